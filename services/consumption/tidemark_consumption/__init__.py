@@ -1,0 +1,1 @@
+"""Consumption counts: worklog events become projections and balances."""

@@ -1,0 +1,1 @@
+"""Contracts decides: organizations, teams, contracts and their life."""

@@ -1,0 +1,1 @@
+"""Notifier tells: rules are judged against balances, and people are told once."""

@@ -1,0 +1,51 @@
+"""A contract's calendar: pure arithmetic on days, with no clock. SPEC 1 (recurrence) and 9."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Literal, NamedTuple
+from zoneinfo import ZoneInfo
+
+from dateutil.relativedelta import relativedelta
+
+
+class Period(NamedTuple):
+    """Both days inclusive."""
+
+    start: date
+    end: date
+
+
+def periods(recurrence: Literal["none", "monthly"], start: date, end: date) -> list[Period]:
+    """The periods of a contract, oldest first.
+
+    Period k of a monthly contract runs from ``start`` + k months, the day clamped to the month's end and always
+    counted from the original start day, to the day before the next one; the last is cut at ``end``.
+    """
+    if recurrence == "none":
+        return [Period(start, end)]
+    found: list[Period] = []
+    first = start
+    while first <= end:
+        following = start + relativedelta(months=len(found) + 1)
+        found.append(Period(first, min(end, following - timedelta(days=1))))
+        first = following
+    return found
+
+
+def start_of_day(day: date, zone: ZoneInfo) -> datetime:
+    """The first instant of ``day`` in ``zone``, in UTC; right where midnight itself is skipped by DST."""
+    midnight = datetime.combine(day, time(), zone)
+    # A skipped midnight maps to the gap's end through UTC: the day begins when its first existing time does.
+    instant = midnight.astimezone(UTC)
+    while instant.astimezone(zone).date() < day:
+        instant += timedelta(minutes=15)
+    return instant
+
+
+def day_in(instant: datetime, zone: ZoneInfo) -> date:
+    """The day that an instant falls on in ``zone``."""
+    return instant.astimezone(zone).date()
+
+
+def current(found: list[Period], today: date) -> int:
+    """The index of the period that holds ``today``: before the start the first, after the end the last (N1)."""
+    return next((index for index, period in enumerate(found) if today <= period.end), len(found) - 1)

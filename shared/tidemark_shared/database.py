@@ -1,0 +1,40 @@
+"""Postgres: a pool whose search path is the service's own schema, named queries from files, migrations."""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import aiosql
+import asyncpg
+from pogo_core.util import migrate as pogo
+
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+# Any number: it only has to be the same for everyone who migrates one database.
+_MIGRATION_LOCK = 7_311_946
+
+
+def queries(package: str) -> Any:
+    """The named queries in ``sql/`` of ``package``: one function a query, called with a connection first."""
+    return aiosql.from_path(str(files(package) / "sql"), "asyncpg", mandatory_parameters=False)
+
+
+async def connect_pool(url: str, service: str, *, size: int = 8) -> Pool:
+    """A pool on the schema of ``service``. Raises what asyncpg raises where the database is out of reach."""
+    return await asyncpg.create_pool(
+        url, min_size=1, max_size=size, server_settings={"search_path": service, "application_name": service}
+    )
+
+
+async def migrate(url: str, service: str) -> None:
+    """Bring the schema of ``service`` (and ``reporting``) to the newest form; safe to run from many at once."""
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute("SELECT pg_advisory_lock($1)", _MIGRATION_LOCK)
+        await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{service}"')
+        await connection.execute(f'SET search_path TO "{service}"')
+        for package in ("tidemark_shared", f"tidemark_{service}"):
+            await pogo.apply(connection, Path(str(files(package) / "migrations")), schema_name=service)
+    finally:
+        await connection.close()

@@ -1,0 +1,355 @@
+"""The public events of SPEC 2: topics, types, data, and CloudEvents 1.0 over the Kafka binding.
+
+Binary mode is written; binary and structured mode are read. Reading never guesses: what cannot be understood is
+an :class:`Unreadable` with a reason that a person can act on.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal, NamedTuple
+from uuid import UUID, uuid4
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic.functional_validators import AfterValidator
+from pydantic_core import PydanticCustomError
+
+from tidemark_shared import bodies
+from tidemark_shared.upcasts import upcast
+
+Headers = Sequence[tuple[str, bytes | None]]
+
+MAX_ID_BYTES = 255
+FIRST_YEAR, LAST_YEAR = 1970, 2100
+
+
+class Topic(NamedTuple):
+    """A topic of the public surface. ``retention`` is ``forever``, ``compacted`` or ``long``."""
+
+    name: str
+    retention: Literal["forever", "compacted", "long"]
+    key: str
+
+    @property
+    def dead_letters(self) -> str:
+        """Where the copies of what was refused go."""
+        return f"{self.name}.dlq"
+
+
+WORKLOGS = Topic("worklog.events", "long", "issue id")
+LIFECYCLE = Topic("contracts.lifecycle", "forever", "contract id")
+DIRECTORY = Topic("contracts.directory", "compacted", "entity id")
+BALANCES = Topic("consumption.balances", "compacted", "contract id")
+NOTIFICATIONS = Topic("notifier.notifications", "long", "contract id")
+TOPICS = (WORKLOGS, LIFECYCLE, DIRECTORY, BALANCES, NOTIFICATIONS)
+
+
+class Unreadable(Exception):  # noqa: N818 - it names what the record is
+    """A record that cannot be taken; its text is the reason in the dead letters."""
+
+
+def timestamp(instant: datetime) -> str:
+    """UTC with six fraction digits and ``Z``: the form of canonical content (SPEC 9)."""
+    return instant.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+
+
+def _bounded_id(text: str) -> str:
+    if len(text) > MAX_ID_BYTES // 4 and len(text.encode()) > MAX_ID_BYTES:
+        raise PydanticCustomError("id_too_long", "An id has at most 255 bytes.")
+    if "\0" in text:
+        raise PydanticCustomError("nul", "The text holds a NUL character.")
+    return text
+
+
+def _without_nul(text: str) -> str:
+    if "\0" in text:
+        raise PydanticCustomError("nul", "The text holds a NUL character.")
+    return text
+
+
+def _bounded_time(instant: datetime) -> datetime:
+    # Near the ends of the calendar the shift to UTC overflows; the plain year settles those.
+    plain_year = instant.year
+    year = instant.astimezone(UTC).year if FIRST_YEAR <= plain_year <= LAST_YEAR + 1 else plain_year
+    if not FIRST_YEAR <= year <= LAST_YEAR:
+        raise PydanticCustomError("time_out_of_range", "A time lies from 1970 to 2100.")
+    return instant
+
+
+Id = Annotated[str, Field(min_length=1), AfterValidator(_bounded_id)]
+Text = Annotated[str, AfterValidator(_without_nul)]
+Time = Annotated[AwareDatetime, AfterValidator(_bounded_time), PlainSerializer(timestamp, when_used="json")]
+Seconds = Annotated[int, Field(ge=1, le=3_600_000)]
+
+
+class Data(BaseModel):
+    """The data of an event: strict on types, unknown extra fields ignored."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+
+
+class WorklogRecorded(Data):
+    """The full state of a worklog; a correction is the same event with a later ``updated_at``."""
+
+    worklog_id: Id
+    issue_id: Id
+    author_id: Id
+    started_at: Time
+    seconds: Seconds
+    team_id: Text | None = None
+    description: Text | None = None
+    updated_at: Time
+
+
+class WorklogDeleted(Data):
+    """A worklog is gone, whatever issue the deletion names (SPEC 9)."""
+
+    worklog_id: Id
+    issue_id: Id
+    deleted_at: Time
+
+
+class IssueLinked(Data):
+    """An issue belongs to an account of a contract; ``contract_id`` null unlinks.
+
+    ``contract_id`` takes an id or a code, ``account_id`` an id or a name.
+    """
+
+    issue_id: Id
+    issue_key: Text | None = None
+    summary: Text | None = None
+    contract_id: Id | None = None
+    account_id: Id | None = None
+    created_at: Time | None = None
+    updated_at: Time
+
+
+class ContractTerms(bodies.Contract):
+    """The terms with their ids, as events carry them."""
+
+    id: UUID
+
+
+class ContractChanged(BaseModel):
+    """Every ``tidemark.contract.*`` event: what the contract is from now on, who did it and why."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    contract_id: UUID
+    stream_version: Annotated[int, Field(ge=1)]
+    status: bodies.Status | None = Field(description="null once a draft is discarded")
+    previous_status: bodies.Status | None
+    terms: bodies.Contract
+    actor: str
+    reason: str | None = None
+    occurred_at: Time
+    renewed_from: UUID | None = None
+    renewed_as: UUID | None = None
+
+
+class _Entity(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: UUID
+    version: Annotated[int, Field(ge=1)]
+    deleted: bool = False
+
+
+class OrganizationChanged(_Entity, bodies.Organization):
+    """An organization's full state."""
+
+
+class TeamChanged(_Entity, bodies.Team):
+    """A team's full state."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", validate_by_name=True, serialize_by_alias=True)
+
+
+class Notification(BaseModel):
+    """``tidemark.notification.*``: what was told, about which contract, and how it went."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    notification_id: UUID
+    contract_id: UUID
+    contract_code: str
+    rule_id: UUID
+    rule_name: str
+    subject: str
+    subject_id: str
+    threshold: str | None
+    period_start: str | None
+    raised_at: Time
+    delivery_id: UUID | None = None
+    channel: str | None = None
+    receiver: str | None = None
+    error: str | None = None
+
+
+RECORDED = "tidemark.worklog.recorded.v1"
+DELETED = "tidemark.worklog.deleted.v1"
+LINKED = "tidemark.issue.linked.v1"
+BALANCE = "tidemark.contract.balance.v1"
+ORGANIZATION_CHANGED = "tidemark.organization.changed.v1"
+TEAM_CHANGED = "tidemark.team.changed.v1"
+CONTRACT_EVENTS = tuple(
+    f"tidemark.contract.{name}.v1"
+    for name in (
+        "drafted", "revised", "activated", "amended", "suspended",
+        "resumed", "expired", "closed", "renewed", "discarded",
+    )
+)  # fmt: skip
+NOTIFICATION_EVENTS = tuple(
+    f"tidemark.notification.{name}.v1" for name in ("raised", "delivered", "failed", "resolved")
+)
+
+TYPES: dict[Topic, dict[str, type[BaseModel]]] = {
+    WORKLOGS: {RECORDED: WorklogRecorded, DELETED: WorklogDeleted, LINKED: IssueLinked},
+    LIFECYCLE: dict.fromkeys(CONTRACT_EVENTS, ContractChanged),
+    DIRECTORY: {ORGANIZATION_CHANGED: OrganizationChanged, TEAM_CHANGED: TeamChanged},
+    BALANCES: {BALANCE: bodies.Balance},
+    NOTIFICATIONS: dict.fromkeys(NOTIFICATION_EVENTS, Notification),
+}
+
+
+class Event(NamedTuple):
+    """A CloudEvent whose data has been read and checked."""
+
+    id: str
+    source: str
+    type: str
+    correlation_id: str
+    data: Any
+
+
+class Outgoing(NamedTuple):
+    """A record to publish: what an outbox row holds."""
+
+    topic: str
+    key: bytes | None
+    headers: list[tuple[str, bytes]]
+    value: bytes | None
+
+
+def outgoing(
+    topic: Topic, key: str, type_: str, data: BaseModel, *, source: str, time: datetime, correlation_id: str
+) -> Outgoing:
+    """An event in binary mode. ``source`` is the service's name as a URI reference, such as ``/contracts``."""
+    headers = {
+        "ce_specversion": "1.0",
+        "ce_id": str(uuid4()),
+        "ce_source": source,
+        "ce_type": type_,
+        "ce_time": timestamp(time),
+        "ce_correlationid": correlation_id,
+        "content-type": "application/json",
+    }
+    value = data.model_dump_json().encode()
+    return Outgoing(topic.name, key.encode(), [(name, text.encode()) for name, text in headers.items()], value)
+
+
+def read(topic: Topic, headers: Headers, value: bytes | None) -> Event:
+    """The event in a record of ``topic``, old versions upcast. Raises :class:`Unreadable`."""
+    attributes, data = _envelope(headers, value)
+    id_, source, type_ = (_attribute(attributes, name) for name in ("id", "source", "type"))
+    type_, data = upcast(type_, data)
+    model = TYPES[topic].get(type_)
+    if model is None:
+        known = ", ".join(TYPES[topic])
+        raise Unreadable(f"Unknown event type {type_!r}. {topic.name} takes {known}.")
+    try:
+        read_data = model.model_validate_json(data)
+    except ValidationError as error:
+        raise Unreadable(f"{type_}: {explain(error)}") from None
+    correlation_id = attributes.get("correlationid")
+    return Event(id_, source, type_, correlation_id if isinstance(correlation_id, str) else id_, read_data)
+
+
+def explain(error: ValidationError) -> str:
+    """All that pydantic found, in one line for a person: ``seconds: Input should be …; updated_at: …``."""
+    return "; ".join(
+        f"{'/'.join(map(str, one['loc'])) or 'the data'}: {one['msg']}" for one in error.errors(include_url=False)
+    )
+
+
+def _envelope(headers: Headers, value: bytes | None) -> tuple[dict[str, Any], bytes]:
+    """The attributes without their prefix, and the data as JSON text."""
+    try:
+        named = {name.lower(): (raw or b"").decode() for name, raw in headers}
+    except UnicodeDecodeError as error:
+        raise Unreadable(f"A header is not UTF-8: {error}.") from None
+    if value is None:
+        raise Unreadable("The record has no value. Publish the event's data as JSON.")
+    if "ce_specversion" in named:
+        _expect_version(named["ce_specversion"])
+        _expect_json(named.get("content-type") or "application/json")
+        return {name[3:]: text for name, text in named.items() if name.startswith("ce_")}, value
+    content_type = named.get("content-type")
+    if content_type and not content_type.lower().startswith("application/cloudevents+json"):
+        raise Unreadable(
+            "The record is no CloudEvent: neither a header ce_specversion (binary mode) nor the content-type "
+            "application/cloudevents+json (structured mode)."
+        )
+    return structured(value)
+
+
+def structured(value: bytes) -> tuple[dict[str, Any], bytes]:
+    """The attributes and data of a CloudEvent in structured mode."""
+    try:
+        envelope = json.loads(value)
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"The value is not JSON: {error}.") from None
+    if not isinstance(envelope, dict) or "specversion" not in envelope:
+        raise Unreadable("The value is no CloudEvent: it has no specversion.")
+    _expect_version(envelope["specversion"])
+    _expect_json(envelope.get("datacontenttype") or "application/json")
+    if "data" not in envelope:
+        raise Unreadable("The CloudEvent has no data.")
+    try:
+        return envelope, json.dumps(envelope["data"], ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise Unreadable("The data holds half of a surrogate pair, which is no text.") from None
+
+
+def _expect_version(version: object) -> None:
+    if version != "1.0":
+        raise Unreadable(f"CloudEvents specversion {version!r} is not known. Use 1.0.")
+
+
+def _expect_json(content_type: object) -> None:
+    kind = content_type.partition(";")[0].strip().lower() if isinstance(content_type, str) else ""
+    if kind != "application/json" and not kind.endswith("+json"):
+        raise Unreadable(f"The data is {content_type!r}. Use application/json.")
+
+
+def _attribute(attributes: dict[str, Any], name: str) -> str:
+    text = attributes.get(name)
+    if not isinstance(text, str) or not text:
+        raise Unreadable(f"The CloudEvent has no {name}.")
+    if "\0" in text:
+        raise Unreadable(f"The CloudEvent's {name} holds a NUL character.")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise Unreadable(f"The CloudEvent's {name} holds half of a surrogate pair.") from None
+    return text
+
+
+def canonical(data: Data) -> bytes:
+    """Canonical content (SPEC 9): RFC 8785 JSON, absent optional members null, times in UTC to the microsecond.
+
+    For our members (ASCII keys, strings, integers, null) this is what the standard encoder writes with sorted
+    keys and no escapes beyond the mandatory ones; a test compares it with the `rfc8785` package.
+    """
+    members = {
+        name: timestamp(value) if isinstance(value, datetime) else value for name, value in data.__dict__.items()
+    }
+    return json.dumps(members, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+FUTURE_LIMIT = timedelta(hours=24)
+
+
+def headers_as_json(headers: Iterable[tuple[str, bytes | None]]) -> list[list[str | None]]:
+    """Headers as they are kept in tables: ``[[name, hex of the value], …]``, which loses no byte."""
+    return [[name, None if raw is None else raw.hex()] for name, raw in headers]

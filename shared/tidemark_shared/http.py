@@ -1,0 +1,174 @@
+"""The frame of a service's HTTP API: problem+json, bearer tokens, health, correlation ids. SPEC 4."""
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, Any
+from uuid import uuid4
+
+import structlog
+from fastapi import Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from tidemark_shared.log import bound_contextvars, get_logger
+from tidemark_shared.settings import Settings, required
+from tidemark_shared.tokens import Actor, InvalidTokenError, Role, check
+
+_log = get_logger()
+
+_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+_CORRELATION = re.compile(r"[\w.:/+-]{1,128}", re.ASCII)
+_RULE_CODES = re.compile(r"C\d\.\w+|unknown_reference|duplicate")
+
+
+class Violation(BaseModel):
+    """One thing that is wrong: a code for programs, a JSON Pointer to the place, a sentence for people."""
+
+    code: str
+    path: str
+    message: str
+
+
+class ProblemBody(BaseModel):
+    """RFC 9457 problem details."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    violations: list[Violation] = []
+
+
+class Problem(Exception):  # noqa: N818 - the name of RFC 9457
+    """An answer that is an error: raised anywhere below a route."""
+
+    def __init__(self, status: int, title: str, detail: str = "", violations: Sequence[Violation] = ()) -> None:
+        super().__init__(title)
+        self.body = ProblemBody(title=title, status=status, detail=detail, violations=list(violations))
+
+
+def pointer(*parts: object) -> str:
+    """A JSON Pointer (RFC 6901)."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+
+
+def violations_of(errors: Sequence[Any], *, skip: int = 0) -> list[Violation]:
+    """What pydantic found, as violations. ``skip`` is the number of leading parts of its locations to leave out."""
+    return [
+        Violation(
+            code=error["type"] if _RULE_CODES.fullmatch(error["type"]) else "invalid",
+            path=pointer(*error["loc"][skip:]),
+            message=error["msg"],
+        )
+        for error in errors
+    ]
+
+
+_bearer = HTTPBearer(auto_error=False, description="A token made with `tidemark token create`.")
+
+
+def require(role: Role) -> Any:
+    """A dependency that gives the :class:`Actor` and refuses one whose role does not reach ``role``."""
+
+    def actor(request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> Actor:
+        settings: Settings = request.app.state.settings
+        if credentials is None:
+            if settings.open and settings.host in _LOOPBACK:
+                return Actor("anonymous", "admin")
+            raise Problem(401, "A token is needed", "Send it as `Authorization: Bearer …`.")
+        try:
+            found = check(required(settings.secret, "secret"), credentials.credentials)
+        except InvalidTokenError as error:
+            raise Problem(401, "The token is refused", str(error)) from None
+        if not found.may(role):
+            raise Problem(403, "The token's role does not allow this", f"It is {found.role}; {role} is needed.")
+        return found
+
+    return Depends(actor)
+
+
+Problems = Callable[[], Awaitable[list[str]]]
+
+
+def api(name: str, settings: Settings, lifespan: Any) -> FastAPI:
+    """The application of a service: its routes are added by the service.
+
+    ``/readyz`` asks ``app.state.problems`` (set in the lifespan): a list of sentences, empty when the service
+    makes progress.
+    """
+    app = FastAPI(
+        title=f"Tidemark {name}",
+        version="1",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        responses={"4XX": {"model": ProblemBody, "description": "A problem (RFC 9457)"}},
+    )
+    app.state.settings = settings
+    app.middleware("http")(_correlate)
+    app.exception_handler(Problem)(_problem)
+    app.exception_handler(HTTPException)(_http_exception)
+    app.exception_handler(RequestValidationError)(_invalid)
+    app.exception_handler(Exception)(_unforeseen)
+
+    @app.get("/healthz", include_in_schema=False)
+    async def healthz() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @app.get("/readyz", include_in_schema=False)
+    async def readyz(request: Request) -> JSONResponse:
+        problems = await request.app.state.problems()
+        return JSONResponse({"ready": not problems, "problems": problems}, 503 if problems else 200)
+
+    return app
+
+
+async def _correlate(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+    given = request.headers.get("x-request-id", "")
+    correlation_id = given if _CORRELATION.fullmatch(given) else str(uuid4())
+    with bound_contextvars(correlation_id=correlation_id):
+        response = await answer(request)
+        if request.url.path not in ("/healthz", "/readyz"):
+            _log.info("http", method=request.method, path=request.url.path, status=response.status_code)
+    response.headers["x-request-id"] = correlation_id
+    return response
+
+
+def _answer(body: ProblemBody) -> JSONResponse:
+    headers = {"www-authenticate": "Bearer"} if body.status == 401 else None  # noqa: PLR2004
+    return JSONResponse(body.model_dump(), body.status, headers, media_type="application/problem+json")
+
+
+async def _problem(_: Request, problem: Exception) -> JSONResponse:
+    assert isinstance(problem, Problem)  # noqa: S101 - registered for it alone
+    return _answer(problem.body)
+
+
+async def _http_exception(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
+    return _answer(ProblemBody(title=str(error.detail), status=error.status_code, detail=""))
+
+
+async def _invalid(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it alone
+    violations = violations_of(error.errors(), skip=1)
+    return _answer(
+        ProblemBody(
+            title="The request is not valid", status=422, detail="Each violation says where.", violations=violations
+        )
+    )
+
+
+async def _unforeseen(_: Request, error: Exception) -> JSONResponse:
+    _log.error("unforeseen", exc_info=error)
+    correlation_id = structlog.contextvars.get_contextvars().get("correlation_id")
+    return _answer(
+        ProblemBody(
+            title="Tidemark failed",
+            status=500,
+            detail=f"This is a fault of ours; the log has it under {correlation_id}.",
+        )
+    )

@@ -1,0 +1,134 @@
+"""The relay: rows of an outbox to Kafka, in order per key, at least once.
+
+One leader at a time holds a session lock; a row is deleted once Kafka has acknowledged it. A crash between the
+two publishes it again, which readers settle by version.
+"""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import asyncpg
+from aiokafka import AIOKafkaProducer
+
+from tidemark_shared import kafka
+from tidemark_shared.database import Connection, queries
+from tidemark_shared.events import Outgoing, headers_as_json
+from tidemark_shared.log import get_logger
+
+_log = get_logger()
+_sql = queries("tidemark_shared")
+
+_MOST_ROWS = 1_000
+_STOP_SECONDS = 5
+
+
+class Row(NamedTuple):
+    """A record to publish, and what :attr:`Outbox.published` needs to know it by."""
+
+    id: Any
+    record: Outgoing
+
+
+class Outbox(NamedTuple):
+    """Where a relay takes its rows from."""
+
+    name: str
+    pending: Callable[[Connection], Awaitable[Sequence[Row]]]
+    published: Callable[[Connection, Sequence[Any]], Awaitable[None]]
+    pause_seconds: float
+    """Between two rounds: short for prompt delivery, longer to let changes of one key gather."""
+
+
+async def put(connection: Connection, records: Iterable[Outgoing]) -> None:
+    """Write records to the outbox of the service, in the caller's transaction."""
+    rows = list(records)
+    await _sql.put(
+        connection,
+        topics=[row.topic for row in rows],
+        keys=[row.key for row in rows],
+        headers=[json.dumps(headers_as_json(row.headers)) for row in rows],
+        values=[row.value for row in rows],
+    )
+
+
+async def _pending(connection: Connection) -> list[Row]:
+    return [
+        Row(row["id"], Outgoing(row["topic"], row["key"], _headers(row["headers"]), row["value"]))
+        async for row in _sql.pending(connection, most=_MOST_ROWS)
+    ]
+
+
+async def _published(connection: Connection, ids: Sequence[Any]) -> None:
+    await _sql.published(connection, ids=ids)
+
+
+def _headers(text: str) -> list[tuple[str, bytes]]:
+    # Kafka knows null header values, aiokafka does not write them: they become empty.
+    return [(name, bytes.fromhex(value or "")) for name, value in json.loads(text)]
+
+
+RECORDS = Outbox("outbox", _pending, _published, pause_seconds=0.05)
+
+
+class Relay:
+    """Publishes an outbox for ever; :meth:`run` is restarted by the frame when it raises."""
+
+    def __init__(self, url: str, service: str, bootstrap: str, outbox: Outbox, *, prefix: str = "") -> None:
+        self._url, self._service, self._bootstrap = url, service, bootstrap
+        self._outbox, self._prefix = outbox, prefix
+
+    async def run(self) -> None:
+        """Lead, once the leader before has gone, and publish until something fails."""
+        connection = await asyncpg.connect(
+            self._url, server_settings={"search_path": self._service, "application_name": f"{self._service} relay"}
+        )
+        try:
+            await connection.execute(
+                "SELECT pg_advisory_lock(hashtextextended($1, 0))", f"tidemark.{self._service}.{self._outbox.name}"
+            )
+            producer = kafka.producer(self._bootstrap)
+            await producer.start()
+            try:
+                await self._publish_for_ever(connection, producer)
+            finally:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(producer.stop(), _STOP_SECONDS)
+        finally:
+            connection.terminate()
+
+    async def _publish_for_ever(self, connection: Connection, producer: AIOKafkaProducer) -> None:
+        while True:
+            rows = await self._outbox.pending(connection)
+            if rows:
+                done, failure = await self._publish(producer, rows)
+                await self._outbox.published(connection, done)
+                if failure:
+                    raise failure
+            if len(rows) < _MOST_ROWS:
+                await asyncio.sleep(self._outbox.pause_seconds)
+
+    async def _publish(self, producer: AIOKafkaProducer, rows: Sequence[Row]) -> tuple[list[Any], BaseException | None]:
+        """Send all, then wait for all. Gives the rows that are done and the first failure.
+
+        After a failure the later rows of its key stay, though Kafka may have taken them: they go out once more,
+        behind the one that failed.
+        """
+        futures = [
+            await producer.send(
+                self._prefix + row.record.topic, row.record.value, key=row.record.key, headers=row.record.headers
+            )
+            for row in rows
+        ]
+        results = await asyncio.gather(*futures, return_exceptions=True)
+        done, held_back, failure = [], set(), None
+        for row, result in zip(rows, results, strict=True):
+            if isinstance(result, BaseException):
+                failure = failure or result
+                held_back.add(row.record.key)
+            if row.record.key not in held_back:
+                done.append(row.id)
+        _log.debug("published", outbox=self._outbox.name, count=len(done))
+        return done, failure

@@ -1,0 +1,145 @@
+"""The frame of a service's process: its pool, its broker, its tasks, and the server in front of them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import asyncpg
+import uvicorn
+from aiokafka.errors import KafkaError
+from fastapi import FastAPI
+from faststream.kafka import KafkaBroker
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from tidemark_shared import kafka, log
+from tidemark_shared.consumer import Consumer, Handle
+from tidemark_shared.database import Pool, connect_pool
+from tidemark_shared.outbox import RECORDS, Outbox, Relay
+from tidemark_shared.settings import Settings, required
+
+_log = log.get_logger()
+
+_START_PATIENCE_SECONDS = 120
+_STOP_SECONDS = 5
+_PASSING = (KafkaError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+
+
+async def for_ever(name: str, task: Callable[[], Awaitable[Any]]) -> None:
+    """Run ``task`` again, after a growing pause, whenever it ends or raises."""
+
+    def report(state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        _log.warning("task_restarts", task=name, error=repr(error))
+
+    async for attempt in AsyncRetrying(wait=wait_random_exponential(multiplier=0.1, max=5), before_sleep=report):
+        with attempt:
+            await task()
+            raise RuntimeError("The task ended by itself.")
+
+
+class Frame:
+    """What a service's code is given: its database, its consumer (where it reads), and tasks that are kept alive."""
+
+    def __init__(self, service: str, settings: Settings, pool: Pool, cluster: str) -> None:
+        self.service, self.settings, self.pool = service, settings, pool
+        self._cluster = cluster
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stack = AsyncExitStack()
+        self.consumer: Consumer | None = None
+
+    def keep(self, name: str, task: Callable[[], Awaitable[Any]]) -> None:
+        """Run a task as long as the service runs."""
+        self._tasks.append(asyncio.create_task(for_ever(name, task), name=name))
+
+    def relay(self, outbox: Outbox = RECORDS) -> None:
+        """Publish an outbox as long as the service runs."""
+        relay = Relay(
+            self.settings.database(self.service),
+            self.service,
+            self._bootstrap,
+            outbox,
+            prefix=self.settings.topic_prefix,
+        )
+        self.keep(outbox.name, relay.run)
+
+    async def consume(self, handlers: Mapping[str, Handle]) -> Consumer:
+        """Read topics as a member of the service's group, as long as the service runs."""
+        prefix = self.settings.topic_prefix
+        broker = KafkaBroker(self._bootstrap, logger=None, apply_types=False)
+        self.consumer = consumer = Consumer(
+            broker,
+            self.pool,
+            cluster=self._cluster,
+            group=f"{prefix}tidemark.{self.service}",
+            handlers={prefix + topic: handle for topic, handle in handlers.items()},
+        )
+        await broker.start()
+        self._stack.push_async_callback(_bounded, broker.stop)
+        self.keep("consumer", consumer.watch)
+        return consumer
+
+    async def problems(self) -> list[str]:
+        """Why the service makes no progress; for ``/readyz``."""
+        found = self.consumer.problems() if self.consumer else []
+        try:
+            await self.pool.fetchval("SELECT 1", timeout=2)
+        except (*_PASSING, TimeoutError) as error:
+            found.append(f"The database does not answer: {error!r}.")
+        return found
+
+    @property
+    def _bootstrap(self) -> str:
+        return required(self.settings.kafka_bootstrap_servers, "kafka_bootstrap_servers")
+
+    async def close(self) -> None:
+        """Stop reading, then end the tasks."""
+        await self._stack.aclose()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+async def _bounded(stop: Callable[[], Awaitable[Any]]) -> None:
+    """A consumer's farewell to a broker that is gone would wait for it."""
+    try:
+        await asyncio.wait_for(stop(), _STOP_SECONDS)
+    except TimeoutError:
+        _log.warning("stopped_late")
+
+
+@asynccontextmanager
+async def frame(service: str, settings: Settings) -> AsyncIterator[Frame]:
+    """Wait for the database and the broker, then hold them for the service."""
+    async for attempt in AsyncRetrying(
+        stop=stop_after_delay(_START_PATIENCE_SECONDS),
+        wait=wait_random_exponential(multiplier=0.1, max=2),
+        retry=retry_if_exception_type(_PASSING),
+        reraise=True,
+    ):
+        with attempt:
+            pool = await connect_pool(settings.database(service), service)
+    cluster = await kafka.cluster_id(
+        required(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers"), patience=_START_PATIENCE_SECONDS
+    )
+    held = Frame(service, settings, pool, cluster)
+    try:
+        yield held
+    finally:
+        await held.close()
+        pool.terminate()
+
+
+def serve(name: str, create_app: Callable[[Settings], FastAPI], settings: Settings | None = None) -> None:
+    """Run a service until it is told to stop (SIGINT or SIGTERM)."""
+    settings = settings or Settings()
+    log.configure(name, settings.log_level)
+    uvicorn.run(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        loop="uvloop",
+        timeout_graceful_shutdown=_STOP_SECONDS,
+    )

@@ -1,0 +1,24 @@
+-- name: stored_offsets(cluster, topics, partitions)
+-- The next offset of each partition that has one.
+SELECT topic, partition, next_offset
+FROM progress
+WHERE cluster = :cluster
+  AND (topic, partition) IN (SELECT * FROM unnest(:topics::text [], :partitions::integer []));
+
+-- name: seed_offset(cluster, topic, partition, next_offset)!
+INSERT INTO progress (service, cluster, topic, partition, next_offset)
+VALUES (current_schema(), :cluster, :topic, :partition, :next_offset)
+ON CONFLICT DO NOTHING;
+
+-- name: lock_offset(cluster, topic, partition)$
+-- Held to the end of the transaction: of two consumers of one partition the second waits, then drops what the
+-- first has taken.
+SELECT next_offset
+FROM progress
+WHERE cluster = :cluster AND topic = :topic AND partition = :partition
+FOR UPDATE;
+
+-- name: advance_offset(cluster, topic, partition, next_offset)!
+UPDATE progress
+SET next_offset = :next_offset, updated_at = now()
+WHERE cluster = :cluster AND topic = :topic AND partition = :partition;
