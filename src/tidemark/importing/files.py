@@ -7,11 +7,13 @@ import sys
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import TextIOWrapper
+from io import BufferedReader, RawIOBase, TextIOWrapper
 from pathlib import Path
-from typing import IO, NamedTuple, cast
+from typing import IO, Any, NamedTuple, cast
 
 import zstandard
+
+_CHUNK_BYTES = 1 << 16
 
 
 class FileError(Exception):
@@ -46,15 +48,45 @@ def open_text(path: Path, encoding: str = "utf-8") -> Iterator[Iterator[str]]:
 def _open(path: Path) -> IO[bytes]:
     if str(path) == "-":
         return sys.stdin.buffer
-    file = path.open("rb")
-    magic = file.peek(6)[:6]
+    with path.open("rb") as file:
+        magic = file.read(6)
     if magic.startswith(b"\xfd7zXZ\0"):
-        return cast(IO[bytes], lzma.LZMAFile(file))
+        return cast("IO[bytes]", lzma.open(path))
     if magic.startswith(b"\x1f\x8b"):
-        return cast(IO[bytes], gzip.GzipFile(fileobj=file))
+        return cast("IO[bytes]", gzip.open(path))
     if magic.startswith(b"\x28\xb5\x2f\xfd"):
-        return cast(IO[bytes], zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True))
-    return file
+        return cast("IO[bytes]", BufferedReader(_Zstd(path)))
+    return path.open("rb")
+
+
+class _Zstd(RawIOBase):
+    """Zstandard frames, decompressed; the package's own reader takes a file cut short for a whole one."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("rb")
+        self._frame = zstandard.ZstdDecompressor().decompressobj()
+        self._ready = memoryview(b"")
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._ready:
+            chunk = self._frame.unused_data or self._file.read(_CHUNK_BYTES)
+            if not chunk:
+                if not self._frame.eof:
+                    raise EOFError("the last frame is not whole")
+                return 0
+            if self._frame.eof:
+                self._frame = zstandard.ZstdDecompressor().decompressobj()
+            self._ready = memoryview(self._frame.decompress(chunk))
+        taken = min(len(buffer), len(self._ready))
+        buffer[:taken], self._ready = self._ready[:taken], self._ready[taken:]
+        return taken
 
 
 class _Lines:

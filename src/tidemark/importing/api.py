@@ -1,0 +1,109 @@
+"""Tidemark's HTTP API, as far as an import and the demonstration need it."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Self
+from urllib.parse import quote
+
+import httpx
+
+from tidemark_shared.settings import Settings, required
+
+Json = dict[str, Any]
+_PAGE = 200
+
+
+class ApiError(Exception):
+    """The API refused, or is out of reach; says why and what to do."""
+
+
+class Entity(NamedTuple):
+    """A body as the API holds it, and its ETag for the next change."""
+
+    body: Json
+    etag: str
+
+    @property
+    def id(self) -> str:
+        """Tidemark's id."""
+        return str(self.body["id"])
+
+
+class Api:
+    """A client; what it is asked to create is looked up first, so that doing it twice does it once."""
+
+    def __init__(self, settings: Settings) -> None:
+        token = settings.api_token
+        self._client = httpx.Client(
+            base_url=required(settings.api_url, "api_url"),
+            headers={"authorization": f"Bearer {token}"} if token else {},
+            transport=httpx.HTTPTransport(retries=3),
+            timeout=60,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def find(self, path: str, name: str) -> Entity | None:
+        """The entity of a list that has this name; of several the first."""
+        for one in self.list(path):
+            if one["name"] == name:
+                return self.get(f"{path}/{one['id']}")
+        return None
+
+    def list(self, path: str, **query: str) -> Iterator[Json]:
+        """All items of a list, page by page."""
+        cursor: str | None = None
+        while True:
+            page = self._call("GET", path, params={**query, "limit": _PAGE, **({"cursor": cursor} if cursor else {})})
+            yield from page.body["items"]
+            if not (cursor := page.body["next"]):
+                return
+
+    def get(self, path: str) -> Entity | None:
+        """What stands at ``path``, if anything does."""
+        response = self._send("GET", path)
+        return None if response.status_code == httpx.codes.NOT_FOUND else _entity(response)
+
+    def post(self, path: str, body: Json, *, etag: str | None = None) -> Entity:
+        """Create something, or act on something at ``etag``."""
+        return self._call("POST", path, json=body, headers={"if-match": etag} if etag else {})
+
+    def put(self, path: str, body: Json, etag: str) -> Entity:
+        """Change something that is still at ``etag``."""
+        return self._call("PUT", path, json=body, headers={"if-match": etag})
+
+    def _call(self, method: str, path: str, **options: Any) -> Entity:
+        return _entity(self._send(method, path, **options))
+
+    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        try:
+            return self._client.request(method, f"/v1/{path}", **options)
+        except httpx.HTTPError as error:
+            raise ApiError(
+                f"{self._client.base_url} does not answer ({error}). Start Tidemark, or set TIDEMARK_API_URL."
+            ) from None
+
+
+def contract_path(reference: str) -> str:
+    """Where a contract stands, by its id or code."""
+    return f"contracts/{quote(reference, safe='')}"
+
+
+def _entity(response: httpx.Response) -> Entity:
+    if response.is_success:
+        return Entity(response.json(), response.headers.get("etag", ""))
+    raise ApiError(f"{response.request.method} {response.request.url.path}: {_why(response)}")
+
+
+def _why(response: httpx.Response) -> str:
+    if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        return "TIDEMARK_API_TOKEN is missing or not enough. Make one with `tidemark token create NAME --role manager`."
+    try:
+        problem = response.json()
+        violations = [f"{one['path']}: {one['message']} ({one['code']})" for one in problem.get("violations") or []]
+        return "; ".join(violations) or f"{problem['title']}. {problem.get('detail') or ''}".strip()
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return f"status {response.status_code}: {response.text[:200]}"

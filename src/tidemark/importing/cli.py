@@ -1,0 +1,187 @@
+"""The commands of an import, for ``tidemark.cli`` to register: arguments in, sentences and tables out."""
+
+import asyncio
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import asyncpg
+import typer
+from aiokafka.errors import KafkaError
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from tidemark import stack
+from tidemark.importing.api import ApiError
+from tidemark.importing.files import FileError, open_text
+from tidemark.importing.mapping import MappingError
+from tidemark.importing.rows import Refusal
+from tidemark.importing.run import Order, Summary, import_csv, import_events, publish_events
+from tidemark_shared.database import queries
+from tidemark_shared.quantities import SECONDS_PER_HOUR, percent
+from tidemark_shared.settings import SettingMissingError, Settings
+
+_EXAMPLES = 3
+_sql = queries("tidemark.importing")
+
+
+class Format(StrEnum):
+    """The formats that `tidemark import` reads."""
+
+    csv = "csv"
+    jsonl = "jsonl"
+
+
+DataDir = Annotated[Path, typer.Option(help="The stack to take settings from that the environment does not give.")]
+
+
+def import_file(  # noqa: PLR0917 - typer's arguments
+    file: Annotated[Path, typer.Argument(help="The file: plain, or compressed with xz, gzip or zstd.")],
+    format_: Annotated[Format, typer.Option("--format", help="csv, or jsonl: a structured CloudEvent a line.")],
+    mapping: Annotated[Path | None, typer.Option(help="For csv: what the columns mean (see examples/).")] = None,
+    planned: Annotated[Path | None, typer.Option(help="For csv: a file of planned time, read by [planned].")] = None,
+    state: Annotated[Path, typer.Option(help="What imports remember of what they sent.")] = Path(".tidemark/imports"),
+    wait: Annotated[float, typer.Option(help="Seconds to wait for everything to be counted; 0 to not wait.")] = 300,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary for programs.")] = False,  # noqa: FBT002
+    data_dir: DataDir = Path(".tidemark"),
+) -> None:
+    """Import worklogs from a file, with the organizations, teams and contracts that they name.
+
+    Repeat it at will: what is there is used, what was sent is not sent again, a killed import goes on.
+    """
+    if format_ is Format.csv and mapping is None:
+        raise typer.BadParameter("csv needs --mapping MAP.toml; examples/cesaw.toml is one to copy.")
+    with _sentences(), _progress() as progress:
+        order = Order(settings(data_dir), state, wait, datetime.now(UTC), progress)
+        summary = import_csv(file, mapping, planned, order) if mapping else import_events(file, order)
+    if as_json:
+        typer.echo(json.dumps({**summary._asdict(), "refusals": [one._asdict() for one in summary.refusals]}))
+    else:
+        typer.echo("\n".join(_told(summary)))
+    if summary.problems:
+        raise typer.Exit(1)
+
+
+def publish(
+    file: Annotated[Path, typer.Argument(help="A structured CloudEvent a line; - reads standard input.")] = Path("-"),
+    data_dir: DataDir = Path(".tidemark"),
+) -> None:
+    """Publish worklog events as they are to `worklog.events`, once each has been checked."""
+    with _sentences(), open_text(file) as lines:
+        published, refusals = publish_events(lines, settings(data_dir), datetime.now(UTC))
+    typer.echo(f"{published:,} published, {len(refusals):,} refused.")
+    for refusal in refusals:
+        typer.echo(f"line {refusal.line}: {refusal.sentence}", err=True)
+    if refusals:
+        raise typer.Exit(1)
+
+
+def status(
+    contract: Annotated[str, typer.Argument(help="A contract's code or id.")],
+    data_dir: DataDir = Path(".tidemark"),
+) -> None:
+    """Show a contract's planned and executed hours by account and team, over all periods."""
+    with _sentences():
+        Console().print(asyncio.run(contract_table(settings(data_dir), contract)))
+
+
+async def contract_table(settings: Settings, reference: str) -> Table:
+    """A contract's hours by account and slice. Raises :class:`FileError` where it is not known."""
+    connection = await asyncpg.connect(settings.database("consumption"))
+    try:
+        contract = await anext(_sql.contract(connection, reference=reference), None)
+        if contract is None:
+            raise FileError(f"No contract has the code or id {reference!r}. `GET /v1/contracts` lists them.")
+        of = {"contract_id": contract["contract_id"]}
+        accounts = [row async for row in _sql.accounts(connection, **of)]
+        slices = [row async for row in _sql.slices(connection, **of)]
+    finally:
+        await connection.close()
+    title = f"{contract['contract_code']} · {contract['status']} · {contract['start_date']} to {contract['end_date']}"
+    table = Table(title=title, box=box.SIMPLE_HEAD)
+    table.add_column("Account and team", overflow="fold")
+    for heading in ("Planned h", "Executed h", "%"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for account in accounts:
+        table.add_row(account["account_name"] + ("" if account["billable"] else " (not billed)"), *_figures(account))
+        for one in slices:
+            if one["account_id"] == account["account_id"]:
+                table.add_row(f"  {one['team_name'] or 'unassigned'}", *_figures(one), style="dim")
+    table.add_section()
+    table.add_row("Contract", *_figures(contract), style="bold")
+    return table
+
+
+def _figures(row: Any) -> tuple[str, str, str]:
+    planned, consumed = row["planned_seconds"], row["consumed_seconds"] or 0
+    share = None if planned is None else percent(consumed, planned)
+    return "-" if planned is None else _hours(planned), _hours(consumed), "-" if share is None else f"{share:,}"
+
+
+def _hours(seconds: int) -> str:
+    return f"{(Decimal(seconds) / SECONDS_PER_HOUR).quantize(Decimal('0.01')):,}"
+
+
+def settings(data_dir: Path) -> Settings:
+    """From the environment, and what that leaves out from the stack that runs in ``data_dir``."""
+    running = {name: value for name, value in stack.environment(data_dir).items() if name not in os.environ}
+    return Settings(**{name.removeprefix("TIDEMARK_").lower(): value for name, value in running.items()})
+
+
+@contextmanager
+def _sentences() -> Iterator[None]:
+    """What a person can mend is told in a sentence, without a traceback."""
+    try:
+        yield
+    except (MappingError, FileError, ApiError, SettingMissingError) as error:
+        why = str(error)
+    except KafkaError as error:
+        why = f"Kafka did not take everything ({error!r}). Have it in reach and run this again: it goes on."
+    except (OSError, asyncpg.PostgresError) as error:
+        why = f"Something that is needed does not answer ({error}). `tidemark env` shows what is where."
+    else:
+        return
+    typer.echo(why, err=True)
+    raise typer.Exit(1)
+
+
+@contextmanager
+def _progress() -> Iterator[Any]:
+    """A bar on a terminal; nothing elsewhere."""
+    console = Console(stderr=True)
+    shown = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*shown, console=console, disable=not console.is_terminal) as bar:
+        stages: dict[str, Any] = {}
+
+        def progress(stage: str, done: int, total: int | None) -> None:
+            if stage not in stages:
+                stages[stage] = bar.add_task(stage, total=total)
+            bar.update(stages[stage], completed=done, total=total)
+
+        yield progress
+
+
+def _told(summary: Summary) -> Iterator[str]:
+    yield f"{summary.file}: {summary.rows:,} rows"
+    yield f"  {summary.taken:,} taken ({summary.sent:,} records sent, {summary.unchanged:,} unchanged since last time)"
+    if summary.unaccounted is not None:
+        yield f"    of these {sum(summary.unaccounted.values()):,} do not count"
+        yield from (f"      {count:>9,} {reason}" for reason, count in summary.unaccounted.items())
+    yield f"  {summary.repeated:,} repeated"
+    yield f"  {sum(summary.refused.values()):,} refused"
+    for reason, count in summary.refused.items():
+        yield f"      {count:>9,} {reason}"
+        yield from map(_example, [one for one in summary.refusals if one.reason == reason][:_EXAMPLES])
+    yield from summary.problems
+
+
+def _example(refusal: Refusal) -> str:
+    return f"                line {refusal.line}: {refusal.sentence}"

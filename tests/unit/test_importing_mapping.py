@@ -1,0 +1,102 @@
+"""MAP.toml: templates, patterns, and errors that say what, where, and how to mend it."""
+
+from pathlib import Path
+
+import pytest
+
+from tidemark.importing.mapping import MappingError, chooser, columns, load, parse, render
+
+CESAW = Path(__file__).parents[2] / "examples" / "cesaw.toml"
+
+
+def test_the_example_is_whole() -> None:
+    mapping = load(CESAW)
+    assert len(mapping.account) <= 6
+    assert mapping.account[-1].match == ("*",)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('unit = "minutes"', 'unit = "days"', "worklog/unit: Input should be 'seconds', 'minutes' or 'hours'"),
+        ('id = "{plan_item_key}"', "", "issue/id: Field required"),
+        ('id = "{plan_item_key}"', 'id = "{plan_item_key"', "issue/id: Write a column in braces"),
+        ('id = "{plan_item_key}"', 'id = "{}"', "issue/id: Write a column in braces"),
+        ('timezone = "UTC"', 'timezone = "Mars"', "timezone: 'Mars' is no IANA time zone"),
+        ('planned_hours = "1000"', "planned_hours = 1000.5", "contract/planned_hours: Hours are a decimal string"),
+        ('planned_hours = "1000"', 'planned_hours = "0"', "contract/planned_hours: Input should be greater than 0"),
+        ('match = ["*"]', 'match = ["other"]', "The last [[account]] takes what no other matches"),
+        ('name = "Design"', 'name = "Code"', "Two [[account]] have one name"),
+        ("share = 20", "shares = 20", "account/0/shares: Extra inputs are not permitted"),
+        ("[worklog]", "[worklog", "This is not TOML"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_place(old: str, new: str, message: str) -> None:
+    with pytest.raises(MappingError) as error:
+        parse(CESAW.read_text().replace(old, new, 1))
+    assert message in str(error.value)
+
+
+def test_a_missing_mapping_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(MappingError, match="cannot be read"):
+        load(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(
+    ("template", "fields", "text"),
+    [
+        ("{a}", ["x", "y"], "x"),
+        ("{a}", [" x ", "y"], " x "),
+        ("P-{a}", [" x ", "y"], "P-x"),
+        ("{a}/{b}!", ["x", "y"], "x/y!"),
+        ("{a}/{b}", ["x", "NULL"], ""),
+        ("{a}", ["NULL", "y"], ""),
+        ("constant", ["x", "y"], "constant"),
+        ("{{a}}", ["x", "y"], "{a}"),
+        ("", ["x", "y"], ""),
+        (None, ["x", "y"], ""),
+    ],
+)
+def test_a_template_is_filled_from_a_row(template: str | None, fields: list[str], text: str) -> None:
+    assert render(template, ["a", "b"], ["", "NULL"])(fields) == text
+
+
+def test_the_columns_of_templates_are_known() -> None:
+    assert columns("{a}-{b}", None, "", "{c}") == {"a", "b", "c"}
+
+
+def test_the_first_pattern_that_matches_holds_whatever_the_case() -> None:
+    choose = chooser([("Test", ["*test*", "it"]), ("Design", ["*design*"]), ("Seven", ["[7]*"])])
+    assert [choose(text) for text in ("Auto-Test Design", " IT ", "HL DESIGN", "70", "other", "")] == [
+        "Test",
+        "Test",
+        "Design",
+        "Seven",
+        None,
+        None,
+    ]
+
+
+PHASES = {
+    "Test": [
+        "Test",
+        "Int Test Plan",
+        "IT",
+        "Accept Test",
+        "Auto-Test Case Inspect",
+        "Unit Test Devel",
+        "Test Planning",
+    ],
+    "Requirements": ["Reqts", "Reqts Inspect", "Ident"],
+    "Design": ["Design", "HLD Inspect", "Design Review"],
+    "Code": ["Code", "Code Inspect", "Compile"],
+    "Management": ["Planning", "Strategy", "Postmortem", "Product Life"],
+    "Other work": ["Misc", "Work", "Documentation", "DOC-Draft", "", "a phase that nobody has seen"],
+}
+
+
+def test_the_phases_of_the_data_set_have_their_accounts() -> None:
+    choose = chooser([(one.name, one.match) for one in load(CESAW).account])
+    assert {name: [phase for phase in phases if choose(phase) != name] for name, phases in PHASES.items()} == {
+        name: [] for name in PHASES
+    }

@@ -1,0 +1,307 @@
+"""The plan: every row in one place, hours that sum exactly, links and teams as the rows and the mapping say."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidemark.importing.files import FileError, Record
+from tidemark.importing.mapping import Mapping, parse
+from tidemark.importing.plan import Plan, make, read_planned, split
+from tidemark.importing.rows import Refusal, Row
+
+TODAY = date(2026, 6, 1)
+START = datetime(2026, 3, 2, 9, tzinfo=UTC)
+
+
+def mapping(more: str = "", accounts: str = "") -> Mapping:
+    return parse(
+        f"""
+        source = "test"
+        timezone = "UTC"
+        date_formats = ["%Y"]
+        account_by = "{{phase}}"
+        worklog = {{id = "{{l}}", author = "{{p}}", started = "{{s}}", duration = "{{d}}", unit = "minutes"}}
+        issue = {{id = "{{i}}"}}
+        organization = {{name = "{{o}}", unknown = "Nobody"}}
+        team = {{name = "{{t}}"}}
+        planned = {{duration = "{{planned}}", unit = "minutes"}}
+        [contract]
+        code = "{{c}}"
+        name = "{{c}}"
+        owner = {{name = "Olga", email = "olga@provider.example"}}
+        planned_hours = "100"
+        {
+            accounts
+            or '''
+        [[account]]
+        name = "Design"
+        match = ["design"]
+        [[account]]
+        name = "Other"
+        match = ["*"]'''
+        }
+        {more}
+        """
+    )
+
+
+def row(line: int, **values: Any) -> Row:
+    return Row(
+        **{
+            "line": line,
+            "worklog": f"w{line}",
+            "issue": "i",
+            "author": "p",
+            "started": START,
+            "day": START.date(),
+            "seconds": 60,
+            "contract": "C",
+            "contract_name": "Contract",
+            "account": "Design",
+            "team": "T",
+            "organization": "O",
+            "updated": None,
+            "description": None,
+            "issue_key": None,
+            "summary": None,
+            "created": None,
+            **values,
+        }
+    )
+
+
+def plan(rows: Sequence[Row | Refusal], more: str = "", **others: Any) -> Plan:
+    return make(rows, mapping(more, others.pop("accounts", "")), TODAY, **others)
+
+
+def test_an_identical_row_counts_once() -> None:
+    made = plan([row(2, worklog="w"), row(3, worklog="w")])
+    assert (len(made.rows), made.repeated, made.refusals) == (1, 1, [])
+
+
+def test_of_differing_rows_of_one_worklog_the_later_line_wins() -> None:
+    made = plan([row(2, worklog="w", seconds=1), row(3, worklog="w", seconds=2), row(4, worklog="w", seconds=2)])
+    assert [one.seconds for one in made.rows] == [2]
+    assert made.repeated == 1
+    assert [(one.line, one.reason) for one in made.refusals] == [(2, "superseded")]
+    assert "line 4" in made.refusals[0].sentence
+
+
+def test_of_differing_rows_of_one_worklog_the_later_update_wins() -> None:
+    made = plan([row(2, worklog="w", updated=START), row(3, worklog="w", updated=START - timedelta(days=1))])
+    assert [one.line for one in made.rows] == [2]
+    assert [one.line for one in made.refusals] == [3]
+
+
+def test_an_issue_belongs_where_most_of_its_rows_do() -> None:
+    made = plan([row(2, account="Other"), row(3), row(4), row(5, contract="D")])
+    assert [one.line for one in made.rows] == [3, 4]
+    assert [(one.line, one.reason) for one in made.refusals] == [(2, "issue_elsewhere"), (5, "issue_elsewhere")]
+    assert "C, Design; this row says D, Design" in made.refusals[1].sentence
+
+
+FEW = st.integers(0, 2).map(str)
+ROWS = st.lists(
+    st.one_of(
+        st.builds(lambda w, i, c, a: ("row", w, i, c, a), FEW, FEW, FEW, st.sampled_from(["Design", "Other"])),
+        st.just(("refusal",)),
+    ),
+    max_size=20,
+)
+
+
+@given(ROWS)
+def test_every_row_is_taken_refused_or_repeated(found: list[tuple[str, ...]]) -> None:
+    # Given rows that repeat and contradict each other
+    rows = [
+        row(line, worklog=one[1], issue=one[2], contract=one[3], account=one[4])
+        if one[0] == "row"
+        else Refusal(line, "", "why", "")
+        for line, one in enumerate(found, 2)
+    ]
+    # When they are planned
+    made = plan(rows)
+    # Then each has one place, and of each worklog and issue there is one
+    assert len(made.rows) + len(made.refusals) + made.repeated == len(rows)
+    lines = [one.line for one in [*made.rows, *made.refusals]]
+    assert len(set(lines)) == len(lines)
+    assert max(Counter(one.worklog for one in made.rows).values(), default=1) == 1
+    assert len(made.links) == len({one.issue for one in made.rows})
+    assert {(one.issue, one.contract, one.account) for one in made.links} == {
+        (one.issue, one.contract, one.account) for one in made.rows
+    }
+
+
+def test_a_blank_organization_does_not_split_a_contract() -> None:
+    made = plan([row(2, organization=""), row(3, organization=""), row(4, organization="A"), row(5, organization="B")])
+    assert [(one.code, one.organization) for one in made.contracts] == [("C", "A")]
+    assert made.organizations == ["A"]
+
+
+def test_a_contract_without_any_organization_has_the_unknown_one() -> None:
+    assert plan([row(2, organization="")]).organizations == ["Nobody"]
+
+
+def test_a_contract_runs_from_before_its_first_log_to_the_end_of_next_year() -> None:
+    made = plan([row(2, day=date(2020, 1, 1)), row(3, day=date(2019, 5, 5))])
+    assert (made.contracts[0].start, made.contracts[0].end) == (date(2019, 5, 4), date(2027, 12, 31))
+
+
+def test_a_contract_of_the_far_future_does_not_end_before_it_starts() -> None:
+    made = plan([row(2, day=date(2090, 1, 1))])
+    assert made.contracts[0].end >= made.contracts[0].start
+
+
+def test_a_contract_has_what_the_mapping_states_for_it() -> None:
+    made = plan(
+        [row(2), row(3, contract="D", issue="j")],
+        """
+        [contracts.C]
+        name = "Narrow"
+        planned_hours = "12.34"
+        start_date = 2026-02-01
+        end_date = 2026-02-28
+        status = "draft"
+        """,
+    )
+    narrow, other = made.contracts
+    assert (narrow.name, narrow.hours, narrow.status) == ("Narrow", Decimal("12.34"), "draft")
+    assert (narrow.start, narrow.end) == (date(2026, 2, 1), date(2026, 2, 28))
+    assert (other.hours, other.status) == (Decimal(100), "active")
+
+
+def test_a_contract_has_every_account_of_the_mapping() -> None:
+    assert [one.name for one in plan([row(2)]).contracts[0].accounts] == ["Design", "Other"]
+
+
+def test_persons_are_members_of_the_team_of_their_rows_from_their_first_day_in_it() -> None:
+    made = plan([row(2, day=date(2026, 3, 2)), row(3, day=date(2026, 3, 1)), row(4, team=""), row(5, team="U")])
+    assert made.teams == {"T": {"p": date(2026, 3, 1)}, "U": {"p": START.date()}}
+
+
+def test_the_four_teams_with_most_time_have_slices() -> None:
+    rows = [row(line, team=f"T{line}", seconds=line) for line in range(2, 8)]
+    accounts = {one.name: one for one in plan(rows).contracts[0].accounts}
+    assert [one.team for one in accounts["Design"].slices] == ["T7", "T6", "T5", "T4"]
+    # An account without rows has those of the contract, so that a later file finds them.
+    assert [one.team for one in accounts["Other"].slices] == ["T7", "T6", "T5", "T4"]
+
+
+def test_an_issue_is_created_when_its_first_work_started_unless_a_column_says() -> None:
+    later = START + timedelta(days=1)
+    assert plan([row(2, started=later), row(3)]).links[0].created == START
+    assert plan([row(2, created=later)]).links[0].created == later
+
+
+def test_issues_may_be_linked_to_nothing_to_the_unknown_or_elsewhere() -> None:
+    made = plan(
+        [row(line, issue=f"i{line}") for line in range(2, 6)],
+        """
+        [[link]]
+        issues = ["i2"]
+        [[link]]
+        issues = ["i3"]
+        contract = "NONE"
+        account = "None"
+        [[link]]
+        issues = ["i[34]"]
+        contract = "C"
+        account = "None"
+        """,
+    )
+    assert [(one.contract, one.account) for one in made.links] == [
+        (None, None),
+        ("NONE", "None"),
+        ("C", "None"),
+        ("C", "Design"),
+    ]
+
+
+@given(st.integers(0, 10**9), st.lists(st.integers(0, 10**9), min_size=1, max_size=6))
+def test_a_split_sums_exactly_and_is_fair(total: int, weights: list[int]) -> None:
+    parts = split(total, weights)
+    assert sum(parts) == total
+    shares = weights if any(weights) else [1] * len(weights)
+    for part, weight in zip(parts, shares, strict=True):
+        assert abs(part * sum(shares) - total * weight) < sum(shares)
+
+
+HOURS = st.integers(1, 10**8).map(lambda hundredths: Decimal(hundredths) / 100)
+ACCOUNTS = st.lists(st.tuples(st.booleans(), st.integers(0, 5)), min_size=1, max_size=6).filter(
+    lambda accounts: any(billable and share for billable, share in accounts)
+)
+
+
+@given(HOURS, ACCOUNTS, st.integers(0, 6))
+def test_slices_sum_to_their_account_and_billable_accounts_to_the_contract(
+    hours: Decimal, accounts: list[tuple[bool, int]], teams: int
+) -> None:
+    # Given a contract with stated hours, some accounts and teams
+    tables = "\n".join(
+        f"""
+        [[account]]
+        name = "a{number}"
+        match = ["{"*" if number == len(accounts) else number}"]
+        billable = {str(billable).lower()}
+        share = {share}
+        """
+        for number, (billable, share) in enumerate(accounts, 1)
+    )
+    rows = [row(line, account="a1", team=f"t{line}" if teams else "") for line in range(2, 3 + teams)]
+    # When it is planned
+    contract = plan(rows, f'[contracts.C]\nplanned_hours = "{hours}"', accounts=tables).contracts[0]
+    # Then C2, C3, C4 and C5 hold
+    assert contract.hours == hours == sum(one.hours for one in contract.accounts if one.billable)
+    for account in contract.accounts:
+        assert len(account.slices) <= 4
+        assert not account.slices or sum(one.hours for one in account.slices) == account.hours
+        for planned in (account.hours, *(one.hours for one in account.slices)):
+            assert planned >= 0
+            assert planned == round(planned, 2)
+
+
+PLANNED = [
+    Record(1, ["c", "phase", "t", "planned"]),
+    Record(2, ["C", "design", "T", "90.5"]),
+    Record(3, ["C", "design", "U", "29.5"]),
+    Record(4, ["C", "code", "T", "1"]),
+    Record(5, ["C", "code", "T", "unknown"]),
+    Record(6, ["C", "code", "T", "-5"]),
+    Record(7, [], "ragged"),
+]
+
+
+def test_planned_hours_are_those_of_the_file() -> None:
+    # Given a file of planned time
+    planned = read_planned(PLANNED, mapping())
+    # When a contract is planned with it
+    made = plan([row(2), row(3, team="U")], planned=planned)
+    # Then accounts and slices have its hours, rounded up to hundredths, and what cannot be read plans nothing
+    contract = made.contracts[0]
+    assert [(one.name, one.hours) for one in contract.accounts] == [("Design", Decimal(2)), ("Other", Decimal(0))]
+    assert [(one.team, one.hours) for one in contract.accounts[0].slices] == [
+        ("T", Decimal("1.51")),
+        ("U", Decimal("0.49")),
+    ]
+    assert contract.hours == Decimal(2)
+
+
+def test_a_contract_that_the_file_does_not_plan_has_the_default() -> None:
+    made = plan([row(2, contract="D")], planned=read_planned(PLANNED, mapping()))
+    assert made.contracts[0].hours == Decimal(100)
+
+
+def test_stated_hours_come_before_those_of_the_file() -> None:
+    made = plan([row(2)], '[contracts.C]\nplanned_hours = "7"', planned=read_planned(PLANNED, mapping()))
+    assert made.contracts[0].hours == Decimal(7)
+
+
+def test_a_file_of_planned_time_without_the_column_is_refused() -> None:
+    with pytest.raises(FileError, match="'planned'"):
+        read_planned([Record(1, ["c", "phase", "t"])], mapping())

@@ -1,0 +1,228 @@
+"""Rows: exact durations, local times, and a reason for whatever is not taken."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from tidemark.importing.files import FileError, Record
+from tidemark.importing.mapping import parse
+from tidemark.importing.rows import Refusal, Refused, Row, instant, read, whole_seconds
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+BERLIN = ZoneInfo("Europe/Berlin")
+ISO = ["%Y-%m-%d %H:%M"]
+MAPPING = r"""
+source = "test"
+timezone = "Europe/Berlin"
+date_formats = ["%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S%z"]
+no_value = ["", "\\N"]
+account_by = "{phase}"
+[worklog]
+id = "{log}"
+author = "{person}"
+started = "{start}"
+duration = "{minutes}"
+unit = "minutes"
+updated = "{updated}"
+[issue]
+id = "{item}"
+[organization]
+name = "Org {org}"
+[team]
+name = "Team {team}"
+[contract]
+code = "C-{project}"
+name = "Project {project}"
+owner = { name = "Olga", email = "olga@provider.example" }
+planned_hours = "100"
+[[account]]
+name = "Design"
+match = ["*design*"]
+[[account]]
+name = "Other"
+match = ["*"]
+"""
+HEADER = ["log", "person", "start", "minutes", "updated", "item", "phase", "org", "team", "project"]
+GOOD = {
+    "log": "1",
+    "person": "p",
+    "start": "2026-03-02 09:00",
+    "minutes": "60",
+    "updated": "",
+    "item": "i",
+    "phase": "High-level DESIGN",
+    "org": "A",
+    "team": "7",
+    "project": "9",
+}
+
+
+def read_row(**values: str) -> Row | Refusal:
+    fields = [{**GOOD, **values}[name] for name in HEADER]
+    return next(read([Record(1, HEADER), Record(2, fields)], parse(MAPPING), NOW))
+
+
+def test_a_row_says_what_the_mapping_makes_of_it() -> None:
+    row = read_row()
+    assert isinstance(row, Row)
+    assert (row.worklog, row.issue, row.author, row.seconds) == ("1", "i", "p", 3600)
+    assert (row.contract, row.account, row.team, row.organization) == ("C-9", "Design", "Team 7", "Org A")
+    assert row.started == datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
+    assert row.day.isoformat() == "2026-03-02"
+
+
+def test_ids_are_those_of_the_file_exactly() -> None:
+    row = read_row(log=" 007 ", item="A b", person="ä ")
+    assert isinstance(row, Row)
+    assert (row.worklog, row.issue, row.author) == (" 007 ", "A b", "ä ")
+
+
+@pytest.mark.parametrize("column", ["log", "person", "item", "project", "start", "minutes"])
+@pytest.mark.parametrize("blank", ["", "  ", r"\N", r" \N "])
+def test_a_blank_in_what_a_worklog_needs_is_refused(column: str, blank: str) -> None:
+    row = read_row(**{column: blank})
+    assert isinstance(row, Refusal)
+    assert row.reason == "missing_value"
+    assert "blank" in row.sentence
+
+
+@pytest.mark.parametrize(("column", "field"), [("team", "team"), ("org", "organization")])
+def test_a_blank_in_what_it_can_do_without_is_no_obstacle(column: str, field: str) -> None:
+    row = read_row(**{column: r"\N"})
+    assert isinstance(row, Row)
+    assert getattr(row, field) == ""
+
+
+@pytest.mark.parametrize("phase", ["", r"\N", "-1", "3.5", "never seen"])
+def test_any_phase_finds_an_account(phase: str) -> None:
+    row = read_row(phase=phase)
+    assert isinstance(row, Row)
+    assert row.account == "Other"
+
+
+@pytest.mark.parametrize(
+    ("minutes", "reason"),
+    [
+        ("0", "no_time"),
+        ("0.0", "no_time"),
+        ("-5", "negative_duration"),
+        ("five", "unreadable_duration"),
+        ("1e3", "unreadable_duration"),
+        ("1,5", "unreadable_duration"),
+        ("1_0", "unreadable_duration"),
+        ("٣", "unreadable_duration"),
+        ("nan", "unreadable_duration"),
+        ("0.001", "unreadable_duration"),
+        ("60001", "duration_too_long"),
+        ("9" * 5000, "unreadable_duration"),
+    ],
+)
+def test_a_duration_that_is_none_is_refused(minutes: str, reason: str) -> None:
+    row = read_row(minutes=minutes)
+    assert isinstance(row, Refusal)
+    assert row.reason == reason
+
+
+@given(st.decimals(min_value="0.01", max_value=1000, places=2), st.sampled_from(["seconds", "minutes", "hours"]))
+def test_a_duration_is_exact_or_refused(number: Decimal, unit: str) -> None:
+    exact = number * {"seconds": 1, "minutes": 60, "hours": 3600}[unit]
+    if exact == int(exact):
+        assert whole_seconds(str(number), unit) == exact
+    else:
+        with pytest.raises(Refused):
+            whole_seconds(str(number), unit)
+
+
+@pytest.mark.parametrize(
+    ("start", "reason"),
+    [
+        ("03/02/2026 09:00", "unreadable_date"),
+        ("2026-02-30 09:00", "unreadable_date"),
+        ("0016-01-11 16:22", "date_out_of_range"),
+        ("1969-12-31 23:59", "date_out_of_range"),
+        ("2101-01-01 12:00", "date_out_of_range"),
+        ("9999-12-31 23:59", "date_out_of_range"),
+        ("0001-01-01 00:00", "date_out_of_range"),
+    ],
+)
+def test_a_date_that_is_none_is_refused(start: str, reason: str) -> None:
+    row = read_row(start=start)
+    assert isinstance(row, Refusal)
+    assert row.reason == reason
+
+
+def test_a_date_with_an_offset_keeps_it() -> None:
+    row = read_row(start="2026-03-02T09:00:00-05:00")
+    assert isinstance(row, Row)
+    assert row.started == datetime(2026, 3, 2, 14, tzinfo=UTC)
+
+
+def test_an_update_in_the_future_is_refused() -> None:
+    row = read_row(updated="2026-06-03 00:00")
+    assert isinstance(row, Refusal)
+    assert row.reason == "date_out_of_range"
+
+
+@pytest.mark.parametrize("long", ["x" * 256, "ä" * 128, "a\nb"])
+def test_an_id_beyond_the_bounds_is_refused(long: str) -> None:
+    row = read_row(item=long)
+    assert isinstance(row, Refusal)
+    assert row.reason == "invalid_id"
+
+
+def test_a_faulty_line_is_refused_with_its_fault() -> None:
+    found = list(read([Record(1, HEADER), Record(2, [], "It is ragged.")], parse(MAPPING), NOW))
+    assert found == [Refusal(2, "", "unreadable_line", "It is ragged.")]
+
+
+def test_a_column_that_is_not_there_is_named() -> None:
+    with pytest.raises(FileError, match="'minutes'"):
+        list(read([Record(1, [name for name in HEADER if name != "minutes"])], parse(MAPPING), NOW))
+
+
+def test_an_empty_file_has_no_header() -> None:
+    with pytest.raises(FileError, match="no header"):
+        list(read([], parse(MAPPING), NOW))
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_column() -> None:
+    header = ["\ufefflog", *HEADER[1:]]
+    fields = [GOOD[name] for name in HEADER]
+    assert isinstance(next(read([Record(1, header), Record(2, fields)], parse(MAPPING), NOW)), Row)
+
+
+def test_a_time_in_a_gap_moves_forward() -> None:
+    # Given that in Berlin 02:00 to 03:00 does not exist on 29 March 2026, then 02:30 is 03:30 in summer time
+    assert instant("2026-03-29 02:30", ISO, BERLIN) == datetime(2026, 3, 29, 3, 30, tzinfo=BERLIN)
+
+
+def test_of_two_equal_times_the_first_holds() -> None:
+    # Given that in Berlin 02:00 to 03:00 comes twice on 25 October 2026, then 02:30 is that of summer time
+    assert instant("2026-10-25 02:30", ISO, BERLIN) == datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
+
+
+ZONES = st.sampled_from(["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia", "UTC"])
+
+
+@given(st.datetimes(datetime(1971, 1, 1), datetime(2099, 1, 1)), ZONES)  # noqa: DTZ001 - local times
+def test_a_local_time_that_exists_stays_what_it_is(local: datetime, zone_name: str) -> None:
+    zone = ZoneInfo(zone_name)
+    local = local.replace(second=0, microsecond=0, fold=0)
+    there_and_back = local.replace(tzinfo=zone).astimezone(UTC).astimezone(zone).replace(tzinfo=None)
+    assume(there_and_back == local)
+    # When it is read, then it is that time, at its first coming
+    found = instant(local.strftime("%Y-%m-%d %H:%M"), ISO, zone)
+    assert found.astimezone(zone).replace(tzinfo=None, fold=0) == local
+    for earlier in range(1, 121):
+        assert (found - timedelta(minutes=earlier)).astimezone(zone).replace(tzinfo=None, fold=0) != local
+
+
+def test_rows_come_in_the_order_of_the_file() -> None:
+    fields: Sequence[str] = [GOOD[name] for name in HEADER]
+    file = [Record(1, HEADER), *(Record(line, list(fields)) for line in (2, 3, 4))]
+    assert [row.line for row in read(file, parse(MAPPING), NOW)] == [2, 3, 4]
