@@ -1,0 +1,204 @@
+"""Processes kept running: started, watched, started again when they die, ended in the reverse order."""
+
+import asyncio
+import contextlib
+import os
+import pwd
+import signal
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+_GRACE_SECONDS = 4.0
+_START_SECONDS = 90.0
+_LEAST_BACK_OFF, _MOST_BACK_OFF = 0.5, 15.0
+_GLANCE_SECONDS = 0.1
+_LOG_BYTES = 10_000_000
+
+
+class StackError(Exception):
+    """What keeps the stack from running: one sentence with its remedy, for a person."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A process of the stack: how it is started, how one sees that it answers, and how it is asked to end."""
+
+    name: str
+    command: Sequence[str]
+    answers: Callable[[], Awaitable[bool]]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    user: str | None = None
+    stop_signal: signal.Signals = signal.SIGTERM
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What tells a process from a later one with the same id, and how it is asked to end."""
+
+    pid: int
+    created: float
+    stop_signal: int
+
+    def process(self) -> psutil.Process | None:
+        """The process, if it still is this one and alive."""
+        try:
+            process = psutil.Process(self.pid)
+            alive = process.create_time() == self.created and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return None
+        return process if alive else None
+
+
+def mark(pid: int, stop_signal: int = signal.SIGTERM) -> Mark:
+    """The mark of a process that runs now."""
+    return Mark(pid, psutil.Process(pid).create_time(), stop_signal)
+
+
+def end(marks: Sequence[Mark]) -> None:
+    """End processes that another life of the stack left behind, and all that these started."""
+    left: list[psutil.Process] = []
+    for one in marks:
+        if process := one.process():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                left += [process, *process.children(recursive=True)]
+                process.send_signal(one.stop_signal)
+    _, alive = psutil.wait_procs(left, timeout=_GRACE_SECONDS)
+    for process in alive:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(alive, timeout=_GRACE_SECONDS)
+
+
+def run(part: str, command: Sequence[str], *, user: str | None = None, given: str = "") -> None:
+    """Run a command of ``part`` to its end; raises with what it said where it fails."""
+    done = subprocess.run(  # noqa: S603 - the commands are the stack's own
+        command,
+        input=given,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+        **_as_user(user),
+    )
+    if done.returncode:
+        raise StackError(f"{part} could not be set up: {' '.join(done.stdout.split())}")
+
+
+def _as_user(user: str | None) -> dict[str, Any]:
+    # A folder that every user may enter, and that shadows no module of Python.
+    where = {"cwd": "/"}
+    if user is None:
+        return where
+    return {**where, "user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
+
+
+class Supervisor:
+    """Keeps parts running. ``on_change`` is given the mark of every part whenever one starts."""
+
+    def __init__(
+        self,
+        logs: Path,
+        *,
+        on_change: Callable[[Mapping[str, Mark]], None] = lambda _: None,
+        say: Callable[[str], None] = lambda text: print(text, file=sys.stderr),  # noqa: T201
+    ) -> None:
+        self._logs = logs
+        self._on_change = on_change
+        self._say = say
+        self._stages: list[list[tuple[Part, asyncio.Task[None]]]] = []
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._marks: dict[str, Mark] = {}
+
+    async def start(self, *parts: Part) -> None:
+        """Start parts beside each other, and return once all of them answer."""
+        self._logs.mkdir(parents=True, exist_ok=True)
+        self._stages.append([(part, asyncio.create_task(self._keep(part))) for part in parts])
+        await asyncio.gather(*map(self._answering, parts))
+
+    async def stop(self) -> None:
+        """End all parts, the last started first, each within a few seconds."""
+        while self._stages:
+            stage = self._stages.pop()
+            for _, task in stage:
+                task.cancel()
+            await asyncio.gather(*(self._end(part) for part, _ in stage))
+
+    def log(self, part: str) -> Path:
+        """Where a part's output goes."""
+        return self._logs / f"{part}.log"
+
+    async def _answering(self, part: Part) -> None:
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                while not await part.answers():  # noqa: ASYNC110 - another process sets no event
+                    await asyncio.sleep(_GLANCE_SECONDS)
+        except TimeoutError:
+            raise StackError(
+                f"{part.name} did not answer within {_START_SECONDS:.0f} s; {self.log(part.name)} says why."
+            ) from None
+
+    async def _keep(self, part: Part) -> None:
+        clock = asyncio.get_running_loop().time
+        back_off = _LEAST_BACK_OFF
+        while True:
+            started = clock()
+            process = self._spawn(part)
+            code = await _ended(process)
+            _kill_group(process.pid)
+            if clock() - started > _MOST_BACK_OFF:
+                back_off = _LEAST_BACK_OFF
+            how = f"by {signal.Signals(-code).name}" if code < 0 else f"with status {code}"
+            self._say(f"{part.name} ended {how} and starts again in {back_off:g} s; its log is {self.log(part.name)}.")
+            await asyncio.sleep(back_off)
+            back_off = min(back_off * 2, _MOST_BACK_OFF)
+
+    def _spawn(self, part: Part) -> subprocess.Popen[bytes]:
+        log = self.log(part.name)
+        if log.exists() and log.stat().st_size > _LOG_BYTES:
+            log.replace(log.with_suffix(".log.old"))
+        with log.open("ab") as output:
+            process = subprocess.Popen(  # noqa: S603 - the commands are the stack's own
+                part.command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env={**os.environ, **part.environment},
+                # Ctrl-C in the terminal is for the supervisor alone, which then ends the parts in order.
+                start_new_session=True,
+                **_as_user(part.user),
+            )
+        self._running[part.name] = process
+        with contextlib.suppress(psutil.NoSuchProcess):
+            self._marks[part.name] = mark(process.pid, part.stop_signal)
+        self._on_change(self._marks)
+        return process
+
+    async def _end(self, part: Part) -> None:
+        process = self._running.pop(part.name, None)
+        if process is None:
+            return
+        process.send_signal(part.stop_signal)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(_ended(process), _GRACE_SECONDS)
+        _kill_group(process.pid)
+        process.wait()
+
+
+async def _ended(process: subprocess.Popen[bytes]) -> int:
+    """Its status, once it has one. Polled: a thread or a signal handler a process is more to keep right."""
+    while (code := process.poll()) is None:  # noqa: ASYNC110
+        await asyncio.sleep(_GLANCE_SECONDS)
+    return code
+
+
+def _kill_group(leader: int) -> None:
+    """End what a part started and left behind; a part leads a group of its own."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)

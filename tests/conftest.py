@@ -1,0 +1,85 @@
+"""The real parts, started once for the whole run when the first test asks for them.
+
+Embedded by default; what ``TIDEMARK_DATABASE_URL`` and ``TIDEMARK_KAFKA_BOOTSTRAP_SERVERS`` name where they are
+set; containers of the images in ``docker-compose.yml`` with ``TIDEMARK_TEST_PARTS=containers``.
+"""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import count
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from tidemark.stack import kafka, ports, postgres
+from tidemark.stack.processes import Part, Supervisor
+
+_CONTAINERS = os.environ.get("TIDEMARK_TEST_PARTS") == "containers"
+_number = count(1)
+
+
+@asynccontextmanager
+async def _running(folder: Path, part: Part) -> AsyncIterator[None]:
+    supervisor = Supervisor(folder / "logs")
+    try:
+        await supervisor.start(part)
+        yield
+    finally:
+        await supervisor.stop()
+
+
+@pytest.fixture(scope="session")
+async def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """A Postgres server, as the URL of a database on it that its user may make others from."""
+    if _CONTAINERS:
+        import containers  # noqa: PLC0415 - Docker's client is for those who ask for it
+
+        with containers.postgres() as url:
+            yield url
+    elif given := os.environ.get("TIDEMARK_DATABASE_URL"):
+        yield given
+    else:
+        folder = tmp_path_factory.mktemp("postgres")
+        port, password = ports.free(), uuid4().hex
+        async with _running(folder, postgres.prepare(folder / "data", port, password)):
+            yield postgres.url(port, password)
+
+
+@pytest.fixture(scope="session")
+async def kafka_bootstrap_servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """A Kafka broker."""
+    if _CONTAINERS:
+        import containers  # noqa: PLC0415 - Docker's client is for those who ask for it
+
+        with containers.kafka() as bootstrap_servers:
+            yield bootstrap_servers
+    elif given := os.environ.get("TIDEMARK_KAFKA_BOOTSTRAP_SERVERS"):
+        yield given
+    else:
+        kafka.fetch()
+        folder = tmp_path_factory.mktemp("kafka")
+        port = ports.free()
+        async with _running(folder, kafka.prepare(folder / "data", port, ports.free())):
+            yield kafka.bootstrap_servers(port)
+
+
+@pytest.fixture
+async def database(postgres_url: str) -> AsyncIterator[str]:
+    """The URL of a fresh, empty database."""
+    name = f"test_{os.getpid()}_{next(_number)}"
+    server = await asyncpg.connect(postgres_url)
+    try:
+        await server.execute(f"CREATE DATABASE {name}")
+        yield f"{postgres_url.rpartition('/')[0]}/{name}"
+        await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        await server.close()
+
+
+@pytest.fixture
+def topic_prefix() -> str:
+    """A prefix that no other test's topics have."""
+    return f"t{uuid4().hex[:8]}."
