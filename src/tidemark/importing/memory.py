@@ -13,7 +13,8 @@ _TABLES = """
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
 CREATE TABLE IF NOT EXISTS import (fingerprint TEXT NOT NULL, started_at TEXT NOT NULL, finished INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS sent (key TEXT PRIMARY KEY, digest BLOB NOT NULL, updated_at TEXT NOT NULL) WITHOUT ROWID;
+-- Only ever appended to, which is what makes it quick: of several rows of a key the last one holds.
+CREATE TABLE IF NOT EXISTS sent (key TEXT NOT NULL, digest BLOB NOT NULL, updated_at TEXT NOT NULL);
 """
 _INSTANT = timedelta(microseconds=1)
 
@@ -61,12 +62,13 @@ class Memory:
 
     def sent(self) -> dict[str, Sent]:
         """All that has been acknowledged, by key."""
-        return {row[0]: Sent(*row) for row in self._connection.execute("SELECT key, digest, updated_at FROM sent")}
+        rows = self._connection.execute("SELECT key, digest, updated_at FROM sent ORDER BY rowid")
+        return {row[0]: Sent(*row) for row in rows}
 
     def remember(self, sent: Sequence[Sent]) -> None:
         """Kafka has acknowledged these."""
         with self._connection as connection:
-            connection.executemany("INSERT OR REPLACE INTO sent VALUES (?, ?, ?)", sent)
+            connection.executemany("INSERT INTO sent VALUES (?, ?, ?)", sent)
 
 
 def later(known: str, own: datetime, *, stated: bool) -> str:

@@ -24,6 +24,7 @@ from tidemark_shared.events import (
 
 STRUCTURED: Headers = [("content-type", b"application/cloudevents+json")]
 _MAX_BYTES = 1_048_576
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class Message(NamedTuple):
@@ -55,7 +56,7 @@ def of_plan(
     }
     fixed = [(name, text.encode()) for name, text in attributes.items()]
     for key, issue, type_, data, stated in _facts(plan, teams):
-        content = json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
+        content = _json(data).encode()
         own = stated or started_at
         digest = hashlib.blake2b(content + (timestamp(own).encode() if stated else b""), digest_size=16).digest()
         known = sent.get(key)
