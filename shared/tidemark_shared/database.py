@@ -1,5 +1,6 @@
 """Postgres: a pool whose search path is the service's own schema, named queries from files, migrations."""
 
+from collections.abc import Awaitable, Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -11,6 +12,8 @@ from pogo_core.util import migrate as pogo
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
+Init: TypeAlias = Callable[["asyncpg.Connection[asyncpg.Record]"], Awaitable[None]]
+
 # Any number: it only has to be the same for everyone who migrates one database.
 _MIGRATION_LOCK = 7_311_946
 
@@ -20,10 +23,10 @@ def queries(package: str) -> Any:
     return aiosql.from_path(str(files(package) / "sql"), "asyncpg", mandatory_parameters=False)
 
 
-async def connect_pool(url: str, service: str, *, size: int = 8) -> Pool:
+async def connect_pool(url: str, service: str, *, size: int = 8, init: Init | None = None) -> Pool:
     """A pool on the schema of ``service``. Raises what asyncpg raises where the database is out of reach."""
     return await asyncpg.create_pool(
-        url, min_size=1, max_size=size, server_settings={"search_path": service, "application_name": service}
+        url, min_size=1, max_size=size, init=init, server_settings={"search_path": service, "application_name": service}
     )
 
 

@@ -235,17 +235,25 @@ def outgoing(
     topic: Topic, key: str, type_: str, data: BaseModel, *, source: str, time: datetime, correlation_id: str
 ) -> Outgoing:
     """An event in binary mode. ``source`` is the service's name as a URI reference, such as ``/contracts``."""
-    headers = {
+    headers = binary_headers(type_, id_=str(uuid4()), source=source, time=time, correlation_id=correlation_id)
+    value = data.model_dump_json().encode()
+    return Outgoing(topic.name, key.encode(), headers, value)
+
+
+def binary_headers(
+    type_: str, *, id_: str, source: str, time: datetime, correlation_id: str
+) -> list[tuple[str, bytes]]:
+    """The attributes of an event in binary mode."""
+    attributes = {
         "ce_specversion": "1.0",
-        "ce_id": str(uuid4()),
+        "ce_id": id_,
         "ce_source": source,
         "ce_type": type_,
         "ce_time": timestamp(time),
         "ce_correlationid": correlation_id,
         "content-type": "application/json",
     }
-    value = data.model_dump_json().encode()
-    return Outgoing(topic.name, key.encode(), [(name, text.encode()) for name, text in headers.items()], value)
+    return [(name, text.encode()) for name, text in attributes.items()]
 
 
 def read(topic: Topic, headers: Headers, value: bytes | None) -> Event:

@@ -14,7 +14,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, sto
 
 from tidemark_shared import kafka, log
 from tidemark_shared.consumer import Consumer, Handle
-from tidemark_shared.database import Pool, connect_pool
+from tidemark_shared.database import Init, Pool, connect_pool
 from tidemark_shared.outbox import RECORDS, Outbox, Relay
 from tidemark_shared.settings import Settings, required
 
@@ -109,8 +109,8 @@ async def _bounded(stop: Callable[[], Awaitable[Any]]) -> None:
 
 
 @asynccontextmanager
-async def frame(service: str, settings: Settings) -> AsyncIterator[Frame]:
-    """Wait for the database and the broker, then hold them for the service."""
+async def frame(service: str, settings: Settings, *, init: Init | None = None) -> AsyncIterator[Frame]:
+    """Wait for the database and the broker, then hold them for the service; ``init`` prepares each connection."""
     async for attempt in AsyncRetrying(
         stop=stop_after_delay(_START_PATIENCE_SECONDS),
         wait=wait_random_exponential(multiplier=0.1, max=2),
@@ -118,7 +118,7 @@ async def frame(service: str, settings: Settings) -> AsyncIterator[Frame]:
         reraise=True,
     ):
         with attempt:
-            pool = await connect_pool(settings.database(service), service)
+            pool = await connect_pool(settings.database(service), service, init=init)
     cluster = await kafka.cluster_id(
         required(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers"), patience=_START_PATIENCE_SECONDS
     )

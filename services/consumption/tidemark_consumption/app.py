@@ -1,0 +1,36 @@
+"""The composition of the consumption service."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from tidemark_consumption import api, fold
+from tidemark_consumption.balances import BALANCE_OUTBOX
+from tidemark_shared.events import DIRECTORY, LIFECYCLE, WORKLOGS
+from tidemark_shared.http import api as http_api
+from tidemark_shared.service import frame
+from tidemark_shared.settings import Settings
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Counts: reads work, contracts and teams; publishes balances; answers for figures."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with frame("consumption", settings, init=fold.prepare) as held:
+            app.state.pool, app.state.problems = held.pool, held.problems
+            held.relay()
+            held.relay(BALANCE_OUTBOX)
+            await held.consume(
+                {
+                    WORKLOGS.name: fold.fold_worklogs,
+                    LIFECYCLE.name: fold.fold_lifecycle,
+                    DIRECTORY.name: fold.fold_directory,
+                }
+            )
+            yield
+
+    app = http_api("consumption", settings, lifespan)
+    app.include_router(api.router)
+    return app

@@ -1,0 +1,114 @@
+"""A record of ``worklog.events`` to a row of the log, or the reason why not. Pure."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from aiokafka import ConsumerRecord
+
+from tidemark_shared.consumer import Refusal
+from tidemark_shared.events import (
+    FUTURE_LIMIT,
+    WORKLOGS,
+    IssueLinked,
+    Unreadable,
+    WorklogDeleted,
+    WorklogRecorded,
+    canonical,
+    read,
+    timestamp,
+)
+
+
+class Fact(NamedTuple):
+    """A version of a worklog or a link, as ``fact_log`` keeps it: the order is that of its columns."""
+
+    record_offset: int
+    kind: str
+    source: str
+    issue_id: str
+    worklog_id: str | None
+    author_id: str | None
+    started_at: str | None
+    seconds: int | None
+    team_ref: str | None
+    contract_ref: str | None
+    account_ref: str | None
+    created_at: str | None
+    changed_at: str
+    content: bytes
+
+
+COLUMNS = Fact._fields
+
+
+def fact(record: ConsumerRecord) -> Fact:
+    """The fact in a record. Raises :class:`~tidemark_shared.events.Unreadable` with what is wrong with it."""
+    event = read(WORKLOGS, record.headers, record.value)
+    data, source, content = event.data, event.source, canonical(event.data)
+    match data:
+        case WorklogRecorded():
+            changed_at = _not_ahead(data.updated_at, record.timestamp, "updated_at")
+            return Fact(
+                record.offset, "recorded", source, data.issue_id, data.worklog_id, data.author_id,
+                timestamp(data.started_at), data.seconds, data.team_id, None, None, None, changed_at, content,
+            )  # fmt: skip
+        case WorklogDeleted():
+            changed_at = _not_ahead(data.deleted_at, record.timestamp, "deleted_at")
+            return Fact(
+                record.offset, "deleted", source, data.issue_id, data.worklog_id,
+                None, None, None, None, None, None, None, changed_at, content,
+            )  # fmt: skip
+        case IssueLinked():
+            changed_at = _not_ahead(data.updated_at, record.timestamp, "updated_at")
+            created_at = timestamp(data.created_at) if data.created_at else None
+            return Fact(
+                record.offset, "linked", source, data.issue_id,
+                None, None, None, None, None, data.contract_id, data.account_id, created_at, changed_at, content,
+            )  # fmt: skip
+    raise AssertionError(data)
+
+
+def read_all(records: Iterable[ConsumerRecord]) -> tuple[list[Fact], list[Refusal]]:
+    """The facts of a batch, and what is none; in the order of the records."""
+    facts: list[Fact] = []
+    refusals: list[Refusal] = []
+    for record in records:
+        try:
+            facts.append(fact(record))
+        except Unreadable as reason:
+            refusals.append(Refusal(record, str(reason)))
+    return facts, refusals
+
+
+def copy_text(batch: int, facts: Sequence[Fact]) -> bytes:
+    """Rows for ``COPY fact_log FROM STDIN`` in text form.
+
+    Text, because Postgres reads times faster from it than Python makes them.
+    """
+    return "".join(f"{batch}\t" + "\t".join(map(_field, row)) + "\n" for row in facts).encode()
+
+
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+def _field(value: str | int | bytes | None) -> str:
+    match value:
+        case None:
+            return "\\N"
+        case str():
+            return value.translate(_ESCAPES)
+        case bytes():
+            return f"\\\\x{value.hex()}"
+    return str(value)
+
+
+def _not_ahead(changed_at: datetime, record_timestamp: int, name: str) -> str:
+    """SPEC 2: a time far ahead could never be corrected, for every correction would be older."""
+    received = datetime.fromtimestamp(record_timestamp / 1000, UTC)
+    if changed_at - received > FUTURE_LIMIT:
+        raise Unreadable(
+            f"{name} {timestamp(changed_at)} lies more than 24 hours after the record was published "
+            f"({timestamp(received)}). Check the publisher's clock and time zone, and publish it again."
+        )
+    return timestamp(changed_at)

@@ -1,0 +1,132 @@
+-- A batch of contracts.lifecycle or contracts.directory, in the order in which terms.py calls it.
+
+-- name: hold_contracts(refs)!
+-- Keep every batch with work of these contracts out until the change is made, and wait for those under way.
+SELECT count(pg_advisory_xact_lock(1, bucket))
+FROM (
+  SELECT DISTINCT hashtext(ref) & 2047 AS bucket FROM unnest(:refs::text []) AS r (ref) ORDER BY bucket
+) AS ordered;
+
+-- name: share_persons(refs)!
+-- Team attribution of these contracts' work must not change meanwhile.
+SELECT count(pg_advisory_xact_lock_shared(2, bucket))
+FROM (
+  SELECT DISTINCT hashtext(w.author_id) & 2047 AS bucket
+  FROM issues AS i
+  JOIN worklogs AS w ON w.source = i.source AND w.issue_id = i.issue_id
+  WHERE i.contract_ref = ANY(:refs::text []) AND w.author_id IS NOT NULL
+  ORDER BY bucket
+) AS ordered;
+
+-- name: log_contracts(batch, ids, versions, events)!
+INSERT INTO contract_log (contract_id, stream_version, batch, event)
+SELECT contract_id, stream_version, :batch, event
+FROM unnest(:ids::uuid [], :versions::integer [], :events::jsonb []) AS e (contract_id, stream_version, event)
+ON CONFLICT DO NOTHING;
+
+-- name: apply_contracts(rows)
+-- The newest version of each, where it is newer than what is here. Gives the contracts that changed.
+INSERT INTO contracts AS c
+SELECT * FROM jsonb_populate_recordset(NULL::contracts, :rows::jsonb)
+ON CONFLICT (contract_id) DO UPDATE SET
+  stream_version = excluded.stream_version, status = excluded.status, code = excluded.code, name = excluded.name,
+  organization_id = excluded.organization_id, owner_name = excluded.owner_name, owner_email = excluded.owner_email,
+  type = excluded.type, recurrence = excluded.recurrence, start_date = excluded.start_date,
+  end_date = excluded.end_date, timezone = excluded.timezone, contracted_seconds = excluded.contracted_seconds,
+  changed_at = excluded.changed_at
+WHERE excluded.stream_version > c.stream_version
+RETURNING contract_id;
+
+-- name: clear_accounts(ids)!
+-- Slices and teams go with their account.
+DELETE FROM accounts WHERE contract_id = ANY(:ids::uuid []);
+
+-- name: clear_periods(ids)!
+DELETE FROM periods WHERE contract_id = ANY(:ids::uuid []);
+
+-- name: insert_accounts(rows)!
+INSERT INTO accounts SELECT * FROM jsonb_populate_recordset(NULL::accounts, :rows::jsonb);
+
+-- name: insert_account_teams(rows)!
+INSERT INTO account_teams SELECT * FROM jsonb_populate_recordset(NULL::account_teams, :rows::jsonb);
+
+-- name: insert_periods(rows)!
+INSERT INTO periods SELECT * FROM jsonb_populate_recordset(NULL::periods, :rows::jsonb);
+
+-- name: name_accounts(rows)!
+-- From every version, however late it comes: a name belongs to its latest holder, an id to its account for good.
+INSERT INTO account_refs AS r
+SELECT DISTINCT ON (contract_id, ref) *
+FROM jsonb_populate_recordset(NULL::account_refs, :rows::jsonb)
+ORDER BY contract_id, ref, stream_version DESC
+ON CONFLICT (contract_id, ref) DO UPDATE SET account_id = excluded.account_id, stream_version = excluded.stream_version
+WHERE excluded.stream_version > r.stream_version;
+
+-- name: forget_refs(refs)!
+DELETE FROM contract_refs WHERE ref = ANY(:refs::text []);
+
+-- name: name_contracts(refs)!
+-- Who answers to each of these references now; an id comes before a code, a discarded draft answers to none.
+INSERT INTO contract_refs (ref, contract_id)
+SELECT DISTINCT ON (r.ref) r.ref, c.contract_id
+FROM unnest(:refs::text []) AS r (ref)
+JOIN contracts AS c ON c.code = r.ref OR c.contract_id::text = r.ref
+WHERE c.status IS NOT NULL
+ORDER BY r.ref, c.contract_id::text = r.ref DESC, c.contract_id;
+
+-- name: affected_by_contracts(refs)!
+INSERT INTO affected (source, worklog_id)
+SELECT w.source, w.worklog_id
+FROM issues AS i
+JOIN worklogs AS w ON w.source = i.source AND w.issue_id = i.issue_id
+WHERE i.contract_ref = ANY(:refs::text []);
+
+-- name: open_balances(ids, correlation_id)!
+-- A contract's terms are part of its balance, so a change of them is published as work is.
+INSERT INTO balances AS b (contract_id, correlation_id)
+SELECT contract_id, :correlation_id FROM unnest(:ids::uuid []) AS i (contract_id) ORDER BY contract_id
+ON CONFLICT (contract_id) DO UPDATE
+SET revision = b.revision + 1, correlation_id = excluded.correlation_id, updated_at = now();
+
+-- name: hold_persons(persons)!
+SELECT count(pg_advisory_xact_lock(2, bucket))
+FROM (
+  SELECT DISTINCT hashtext(person) & 2047 AS bucket FROM unnest(:persons::text []) AS p (person) ORDER BY bucket
+) AS ordered;
+
+-- name: persons_of_teams(ids)
+SELECT DISTINCT person_id FROM memberships WHERE team_id = ANY(:ids::uuid []);
+
+-- name: log_directory(batch, ids, versions, types, events)!
+INSERT INTO directory_log (entity_id, version, batch, type, event)
+SELECT entity_id, version, :batch, type, event
+FROM unnest(:ids::uuid [], :versions::integer [], :types::text [], :events::jsonb [])
+  AS e (entity_id, version, type, event)
+ON CONFLICT DO NOTHING;
+
+-- name: apply_organizations(rows)!
+INSERT INTO organizations AS o
+SELECT * FROM jsonb_populate_recordset(NULL::organizations, :rows::jsonb)
+ON CONFLICT (organization_id) DO UPDATE SET version = excluded.version, name = excluded.name
+WHERE excluded.version > o.version;
+
+-- name: apply_teams(rows)
+-- Gives the teams that changed.
+INSERT INTO teams AS t
+SELECT * FROM jsonb_populate_recordset(NULL::teams, :rows::jsonb)
+ON CONFLICT (team_id) DO UPDATE SET version = excluded.version, name = excluded.name
+WHERE excluded.version > t.version
+RETURNING team_id;
+
+-- name: clear_memberships(ids)!
+DELETE FROM memberships WHERE team_id = ANY(:ids::uuid []);
+
+-- name: insert_memberships(rows)!
+INSERT INTO memberships SELECT * FROM jsonb_populate_recordset(NULL::memberships, :rows::jsonb);
+
+-- name: affected_by_persons(teams, persons)!
+INSERT INTO affected (source, worklog_id)
+SELECT w.source, w.worklog_id
+FROM worklogs AS w
+WHERE w.contract_id IN (SELECT contract_id FROM account_teams WHERE team_id = ANY(:teams::uuid []))
+  AND w.author_id = ANY(:persons::text []);

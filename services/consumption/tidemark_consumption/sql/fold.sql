@@ -1,0 +1,218 @@
+-- The fold of a batch of worklog.events, in the order in which fold.py calls it. All in one transaction, READ
+-- COMMITTED: each statement sees what was committed before it began, so a lock taken by one guards the next.
+
+-- name: prepare_session#
+-- Working sets of one transaction, on every connection of the pool.
+CREATE TEMPORARY TABLE IF NOT EXISTS affected (
+  source text NOT NULL, worklog_id text NOT NULL
+) ON COMMIT DELETE ROWS;
+CREATE TEMPORARY TABLE IF NOT EXISTS moves (
+  contract_id uuid, account_id uuid, team_id uuid, period_start date, day date, reason text,
+  seconds bigint NOT NULL, worklogs integer NOT NULL
+) ON COMMIT DELETE ROWS;
+
+-- name: clear!
+-- Empty already, unless this batch is one half of a batch whose other half was folded in the same transaction.
+WITH a AS (DELETE FROM affected)
+DELETE FROM moves;
+
+-- name: open_batch(cluster, topic, partition)$
+INSERT INTO batches (cluster, topic, partition)
+VALUES (:cluster, :topic, :partition)
+RETURNING batch;
+
+-- name: hold_issues(batch)!
+-- Insert or lock every issue whose work or link is in the batch, in one order. A link that arrives beside its
+-- worklog waits here for the other, and then sees it.
+INSERT INTO issues (source, issue_id)
+SELECT DISTINCT source, issue_id
+FROM fact_log
+WHERE batch = :batch AND kind <> 'deleted'
+ORDER BY source, issue_id
+ON CONFLICT (source, issue_id) DO UPDATE SET issue_id = excluded.issue_id WHERE FALSE;
+
+-- name: hold_dependencies(batch)!
+-- Share what placement reads with other batches, and keep it from changing: contracts by what links call them,
+-- before and after this batch; memberships by person. Contracts before persons, each in the order of its bucket.
+WITH held AS (
+  SELECT DISTINCT l.source, l.issue_id, i.contract_ref, l.kind = 'linked' AS linked
+  FROM fact_log AS l
+  JOIN issues AS i ON i.source = l.source AND i.issue_id = l.issue_id
+  WHERE l.batch = :batch AND l.kind <> 'deleted'
+),
+buckets AS (
+  SELECT 1 AS kind, hashtext(contract_ref) & 2047 AS bucket FROM held WHERE contract_ref IS NOT NULL
+  UNION
+  SELECT 1, hashtext(contract_ref) & 2047 FROM fact_log WHERE batch = :batch AND contract_ref IS NOT NULL
+  UNION
+  SELECT 2, hashtext(author_id) & 2047 FROM fact_log WHERE batch = :batch AND author_id IS NOT NULL
+  UNION
+  SELECT 2, hashtext(w.author_id) & 2047
+  FROM held AS h
+  JOIN worklogs AS w ON w.source = h.source AND w.issue_id = h.issue_id
+  WHERE h.linked AND w.author_id IS NOT NULL
+)
+SELECT count(pg_advisory_xact_lock_shared(kind, bucket))
+FROM (SELECT kind, bucket FROM buckets ORDER BY kind, bucket) AS ordered;
+
+-- name: link_issues(batch)$
+-- The last writer of each link. Gives the number of links that changed.
+WITH newest AS (
+  SELECT DISTINCT ON (source, issue_id) *
+  FROM fact_log
+  WHERE batch = :batch AND kind = 'linked'
+  ORDER BY source, issue_id, changed_at DESC, content DESC
+),
+linked AS (
+  UPDATE issues AS i
+  SET contract_ref = n.contract_ref, account_ref = n.account_ref, created_at = n.created_at,
+    changed_at = n.changed_at, content = n.content
+  FROM newest AS n
+  WHERE i.source = n.source AND i.issue_id = n.issue_id
+    AND (i.content IS NULL OR (n.changed_at, n.content) > (i.changed_at, i.content))
+  RETURNING i.source, i.issue_id
+),
+affecting AS (
+  INSERT INTO affected (source, worklog_id)
+  SELECT w.source, w.worklog_id
+  FROM linked AS l
+  JOIN worklogs AS w ON w.source = l.source AND w.issue_id = l.issue_id
+  RETURNING 1
+)
+SELECT count(*) FROM affecting;
+
+-- name: fold_worklogs(batch)!
+-- The last writer of each worklog, placed as it is written; what left its place and what came is noted in `moves`.
+WITH newest AS (
+  SELECT DISTINCT ON (source, worklog_id) *
+  FROM fact_log
+  WHERE batch = :batch AND kind <> 'linked'
+  ORDER BY source, worklog_id, changed_at DESC, kind = 'deleted' DESC, content DESC
+),
+folded AS (
+  INSERT INTO worklogs AS w (
+    source, worklog_id, issue_id, author_id, started_at, seconds, team_ref, deleted, changed_at, content,
+    contract_id, account_id, team_id, period_start, day, reason
+  )
+  SELECT
+    n.source, n.worklog_id, n.issue_id, n.author_id, n.started_at, n.seconds, n.team_ref, n.kind = 'deleted',
+    n.changed_at, n.content, p.contract_id, p.account_id, p.team_id, p.period_start, p.day, p.reason
+  FROM newest AS n
+  LEFT JOIN LATERAL placed(n.source, n.issue_id, n.author_id, n.team_ref, n.started_at) AS p ON n.kind = 'recorded'
+  ORDER BY n.source, n.worklog_id
+  ON CONFLICT (source, worklog_id) DO UPDATE SET
+    issue_id = excluded.issue_id, author_id = excluded.author_id, started_at = excluded.started_at,
+    seconds = excluded.seconds, team_ref = excluded.team_ref, deleted = excluded.deleted,
+    changed_at = excluded.changed_at, content = excluded.content, contract_id = excluded.contract_id,
+    account_id = excluded.account_id, team_id = excluded.team_id, period_start = excluded.period_start,
+    day = excluded.day, reason = excluded.reason
+  WHERE (excluded.changed_at, excluded.deleted, excluded.content) > (w.changed_at, w.deleted, w.content)
+  RETURNING
+    old.contract_id AS old_contract_id, old.account_id AS old_account_id, old.team_id AS old_team_id,
+    old.period_start AS old_period_start, old.day AS old_day, old.reason AS old_reason,
+    coalesce(old.seconds, 0) AS old_seconds, NOT coalesce(old.deleted, TRUE) AS was,
+    new.contract_id, new.account_id, new.team_id, new.period_start, new.day, new.reason,
+    coalesce(new.seconds, 0) AS seconds, NOT new.deleted AS "is"
+)
+INSERT INTO moves
+SELECT old_contract_id, old_account_id, old_team_id, old_period_start, old_day, old_reason, -old_seconds, -1
+FROM folded WHERE was
+UNION ALL
+SELECT contract_id, account_id, team_id, period_start, day, reason, seconds, 1
+FROM folded WHERE "is";
+
+-- name: place_affected!
+-- Place again what stands already and hangs on something that changed. A worklog that another transaction changes
+-- meanwhile is placed by that one, under its own locks: the comparison of `content` leaves it alone.
+WITH target AS (
+  SELECT w.source, w.worklog_id, w.changed_at, w.content, p.*
+  FROM (SELECT DISTINCT source, worklog_id FROM affected ORDER BY source, worklog_id) AS a
+  JOIN worklogs AS w ON w.source = a.source AND w.worklog_id = a.worklog_id
+  JOIN LATERAL placed(w.source, w.issue_id, w.author_id, w.team_ref, w.started_at) AS p ON TRUE
+  WHERE NOT w.deleted
+),
+placed_again AS (
+  UPDATE worklogs AS w
+  SET contract_id = t.contract_id, account_id = t.account_id, team_id = t.team_id, period_start = t.period_start,
+    day = t.day, reason = t.reason
+  FROM target AS t
+  WHERE w.source = t.source AND w.worklog_id = t.worklog_id
+    AND w.changed_at = t.changed_at AND w.content = t.content AND NOT w.deleted
+    AND (w.contract_id, w.account_id, w.team_id, w.period_start, w.day, w.reason)
+      IS DISTINCT FROM (t.contract_id, t.account_id, t.team_id, t.period_start, t.day, t.reason)
+  RETURNING
+    old.contract_id AS old_contract_id, old.account_id AS old_account_id, old.team_id AS old_team_id,
+    old.period_start AS old_period_start, old.day AS old_day, old.reason AS old_reason,
+    new.contract_id, new.account_id, new.team_id, new.period_start, new.day, new.reason, new.seconds
+)
+INSERT INTO moves
+SELECT old_contract_id, old_account_id, old_team_id, old_period_start, old_day, old_reason, -seconds, -1
+FROM placed_again
+UNION ALL
+SELECT contract_id, account_id, team_id, period_start, day, reason, seconds, 1
+FROM placed_again;
+
+-- name: project_shares!
+-- Add up the moves; sorted, so that two batches lock the rows they share in one order.
+WITH net AS (
+  SELECT contract_id, account_id, team_id, period_start, sum(seconds) AS seconds, sum(worklogs) AS worklogs
+  FROM moves
+  WHERE reason IS NULL
+  GROUP BY contract_id, account_id, team_id, period_start
+  HAVING sum(seconds) <> 0 OR sum(worklogs) <> 0
+)
+INSERT INTO shares AS s (contract_id, account_id, team_id, period_start, seconds, worklogs)
+SELECT contract_id, account_id, team_id, period_start, seconds, worklogs FROM net
+ORDER BY contract_id, account_id, team_id, period_start
+ON CONFLICT (contract_id, account_id, team_id, period_start) DO UPDATE
+SET seconds = s.seconds + excluded.seconds, worklogs = s.worklogs + excluded.worklogs;
+
+-- name: project_days!
+WITH net AS (
+  SELECT contract_id, account_id, team_id, day, sum(seconds) AS seconds, sum(worklogs) AS worklogs
+  FROM moves
+  WHERE reason IS NULL
+  GROUP BY contract_id, account_id, team_id, day
+  HAVING sum(seconds) <> 0 OR sum(worklogs) <> 0
+)
+INSERT INTO days AS d (contract_id, account_id, team_id, day, seconds, worklogs)
+SELECT contract_id, account_id, team_id, day, seconds, worklogs FROM net
+ORDER BY contract_id, account_id, team_id, day
+ON CONFLICT (contract_id, account_id, team_id, day) DO UPDATE
+SET seconds = d.seconds + excluded.seconds, worklogs = d.worklogs + excluded.worklogs;
+
+-- name: project_unaccounted!
+WITH net AS (
+  SELECT contract_id, reason, sum(seconds) AS seconds, sum(worklogs) AS worklogs
+  FROM moves
+  WHERE reason IS NOT NULL AND contract_id IS NOT NULL
+  GROUP BY contract_id, reason
+  HAVING sum(seconds) <> 0 OR sum(worklogs) <> 0
+)
+INSERT INTO unaccounted AS u (contract_id, reason, seconds, worklogs)
+SELECT contract_id, reason, seconds, worklogs FROM net
+ORDER BY contract_id, reason
+ON CONFLICT (contract_id, reason) DO UPDATE
+SET seconds = u.seconds + excluded.seconds, worklogs = u.worklogs + excluded.worklogs;
+
+-- name: drop_empty!
+-- A row without work is no row: the end is the same whichever way it was reached. A row that another transaction
+-- adds to meanwhile is looked at again, and stays.
+WITH s AS (
+  DELETE FROM shares WHERE worklogs = 0 AND contract_id IN (SELECT contract_id FROM moves)
+),
+d AS (
+  DELETE FROM days WHERE worklogs = 0 AND contract_id IN (SELECT contract_id FROM moves)
+)
+DELETE FROM unaccounted WHERE worklogs = 0 AND contract_id IN (SELECT contract_id FROM moves);
+
+-- name: raise_balances(correlation_id)!
+UPDATE balances AS b
+SET revision = b.revision + 1, correlation_id = :correlation_id, updated_at = now()
+FROM (
+  SELECT contract_id FROM balances
+  WHERE contract_id IN (SELECT contract_id FROM moves)
+  ORDER BY contract_id
+  FOR UPDATE
+) AS touched
+WHERE b.contract_id = touched.contract_id;

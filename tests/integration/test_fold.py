@@ -1,0 +1,180 @@
+"""The fold against the reference model, on a real Postgres."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from reference import Model
+from world import (
+    account,
+    contract_event,
+    data_of,
+    deletion,
+    link,
+    member,
+    projections,
+    take,
+    team_event,
+    terms,
+    uid,
+    worklog,
+)
+
+from tidemark_consumption import fold
+from tidemark_shared.database import connect_pool, migrate
+from tidemark_shared.events import WORKLOGS, read
+from tidemark_shared.events import canonical as canonical_content
+
+
+@pytest.fixture
+async def connection(database):
+    await migrate(database, "consumption")
+    pool = await connect_pool(database, "consumption", init=fold.prepare)
+    async with pool.acquire() as one:
+        yield one
+    pool.terminate()
+
+
+def model_of(records):
+    worklogs, links, contracts, teams = [], [], [], []
+    for one in records:
+        data = data_of(one)
+        if one.topic == "contracts.lifecycle":
+            contracts.append(data)
+        elif one.topic == "contracts.directory":
+            teams.append(data)
+        else:
+            event = read(WORKLOGS, one.headers, one.value)
+            content = canonical_content(event.data)
+            if "deleted" in event.type:
+                worklogs.append(((event.source, data["worklog_id"]), event.data.deleted_at, True, content, data))
+            elif "linked" in event.type:
+                links.append(((event.source, data["issue_id"]), event.data.updated_at, False, content, data))
+            else:
+                worklogs.append(((event.source, data["worklog_id"]), event.data.updated_at, False, content, data))
+    return Model(contracts, teams, worklogs, links).rows()
+
+
+async def test_work_that_counts_is_in_its_share_and_on_its_day(connection):
+    await take(connection, [contract_event(1, "DRAFT"), contract_event(2, "ACTIVE")])
+    await take(connection, [link(), worklog("1", seconds=3600), worklog("2", seconds=1800)])
+    assert await projections(connection) == {
+        "shares": {(uid("contract C1"), uid("account Support"), None, "2026-03-01", 5400, 2)},
+        "days": {(uid("contract C1"), uid("account Support"), None, "2026-03-02", 5400, 2)},
+        "unaccounted": set(),
+        "listed": set(),
+    }
+
+
+async def test_a_correction_moves_and_a_deletion_takes_away(connection):
+    await take(connection, [contract_event()])
+    await take(connection, [link(), worklog("1", seconds=3600)])
+    await take(connection, [worklog("1", seconds=60, started="2026-04-02T09:00:00Z", updated="2026-04-03T00:00:00Z")])
+    assert {row[3:] for row in (await projections(connection))["shares"]} == {("2026-04-01", 60, 1)}
+    await take(connection, [deletion("1", deleted="2026-04-04T00:00:00Z")])
+    assert (await projections(connection))["shares"] == set()
+
+
+TEAMS = [uid("team North"), uid("team South")]
+ACCOUNTS = [
+    [account("Support", "40", slices=[(TEAMS[0], "25"), (TEAMS[1], "15")])],
+    [account("Support", "30", teams=[TEAMS[1], TEAMS[0]]), account("Design", "10")],
+    [account("Design", "40", id_=uid("account Support"))],
+]
+MOMENTS = ["2026-02-27T23:30:00Z", "2026-02-28T22:59:59Z", "2026-03-29T00:30:00Z", "2026-03-31T22:00:00Z"]
+CHANGED = ["2026-04-01T00:00:00Z", "2026-04-02T00:00:00Z", "2026-04-02T02:00:00+02:00", "2026-04-03T00:00:00.000001Z"]
+
+worklogs = st.builds(
+    worklog,
+    st.sampled_from(["1", "2", "3", "4"]),
+    issue=st.sampled_from(["I1", "I2"]),
+    author=st.sampled_from(["ann", "bob"]),
+    started=st.sampled_from(MOMENTS),
+    seconds=st.integers(1, 9000),
+    team=st.sampled_from([None, TEAMS[0], "nobody"]),
+    updated=st.sampled_from(CHANGED),
+)
+deletions = st.builds(
+    deletion, st.sampled_from(["1", "2", "3", "4"]), issue=st.sampled_from(["I1", "I3"]), deleted=st.sampled_from(CHANGED)
+)
+links = st.builds(
+    link,
+    st.sampled_from(["I1", "I2"]),
+    contract=st.sampled_from([None, "C1", "C2", uid("contract C1"), "nowhere"]),
+    account=st.sampled_from([None, "Support", "Design", uid("account Support")]),
+    updated=st.sampled_from(CHANGED),
+)
+contracts = st.builds(
+    lambda code, version, status, accounts, timezone, span, recurrence: contract_event(
+        version,
+        status,
+        terms=terms(code, accounts=accounts, timezone=timezone, start=span[0], end=span[1], recurrence=recurrence),
+    ),
+    st.sampled_from(["C1", "C2"]),
+    st.integers(1, 5),
+    st.sampled_from(["DRAFT", "ACTIVE", "ACTIVE", "ACTIVE", "INACTIVE", "EXPIRED", "CLOSED", None]),
+    st.sampled_from(ACCOUNTS),
+    st.sampled_from(["Europe/Berlin", "Pacific/Auckland"]),
+    st.sampled_from([("2026-01-31", "2026-12-31"), ("2026-03-01", "2026-03-30")]),
+    st.sampled_from(["none", "monthly"]),
+)
+teams = st.builds(
+    lambda name, members, version: team_event(name, members, version),
+    st.sampled_from(["North", "South"]),
+    st.sampled_from(
+        [
+            [],
+            [member("ann"), member("bob", "2026-03-01")],
+            [member("ann", until="2026-03-01"), member("ann", "2026-03-30")],
+        ]
+    ),
+    st.integers(1, 3),
+)
+
+
+def one_version_each(records):
+    """A stream has one event a version: of those drawn for one, the first."""
+    seen, kept = set(), []
+    for one in records:
+        data = data_of(one)
+        key = (one.topic, data.get("contract_id") or data.get("id"), data.get("stream_version") or data.get("version"))
+        if one.topic == "worklog.events" or key not in seen:
+            kept.append(one)
+        seen.add(key)
+    return kept
+
+
+@st.composite
+def histories(draw):
+    """A set of facts, and a delivery of it: any order, some of it twice, cut into batches anywhere."""
+    facts = one_version_each(
+        draw(st.lists(contracts, max_size=5))
+        + draw(st.lists(teams, max_size=3))
+        + draw(st.lists(links, max_size=4))
+        + draw(st.lists(worklogs, max_size=8))
+        + draw(st.lists(deletions, max_size=2))
+    )
+    twice = draw(st.lists(st.sampled_from(facts), max_size=4)) if facts else []
+    delivery = draw(st.permutations(facts + twice))
+    batches, current = [], []
+    for one in delivery:
+        if current and (current[0].topic != one.topic or draw(st.booleans())):
+            batches.append(current)
+            current = []
+        current.append(one)
+    return facts, [*batches, current] if current else batches
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@given(histories())
+async def test_any_order_duplication_and_batch_split_ends_in_the_rows_of_a_recomputation(connection, history):
+    facts, batches = history
+    example = connection.transaction()
+    await example.start()
+    try:
+        for number, batch in enumerate(batches):
+            await take(connection, batch, first_offset=number * 100)
+        assert await projections(connection) == model_of(facts)
+    finally:
+        await example.rollback()
+
+
