@@ -1,0 +1,62 @@
+"""The composition of the notifier."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from tidemark_notifier import api
+from tidemark_notifier.deliver import Deliverer, Server
+from tidemark_notifier.judge import Judge
+from tidemark_shared.consumer import Consumer
+from tidemark_shared.events import BALANCES, DIRECTORY, LIFECYCLE
+from tidemark_shared.http import api as http_api
+from tidemark_shared.service import Frame, frame
+from tidemark_shared.settings import Settings, required
+
+_GLANCE_SECONDS = 0.2
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Tells: judges rules against balances, and delivers."""
+    server = Server.at(required(settings.smtp_url, "smtp_url"))
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with frame("notifier", settings) as held:
+            judge = Judge()
+            app.state.pool, app.state.judge = held.pool, judge
+            held.relay()
+            consumer = await held.consume(
+                {
+                    LIFECYCLE.name: judge.lifecycle,
+                    DIRECTORY.name: judge.directory,
+                    BALANCES.name: judge.balances,
+                }
+            )
+            held.keep("begin", lambda: _begin(judge, held, consumer))
+            deliverer = Deliverer(held.pool, server, sender=settings.mail_from, public_url=settings.public_url)
+            held.keep("deliverer", deliverer.run)
+
+            async def problems() -> list[str]:
+                waiting = "Contracts and the directory are still being read; nothing is judged yet."
+                return [*await held.problems(), *([] if judge.judging else [waiting])]
+
+            app.state.problems = problems
+            yield
+
+    app = http_api("notifier", settings, lifespan)
+    app.include_router(api.router)
+    return app
+
+
+async def _begin(judge: Judge, held: Frame, consumer: Consumer) -> None:
+    """Judge once what many contracts rest on has been read to its end; then there is nothing more to do."""
+    topics = [held.settings.topic_prefix + topic.name for topic in (LIFECYCLE, DIRECTORY)]
+    while True:
+        if await consumer.caught_up(topics):
+            break
+        await asyncio.sleep(_GLANCE_SECONDS)
+    await judge.begin(held.pool)
+    await asyncio.Event().wait()

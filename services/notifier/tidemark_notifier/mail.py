@@ -1,0 +1,198 @@
+"""A notification to a mail: text and HTML of equal content, the same bytes at every attempt. SPEC N5."""
+
+from datetime import date, datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime, parseaddr
+from typing import Any, NamedTuple
+from urllib.parse import quote
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import jinja2
+from email_validator import validate_email
+
+from tidemark_notifier.rules import fill
+from tidemark_notifier.snapshot import Addressee, Line, Snapshot
+from tidemark_shared.quantities import format_hours, percent
+
+_templates = jinja2.Environment(
+    loader=jinja2.PackageLoader("tidemark_notifier"),
+    autoescape=jinja2.select_autoescape(["html"]),
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+# ISO 4217: the currencies whose minor unit is not a hundredth.
+_DECIMALS = {
+    "BIF": 0, "CLP": 0, "DJF": 0, "GNF": 0, "ISK": 0, "JPY": 0, "KMF": 0, "KRW": 0, "PYG": 0, "RWF": 0,
+    "UGX": 0, "UYI": 0, "VND": 0, "VUV": 0, "XAF": 0, "XOF": 0, "XPF": 0,
+    "BHD": 3, "IQD": 3, "JOD": 3, "KWD": 3, "LYD": 3, "OMR": 3, "TND": 3, "CLF": 4, "UYW": 4,
+}  # fmt: skip
+
+_BAR_LETTERS = 20
+
+
+class Bar(NamedTuple):
+    """Planned and executed as shares of one line, in percent: executed within the plan, beyond it, still free."""
+
+    within: int
+    beyond: int
+    free: int
+
+    def __str__(self) -> str:
+        within, beyond = (round(share * _BAR_LETTERS / 100) for share in (self.within, self.beyond))
+        return "[" + "#" * within + "!" * beyond + "-" * (_BAR_LETTERS - within - beyond) + "]"
+
+
+def bar(consumed: int, available: int) -> Bar:
+    """The bar of ``consumed`` against ``available``; where nothing is available all of it is beyond."""
+    if consumed > available:
+        within = max(available, 0) * 100 // consumed
+        return Bar(within, 100 - within, 0)
+    within = consumed * 100 // available if available > 0 else 0
+    return Bar(within, 0, 100 - within)
+
+
+def quantity(value: int, currency: str | None) -> str:
+    """Seconds (``32 h 30 min``) or, with a currency, minor units (``1,234.50 EUR``)."""
+    sign, value = ("-", -value) if value < 0 else ("", value)
+    if currency:
+        decimals = _DECIMALS.get(currency, 2)
+        whole, rest = divmod(value, 10**decimals)
+        return f"{sign}{whole:,}" + (f".{rest:0{decimals}}" if decimals else "") + f" {currency}"
+    (minutes, seconds), parts = divmod(value, 60), []
+    hours, minutes = divmod(minutes, 60)
+    for count, unit in ((hours, "h"), (minutes, "min"), (seconds, "s")):
+        if count:
+            parts.append(f"{count:,} {unit}")
+    return sign + (" ".join(parts) or "0 h")
+
+
+def span(start: date, end: date) -> str:
+    """Both days, or the month that they make."""
+    if (
+        start.day == 1
+        and (start.year, start.month) == (end.year, end.month)
+        and (end.toordinal() + 1) == (date(end.year + end.month // 12, end.month % 12 + 1, 1).toordinal())
+    ):
+        return f"{start:%B %Y}"
+    return f"{_day(start)} to {_day(end)}"
+
+
+def _day(day: date) -> str:
+    return f"{day.day} {day:%B %Y}"
+
+
+def _share(consumed: int, planned: int) -> str | None:
+    share = percent(consumed, planned)
+    return None if share is None else f"{format_hours(share)} %"
+
+
+def message(
+    snapshot: Snapshot,
+    addressee: Addressee,
+    *,
+    notification_id: UUID,
+    delivery_id: UUID,
+    raised_at: datetime,
+    sender: str,
+    public_url: str,
+) -> EmailMessage:
+    """The mail of one delivery. All that it says comes from what was frozen when the notification was raised."""
+    local = raised_at.astimezone(ZoneInfo(snapshot.timezone))
+    placeholders = _placeholders(snapshot)
+    view = {
+        **_view(snapshot, internal=addressee.kind == "owner"),
+        **placeholders,
+        "opening": fill(snapshot.opening or "", placeholders).strip().splitlines(),
+        "as_of": f"{_day(local.date())}, {local:%H:%M} ({snapshot.timezone})",
+        "why": _why(snapshot, addressee),
+        "link": f"{public_url.rstrip('/')}/contracts/{quote(snapshot.contract_code, safe='')}",
+        "notification_id": notification_id,
+    }
+    mail = EmailMessage(policy=SMTP)
+    mail["From"] = sender
+    mail["To"] = Address(_one_line(addressee.name or ""), addr_spec=_ascii(addressee.email))
+    mail["Subject"] = _one_line(fill(snapshot.subject, placeholders) if snapshot.subject else _subject(view, snapshot))
+    mail["Date"] = format_datetime(local)
+    mail["Message-ID"] = f"<{delivery_id}@{parseaddr(sender)[1].rpartition('@')[2]}>"
+    mail["Auto-Submitted"] = "auto-generated"
+    mail["X-Tidemark-Notification"] = str(notification_id)
+    mail.set_content(_templates.get_template("mail.txt").render(view), cte="quoted-printable")
+    html = _templates.get_template("mail.html").render(view)
+    mail.add_alternative(html, subtype="html", cte="quoted-printable")
+    mail.set_boundary(f"={delivery_id.hex}=")
+    return mail
+
+
+def _placeholders(snapshot: Snapshot) -> dict[str, str]:
+    """What a rule's own subject and opening may name (:data:`~tidemark_notifier.rules.PLACEHOLDERS`)."""
+    return {
+        "contract_code": snapshot.contract_code,
+        "contract_name": snapshot.contract_name,
+        "organization": snapshot.organization_name,
+        "subject": snapshot.account_name or snapshot.contract_name,
+        "period": span(snapshot.period_start or snapshot.contract_start, snapshot.period_end or snapshot.contract_end),
+        "threshold": f"{snapshot.threshold} %",
+        "percent": _share(snapshot.consumed, snapshot.available) or "more than 100 %",
+        "consumed": quantity(snapshot.consumed, snapshot.currency),
+        "planned": quantity(snapshot.planned, snapshot.currency),
+        "remaining": quantity(snapshot.available - snapshot.consumed, snapshot.currency),
+    }
+
+
+def _view(snapshot: Snapshot, *, internal: bool) -> dict[str, Any]:
+    """The figures as the templates show them; the customer does not see accounts that are not billed."""
+    currency, carried = snapshot.currency, snapshot.available - snapshot.planned
+    left = snapshot.available - snapshot.consumed
+    return {
+        "figure": f"{quantity(snapshot.consumed, currency)} of {quantity(snapshot.available, currency)}",
+        "left": f"{quantity(abs(left), currency)} {'over' if left < 0 else 'left'}",
+        "carried": quantity(carried, currency) if carried else "",
+        "bar": bar(snapshot.consumed, snapshot.available),
+        "account": snapshot.account_name,
+        "accounts": [
+            {
+                "name": line.name if line.billable else f"{line.name} (not billable)",
+                "figure": _of_plan(line, currency),
+                "bar": bar(line.consumed, line.planned) if line.planned else None,
+            }
+            for line in snapshot.accounts
+            if internal or line.billable or line.judged
+        ],
+    }
+
+
+def _of_plan(line: Line, currency: str | None) -> str:
+    consumed = quantity(line.consumed, currency)
+    return f"{consumed} of {quantity(line.planned, currency)}" if line.planned else f"{consumed}, no plan"
+
+
+def _subject(view: dict[str, Any], snapshot: Snapshot) -> str:
+    account = f", {snapshot.account_name}" if snapshot.account_name else ""
+    return f"{view['percent']} used: {snapshot.contract_name}{account}, {view['period']} [{snapshot.contract_code}]"
+
+
+def _why(snapshot: Snapshot, addressee: Addressee) -> str:
+    """Who is told and why; only the owner's mail names the rule."""
+    if addressee.kind == "owner":
+        return (
+            f"You own this contract, and the {snapshot.scope} rule \u201c{snapshot.rule_name}\u201d "
+            f"tells its owner at {snapshot.threshold} %."
+        )
+    if addressee.kind == "contacts":
+        return f"You are a contact of {snapshot.organization_name} ({addressee.role})."
+    return f"{addressee.email} is to be told of this contract."
+
+
+def _one_line(text: str) -> str:
+    """No line break of any kind: a name must not begin another header."""
+    return " ".join(text.split())
+
+
+def _ascii(email: str) -> str:
+    """The address with its domain in the form that every mail server takes."""
+    return validate_email(email, check_deliverability=False, test_environment=True).ascii_email or email
