@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,23 +13,19 @@ from typing import Annotated, Any
 import asyncpg
 import typer
 from aiokafka.errors import KafkaError
-from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from tidemark import stack
+from tidemark.importing import figures
 from tidemark.importing.api import ApiError
 from tidemark.importing.files import FileError, open_text
 from tidemark.importing.mapping import MappingError
 from tidemark.importing.rows import Refusal
 from tidemark.importing.run import Order, Summary, import_csv, import_events, publish_events
-from tidemark_shared.database import queries
-from tidemark_shared.quantities import SECONDS_PER_HOUR, percent
 from tidemark_shared.settings import SettingMissingError, Settings
 
 _EXAMPLES = 3
-_sql = queries("tidemark.importing")
 
 
 class Format(StrEnum):
@@ -88,46 +83,9 @@ def status(
     contract: Annotated[str, typer.Argument(help="A contract's code or id.")],
     data_dir: DataDir = Path(".tidemark"),
 ) -> None:
-    """Show a contract's planned and executed hours by account and team, over all periods."""
+    """Show a contract's planned and executed hours by account and team in its current period."""
     with _sentences():
-        Console().print(asyncio.run(contract_table(settings(data_dir), contract)))
-
-
-async def contract_table(settings: Settings, reference: str) -> Table:
-    """A contract's hours by account and slice. Raises :class:`FileError` where it is not known."""
-    connection = await asyncpg.connect(settings.database("consumption"))
-    try:
-        contract = await anext(_sql.contract(connection, reference=reference), None)
-        if contract is None:
-            raise FileError(f"No contract has the code or id {reference!r}. `GET /v1/contracts` lists them.")
-        of = {"contract_id": contract["contract_id"]}
-        accounts = [row async for row in _sql.accounts(connection, **of)]
-        slices = [row async for row in _sql.slices(connection, **of)]
-    finally:
-        await connection.close()
-    title = f"{contract['contract_code']} · {contract['status']} · {contract['start_date']} to {contract['end_date']}"
-    table = Table(title=title, box=box.SIMPLE_HEAD)
-    table.add_column("Account and team", overflow="fold")
-    for heading in ("Planned h", "Executed h", "%"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for account in accounts:
-        table.add_row(account["account_name"] + ("" if account["billable"] else " (not billed)"), *_figures(account))
-        for one in slices:
-            if one["account_id"] == account["account_id"]:
-                table.add_row(f"  {one['team_name'] or 'unassigned'}", *_figures(one), style="dim")
-    table.add_section()
-    table.add_row("Contract", *_figures(contract), style="bold")
-    return table
-
-
-def _figures(row: Any) -> tuple[str, str, str]:
-    planned, consumed = row["planned_seconds"], row["consumed_seconds"] or 0
-    share = None if planned is None else percent(consumed, planned)
-    return "-" if planned is None else _hours(planned), _hours(consumed), "-" if share is None else f"{share:,}"
-
-
-def _hours(seconds: int) -> str:
-    return f"{(Decimal(seconds) / SECONDS_PER_HOUR).quantize(Decimal('0.01')):,}"
+        Console().print(asyncio.run(figures.table(settings(data_dir), contract, datetime.now(UTC))))
 
 
 def settings(data_dir: Path) -> Settings:
@@ -141,7 +99,7 @@ def _sentences() -> Iterator[None]:
     """What a person can mend is told in a sentence, without a traceback."""
     try:
         yield
-    except (MappingError, FileError, ApiError, SettingMissingError) as error:
+    except (MappingError, FileError, ApiError, figures.UnknownContractError, SettingMissingError) as error:
         why = str(error)
     except KafkaError as error:
         why = f"Kafka did not take everything ({error!r}). Have it in reach and run this again: it goes on."

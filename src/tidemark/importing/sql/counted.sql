@@ -26,27 +26,3 @@ FROM unnest(:topics::text [], :partitions::integer [], :begins::bigint [], :ends
 INNER JOIN reporting.dead_letters AS d
   ON d.service = :service AND d.cluster = :cluster AND d.topic = s.topic AND d.partition = s.partition
     AND d.record_offset >= s.begin_offset AND d.record_offset < s.end_offset;
-
--- name: contract(reference)
--- A contract by its id or code.
-SELECT *
-FROM reporting.contracts
-WHERE contract_code = :reference OR contract_id::text = :reference
-ORDER BY contract_id::text = :reference DESC
-LIMIT 1;
-
--- name: accounts(contract_id)
-SELECT account_id, account_name, billable, planned_seconds, consumed_seconds, percent
-FROM reporting.account_totals
-WHERE contract_id = :contract_id
-ORDER BY account_name;
-
--- name: slices(contract_id)
--- Over all periods.
-SELECT
-  account_id, team_name,
-  sum(planned_seconds)::bigint AS planned_seconds, sum(consumed_seconds)::bigint AS consumed_seconds
-FROM reporting.slice_consumption
-WHERE contract_id = :contract_id
-GROUP BY account_id, team_id, team_name
-ORDER BY team_name NULLS LAST;

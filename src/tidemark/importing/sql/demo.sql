@@ -1,0 +1,11 @@
+-- name: consumed(contract_code, period_start)$
+SELECT consumed_seconds
+FROM reporting.contract_periods
+WHERE contract_code = :contract_code AND period_start = :period_start;
+
+-- name: mails(contract_code, receiver)
+-- What a receiver was told about a contract, oldest first.
+SELECT delivery_id, rule_name, threshold, raised_at, status
+FROM reporting.notifications
+WHERE contract_code = :contract_code AND receiver = :receiver
+ORDER BY raised_at;
