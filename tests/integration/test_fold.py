@@ -178,3 +178,36 @@ async def test_any_order_duplication_and_batch_split_ends_in_the_rows_of_a_recom
         await example.rollback()
 
 
+
+
+async def test_reporting_shows_every_slice_and_the_ops_role_reads_nothing_else(connection):
+    slices = [(TEAMS[0], "25"), (TEAMS[1], "15")]
+    await take(connection, [contract_event(accounts=[account("Support", "40", slices=slices)], end="2026-02-28")])
+    await take(connection, [link(), worklog("1", started="2026-01-05T09:00:00Z", seconds=115200)])
+    await connection.execute("SET ROLE tidemark_ops")
+    try:
+        rows = await connection.fetch(
+            "SELECT team_id::text, period_start::text, planned_seconds, consumed_seconds, percent::text, worklog_count "
+            "FROM reporting.slice_consumption ORDER BY period_start, planned_seconds"
+        )
+        period = await connection.fetchrow("SELECT * FROM reporting.contract_periods ORDER BY period_start")
+        readable = await connection.fetch(
+            "SELECT table_schema FROM information_schema.role_table_grants WHERE grantee = 'tidemark_ops'"
+        )
+        undescribed = await connection.fetch(
+            "SELECT c.relname, a.attname FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND attnum > 0 "
+            "WHERE c.relnamespace = 'reporting'::regnamespace AND c.relkind IN ('v', 'p') "
+            "AND (col_description(c.oid, a.attnum) IS NULL OR obj_description(c.oid) IS NULL)"
+        )
+    finally:
+        await connection.execute("RESET ROLE")
+    assert [tuple(row) for row in rows] == [
+        (TEAMS[1], "2026-01-01", 54000, 0, "0.00", 0),
+        (TEAMS[0], "2026-01-01", 90000, 0, "0.00", 0),
+        (None, "2026-01-01", None, 115200, None, 1),
+        (TEAMS[1], "2026-02-01", 54000, 0, "0.00", 0),
+        (TEAMS[0], "2026-02-01", 90000, 0, "0.00", 0),
+    ]
+    assert (str(period["percent"]), period["available_seconds"], period["worklog_count"]) == ("80.00", 144000, 1)
+    assert {row["table_schema"] for row in readable} == {"reporting"}
+    assert undescribed == []

@@ -1,0 +1,139 @@
+"""Two transactions over the same work at once: whoever commits first, the rows are those of a recomputation.
+
+The first is held open just before its commit while the second starts; the second must wait for the first, or not
+mind it. Each guard of the fold has a pair here that goes wrong without it.
+"""
+
+import asyncio
+
+import pytest
+from test_fold import ACCOUNTS, TEAMS, model_of
+from world import contract_event, deletion, link, member, projections, take, team_event, terms, worklog
+
+from tidemark_consumption import fold
+from tidemark_shared.database import connect_pool, migrate
+
+BOUND = 10
+
+
+@pytest.fixture
+async def pool(database):
+    await migrate(database, "consumption")
+    pool = await connect_pool(database, "consumption", init=fold.prepare)
+    yield pool
+    pool.terminate()
+
+
+async def is_waiting(pool, pid):
+    return await pool.fetchval("SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = $1", pid)
+
+
+async def race(pool, first, second):
+    """Run ``second`` while ``first`` has done everything but commit."""
+    async with pool.acquire() as one, pool.acquire() as other:
+        pid = await other.fetchval("SELECT pg_backend_pid()")
+        transaction = one.transaction()
+        await transaction.start()
+        await take(one, first, partition=1)
+        running = asyncio.create_task(take(other, second, partition=2))
+        async with asyncio.timeout(BOUND):
+            while not running.done() and not await is_waiting(pool, pid):
+                await asyncio.sleep(0)
+        await transaction.commit()
+        async with asyncio.timeout(BOUND):
+            await running
+
+
+NORTH = [member("ann")]
+TEAM_TERMS = terms(accounts=ACCOUNTS[1])
+
+PAIRS = {
+    "a worklog and the activation of its contract": (
+        [[contract_event(1, "DRAFT")], [link()]],
+        [worklog("1")],
+        [contract_event(2, "ACTIVE")],
+    ),
+    "a worklog and the drafting of the contract its link names by code": (
+        [[link()]],
+        [worklog("1")],
+        [contract_event(1, "ACTIVE")],
+    ),
+    "a worklog and the link of its issue": ([[contract_event()]], [worklog("1")], [link()]),
+    "a link and the activation of the contract it names": (
+        [[contract_event(1, "DRAFT")], [worklog("1")]],
+        [link()],
+        [contract_event(2, "ACTIVE")],
+    ),
+    "a link away from a contract and that contract's suspension": (
+        [[contract_event(), contract_event(code="C2")], [link(), worklog("1")]],
+        [link(contract="C2", updated="2026-03-05T00:00:00Z")],
+        [contract_event(2, "INACTIVE")],
+    ),
+    "a worklog and its author's joining a team": (
+        [[contract_event(terms=TEAM_TERMS)], [link()]],
+        [worklog("1")],
+        [team_event("South", NORTH)],
+    ),
+    "a team's change and the activation of a contract": (
+        [[contract_event(1, "DRAFT", terms=TEAM_TERMS)], [link(), worklog("1")]],
+        [team_event("South", NORTH)],
+        [contract_event(2, "ACTIVE", terms=TEAM_TERMS)],
+    ),
+    "a link and a team's change": (
+        [[contract_event(terms=TEAM_TERMS)], [worklog("1")]],
+        [link()],
+        [team_event("South", NORTH)],
+    ),
+    "two versions of one worklog from two partitions": (
+        [[contract_event()], [link(), link("I2"), worklog("1")]],
+        [worklog("1", seconds=60, updated="2026-03-05T00:00:00Z")],
+        [worklog("1", issue="I2", seconds=7, updated="2026-03-06T00:00:00Z")],
+    ),
+    "a worklog moved to another issue and its old issue's link": (
+        [[contract_event()], [link(), link("I2"), worklog("1")]],
+        [worklog("1", issue="I2", updated="2026-03-05T00:00:00Z")],
+        [link(contract=None, updated="2026-03-05T00:00:00Z")],
+    ),
+    "a deletion and its contract's amendment": (
+        [[contract_event()], [link(), worklog("1")]],
+        [deletion("1")],
+        [contract_event(2, "ACTIVE", start="2026-01-15")],
+    ),
+    "two worklogs of one account": ([[contract_event()], [link(), link("I2")]], [worklog("1")], [worklog("2", issue="I2")]),
+}
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+@pytest.mark.parametrize("swapped", [False, True], ids=["", "swapped"])
+async def test_a_race_ends_in_the_rows_of_a_recomputation(pool, pair, swapped):
+    before, first, second = PAIRS[pair]
+    async with pool.acquire() as connection:
+        for batch in before:
+            await take(connection, batch)
+    await race(pool, *((second, first) if swapped else (first, second)))
+    facts = [one for batch in before for one in batch] + first + second
+    assert await projections(pool) == model_of(facts)
+
+
+@pytest.mark.parametrize("round_", range(25))
+async def test_activation_link_and_work_at_once_many_times(pool, round_):
+    """Not held at any point: whatever the scheduler makes of them."""
+    del round_
+    drafted, activated = contract_event(1, "DRAFT"), contract_event(2, "ACTIVE")
+    work = [worklog(str(number)) for number in range(20)]
+    batches = [[activated], work[:10], [link()], work[10:], [worklog("1", seconds=5, updated="2026-03-09T00:00:00Z")]]
+    async with pool.acquire() as connection:
+        await take(connection, [drafted])
+
+    async def alone(number, batch):
+        async with pool.acquire() as connection:
+            await take(connection, batch, partition=number)
+
+    async with asyncio.timeout(BOUND):
+        await asyncio.gather(*(alone(number, batch) for number, batch in enumerate(batches)))
+    facts = [drafted, *(one for batch in batches for one in batch)]
+    assert await projections(pool) == model_of(facts)
+
+
+def test_the_teams_of_the_pairs_are_those_of_their_accounts():
+    assert set(ACCOUNTS[1][0]["teams"]) == set(TEAMS)
