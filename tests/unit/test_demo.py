@@ -1,0 +1,40 @@
+"""The demonstration: 60 hours of work, all in one period and in the past, whatever the day it is told."""
+
+from datetime import date, timedelta
+from email.message import EmailMessage
+from mailbox import Maildir
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidemark.demo import ACCOUNTS, DAYS, WORKING_DAYS, read_mail, work
+from tidemark_shared.calendar import periods
+
+
+@given(st.dates(date(2020, 1, 1), date(2060, 1, 1)))
+def test_sixty_hours_are_billed_in_one_period_before_today(start: date) -> None:
+    done = list(work(start))
+    assert len(done) == WORKING_DAYS
+    minutes = sum(minutes for _, logs in done for account, _, minutes in logs if ACCOUNTS[account]["billable"])
+    assert minutes == 60 * 60
+    first = periods("monthly", start, start + timedelta(days=364))[0]
+    assert all(first.start <= day <= min(first.end, start + timedelta(days=DAYS - 1)) for day, _ in done)
+
+
+def test_the_accounts_keep_the_contracts_rules() -> None:
+    assert sum(account["hours"] for account in ACCOUNTS.values() if account["billable"]) == 40
+    assert all(sum(account["slices"].values()) == account["hours"] for account in ACCOUNTS.values())
+
+
+def test_a_mail_is_found_by_its_delivery(tmp_path: Path) -> None:
+    maildir = Maildir(tmp_path / "mail")
+    for delivery in ("one", "two"):
+        mail = EmailMessage()
+        mail["Message-ID"] = f"<{delivery}.1@tidemark>"
+        mail["Subject"] = delivery
+        maildir.add(mail)
+    found = read_mail(tmp_path / "mail", "two")
+    assert found is not None
+    assert found["Subject"] == "two"
+    assert read_mail(tmp_path / "mail", "three") is None
