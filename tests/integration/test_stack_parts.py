@@ -1,7 +1,7 @@
 import asyncpg
 
-from tidemark.stack import topics
 from tidemark_shared.events import TOPICS
+from tidemark_shared.kafka import create_topics
 
 
 async def test_database_is_fresh(database: str) -> None:
@@ -11,6 +11,6 @@ async def test_database_is_fresh(database: str) -> None:
 
 
 async def test_topics_are_made_once(kafka_bootstrap_servers: str, topic_prefix: str) -> None:
-    made = await topics.create(kafka_bootstrap_servers, topic_prefix)
+    made = await create_topics(kafka_bootstrap_servers, prefix=topic_prefix)
     assert {topic_prefix + topic.name for topic in TOPICS} < set(made)
-    assert await topics.create(kafka_bootstrap_servers, topic_prefix) == []
+    assert await create_topics(kafka_bootstrap_servers, prefix=topic_prefix) == []

@@ -1,0 +1,175 @@
+"""A mail sink: takes every mail over SMTP into a Maildir, and shows what it took under ``/inbox``.
+
+Run as ``python -m tidemark.stack.mailbox --smtp-port N --http-port N --maildir DIR``.
+"""
+
+import argparse
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from email import message_from_binary_file, policy
+from email.message import EmailMessage
+from email.parser import BytesHeaderParser
+from mailbox import Maildir
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import uvicorn
+from aiosmtpd.smtp import SMTP, Envelope, Session
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+_HOST = "127.0.0.1"
+_PAGE = 50
+_KEY = re.compile(r"(\d+)\.M(\d+)P\d+Q(\d+)")
+# A mail is shown as it came, but nothing in it may run, fetch, or leave its frame.
+_SECURITY = {
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data: cid:; frame-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-store",
+}
+_templates = Environment(
+    loader=PackageLoader("tidemark.stack", "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+)
+
+
+class Mail(NamedTuple):
+    """What the list shows of a mail."""
+
+    key: str
+    subject: str
+    sender: str
+    receivers: str
+    received: datetime
+
+    @classmethod
+    def of(cls, key: str, headers: EmailMessage) -> Self:
+        """The mail with these headers; the key tells when it came."""
+        return cls(
+            key,
+            str(headers["subject"] or "(no subject)"),
+            str(headers["from"] or headers["return-path"] or ""),
+            str(headers["to"] or headers["delivered-to"] or ""),
+            datetime.fromtimestamp(_order(key)[0], UTC).astimezone(),
+        )
+
+
+class Sink:
+    """The Maildir, as an SMTP server's handler and as pages."""
+
+    def __init__(self, folder: Path) -> None:
+        # Whole folders from the start: the library makes the three only together with the root.
+        for part in ("tmp", "new", "cur"):
+            (folder / part).mkdir(parents=True, exist_ok=True)
+        self._mails = Maildir(folder)
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's
+        """Keep a mail; answered once it is on the disk, in ``new``."""
+        trace = f"Return-Path: <{envelope.mail_from}>\r\n"
+        trace += "".join(f"Delivered-To: {receiver}\r\n" for receiver in envelope.rcpt_tos)
+        content = envelope.content if isinstance(envelope.content, bytes) else b""
+        # Not in a thread: the library's Maildir is not made for several, and a mail is small.
+        self._mails.add(trace.encode() + content)
+        return "250 Kept"
+
+    async def index(self, request: Request) -> Response:
+        """The list of mails, the newest first."""
+        page = request.query_params.get("page", "1")
+        number = int(page) if page.isdecimal() and len(page) < 10 else 1  # noqa: PLR2004
+        keys = sorted(self._mails.keys(), key=_order, reverse=True)
+        shown = keys[(number - 1) * _PAGE : number * _PAGE] if number else []
+        mails = [Mail.of(key, self._read(key, whole=False)) for key in shown]
+        more = len(keys) > number * _PAGE
+        return _html("inbox.html", mails=mails, count=len(keys), number=number, more=more)
+
+    async def mail(self, request: Request) -> Response:
+        """One mail."""
+        key = request.path_params["key"]
+        message = self._read(key, whole=True)
+        html, text = (message.get_body((kind,)) for kind in ("html", "plain"))
+        return _html(
+            "mail.html",
+            mail=Mail.of(key, message),
+            html=html and html.get_content(),
+            text=text and text.get_content(),
+            headers=[(name, str(value)) for name, value in message.items()],
+            attachments=[part.get_filename() or part.get_content_type() for part in message.iter_attachments()],
+        )
+
+    async def source(self, request: Request) -> Response:
+        """One mail, byte for byte."""
+        with self._open(request.path_params["key"]) as raw:
+            return PlainTextResponse(raw.read(), headers=_SECURITY)
+
+    def _open(self, key: str) -> Any:
+        try:
+            return self._mails.get_file(key)
+        except (KeyError, FileNotFoundError):
+            raise HTTPException(404, "There is no such mail.") from None
+
+    def _read(self, key: str, *, whole: bool) -> EmailMessage:
+        with self._open(key) as raw:
+            if whole:
+                return message_from_binary_file(raw, policy=policy.default)
+            return BytesHeaderParser(policy=policy.default).parse(raw)
+
+
+def app(sink: Sink, smtp_port: int) -> Starlette:
+    """The pages, with the SMTP server beside them."""
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        loop = asyncio.get_running_loop()
+
+        def smtp() -> SMTP:
+            return SMTP(sink, enable_SMTPUTF8=True, hostname="localhost", ident="Tidemark mail sink", loop=loop)
+
+        server = await loop.create_server(smtp, _HOST, smtp_port)
+        async with server:
+            yield
+
+    async def ready(_: Request) -> Response:
+        return PlainTextResponse("ready")
+
+    routes = [
+        Route("/readyz", ready),
+        Route("/inbox", sink.index),
+        Route("/inbox/", sink.index),
+        Route("/inbox/{key}", sink.mail),
+        Route("/inbox/{key}/source", sink.source),
+    ]
+    return Starlette(routes=routes, lifespan=lifespan)
+
+
+def _order(key: str) -> tuple[int, int, int]:
+    """When a mail came: its second, the microsecond in it, and its number from this process."""
+    match = _KEY.match(key)
+    second, microsecond, number = match.groups() if match else (0, 0, 0)
+    return int(second), int(microsecond), int(number)
+
+
+def _html(template: str, **values: Any) -> Response:
+    return HTMLResponse(_templates.get_template(template).render(**values), headers=_SECURITY)
+
+
+def main() -> None:
+    """Serve until told to stop."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--smtp-port", type=int, required=True)
+    parser.add_argument("--http-port", type=int, required=True)
+    parser.add_argument("--maildir", type=Path, required=True)
+    told = parser.parse_args()
+    pages = app(Sink(told.maildir), told.smtp_port)
+    uvicorn.run(pages, host=_HOST, port=told.http_port, access_log=False, timeout_graceful_shutdown=2)
+
+
+if __name__ == "__main__":
+    main()
