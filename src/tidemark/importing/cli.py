@@ -23,6 +23,7 @@ from tidemark.importing.files import FileError, open_text
 from tidemark.importing.mapping import MappingError
 from tidemark.importing.rows import Refusal
 from tidemark.importing.run import Order, Summary, import_csv, import_events, publish_events
+from tidemark.stack.up import settings as settings_of
 from tidemark_shared.settings import SettingMissingError, Settings
 
 _EXAMPLES = 3
@@ -43,7 +44,9 @@ def import_file(  # noqa: PLR0917 - typer's arguments
     format_: Annotated[Format, typer.Option("--format", help="csv, or jsonl: a structured CloudEvent a line.")],
     mapping: Annotated[Path | None, typer.Option(help="For csv: what the columns mean (see examples/).")] = None,
     planned: Annotated[Path | None, typer.Option(help="For csv: a file of planned time, read by [planned].")] = None,
-    state: Annotated[Path, typer.Option(help="What imports remember of what they sent.")] = Path(".tidemark/imports"),
+    state: Annotated[
+        Path | None, typer.Option(help="What imports remember of what they sent; default: imports in the data dir.")
+    ] = None,
     wait: Annotated[float, typer.Option(help="Seconds to wait for everything to be counted; 0 to not wait.")] = 300,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary for programs.")] = False,  # noqa: FBT002
     data_dir: DataDir = Path(".tidemark"),
@@ -55,7 +58,7 @@ def import_file(  # noqa: PLR0917 - typer's arguments
     if format_ is Format.csv and mapping is None:
         raise typer.BadParameter("csv needs --mapping MAP.toml; examples/cesaw.toml is one to copy.")
     with _sentences(), _progress() as progress:
-        order = Order(settings(data_dir), state, wait, datetime.now(UTC), progress)
+        order = Order(settings(data_dir), state or data_dir / "imports", wait, datetime.now(UTC), progress)
         summary = import_csv(file, mapping, planned, order) if mapping else import_events(file, order)
     if as_json:
         typer.echo(json.dumps({**summary._asdict(), "refusals": [one._asdict() for one in summary.refusals]}))
@@ -91,7 +94,7 @@ def status(
 def settings(data_dir: Path) -> Settings:
     """From the environment, and what that leaves out from the stack that runs in ``data_dir``."""
     running = {name: value for name, value in stack.environment(data_dir).items() if name not in os.environ}
-    return Settings(**{name.removeprefix("TIDEMARK_").lower(): value for name, value in running.items()})
+    return settings_of(running)
 
 
 @contextmanager

@@ -1,0 +1,486 @@
+"""`tidemark import` on the running services, against sums that plain csv code works out from the same file.
+
+The sample of the CESAW data set is no part of the project: it is looked for in ``TIDEMARK_TEST_DATA``, else in
+``../shared/data`` beside the repository. What does not need it runs on a file made here.
+"""
+
+import asyncio
+import csv
+import json
+import lzma
+import os
+import random
+import signal
+import sys
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import pytest
+
+from tidemark.stack import ports
+from tidemark_shared.database import migrate
+from tidemark_shared.kafka import create_topics
+
+ROOT = Path(__file__).parents[2]
+DATA = Path(os.environ.get("TIDEMARK_TEST_DATA") or ROOT.parent / "shared" / "data") / "cesaw" / "time_log.csv.xz"
+EXAMPLE = (ROOT / "examples" / "cesaw.toml").read_text()
+TIDEMARK = Path(sys.executable).with_name("tidemark")
+SOURCE = "https://arxiv.org/abs/2106.03679"
+COLUMNS = (
+    "time_log_fact_key", "organization", "project_key", "person_key", "team_key", "plan_item_key",
+    "time_log_start_date", "time_log_delta_minutes", "phase_short_name",
+)  # fmt: skip
+
+pytestmark = pytest.mark.timeout(600)
+
+
+class Running(NamedTuple):
+    """Contracts and consumption, and how to reach them."""
+
+    environment: dict[str, str]
+    database: str
+    folder: Path
+
+    async def tidemark(self, *arguments: str | Path) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            TIDEMARK, *arguments, env=self.environment, cwd=self.folder, stdout=asyncio.subprocess.PIPE
+        )
+
+    async def import_(self, file: Path, mapping: str, *more: str, status: int = 0) -> dict[str, Any]:
+        map_file = self.folder / f"{uuid4()}.toml"
+        map_file.write_text(mapping)
+        process = await self.tidemark("import", file, "--format", "csv", "--mapping", map_file, "--json", *more)
+        out, _ = await process.communicate()
+        assert process.returncode == status
+        summary: dict[str, Any] = json.loads(out)
+        return summary
+
+    async def rows(self, query: str, *arguments: object) -> list[Any]:
+        connection = await asyncpg.connect(self.database)
+        try:
+            return [tuple(row) for row in await connection.fetch(query, *arguments)]
+        finally:
+            await connection.close()
+
+
+@pytest.fixture(scope="module")
+async def running(
+    postgres_url: str, kafka_bootstrap_servers: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Running]:
+    """The two services that an import needs, on a database and topics of their own."""
+    name, prefix = f"import_{os.getpid()}", f"t{uuid4().hex[:8]}."
+    database = f"{postgres_url.rpartition('/')[0]}/{name}"
+    server = await asyncpg.connect(postgres_url)
+    await server.execute(f"CREATE DATABASE {name}")
+    await create_topics(kafka_bootstrap_servers, prefix=prefix)
+    folder, api_port = tmp_path_factory.mktemp("import"), ports.free()
+    environment = {
+        **os.environ,
+        "TIDEMARK_DATABASE_URL": database,
+        "TIDEMARK_KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap_servers,
+        "TIDEMARK_TOPIC_PREFIX": prefix,
+        "TIDEMARK_OPEN": "1",
+        "TIDEMARK_API_URL": f"http://127.0.0.1:{api_port}",
+    }
+    async with AsyncExitStack() as stack:
+        for service, port in (("contracts", api_port), ("consumption", ports.free())):
+            await migrate(database, service)
+            await stack.enter_async_context(_service(service, {**environment, "TIDEMARK_PORT": str(port)}, folder))
+        yield Running(environment, database, folder)
+    await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await server.close()
+
+
+@asynccontextmanager
+async def _service(name: str, environment: dict[str, str], folder: Path) -> AsyncIterator[None]:
+    with (folder / f"{name}.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", f"tidemark_{name}", env=environment, stdout=log, stderr=log
+        )
+        try:
+            async with httpx.AsyncClient() as client, asyncio.timeout(60):
+                while not await _ready(client, f"http://127.0.0.1:{environment['TIDEMARK_PORT']}/readyz"):
+                    assert process.returncode is None, (folder / f"{name}.log").read_text()
+                    await asyncio.sleep(0.1)
+            yield
+        finally:
+            process.terminate()
+            await process.wait()
+
+
+async def _ready(client: httpx.AsyncClient, url: str) -> bool:
+    try:
+        return (await client.get(url)).is_success
+    except httpx.TransportError:
+        return False
+
+
+# What the rows come to, worked out without any of the importer's code.
+
+ACCOUNTS = {
+    "Test": {
+        "Test", "Int Test", "IT", "Accept Test", "Sys Test", "Test Devel", "Int Test Plan", "Sys Test Plan",
+        "Auto-Test Case Dev", "Auto-Test Case Design", "Auto-Test Case Review", "Auto-Test Case Inspect",
+        "Man-Test Case Inspect", "Man-Test Case Design", "Man-Test Case Dev", "Man-Test Case Review", "Unit Test Devel",
+    },
+    "Requirements": {"Reqts", "Reqts Inspect", "Reqts Review", "Ident", "Ident Inspect", "Requirements of tomorrow"},
+    "Design": {"Design", "Design Inspect", "Design Review", "HLD", "HLD Inspect", "HLD Review", "dld"},
+    "Code": {"Code", "Code Inspect", "Code Review", "Compile"},
+    "Management": {"Planning", "Postmortem", "Strategy", "Product Life", "Demo-Plan"},
+}  # fmt: skip
+ACCOUNT_OF = {phase: account for account, phases in ACCOUNTS.items() for phase in phases}
+
+
+class Log(NamedTuple):
+    """A row that is a worklog."""
+
+    worklog: str
+    issue: str
+    person: str
+    team: str
+    contract: str
+    account: str
+    day: date
+    seconds: int
+
+
+def read(file: Path) -> tuple[list[Log], dict[int, str]]:
+    """The worklogs of a file, and the lines that are none with the reason."""
+    logs, refused = [], {}
+    with lzma.open(file, "rt", newline="") if file.suffix == ".xz" else file.open(newline="") as text:
+        for line, said in enumerate(csv.DictReader(text), 2):
+            row = {name: "" if value in {"", r"\N", "NULL", "NA"} else value for name, value in said.items()}
+            keys = [row[name] for name in ("time_log_fact_key", "plan_item_key", "person_key", "project_key")]
+            minutes, start = row["time_log_delta_minutes"], row["time_log_start_date"]
+            if not all(keys) or not minutes:
+                refused[line] = "missing_value"
+            elif not minutes.lstrip("-").replace(".", "").isdigit():
+                refused[line] = "unreadable_duration"
+            elif float(minutes) == 0:
+                refused[line] = "no_time"
+            elif float(minutes) < 0:
+                refused[line] = "negative_duration"
+            elif not start:
+                refused[line] = "missing_value"
+            else:
+                try:
+                    day = datetime.strptime(start, "%m/%d/%Y %H:%M").date()  # noqa: DTZ007 - the file has no zone
+                except ValueError:
+                    refused[line] = "unreadable_date"
+                    continue
+                team = f"Team {row['team_key']}" if row["team_key"] else ""
+                account = ACCOUNT_OF.get(row["phase_short_name"], "Other work")
+                seconds = round(float(minutes) * 60)
+                contract = f"CESAW-{row['project_key']}"
+                logs.append(Log(keys[0], keys[1], keys[2], team, contract, account, day, seconds))
+    return logs, refused
+
+
+def slice_teams(logs: Iterable[Log]) -> dict[tuple[str, str], set[str]]:
+    """The teams with slices: the four of an account with most time."""
+    logged: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for log in logs:
+        if log.team:
+            logged[log.contract, log.account][log.team] += log.seconds
+    return {
+        place: {team for team, _ in sorted(teams.items(), key=lambda one: (-one[1], one[0]))[:4]}
+        for place, teams in logged.items()
+    }
+
+
+def by_account(logs: Iterable[Log]) -> dict[tuple[str, str], int]:
+    found = Counter[tuple[str, str]]()
+    for log in logs:
+        found[log.contract, log.account] += log.seconds
+    return dict(found)
+
+
+def by_slice(logs: Iterable[Log], slices: dict[tuple[str, str], set[str]]) -> dict[tuple[str, str, str | None], int]:
+    found = Counter[tuple[str, str, str | None]]()
+    for log in logs:
+        team = log.team if log.team in slices.get((log.contract, log.account), ()) else None
+        found[log.contract, log.account, team] += log.seconds
+    return dict(found)
+
+
+async def account_totals(running: Running, prefix: str) -> dict[tuple[str, str], int]:
+    rows = await running.rows(
+        "SELECT contract_code, account_name, consumed_seconds FROM reporting.account_totals "
+        "WHERE starts_with(contract_code, $1) AND consumed_seconds > 0",
+        prefix,
+    )
+    return {(contract, account): seconds for contract, account, seconds in rows}
+
+
+async def slice_totals(running: Running, prefix: str) -> dict[tuple[str, str, str | None], int]:
+    rows = await running.rows(
+        "SELECT contract_code, account_name, team_name, sum(consumed_seconds)::bigint FROM reporting.slice_consumption "
+        "WHERE starts_with(contract_code, $1) GROUP BY 1, 2, 3 HAVING sum(consumed_seconds) > 0",
+        prefix,
+    )
+    return {(contract, account, team): seconds for contract, account, team, seconds in rows}
+
+
+async def unaccounted(running: Running, source: str) -> dict[str, str]:
+    rows = await running.rows("SELECT worklog_id, reason FROM reporting.unaccounted_worklogs WHERE source = $1", source)
+    assert len(dict(rows)) == len(rows)
+    return dict(rows)
+
+
+def mapping(source: str, prefix: str, more: str = "") -> str:
+    """The checked-in mapping under another source and other codes, so that tests do not meet."""
+    return EXAMPLE.replace(SOURCE, source).replace("CESAW-{", f"{prefix}-{{") + more
+
+
+def renamed(logs: Iterable[Log], prefix: str) -> list[Log]:
+    return [log._replace(contract=log.contract.replace("CESAW", prefix)) for log in logs]
+
+
+# Every reason and every slice.
+
+TESTS_OWN = """
+[contracts.FULL-615]
+start_date = 2013-01-01
+end_date = 2014-06-30
+[contracts.FULL-47]
+end_date = 2012-07-15
+[contracts.FULL-617]
+status = "draft"
+[contracts.FULL-612]
+status = "inactive"
+
+[[link]]
+issues = ["*7"]
+[[link]]
+issues = ["*13"]
+contract = "NOBODY-KNOWS-IT"
+account = "Test"
+[[link]]
+issues = ["*24"]
+contract = "FULL-615"
+account = "Nobody knows it"
+"""
+SPLIT = "".join(
+    f'[[team.split]]\nname = "{name}"\npersons = ["*[{digits}]"]\n'
+    for name, digits in (("Red", "01"), ("Green", "23"), ("Blue", "45"), ("White", "67"), ("Black", "89"))
+)
+TEAM_OF = dict(
+    zip("0123456789", [team for team in ("Red", "Green", "Blue", "White", "Black") for _ in "ab"], strict=True)
+)
+
+
+LINKED_OTHERWISE = {"7": "issue_not_linked", "13": "contract_unknown", "24": "account_unknown"}
+STATUS = {"FULL-617": "contract_draft", "FULL-612": "contract_inactive"}
+DATES = {"FULL-615": (date(2013, 1, 1), date(2014, 6, 30)), "FULL-47": (date.min, date(2012, 7, 15))}
+
+
+def reason(log: Log) -> str | None:
+    """Why a worklog does not count under the test's own mapping."""
+    for ending, why in LINKED_OTHERWISE.items():
+        if log.issue.endswith(ending):
+            return why
+    if log.contract in STATUS:
+        return STATUS[log.contract]
+    first, last = DATES.get(log.contract, (date.min, date.max))
+    return None if first <= log.day <= last else "outside_dates"
+
+
+@pytest.mark.skipif(not DATA.exists(), reason=f"The CESAW sample is not at {DATA}: set TIDEMARK_TEST_DATA.")
+async def test_the_sample_is_counted_row_for_row_under_every_reason_and_slice(running: Running) -> None:
+    # Given the sample, and a mapping that narrows dates, leaves work unlinked and splits persons over five teams
+    logs, refused = read(DATA)
+    logs = [log._replace(team=TEAM_OF[log.person[-1]]) for log in renamed(logs, "FULL")]
+    own = mapping("/full", "FULL", SPLIT + TESTS_OWN)
+    # When it is imported
+    summary = await running.import_(DATA, own)
+    # Then every row has its place
+    assert summary["problems"] == []
+    assert summary["rows"] == len(logs) + len(refused) == 151_636
+    assert (summary["taken"], summary["repeated"]) == (len(logs), 0)
+    assert {one["line"]: one["reason"] for one in summary["refusals"]} == refused
+    # And what does not count is listed with its reason, row for row
+    reasons = {log.worklog: why for log in logs if (why := reason(log))}
+    assert await unaccounted(running, "/full") == reasons
+    assert summary["unaccounted"] == dict(Counter(reasons.values()))
+    assert len(set(reasons.values())) == 6
+    # And what counts is where it belongs
+    counted = [log for log in logs if log.worklog not in reasons]
+    assert await account_totals(running, "FULL-") == by_account(counted)
+    slices = slice_teams(logs)
+    expected = by_slice(counted, slices)
+    assert await slice_totals(running, "FULL-") == expected
+    assert {team for _, _, team in expected} == {"Red", "Green", "Blue", "White", "Black", None}
+
+
+@pytest.mark.skipif(not DATA.exists(), reason=f"The CESAW sample is not at {DATA}: set TIDEMARK_TEST_DATA.")
+async def test_the_checked_in_mapping_counts_the_whole_sample(running: Running) -> None:
+    logs, refused = read(DATA)
+    summary = await running.import_(DATA, EXAMPLE)
+    assert (summary["taken"], summary["unaccounted"], summary["problems"]) == (len(logs), {}, [])
+    assert Counter(summary["refused"]) == Counter(refused.values())
+    assert await account_totals(running, "CESAW-") == by_account(logs)
+    assert await slice_totals(running, "CESAW-") == by_slice(logs, slice_teams(logs))
+    # And each project has the organization of most of its rows, and is ACTIVE so that its rules are judged
+    rows = await running.rows(
+        "SELECT organization_name, status FROM reporting.contracts WHERE contract_code = 'CESAW-180'"
+    )
+    assert rows == [("Organization B", "ACTIVE")]
+
+
+# Another part of the data set: phases, teams and dirt that the sample does not have.
+
+PHASES = ["Code", "dld", "Requirements of tomorrow", "", r"\N", "Telepathy", "3.5", "Test", "Planning"]
+DIRT = [r"\N", "", "text", "-3", "1.5", "NULL", "0", "2016-01-11 16:22:26", "13/45/2012 10:00"]
+
+
+def rows_of_another_part(count: int, *, dirty: bool, seed: int) -> Iterator[dict[str, str]]:
+    chance = random.Random(seed)  # noqa: S311 - no secret
+    items = [(f"{9000 + number}", f"{500 + number % 3}", chance.choice(PHASES)) for number in range(200)]
+    for number in range(count):
+        item, project, phase = chance.choice(items)
+        row = {
+            "time_log_fact_key": str(number),
+            "organization": chance.choice(["E", "E", "E", "", r"\N"]),
+            "project_key": project,
+            "person_key": str(chance.randrange(40)),
+            "team_key": chance.choice(["901", "902", "903", "904", "905", "906", r"\N"]),
+            "plan_item_key": item,
+            "time_log_start_date": f"{chance.randint(1, 12)}/{chance.randint(1, 28)}/2015 {chance.randrange(24)}:05",
+            "time_log_delta_minutes": str(chance.randint(1, 3000)),
+            "phase_short_name": phase,
+        }
+        if dirty and chance.random() < 0.2:
+            column = chance.choice(["time_log_start_date", "time_log_delta_minutes", "person_key"])
+            row[column] = chance.choice(DIRT)
+        if dirty and chance.random() < 0.05:
+            column = chance.choice(["time_log_fact_key", "project_key", "plan_item_key"])
+            row[column] = chance.choice([r"\N", "", "NULL"])
+        yield row
+
+
+def write(file: Path, rows: Iterable[dict[str, str]]) -> Path:
+    with file.open("w", newline="") as text:
+        writer = csv.DictWriter(text, COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+    return file
+
+
+async def test_other_projects_find_their_place_and_their_dirt_a_reason(running: Running) -> None:
+    # Given another part of the data set, where each person has one team
+    rows = list(rows_of_another_part(3_000, dirty=True, seed=1))
+    teams = {str(person): f"90{person % 6}" for person in range(40)}
+    for row in rows:
+        row["team_key"] = teams.get(row["person_key"], r"\N")
+    file = write(running.folder / "other.csv", rows)
+    logs, refused = read(file)
+    assert set(refused.values()) == {
+        "missing_value", "unreadable_duration", "no_time", "negative_duration", "unreadable_date",
+    }  # fmt: skip
+    # When it is imported by the checked-in mapping
+    summary = await running.import_(file, mapping("/other", "OTHER"))
+    # Then it is as for the sample
+    assert {one["line"]: one["reason"] for one in summary["refusals"]} == refused
+    assert (summary["rows"], summary["taken"], summary["problems"]) == (3_000, len(logs), [])
+    logs = renamed(logs, "OTHER")
+    assert await account_totals(running, "OTHER-") == by_account(logs)
+    assert await slice_totals(running, "OTHER-") == by_slice(logs, slice_teams(logs))
+    rows_ = await running.rows(
+        "SELECT DISTINCT organization_name, status FROM reporting.contracts WHERE starts_with(contract_code, 'OTHER-')"
+    )
+    assert rows_ == [("Organization E", "ACTIVE")]
+
+
+async def test_a_second_import_sends_what_has_changed_and_nothing_else(running: Running) -> None:
+    rows = list(rows_of_another_part(500, dirty=False, seed=2))
+    file, own = write(running.folder / "again.csv", rows), mapping("/again", "AGAIN")
+    first = await running.import_(file, own)
+    assert (first["taken"], first["sent"] > 500, first["unchanged"]) == (500, True, 0)
+    # When nothing has changed, nothing is sent
+    second = await running.import_(file, own)
+    assert (second["taken"], second["sent"], second["unchanged"]) == (500, 0, first["sent"])
+    # When a row has, it is sent alone, and counts as it is now
+    rows[7]["time_log_delta_minutes"] = "1"
+    third = await running.import_(write(file, rows), own)
+    assert (third["taken"], third["sent"]) == (500, 1)
+    assert await account_totals(running, "AGAIN-") == by_account(renamed(read(file)[0], "AGAIN"))
+
+
+async def test_a_killed_import_goes_on_and_counts_everything_once(running: Running) -> None:
+    # Given an import that is killed in the midst of publishing
+    file = write(running.folder / "killed.csv", rows_of_another_part(60_000, dirty=False, seed=3))
+    own = mapping("/killed", "KILLED")
+    map_file, state = running.folder / "killed.toml", running.folder / "state"
+    map_file.write_text(own)
+    process = await running.tidemark(
+        "import", file, "--format", "csv", "--mapping", map_file, "--state", state, "--json"
+    )
+    async with asyncio.timeout(120):
+        while not any(wal.stat().st_size > 100_000 for wal in state.glob("*-wal")):
+            assert process.returncode is None
+            await asyncio.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    await process.communicate()
+    # When it is run again
+    summary = await running.import_(file, own, "--state", str(state))
+    # Then what Kafka had acknowledged is not sent again, and the sums are those of the file
+    assert 0 < summary["sent"] < summary["sent"] + summary["unchanged"]
+    assert summary["unchanged"] > 0
+    assert await account_totals(running, "KILLED-") == by_account(renamed(read(file)[0], "KILLED"))
+
+
+async def test_repeated_and_superseded_rows_count_once(running: Running) -> None:
+    rows = list(rows_of_another_part(50, dirty=False, seed=4))
+    changed = {**rows[3], "time_log_delta_minutes": "7"}
+    file = write(running.folder / "repeated.csv", [*rows, rows[0], rows[0], changed])
+    summary = await running.import_(file, mapping("/repeated", "REPEATED"))
+    assert (summary["rows"], summary["taken"], summary["repeated"]) == (53, 50, 2)
+    assert [(one["line"], one["reason"]) for one in summary["refusals"]] == [(5, "superseded")]
+    rows[3] = changed
+    expected = by_account(renamed(read(write(running.folder / "once.csv", rows))[0], "REPEATED"))
+    assert await account_totals(running, "REPEATED-") == expected
+
+
+async def test_structured_events_are_imported_from_lines_and_published(running: Running) -> None:
+    def event(number: int, **data: object) -> str:
+        full = {"worklog_id": str(number), "issue_id": "none", "author_id": "p", "seconds": 60, **data}
+        full |= {"started_at": "2026-03-02T09:00:00Z", "updated_at": "2026-03-02T10:00:00Z"}
+        type_ = "tidemark.worklog.recorded.v1"
+        return json.dumps({"specversion": "1.0", "id": str(number), "source": "/lines", "type": type_, "data": full})
+
+    file = running.folder / "events.jsonl"
+    file.write_text("\n".join([event(1), event(2), event(1), event(3, seconds=0), "nonsense", ""]))
+    process = await running.tidemark("import", file, "--format", "jsonl", "--json")
+    summary = json.loads((await process.communicate())[0])
+    assert process.returncode == 0
+    assert (summary["rows"], summary["taken"], summary["repeated"]) == (5, 2, 1)
+    assert [one["line"] for one in summary["refusals"]] == [4, 5]
+    assert summary["unaccounted"] == {"issue_not_linked": 2}
+    assert await unaccounted(running, "/lines") == {"1": "issue_not_linked", "2": "issue_not_linked"}
+
+
+async def test_a_format_of_later_is_refused_in_a_sentence(running: Running) -> None:
+    process = await asyncio.create_subprocess_exec(
+        TIDEMARK, "import", "any", "--format", "jira", env=running.environment, stderr=asyncio.subprocess.PIPE
+    )
+    _, said = await process.communicate()
+    assert process.returncode == 2
+    assert b"jira" in said
+
+
+async def test_the_status_of_a_contract_is_a_table(running: Running) -> None:
+    rows = list(rows_of_another_part(50, dirty=False, seed=5))
+    await running.import_(write(running.folder / "status.csv", rows), mapping("/status", "STATUS"))
+    process = await running.tidemark("status", "STATUS-500")
+    said = (await process.communicate())[0].decode()
+    assert process.returncode == 0
+    assert "STATUS-500" in said
+    assert "Requirements" in said
+    assert max(map(len, said.splitlines())) <= 80
