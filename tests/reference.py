@@ -52,7 +52,10 @@ class Model:
         for team in sorted(team_events, key=lambda team: team["version"]):
             teams[team["id"]] = team
         self.members = [
-            (team_id, member) for team_id, team in teams.items() if not team.get("deleted") for member in team["members"]
+            (team_id, member)
+            for team_id, team in teams.items()
+            if not team.get("deleted")
+            for member in team["members"]
         ]
         self.worklogs = winners(worklog_facts)
         self.links = winners(link_facts)

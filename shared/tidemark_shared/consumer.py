@@ -29,6 +29,9 @@ _sql = queries("tidemark_shared")
 _WATCH_SECONDS = 1.0
 _BACK_OFF_SECONDS = 0.5
 _MOST_BACK_OFF_SECONDS = 10.0
+_STOP_SECONDS = 5
+# How long a topic that was deleted, recreated or given partitions may go unnoticed.
+_METADATA_MS = 5_000
 _PARTITION_FETCH_BYTES = 8 * 1024 * 1024
 
 # What Postgres says of the data rather than of itself: retrying cannot mend it, so the record is singled out.
@@ -82,7 +85,7 @@ class Consumer:
 
     def __init__(
         self,
-        broker: KafkaBroker,
+        bootstrap: str,
         pool: Pool,
         *,
         cluster: str,
@@ -96,21 +99,33 @@ class Consumer:
         self._stopped: dict[TopicPartition, str] = {}
         self._sought: dict[TopicPartition, int] = {}
         self._back_off = _BACK_OFF_SECONDS
-        self._subscriber = broker.subscriber(
+        self._busy = False
+        self._broker = KafkaBroker(bootstrap, metadata_max_age_ms=_METADATA_MS, logger=None, apply_types=False)
+        self._subscriber = self._broker.subscriber(
             *handlers,
             group_id=group,
             batch=True,
             max_records=most_records,
             batch_timeout_ms=50,
             max_partition_fetch_bytes=_PARTITION_FETCH_BYTES,
-            # Starting over by itself would read a recreated topic from 0, below the stored offset, and drop it all.
-            auto_offset_reset="none",
+            # With "none" the race between the first assignment and `align` costs a pause of five seconds. A
+            # recreated topic is then read from 0: what lies below the stored offset is looked into, not just dropped.
+            auto_offset_reset="earliest",
             ack_policy=AckPolicy.MANUAL,
             listener=_Align(self),
             no_reply=True,
         )
         # The library's own parser decodes every header: one that is not UTF-8 would lose the whole batch.
-        self._subscriber(self._on_batch, parser=_raw, decoder=_undecoded)
+        self._subscriber(self._on_batch, parser=_raw, decoder=_as_it_is)
+
+    async def start(self) -> None:
+        """Join the group and read."""
+        await self._broker.start()
+
+    async def stop(self) -> None:
+        """Leave the group; bounded, because a farewell to a broker that is gone would wait for it."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._broker.stop(), _STOP_SECONDS)
 
     @property
     def _consumer(self) -> AIOKafkaConsumer:
@@ -143,7 +158,9 @@ class Consumer:
             if consumer is None:
                 continue
             with contextlib.suppress(KafkaError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                await self._check(set(consumer.assignment()) - set(self._stopped), seek=False)
+                assigned = set(consumer.assignment()) - set(self._stopped)
+                await self._check(assigned, seek=False)
+                await self._read_again_what_was_lost(assigned)
 
     async def align(self, partitions: set[TopicPartition]) -> None:
         """Set the position of newly assigned partitions to the database's offsets."""
@@ -156,6 +173,17 @@ class Consumer:
         ):
             with attempt:
                 await self._check(partitions, seek=True)
+
+    async def _read_again_what_was_lost(self, assigned: set[TopicPartition]) -> None:
+        """Go back where the position stands beyond the stored offset and nobody is at work between the two.
+
+        The batch was lost on the way here, or there is nothing to read in between: `_sought` tells that it was tried.
+        """
+        stored = await self._stored(sorted(assigned))
+        for one, next_offset in stored.items():
+            position = await self._consumer.position(one)
+            if not self._busy and position > next_offset and self._sought.get(one) != next_offset:
+                self._seek(one, next_offset)
 
     async def _stored(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         async with self._pool.acquire() as connection:
@@ -210,7 +238,13 @@ class Consumer:
 
     async def _on_batch(self, message: KafkaMessage) -> None:
         """Nothing may escape: FastStream swallows it, and the position would have moved past the batch."""
-        records: Sequence[ConsumerRecord] = message.raw_message
+        self._busy = True
+        try:
+            await self._take_all(message.raw_message)
+        finally:
+            self._busy = False
+
+    async def _take_all(self, records: Sequence[ConsumerRecord]) -> None:
         failed = False
         for (topic, partition), group in groupby(records, key=lambda record: (record.topic, record.partition)):
             one, batch = TopicPartition(topic, partition), tuple(group)
@@ -235,7 +269,14 @@ class Consumer:
         """One transaction: what no other has taken yet, and the offset after it. Returns that offset."""
         place = {"cluster": self._cluster, "topic": one.topic, "partition": one.partition}
         async with self._pool.acquire() as connection, connection.transaction():
-            next_offset: int = await _sql.lock_offset(connection, **place)
+            next_offset: int | None = await _sql.lock_offset(connection, **place)
+            if next_offset is None:
+                raise NotAlignedError(one)
+            if records[0].offset < next_offset:
+                # Read twice, or the first records of a topic that was recreated.
+                await self._check({one}, seek=False)
+                if one in self._stopped:
+                    return next_offset
             fresh = [record for record in records if record.offset >= next_offset]
             if not fresh:
                 return next_offset
@@ -264,6 +305,10 @@ class Consumer:
                 await self._handle(connection, batch._replace(records=part))
 
 
+class NotAlignedError(Exception):
+    """The first records of a partition came before :meth:`Consumer.align` had looked at it."""
+
+
 class _Align(ConsumerRebalanceListener):  # type: ignore[misc]
     def __init__(self, consumer: Consumer) -> None:
         self._consumer = consumer
@@ -279,8 +324,8 @@ async def _raw(message: Any) -> KafkaMessage:
     return KafkaMessage(body=b"", headers={}, raw_message=message, consumer=FAKE_CONSUMER)
 
 
-async def _undecoded(_: Any) -> None:
-    return None
+async def _as_it_is(message: Any) -> Any:
+    return message
 
 
 def _correlation(headers: Headers) -> str:

@@ -2,14 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
 import uvicorn
 from aiokafka.errors import KafkaError
 from fastapi import FastAPI
-from faststream.kafka import KafkaBroker
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from tidemark_shared import kafka, log
@@ -45,7 +44,6 @@ class Frame:
         self.service, self.settings, self.pool = service, settings, pool
         self._cluster = cluster
         self._tasks: list[asyncio.Task[None]] = []
-        self._stack = AsyncExitStack()
         self.consumer: Consumer | None = None
 
     def keep(self, name: str, task: Callable[[], Awaitable[Any]]) -> None:
@@ -66,16 +64,14 @@ class Frame:
     async def consume(self, handlers: Mapping[str, Handle]) -> Consumer:
         """Read topics as a member of the service's group, as long as the service runs."""
         prefix = self.settings.topic_prefix
-        broker = KafkaBroker(self._bootstrap, logger=None, apply_types=False)
         self.consumer = consumer = Consumer(
-            broker,
+            self._bootstrap,
             self.pool,
             cluster=self._cluster,
             group=f"{prefix}tidemark.{self.service}",
             handlers={prefix + topic: handle for topic, handle in handlers.items()},
         )
-        await broker.start()
-        self._stack.push_async_callback(_bounded, broker.stop)
+        await consumer.start()
         self.keep("consumer", consumer.watch)
         return consumer
 
@@ -94,18 +90,11 @@ class Frame:
 
     async def close(self) -> None:
         """Stop reading, then end the tasks."""
-        await self._stack.aclose()
+        if self.consumer:
+            await self.consumer.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-
-
-async def _bounded(stop: Callable[[], Awaitable[Any]]) -> None:
-    """A consumer's farewell to a broker that is gone would wait for it."""
-    try:
-        await asyncio.wait_for(stop(), _STOP_SECONDS)
-    except TimeoutError:
-        _log.warning("stopped_late")
 
 
 @asynccontextmanager

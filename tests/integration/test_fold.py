@@ -94,7 +94,10 @@ worklogs = st.builds(
     updated=st.sampled_from(CHANGED),
 )
 deletions = st.builds(
-    deletion, st.sampled_from(["1", "2", "3", "4"]), issue=st.sampled_from(["I1", "I3"]), deleted=st.sampled_from(CHANGED)
+    deletion,
+    st.sampled_from(["1", "2", "3", "4"]),
+    issue=st.sampled_from(["I1", "I3"]),
+    deleted=st.sampled_from(CHANGED),
 )
 links = st.builds(
     link,
@@ -176,8 +179,6 @@ async def test_any_order_duplication_and_batch_split_ends_in_the_rows_of_a_recom
         assert await projections(connection) == model_of(facts)
     finally:
         await example.rollback()
-
-
 
 
 async def test_reporting_shows_every_slice_and_the_ops_role_reads_nothing_else(connection):

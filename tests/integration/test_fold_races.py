@@ -99,7 +99,11 @@ PAIRS = {
         [deletion("1")],
         [contract_event(2, "ACTIVE", start="2026-01-15")],
     ),
-    "two worklogs of one account": ([[contract_event()], [link(), link("I2")]], [worklog("1")], [worklog("2", issue="I2")]),
+    "two worklogs of one account": (
+        [[contract_event()], [link(), link("I2")]],
+        [worklog("1")],
+        [worklog("2", issue="I2")],
+    ),
 }
 
 
