@@ -1,0 +1,218 @@
+"""``/v1/contracts`` (SPEC 4)."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID, uuid4
+
+from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel, Field
+
+from tidemark_contracts import store
+from tidemark_contracts.decider import Command, Refusal, State, What, decide, evolve
+from tidemark_contracts.forms import AmendmentForm, ContractForm
+from tidemark_contracts.requests import (
+    Call,
+    Change,
+    Create,
+    Cursor,
+    Known,
+    Limit,
+    OneTransaction,
+    Page,
+    Read,
+    page,
+    read_cursor,
+)
+from tidemark_shared import bodies
+from tidemark_shared.bodies import Body, Day, Name, Status, Text
+from tidemark_shared.http import Problem
+
+router = APIRouter(prefix="/v1/contracts", route_class=OneTransaction)
+
+Reference = Annotated[Text, Path(description="The contract's id or code.")]
+
+
+class Contract(Known, bodies.Contract):
+    """A contract as it stands."""
+
+    status: Status
+
+
+class Reason(Body):
+    """Why."""
+
+    reason: Name
+
+
+class Nothing(Body):
+    """An empty body."""
+
+
+class Changed(BaseModel):
+    """What a member of the terms was and became."""
+
+    before: Any
+    after: Any
+
+
+class Happened(BaseModel):
+    """An entry of a contract's history: who did what, when and why."""
+
+    version: int
+    what: What
+    status: Status | None
+    actor: str
+    reason: str | None
+    occurred_at: datetime
+    changes: dict[str, Changed]
+
+
+@router.post("", status_code=201)
+async def create(body: ContractForm, call: Create) -> Contract:
+    """Draft a contract."""
+    contract_id = uuid4()
+    call.response.headers["location"] = f"/v1/contracts/{contract_id}"
+    return _answer(call, contract_id, await _do(call, contract_id, State(), Command("drafted", body)))
+
+
+class Wanted(BaseModel):
+    """Which contracts a list shows."""
+
+    status: list[Status] | None = None
+    organization: UUID | None = None
+    owner: Annotated[Text | None, Field(description="In the owner's name or email, whatever the case.")] = None
+    first: Annotated[Day | None, Field(alias="from", description="Not over before this day.")] = None
+    last: Annotated[Day | None, Field(alias="to", description="Begun by this day.")] = None
+    text: Annotated[Text | None, Field(description="In code, name or description, whatever the case.")] = None
+    cursor: Cursor = None
+    limit: Limit = 50
+
+
+@router.get("")
+async def list_(call: Read, wanted: Annotated[Wanted, Query()]) -> Page[Contract]:
+    """Contracts by code."""
+    found = await store.page(call.session, read_cursor(wanted.cursor), **dict(wanted))
+    return page([_contract(*one) for one in found], wanted.limit, lambda one: one.code)
+
+
+@router.get("/{contract}")
+async def read(contract: Reference, call: Read) -> Contract:
+    """One contract."""
+    return _answer(call, *await _find(call, contract))
+
+
+@router.put("/{contract}")
+async def revise(contract: Reference, body: ContractForm, call: Change) -> Contract:
+    """Edit a draft; takes the whole body."""
+    return await _change(call, contract, Command("revised", body))
+
+
+@router.delete("/{contract}", status_code=204)
+async def discard(contract: Reference, call: Change) -> None:
+    """Discard a draft."""
+    contract_id, state = await _load(call, contract)
+    await _do(call, contract_id, state, Command("discarded"))
+
+
+@router.post("/{contract}/activate")
+async def activate(contract: Reference, call: Change, _: Nothing | None = None) -> Contract:
+    """Let a draft count; one whose end has passed expires at once."""
+    return await _change(call, contract, Command("activated"))
+
+
+@router.post("/{contract}/amend")
+async def amend(contract: Reference, body: AmendmentForm, call: Change) -> Contract:
+    """Change the whole contract from its start; an EXPIRED one whose end is now today or later becomes ACTIVE."""
+    command = Command("amended", body, body.reason)
+    return await _change(call, contract, command)
+
+
+@router.post("/{contract}/suspend")
+async def suspend(contract: Reference, body: Reason, call: Change) -> Contract:
+    """Stop counting, until it is resumed."""
+    command = Command("suspended", reason=body.reason)
+    return await _change(call, contract, command)
+
+
+@router.post("/{contract}/resume")
+async def resume(contract: Reference, body: Reason, call: Change) -> Contract:
+    """Count again, what was logged meanwhile too; one whose end has passed expires at once."""
+    command = Command("resumed", reason=body.reason)
+    return await _change(call, contract, command)
+
+
+@router.post("/{contract}/close")
+async def close(contract: Reference, body: Reason, call: Change) -> Contract:
+    """End a contract for good."""
+    command = Command("closed", reason=body.reason)
+    return await _change(call, contract, command)
+
+
+@router.get("/{contract}/history")
+async def history(contract: Reference, call: Read) -> Page[Happened]:
+    """Who did what, when and why; oldest first, all on one page."""
+    contract_id, _ = await _find(call, contract)
+    items, state = [], State()
+    for event in await store.events(call.session, contract_id):
+        before, state = state, evolve(state, event)
+        items.append(
+            Happened(
+                version=state.version,
+                what=event.what,
+                status=event.status,
+                actor=event.actor,
+                reason=event.reason,
+                occurred_at=event.occurred_at,
+                changes=_changes(before, state),
+            )
+        )
+    return Page(items=items, next=None)
+
+
+async def _find(call: Call, reference: str) -> tuple[UUID, State]:
+    found = await store.find(call.session, reference)
+    if found is None:
+        raise Problem(404, "No such contract", f"No contract has the id or code {reference}.")
+    return found
+
+
+async def _load(call: Call, reference: str) -> tuple[UUID, State]:
+    contract_id, _ = await _find(call, reference)
+    state = await store.load(call.session, contract_id)
+    call.expect(state.version)
+    return contract_id, state
+
+
+async def _change(call: Call, reference: str, command: Command) -> Contract:
+    contract_id, state = await _load(call, reference)
+    return _answer(call, contract_id, await _do(call, contract_id, state, command))
+
+
+async def _do(call: Call, contract_id: UUID, state: State, command: Command) -> State:
+    if command.form:
+        command = replace(command, form=command.form.with_ids(state.terms, uuid4))
+    terms = command.form.terms if command.form else state.terms
+    facts = await store.facts(call.session, terms, now=datetime.now(UTC), actor=call.actor.name, new=not state.version)
+    decided = decide(command, state, facts)
+    if isinstance(decided, Refusal):
+        status = 422 if decided.violations else 409
+        raise Problem(status, f"The contract cannot be {command.what}", decided.reason, decided.violations)
+    return await store.append(call.session, contract_id, state, decided) if decided else state
+
+
+def _answer(call: Call, contract_id: UUID, state: State) -> Contract:
+    call.stands_at(state.version)
+    return _contract(contract_id, state)
+
+
+def _contract(contract_id: UUID, state: State) -> Contract:
+    return Contract.model_validate(
+        {**dict(state.terms or {}), "id": contract_id, "version": state.version, "status": state.status}
+    )
+
+
+def _changes(before: State, after: State) -> dict[str, Changed]:
+    was = before.terms.model_dump(mode="json") if before.terms else {}
+    now = after.terms.model_dump(mode="json") if after.terms else {}
+    return {name: Changed(before=was[name], after=value) for name, value in now.items() if was and was[name] != value}

@@ -1,0 +1,29 @@
+"""The composition of the contracts service."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+from fastapi import FastAPI
+
+from tidemark_contracts import api, clock, directory_api
+from tidemark_shared.http import api as http_api
+from tidemark_shared.service import frame
+from tidemark_shared.settings import Settings
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Decides: keeps organizations, teams and contracts, and tells what became of them."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with frame("contracts", settings) as held:
+            app.state.pool, app.state.problems = held.pool, held.problems
+            held.relay()
+            held.keep("clock", partial(clock.run, held.pool))
+            yield
+
+    app = http_api("contracts", settings, lifespan)
+    app.include_router(directory_api.router)
+    app.include_router(api.router)
+    return app

@@ -1,0 +1,54 @@
+"""Time passes: contracts whose end has come expire (SPEC C7), answers to old idempotency keys are forgotten."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import NoReturn
+from uuid import uuid4
+
+from tidemark_contracts import store
+from tidemark_contracts.decider import SYSTEM, Command, Refusal, decide
+from tidemark_contracts.rules import Facts
+from tidemark_shared.database import Pool, queries
+from tidemark_shared.log import bound_contextvars, get_logger
+
+_log = get_logger()
+_sql = queries("tidemark_contracts")
+
+_ROUND_SECONDS = 5
+_KEEP_ANSWERS = timedelta(days=7)
+
+
+async def run(pool: Pool) -> NoReturn:
+    """Expire what is due, again and again: also what came due while nothing ran."""
+    while True:
+        now = datetime.now(UTC)
+        with bound_contextvars(correlation_id=str(uuid4())):
+            await expire_due(pool, now)
+            async with pool.acquire() as connection:
+                await _sql.forget_answers(connection, before=now - _KEEP_ANSWERS)
+        await asyncio.sleep(_ROUND_SECONDS)
+
+
+async def expire_due(pool: Pool, now: datetime) -> int:
+    """Expire every contract whose end has passed by ``now``; the number of those that this call expired.
+
+    Any number of instances may do so at once: the first to append decides, the others leave it at that.
+    """
+    async with pool.acquire() as connection:
+        due = [row["id"] async for row in _sql.due(connection, now=now)]
+    expired = 0
+    for contract_id in due:
+        async with pool.acquire() as connection:
+            try:
+                async with connection.transaction():
+                    state = await store.load(connection, contract_id)
+                    decided = decide(Command("expired"), state, Facts(now=now, actor=SYSTEM))
+                    if decided and not isinstance(decided, Refusal):
+                        await store.append(connection, contract_id, state, decided)
+                        expired += 1
+            except store.ConflictError:
+                # Another instance was first, or somebody changed it: if it is still due, the next round sees it.
+                continue
+    if expired:
+        _log.info("expired", count=expired)
+    return expired

@@ -1,0 +1,153 @@
+"""``/v1/organizations`` and ``/v1/teams`` (SPEC 4)."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID, uuid4
+
+from fastapi import APIRouter, Query
+
+from tidemark_contracts import directory
+from tidemark_contracts.directory import ORGANIZATION, TEAM, Entity, Kind
+from tidemark_contracts.requests import (
+    Call,
+    Change,
+    Create,
+    Cursor,
+    Known,
+    Limit,
+    OneTransaction,
+    Page,
+    Read,
+    page,
+    read_cursor,
+)
+from tidemark_contracts.rules import team_violations
+from tidemark_shared import bodies
+from tidemark_shared.bodies import Body, Text
+from tidemark_shared.http import Problem
+
+router = APIRouter(prefix="/v1", route_class=OneTransaction)
+
+Search = Annotated[Text | None, Query(description="In the name, whatever the case.")]
+Exactly = Annotated[Text | None, Query(description="The name, exactly.")]
+
+
+class Organization(Known, bodies.Organization):
+    """An organization as it stands."""
+
+
+class Team(Known, bodies.Team):
+    """A team as it stands."""
+
+
+@router.post("/organizations", status_code=201)
+async def create_organization(body: bodies.Organization, call: Create) -> Organization:
+    """Create an organization."""
+    return Organization(**await _create(call, ORGANIZATION, body))
+
+
+@router.get("/organizations")
+async def list_organizations(
+    call: Read, name: Exactly = None, text: Search = None, cursor: Cursor = None, limit: Limit = 50
+) -> Page[Organization]:
+    """Organizations by name."""
+    found = await directory.page(
+        call.session, ORGANIZATION, name=name, text=text, after=read_cursor(cursor), most=limit + 1
+    )
+    return page([Organization(**_plain(one)) for one in found], limit, lambda one: one.name)
+
+
+@router.get("/organizations/{organization}")
+async def read_organization(organization: UUID, call: Read) -> Organization:
+    """One organization."""
+    return Organization(**_answer(call, await _find(call, ORGANIZATION, organization)))
+
+
+@router.put("/organizations/{organization}")
+async def change_organization(organization: UUID, body: bodies.Organization, call: Change) -> Organization:
+    """Change an organization; takes the whole body."""
+    return Organization(**await _change(call, ORGANIZATION, organization, body))
+
+
+@router.delete("/organizations/{organization}", status_code=204)
+async def delete_organization(organization: UUID, call: Change) -> None:
+    """Delete an organization that no contract names."""
+    await _delete(call, ORGANIZATION, organization)
+
+
+@router.post("/teams", status_code=201)
+async def create_team(body: bodies.Team, call: Create) -> Team:
+    """Create a team."""
+    return Team(**await _create(call, TEAM, body))
+
+
+@router.get("/teams")
+async def list_teams(
+    call: Read, name: Exactly = None, text: Search = None, cursor: Cursor = None, limit: Limit = 50
+) -> Page[Team]:
+    """Teams by name."""
+    found = await directory.page(call.session, TEAM, name=name, text=text, after=read_cursor(cursor), most=limit + 1)
+    return page([Team(**_plain(one)) for one in found], limit, lambda one: one.name)
+
+
+@router.get("/teams/{team}")
+async def read_team(team: UUID, call: Read) -> Team:
+    """One team."""
+    return Team(**_answer(call, await _find(call, TEAM, team)))
+
+
+@router.put("/teams/{team}")
+async def change_team(team: UUID, body: bodies.Team, call: Change) -> Team:
+    """Change a team; takes the whole body."""
+    return Team(**await _change(call, TEAM, team, body))
+
+
+@router.delete("/teams/{team}", status_code=204)
+async def delete_team(team: UUID, call: Change) -> None:
+    """Delete a team that no contract names."""
+    await _delete(call, TEAM, team)
+
+
+async def _create(call: Call, kind: Kind, body: Body) -> dict[str, Any]:
+    _check(body)
+    entity = await directory.add(call.session, kind, uuid4(), body, datetime.now(UTC))
+    call.response.headers["location"] = f"/v1/{kind.name}s/{entity.id}"
+    return _answer(call, entity)
+
+
+async def _change(call: Call, kind: Kind, id_: UUID, body: Body) -> dict[str, Any]:
+    before = await _find(call, kind, id_)
+    call.expect(before.version)
+    _check(body)
+    return _answer(call, await directory.change(call.session, kind, before, body, datetime.now(UTC)))
+
+
+async def _delete(call: Call, kind: Kind, id_: UUID) -> None:
+    before = await _find(call, kind, id_)
+    call.expect(before.version)
+    try:
+        await directory.remove(call.session, kind, before, datetime.now(UTC))
+    except directory.ReferredToError:
+        message = "A contract names it. Amend or discard that contract first."
+        raise Problem(409, f"The {kind.name} is in use", message) from None
+
+
+async def _find(call: Call, kind: Kind, id_: UUID) -> Entity:
+    entity = await directory.find(call.session, kind, id_)
+    if entity is None:
+        raise Problem(404, f"No such {kind.name}", f"There is no {kind.name} {id_}.")
+    return entity
+
+
+def _check(body: Body) -> None:
+    if isinstance(body, bodies.Team) and (found := team_violations(body)):
+        raise Problem(422, "The team is refused", "Each violation says where.", found)
+
+
+def _answer(call: Call, entity: Entity) -> dict[str, Any]:
+    call.stands_at(entity.version)
+    return _plain(entity)
+
+
+def _plain(entity: Entity) -> dict[str, Any]:
+    return {**dict(entity.body), "id": entity.id, "version": entity.version}

@@ -1,0 +1,83 @@
+-- the events of contracts, what they add up to, the directory, and the answers given to idempotency keys
+-- depends:
+
+-- migrate: apply
+
+CREATE TABLE events (
+  contract_id uuid NOT NULL,
+  version integer NOT NULL CHECK (version > 0),
+  type text NOT NULL,
+  data jsonb NOT NULL,
+  actor text NOT NULL,
+  reason text,
+  occurred_at timestamptz NOT NULL,
+  correlation_id text NOT NULL,
+  -- Two who both read version n and append n + 1: the second is refused, and nothing is lost.
+  PRIMARY KEY (contract_id, version)
+);
+COMMENT ON TABLE events IS 'The streams of all contracts: the truth that every other table here follows. Append-only.';
+
+CREATE FUNCTION refuse_to_rewrite() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION 'Events are never changed or removed: append one that corrects.';
+END
+$$;
+
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON events
+FOR EACH STATEMENT EXECUTE FUNCTION refuse_to_rewrite();
+
+CREATE TABLE directory (
+  id uuid PRIMARY KEY,
+  kind text NOT NULL CHECK (kind IN ('organization', 'team')),
+  version integer NOT NULL,
+  name text COLLATE "C" NOT NULL,
+  body jsonb NOT NULL
+);
+CREATE INDEX directory_listed ON directory (kind, name, id);
+COMMENT ON TABLE directory IS 'Organizations and teams: what contracts refer to.';
+
+CREATE TABLE contracts (
+  id uuid PRIMARY KEY,
+  version integer NOT NULL,
+  status text NOT NULL CHECK (status IN ('DRAFT', 'ACTIVE', 'EXPIRED', 'INACTIVE', 'CLOSED')),
+  code text COLLATE "C" NOT NULL CONSTRAINT code_is_unique UNIQUE,
+  name text NOT NULL,
+  description text NOT NULL,
+  owner_name text NOT NULL,
+  owner_email text NOT NULL,
+  organization_id uuid NOT NULL,
+  start_date date NOT NULL,
+  end_date date NOT NULL,
+  ends_at timestamptz NOT NULL,
+  body jsonb NOT NULL
+);
+CREATE INDEX contracts_ending ON contracts (ends_at) WHERE status = 'ACTIVE';
+COMMENT ON TABLE contracts IS 'Where each stream stands, written with its events; a discarded draft has no row.';
+COMMENT ON COLUMN contracts.ends_at IS 'The first instant after the end date, in the contract''s own time zone.';
+
+CREATE TABLE contract_references (
+  contract_id uuid NOT NULL REFERENCES contracts ON DELETE CASCADE,
+  entity_id uuid NOT NULL CONSTRAINT referred_to REFERENCES directory,
+  PRIMARY KEY (contract_id, entity_id)
+);
+CREATE INDEX contract_references_to ON contract_references (entity_id);
+COMMENT ON TABLE contract_references IS 'The organization and the teams that a contract names: these cannot be deleted.';
+
+CREATE TABLE answers (
+  actor text NOT NULL,
+  key text NOT NULL,
+  request bytea NOT NULL,
+  status integer NOT NULL,
+  headers jsonb NOT NULL,
+  body bytea NOT NULL,
+  answered_at timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (actor, key)
+);
+CREATE INDEX answers_by_age ON answers (answered_at);
+COMMENT ON TABLE answers IS 'What was answered to an Idempotency-Key, committed with what it did; kept 7 days.';
+COMMENT ON COLUMN answers.request IS 'A digest of the request: the key with another one is refused.';
+
+-- migrate: rollback
+
+DROP TABLE answers, contract_references, contracts, directory, events;
+DROP FUNCTION refuse_to_rewrite;

@@ -1,0 +1,180 @@
+"""What every route shares: one transaction a request, idempotency keys, If-Match, pages. SPEC 4 and 9."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Generic, TypeVar
+from uuid import UUID
+
+from fastapi import Depends, Header, Query, Request, Response
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, TypeAdapter
+
+from tidemark_contracts.store import ConflictError
+from tidemark_shared.bodies import Text
+from tidemark_shared.database import Connection, queries
+from tidemark_shared.http import Problem, Violation, require
+from tidemark_shared.tokens import Actor
+
+_sql = queries("tidemark_contracts")
+_text = TypeAdapter(Text)
+_MOST_KEY = 255
+
+
+class OneTransaction(APIRoute):
+    """Each request is one transaction; what it answers to an ``Idempotency-Key`` is committed with what it did."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The route's handler, inside a transaction that ends before the answer leaves."""
+        handle = super().get_route_handler()
+
+        async def answer(request: Request) -> Response:
+            # Not inside the transaction: a slow sender would hold it open.
+            await request.body()
+            async with request.app.state.pool.acquire() as connection, connection.transaction():
+                request.state.connection = connection
+                try:
+                    response = await handle(request)
+                except _KnownAnswer as known:
+                    return known.response
+                except ConflictError:
+                    raise _stale() from None
+                await _keep(request, response)
+                return response
+
+        return answer
+
+
+class _KnownAnswer(Exception):  # noqa: N818 - it carries an answer
+    def __init__(self, response: Response) -> None:
+        self.response = response
+
+
+async def _keep(request: Request, response: Response) -> None:
+    if key := getattr(request.state, "key", None):
+        actor, name, digest = key
+        headers = json.dumps(dict(response.headers))
+        await _sql.keep_answer(
+            request.state.connection, actor=actor, key=name, request=digest,
+            status=response.status_code, headers=headers, body=bytes(response.body),
+        )  # fmt: skip
+
+
+async def _digest(request: Request) -> bytes:
+    """What a request asks for, however its JSON is spaced and ordered."""
+    said = await request.body()
+    with suppress(ValueError):
+        said = json.dumps(json.loads(said), sort_keys=True).encode()
+    return hashlib.sha256(f"{request.method} {request.url.path} ".encode() + said).digest()
+
+
+@dataclass(frozen=True)
+class Call:
+    """Who calls, and what its answer is made with."""
+
+    session: Connection
+    response: Response
+    actor: Actor
+    wanted: str = "*"
+
+    def expect(self, version: int) -> None:
+        """Refuse to change a version that the caller has not seen."""
+        if self.wanted.strip() != "*" and f'"{version}"' not in (tag.strip() for tag in self.wanted.split(",")):
+            raise _stale()
+
+    def stands_at(self, version: int) -> None:
+        """Tell the version that the answer shows."""
+        self.response.headers["etag"] = f'"{version}"'
+
+
+def _stale() -> Problem:
+    return Problem(412, "It has changed meanwhile", "Read it again, and send its new ETag as If-Match.")
+
+
+def _read(request: Request, response: Response, actor: Annotated[Actor, require("viewer")]) -> Call:
+    return Call(request.state.connection, response, actor)
+
+
+async def _create(
+    request: Request,
+    response: Response,
+    actor: Annotated[Actor, require("manager")],
+    idempotency_key: Annotated[str | None, Header(max_length=_MOST_KEY)] = None,
+) -> Call:
+    if idempotency_key is not None:
+        await _answer_if_known(request, actor, idempotency_key)
+    return Call(request.state.connection, response, actor)
+
+
+def _change(
+    call: Annotated[Call, Depends(_create)],
+    if_match: Annotated[str | None, Header(description='The ETag of what was read, such as `"3"`.')] = None,
+) -> Call:
+    if if_match is None:
+        raise Problem(428, "If-Match is needed", "Send the ETag of what you read as If-Match.")
+    return replace(call, wanted=if_match)
+
+
+Read = Annotated[Call, Depends(_read)]
+Create = Annotated[Call, Depends(_create)]
+Change = Annotated[Call, Depends(_change)]
+"""A change of something that exists: says which version it saw."""
+
+
+async def _answer_if_known(request: Request, actor: Actor, name: str) -> None:
+    """A known key is answered before anything else is checked (SPEC 4)."""
+    connection: Connection = request.state.connection
+    digest = await _digest(request)
+    await _sql.lock_key(connection, actor=actor.name, key=name)
+    known = await _sql.known_answer(connection, actor=actor.name, key=name)
+    if known is None:
+        request.state.key = (actor.name, name, digest)
+        return
+    if known["request"] != digest:
+        message = "This Idempotency-Key was used for another request. Take a new one."
+        raise Problem(422, "The key is known", message, [Violation(code="duplicate", path="", message=message)])
+    raise _KnownAnswer(Response(known["body"], known["status"], json.loads(known["headers"])))
+
+
+Item = TypeVar("Item")
+
+
+class Page(BaseModel, Generic[Item]):
+    """A part of a list; ``next`` is the ``cursor`` of the part that follows, null at the end."""
+
+    items: list[Item]
+    next: str | None
+
+
+class Known(BaseModel):
+    """What Tidemark adds to a body that it keeps; the version is the ETag."""
+
+    id: UUID
+    version: int
+
+
+Kept = TypeVar("Kept", bound=Known)
+Limit = Annotated[int, Query(ge=1, le=200)]
+Cursor = Annotated[str | None, Query(description="`next` of the page before.")]
+
+
+def page(found: Sequence[Kept], limit: int, order: Callable[[Kept], str]) -> Page[Kept]:
+    """A page of what was ``found`` where one more than ``limit`` was asked for, by ``order`` and id."""
+    last = found[limit - 1] if len(found) > limit else None
+    after = last and base64.urlsafe_b64encode(json.dumps([order(last), str(last.id)]).encode()).decode()
+    return Page(items=list(found[:limit]), next=after)
+
+
+def read_cursor(cursor: str | None) -> tuple[str, UUID] | None:
+    """What the page before ended with."""
+    if cursor is None:
+        return None
+    try:
+        name, id_ = json.loads(base64.urlsafe_b64decode(cursor))
+        return _text.validate_python(name), UUID(id_)
+    except (ValueError, TypeError, AttributeError):
+        violation = Violation(code="invalid", path="/cursor", message="The cursor is not one that was given out.")
+        raise Problem(422, "The request is not valid", violation.message, [violation]) from None

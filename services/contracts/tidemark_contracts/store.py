@@ -1,0 +1,167 @@
+"""Streams of events, and what is written with them in one transaction: the reading model and the outbox."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import reduce
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from tidemark_contracts import rules
+from tidemark_contracts.decider import Event, State, evolve
+from tidemark_contracts.rules import Facts
+from tidemark_shared import outbox
+from tidemark_shared.bodies import Contract
+from tidemark_shared.calendar import start_of_day
+from tidemark_shared.database import Connection, queries
+from tidemark_shared.events import LIFECYCLE, ContractChanged, Outgoing, Topic, outgoing
+from tidemark_shared.http import Problem, Violation
+from tidemark_shared.log import correlation_id
+
+_sql = queries("tidemark_contracts")
+
+SOURCE = "/contracts"
+_MOST_RECORD_BYTES = 1_048_576
+
+
+class ConflictError(Exception):
+    """Somebody else changed it since it was read."""
+
+
+async def load(connection: Connection, contract_id: UUID) -> State:
+    """A contract, from its events; the initial state where there are none."""
+    return reduce(evolve, await events(connection, contract_id), State())
+
+
+async def find(connection: Connection, reference: str) -> tuple[UUID, State] | None:
+    """The contract that has this id or, failing that, this code; from the reading model."""
+    try:
+        id_ = UUID(reference)
+    except ValueError:
+        id_ = None
+    row = await _sql.find(connection, id=id_, code=reference)
+    return _stands(row) if row else None
+
+
+async def page(
+    connection: Connection, after: tuple[str, UUID] | None, *, limit: int, **wanted: Any
+) -> list[tuple[UUID, State]]:
+    """Contracts by code, one more than ``limit``, from the reading model; ``wanted`` narrows the query."""
+    rows = _sql.list_contracts(connection, after=after and after[0], most=limit + 1, **wanted)
+    return [_stands(row) async for row in rows]
+
+
+def _stands(row: asyncpg.Record) -> tuple[UUID, State]:
+    return row["id"], State(row["version"], row["status"], Contract.model_validate_json(row["body"]))
+
+
+async def events(connection: Connection, contract_id: UUID) -> list[Event]:
+    """A contract's events, oldest first."""
+    return [_event(row) async for row in _sql.stream(connection, contract_id=contract_id)]
+
+
+async def facts(connection: Connection, terms: Contract | None, *, now: datetime, actor: str, new: bool) -> Facts:
+    """What a decision about these terms rests on. What they refer to stays there until the transaction ends."""
+    if terms is None:
+        return Facts(now=now, actor=actor)
+    known: dict[str, set[UUID]] = {"organization": set(), "team": set()}
+    async for row in _sql.known_entities(connection, ids=list(rules.references(terms))):
+        known[row["kind"]].add(row["id"])
+    return Facts(
+        now=now,
+        actor=actor,
+        organizations=frozenset(known["organization"]),
+        teams=frozenset(known["team"]),
+        code_taken=new and await _sql.code_taken(connection, code=terms.code),
+    )
+
+
+async def append(connection: Connection, contract_id: UUID, before: State, new: Sequence[Event]) -> State:
+    """Append to a stream that stands at ``before``, and write all that follows from it.
+
+    Raises :class:`ConflictError` where the stream has moved on; a code that was taken meanwhile is a 422.
+    """
+    records, state = [], before
+    for event in new:
+        after = evolve(state, event)
+        records.append(_record(contract_id, state, after, event))
+        state = after
+    try:
+        await _sql.append(
+            connection,
+            contract_id=contract_id,
+            versions=list(range(before.version + 1, state.version + 1)),
+            types=[event.what for event in new],
+            data=[_data(event) for event in new],
+            actors=[event.actor for event in new],
+            reasons=[event.reason for event in new],
+            occurred_at=[event.occurred_at for event in new],
+            correlation_id=correlation_id(),
+        )
+    except asyncpg.UniqueViolationError:
+        raise ConflictError from None
+    await _save(connection, contract_id, state)
+    await put(connection, records)
+    return state
+
+
+async def _save(connection: Connection, contract_id: UUID, state: State) -> None:
+    if state.status is None or state.terms is None:
+        await _sql.forget(connection, id=contract_id)
+        return
+    terms = state.terms
+    try:
+        await _sql.save(
+            connection,
+            id=contract_id,
+            version=state.version,
+            status=state.status,
+            body=terms.model_dump_json(),
+            ends_at=start_of_day(terms.end_date + timedelta(days=1), terms.zone),
+        )
+    except asyncpg.UniqueViolationError:
+        violation = Violation(code="duplicate", path="/code", message=f"{terms.code} is the code of another contract.")
+        raise Problem(422, "The contract is refused", "Each violation says where.", [violation]) from None
+    await _sql.refer(connection, contract_id=contract_id, entities=list(rules.references(terms)))
+
+
+def _event(row: asyncpg.Record) -> Event:
+    data = json.loads(row["data"])
+    terms = Contract.model_validate(data["terms"]) if data["terms"] else None
+    return Event(row["type"], data["status"], terms, row["actor"], row["reason"], row["occurred_at"])
+
+
+def _data(event: Event) -> str:
+    terms = event.terms.model_dump(mode="json") if event.terms else None
+    return json.dumps({"status": event.status, "terms": terms})
+
+
+def _record(contract_id: UUID, before: State, after: State, event: Event) -> Outgoing:
+    if after.terms is None:
+        raise AssertionError("The first event of a contract carries its terms.")
+    changed = ContractChanged(
+        contract_id=contract_id,
+        stream_version=after.version,
+        status=after.status,
+        previous_status=before.status,
+        terms=after.terms,
+        actor=event.actor,
+        reason=event.reason,
+        occurred_at=event.occurred_at,
+    )
+    return publication(LIFECYCLE, contract_id, f"tidemark.contract.{event.what}.v1", changed, event.occurred_at)
+
+
+def publication(topic: Topic, key: UUID, type_: str, data: Any, time: datetime) -> Outgoing:
+    """An event of this service as a record, keyed by what it is about."""
+    return outgoing(topic, str(key), type_, data, source=SOURCE, time=time, correlation_id=correlation_id())
+
+
+async def put(connection: Connection, records: Sequence[Outgoing]) -> None:
+    """Write records to the outbox. One that Kafka would never take would hold up all behind it: it is a 422."""
+    if any(len(record.value or b"") > _MOST_RECORD_BYTES for record in records):
+        violation = Violation(code="invalid", path="", message="The body makes an event of more than 1 MiB.")
+        raise Problem(422, "The body is too large", violation.message, [violation])
+    await outbox.put(connection, records)
