@@ -148,7 +148,7 @@ def _page(items: list[dict[str, Any]], limit: int) -> dict[str, Any]:
     return {"items": shown, "next": shown[-1]["id"] if len(items) > limit else None}
 
 
-async def _existing(connection: Pool | Connection, rule_id: UUID) -> StoredRule:
+async def _existing(connection: "Pool | Connection", rule_id: UUID) -> StoredRule:
     row = await _sql.rule(connection, id=rule_id)
     if row is None:
         raise Problem(404, "No such rule", f"No rule has the id {rule_id}.")

@@ -56,7 +56,10 @@ def _percent(text: str) -> str:
     return format_hours(Decimal(text))
 
 
-def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+def _some_distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    # Not by min_length, which also counts entries that have failed by themselves.
+    if not values:
+        raise PydanticCustomError("invalid", "Name at least one.")
     if len(set(values)) < len(values):
         raise PydanticCustomError("duplicate", "Each entry stands once.")
     return values
@@ -112,8 +115,8 @@ class Trigger(Body):
     over: Literal["period", "whole"]
     at: Annotated[
         tuple[Annotated[str, AfterValidator(_percent)], ...],
-        Field(min_length=1, max_length=20),
-        AfterValidator(_distinct),
+        Field(max_length=20),
+        AfterValidator(_some_distinct),
     ]
 
 
@@ -145,13 +148,12 @@ class Rule(Body):
     trigger: Annotated[Trigger, BeforeValidator(_not_later)]
     receivers: Annotated[
         tuple[Annotated[Receiver, BeforeValidator(_not_later)], ...],
-        Field(min_length=1, max_length=50),
-        AfterValidator(_distinct),
+        Field(max_length=50),
+        AfterValidator(_some_distinct),
     ]
     channels: Annotated[
         tuple[Annotated[Literal["email"], BeforeValidator(_not_later)], ...],
-        Field(min_length=1),
-        AfterValidator(_distinct),
+        AfterValidator(_some_distinct),
     ]
     remind_every_days: Annotated[None, BeforeValidator(_nothing_yet)] = None
     tell_resolved: Annotated[Literal[False], _or(default=False), BeforeValidator(_nothing_yet)] = False

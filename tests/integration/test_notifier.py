@@ -1,0 +1,793 @@
+"""The notifier on a real database, a real mail server and a real broker."""
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from email import message_from_bytes
+from email.policy import default
+from fractions import Fraction
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import pytest
+from aiosmtpd.smtp import SMTP
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from notices import HOUR, balance, batch, contract_event, organization, rule, terms
+
+from tidemark_notifier import judge as judge_module
+from tidemark_notifier.app import create_app
+from tidemark_notifier.deliver import Deliverer, Patience, Server
+from tidemark_notifier.judge import Judge, change_frame
+from tidemark_notifier.rules import Rule
+from tidemark_shared import kafka
+from tidemark_shared.database import connect_pool, migrate
+from tidemark_shared.events import BALANCE, BALANCES, DIRECTORY, LIFECYCLE, NOTIFICATIONS, ORGANIZATION_CHANGED, read
+from tidemark_shared.settings import Settings
+from tidemark_shared.tokens import issue
+
+ACTIVATED = "tidemark.contract.activated.v1"
+TODAY = datetime.now(UTC).date()
+START = TODAY - timedelta(days=40)
+PERIOD = (START.isoformat(), (TODAY + timedelta(days=40)).isoformat())
+SECRET = "0123456789abcdef0123456789abcdef"  # noqa: S105 - signs the tokens of these tests
+
+
+async def until(condition, seconds=20):
+    """Wait for a condition, and give what it gives."""
+    async with asyncio.timeout(seconds):
+        while not (found := await condition()):
+            await asyncio.sleep(0.02)
+        return found
+
+
+@pytest.fixture
+async def pool(database):
+    await migrate(database, "notifier")
+    pool = await connect_pool(database, "notifier")
+    yield pool
+    pool.terminate()
+
+
+class World:
+    """One contract of one organization, told to a judge as Kafka would tell it."""
+
+    def __init__(self, pool, judge=None):
+        self.pool, self.judge = pool, judge or Judge()
+        self.judge.judging = judge is None or judge.judging
+        self.contract, self.organization = str(uuid4()), str(uuid4())
+
+    async def _take(self, handler, topic, type_, data, connection=None):
+        if connection:
+            await handler(connection, batch(topic, type_, *data))
+            return
+        async with self.pool.acquire() as own, own.transaction():
+            await handler(own, batch(topic, type_, *data))
+
+    async def tell_organization(self, connection=None, **changes):
+        body = organization(id_=self.organization, **changes)
+        await self._take(self.judge.directory, DIRECTORY, ORGANIZATION_CHANGED, [body], connection)
+
+    async def tell_contract(self, version=1, status="ACTIVE", connection=None, **changes):
+        body = terms(organization=self.organization, recurrence="none", start=PERIOD[0], end=PERIOD[1], **changes)
+        event = contract_event(self.contract, version, status, terms=body)
+        await self._take(self.judge.lifecycle, LIFECYCLE, ACTIVATED, [event], connection)
+
+    def balance(self, revision, hours=0, **changes):
+        return balance(self.contract, revision, consumed=int(hours * HOUR), period=PERIOD, **changes)
+
+    async def tell_balances(self, *bodies, connection=None):
+        await self._take(self.judge.balances, BALANCES, BALANCE, bodies, connection)
+
+    async def begin(self):
+        await self.tell_organization()
+        await self.tell_contract()
+
+    async def make_rule(self, body):
+        async with self.pool.acquire() as connection, connection.transaction():
+            await change_frame(connection)
+            return await insert_rule(connection, self.judge, body)
+
+    async def notifications(self):
+        return await self.pool.fetch("SELECT * FROM notifications WHERE contract_id = $1 ORDER BY id", self.contract)
+
+    async def thresholds(self):
+        return [row["threshold"] for row in await self.notifications()]
+
+
+async def insert_rule(connection, judge, body):
+    made = Rule.model_validate(body)
+    id_ = await connection.fetchval("INSERT INTO rules (body) VALUES ($1) RETURNING id", made.model_dump_json())
+    await judge.rules_changed(connection, [made.scope])
+    return id_
+
+
+# Judging
+
+
+async def test_a_crossing_is_told_once_with_a_frozen_copy_its_deliveries_and_its_event(pool):
+    world = World(pool)
+    await world.begin()
+    contacts = {"kind": "contacts", "role": "billing"}
+    await world.make_rule(rule("Warn", "80", "100", receivers=[{"kind": "owner"}, contacts]))
+    await world.tell_balances(world.balance(1, 32 - 1 / HOUR))
+    assert await world.notifications() == []
+
+    await world.tell_balances(world.balance(2, 32))
+    [told] = await world.notifications()
+    await world.tell_balances(world.balance(2, 32))
+    await world.tell_balances(world.balance(1, 39))
+    await world.tell_balances(world.balance(3, 20), world.balance(4, 33))
+    assert await world.notifications() == [told]
+
+    seen = json.loads(told["snapshot"])
+    assert (seen["consumed"], seen["available"], seen["revision"]) == (32 * HOUR, 40 * HOUR, 2)
+    assert (told["threshold"], told["subject"], told["subject_id"]) == ("80", "contract", world.contract)
+    assert told["period_start"] == START
+    rows = await pool.fetch("SELECT * FROM reporting.notifications ORDER BY delivery_id")
+    assert [(row["receiver"], row["status"], row["channel"]) for row in rows] == [
+        ("olga@provider.example.com", "pending", "email"),
+        ("ann@acme.example.com", "pending", "email"),
+    ]
+    [record] = await pool.fetch("SELECT * FROM outbox")
+    headers = [(name, bytes.fromhex(value)) for name, value in json.loads(record["headers"])]
+    event = read(NOTIFICATIONS, headers, record["value"])
+    assert (event.type, record["key"]) == ("tidemark.notification.raised.v1", world.contract.encode())
+    assert (event.data.notification_id, event.data.raised_at) == (told["id"], told["raised_at"])
+
+
+async def test_several_thresholds_at_once_make_one_and_a_fall_and_rise_makes_none(pool):
+    world = World(pool)
+    await world.begin()
+    await world.make_rule(rule("Warn", "50", "80", "100"))
+    for revision, hours in enumerate((33, 10, 35, 41, 0, 60), start=1):
+        await world.tell_balances(world.balance(revision, hours))
+    assert await world.thresholds() == ["80", "100"]
+
+
+async def test_another_plan_is_another_episode(pool):
+    world = World(pool)
+    await world.begin()
+    await world.make_rule(rule("Warn", "80"))
+    await world.tell_balances(world.balance(1, 33))
+    await world.tell_contract(2, hours="60")
+    await world.tell_balances(world.balance(2, 33, planned=60 * HOUR, version=2))
+    assert await world.thresholds() == ["80"]
+    await world.tell_balances(world.balance(3, 50, planned=60 * HOUR, version=2))
+    assert await world.thresholds() == ["80", "80"]
+
+
+async def test_a_balance_ahead_of_its_contract_waits_for_it(pool):
+    world = World(pool)
+    await world.begin()
+    await world.make_rule(rule("Warn", "80"))
+    await world.tell_balances(world.balance(1, 60, planned=60 * HOUR, version=2))
+    assert await world.notifications() == []
+    await world.tell_contract(2, hours="60", owner="new@provider.example.com")
+    [told] = await world.notifications()
+    assert (await pool.fetchval("SELECT receiver FROM deliveries")) == "new@provider.example.com"
+    assert json.loads(told["snapshot"])["planned"] == 60 * HOUR
+
+
+async def test_a_balance_that_does_not_know_the_plan_of_today_waits_for_one_that_does(pool):
+    world = World(pool)
+    await world.begin()
+    await world.tell_contract(2, hours="60")
+    await world.make_rule(rule("Warn", "80"))
+    await world.tell_balances(world.balance(1, 33))
+    assert await world.notifications() == []
+    await world.tell_contract(3, hours="60", owner="new@provider.example.com")
+    await world.tell_balances(world.balance(2, 50, planned=60 * HOUR, version=2))
+    assert await world.thresholds() == ["80"]
+
+
+async def test_a_contract_waits_for_its_organization(pool):
+    world = World(pool)
+    await world.make_rule(rule("Warn", "80"))
+    await world.tell_balances(world.balance(1, 33))
+    await world.tell_contract()
+    assert await world.notifications() == []
+    await world.tell_organization()
+    assert await world.thresholds() == ["80"]
+
+
+@pytest.mark.parametrize("status", ["DRAFT", "INACTIVE", "CLOSED"])
+async def test_what_is_not_active_is_told_when_it_becomes_so(pool, status):
+    world = World(pool)
+    await world.tell_organization()
+    await world.make_rule(rule("Warn", "80"))
+    await world.tell_contract(1, status)
+    await world.tell_balances(world.balance(1, 33))
+    assert await world.notifications() == []
+    await world.tell_contract(2, "ACTIVE")
+    assert await world.thresholds() == ["80"]
+
+
+async def test_a_rule_made_after_the_crossing_tells_at_once_or_skips_it(pool):
+    world = World(pool)
+    await world.begin()
+    await world.tell_balances(world.balance(1, 33))
+    await world.make_rule(rule("Tell", "80", "100"))
+    await world.make_rule(rule("Skip", "80", "100", existing="skip"))
+    assert [row["rule_name"] for row in await world.notifications()] == ["Tell"]
+    await world.tell_balances(world.balance(2, 10))
+    await world.tell_balances(world.balance(3, 34))
+    await world.tell_balances(world.balance(4, 40))
+    told = {(row["rule_name"], row["threshold"]) for row in await world.notifications()}
+    assert told == {("Tell", "80"), ("Tell", "100"), ("Skip", "100")}
+
+
+async def test_a_rule_that_skips_tells_what_a_later_contract_reaches(pool):
+    world = World(pool)
+    await world.make_rule(rule("Skip", "80", existing="skip"))
+    await world.begin()
+    await world.tell_balances(world.balance(1, 33))
+    assert await world.thresholds() == ["80"]
+
+
+async def test_receivers_that_resolve_to_nobody_leave_a_row(pool):
+    world = World(pool)
+    await world.begin()
+    await world.make_rule(rule("Warn", "80", receivers=[{"kind": "contacts", "role": "nobody"}]))
+    await world.tell_balances(world.balance(1, 33))
+    [row] = await pool.fetch("SELECT * FROM reporting.notifications")
+    assert (row["status"], row["receiver"], row["attempts"]) == ("no_receiver", None, 0)
+
+
+async def test_a_new_instance_stores_until_it_begins_and_then_judges_all_once(pool):
+    world = World(pool, Judge())
+    assert not world.judge.judging
+    other = World(pool, world.judge)
+    async with pool.acquire() as connection:
+        await connection.execute("INSERT INTO rules (body) VALUES ($1)", Rule.model_validate(rule()).model_dump_json())
+    for one in (world, other):
+        await one.begin()
+        await one.tell_balances(one.balance(1, 33))
+    assert await pool.fetchval("SELECT count(*) FROM told") == 0
+    await world.judge.begin(pool)
+    await world.judge.begin(pool)
+    assert (await world.thresholds(), await other.thresholds()) == (["80"], ["80"])
+    await other.tell_balances(other.balance(2, 34))
+    assert await other.thresholds() == ["80"]
+
+
+async def test_what_cannot_be_read_goes_to_the_dead_letters_and_stops_nothing(pool):
+    world = World(pool)
+    await world.begin()
+    await world.make_rule(rule())
+    await world.tell_balances({"contract_id": "no"}, None, world.balance(1, 33))
+    assert await world.thresholds() == ["80"]
+    [letter] = await pool.fetch("SELECT * FROM reporting.dead_letters")
+    assert (letter["service"], letter["topic"]) == ("notifier", "consumption.balances")
+    assert "contract_id" in letter["reason"]
+
+
+# What several do at once
+
+
+async def blocked(pool):
+    """Whether a connection to this database waits for a lock of another."""
+    return await pool.fetchval(
+        "SELECT exists(SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')"
+    )
+
+
+async def beside(pool, first, second):
+    """Run ``second`` while the transaction of ``first`` is open; commit it once ``second`` waits, or has ended."""
+    async with pool.acquire() as one, pool.acquire() as two:
+        transaction = one.transaction()
+        await transaction.start()
+        await first(one)
+
+        async def run():
+            async with two.transaction():
+                await second(two)
+
+        task = asyncio.create_task(run())
+
+        async def waits_or_ended():
+            return task.done() or await blocked(pool)
+
+        await until(waits_or_ended)
+        await transaction.commit()
+        await task
+
+
+@pytest.mark.parametrize("frame_first", [True, False])
+@pytest.mark.parametrize("frame", ["rule", "organization"])
+@pytest.mark.parametrize("guarded", [True, False])
+async def test_what_many_contracts_rest_on_changes_alone_or_a_crossing_is_lost(
+    pool, monkeypatch, *, frame, frame_first, guarded
+):
+    world = World(pool)
+    await world.tell_balances(world.balance(1, 33))
+    if frame == "rule":
+        await world.tell_organization()
+    else:
+        await world.make_rule(rule("Warn", "80"))
+
+    async def unguarded(_):
+        pass
+
+    if not guarded:
+        for name in ("share_frame", "change_frame"):
+            monkeypatch.setattr(judge_module._sql, name, unguarded)  # noqa: SLF001 - the guard under test
+
+    async def change(connection):
+        if frame == "rule":
+            await change_frame(connection)
+            await insert_rule(connection, world.judge, rule("Warn", "80"))
+        else:
+            await world.tell_organization(connection=connection)
+
+    async def tell(connection):
+        await world.tell_contract(connection=connection)
+
+    await beside(pool, *((change, tell) if frame_first else (tell, change)))
+    assert await world.thresholds() == (["80"] if guarded else [])
+
+
+@pytest.mark.parametrize("contract_first", [True, False])
+async def test_a_contract_and_its_balance_at_once_lose_nothing(pool, contract_first):
+    world = World(pool)
+    await world.tell_organization()
+    await world.make_rule(rule("Warn", "80"))
+
+    async def contract(connection):
+        await world.tell_contract(connection=connection)
+
+    async def tell(connection):
+        await world.tell_balances(world.balance(1, 33), connection=connection)
+
+    await beside(pool, *((contract, tell) if contract_first else (tell, contract)))
+    assert await world.thresholds() == ["80"]
+
+
+async def test_two_that_take_the_same_balance_tell_it_once(pool):
+    world = World(pool)
+    await world.begin()
+    await world.make_rule(rule("Warn", "80"))
+
+    async def tell(connection):
+        await world.tell_balances(world.balance(1, 33), connection=connection)
+
+    await beside(pool, tell, tell)
+    assert await world.thresholds() == ["80"]
+
+
+async def test_whoever_stores_while_an_instance_begins_is_judged_by_one_of_them(pool):
+    world = World(pool, Judge())
+    await world.begin()
+    async with pool.acquire() as connection:
+        await connection.execute("INSERT INTO rules (body) VALUES ($1)", Rule.model_validate(rule()).model_dump_json())
+
+    async def store(connection):
+        await world.tell_balances(world.balance(1, 33), connection=connection)
+
+    async def begin(_):
+        await world.judge.begin(pool)
+
+    await beside(pool, store, begin)
+    assert await world.thresholds() == ["80"]
+
+
+# Against a model
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    at=st.sets(st.integers(1, 150), min_size=1, max_size=4),
+    hours=st.lists(st.tuples(st.integers(0, 60), st.sampled_from([40, 40, 40, 50])), min_size=1, max_size=12),
+    data=st.data(),
+)
+async def test_exactly_what_the_model_says_is_told_each_once(pool, at, hours, data):
+    """Balances up and down and with another plan, redelivered, reordered, in batches of any size."""
+    world_balances = list(enumerate(hours, start=1))
+    arrivals = data.draw(st.permutations(world_balances + data.draw(st.lists(st.sampled_from(world_balances)))))
+    cuts = data.draw(st.lists(st.integers(0, len(arrivals)), max_size=5).map(sorted))
+    batches = [arrivals[a:b] for a, b in zip([0, *cuts], [*cuts, len(arrivals)], strict=True) if a < b]
+
+    world = World(pool)
+    await world.begin()
+    await world.make_rule(rule("Warn", *map(str, at), scope={"kind": "contract", "id": world.contract}, over="whole"))
+    for some in batches:
+        await world.tell_balances(
+            *(world.balance(revision, consumed, planned=plan * HOUR) for revision, (consumed, plan) in some)
+        )
+    found = [(row["threshold"], json.loads(row["snapshot"])["planned"]) for row in await world.notifications()]
+
+    expected, told, newest = [], set(), 0
+    for some in batches:
+        revision, (consumed, plan) = max(some)
+        if revision > newest:
+            newest = revision
+            reached = {(one, plan) for one in at if consumed and Fraction(consumed * 100, plan) >= one}
+            if fresh := reached - told:
+                expected.append((str(max(fresh)[0]), plan * HOUR))
+            told |= reached
+    assert found == expected
+
+
+# Delivering
+
+
+class MailServer:
+    """A real SMTP server in this process; what it answers to the next mails is set by ``script``."""
+
+    def __init__(self):
+        self.port, self.mails, self.script, self._server = 0, [], [], None
+
+    async def start(self):
+        self._server = await asyncio.get_running_loop().create_server(
+            lambda: SMTP(self, hostname="sink", enable_SMTPUTF8=True), "127.0.0.1", self.port
+        )
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self):
+        self._server.close()
+        await self._server.wait_closed()
+
+    async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: N802, ARG002 - aiosmtpd's names
+        if self.script and self.script[0].startswith("rcpt "):
+            return self.script.pop(0).removeprefix("rcpt ")
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server, session, envelope):  # noqa: N802, ARG002 - aiosmtpd's names
+        answer = self.script.pop(0) if self.script else "250 OK"
+        if answer.startswith(("250", "drop")):
+            self.mails.append((envelope.rcpt_tos, envelope.content))
+        if answer == "drop":
+            server.transport.abort()
+        return "250 OK" if answer == "drop" else answer
+
+    @property
+    def received(self):
+        return [message_from_bytes(content, policy=default) for _, content in self.mails]
+
+
+@pytest.fixture
+async def mail_server():
+    server = MailServer()
+    await server.start()
+    yield server
+    await server.stop()
+
+
+QUICK = Patience(attempts=4, send_seconds=5, first_pause_seconds=0.02)
+
+
+@asynccontextmanager
+async def delivering(pool, server, patience=QUICK, count=1):
+    deliverers = [
+        Deliverer(
+            pool,
+            Server.at(f"smtp://127.0.0.1:{server.port}"),
+            sender="Tidemark <tidemark@provider.example.com>",
+            public_url="http://127.0.0.1:8000",
+            patience=patience,
+        )
+        for _ in range(count)
+    ]
+    tasks = [asyncio.create_task(one.run()) for one in deliverers]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def crossed(pool, *receivers):
+    world = World(pool)
+    await world.begin()
+    await world.make_rule(rule("Warn", "80", receivers=list(receivers) or [{"kind": "owner"}]))
+    await world.tell_balances(world.balance(1, 33))
+    return world
+
+
+async def settled(pool):
+    """The deliveries, once none is pending."""
+
+    async def none_pending():
+        rows = await pool.fetch("SELECT * FROM reporting.notifications ORDER BY receiver")
+        return rows if all(row["status"] != "pending" for row in rows) else None
+
+    return await until(none_pending)
+
+
+async def events_of(pool):
+    rows = await pool.fetch("SELECT * FROM outbox ORDER BY id")
+    return [
+        read(NOTIFICATIONS, [(name, bytes.fromhex(value)) for name, value in json.loads(row["headers"])], row["value"])
+        for row in rows
+    ]
+
+
+async def test_a_mail_is_delivered_and_recorded(pool, mail_server):
+    await crossed(pool, {"kind": "owner"}, {"kind": "contacts", "role": "billing"})
+    async with delivering(pool, mail_server):
+        rows = await settled(pool)
+    assert [(row["status"], row["attempts"], row["last_error"]) for row in rows] == [("delivered", 1, None)] * 2
+    assert all(row["delivered_at"] >= row["raised_at"] for row in rows)
+    assert {mail["To"].addresses[0].addr_spec for mail in mail_server.received} == {row["receiver"] for row in rows}
+    raised, *delivered = await events_of(pool)
+    assert raised.type == "tidemark.notification.raised.v1"
+    assert [event.type for event in delivered] == ["tidemark.notification.delivered.v1"] * 2
+    assert {event.data.receiver for event in delivered} == {row["receiver"] for row in rows}
+
+
+async def test_a_server_that_is_gone_and_comes_back_loses_nothing(pool, mail_server):
+    await mail_server.stop()
+    await crossed(pool)
+    async with delivering(pool, mail_server, QUICK._replace(attempts=1000)):
+
+        async def tried_twice():
+            return await pool.fetchval("SELECT attempts >= 2 AND last_error IS NOT NULL FROM deliveries")
+
+        await until(tried_twice)
+        await mail_server.start()
+        [row] = await settled(pool)
+    assert row["status"] == "delivered"
+    assert len(mail_server.mails) == 1
+
+
+async def test_a_temporary_refusal_is_tried_again(pool, mail_server):
+    mail_server.script = ["451 try later", "rcpt 450 greylisted"]
+    await crossed(pool)
+    async with delivering(pool, mail_server):
+        [row] = await settled(pool)
+    assert (row["status"], row["attempts"]) == ("delivered", 3)
+    assert len(mail_server.mails) == 1
+
+
+async def test_a_connection_lost_after_the_data_repeats_the_same_mail(pool, mail_server):
+    mail_server.script = ["drop", "drop"]
+    await crossed(pool)
+    async with delivering(pool, mail_server):
+        [row] = await settled(pool)
+    assert (row["status"], row["attempts"]) == ("delivered", 3)
+    assert len(mail_server.mails) == 3
+    assert len({content for _, content in mail_server.mails}) == 1
+    assert mail_server.received[0]["Message-ID"] == f"<{row['delivery_id']}@provider.example.com>"
+
+
+async def test_a_permanent_refusal_fails_at_once_and_spares_the_others(pool, mail_server):
+    mail_server.script = ["rcpt 550 no such user"]
+    await crossed(pool, {"kind": "owner"}, {"kind": "contacts", "role": "billing"})
+    async with delivering(pool, mail_server):
+        rows = await settled(pool)
+    [row] = [row for row in rows if row["status"] != "delivered"]
+    assert len(rows) == 2
+    assert (row["status"], row["attempts"]) == ("failed", 1)
+    assert row["last_error"] == "The mail server answered 550 no such user"
+    failed = [event for event in await events_of(pool) if event.type == "tidemark.notification.failed.v1"]
+    assert [event.data.error for event in failed] == [row["last_error"]]
+
+
+async def test_after_the_last_attempt_it_is_given_up_with_the_reason(pool, mail_server):
+    mail_server.script = ["451 never"] * 10
+    await crossed(pool)
+    async with delivering(pool, mail_server):
+        [row] = await settled(pool)
+    assert (row["status"], row["attempts"]) == ("failed", 4)
+    assert row["last_error"] == "The mail server answered 451 never"
+
+
+async def test_a_lease_that_ran_out_is_taken_by_another_and_the_late_one_records_nothing(pool, mail_server):
+    await crossed(pool)
+    await pool.execute("UPDATE deliveries SET attempts = 1, due_at = now() + interval '300 ms'")  # its process is gone
+    async with delivering(pool, mail_server):
+        [row] = await settled(pool)
+    assert (row["status"], row["attempts"]) == ("delivered", 2)
+    late = {"id": row["delivery_id"], "attempts": 1, "status": "failed", "error": "late"}
+    assert await judge_module._sql.settle(pool, **late) is None  # noqa: SLF001 - a late worker's record
+
+
+async def test_several_deliverers_send_each_mail_once(pool, mail_server):
+    addresses = [{"kind": "address", "email": f"a{number}@x.example.com"} for number in range(50)]
+    await crossed(pool, *addresses)
+    async with delivering(pool, mail_server, count=3):
+        rows = await settled(pool)
+    assert {(row["status"], row["attempts"]) for row in rows} == {("delivered", 1)}
+    assert len(mail_server.mails) == len({mail["Message-ID"] for mail in mail_server.received}) == 50
+
+
+# For operations teams
+
+
+async def test_the_view_has_its_columns_each_with_a_comment_and_is_open_to_operations(pool):
+    rows = await pool.fetch(
+        "SELECT attname, col_description(attrelid, attnum) AS comment FROM pg_attribute"
+        " WHERE attrelid = 'reporting.notifications'::regclass ORDER BY attnum"
+    )
+    assert " ".join(row["attname"] for row in rows) == (
+        "id delivery_id rule_id rule_name contract_id contract_code subject subject_id threshold period_start "
+        "raised_at channel receiver status attempts last_error delivered_at"
+    )
+    assert all(row["comment"] for row in rows)
+    assert await pool.fetchval("SELECT obj_description('reporting.notifications'::regclass)")
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("SET LOCAL ROLE tidemark_ops")
+        assert await connection.fetch("SELECT * FROM reporting.notifications") == []
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.fetch("SELECT * FROM notifier.rules")
+
+
+# The whole service
+
+
+@asynccontextmanager
+async def service(database, bootstrap, prefix, smtp_port, **changes):
+    await migrate(database, "notifier")
+    await kafka.create_topics(bootstrap, prefix=prefix)
+    app = create_app(
+        Settings(
+            database_url=database,
+            kafka_bootstrap_servers=bootstrap,
+            topic_prefix=prefix,
+            smtp_url=f"smtp://127.0.0.1:{smtp_port}",
+            mail_from="Tidemark <tidemark@provider.example.com>",
+            secret=SECRET,
+            **changes,
+        )
+    )
+    async with app.router.lifespan_context(app), _client(app, "manager") as client:
+
+        async def ready():
+            return (await client.get("/readyz")).status_code == 200
+
+        await until(ready, 60)
+        yield client
+
+
+def _client(app, role):
+    token = issue(SECRET, "tester", role, now=datetime.now(UTC))
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(app, raise_app_exceptions=False),
+        base_url="http://notifier",
+        headers={"authorization": f"Bearer {token}"},
+    )
+
+
+@pytest.fixture
+async def client(database, kafka_bootstrap_servers, topic_prefix, mail_server):
+    async with service(database, kafka_bootstrap_servers, topic_prefix, mail_server.port) as client:
+        yield client
+
+
+async def publish(bootstrap, prefix, topic, type_, data, key):
+    producer = kafka.producer(bootstrap)
+    await producer.start()
+    try:
+        [made] = batch(topic, type_, data).records
+        await producer.send_and_wait(prefix + topic.name, made.value, key=key.encode(), headers=list(made.headers))
+    finally:
+        await producer.stop()
+
+
+async def test_from_a_balance_on_kafka_to_a_mail(client, kafka_bootstrap_servers, topic_prefix, mail_server):
+    world = World(None)
+    to = (kafka_bootstrap_servers, topic_prefix)
+    body = terms(organization=world.organization, recurrence="none", start=PERIOD[0], end=PERIOD[1])
+    # In the worst order: the balance first, its organization last.
+    await publish(*to, BALANCES, BALANCE, world.balance(1, 33), world.contract)
+    await publish(*to, LIFECYCLE, ACTIVATED, contract_event(world.contract, terms=body), world.contract)
+    await publish(*to, DIRECTORY, ORGANIZATION_CHANGED, organization(id_=world.organization), world.organization)
+
+    scope = {"kind": "contract", "id": world.contract}
+    made = await client.post("/v1/rules", json=rule("Warn", "80", "100", scope=scope))
+    assert made.status_code == 201
+
+    async def mails(count):
+        return await until(lambda: _enough(mail_server, count))
+
+    await mails(1)
+    begun = asyncio.get_running_loop().time()
+    await publish(*to, BALANCES, BALANCE, world.balance(2, 40), world.contract)
+    await mails(2)
+    seconds = asyncio.get_running_loop().time() - begun
+    assert [mail["Subject"].split(" used")[0].strip() for mail in mail_server.received] == ["82.5 %", "100 %"]
+    assert seconds < 2
+
+    async def delivered():
+        found = (await client.get("/v1/notifications", params={"contract": "ACME-SUP"})).json()["items"]
+        return found if all(one["deliveries"][0]["status"] == "delivered" for one in found) else None
+
+    newest, oldest = await until(delivered)
+    assert (newest["threshold"], oldest["threshold"]) == ("100", "80")
+
+
+async def _enough(mail_server, count):
+    return len(mail_server.mails) >= count
+
+
+async def test_rules_are_kept_over_http(client):
+    body = rule("Warn", "80", receivers=[{"kind": "contacts", "role": "billing"}])
+    made = await client.post("/v1/rules", json=body)
+    assert made.status_code == 201
+    answered = made.json()
+    assert made.headers["etag"] == '"1"'
+    assert made.headers["location"] == f"/v1/rules/{answered['id']}"
+    assert answered == {
+        **body, "id": answered["id"], "version": 1, "remind_every_days": None, "tell_resolved": False,
+        "existing": "tell", "subject": None, "opening": None, "enabled": True,
+    }  # fmt: skip
+    path = made.headers["location"]
+    assert (await client.get(path)).json() == answered
+    assert (await client.get(path)).headers["etag"] == '"1"'
+
+    again = await client.post("/v1/rules", json=body)
+    assert again.status_code == 409
+    assert again.headers["content-type"] == "application/problem+json"
+    assert [one["code"] for one in again.json()["violations"]] == ["duplicate"]
+    assert path in again.json()["detail"]
+
+    changed = body | {"enabled": False}
+    assert (await client.put(path, json=changed)).status_code == 428
+    assert (await client.put(path, json=changed, headers={"if-match": '"7"'})).status_code == 412
+    put = await client.put(path, json=changed, headers={"if-match": '"1"'})
+    assert (put.status_code, put.headers["etag"], put.json()["enabled"]) == (200, '"2"', False)
+    same = await client.put(path, json=changed, headers={"if-match": '"2"'})
+    assert (same.status_code, same.headers["etag"]) == (200, '"2"')
+
+    other = (await client.post("/v1/rules", json=rule("Other", "80"))).json()
+    taken = await client.put(f"/v1/rules/{other['id']}", json=body, headers={"if-match": '"1"'})
+    assert taken.status_code == 409
+
+    assert (await client.delete(path)).status_code == 428
+    assert (await client.delete(path, headers={"if-match": '"2"'})).status_code == 204
+    assert (await client.get(path)).status_code == 404
+    assert (await client.delete(path, headers={"if-match": '"2"'})).status_code == 404
+
+
+async def test_violations_name_their_places(client):
+    body = rule("", "80 %", receivers=[{"kind": "team", "id": "x"}])
+    refused = await client.post("/v1/rules", json=body)
+    assert refused.status_code == 422
+    found = {one["path"]: one for one in refused.json()["violations"]}
+    assert set(found) == {"/name", "/trigger/at/0", "/receivers/0"}
+    assert {one["code"] for one in found.values()} == {"invalid"}
+    assert found["/receivers/0"]["message"] == "team is not supported yet."
+
+
+async def test_a_scope_names_what_is_known(client):
+    refused = await client.post("/v1/rules", json=rule(scope={"kind": "contract", "id": str(uuid4())}))
+    assert refused.status_code == 422
+    assert [(one["code"], one["path"]) for one in refused.json()["violations"]] == [("unknown_reference", "/scope/id")]
+
+
+async def test_rules_are_listed_by_pages(client):
+    names = [f"Rule {number}" for number in range(5)]
+    for name in names:
+        await client.post("/v1/rules", json=rule(name))
+    found, cursor = [], None
+    while True:
+        page = (await client.get("/v1/rules", params={"limit": 2} | ({"cursor": cursor} if cursor else {}))).json()
+        found += [one["name"] for one in page["items"]]
+        cursor = page["next"]
+        if cursor is None:
+            break
+    assert found == names
+
+
+async def test_a_known_idempotency_key_is_answered_first(client):
+    key = {"idempotency-key": "k1"}
+    first = await client.post("/v1/rules", json=rule("Warn"), headers=key)
+    again = await client.post("/v1/rules", json=rule("Warn"), headers=key)
+    assert (again.status_code, again.json(), again.headers["location"]) == (
+        201,
+        first.json(),
+        first.headers["location"],
+    )
+    assert (await client.post("/v1/rules", json=rule("Other"), headers=key)).status_code == 422
+
+
+async def test_roles(client):
+    app = client._transport.app  # noqa: SLF001 - another client of the same service
+    async with _client(app, "viewer") as viewer:
+        assert (await viewer.get("/v1/rules")).status_code == 200
+        assert (await viewer.post("/v1/rules", json=rule())).status_code == 403
+        assert (await viewer.get("/v1/rules", headers={"authorization": "Bearer no"})).status_code == 401

@@ -1,0 +1,121 @@
+"""Contracts, balances and rules as the notifier is told of them."""
+
+import json
+from datetime import date
+from itertools import count
+from uuid import UUID, uuid4, uuid5
+
+from aiokafka import ConsumerRecord
+
+from tidemark_notifier.evaluate import Known
+from tidemark_notifier.rules import StoredRule
+from tidemark_shared.bodies import Balance, Contract, Organization
+from tidemark_shared.consumer import Batch
+
+NAMESPACE = UUID("0b5e6a52-0000-4000-8000-000000000000")
+HOUR = 3600
+
+_offsets = count(1)
+
+
+def uid(name):
+    """The same id for the same name."""
+    return str(uuid5(NAMESPACE, name))
+
+
+def organization(name="Acme", contacts=(("ann@acme.example.com", "billing"),), *, id_=None, version=1):
+    return {
+        "id": id_ or uid(name), "version": version, "deleted": False, "name": name, "timezone": "Europe/Berlin",
+        "contacts": [{"name": None or email.split("@")[0].title(), "email": email, "roles": [role]}
+                     for email, role in contacts],
+    }  # fmt: skip
+
+
+def terms(code="ACME-SUP", *, hours="40", start="2026-01-01", end="2026-12-31", organization="Acme",
+          recurrence="monthly", owner="olga@provider.example.com"):  # fmt: skip
+    return {
+        "code": code, "name": "Support 2026", "owner": {"name": "Olga", "email": owner},
+        "organization_id": organization if "-" in organization else uid(organization),
+        "type": "time_and_materials", "recurrence": recurrence, "start_date": start, "end_date": end,
+        "timezone": "Europe/Berlin", "contracted_hours": hours,
+        "accounts": [{"id": uid("Help desk"), "name": "Help desk", "planned_hours": hours}],
+    }  # fmt: skip
+
+
+def contract_event(contract_id, version=1, status="ACTIVE", *, terms):
+    return {
+        "contract_id": contract_id, "stream_version": version, "status": status, "previous_status": None,
+        "terms": terms, "actor": "olga", "occurred_at": "2026-01-01T00:00:00Z",
+    }  # fmt: skip
+
+
+def figures(planned, consumed):
+    return {
+        "planned": planned, "consumed": consumed, "remaining": planned and planned - consumed, "percent": None,
+        "worklogs": 1, "unrated_seconds": None,
+    }  # fmt: skip
+
+
+def account(name, planned, consumed, *, period, billable=True):
+    part = figures(planned, consumed)
+    return {
+        "account_id": uid(name), "name": name, "billable": billable, "whole": part,
+        "periods": [{**part, "start": period[0], "end": period[1]}], "slices": [],
+    }  # fmt: skip
+
+
+def balance(contract_id, revision=1, *, planned=40 * HOUR, consumed=0, carried=0, version=1, accounts=None,
+            period=("2026-03-01", "2026-03-31"), code="ACME-SUP", unit="seconds", currency=None):  # fmt: skip
+    """One period, and a whole that is the same."""
+    start, end = period
+    return {
+        "contract_id": contract_id, "contract_code": code, "status": "ACTIVE", "stream_version": version,
+        "revision": revision, "unit": unit, "currency": currency, "unaccounted_seconds": 0, "forecast": None,
+        "whole": figures(planned, consumed),
+        "periods": [{**figures(planned, consumed), "start": start, "end": end, "carried": carried,
+                     "available": planned + carried}],
+        "accounts": [account("Help desk", planned, consumed, period=period)] if accounts is None else accounts,
+    }  # fmt: skip
+
+
+def rule(name="Warn", *at, scope=None, of="contract", over="period", receivers=({"kind": "owner"},), **more):
+    return {
+        "name": name, "scope": scope or {"kind": "global"},
+        "trigger": {"kind": "consumed_percent", "of": of, "over": over, "at": list(at) or ["80"]},
+        "receivers": list(receivers), "channels": ["email"], **more,
+    }  # fmt: skip
+
+
+def stored(body, *, version=1, id_=None):
+    return StoredRule.model_validate({**body, "id": id_ or str(uuid4()), "version": version})
+
+
+def known(balance_body, *, terms_body=None, status="ACTIVE", organization_body=None, skipped=None):
+    return Known(
+        UUID(balance_body["contract_id"]),
+        status,
+        Contract.model_validate(terms_body or terms()),
+        Organization.model_validate(organization_body or organization()),
+        Balance.model_validate_json(json.dumps(balance_body)),
+        {} if skipped is None else skipped,
+    )
+
+
+def record(topic, type_, data, *, offset=None, key=None):
+    headers = [
+        ("ce_specversion", b"1.0"), ("ce_id", uuid4().hex.encode()), ("ce_source", b"/test"),
+        ("ce_type", type_.encode()), ("content-type", b"application/json"),
+    ]  # fmt: skip
+    value = data if isinstance(data, bytes) or data is None else json.dumps(data).encode()
+    return ConsumerRecord(
+        topic=topic.name, partition=0, offset=next(_offsets) if offset is None else offset,
+        timestamp=1_780_000_000_000, timestamp_type=0, key=key, value=value, checksum=None,
+        serialized_key_size=-1, serialized_value_size=-1, headers=headers,
+    )  # fmt: skip
+
+
+def batch(topic, type_, *data):
+    return Batch("test", topic.name, 0, [record(topic, type_, one) for one in data])
+
+
+MARCH = date(2026, 3, 15)
