@@ -12,10 +12,14 @@ from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
+import hypothesis
 import pytest
 
 from tidemark.stack import kafka, ports, postgres
 from tidemark.stack.processes import Part, Supervisor
+
+# For `make mutants`, which asks only whether a test is red, not for the smallest example.
+hypothesis.settings.register_profile("mutants", phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate))
 
 _CONTAINERS = os.environ.get("TIDEMARK_TEST_PARTS") == "containers"
 _number = count(1)
