@@ -1,5 +1,6 @@
 """A notification to a mail: text and HTML of equal content, the same bytes at every attempt. SPEC N5."""
 
+from contextlib import suppress
 from datetime import date, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -11,7 +12,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import jinja2
-from email_validator import validate_email
+from email_validator import EmailNotValidError, validate_email
 
 from tidemark_notifier.rules import fill
 from tidemark_notifier.snapshot import Addressee, Line, Snapshot
@@ -195,4 +196,6 @@ def _one_line(text: str) -> str:
 
 def _ascii(email: str) -> str:
     """The address with its domain in the form that every mail server takes."""
-    return validate_email(email, check_deliverability=False, test_environment=True).ascii_email or email
+    with suppress(EmailNotValidError):
+        return validate_email(email, check_deliverability=False).ascii_email or email
+    return email
