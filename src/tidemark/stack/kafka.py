@@ -10,6 +10,7 @@ import hashlib
 import os
 import secrets
 import shutil
+import ssl
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -145,6 +146,9 @@ def _download(coordinates: list[str], folder: Path) -> Path:
     """Fetch jars, each by its own coordinate alone, into a folder below ``folder``."""
     from jgo.maven import MavenContext  # noqa: PLC0415 - half a second that later starts need not spend
 
+    # Some networks have an authority of their own: this machine knows it, and the bundle of `requests` does not.
+    if authorities := ssl.get_default_verify_paths().cafile:
+        os.environ.setdefault("REQUESTS_CA_BUNDLE", authorities)
     context = MavenContext(repo_cache=folder / "repository", timeout=60)
     jars = folder / "jars"
     jars.mkdir()

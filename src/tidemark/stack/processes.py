@@ -149,13 +149,17 @@ class Supervisor:
         back_off = _LEAST_BACK_OFF
         while True:
             started = clock()
-            process = self._spawn(part)
-            code = await _ended(process)
-            _kill_group(process.pid)
+            try:
+                process = self._spawn(part)
+            except OSError as error:
+                how = f"could not start ({error})"
+            else:
+                code = await _ended(process)
+                how = f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
+                _kill_group(process.pid)
             if clock() - started > _MOST_BACK_OFF:
                 back_off = _LEAST_BACK_OFF
-            how = f"by {signal.Signals(-code).name}" if code < 0 else f"with status {code}"
-            self._say(f"{part.name} ended {how} and starts again in {back_off:g} s; its log is {self.log(part.name)}.")
+            self._say(f"{part.name} {how} and starts again in {back_off:g} s; its log is {self.log(part.name)}.")
             await asyncio.sleep(back_off)
             back_off = min(back_off * 2, _MOST_BACK_OFF)
 
@@ -174,10 +178,15 @@ class Supervisor:
                 start_new_session=True,
                 **_as_user(part.user),
             )
-        self._running[part.name] = process
-        with contextlib.suppress(psutil.NoSuchProcess):
+        try:
             self._marks[part.name] = mark(process.pid, part.stop_signal)
-        self._on_change(self._marks)
+            self._on_change(self._marks)
+        except OSError:
+            # Whoever comes after this stack could not know it.
+            process.kill()
+            process.wait()
+            raise
+        self._running[part.name] = process
         return process
 
     async def _end(self, part: Part) -> None:

@@ -1,0 +1,97 @@
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from tidemark.stack import kafka
+from tidemark.stack.processes import StackError
+
+_JARS = {"org.a:one:1.0": b"first jar", "org.b:two:2.0": b"second jar"}
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The cache's folder, with a lock of two jars."""
+    lock = tmp_path / "kafka.lock"
+    lines = (f"{coordinate} {hashlib.sha256(jar).hexdigest()}\n" for coordinate, jar in _JARS.items())
+    lock.write_text("# a comment\n" + "".join(lines))
+    monkeypatch.setattr(kafka, "_LOCK", lock)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "tidemark"
+
+
+def _registry(monkeypatch: pytest.MonkeyPatch, jars: dict[str, bytes], *, breaks_after: int | None = None) -> list[str]:
+    """A registry that serves ``jars``; the coordinates asked for are returned."""
+    asked: list[str] = []
+
+    def download(coordinates: list[str], folder: Path) -> Path:
+        for coordinate in coordinates:
+            if len(asked) == breaks_after:
+                raise KeyboardInterrupt
+            asked.append(coordinate)
+            _, artifact, version = coordinate.split(":")
+            (folder / f"{artifact}-{version}.jar").write_bytes(jars[coordinate])
+        return folder
+
+    monkeypatch.setattr(kafka, "_download", download)
+    return asked
+
+
+def _jars(cache: Path) -> dict[str, bytes]:
+    return {jar.name: jar.read_bytes() for jar in cache.glob("*/*.jar")}
+
+
+def test_jars_are_fetched_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = _registry(monkeypatch, _JARS)
+    kafka.fetch()
+    kafka.fetch()
+    assert asked == list(_JARS)
+    assert _jars(cache) == {"one-1.0.jar": b"first jar", "two-2.0.jar": b"second jar"}
+
+
+def test_an_interrupted_fetch_is_not_taken_for_whole(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _registry(monkeypatch, _JARS, breaks_after=1)
+    with pytest.raises(KeyboardInterrupt):
+        kafka.fetch()
+    assert list(cache.iterdir()) == []
+    _registry(monkeypatch, _JARS)
+    kafka.fetch()
+    assert len(_jars(cache)) == 2
+
+
+def test_a_jar_that_is_not_the_locked_one_is_refused(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _registry(monkeypatch, {**_JARS, "org.b:two:2.0": b"another jar"})
+    with pytest.raises(StackError, match=r"org\.b:two:2\.0 is not what kafka\.lock says"):
+        kafka.fetch()
+    assert _jars(cache) == {}
+
+
+def test_a_damaged_cache_is_fetched_again(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _registry(monkeypatch, _JARS)
+    kafka.fetch()
+    (jar,) = cache.glob("*/one-1.0.jar")
+    jar.write_bytes(b"first")
+    kafka.fetch()
+    assert jar.read_bytes() == b"first jar"
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_registry_out_of_reach_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def download(_: list[str], __: Path) -> Path:
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr(kafka, "_download", download)
+    with pytest.raises(StackError, match=r"could not be fetched \(no route\); have the registry .* in reach"):
+        kafka.fetch()
+
+
+def test_the_lock_names_kafka_alone_with_one_version_of_everything() -> None:
+    lock = kafka._read_lock()  # noqa: SLF001
+    assert f"org.apache.kafka:kafka_2.13:{kafka.VERSION}" in lock
+    assert {c.split(":")[2] for c in lock if c.startswith("org.apache.kafka:")} == {kafka.VERSION}
+    assert len({c.rpartition(":")[0] for c in lock}) == len(lock)
+    assert all(len(sha256) == 64 for sha256 in lock.values())
+
+
+def test_a_cluster_id_never_reads_as_an_option() -> None:
+    assert {kafka._new_cluster_id()[0] for _ in range(100)} == {"V"}  # noqa: SLF001

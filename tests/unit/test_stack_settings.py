@@ -1,0 +1,95 @@
+"""What `tidemark up` tells its parts, given what a person has set."""
+
+import asyncio
+import socket
+from pathlib import Path
+
+import jwt
+import pytest
+
+from tidemark.stack import up
+from tidemark.stack.processes import StackError
+from tidemark.stack.state import State
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in up.os.environ if name.startswith("TIDEMARK_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> State:
+    return State.load(tmp_path)
+
+
+def test_nothing_set_means_everything_embedded(state: State, tmp_path: Path) -> None:
+    told = up._settle(state, tmp_path, 8123)  # noqa: SLF001
+    assert set(state.embedded) == {"TIDEMARK_DATABASE_URL", "TIDEMARK_KAFKA_BOOTSTRAP_SERVERS", "TIDEMARK_SMTP_URL"}
+    assert told.items() >= state.embedded.items()
+    assert told["TIDEMARK_API_URL"] == told["TIDEMARK_PUBLIC_URL"] == "http://127.0.0.1:8123"
+    assert told["TIDEMARK_MAILDIR"] == str(tmp_path / "maildir")
+    claims = jwt.decode(told["TIDEMARK_API_TOKEN"], told["TIDEMARK_SECRET"], ["HS256"])
+    assert (claims["sub"], claims["role"]) == ("local", "admin")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TIDEMARK_DATABASE_URL", "postgresql://elsewhere/tidemark"),
+        ("TIDEMARK_KAFKA_BOOTSTRAP_SERVERS", "elsewhere:9092"),
+        ("TIDEMARK_SMTP_URL", "smtp://elsewhere:25"),
+    ],
+)
+def test_what_is_set_replaces_the_embedded_part(
+    state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert up._settle(state, tmp_path, 8123)[name] == value  # noqa: SLF001
+    assert name not in state.embedded
+    assert len(state.embedded) == 2
+
+
+def test_what_env_printed_may_stand_in_the_environment(
+    state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = up._settle(state, tmp_path, 8123)  # noqa: SLF001
+    for name, value in before.items():
+        monkeypatch.setenv(name, value)
+    up._settle(state, tmp_path, 8123)  # noqa: SLF001
+    assert len(state.embedded) == 3
+
+
+def test_three_own_databases_leave_no_need_for_ours(
+    state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for service in up.SERVICES:
+        monkeypatch.setenv(f"TIDEMARK_{service.upper()}_DATABASE_URL", f"postgresql://elsewhere/{service}")
+    told = up._settle(state, tmp_path, 8123)  # noqa: SLF001
+    assert "TIDEMARK_DATABASE_URL" not in state.embedded
+    assert told["TIDEMARK_DATABASE_URL"] == "postgresql://elsewhere/consumption"
+
+
+def test_one_own_database_beside_ours(state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIDEMARK_CONSUMPTION_DATABASE_URL", "postgresql://elsewhere/figures")
+    told = up._settle(state, tmp_path, 8123)  # noqa: SLF001
+    ours = state.embedded["TIDEMARK_DATABASE_URL"]
+    settings = up.settings(told)
+    assert [settings.database(service) for service in up.SERVICES] == [ours, "postgresql://elsewhere/figures", ours]
+    assert told["TIDEMARK_DATABASE_URL"] == "postgresql://elsewhere/figures"
+
+
+def test_a_taken_port_is_a_sentence_with_its_remedy(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(StackError, match=rf"Port {port} is taken; .* --port or TIDEMARK_PORT\."):
+            up.up(tmp_path, port)
+
+
+async def test_a_part_elsewhere_that_does_not_answer_is_a_sentence(
+    state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIDEMARK_DATABASE_URL", "postgresql://127.0.0.1:1/nowhere")
+    state.environment = up._settle(state, tmp_path, 8123)  # noqa: SLF001
+    with pytest.raises(StackError, match=r"The database of contracts could not be set up .*TIDEMARK_DATABASE_URL"):
+        await asyncio.wait_for(up._Stack(state, tmp_path)._lay_out(), 5)  # noqa: SLF001

@@ -1,0 +1,88 @@
+import json
+import os
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+
+from tidemark.stack import environment
+from tidemark.stack.processes import Mark, StackError, mark
+from tidemark.stack.state import State, held
+
+
+def test_a_new_life_finds_the_ports_and_secrets_of_the_last(tmp_path: Path) -> None:
+    first = State.load(tmp_path)
+    port, secret = first.port("kafka"), first.secret("tokens")
+    first.save()
+    second = State.load(tmp_path)
+    assert (second.port("kafka"), second.secret("tokens")) == (port, secret)
+
+
+def test_a_port_that_another_took_is_replaced(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        state = State(file=tmp_path / "state.json", ports={"kafka": taken})
+        assert state.port("kafka") != taken
+
+
+def test_a_port_stays_the_same_within_a_life_though_its_part_listens_there(tmp_path: Path) -> None:
+    state = State.load(tmp_path)
+    port = state.port("kafka")
+    with socket.create_server(("127.0.0.1", port)):
+        assert state.port("kafka") == port
+
+
+def test_no_two_parts_share_a_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    offered = iter([20_001, 20_001, 20_002])
+    monkeypatch.setattr("tidemark.stack.ports.free", lambda: next(offered))
+    state = State.load(tmp_path)
+    assert [state.port("kafka"), state.port("controller")] == [20_001, 20_002]
+
+
+def test_only_the_owner_reads_what_is_remembered(tmp_path: Path) -> None:
+    State.load(tmp_path).save()
+    assert stat.S_IMODE((tmp_path / "state.json").stat().st_mode) == 0o600
+
+
+def test_a_crash_while_writing_leaves_the_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = State.load(tmp_path)
+    state.secret("tokens")
+    state.save()
+    before = (tmp_path / "state.json").read_text()
+
+    def crash(_: int) -> None:
+        raise OSError
+
+    monkeypatch.setattr(os, "fsync", crash)
+    state.secret("postgres")
+    with pytest.raises(OSError):  # noqa: PT011 - the one above
+        state.save()
+    assert (tmp_path / "state.json").read_text() == before
+
+
+def test_a_second_stack_on_the_same_directory_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    with held(tmp_path), pytest.raises(StackError, match=r"already runs on .*--data-dir\."), held(tmp_path):
+        pass
+    with held(tmp_path):
+        pass
+
+
+def test_settings_are_those_of_a_stack_that_runs(tmp_path: Path) -> None:
+    assert environment(tmp_path) == {}
+    state = State.load(tmp_path)
+    state.environment, state.supervisor = {"TIDEMARK_API_URL": "http://127.0.0.1:8000"}, mark(os.getpid())
+    state.save()
+    assert environment(tmp_path) == state.environment
+    # Its id is another process's by now.
+    state.supervisor = Mark(os.getpid(), 1.0, 15)
+    state.save()
+    assert environment(tmp_path) == {}
+
+
+def test_the_file_is_plain_json(tmp_path: Path) -> None:
+    state = State.load(tmp_path)
+    state.parts = {"kafka": mark(os.getpid())}
+    state.save()
+    assert json.loads((tmp_path / "state.json").read_text())["parts"]["kafka"]["pid"] == os.getpid()
+    assert State.load(tmp_path).parts == state.parts
