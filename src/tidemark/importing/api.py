@@ -48,7 +48,7 @@ class Api:
 
     def find(self, path: str, name: str) -> Entity | None:
         """The entity of a list that has this name; of several the first."""
-        for one in self.list(path):
+        for one in self.list(path, name=name):
             if one["name"] == name:
                 return self.get(f"{path}/{one['id']}")
         return None

@@ -1,5 +1,6 @@
 """What a plan needs to exist: organizations, teams with their members, contracts, by the HTTP API."""
 
+from datetime import date
 from typing import NamedTuple
 
 from tidemark.importing.api import Api, ApiError, Entity, Json, contract_path
@@ -18,13 +19,8 @@ class Established(NamedTuple):
 
 def establish(api: Api, plan: Plan, mapping: Mapping) -> Established:
     """Create what is missing. What is there is used as it stands, but for members that a team lacks."""
-    known = {one["name"]: str(one["id"]) for one in reversed(list(api.list("organizations")))}
-    organizations = {name: known.get(name) or _organization(api, name, mapping) for name in plan.organizations}
-    known = {one["name"]: str(one["id"]) for one in reversed(list(api.list("teams")))}
-    teams = {}
-    for name, first_days in plan.teams.items():
-        members = [{"person_id": person, "from": day.isoformat()} for person, day in sorted(first_days.items())]
-        teams[name] = _team(api, name, members, known.get(name))
+    organizations = {name: _organization(api, name, mapping) for name in plan.organizations}
+    teams = {name: _team(api, name, first_days) for name, first_days in plan.teams.items()}
     established = Established(teams, {}, [])
     for contract in plan.contracts:
         try:
@@ -39,11 +35,13 @@ def establish(api: Api, plan: Plan, mapping: Mapping) -> Established:
 
 def _organization(api: Api, name: str, mapping: Mapping) -> str:
     zone = mapping.organization.timezone or mapping.timezone
-    return api.post("organizations", {"name": name, "timezone": zone, "contacts": []}).id
+    body = {"name": name, "timezone": zone, "contacts": []}
+    return (api.find("organizations", name) or api.post("organizations", body)).id
 
 
-def _team(api: Api, name: str, members: list[Json], known: str | None) -> str:
-    team = api.get(f"teams/{known}") if known else None
+def _team(api: Api, name: str, first_days: dict[str, date]) -> str:
+    members = [{"person_id": person, "from": day.isoformat()} for person, day in sorted(first_days.items())]
+    team = api.find("teams", name)
     if team is None:
         return api.post("teams", {"name": name, "members": members}).id
     there = {member["person_id"] for member in team.body["members"]}
