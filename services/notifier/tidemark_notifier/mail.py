@@ -44,8 +44,8 @@ class Bar(NamedTuple):
     free: int
 
     def __str__(self) -> str:
-        within, beyond = (round(share * _BAR_LETTERS / 100) for share in (self.within, self.beyond))
-        return "[" + "#" * within + "!" * beyond + "-" * (_BAR_LETTERS - within - beyond) + "]"
+        within = self.within * _BAR_LETTERS // 100
+        return "[" + "#" * within + ("!" if self.beyond else "-") * (_BAR_LETTERS - within) + "]"
 
 
 def bar(consumed: int, available: int) -> Bar:
@@ -180,10 +180,7 @@ def _subject(view: dict[str, Any], snapshot: Snapshot) -> str:
 def _why(snapshot: Snapshot, addressee: Addressee) -> str:
     """Who is told and why; only the owner's mail names the rule."""
     if addressee.kind == "owner":
-        return (
-            f"You own this contract, and the {snapshot.scope} rule \u201c{snapshot.rule_name}\u201d "
-            f"tells its owner at {snapshot.threshold} %."
-        )
+        return f"You own this contract, and the {snapshot.scope} rule \u201c{snapshot.rule_name}\u201d tells its owner."
     if addressee.kind == "contacts":
         return f"You are a contact of {snapshot.organization_name} ({addressee.role})."
     return f"{addressee.email} is to be told of this contract."
