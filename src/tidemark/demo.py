@@ -16,11 +16,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import asyncpg
+from aiokafka.errors import KafkaError
 from dateutil.relativedelta import relativedelta
 from rich.console import Console
 
 from tidemark.importing import figures
-from tidemark.importing.api import Api, Entity, Json, contract_path
+from tidemark.importing.api import Api, ApiError, Entity, Json, contract_path
 from tidemark_shared import kafka
 from tidemark_shared.database import queries
 from tidemark_shared.events import LINKED, RECORDED, WORKLOGS, Data, IssueLinked, WorklogRecorded, outgoing
@@ -56,14 +57,18 @@ def tell(settings: Settings, state_dir: Path, *, maildir: Path | None = None, no
     if told.exists():
         return
     now = now or datetime.now(UTC)
-    console = Console()
-    console.print("Acme has bought 40 hours of support a month. Work is logged, day by day …")
-    with Api(settings) as api:
-        contract = prepare(api, now)
-        asyncio.run(_work(settings, contract.body, now))
     if maildir is None and (named := os.environ.get("TIDEMARK_MAILDIR")):
         maildir = Path(named)
-    asyncio.run(_show(settings, console, maildir, now))
+    console = Console(soft_wrap=True, highlight=False)
+    console.print("Acme has bought 40 hours of support a month. Work is logged, day by day …")
+    try:
+        with Api(settings) as api:
+            contract = prepare(api, now)
+        asyncio.run(_work(settings, contract.body, now))
+        asyncio.run(_show(settings, console, maildir, now))
+    except (ApiError, KafkaError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        console.print(f"The story stopped: {error}. It goes on when it is told again.", markup=False)
+        return
     state_dir.mkdir(parents=True, exist_ok=True)
     told.touch()
 
@@ -203,11 +208,11 @@ async def _show(settings: Settings, console: Console, maildir: Path | None, now:
     if maildir and found and (mail := read_mail(maildir, str(found[-1]["delivery_id"]))):
         console.rule("The last mail, as the customer reads it")
         for header in ("From", "To", "Subject"):
-            console.print(f"{header}: {mail[header]}", highlight=False, markup=False)
+            console.print(f"{header}: {' '.join(mail[header].split())}", markup=False)
         body = mail.get_body(("plain",))
-        console.print("\n" + (body.get_content() if body else ""), highlight=False, markup=False)
+        console.print(f"\n{body.get_content() if body else ''}", markup=False)
         console.rule()
-    console.print(f"Look further: {settings.public_url}  ·  tidemark status {CODE}  ·  tidemark env", highlight=False)
+    console.print(f"Look further: {settings.public_url}, or `tidemark status {CODE}`")
 
 
 def read_mail(maildir: Path, delivery_id: str) -> EmailMessage | None:
