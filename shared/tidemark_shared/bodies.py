@@ -34,6 +34,10 @@ def _or(default: Any) -> BeforeValidator:
 def _no_nul(text: str) -> str:
     if "\0" in text:
         raise PydanticCustomError("invalid", "The text holds a NUL character. Remove it.")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise PydanticCustomError("invalid", "The text holds half of a surrogate pair. Remove it.") from None
     return text
 
 

@@ -78,9 +78,10 @@ def evolve(state: State, event: Event) -> State:
 def decide(command: Command, state: State, facts: Facts) -> list[Event] | Refusal:
     """What happens, in order; empty where nothing would change."""
     life = LIFE[command.what]
-    if state.status not in life:
+    gone = state.version > 0 and state.status is None
+    if gone or state.status not in life:
         allowed = ", ".join(status or "new" for status in life)
-        return Refusal(f"It is {state.status or 'gone'}; what can be {command.what} is {allowed}.")
+        return Refusal(f"It is {state.status or 'gone'}; only what is {allowed} can be {command.what}.")
     if command.what == "expired":
         return _expiry(state, facts.now)
     terms = command.form.terms if command.form else None

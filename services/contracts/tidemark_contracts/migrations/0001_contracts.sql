@@ -77,7 +77,12 @@ CREATE INDEX answers_by_age ON answers (answered_at);
 COMMENT ON TABLE answers IS 'What was answered to an Idempotency-Key, committed with what it did; kept 7 days.';
 COMMENT ON COLUMN answers.request IS 'A digest of the request: the key with another one is refused.';
 
+CREATE FUNCTION holds(whole text, part text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+  SELECT strpos(casefold(whole COLLATE pg_unicode_fast), casefold(part COLLATE pg_unicode_fast)) > 0
+$$;
+COMMENT ON FUNCTION holds IS 'Whether a text holds another, whatever the case in any script and database locale.';
+
 -- migrate: rollback
 
 DROP TABLE answers, contract_references, contracts, directory, events;
-DROP FUNCTION refuse_to_rewrite;
+DROP FUNCTION refuse_to_rewrite, holds;

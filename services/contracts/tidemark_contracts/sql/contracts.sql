@@ -58,10 +58,10 @@ SELECT id, version, status, body
 FROM contracts
 WHERE (:status::text [] IS NULL OR status = ANY(:status::text []))
   AND (:organization::uuid IS NULL OR organization_id = :organization::uuid)
-  AND (:owner::text IS NULL OR strpos(lower(concat_ws(' ', owner_name, owner_email)), lower(:owner::text)) > 0)
+  AND (:owner::text IS NULL OR holds(concat_ws(' ', owner_name, owner_email), :owner::text))
   AND (:first::date IS NULL OR end_date >= :first::date)
   AND (:last::date IS NULL OR start_date <= :last::date)
-  AND (:text::text IS NULL OR strpos(lower(concat_ws(' ', code, name, description)), lower(:text::text)) > 0)
+  AND (:text::text IS NULL OR holds(concat_ws(' ', code, name, description), :text::text))
   AND (:after::text IS NULL OR code > :after::text)
 ORDER BY code
 LIMIT :most;

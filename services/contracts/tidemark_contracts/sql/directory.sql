@@ -24,7 +24,7 @@ SELECT id, version, name, body
 FROM directory
 WHERE kind = :kind
   AND (:name::text IS NULL OR name = :name::text)
-  AND (:text::text IS NULL OR strpos(lower(name), lower(:text::text)) > 0)
+  AND (:text::text IS NULL OR holds(name, :text::text))
   AND (:after_name::text IS NULL OR (name, id) > (:after_name::text, :after_id::uuid))
 ORDER BY name, id
 LIMIT :most;
