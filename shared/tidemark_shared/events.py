@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from uuid import UUID, uuid4
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
-from pydantic.functional_validators import AfterValidator
+from pydantic.functional_validators import AfterValidator, BeforeValidator
 from pydantic_core import PydanticCustomError
 
 from tidemark_shared import bodies
@@ -20,6 +20,8 @@ from tidemark_shared.upcasts import upcast
 Headers = Sequence[tuple[str, bytes | None]]
 
 MAX_ID_BYTES = 255
+# Of the attributes; ours to choose: a source is part of keys, which Postgres bounds.
+MAX_ATTRIBUTE_BYTES = 1024
 FIRST_YEAR, LAST_YEAR = 1970, 2100
 
 
@@ -67,10 +69,17 @@ def _without_nul(text: str) -> str:
     return text
 
 
+def _written_out(value: object) -> object:
+    # Left to itself, the parser takes digits for seconds since 1970: a time without an offset.
+    if isinstance(value, datetime) or (isinstance(value, str) and value[4:5] == "-"):
+        return value
+    raise PydanticCustomError("time", 'A time is a string with an offset, such as "2026-03-02T09:00:00+01:00".')
+
+
 def _bounded_time(instant: datetime) -> datetime:
     # Near the ends of the calendar the shift to UTC overflows; the plain year settles those.
     plain_year = instant.year
-    year = instant.astimezone(UTC).year if FIRST_YEAR <= plain_year <= LAST_YEAR + 1 else plain_year
+    year = instant.astimezone(UTC).year if FIRST_YEAR - 1 <= plain_year <= LAST_YEAR + 1 else plain_year
     if not FIRST_YEAR <= year <= LAST_YEAR:
         raise PydanticCustomError("time_out_of_range", "A time lies from 1970 to 2100.")
     return instant
@@ -78,7 +87,13 @@ def _bounded_time(instant: datetime) -> datetime:
 
 Id = Annotated[str, Field(min_length=1), AfterValidator(_bounded_id)]
 Text = Annotated[str, AfterValidator(_without_nul)]
-Time = Annotated[AwareDatetime, AfterValidator(_bounded_time), PlainSerializer(timestamp, when_used="json")]
+Time = Annotated[
+    AwareDatetime,
+    Field(strict=False),
+    BeforeValidator(_written_out),
+    AfterValidator(_bounded_time),
+    PlainSerializer(timestamp, when_used="json"),
+]
 Seconds = Annotated[int, Field(ge=1, le=3_600_000)]
 
 
@@ -260,11 +275,14 @@ def read(topic: Topic, headers: Headers, value: bytes | None) -> Event:
     """The event in a record of ``topic``, old versions upcast. Raises :class:`Unreadable`."""
     attributes, data = _envelope(headers, value)
     id_, source, type_ = (_attribute(attributes, name) for name in ("id", "source", "type"))
-    type_, data = upcast(type_, data)
+    try:
+        type_, data = upcast(type_, data)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise Unreadable(f"{type_}: The data is not that of this version: {error!r}.") from None
     model = TYPES[topic].get(type_)
     if model is None:
         known = ", ".join(TYPES[topic])
-        raise Unreadable(f"Unknown event type {type_!r}. {topic.name} takes {known}.")
+        raise Unreadable(f"Unknown event type {_shown(type_)}. {topic.name} takes {known}.")
     try:
         read_data = model.model_validate_json(data)
     except ValidationError as error:
@@ -288,12 +306,15 @@ def _envelope(headers: Headers, value: bytes | None) -> tuple[dict[str, Any], by
         raise Unreadable(f"A header is not UTF-8: {error}.") from None
     if value is None:
         raise Unreadable("The record has no value. Publish the event's data as JSON.")
+    content_type = named.get("content-type") or ""
+    # The content-type comes first: an event in structured mode may repeat its attributes as headers.
+    if _kind(content_type) == "application/cloudevents+json":
+        return structured(value)
     if "ce_specversion" in named:
         _expect_version(named["ce_specversion"])
-        _expect_json(named.get("content-type") or "application/json")
+        _expect_json(content_type or "application/json")
         return {name[3:]: text for name, text in named.items() if name.startswith("ce_")}, value
-    content_type = named.get("content-type")
-    if content_type and not content_type.lower().startswith("application/cloudevents+json"):
+    if content_type:
         raise Unreadable(
             "The record is no CloudEvent: neither a header ce_specversion (binary mode) nor the content-type "
             "application/cloudevents+json (structured mode)."
@@ -317,17 +338,30 @@ def structured(value: bytes) -> tuple[dict[str, Any], bytes]:
         return envelope, json.dumps(envelope["data"], ensure_ascii=False).encode()
     except UnicodeEncodeError:
         raise Unreadable("The data holds half of a surrogate pair, which is no text.") from None
+    except RecursionError:
+        raise Unreadable("The data is nested too deeply.") from None
 
 
 def _expect_version(version: object) -> None:
     if version != "1.0":
-        raise Unreadable(f"CloudEvents specversion {version!r} is not known. Use 1.0.")
+        raise Unreadable(f"CloudEvents specversion {_shown(version)} is not known. Use 1.0.")
 
 
 def _expect_json(content_type: object) -> None:
-    kind = content_type.partition(";")[0].strip().lower() if isinstance(content_type, str) else ""
+    kind = _kind(content_type) if isinstance(content_type, str) else ""
     if kind != "application/json" and not kind.endswith("+json"):
-        raise Unreadable(f"The data is {content_type!r}. Use application/json.")
+        raise Unreadable(f"The data is {_shown(content_type)}. Use application/json.")
+
+
+def _kind(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
+
+
+def _shown(value: object) -> str:
+    """What the publisher wrote, for a reason: short, whatever its size and depth."""
+    if not isinstance(value, str):
+        return f"of type {type(value).__name__}"
+    return repr(value if len(value) <= _SHOWN else f"{value[:_SHOWN]}…")
 
 
 def _attribute(attributes: dict[str, Any], name: str) -> str:
@@ -337,9 +371,11 @@ def _attribute(attributes: dict[str, Any], name: str) -> str:
     if "\0" in text:
         raise Unreadable(f"The CloudEvent's {name} holds a NUL character.")
     try:
-        text.encode()
+        size = len(text.encode())
     except UnicodeEncodeError:
         raise Unreadable(f"The CloudEvent's {name} holds half of a surrogate pair.") from None
+    if size > MAX_ATTRIBUTE_BYTES:
+        raise Unreadable(f"The CloudEvent's {name} has {size} bytes; at most {MAX_ATTRIBUTE_BYTES} are taken.")
     return text
 
 
@@ -356,8 +392,12 @@ def canonical(data: Data) -> bytes:
 
 
 FUTURE_LIMIT = timedelta(hours=24)
+_SHOWN = 100
 
 
 def headers_as_json(headers: Iterable[tuple[str, bytes | None]]) -> list[list[str | None]]:
-    """Headers as they are kept in tables: ``[[name, hex of the value], …]``, which loses no byte."""
-    return [[name, None if raw is None else raw.hex()] for name, raw in headers]
+    """Headers as they are kept in tables: ``[[name, hex of the value], …]``, which loses no byte of the values.
+
+    Postgres takes no NUL, so one in a name is shown for what it is.
+    """
+    return [[name.replace("\0", "\\0"), None if raw is None else raw.hex()] for name, raw in headers]
