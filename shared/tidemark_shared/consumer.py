@@ -32,6 +32,7 @@ _MOST_BACK_OFF_SECONDS = 10.0
 _STOP_SECONDS = 5
 # How long a topic that was deleted, recreated or given partitions may go unnoticed.
 _METADATA_MS = 5_000
+_MOST_CORRELATION = 128
 _PARTITION_FETCH_BYTES = 8 * 1024 * 1024
 
 # What Postgres says of the data rather than of itself: retrying cannot mend it, so the record is singled out.
@@ -329,5 +330,7 @@ async def _as_it_is(message: Any) -> Any:
 
 
 def _correlation(headers: Headers) -> str:
+    """The id as its publisher wrote it, made fit for logs, tables and headers whatever was written."""
     named = dict(headers)
-    return (named.get("ce_correlationid") or named.get("ce_id") or b"").decode(errors="replace")
+    text = (named.get("ce_correlationid") or named.get("ce_id") or b"").decode(errors="replace")
+    return text[:_MOST_CORRELATION].replace("\0", "\N{REPLACEMENT CHARACTER}")
