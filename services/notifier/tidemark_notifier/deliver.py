@@ -8,7 +8,8 @@ import asyncio
 import contextlib
 import random
 import socket
-from email.message import EmailMessage
+from email.message import Message
+from email.utils import parseaddr
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -115,7 +116,7 @@ class Deliverer:
         else:
             await self._settle(row, "delivered", None)
 
-    def _mail(self, row: Any) -> EmailMessage:
+    def _mail(self, row: Any) -> Message:
         return message(
             Snapshot.model_validate_json(row["snapshot"]),
             Addressee.model_validate_json(row["addressee"]),
@@ -126,12 +127,13 @@ class Deliverer:
             public_url=self._public_url,
         )
 
-    async def _send(self, mail: EmailMessage) -> None:
+    async def _send(self, mail: Message) -> None:
+        sender, receiver = (parseaddr(mail[name])[1] for name in ("From", "To"))
         client = aiosmtplib.SMTP(**self._server._asdict(), local_hostname=socket.gethostname())
         try:
             async with asyncio.timeout(self._patience.send_seconds):
                 await client.connect()
-                await client.send_message(mail)
+                await client.sendmail(sender, receiver, mail.as_bytes())
         finally:
             # The server has taken the mail or not; how it says goodbye changes nothing.
             with contextlib.suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
@@ -162,7 +164,7 @@ def is_permanent(error: BaseException) -> bool:
         return all(map(is_permanent, error.recipients))
     if isinstance(error, aiosmtplib.SMTPSenderRefused | aiosmtplib.SMTPRecipientRefused | aiosmtplib.SMTPDataError):
         return error.code >= _PERMANENT
-    return isinstance(error, aiosmtplib.SMTPNotSupported)
+    return isinstance(error, aiosmtplib.SMTPNotSupported | UnicodeError)
 
 
 def describe(error: BaseException) -> str:

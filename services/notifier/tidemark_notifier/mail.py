@@ -1,11 +1,14 @@
 """A notification to a mail: text and HTML of equal content, the same bytes at every attempt. SPEC N5."""
 
+from calendar import monthrange
 from contextlib import suppress
 from datetime import date, datetime
-from email.headerregistry import Address
-from email.message import EmailMessage
-from email.policy import SMTP
-from email.utils import format_datetime, parseaddr
+from email.charset import QP, Charset
+from email.message import Message
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
+from email.policy import compat32
+from email.utils import format_datetime, formataddr, parseaddr
 from typing import Any, NamedTuple
 from urllib.parse import quote
 from uuid import UUID
@@ -34,6 +37,13 @@ _DECIMALS = {
 }  # fmt: skip
 
 _BAR_LETTERS = 20
+
+_LONGEST_SUBJECT = 900  # a line has at most 998 characters (RFC 5322, 2.1.1)
+
+# The older half of the email package: the newer one, in Python 3.11, loses blanks where it folds a long subject
+# with umlauts, and begins one that is just over a line with an empty line.
+_UTF8: Any = Charset("utf-8")
+_UTF8.body_encoding = QP
 
 
 class Bar(NamedTuple):
@@ -74,13 +84,9 @@ def quantity(value: int, currency: str | None) -> str:
 
 def span(start: date, end: date) -> str:
     """Both days, or the month that they make."""
-    if (
-        start.day == 1
-        and (start.year, start.month) == (end.year, end.month)
-        and (end.toordinal() + 1) == (date(end.year + end.month // 12, end.month % 12 + 1, 1).toordinal())
-    ):
+    if (start, end) == (start.replace(day=1), start.replace(day=monthrange(start.year, start.month)[1])):
         return f"{start:%B %Y}"
-    return f"{_day(start)} to {_day(end)}"
+    return f"{_day(start) if start.year != end.year else f'{start.day} {start:%B}'} to {_day(end)}"
 
 
 def _day(day: date) -> str:
@@ -101,7 +107,7 @@ def message(
     raised_at: datetime,
     sender: str,
     public_url: str,
-) -> EmailMessage:
+) -> Message:
     """The mail of one delivery. All that it says comes from what was frozen when the notification was raised."""
     local = raised_at.astimezone(ZoneInfo(snapshot.timezone))
     placeholders = _placeholders(snapshot)
@@ -114,18 +120,20 @@ def message(
         "link": f"{public_url.rstrip('/')}/contracts/{quote(snapshot.contract_code, safe='')}",
         "notification_id": notification_id,
     }
-    mail = EmailMessage(policy=SMTP)
+    subject = fill(snapshot.subject, placeholders) if snapshot.subject else _subject(view, snapshot)
+    subject = _one_line(subject)[:_LONGEST_SUBJECT]
+    # What is ASCII stays on its line: readers differ in how they join what was folded.
+    policy = compat32.clone(linesep="\r\n", max_line_length=0 if subject.isascii() else 78)
+    mail = MIMEMultipart("alternative", boundary=f"={delivery_id.hex}=", policy=policy)
     mail["From"] = sender
-    mail["To"] = Address(_one_line(addressee.name or ""), addr_spec=_ascii(addressee.email))
-    mail["Subject"] = _one_line(fill(snapshot.subject, placeholders) if snapshot.subject else _subject(view, snapshot))
+    mail["To"] = formataddr((_one_line(addressee.name or ""), _ascii(addressee.email)))
+    mail["Subject"] = subject
     mail["Date"] = format_datetime(local)
     mail["Message-ID"] = f"<{delivery_id}@{parseaddr(sender)[1].rpartition('@')[2]}>"
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Tidemark-Notification"] = str(notification_id)
-    mail.set_content(_templates.get_template("mail.txt").render(view), cte="quoted-printable")
-    html = _templates.get_template("mail.html").render(view)
-    mail.add_alternative(html, subtype="html", cte="quoted-printable")
-    mail.set_boundary(f"={delivery_id.hex}=")
+    mail.attach(MIMEText(_templates.get_template("mail.txt").render(view), "plain", _UTF8))
+    mail.attach(MIMEText(_templates.get_template("mail.html").render(view), "html", _UTF8))
     return mail
 
 

@@ -1,6 +1,7 @@
 from datetime import UTC, date, datetime
 from email import message_from_bytes
-from email.policy import default
+from email.header import decode_header, make_header
+from email.policy import compat32, default
 from uuid import UUID
 
 import pytest
@@ -10,6 +11,7 @@ from tidemark_notifier.evaluate import evaluate
 from tidemark_notifier.mail import bar, message, quantity, span
 from tidemark_notifier.snapshot import Addressee, addressees, freeze
 
+UMLAUT = Addressee(email="jorg@acme.example.com", name="Jörg Müller-Lüdenscheidt", kind="address")
 OWNER = Addressee(email="olga@provider.example.com", name="Olga", kind="owner")
 CUSTOMER = Addressee(email="ann@acme.example.com", name="Ann", kind="contacts", role="billing")
 RAISED_AT = datetime(2026, 3, 15, 9, 30, tzinfo=UTC)
@@ -46,6 +48,11 @@ def test_the_headers_say_what_and_when_and_stay_the_same():
     assert read["Date"].datetime == RAISED_AT
     assert read["X-Tidemark-Notification"] == str(IDS["notification_id"])
     assert read["Auto-Submitted"] == "auto-generated"
+
+
+def test_a_name_keeps_its_letters():
+    read, _, _ = parts(mail(addressee=UMLAUT))
+    assert (read["To"].addresses[0].display_name, read["To"].addresses[0].addr_spec) == (UMLAUT.name, UMLAUT.email)
 
 
 def test_text_and_html_say_the_same():
@@ -101,6 +108,20 @@ def test_a_name_cannot_begin_another_header():
     read, _, _ = parts(mail(snapshot(found=found), OWNER.model_copy(update={"name": "Olga\x85Bcc: evil@example.com"})))
     assert read["Bcc"] is None
     assert "Support Bcc: evil@example.com X: y" in read["Subject"]
+
+
+@pytest.mark.parametrize("name", ["x" * 200, "x " * 120, "Vertrag für Müller " * 10, "a" * 40])
+@pytest.mark.parametrize("policy", [default, compat32])
+def test_a_long_subject_arrives_as_it_was_written(name, policy):
+    for length in range(20):
+        odd = terms() | {"name": (name + "y" * length).strip()[:255]}
+        made = mail(snapshot(found=known(balance(uid("contract"), consumed=32 * HOUR), terms_body=odd)))
+        found = message_from_bytes(made.as_bytes(), policy=policy)["Subject"]
+        decoded = str(make_header(decode_header(found))) if policy is compat32 else found
+        assert decoded == f"80 % used: {odd['name']}, March 2026 [ACME-SUP]"
+        lines = made.as_bytes().split(b"\r\n")
+        assert all(len(line) <= 998 and b"\n" not in line for line in lines)
+        made.as_bytes().decode("ascii")
 
 
 def test_a_rules_own_words_come_first():
@@ -167,8 +188,10 @@ def test_quantities(value, currency, shown):
         (date(2026, 3, 1), date(2026, 3, 31), "March 2026"),
         (date(2024, 2, 1), date(2024, 2, 29), "February 2024"),
         (date(2026, 12, 1), date(2026, 12, 31), "December 2026"),
-        (date(2026, 3, 1), date(2026, 3, 30), "1 March 2026 to 30 March 2026"),
-        (date(2026, 1, 15), date(2026, 2, 14), "15 January 2026 to 14 February 2026"),
+        (date(2026, 3, 1), date(2026, 3, 30), "1 March to 30 March 2026"),
+        (date(2026, 1, 15), date(2026, 2, 14), "15 January to 14 February 2026"),
+        (date(2026, 12, 15), date(2027, 1, 14), "15 December 2026 to 14 January 2027"),
+        (date(2026, 3, 1), date(2027, 3, 31), "1 March 2026 to 31 March 2027"),
     ],
 )
 def test_spans(start, end, shown):
