@@ -178,13 +178,13 @@ class Consumer:
     async def _read_again_what_was_lost(self, assigned: set[TopicPartition]) -> None:
         """Go back where the position stands beyond the stored offset and nobody is at work between the two.
 
-        The batch was lost on the way here, or there is nothing to read in between: `_sought` tells that it was tried.
+        The batch was lost on the way here, or there is nothing to read in between.
         """
         stored = await self._stored(sorted(assigned))
         for one, next_offset in stored.items():
             position = await self._consumer.position(one)
             if not self._busy and position > next_offset and self._sought.get(one) != next_offset:
-                self._seek(one, next_offset)
+                self._read_again(one, next_offset)
 
     async def _stored(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         async with self._pool.acquire() as connection:
@@ -224,7 +224,11 @@ class Consumer:
         # A partition that has gone to another member meanwhile is that member's to read.
         with contextlib.suppress(KafkaError):
             self._consumer.seek(one, offset)
-            self._sought[one] = offset
+
+    def _read_again(self, one: TopicPartition, offset: int) -> None:
+        """Go back once: compaction and transaction markers leave gaps as a lost batch does, but stay on a second look."""
+        self._seek(one, offset)
+        self._sought[one] = offset
 
     def _stop(self, one: TopicPartition, stored: int, begin: int, end: int) -> None:
         self._stopped[one] = (
@@ -282,8 +286,7 @@ class Consumer:
             if not fresh:
                 return next_offset
             if fresh[0].offset > next_offset and self._sought.get(one) != next_offset:
-                # Compaction and transaction markers leave gaps, a lost batch does too: read once more to tell.
-                self._seek(one, next_offset)
+                self._read_again(one, next_offset)
                 return next_offset
             batch = Batch(self._cluster, one.topic, one.partition, fresh)
             with bound_contextvars(correlation_id=_correlation(fresh[0].headers)):

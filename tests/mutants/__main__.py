@@ -38,7 +38,17 @@ def outcome(tree: Path, tests: str) -> int | None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(str(tree / one) for one in PACKAGES)}
     try:
         return subprocess.run(  # noqa: S603
-            [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--hypothesis-profile=mutants", *tests.split()],
+            [
+                sys.executable,
+                "-m",
+                "pytest",
+                "-x",
+                "-q",
+                "-p",
+                "no:cacheprovider",
+                "--hypothesis-profile=mutants",
+                *tests.split(),
+            ],
             cwd=tree,
             env=environment,
             check=False,
