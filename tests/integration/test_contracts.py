@@ -3,6 +3,7 @@
 from asyncio import gather
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -169,6 +170,15 @@ async def test_what_is_created_is_answered_with_its_body_and_ids(api):
     assert (await answered(put(api, "/contracts/ACME-SUP", answer, 1), 200)).headers["etag"] == '"1"'
 
 
+@pytest.mark.parametrize("code", ["2026/017 Ä", "a/activate", "100 %", "?#&", "0f8fad5b-d9cb-469f-a165-70867728950e"])
+async def test_any_code_is_an_address(api, code):
+    draft = await drafted(api, code=code)
+    path = f"/contracts/{quote(code, safe='')}"
+    assert (await answered(api.get(path), 200)).json() == draft
+    assert (await answered(act(api, quote(code, safe=""), "activate", 1), 200)).json()["status"] == "ACTIVE"
+    assert len((await answered(api.get(f"{path}/history"), 200)).json()["items"]) == 2
+
+
 async def test_every_violation_at_once(api):
     response = await answered(api.post("/contracts", json={
         "code": "X", "name": "", "owner": {"name": "O", "email": "nowhere"}, "organization_id": str(uuid4()),
@@ -307,6 +317,7 @@ async def test_lists(api):
     assert await listed(organization=other) == ["B2"]
     assert await listed(owner="ANN@") == ["A1"]
     assert await listed(text="50% OF_") == ["B2"]
+    assert await listed(text="ÖKO") == ["B2"]
     assert await listed(**{"from": "2027-12-31", "to": "2027-12-31"}) == ["A1", "B2", "C3"]
     assert await listed(to="2026-12-31") == ["A1", "B2"]
     names = [
@@ -385,6 +396,19 @@ async def test_of_concurrent_changes_one_wins_and_none_is_lost(api, settings, pu
     events = await published(LIFECYCLE, 11)
     assert [one.data.stream_version for _, one in events] == list(range(1, 12))
     assert events[-1][1].data.terms.name == (await answered(api.get("/contracts/ACME-SUP"), 200)).json()["name"]
+
+
+async def test_of_concurrent_changes_of_a_team_one_wins(api, settings, published):
+    team_id = await team(api)
+    async with serving(settings) as another_instance:
+        for version in range(1, 11):
+            answers = await gather(*(
+                put(client, f"/teams/{team_id}", {"name": f"{version} {number}"}, version)
+                for number, client in enumerate([api, another_instance] * 2)
+            ))  # fmt: skip
+            assert sorted(one.status_code for one in answers) == [200, 412, 412, 412]
+    events = await published(DIRECTORY, 11)
+    assert [one.data.version for _, one in events] == list(range(1, 12))
 
 
 async def test_of_two_contracts_with_one_code_one_is_refused(api):

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from tidemark_contracts import store
 from tidemark_contracts.decider import Command, Refusal, State, What, decide, evolve
-from tidemark_contracts.forms import AmendmentForm, ContractForm
+from tidemark_contracts.forms import AmendmentForm, ContractForm, Why
 from tidemark_contracts.requests import (
     Call,
     Change,
@@ -25,7 +25,7 @@ from tidemark_contracts.requests import (
     read_cursor,
 )
 from tidemark_shared import bodies
-from tidemark_shared.bodies import Body, Day, Name, Status, Text
+from tidemark_shared.bodies import Body, Day, Status, Text
 from tidemark_shared.http import Problem
 
 router = APIRouter(prefix="/v1/contracts", route_class=OneTransaction)
@@ -42,7 +42,7 @@ class Contract(Known, bodies.Contract):
 class Reason(Body):
     """Why."""
 
-    reason: Name
+    reason: Why
 
 
 class Nothing(Body):
@@ -84,7 +84,9 @@ class Wanted(BaseModel):
     owner: Annotated[Text | None, Field(description="In the owner's name or email, whatever the case.")] = None
     first: Annotated[Day | None, Field(alias="from", description="Not over before this day.")] = None
     last: Annotated[Day | None, Field(alias="to", description="Begun by this day.")] = None
-    text: Annotated[Text | None, Field(description="In code, name or description, whatever the case.")] = None
+    text: Annotated[
+        Text | None, Field(description="In code, name, description or the organization's name, whatever the case.")
+    ] = None
     cursor: Cursor = None
     limit: Limit = 50
 
@@ -96,60 +98,37 @@ async def list_(call: Read, wanted: Annotated[Wanted, Query()]) -> Page[Contract
     return page([_contract(*one) for one in found], wanted.limit, lambda one: one.code)
 
 
-@router.get("/{contract}")
-async def read(contract: Reference, call: Read) -> Contract:
-    """One contract."""
-    return _answer(call, *await _find(call, contract))
-
-
-@router.put("/{contract}")
-async def revise(contract: Reference, body: ContractForm, call: Change) -> Contract:
-    """Edit a draft; takes the whole body."""
-    return await _change(call, contract, Command("revised", body))
-
-
-@router.delete("/{contract}", status_code=204)
-async def discard(contract: Reference, call: Change) -> None:
-    """Discard a draft."""
-    contract_id, state = await _load(call, contract)
-    await _do(call, contract_id, state, Command("discarded"))
-
-
-@router.post("/{contract}/activate")
+@router.post("/{contract:path}/activate")
 async def activate(contract: Reference, call: Change, _: Nothing | None = None) -> Contract:
     """Let a draft count; one whose end has passed expires at once."""
     return await _change(call, contract, Command("activated"))
 
 
-@router.post("/{contract}/amend")
+@router.post("/{contract:path}/amend")
 async def amend(contract: Reference, body: AmendmentForm, call: Change) -> Contract:
     """Change the whole contract from its start; an EXPIRED one whose end is now today or later becomes ACTIVE."""
-    command = Command("amended", body, body.reason)
-    return await _change(call, contract, command)
+    return await _change(call, contract, Command("amended", body, body.reason))
 
 
-@router.post("/{contract}/suspend")
+@router.post("/{contract:path}/suspend")
 async def suspend(contract: Reference, body: Reason, call: Change) -> Contract:
     """Stop counting, until it is resumed."""
-    command = Command("suspended", reason=body.reason)
-    return await _change(call, contract, command)
+    return await _change(call, contract, Command("suspended", reason=body.reason))
 
 
-@router.post("/{contract}/resume")
+@router.post("/{contract:path}/resume")
 async def resume(contract: Reference, body: Reason, call: Change) -> Contract:
     """Count again, what was logged meanwhile too; one whose end has passed expires at once."""
-    command = Command("resumed", reason=body.reason)
-    return await _change(call, contract, command)
+    return await _change(call, contract, Command("resumed", reason=body.reason))
 
 
-@router.post("/{contract}/close")
+@router.post("/{contract:path}/close")
 async def close(contract: Reference, body: Reason, call: Change) -> Contract:
     """End a contract for good."""
-    command = Command("closed", reason=body.reason)
-    return await _change(call, contract, command)
+    return await _change(call, contract, Command("closed", reason=body.reason))
 
 
-@router.get("/{contract}/history")
+@router.get("/{contract:path}/history")
 async def history(contract: Reference, call: Read) -> Page[Happened]:
     """Who did what, when and why; oldest first, all on one page."""
     contract_id, _ = await _find(call, contract)
@@ -168,6 +147,26 @@ async def history(contract: Reference, call: Read) -> Page[Happened]:
             )
         )
     return Page(items=items, next=None)
+
+
+# A code may hold slashes, so what ends in nothing more comes last.
+@router.get("/{contract:path}")
+async def read(contract: Reference, call: Read) -> Contract:
+    """One contract."""
+    return _answer(call, *await _find(call, contract))
+
+
+@router.put("/{contract:path}")
+async def revise(contract: Reference, body: ContractForm, call: Change) -> Contract:
+    """Edit a draft; takes the whole body."""
+    return await _change(call, contract, Command("revised", body))
+
+
+@router.delete("/{contract:path}", status_code=204)
+async def discard(contract: Reference, call: Change) -> None:
+    """Discard a draft."""
+    contract_id, state = await _load(call, contract)
+    await _do(call, contract_id, state, Command("discarded"))
 
 
 async def _find(call: Call, reference: str) -> tuple[UUID, State]:

@@ -10,17 +10,20 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 
-from pydantic import GetCoreSchemaHandler, ValidationError
+from pydantic import Field, GetCoreSchemaHandler, ValidationError
 from pydantic_core import CoreSchema, core_schema
 
-from tidemark_shared.bodies import Contract, Name
+from tidemark_shared.bodies import Contract, Text
 from tidemark_shared.http import Violation, pointer, violations_of
+
+
+Why = Annotated[Text, Field(min_length=1)]
 
 
 class Amendment(Contract):
     """The whole contract as it shall be from its start, and why (SPEC C6)."""
 
-    reason: Name
+    reason: Why
 
 
 @dataclass(frozen=True)

@@ -55,13 +55,17 @@ SELECT EXISTS (SELECT FROM contracts WHERE code = :code);
 
 -- name: list_contracts(status, organization, owner, first, last, text, after, most)
 SELECT id, version, status, body
-FROM contracts
+FROM contracts AS c
 WHERE (:status::text [] IS NULL OR status = ANY(:status::text []))
   AND (:organization::uuid IS NULL OR organization_id = :organization::uuid)
   AND (:owner::text IS NULL OR holds(concat_ws(' ', owner_name, owner_email), :owner::text))
   AND (:first::date IS NULL OR end_date >= :first::date)
   AND (:last::date IS NULL OR start_date <= :last::date)
-  AND (:text::text IS NULL OR holds(concat_ws(' ', code, name, description), :text::text))
+  AND (
+    :text::text IS NULL
+    OR holds(concat_ws(' ', code, name, description), :text::text)
+    OR EXISTS (SELECT FROM directory AS d WHERE d.id = c.organization_id AND holds(d.name, :text::text))
+  )
   AND (:after::text IS NULL OR code > :after::text)
 ORDER BY code
 LIMIT :most;
