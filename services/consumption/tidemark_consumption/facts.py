@@ -1,7 +1,7 @@
 """A record of ``worklog.events`` to a row of the log, or the reason why not. Pure."""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from aiokafka import ConsumerRecord
@@ -40,10 +40,13 @@ class Fact(NamedTuple):
 
 
 COLUMNS = Fact._fields
+MAX_RECORD_BYTES = 1024 * 1024
 
 
 def fact(record: ConsumerRecord) -> Fact:
     """The fact in a record. Raises :class:`~tidemark_shared.events.Unreadable` with what is wrong with it."""
+    if record.value is not None and len(record.value) > MAX_RECORD_BYTES:
+        raise Unreadable(f"The record has {len(record.value)} bytes. At most 1 MiB ({MAX_RECORD_BYTES}) is taken.")
     event = read(WORKLOGS, record.headers, record.value)
     data, source, content = event.data, event.source, canonical(event.data)
     match data:
@@ -89,6 +92,7 @@ def copy_text(batch: int, facts: Sequence[Fact]) -> bytes:
     return "".join(f"{batch}\t" + "\t".join(map(_field, row)) + "\n" for row in facts).encode()
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
@@ -105,7 +109,12 @@ def _field(value: str | int | bytes | None) -> str:
 
 def _not_ahead(changed_at: datetime, record_timestamp: int, name: str) -> str:
     """SPEC 2: a time far ahead could never be corrected, for every correction would be older."""
-    received = datetime.fromtimestamp(record_timestamp / 1000, UTC)
+    try:
+        received = _EPOCH + timedelta(milliseconds=record_timestamp)
+    except OverflowError:
+        raise Unreadable(
+            f"The record's own timestamp, {record_timestamp} ms since 1970, is no time. Check the publisher's clock."
+        ) from None
     if changed_at - received > FUTURE_LIMIT:
         raise Unreadable(
             f"{name} {timestamp(changed_at)} lies more than 24 hours after the record was published "
