@@ -1,6 +1,7 @@
 """What `tidemark up` tells its parts, given what a person has set."""
 
 import asyncio
+import os
 import socket
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from tidemark.stack.state import State
 
 @pytest.fixture(autouse=True)
 def bare(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in up.os.environ if name.startswith("TIDEMARK_")]:
+    for name in [name for name in os.environ if name.startswith("TIDEMARK_")]:
         monkeypatch.delenv(name)
 
 

@@ -67,13 +67,22 @@ def bootstrap_servers(port: int) -> str:
 def prepare(folder: Path, port: int, controller_port: int) -> Part:
     """Kafka on ``folder``, formatted where it is new. The jars must be there (:func:`fetch`)."""
     folder.mkdir(parents=True, exist_ok=True)
-    properties = folder.with_name("kafka.properties")
-    properties.write_text(_PROPERTIES.format(folder=folder, port=port, controller_port=controller_port))
+    properties = folder.with_name(f"{folder.name}.properties")
+    properties.write_text(_PROPERTIES.format(folder=folder.name, port=port, controller_port=controller_port))
     java = [*_JAVA, "-cp", f"{_cache()}/*"]
+    part = Part(
+        "kafka",
+        [*java, "kafka.Kafka", properties.name],
+        answers=lambda: answers(bootstrap_servers(port)),
+        # Its files are named from here: a properties file takes neither every letter nor a comma.
+        folder=folder.parent,
+        # Without a locale Java takes no letter beyond ASCII in a path.
+        environment={"LC_ALL": "C.UTF-8"},
+    )
     if not (folder / "meta.properties").exists():
-        format_ = ["format", "--ignore-formatted", "--cluster-id", _new_cluster_id(), "--config", str(properties)]
-        run("Kafka", [*java, "kafka.tools.StorageTool", *format_])
-    return Part("kafka", [*java, "kafka.Kafka", str(properties)], answers=lambda: answers(bootstrap_servers(port)))
+        options = ["--ignore-formatted", "--cluster-id", _new_cluster_id(), "--config", properties.name]
+        run(part, [*java, "kafka.tools.StorageTool", "format", *options])
+    return part
 
 
 async def answers(bootstrap_servers: str) -> bool:

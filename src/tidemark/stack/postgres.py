@@ -36,19 +36,19 @@ def prepare(folder: Path, port: int, password: str) -> Part:
     """Postgres on ``folder``, which is made where there is none."""
     installed = _installed()
     folder.parent.mkdir(parents=True, exist_ok=True)
-    user = _other_than_root(installed, folder)
-    if not folder.exists():
-        _initialize(installed, folder, password, user)
-    _end_left_behind(folder)
     settings = [f"--{name}={value}" for name, value in {**_SETTINGS, "port": str(port)}.items()]
-    return Part(
+    part = Part(
         "postgres",
         [str(installed / "bin/postgres"), "-D", str(folder), *settings],
         answers=lambda: answers(url(port, password)),
-        user=user,
+        user=_other_than_root(installed, folder),
         # "Fast": connections are ended instead of waited for.
         stop_signal=signal.SIGINT,
     )
+    if not folder.exists():
+        _initialize(part, installed, folder, password)
+    _end_left_behind(folder)
+    return part
 
 
 async def answers(url: str) -> bool:
@@ -71,20 +71,20 @@ def _installed() -> Path:
     return Path(spec.submodule_search_locations[0]) / "pginstall"
 
 
-def _initialize(installed: Path, folder: Path, password: str, user: str | None) -> None:
+def _initialize(part: Part, installed: Path, folder: Path, password: str) -> None:
     # Made beside, and moved when whole: an interrupted first start is not taken for a database.
     new = folder.with_name(f"{folder.name}.new")
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir()
-    if user:
-        shutil.chown(new, user)
+    if part.user:
+        shutil.chown(new, part.user)
     # The same order and case rules on every machine, whatever locales it has.
     locale = ["--encoding=UTF8", "--no-locale", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     initdb = [str(installed / "bin/initdb"), "-D", str(new), "-U", _USER, "--auth=trust", *locale]
-    run("Postgres", initdb, user=user)
+    run(part, initdb)
     statements = f"ALTER ROLE {_USER} PASSWORD '{password}'\nCREATE DATABASE {_DATABASE}\n"
     single = [str(installed / "bin/postgres"), "--single", "-D", str(new), "postgres"]
-    run("Postgres", single, user=user, given=statements)
+    run(part, single, given=statements)
     (new / "pg_hba.conf").write_text("host all all 127.0.0.1/32 scram-sha-256\n")
     new.rename(folder)
 

@@ -33,6 +33,8 @@ class Part:
     command: Sequence[str]
     answers: Callable[[], Awaitable[bool]]
     environment: Mapping[str, str] = field(default_factory=dict)
+    # A folder that every user may enter, and that shadows no module of Python.
+    folder: Path = Path("/")
     user: str | None = None
     stop_signal: signal.Signals = signal.SIGTERM
 
@@ -75,8 +77,8 @@ def end(marks: Sequence[Mark]) -> None:
     psutil.wait_procs(alive, timeout=_GRACE_SECONDS)
 
 
-def run(part: str, command: Sequence[str], *, user: str | None = None, given: str = "") -> None:
-    """Run a command of ``part`` to its end; raises with what it said where it fails."""
+def run(part: Part, command: Sequence[str], *, given: str = "") -> None:
+    """Run a command that sets a part up, to its end; raises with what it said where it fails."""
     done = subprocess.run(  # noqa: S603 - the commands are the stack's own
         command,
         input=given,
@@ -85,18 +87,17 @@ def run(part: str, command: Sequence[str], *, user: str | None = None, given: st
         text=True,
         errors="replace",
         check=False,
-        **_as_user(user),
+        **_surroundings(part),
     )
     if done.returncode:
-        raise StackError(f"{part} could not be set up: {' '.join(done.stdout.split())}")
+        raise StackError(f"{part.name} could not be set up: {' '.join(done.stdout.split())}")
 
 
-def _as_user(user: str | None) -> dict[str, Any]:
-    # A folder that every user may enter, and that shadows no module of Python.
-    where = {"cwd": "/"}
-    if user is None:
+def _surroundings(part: Part) -> dict[str, Any]:
+    where = {"cwd": part.folder, "env": {**os.environ, **part.environment}}
+    if part.user is None:
         return where
-    return {**where, "user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
+    return {**where, "user": part.user, "group": pwd.getpwnam(part.user).pw_gid, "extra_groups": []}
 
 
 class Supervisor:
@@ -173,10 +174,9 @@ class Supervisor:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env={**os.environ, **part.environment},
                 # Ctrl-C in the terminal is for the supervisor alone, which then ends the parts in order.
                 start_new_session=True,
-                **_as_user(part.user),
+                **_surroundings(part),
             )
         try:
             self._marks[part.name] = mark(process.pid, part.stop_signal)

@@ -94,6 +94,7 @@ class _Stack:
         self._state, self._data_dir = state, data_dir
         self._settings = settings(state.environment)
         self._supervisor = Supervisor(data_dir / "logs", on_change=self._record, say=_say)
+        self._http = httpx.AsyncClient(trust_env=False, timeout=5)
 
     async def run(self, *, demo: bool) -> None:
         """Start everything, keep it running until a signal comes, and end it."""
@@ -112,6 +113,7 @@ class _Stack:
             start.cancel()
             await asyncio.wait({start})
             await self._supervisor.stop()
+            await self._http.aclose()
 
     def _record(self, marks: Mapping[str, object]) -> None:
         self._state.parts = dict(marks)  # type: ignore[arg-type]
@@ -159,7 +161,7 @@ class _Stack:
         told, ports_ = self._state.environment, (str(self._state.port("smtp")), str(self._state.port("inbox")))
         options = ["--smtp-port", ports_[0], "--http-port", ports_[1], "--maildir", told["TIDEMARK_MAILDIR"]]
         command = [sys.executable, "-m", "tidemark.stack.mailbox", *options]
-        return Part("mail", command, lambda: _is_ready(told["TIDEMARK_INBOX_URL"]))
+        return Part("mail", command, lambda: self._is_ready(told["TIDEMARK_INBOX_URL"]))
 
     def _service(self, name: str) -> Part:
         told = self._state.environment
@@ -167,7 +169,14 @@ class _Stack:
         if name != "web":
             port = str(self._state.port(name))
             told, address = {**told, "TIDEMARK_HOST": _LOOPBACK, "TIDEMARK_PORT": port}, f"http://{_LOOPBACK}:{port}"
-        return Part(name, [sys.executable, "-m", f"tidemark_{name}"], lambda: _is_ready(address), environment=told)
+        return Part(name, [sys.executable, "-m", f"tidemark_{name}"], lambda: self._is_ready(address), environment=told)
+
+    async def _is_ready(self, address: str) -> bool:
+        try:
+            answer = await self._http.get(f"{address}/readyz")
+        except httpx.HTTPError:
+            return False
+        return answer.is_success
 
     def _tell_where(self) -> None:
         lines = ["ready", f"  Pages     {self._settings.public_url}"]
@@ -179,15 +188,6 @@ class _Stack:
             "Ctrl-C stops everything.",
         ]
         print("\n".join(lines), flush=True)  # noqa: T201
-
-
-async def _is_ready(address: str) -> bool:
-    async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
-        try:
-            answer = await client.get(f"{address}/readyz")
-        except httpx.HTTPError:
-            return False
-    return answer.is_success
 
 
 def _tell_story(settings: Settings, data_dir: Path, maildir: str | None) -> None:

@@ -1,0 +1,223 @@
+"""``tidemark up`` as a person has it: started, hit with kill -9, started again, stopped."""
+
+import asyncio
+import os
+import signal
+import smtplib
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from email.message import EmailMessage
+from mailbox import Maildir
+from pathlib import Path
+
+import asyncpg
+import httpx
+import psutil
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from tidemark.stack import kafka, ports, postgres
+from tidemark.stack.state import State
+
+_TIDEMARK = str(Path(sys.executable).with_name("tidemark"))
+_SERVICES = {"contracts", "consumption", "notifier", "web"}
+_TOPIC = "kept"
+
+
+class Stack:
+    """A data directory, and the `tidemark up` that runs on it."""
+
+    def __init__(self, data_dir: Path, **told: str) -> None:
+        self.data_dir, self.port = data_dir, ports.free()
+        self._environment = {k: v for k, v in os.environ.items() if not k.startswith("TIDEMARK_")} | told
+
+    async def run(self, *arguments: str) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            _TIDEMARK,
+            *arguments,
+            "--data-dir",
+            str(self.data_dir),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=self._environment,
+        )
+
+    async def up(self) -> None:
+        self.process = await self.run("up", "--port", str(self.port))
+        assert self.process.stdout
+        async with asyncio.timeout(120):
+            while (line := await self.process.stdout.readline()) != b"ready\n":
+                assert line, (await self.process.communicate())[1].decode()
+
+    async def env(self) -> dict[str, str]:
+        out, _ = await (await self.run("env")).communicate()
+        return dict(line.split("=", 1) for line in out.decode().splitlines())
+
+    def parts(self) -> dict[str, psutil.Process]:
+        marks = State.load(self.data_dir).parts
+        return {name: process for name, mark in marks.items() if (process := mark.process())}
+
+    async def stop(self) -> None:
+        if self.process.returncode is None:
+            self.process.terminate()
+        await self.process.communicate()
+
+
+@asynccontextmanager
+async def _running(stack: Stack) -> AsyncIterator[Stack]:
+    try:
+        await stack.up()
+        yield stack
+    finally:
+        await stack.stop()
+
+
+@pytest.fixture(scope="module")
+async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+    # A path that quoting and encoding could stumble over.
+    async with _running(Stack(tmp_path_factory.mktemp("stack") / "dáta dir")) as stack:
+        await _keep_something(await stack.env())
+        yield stack
+
+
+async def _until(holds: Callable[[], Awaitable[object]], seconds: float = 60) -> None:
+    async with asyncio.timeout(seconds):
+        while not await holds():  # noqa: ASYNC110 - another process sets no event
+            await asyncio.sleep(0.1)
+
+
+async def _keep_something(env: dict[str, str]) -> None:
+    """A row and a record, each acknowledged."""
+    connection = await asyncpg.connect(env["TIDEMARK_DATABASE_URL"])
+    await connection.execute("CREATE TABLE public.kept AS SELECT 42 AS n")
+    await connection.close()
+    servers = env["TIDEMARK_KAFKA_BOOTSTRAP_SERVERS"]
+    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
+    await admin.start()
+    await admin.create_topics([NewTopic(_TOPIC, 1, 1)])
+    await admin.close()
+    async with AIOKafkaProducer(bootstrap_servers=servers, enable_idempotence=True) as producer:
+        await producer.send_and_wait(_TOPIC, b"kept")
+
+
+async def _see_it(env: dict[str, str]) -> None:
+    connection = await asyncpg.connect(env["TIDEMARK_DATABASE_URL"])
+    assert await connection.fetchval("SELECT n FROM public.kept") == 42
+    await connection.close()
+    servers = env["TIDEMARK_KAFKA_BOOTSTRAP_SERVERS"]
+    async with AIOKafkaConsumer(_TOPIC, bootstrap_servers=servers, auto_offset_reset="earliest") as consumer:
+        record = await asyncio.wait_for(consumer.getone(), 30)
+    assert record.value == b"kept"
+
+
+async def test_env_names_what_runs(stack: Stack) -> None:
+    env = await stack.env()
+    assert list(env) == [
+        "TIDEMARK_DATABASE_URL",
+        "TIDEMARK_KAFKA_BOOTSTRAP_SERVERS",
+        "TIDEMARK_SMTP_URL",
+        "TIDEMARK_API_URL",
+        "TIDEMARK_API_TOKEN",
+        "TIDEMARK_MAILDIR",
+    ]
+    await _see_it(env)
+    async with httpx.AsyncClient(base_url=env["TIDEMARK_API_URL"]) as client:
+        token = {"authorization": f"Bearer {env['TIDEMARK_API_TOKEN']}"}
+        assert (await client.get("/v1/contracts", headers=token)).status_code == 200
+        assert (await client.get("/v1/contracts")).status_code == 401
+
+
+async def test_a_mail_is_in_the_maildir_and_on_the_page(stack: Stack) -> None:
+    env = await stack.env()
+    mail = EmailMessage()
+    mail["Subject"], mail["From"], mail["To"] = "80 % reached", "t@localhost", "olga@provider.example"
+    host, port = env["TIDEMARK_SMTP_URL"].removeprefix("smtp://").split(":")
+    with smtplib.SMTP(host, int(port)) as client:
+        client.send_message(mail)
+    assert [kept["subject"] for kept in Maildir(env["TIDEMARK_MAILDIR"], create=False)] == ["80 % reached"]
+    async with httpx.AsyncClient(base_url=env["TIDEMARK_API_URL"]) as client:
+        assert "80 % reached" in (await client.get("/inbox")).text
+
+
+async def test_a_second_one_is_refused_in_a_sentence(stack: Stack) -> None:
+    second = await stack.run("up", "--port", str(ports.free()))
+    _, said = await second.communicate()
+    assert second.returncode == 1
+    assert said.decode().startswith("Tidemark already runs on ")
+    assert said.count(b"\n") == 1
+
+
+@pytest.mark.parametrize("part", ["postgres", "kafka", "web"])
+async def test_a_killed_part_comes_back_where_it_was_with_what_it_had(stack: Stack, part: str) -> None:
+    env = await stack.env()
+    killed = stack.parts()[part]
+    killed.kill()
+
+    async def back() -> bool:
+        return (
+            stack.parts().get(part, killed).pid != killed.pid
+            and await postgres.answers(env["TIDEMARK_DATABASE_URL"])
+            and await kafka.answers(env["TIDEMARK_KAFKA_BOOTSTRAP_SERVERS"])
+        )
+
+    await _until(back)
+    await _see_it(env)
+    async with httpx.AsyncClient(base_url=env["TIDEMARK_API_URL"], timeout=30) as client:
+
+        async def ready() -> bool:
+            try:
+                return (await client.get("/readyz")).is_success
+            except httpx.HTTPError:
+                return False
+
+        await _until(ready)
+
+
+async def test_after_kill_9_of_all_that_matters_the_next_one_goes_on(stack: Stack) -> None:
+    env, before = await stack.env(), stack.parts()
+    # The supervisor and some of its parts die; the others are orphans.
+    for process in (stack.process, before["kafka"], before["postgres"], before["contracts"]):
+        process.kill()
+    await stack.process.communicate()
+    nothing_runs = await stack.run("env")
+    assert (await nothing_runs.communicate())[1].startswith(b"Nothing runs on ")
+    assert before["notifier"].is_running()
+
+    await stack.up()
+    after = stack.parts()
+    assert set(after) == set(before)
+    assert not {process.pid for process in before.values()} & {process.pid for process in after.values()}
+    assert not any(process.is_running() for process in before.values())
+    again = await stack.env()
+    assert again.pop("TIDEMARK_API_TOKEN") != env.pop("TIDEMARK_API_TOKEN")
+    assert again == env
+    await _see_it(env)
+
+
+async def test_it_stops_within_ten_seconds_and_leaves_nothing_behind(stack: Stack) -> None:
+    parts = stack.parts().values()
+    children = [child for part in parts for child in part.children(recursive=True)]
+    stack.process.send_signal(signal.SIGINT)
+    async with asyncio.timeout(10):
+        await stack.process.communicate()
+    assert stack.process.returncode == 0
+    assert not any(process.is_running() for process in [*parts, *children])
+    assert stack.parts() == {}
+
+
+async def test_parts_elsewhere_take_the_place_of_ours(
+    tmp_path: Path, database: str, kafka_bootstrap_servers: str, topic_prefix: str
+) -> None:
+    told = {
+        "TIDEMARK_DATABASE_URL": database,
+        "TIDEMARK_KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap_servers,
+        "TIDEMARK_TOPIC_PREFIX": topic_prefix,
+        "TIDEMARK_SMTP_URL": "smtp://127.0.0.1:1",
+    }
+    async with _running(Stack(tmp_path, **told)) as stack:
+        assert set(stack.parts()) == _SERVICES
+        env = await stack.env()
+        assert env.items() >= told.items()
+        assert "TIDEMARK_MAILDIR" not in env
