@@ -415,7 +415,7 @@ async def test_a_second_import_sends_what_has_changed_and_nothing_else(running: 
 
 async def test_a_killed_import_goes_on_and_counts_everything_once(running: Running) -> None:
     # Given an import that is killed in the midst of publishing
-    file = write(running.folder / "killed.csv", rows_of_another_part(60_000, dirty=False, seed=3))
+    file = write(running.folder / "killed.csv", rows_of_another_part(25_000, dirty=False, seed=3))
     own = mapping("/killed", "KILLED")
     map_file, state = running.folder / "killed.toml", running.folder / "state"
     map_file.write_text(own)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -99,13 +100,14 @@ def settings(data_dir: Path) -> Settings:
 
 @contextmanager
 def _sentences() -> Iterator[None]:
-    """What a person can mend is told in a sentence, without a traceback."""
+    """What a person can mend is told in a sentence, without a traceback or a library's log."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
         yield
     except (MappingError, FileError, ApiError, figures.UnknownContractError, SettingMissingError) as error:
         why = str(error)
     except KafkaError as error:
-        why = f"Kafka did not take everything ({error!r}). Have it in reach and run this again: it goes on."
+        why = f"Kafka did not take everything ({error}). Have it in reach and run this again: it goes on."
     except (OSError, asyncpg.PostgresError) as error:
         why = f"Something that is needed does not answer ({error}). `tidemark env` shows what is where."
     else:
