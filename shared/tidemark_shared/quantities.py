@@ -27,8 +27,8 @@ def parse_hours(value: object) -> Decimal:
 
 def format_hours(hours: Decimal) -> str:
     """The shortest decimal string: ``Decimal("40.00")`` is ``"40"``."""
-    text = f"{hours:f}"
-    return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
+    text = f"{hours:f}" if hours else "0"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def seconds(hours: Decimal) -> int:

@@ -1,0 +1,150 @@
+"""Periods and the edges of days, against independent and slower ways to find them."""
+
+from calendar import monthrange
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tidemark_shared.calendar import Period, current, day_in, periods, start_of_day
+
+DAY = timedelta(days=1)
+
+
+def monthly(start: date, end: date) -> list[tuple[date, date]]:
+    """Day by day: a period starts where the day is the start's own, or the month's last where that is shorter."""
+    found: list[tuple[date, date]] = []
+    day, first = start, start
+    while day <= end:
+        following = day + DAY
+        if following > end or following.day == min(start.day, monthrange(following.year, following.month)[1]):
+            found.append((first, day))
+            first = following
+        day = following
+    return found
+
+
+spans = st.tuples(st.dates(date(1970, 1, 1), date(2090, 12, 31)), st.integers(0, 1200)).map(
+    lambda drawn: (drawn[0], drawn[0] + drawn[1] * DAY)
+)
+
+
+@given(spans)
+@example((date(2024, 1, 31), date(2025, 3, 1)))
+@example((date(2023, 1, 31), date(2023, 2, 28)))
+@example((date(2024, 2, 29), date(2028, 2, 29)))
+@example((date(2026, 12, 31), date(2026, 12, 31)))
+@example((date(2099, 12, 31), date(2100, 12, 31)))
+def test_monthly_periods_start_on_the_start_day_clamped_to_the_months_end(span: tuple[date, date]) -> None:
+    assert periods("monthly", *span) == monthly(*span)
+
+
+@given(spans)
+def test_periods_tile_the_contract(span: tuple[date, date]) -> None:
+    start, end = span
+    for found in (periods("monthly", start, end), periods("none", start, end)):
+        assert (found[0].start, found[-1].end) == (start, end)
+        assert all(one.start <= one.end for one in found)
+        assert all(two.start - one.end == DAY for one, two in pairwise(found))
+
+
+@given(spans)
+def test_without_recurrence_there_is_one_period(span: tuple[date, date]) -> None:
+    assert periods("none", *span) == [Period(*span)]
+
+
+def test_the_day_is_counted_from_the_start_and_not_from_the_month_before() -> None:
+    starts = [one.start for one in periods("monthly", date(2024, 1, 31), date(2024, 5, 31))]
+    assert starts == [date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31), date(2024, 4, 30), date(2024, 5, 31)]
+
+
+def test_a_year_of_four_months_is_four_periods() -> None:
+    assert periods("monthly", date(2026, 1, 1), date(2026, 4, 30)) == [
+        (date(2026, 1, 1), date(2026, 1, 31)),
+        (date(2026, 2, 1), date(2026, 2, 28)),
+        (date(2026, 3, 1), date(2026, 3, 31)),
+        (date(2026, 4, 1), date(2026, 4, 30)),
+    ]
+
+
+def test_the_last_period_is_cut_at_the_end() -> None:
+    assert periods("monthly", date(2026, 1, 15), date(2026, 2, 20))[-1] == (date(2026, 2, 15), date(2026, 2, 20))
+
+
+@given(spans, st.integers(-400, 1600))
+def test_the_current_period_holds_today_or_is_the_nearest(span: tuple[date, date], days: int) -> None:
+    start, end = span
+    today = start + days * DAY
+    found = periods("monthly", start, end)
+    inside = [number for number, one in enumerate(found) if one.start <= today <= one.end]
+    if today < start:
+        assert current(found, today) == 0
+    elif today > end:
+        assert current(found, today) == len(found) - 1
+    else:
+        assert [current(found, today)] == inside
+
+
+# Days whose midnight does not exist, exists twice, or that do not exist at all.
+ODD_DAYS = [
+    ("America/Sao_Paulo", date(2018, 11, 4)),  # 00:00 is 01:00
+    ("America/Sao_Paulo", date(1986, 10, 25)),
+    ("Asia/Beirut", date(2022, 3, 27)),
+    ("Asia/Beirut", date(2026, 3, 29)),
+    ("Africa/Cairo", date(2023, 4, 28)),
+    ("Africa/Cairo", date(2014, 5, 16)),
+    ("America/Havana", date(2026, 3, 8)),
+    ("America/Asuncion", date(2023, 10, 1)),
+    ("America/Santiago", date(2025, 9, 7)),
+    ("Asia/Tehran", date(2021, 3, 22)),
+    ("Asia/Amman", date(2021, 3, 26)),
+    ("Asia/Damascus", date(2021, 3, 26)),
+    ("Africa/Monrovia", date(1972, 1, 7)),  # 00:00 is 00:44:30
+    ("America/Scoresbysund", date(2024, 3, 31)),
+    ("America/Nuuk", date(2024, 3, 31)),  # 23:00 the day before is 00:00
+    ("America/Havana", date(2025, 11, 2)),  # 01:00 is 00:00 again
+    ("Africa/Cairo", date(2023, 10, 27)),  # 24:00 is 23:00 again
+    ("America/St_Johns", date(2010, 11, 7)),  # 00:01 is 23:01 of the day before again
+    ("Pacific/Apia", date(2011, 12, 31)),  # the day before was left out
+    ("Pacific/Kwajalein", date(1993, 8, 22)),
+    ("Europe/Berlin", date(2026, 3, 29)),
+    ("UTC", date(2026, 1, 1)),
+]
+
+
+def first_instant(day: date, zone: ZoneInfo) -> datetime:
+    """Half a minute by half a minute: the first instant whose day in ``zone`` is ``day``."""
+    instant = datetime.combine(day, datetime.min.time(), UTC) - timedelta(hours=15)
+    while instant.astimezone(zone).date() < day:
+        instant += timedelta(seconds=30)
+    return instant
+
+
+@pytest.mark.parametrize(("name", "day"), ODD_DAYS)
+def test_a_day_starts_with_its_first_instant_whatever_the_clocks_do(name: str, day: date) -> None:
+    zone = ZoneInfo(name)
+    found = start_of_day(day, zone)
+    assert found == first_instant(day, zone)
+    assert found.tzinfo is UTC
+    assert day_in(found, zone) == day
+    assert day_in(found - timedelta(microseconds=1), zone) < day
+
+
+@given(
+    st.sampled_from(
+        sorted({name for name, _ in ODD_DAYS} | {"Pacific/Auckland", "Asia/Kathmandu", "Antarctica/Troll"})
+    ),
+    st.dates(date(1970, 1, 2), date(2100, 12, 31)),
+)
+def test_the_instant_before_the_start_of_a_day_is_in_the_day_before(name: str, day: date) -> None:
+    zone = ZoneInfo(name)
+    found = start_of_day(day, zone)
+    assert day_in(found - timedelta(microseconds=1), zone) < day <= day_in(found, zone)
+
+
+def test_a_day_that_was_left_out_starts_and_ends_at_once() -> None:
+    zone = ZoneInfo("Pacific/Apia")
+    assert start_of_day(date(2011, 12, 30), zone) == start_of_day(date(2011, 12, 31), zone)

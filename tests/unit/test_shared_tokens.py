@@ -1,0 +1,95 @@
+"""Bearer tokens: who they name, what they allow, and which are refused."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import jwt
+import pytest
+
+from tidemark_shared.tokens import ROLES, Actor, InvalidTokenError, Role, check, issue
+
+SECRET = "a secret of at least thirty-two bytes"  # noqa: S105 - it guards nothing
+NOW = datetime.now(UTC)
+HOUR = timedelta(hours=1)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_token_names_its_actor_and_role(role: Role) -> None:
+    assert check(SECRET, issue(SECRET, "ann", role, now=NOW)) == Actor("ann", role)
+
+
+def test_a_role_may_do_what_those_before_it_may() -> None:
+    may = {role: [wanted for wanted in ROLES if Actor("ann", role).may(wanted)] for role in ROLES}
+    assert may == {
+        "viewer": ["viewer"],
+        "publisher": ["viewer", "publisher"],
+        "manager": ["viewer", "publisher", "manager"],
+        "admin": ["viewer", "publisher", "manager", "admin"],
+    }
+
+
+def test_two_tokens_of_one_name_differ() -> None:
+    assert issue(SECRET, "ann", "viewer", now=NOW) != issue(SECRET, "ann", "viewer", now=NOW)
+
+
+def test_a_token_is_good_until_it_expires() -> None:
+    assert check(SECRET, issue(SECRET, "ann", "viewer", now=NOW, expires=NOW + HOUR)).name == "ann"
+    with pytest.raises(InvalidTokenError, match=r"expired.*tidemark token create"):
+        check(SECRET, issue(SECRET, "ann", "viewer", now=NOW - 2 * HOUR, expires=NOW - HOUR))
+
+
+def tampered(token: str) -> list[str]:
+    """The token with each of its three parts changed, without one, and in another's signature."""
+    head, claims, signature = token.split(".")
+    other = issue(SECRET, "bob", "admin", now=NOW).split(".")
+    return [
+        f"{head}.{other[1]}.{signature}",
+        f"{head}.{claims}.{signature[:-2]}",
+        f"{head}.{claims}.",
+        f"{head}.{claims}",
+        f"{claims}.{signature}.{head}",
+        f"{other[0]}.{claims}.{other[2]}",
+    ]
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_a_tampered_token_is_refused(number: int) -> None:
+    with pytest.raises(InvalidTokenError, match="not valid here"):
+        check(SECRET, tampered(issue(SECRET, "ann", "viewer", now=NOW))[number])
+
+
+@pytest.mark.parametrize("token", ["", "x", "a.b.c", "é", "\0", "Bearer", "." * 1000], ids=repr)
+def test_what_is_no_token_is_refused(token: str) -> None:
+    with pytest.raises(InvalidTokenError, match="not valid here"):
+        check(SECRET, token)
+
+
+def test_a_token_of_another_secret_is_refused() -> None:
+    with pytest.raises(InvalidTokenError, match="not valid here"):
+        check(SECRET, issue(SECRET[::-1], "ann", "admin", now=NOW))
+
+
+def test_a_token_without_a_signature_is_refused() -> None:
+    with pytest.raises(InvalidTokenError, match="not valid here"):
+        check(SECRET, jwt.encode({"sub": "ann", "role": "admin", "jti": "1"}, None, "none"))
+
+
+GOOD: dict[str, Any] = {"sub": "ann", "role": "admin", "jti": "1"}
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {**GOOD, "role": "root"},
+        {**GOOD, "role": None},
+        {**GOOD, "role": ["admin"]},
+        {**GOOD, "sub": 7},
+        {**GOOD, "jti": 7},
+        {**GOOD, "exp": "tomorrow"},
+        *({name: value for name, value in GOOD.items() if name != left_out} for left_out in GOOD),
+    ],
+    ids=str,
+)
+def test_a_signed_token_with_other_claims_is_refused(claims: dict[str, Any]) -> None:
+    with pytest.raises(InvalidTokenError):
+        check(SECRET, jwt.encode(claims, SECRET, "HS256"))
