@@ -55,11 +55,14 @@ async def fold_worklogs(connection: Connection, batch: Batch) -> None:
     )
     await _sql.hold_issues(connection, batch=number)
     await _sql.hold_dependencies(connection, batch=number)
-    if await _sql.link_issues(connection, batch=number):
-        await _sql.fold_worklogs(connection, batch=number)
-        await _sql.place_affected(connection)
-    else:
-        await _sql.fold_worklogs(connection, batch=number)
+    linked = await _sql.link_issues(connection, batch=number)
+    await _sql.stage_batch(connection, batch=number)
+    await _sql.place(connection)
+    await _sql.fold_worklogs(connection, batch=number)
+    await _sql.clear_staged(connection)
+    if linked["issues"]:
+        await _sql.stage_issues(connection, sources=linked["sources"], issues=linked["issues"])
+        await _move_standing(connection)
     await _project(connection)
     _log.info(
         "folded", topic=batch.topic, partition=batch.partition, offset=batch.records[0].offset,
@@ -92,8 +95,8 @@ async def fold_lifecycle(connection: Connection, batch: Batch) -> None:
     await _sql.name_accounts(connection, rows=_json(map(account_refs, changes)))
     await _sql.forget_refs(connection, refs=called)
     await _sql.name_contracts(connection, refs=called)
-    await _sql.affected_by_contracts(connection, refs=called)
-    await _sql.place_affected(connection)
+    await _sql.stage_contracts(connection, refs=called)
+    await _move_standing(connection)
     await _project(connection)
     await _sql.open_balances(connection, ids=changed, correlation_id=correlation_id())
     _log.info("contracts_changed", contracts=[str(one) for one in changed])
@@ -125,9 +128,16 @@ async def _change_teams(connection: Connection, teams: dict[Any, TeamChanged]) -
     changed = {row["team_id"] async for row in _sql.apply_teams(connection, rows=rows)}
     await _sql.clear_memberships(connection, ids=changed)
     await _sql.insert_memberships(connection, rows=_json(membership_rows(teams[one]) for one in changed))
-    await _sql.affected_by_persons(connection, teams=list(changed), persons=list(persons))
-    await _sql.place_affected(connection)
+    await _sql.stage_persons(connection, teams=list(changed), persons=list(persons))
+    await _move_standing(connection)
     await _project(connection)
+
+
+async def _move_standing(connection: Connection) -> None:
+    """Place what was staged, and move what no longer belongs where it is."""
+    await _sql.place(connection)
+    await _sql.move_standing(connection)
+    await _sql.clear_staged(connection)
 
 
 async def _project(connection: Connection) -> None:
@@ -140,7 +150,7 @@ async def _project(connection: Connection) -> None:
 
 
 async def _open(connection: Connection, batch: Batch) -> int:
-    await _sql.clear(connection)
+    await _sql.clear_moves(connection)
     number: int = await _sql.open_batch(connection, cluster=batch.cluster, topic=batch.topic, partition=batch.partition)
     return number
 

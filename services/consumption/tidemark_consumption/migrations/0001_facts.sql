@@ -81,7 +81,7 @@ CREATE TABLE worklogs (
   deleted boolean NOT NULL,
   changed_at timestamptz NOT NULL,
   content bytea NOT NULL,
-  -- Where the work belongs, as the function `placed` says; kept, so that a change moves exactly what was counted.
+  -- Where the work belongs, as the query `place` says; kept, so that a change moves exactly what was counted.
   contract_id uuid,
   account_id uuid,
   team_id uuid,
@@ -241,49 +241,8 @@ RETURN CASE WHEN planned > 0 THEN ((
   ) / 100)::numeric(38, 2)
 END;
 
--- Where a worklog belongs: one row, with a reason where it does not count. SPEC W1, W4, W5. Written so that the
--- planner inlines it and joins whole batches.
-CREATE FUNCTION placed(of_source text, of_issue text, author text, own_team text, started timestamptz)
-RETURNS TABLE (contract_id uuid, account_id uuid, team_id uuid, period_start date, day date, reason text)
-LANGUAGE sql STABLE
-AS $$
-  SELECT
-    c.contract_id,
-    a.account_id,
-    CASE WHEN p.period_start IS NOT NULL THEN coalesce(own.team_id, (
-      SELECT t.team_id
-      FROM account_teams AS t
-      JOIN memberships AS m ON m.team_id = t.team_id
-      WHERE t.contract_id = a.contract_id AND t.account_id = a.account_id AND m.person_id = author
-        AND (started AT TIME ZONE c.timezone)::date BETWEEN m.first_day AND m.last_day
-      ORDER BY t.position
-      LIMIT 1
-    )) END,
-    p.period_start,
-    (started AT TIME ZONE c.timezone)::date,
-    CASE
-      WHEN i.contract_ref IS NULL THEN 'issue_not_linked'
-      WHEN c.contract_id IS NULL THEN 'contract_unknown'
-      WHEN a.account_id IS NULL THEN 'account_unknown'
-      WHEN c.status = 'DRAFT' THEN 'contract_draft'
-      WHEN c.status = 'INACTIVE' THEN 'contract_inactive'
-      WHEN p.period_start IS NULL THEN 'outside_dates'
-    END
-  FROM issues AS i
-  LEFT JOIN contract_refs AS r ON r.ref = i.contract_ref
-  LEFT JOIN contracts AS c ON c.contract_id = r.contract_id
-  LEFT JOIN account_refs AS f ON f.contract_id = c.contract_id AND f.ref = i.account_ref
-  LEFT JOIN accounts AS a ON a.contract_id = f.contract_id AND a.account_id = f.account_id
-  LEFT JOIN account_teams AS own
-    ON own.contract_id = a.contract_id AND own.account_id = a.account_id AND own.team_id::text = own_team
-  LEFT JOIN periods AS p
-    ON p.contract_id = c.contract_id
-    AND (started AT TIME ZONE c.timezone)::date BETWEEN p.period_start AND p.period_end
-  WHERE i.source = of_source AND i.issue_id = of_issue
-$$;
-
 -- migrate: rollback
 
-DROP FUNCTION placed, percent;
+DROP FUNCTION percent;
 DROP TABLE balances, unaccounted, days, shares, periods, account_teams, account_refs, accounts, contract_refs, contracts,
 memberships, teams, organizations, worklogs, issues, directory_log, contract_log, fact_log, batches;

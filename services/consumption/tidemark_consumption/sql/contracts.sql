@@ -74,12 +74,13 @@ JOIN contracts AS c ON c.code = r.ref OR c.contract_id::text = r.ref
 WHERE c.status IS NOT NULL
 ORDER BY r.ref, c.contract_id::text = r.ref DESC, c.contract_id;
 
--- name: affected_by_contracts(refs)!
-INSERT INTO affected (source, worklog_id)
-SELECT w.source, w.worklog_id
+-- name: stage_contracts(refs)!
+-- The work whose links name one of these.
+INSERT INTO staged
+SELECT NULL, w.source, w.worklog_id, w.issue_id, w.author_id, w.team_ref, w.started_at, w.changed_at, w.content
 FROM issues AS i
 JOIN worklogs AS w ON w.source = i.source AND w.issue_id = i.issue_id
-WHERE i.contract_ref = ANY(:refs::text []);
+WHERE i.contract_ref = ANY(:refs::text []) AND NOT w.deleted;
 
 -- name: open_balances(ids, correlation_id)!
 -- A contract's terms are part of its balance, so a change of them is published as work is.
@@ -124,9 +125,11 @@ DELETE FROM memberships WHERE team_id = ANY(:ids::uuid []);
 -- name: insert_memberships(rows)!
 INSERT INTO memberships SELECT * FROM jsonb_populate_recordset(NULL::memberships, :rows::jsonb);
 
--- name: affected_by_persons(teams, persons)!
-INSERT INTO affected (source, worklog_id)
-SELECT w.source, w.worklog_id
+-- name: stage_persons(teams, persons)!
+-- The work of these persons in contracts with one of these teams.
+INSERT INTO staged
+SELECT NULL, w.source, w.worklog_id, w.issue_id, w.author_id, w.team_ref, w.started_at, w.changed_at, w.content
 FROM worklogs AS w
 WHERE w.contract_id IN (SELECT contract_id FROM account_teams WHERE team_id = ANY(:teams::uuid []))
-  AND w.author_id = ANY(:persons::text []);
+  AND w.author_id = ANY(:persons::text [])
+  AND NOT w.deleted;

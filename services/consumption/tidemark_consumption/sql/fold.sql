@@ -2,19 +2,28 @@
 -- COMMITTED: each statement sees what was committed before it began, so a lock taken by one guards the next.
 
 -- name: prepare_session#
--- Working sets of one transaction, on every connection of the pool.
-CREATE TEMPORARY TABLE IF NOT EXISTS affected (
-  source text NOT NULL, worklog_id text NOT NULL
+-- Working sets of one transaction, on every connection of the pool. `staged`: the worklogs to place, those of the
+-- batch with their offset. `placed`: where they belong. `moves`: what left its place, and what came to one.
+CREATE TEMPORARY TABLE IF NOT EXISTS staged (
+  record_offset bigint, source text NOT NULL, worklog_id text NOT NULL, issue_id text NOT NULL,
+  author_id text, team_ref text, started_at timestamptz, changed_at timestamptz NOT NULL, content bytea NOT NULL
+) ON COMMIT DELETE ROWS;
+CREATE TEMPORARY TABLE IF NOT EXISTS placed (
+  source text NOT NULL, worklog_id text NOT NULL,
+  contract_id uuid, account_id uuid, team_id uuid, period_start date, day date, reason text
 ) ON COMMIT DELETE ROWS;
 CREATE TEMPORARY TABLE IF NOT EXISTS moves (
   contract_id uuid, account_id uuid, team_id uuid, period_start date, day date, reason text,
   seconds bigint NOT NULL, worklogs integer NOT NULL
 ) ON COMMIT DELETE ROWS;
 
--- name: clear!
+-- name: clear_moves!
 -- Empty already, unless this batch is one half of a batch whose other half was folded in the same transaction.
-WITH a AS (DELETE FROM affected)
 DELETE FROM moves;
+
+-- name: clear_staged!
+WITH p AS (DELETE FROM placed)
+DELETE FROM staged;
 
 -- name: open_batch(cluster, topic, partition)$
 INSERT INTO batches (cluster, topic, partition)
@@ -55,8 +64,8 @@ buckets AS (
 SELECT count(pg_advisory_xact_lock_shared(kind, bucket))
 FROM (SELECT kind, bucket FROM buckets ORDER BY kind, bucket) AS ordered;
 
--- name: link_issues(batch)$
--- The last writer of each link. Gives the number of links that changed.
+-- name: link_issues(batch)^
+-- The last writer of each link. Gives the issues whose link changed.
 WITH newest AS (
   SELECT DISTINCT ON (source, issue_id) *
   FROM fact_log
@@ -71,34 +80,78 @@ linked AS (
   WHERE i.source = n.source AND i.issue_id = n.issue_id
     AND (i.content IS NULL OR (n.changed_at, n.content) > (i.changed_at, i.content))
   RETURNING i.source, i.issue_id
-),
-affecting AS (
-  INSERT INTO affected (source, worklog_id)
-  SELECT w.source, w.worklog_id
-  FROM linked AS l
-  JOIN worklogs AS w ON w.source = l.source AND w.issue_id = l.issue_id
-  RETURNING 1
 )
-SELECT count(*) FROM affecting;
+SELECT coalesce(array_agg(source), '{}') AS sources, coalesce(array_agg(issue_id), '{}') AS issues
+FROM linked;
+
+-- name: stage_batch(batch)!
+-- The newest version of each worklog in the batch.
+INSERT INTO staged
+SELECT DISTINCT ON (source, worklog_id)
+  record_offset, source, worklog_id, issue_id, author_id, team_ref, started_at, changed_at, content
+FROM fact_log
+WHERE batch = :batch AND kind <> 'linked'
+ORDER BY source, worklog_id, changed_at DESC, kind = 'deleted' DESC, content DESC;
+
+-- name: stage_issues(sources, issues)!
+-- The work that stands on these issues.
+INSERT INTO staged
+SELECT NULL, w.source, w.worklog_id, w.issue_id, w.author_id, w.team_ref, w.started_at, w.changed_at, w.content
+FROM unnest(:sources::text [], :issues::text []) AS i (source, issue_id)
+JOIN worklogs AS w ON w.source = i.source AND w.issue_id = i.issue_id
+WHERE NOT w.deleted;
+
+-- name: place!
+-- Where each worklog belongs, and why it does not count where it does not: SPEC W1, W4, W5.
+INSERT INTO placed
+SELECT
+  w.source, w.worklog_id, c.contract_id, a.account_id,
+  CASE WHEN p.period_start IS NOT NULL THEN coalesce(own.team_id, (
+    SELECT t.team_id
+    FROM account_teams AS t
+    JOIN memberships AS m ON m.team_id = t.team_id
+    WHERE t.contract_id = a.contract_id AND t.account_id = a.account_id AND m.person_id = w.author_id
+      AND (w.started_at AT TIME ZONE c.timezone)::date BETWEEN m.first_day AND m.last_day
+    ORDER BY t.position
+    LIMIT 1
+  )) END,
+  p.period_start,
+  (w.started_at AT TIME ZONE c.timezone)::date,
+  CASE
+    WHEN i.contract_ref IS NULL THEN 'issue_not_linked'
+    WHEN c.contract_id IS NULL THEN 'contract_unknown'
+    WHEN a.account_id IS NULL THEN 'account_unknown'
+    WHEN c.status = 'DRAFT' THEN 'contract_draft'
+    WHEN c.status = 'INACTIVE' THEN 'contract_inactive'
+    WHEN p.period_start IS NULL THEN 'outside_dates'
+  END
+FROM staged AS w
+JOIN issues AS i ON i.source = w.source AND i.issue_id = w.issue_id
+LEFT JOIN contract_refs AS r ON r.ref = i.contract_ref
+LEFT JOIN contracts AS c ON c.contract_id = r.contract_id
+LEFT JOIN account_refs AS f ON f.contract_id = c.contract_id AND f.ref = i.account_ref
+LEFT JOIN accounts AS a ON a.contract_id = f.contract_id AND a.account_id = f.account_id
+LEFT JOIN account_teams AS own
+  ON own.contract_id = a.contract_id AND own.account_id = a.account_id AND own.team_id::text = w.team_ref
+LEFT JOIN periods AS p
+  ON p.contract_id = c.contract_id
+  AND (w.started_at AT TIME ZONE c.timezone)::date BETWEEN p.period_start AND p.period_end
+-- A deleted worklog has no author and no place.
+WHERE w.author_id IS NOT NULL;
 
 -- name: fold_worklogs(batch)!
--- The last writer of each worklog, placed as it is written; what left its place and what came is noted in `moves`.
-WITH newest AS (
-  SELECT DISTINCT ON (source, worklog_id) *
-  FROM fact_log
-  WHERE batch = :batch AND kind <> 'linked'
-  ORDER BY source, worklog_id, changed_at DESC, kind = 'deleted' DESC, content DESC
-),
-folded AS (
+-- The last writer of each worklog, with its place; what left its place and what came to one is noted in `moves`.
+WITH folded AS (
   INSERT INTO worklogs AS w (
     source, worklog_id, issue_id, author_id, started_at, seconds, team_ref, deleted, changed_at, content,
     contract_id, account_id, team_id, period_start, day, reason
   )
   SELECT
-    n.source, n.worklog_id, n.issue_id, n.author_id, n.started_at, n.seconds, n.team_ref, n.kind = 'deleted',
+    n.source, n.worklog_id, n.issue_id, n.author_id, n.started_at, l.seconds, n.team_ref, l.kind = 'deleted',
     n.changed_at, n.content, p.contract_id, p.account_id, p.team_id, p.period_start, p.day, p.reason
-  FROM newest AS n
-  LEFT JOIN LATERAL placed(n.source, n.issue_id, n.author_id, n.team_ref, n.started_at) AS p ON n.kind = 'recorded'
+  FROM staged AS n
+  JOIN fact_log AS l ON l.batch = :batch AND l.record_offset = n.record_offset
+  LEFT JOIN placed AS p ON p.source = n.source AND p.worklog_id = n.worklog_id
   ORDER BY n.source, n.worklog_id
   ON CONFLICT (source, worklog_id) DO UPDATE SET
     issue_id = excluded.issue_id, author_id = excluded.author_id, started_at = excluded.started_at,
@@ -121,25 +174,19 @@ UNION ALL
 SELECT contract_id, account_id, team_id, period_start, day, reason, seconds, 1
 FROM folded WHERE "is";
 
--- name: place_affected!
--- Place again what stands already and hangs on something that changed. A worklog that another transaction changes
--- meanwhile is placed by that one, under its own locks: the comparison of `content` leaves it alone.
-WITH target AS (
-  SELECT w.source, w.worklog_id, w.changed_at, w.content, p.*
-  FROM (SELECT DISTINCT source, worklog_id FROM affected ORDER BY source, worklog_id) AS a
-  JOIN worklogs AS w ON w.source = a.source AND w.worklog_id = a.worklog_id
-  JOIN LATERAL placed(w.source, w.issue_id, w.author_id, w.team_ref, w.started_at) AS p ON TRUE
-  WHERE NOT w.deleted
-),
-placed_again AS (
+-- name: move_standing!
+-- Work that stands already goes where it belongs now. What another transaction changes meanwhile is placed by that
+-- one, under its own locks: the comparison of `content` leaves it alone.
+WITH moved AS (
   UPDATE worklogs AS w
-  SET contract_id = t.contract_id, account_id = t.account_id, team_id = t.team_id, period_start = t.period_start,
-    day = t.day, reason = t.reason
-  FROM target AS t
-  WHERE w.source = t.source AND w.worklog_id = t.worklog_id
-    AND w.changed_at = t.changed_at AND w.content = t.content AND NOT w.deleted
+  SET contract_id = p.contract_id, account_id = p.account_id, team_id = p.team_id, period_start = p.period_start,
+    day = p.day, reason = p.reason
+  FROM staged AS n
+  JOIN placed AS p ON p.source = n.source AND p.worklog_id = n.worklog_id
+  WHERE w.source = n.source AND w.worklog_id = n.worklog_id
+    AND w.changed_at = n.changed_at AND w.content = n.content AND NOT w.deleted
     AND (w.contract_id, w.account_id, w.team_id, w.period_start, w.day, w.reason)
-      IS DISTINCT FROM (t.contract_id, t.account_id, t.team_id, t.period_start, t.day, t.reason)
+      IS DISTINCT FROM (p.contract_id, p.account_id, p.team_id, p.period_start, p.day, p.reason)
   RETURNING
     old.contract_id AS old_contract_id, old.account_id AS old_account_id, old.team_id AS old_team_id,
     old.period_start AS old_period_start, old.day AS old_day, old.reason AS old_reason,
@@ -147,10 +194,10 @@ placed_again AS (
 )
 INSERT INTO moves
 SELECT old_contract_id, old_account_id, old_team_id, old_period_start, old_day, old_reason, -seconds, -1
-FROM placed_again
+FROM moved
 UNION ALL
 SELECT contract_id, account_id, team_id, period_start, day, reason, seconds, 1
-FROM placed_again;
+FROM moved;
 
 -- name: project_shares!
 -- Add up the moves; sorted, so that two batches lock the rows they share in one order.
