@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any
 from uuid import uuid4
 
-import structlog
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
@@ -60,7 +59,8 @@ def violations_of(errors: Sequence[Any], *, skip: int = 0) -> list[Violation]:
     return [
         Violation(
             code=error["type"] if _RULE_CODES.fullmatch(error["type"]) else "invalid",
-            path=pointer(*error["loc"][skip:]),
+            # Where the text is no JSON, the location is a place in the text and none in the body.
+            path="" if error["type"] == "json_invalid" else pointer(*error["loc"][skip:]),
             message=error["msg"],
         )
         for error in errors
@@ -112,7 +112,6 @@ def api(name: str, settings: Settings, lifespan: Any) -> FastAPI:
     app.exception_handler(Problem)(_problem)
     app.exception_handler(HTTPException)(_http_exception)
     app.exception_handler(RequestValidationError)(_invalid)
-    app.exception_handler(Exception)(_unforeseen)
 
     @app.get("/healthz", include_in_schema=False)
     async def healthz() -> dict[str, str]:
@@ -130,7 +129,10 @@ async def _correlate(request: Request, answer: Callable[[Request], Awaitable[Res
     given = request.headers.get("x-request-id", "")
     correlation_id = given if _CORRELATION.fullmatch(given) else str(uuid4())
     with bound_contextvars(correlation_id=correlation_id):
-        response = await answer(request)
+        try:
+            response = await answer(request)
+        except Exception as error:  # noqa: BLE001 - a handler of the application would answer outside of the correlation
+            response = _unforeseen(error, correlation_id)
         if request.url.path not in ("/healthz", "/readyz"):
             _log.info("http", method=request.method, path=request.url.path, status=response.status_code)
     response.headers["x-request-id"] = correlation_id
@@ -162,9 +164,8 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
     )
 
 
-async def _unforeseen(_: Request, error: Exception) -> JSONResponse:
+def _unforeseen(error: Exception, correlation_id: str) -> JSONResponse:
     _log.error("unforeseen", exc_info=error)
-    correlation_id = structlog.contextvars.get_contextvars().get("correlation_id")
     return _answer(
         ProblemBody(
             title="Tidemark failed",

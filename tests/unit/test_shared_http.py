@@ -1,0 +1,260 @@
+"""The frame of the HTTP APIs: problems, tokens, health, correlation."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import httpx
+import pytest
+import structlog
+from fastapi import FastAPI, Query
+from httpx import Response
+from pydantic import BaseModel
+
+from tidemark_shared.bodies import Contract
+from tidemark_shared.http import Problem, Violation, api, pointer, require
+from tidemark_shared.log import correlation_id
+from tidemark_shared.settings import Settings
+from tidemark_shared.tokens import ROLES, Actor, Role, issue
+
+SECRET = "a secret of at least thirty-two bytes"  # noqa: S105 - it guards nothing
+NOW = datetime.now(UTC)
+
+
+class Part(BaseModel):
+    """A body within a body."""
+
+    hours: int
+
+
+class Whole(BaseModel):
+    """A body."""
+
+    name: str
+    parts: list[Part]
+
+
+@asynccontextmanager
+async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    yield
+
+
+def application(**settings: Any) -> FastAPI:
+    app = api("test", Settings(**{"secret": SECRET, **settings}), lifespan)
+
+    async def no_problems() -> list[str]:
+        return []
+
+    app.state.problems = no_problems
+
+    @app.post("/wholes")
+    async def take(body: Whole, most: Annotated[int, Query(ge=1)] = 1) -> dict[str, Any]:
+        return {"name": body.name, "most": most}
+
+    @app.post("/contracts")
+    async def contract(body: Contract) -> dict[str, str]:
+        return {"code": body.code}
+
+    for role in ROLES:
+        add_guarded(app, role)
+
+    @app.get("/broken")
+    async def broken() -> None:
+        raise RuntimeError("The secret is 1234.")
+
+    @app.get("/problem")
+    async def problem() -> None:
+        raise Problem(409, "It is so already", "Nothing to do.", [Violation(code="duplicate", path="/a", message="b")])
+
+    @app.get("/correlation")
+    async def correlation() -> str:
+        return correlation_id()
+
+    return app
+
+
+def add_guarded(app: FastAPI, role: Role) -> None:
+    @app.get(f"/{role}")
+    async def guarded(actor: Annotated[Actor, require(role)]) -> list[str]:
+        return list(actor)
+
+
+async def ask(app: FastAPI, method: str, path: str, **more: Any) -> Response:
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        return await client.request(method, path, **more)
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {token}"}
+
+
+# Problems.
+
+
+async def test_every_fault_of_a_body_is_a_violation_with_a_json_pointer() -> None:
+    answer = await ask(application(), "POST", "/wholes?most=0", json={"parts": [{"hours": 1}, {"hours": "x"}, 7]})
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    body = answer.json()
+    assert (body["type"], body["status"]) == ("about:blank", 422)
+    assert body["title"]
+    assert [(one["code"], one["path"]) for one in body["violations"]] == [
+        ("invalid", "/most"),
+        ("invalid", "/name"),
+        ("invalid", "/parts/1/hours"),
+        ("invalid", "/parts/2"),
+    ]
+    assert all(one["message"] for one in body["violations"])
+
+
+async def test_the_code_of_a_rule_is_kept_and_that_of_the_parser_is_invalid() -> None:
+    body = {"contracted_hours": "1.005", "rollover": {"lapse_after_periods": 0}, "timezone": "Mars/Olympus"}
+    answer = await ask(application(), "POST", "/contracts", json=body)
+    codes = {one["path"]: one["code"] for one in answer.json()["violations"]}
+    assert codes["/contracted_hours"] == "C5.precision"
+    assert codes["/rollover/lapse_after_periods"] == "invalid"
+    assert codes["/timezone"] == "invalid"
+    assert codes["/code"] == "invalid"
+
+
+@pytest.mark.parametrize("content", [b"{", b"", b'{"name": 1,', b"\xff"])
+async def test_a_body_that_is_no_json_is_a_violation_of_the_whole_body(content: bytes) -> None:
+    headers = {"content-type": "application/json"}
+    answer = await ask(application(), "POST", "/wholes", content=content, headers=headers)
+    assert answer.status_code in {400, 422}
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert all(one["path"] == "" for one in answer.json().get("violations", []))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("GET", "/nowhere", 404), ("DELETE", "/wholes", 405), ("GET", "/problem", 409)]
+)
+async def test_every_error_is_a_problem(method: str, path: str, status: int) -> None:
+    answer = await ask(application(), method, path)
+    assert (answer.status_code, answer.json()["status"]) == (status, status)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["title"]
+
+
+async def test_a_fault_of_ours_is_a_problem_that_gives_nothing_away() -> None:
+    with structlog.testing.capture_logs() as logs:
+        answer = await ask(application(), "GET", "/broken", headers={"x-request-id": "r-1"})
+    assert answer.status_code == 500
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "1234" not in answer.text
+    assert "r-1" in answer.json()["detail"]
+    assert any(log["log_level"] == "error" for log in logs)
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [((), ""), (("a",), "/a"), (("a", 0, "b"), "/a/0/b"), (("a/b", "~c"), "/a~1b/~0c"), (("",), "/")],
+)
+def test_a_pointer_is_that_of_rfc_6901(parts: tuple[object, ...], expected: str) -> None:
+    assert pointer(*parts) == expected
+
+
+# Tokens.
+
+
+@pytest.mark.parametrize("wanted", ROLES)
+@pytest.mark.parametrize("role", ROLES)
+async def test_a_role_may_do_what_it_reaches_and_is_told_what_it_lacks(role: Role, wanted: Role) -> None:
+    answer = await ask(application(), "GET", f"/{wanted}", headers=bearer(issue(SECRET, "ann", role, now=NOW)))
+    if ROLES.index(role) >= ROLES.index(wanted):
+        assert (answer.status_code, answer.json()) == (200, ["ann", role])
+    else:
+        assert answer.status_code == 403
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert wanted in answer.json()["detail"]
+
+
+EXPIRED = issue(SECRET, "ann", "admin", now=NOW - timedelta(days=2), expires=NOW - timedelta(days=1))
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"authorization": ""},
+        {"authorization": "Basic YTpi"},
+        {"authorization": "Bearer"},
+        bearer("nonsense"),
+        bearer(EXPIRED),
+        bearer(issue(SECRET[::-1], "ann", "admin", now=NOW)),
+    ],
+    ids=range(7),
+)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"open": True, "host": "0.0.0.0"},  # noqa: S104 - that it stays shut is the point
+        {"open": True, "host": "::"},
+        {"open": True, "host": "192.0.2.1"},
+    ],
+    ids=str,
+)
+async def test_without_a_good_token_nothing_is_open_beyond_loopback(
+    headers: dict[str, str], settings: dict[str, Any]
+) -> None:
+    answer = await ask(application(**settings), "GET", "/viewer", headers=headers)
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["detail"]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
+async def test_on_loopback_it_is_open_where_one_said_so(host: str) -> None:
+    answer = await ask(application(open=True, host=host), "GET", "/admin")
+    assert (answer.status_code, answer.json()) == (200, ["anonymous", "admin"])
+    assert (await ask(application(host=host), "GET", "/viewer")).status_code == 401
+
+
+async def test_a_bad_token_is_refused_even_where_none_is_needed() -> None:
+    answer = await ask(application(open=True, host="127.0.0.1"), "GET", "/viewer", headers=bearer(EXPIRED))
+    assert answer.status_code == 401
+
+
+# Health and correlation.
+
+
+async def test_alive_needs_no_token() -> None:
+    answer = await ask(application(), "GET", "/healthz")
+    assert (answer.status_code, answer.json()) == (200, {"status": "alive"})
+
+
+async def test_ready_is_503_with_the_reasons_until_there_are_none() -> None:
+    app = application()
+    found = ["worklog.events/0: the topic was recreated."]
+
+    async def problems() -> list[str]:
+        return found
+
+    app.state.problems = problems
+    answer = await ask(app, "GET", "/readyz")
+    assert (answer.status_code, answer.json()) == (503, {"ready": False, "problems": found})
+    found = []
+    answer = await ask(app, "GET", "/readyz")
+    assert (answer.status_code, answer.json()) == (200, {"ready": True, "problems": []})
+
+
+@pytest.mark.parametrize("given", ["r-1", "01HZ:a/b+c_d.e", "a" * 128])
+async def test_a_request_id_is_echoed_and_is_the_correlation_id(given: str) -> None:
+    answer = await ask(application(), "GET", "/correlation", headers={"x-request-id": given})
+    assert (answer.headers["x-request-id"], answer.json()) == (given, given)
+
+
+@pytest.mark.parametrize("given", [b"", b"a b", b"a" * 129, b"\xc3\xa9", b"<script>"])
+async def test_a_request_id_that_is_none_is_replaced(given: bytes) -> None:
+    answer = await ask(application(), "GET", "/correlation", headers=[(b"x-request-id", given)])
+    assert len(answer.headers["x-request-id"]) == 36
+    assert answer.json() == answer.headers["x-request-id"]
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/viewer", "/broken", "/healthz"])
+async def test_every_answer_has_a_request_id(path: str) -> None:
+    assert (await ask(application(), "GET", path, headers={"x-request-id": "r-1"})).headers["x-request-id"] == "r-1"
