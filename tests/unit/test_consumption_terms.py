@@ -1,0 +1,173 @@
+"""Lifecycle and directory events to the rows that placement joins."""
+
+from typing import Any
+from uuid import UUID
+
+from tidemark_consumption.terms import (
+    account_refs,
+    contract_rows,
+    membership_rows,
+    organization_row,
+    refs,
+    team_row,
+)
+from tidemark_shared.events import ContractChanged, OrganizationChanged, TeamChanged
+
+CONTRACT, OTHER = UUID(int=1), UUID(int=2)
+HELP, INTERNAL = UUID(int=11), UUID(int=12)
+NORTH, SOUTH = UUID(int=21), UUID(int=22)
+
+TERMS: dict[str, Any] = {
+    "code": "ACME-SUP",
+    "name": "Support",
+    "owner": {"name": "Olga", "email": "olga@provider.example"},
+    "organization_id": str(UUID(int=31)),
+    "type": "time_and_materials",
+    "recurrence": "monthly",
+    "start_date": "2026-01-31",
+    "end_date": "2026-03-15",
+    "timezone": "Europe/Berlin",
+    "contracted_hours": "40.01",
+    "accounts": [
+        {
+            "id": str(HELP),
+            "name": "Help desk",
+            "planned_hours": "40.01",
+            "teams": [str(NORTH)],
+            "slices": [
+                {"team_id": str(SOUTH), "planned_hours": "25.5"},
+                {"team_id": str(NORTH), "planned_hours": "14.51"},
+            ],
+        },
+        {
+            "id": str(INTERNAL),
+            "name": "Internal",
+            "billable": False,
+            "teams": [str(SOUTH), str(NORTH), str(SOUTH)],
+        },
+    ],
+}
+
+
+def event(version: int = 4, status: str | None = "ACTIVE", **changes: Any) -> ContractChanged:
+    return ContractChanged.model_validate(
+        {
+            "contract_id": str(CONTRACT),
+            "stream_version": version,
+            "status": status,
+            "previous_status": None,
+            "terms": {**TERMS, **changes},
+            "actor": "olga",
+            "occurred_at": "2026-01-02T10:00:00+01:00",
+        }
+    )
+
+
+def test_a_contract_becomes_one_row_with_its_hours_in_seconds() -> None:
+    assert contract_rows(event()).contract == {
+        "contract_id": str(CONTRACT),
+        "stream_version": 4,
+        "status": "ACTIVE",
+        "code": "ACME-SUP",
+        "name": "Support",
+        "organization_id": str(UUID(int=31)),
+        "owner_name": "Olga",
+        "owner_email": "olga@provider.example",
+        "type": "time_and_materials",
+        "recurrence": "monthly",
+        "start_date": "2026-01-31",
+        "end_date": "2026-03-15",
+        "timezone": "Europe/Berlin",
+        "contracted_seconds": 144_036,
+        "changed_at": "2026-01-02T09:00:00.000000Z",
+    }
+
+
+def test_what_a_draft_leaves_out_is_null_and_no_zero() -> None:
+    rows = contract_rows(event(status="DRAFT", contracted_hours=None, accounts=[]))
+    assert rows.contract["contracted_seconds"] is None
+    assert (rows.accounts, rows.account_teams) == ([], [])
+
+
+def test_a_discarded_draft_has_no_status() -> None:
+    assert contract_rows(event(status=None)).contract["status"] is None
+
+
+def test_accounts_keep_their_order() -> None:
+    found = [
+        (row["account_id"], row["position"], row["name"], row["billable"], row["planned_seconds"])
+        for row in contract_rows(event()).accounts
+    ]
+    assert found == [(str(HELP), 0, "Help desk", True, 144_036), (str(INTERNAL), 1, "Internal", False, None)]
+
+
+def test_an_accounts_teams_are_those_of_its_slices_or_else_its_own_each_once() -> None:
+    found = [
+        (row["account_id"], row["team_id"], row["position"], row["is_slice"], row["planned_seconds"])
+        for row in contract_rows(event()).account_teams
+    ]
+    assert found == [
+        (str(HELP), str(SOUTH), 0, True, 91_800),
+        (str(HELP), str(NORTH), 1, True, 52_236),
+        (str(INTERNAL), str(SOUTH), 0, False, None),
+        (str(INTERNAL), str(NORTH), 1, False, None),
+    ]
+
+
+def test_periods_tile_the_contract_in_rows() -> None:
+    found = [(row["period_start"], row["period_end"]) for row in contract_rows(event()).periods]
+    assert found == [("2026-01-31", "2026-02-27"), ("2026-02-28", "2026-03-15")]
+    (whole,) = contract_rows(event(recurrence="none")).periods
+    assert whole == {"contract_id": str(CONTRACT), "period_start": "2026-01-31", "period_end": "2026-03-15"}
+
+
+def test_every_row_names_its_contract() -> None:
+    rows = contract_rows(event())
+    assert {row["contract_id"] for part in rows[1:] for row in part} == {str(CONTRACT)}
+
+
+def test_an_account_is_called_by_its_id_for_good_and_by_its_name_since_a_version() -> None:
+    found = {row["ref"]: (row["account_id"], row["stream_version"]) for row in account_refs(event(4))}
+    assert found["Help desk"] == (str(HELP), 4)
+    assert found["Internal"] == (str(INTERNAL), 4)
+    assert found[str(HELP)][0] == str(HELP)
+    assert found[str(HELP)][1] > 2**31
+
+
+def test_a_contract_is_called_by_its_id_and_its_code_in_one_order() -> None:
+    one, again = event(1), event(2)
+    other = event(1, code="A").model_copy(update={"contract_id": OTHER})
+    assert refs([one, again, other]) == refs([other, one]) == sorted([str(CONTRACT), "ACME-SUP", str(OTHER), "A"])
+
+
+def test_an_organization_becomes_a_row() -> None:
+    body = {"id": str(OTHER), "version": 3, "name": "Acme", "timezone": "UTC"}
+    assert organization_row(OrganizationChanged.model_validate(body)) == {
+        "organization_id": str(OTHER),
+        "version": 3,
+        "name": "Acme",
+    }
+
+
+MEMBERS = [
+    {"person_id": "ann", "from": "2026-01-01", "until": "2026-06-30"},
+    {"person_id": "ann", "from": "2026-08-01"},
+]
+
+
+def team(*, deleted: bool = False) -> TeamChanged:
+    body = {"id": str(NORTH), "version": 2, "deleted": deleted, "name": "North", "members": MEMBERS}
+    return TeamChanged.model_validate(body)
+
+
+def test_a_team_becomes_a_row_and_its_memberships_theirs_without_end_where_none_is_said() -> None:
+    assert team_row(team()) == {"team_id": str(NORTH), "version": 2, "name": "North"}
+    found = [(row["person_id"], row["team_id"], row["first_day"], row["last_day"]) for row in membership_rows(team())]
+    assert found == [
+        ("ann", str(NORTH), "2026-01-01", "2026-06-30"),
+        ("ann", str(NORTH), "2026-08-01", "infinity"),
+    ]
+
+
+def test_a_deleted_team_has_nobody() -> None:
+    assert membership_rows(team(deleted=True)) == []
