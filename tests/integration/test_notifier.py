@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from notices import HOUR, balance, batch, contract_event, organization, rule, terms
 
+from tidemark_notifier import deliver as deliver_module
 from tidemark_notifier import judge as judge_module
 from tidemark_notifier.app import create_app
 from tidemark_notifier.deliver import Deliverer, Patience, Server
@@ -418,6 +419,7 @@ class MailServer:
 
     def __init__(self):
         self.port, self.mails, self.script, self._server = 0, [], [], None
+        self.released = asyncio.Event()
 
     async def start(self):
         self._server = await asyncio.get_running_loop().create_server(
@@ -439,6 +441,9 @@ class MailServer:
         answer = self.script.pop(0) if self.script else "250 OK"
         if answer.startswith(("250", "drop")):
             self.mails.append((envelope.rcpt_tos, envelope.content))
+        if answer == "hang":
+            await self.released.wait()
+            return "250 OK"
         if answer == "drop":
             server.transport.abort()
         return "250 OK" if answer == "drop" else answer
@@ -584,6 +589,47 @@ async def test_a_lease_that_ran_out_is_taken_by_another_and_the_late_one_records
     assert (row["status"], row["attempts"]) == ("delivered", 2)
     late = {"id": row["delivery_id"], "attempts": 1, "status": "failed", "error": "late"}
     assert await judge_module._sql.settle(pool, **late) is None  # noqa: SLF001 - a late worker's record
+
+
+async def test_a_mail_that_takes_long_holds_up_no_other(pool, mail_server):
+    mail_server.script = ["hang"]
+    await crossed(pool, *({"kind": "address", "email": f"a{number}@x.example.com"} for number in range(20)))
+    async with delivering(pool, mail_server):
+
+        async def all_but_one():
+            return await pool.fetchval("SELECT count(*) = 19 FROM deliveries WHERE status = 'delivered'")
+
+        await until(all_but_one, 4)
+        mail_server.released.set()
+        await settled(pool)
+
+
+async def test_what_is_on_its_way_when_the_service_stops_is_recorded(pool, mail_server):
+    mail_server.script = ["hang"]
+    await crossed(pool)
+    async with delivering(pool, mail_server):
+
+        async def on_its_way():
+            return not mail_server.script
+
+        await until(on_its_way)
+        asyncio.get_running_loop().call_later(0.2, mail_server.released.set)
+    assert await pool.fetchval("SELECT status FROM deliveries") == "delivered"
+
+
+async def test_a_database_that_blinks_after_the_mail_was_taken_repeats_no_mail(pool, mail_server, monkeypatch):
+    await crossed(pool)
+    settle, blinks = deliver_module._sql.settle, iter([True, True, False])  # noqa: SLF001 - the fault is put in here
+
+    async def blinking(*args, **kwargs):
+        if next(blinks):
+            raise asyncpg.ConnectionDoesNotExistError
+        return await settle(*args, **kwargs)
+
+    monkeypatch.setattr(deliver_module._sql, "settle", blinking)  # noqa: SLF001
+    async with delivering(pool, mail_server):
+        [row] = await settled(pool)
+    assert (row["status"], row["attempts"], len(mail_server.mails)) == ("delivered", 1, 1)
 
 
 async def test_several_deliverers_send_each_mail_once(pool, mail_server):

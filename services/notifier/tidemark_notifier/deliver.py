@@ -10,10 +10,13 @@ import random
 import socket
 from email.message import Message
 from email.utils import parseaddr
+from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
+import asyncpg
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from tidemark_notifier.judge import DELIVERED, FAILED, to_publish
 from tidemark_notifier.mail import message
@@ -27,8 +30,11 @@ _sql = queries("tidemark_notifier")
 
 _PAUSE_SECONDS = 0.2
 _AT_ONCE = 8
+_RECORD_SECONDS = 20
+_STOP_SECONDS = 3
 _BACK_OFF_FACTOR = 2.5
 _FAREWELL_SECONDS = 1
+_DATABASE_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 _PERMANENT = 500
 _EVENT_COLUMNS = (
     "notification_id", "contract_id", "contract_code", "rule_id", "rule_name",
@@ -77,7 +83,7 @@ class Server(NamedTuple):
 
 
 class Deliverer:
-    """Sends what is pending for ever; :meth:`run` is restarted by the frame when it raises."""
+    """Sends what is pending for ever; :meth:`run` is restarted by the frame when the database fails it."""
 
     def __init__(
         self, pool: Pool, server: Server, *, sender: str, public_url: str, patience: Patience = _PATIENCE
@@ -86,35 +92,47 @@ class Deliverer:
         self._sender, self._public_url, self._patience = sender, public_url, patience
 
     async def run(self) -> None:
-        """Lease and send until something but a mail server fails."""
-        # The lease outlives the attempt, so that two do not send the same mail while both are well.
-        lease_seconds = self._patience.send_seconds * 1.5
-        while True:
-            async with self._pool.acquire() as connection:
-                due = [row async for row in _sql.lease(connection, most=_AT_ONCE, seconds=lease_seconds)]
-            await asyncio.gather(*map(self._deliver, due))
-            if len(due) < _AT_ONCE:
-                await asyncio.sleep(_PAUSE_SECONDS)
+        """Lease and send; a mail that takes long holds up none but those beyond the few sent at once."""
+        # The lease outlives the attempt and its record, so that no two send the same mail while both are well.
+        lease_seconds = self._patience.send_seconds + 2 * _RECORD_SECONDS
+        sending: set[asyncio.Task[None]] = set()
+        try:
+            while True:
+                async with self._pool.acquire() as connection:
+                    most = _AT_ONCE - len(sending)
+                    due = [row async for row in _sql.lease(connection, most=most, seconds=lease_seconds)]
+                for row in due:
+                    task = asyncio.create_task(self._deliver(row))
+                    sending.add(task)
+                    task.add_done_callback(sending.discard)
+                await asyncio.sleep(0 if due else _PAUSE_SECONDS)
+        finally:
+            # What the server has taken by now is recorded, or it would be sent again.
+            if sending:
+                await asyncio.wait(sending, timeout=_STOP_SECONDS)
 
     async def _deliver(self, row: Any) -> None:
+        """One attempt and its record; never raises: without a record, the lease runs out and another tries."""
         try:
             await self._send(self._mail(row))
         except Exception as error:  # noqa: BLE001 - whatever goes wrong with one mail is that mail's error
-            reason = describe(error)
-            _log.warning("not_delivered", delivery=str(row["id"]), attempts=row["attempts"], reason=reason)
-            if is_permanent(error) or row["attempts"] >= self._patience.attempts:
-                await self._settle(row, "failed", reason)
-                return
-            async with self._pool.acquire() as connection:
-                await _sql.postpone(
-                    connection,
-                    id=row["id"],
-                    attempts=row["attempts"],
-                    error=reason,
-                    seconds=self._patience.pause(row["attempts"]),
-                )
+            failure = describe(error)
+            last = is_permanent(error) or row["attempts"] >= self._patience.attempts
+            record = partial(self._settle, row, "failed", failure) if last else partial(self._postpone, row, failure)
+            _log.warning("not_delivered", delivery=str(row["id"]), attempts=row["attempts"], reason=failure, last=last)
         else:
-            await self._settle(row, "delivered", None)
+            record = partial(self._settle, row, "delivered", None)
+        try:
+            async for attempt in AsyncRetrying(
+                stop=stop_after_delay(_RECORD_SECONDS),
+                wait=wait_random_exponential(multiplier=0.1, max=2),
+                retry=retry_if_exception_type(_DATABASE_ERRORS),
+                reraise=True,
+            ):
+                with attempt:
+                    await record()
+        except _DATABASE_ERRORS as error:
+            _log.error("not_recorded", delivery=str(row["id"]), error=repr(error))
 
     def _mail(self, row: Any) -> Message:
         return message(
@@ -140,6 +158,11 @@ class Deliverer:
                 async with asyncio.timeout(_FAREWELL_SECONDS):
                     await client.quit()
             client.close()
+
+    async def _postpone(self, row: Any, reason: str) -> None:
+        pause = self._patience.pause(row["attempts"])
+        async with self._pool.acquire() as connection:
+            await _sql.postpone(connection, id=row["id"], attempts=row["attempts"], error=reason, seconds=pause)
 
     async def _settle(self, row: Any, status: str, reason: str | None) -> None:
         async with self._pool.acquire() as connection, connection.transaction():
