@@ -48,7 +48,7 @@ def import_file(  # noqa: PLR0917 - typer's arguments
     state: Annotated[
         Path | None, typer.Option(help="What imports remember of what they sent; default: imports in the data dir.")
     ] = None,
-    wait: Annotated[float, typer.Option(help="Seconds to wait for everything to be counted; 0 to not wait.")] = 300,
+    wait: Annotated[float, typer.Option(help="Seconds to wait for everything to be counted; 0 to not wait.")] = 600,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary for programs.")] = False,  # noqa: FBT002
     data_dir: DataDir = Path(".tidemark"),
 ) -> None:

@@ -217,7 +217,7 @@ def _told(things: Iterable[_Thing], stage: str, progress: Progress, total: int |
         if number % _PROGRESS_EVERY == 0:
             progress(stage, number, total)
         yield thing
-    progress(stage, total or number, total)
+    progress(stage, total or number, total or number)
 
 
 def _fingerprint(*files: Path) -> str:
