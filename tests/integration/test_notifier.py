@@ -744,6 +744,33 @@ async def test_from_a_balance_on_kafka_to_a_mail(client, kafka_bootstrap_servers
 
     newest, oldest = await until(delivered)
     assert (newest["threshold"], oldest["threshold"]) == ("100", "80")
+    assert newest["snapshot"]["consumed"] == 40 * HOUR
+    first = (await client.get("/v1/notifications", params={"limit": 1, "status": "delivered"})).json()
+    second = (await client.get("/v1/notifications", params={"limit": 1, "cursor": first["next"]})).json()
+    assert (first["items"], second["items"], second["next"]) == ([newest], [oldest], None)
+    assert (await client.get("/v1/notifications", params={"contract": "ANOTHER"})).json()["items"] == []
+    assert (await client.get(f"/v1/notifications/{oldest['id']}")).json() == oldest
+
+
+async def test_what_was_given_up_is_sent_again_by_hand(client, kafka_bootstrap_servers, topic_prefix, mail_server):
+    world, to = World(None), (kafka_bootstrap_servers, topic_prefix)
+    body = terms(organization=world.organization, recurrence="none", start=PERIOD[0], end=PERIOD[1])
+    mail_server.script = ["rcpt 550 no such user"]
+    assert (await client.post("/v1/rules", json=rule())).status_code == 201
+    await publish(*to, DIRECTORY, ORGANIZATION_CHANGED, organization(id_=world.organization), world.organization)
+    await publish(*to, LIFECYCLE, ACTIVATED, contract_event(world.contract, terms=body), world.contract)
+    await publish(*to, BALANCES, BALANCE, world.balance(1, 33), world.contract)
+
+    async def in_status(status):
+        return (await client.get("/v1/notifications", params={"status": status})).json()["items"]
+
+    [failed] = await until(lambda: in_status("failed"))
+    again = await client.post(f"/v1/notifications/{failed['id']}/resend")
+    assert again.status_code == 200
+    [delivered] = await until(lambda: in_status("delivered"))
+    assert delivered["deliveries"][0]["delivery_id"] == failed["deliveries"][0]["delivery_id"]
+    assert (await client.post(f"/v1/notifications/{failed['id']}/resend")).status_code == 409
+    assert (await client.post(f"/v1/notifications/{uuid4()}/resend")).status_code == 404
 
 
 async def _enough(mail_server, count):

@@ -2,13 +2,17 @@
 
 import asyncio
 import json
-from typing import Annotated, Any, Literal
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Annotated, Any, Generic, Literal, TypeVar
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Request, Response
+from pydantic import BaseModel
 
-from tidemark_notifier.judge import change_frame
+from tidemark_notifier.judge import change_frame, stored_rule
 from tidemark_notifier.rules import Rule, Scope, StoredRule
+from tidemark_notifier.snapshot import Snapshot
 from tidemark_shared.database import Connection, Pool, queries
 from tidemark_shared.http import Problem, Violation, require
 from tidemark_shared.tokens import Actor
@@ -22,19 +26,63 @@ Limit = Annotated[int, Query(ge=1, le=200)]
 Manager = Annotated[Actor, require("manager")]
 IfMatch = Annotated[str | None, Header(description='The ETag of the version that is changed, such as `"3"`.')]
 
+Item = TypeVar("Item")
+
+
+class Page(BaseModel, Generic[Item]):
+    """A part of a list; ``next`` is the ``cursor`` of the part that follows, null at the end."""
+
+    items: list[Item]
+    next: UUID | None
+
+
+Status = Literal["pending", "delivered", "failed", "no_receiver"]
+
+
+class Delivery(BaseModel):
+    """One mail to one receiver; ``receiver`` is null where the rule's receivers resolved to nobody."""
+
+    delivery_id: UUID
+    channel: str
+    receiver: str | None
+    status: Status
+    attempts: int
+    last_error: str | None
+    delivered_at: datetime | None
+
+
+class Notification(BaseModel):
+    """What was told, with what was seen, and how it went."""
+
+    id: UUID
+    contract_id: UUID
+    contract_code: str
+    rule_id: UUID
+    rule_name: str
+    subject: str
+    subject_id: str
+    threshold: str
+    period_start: date | None
+    raised_at: datetime
+    snapshot: Snapshot
+    deliveries: list[Delivery]
+
+
+Kept = TypeVar("Kept", StoredRule, Notification)
+
 # A scope may name what was made a moment ago: word of it is on its way.
 _HEARSAY_SECONDS = 5
 _GLANCE_SECONDS = 0.1
 
 
-@router.post("/rules", status_code=201, response_model=StoredRule)
+@router.post("/rules", status_code=201)
 async def create_rule(
     rule: Rule,
     request: Request,
     response: Response,
     actor: Manager,
     idempotency_key: Annotated[str | None, Header(max_length=255)] = None,
-) -> Any:
+) -> StoredRule:
     """Make a rule. What it finds already crossed it tells at once, or never with ``existing: skip``."""
     await _expect_ready(request, rule.scope)
     body = rule.model_dump_json()
@@ -48,7 +96,7 @@ async def create_rule(
         row = await _sql.insert_rule(connection, body=body)
         if row is None:
             raise await _duplicate(connection, body)
-        stored = _stored(row)
+        stored = stored_rule(row)
         if idempotency_key:
             await _sql.answer(
                 connection, actor=actor.name, key=idempotency_key, request=body, answer=stored.model_dump_json()
@@ -58,22 +106,22 @@ async def create_rule(
 
 
 @router.get("/rules")
-async def list_rules(request: Request, cursor: Cursor = None, limit: Limit = 50) -> dict[str, Any]:
+async def list_rules(request: Request, cursor: Cursor = None, limit: Limit = 50) -> Page[StoredRule]:
     """All rules, oldest first."""
     rows = [row async for row in _sql.rules(request.app.state.pool, after=cursor, most=limit + 1)]
-    return _page([_stored(row).model_dump(mode="json") for row in rows], limit)
+    return _page([stored_rule(row) for row in rows], limit)
 
 
-@router.get("/rules/{rule_id}", response_model=StoredRule)
-async def read_rule(rule_id: UUID, request: Request, response: Response) -> Any:
+@router.get("/rules/{rule_id}")
+async def read_rule(rule_id: UUID, request: Request, response: Response) -> StoredRule:
     """One rule."""
     return _answer(response, await _existing(request.app.state.pool, rule_id))
 
 
-@router.put("/rules/{rule_id}", response_model=StoredRule)
+@router.put("/rules/{rule_id}")
 async def change_rule(
     rule_id: UUID, rule: Rule, request: Request, response: Response, _: Manager, if_match: IfMatch = None
-) -> Any:
+) -> StoredRule:
     """Replace a rule by a whole body. What it newly finds crossed it tells at once."""
     await _expect_ready(request, rule.scope)
     body = rule.model_dump_json()
@@ -85,7 +133,7 @@ async def change_rule(
         namesake = await _sql.rule_of_name(connection, body=body)
         if namesake not in (None, rule_id):
             raise await _duplicate(connection, body)
-        stored = _stored(await _sql.update_rule(connection, id=rule_id, body=body))
+        stored = stored_rule(await _sql.update_rule(connection, id=rule_id, body=body))
         await request.app.state.judge.rules_changed(connection, [before.scope, rule.scope])
     return _answer(response, stored)
 
@@ -104,10 +152,10 @@ async def delete_rule(rule_id: UUID, request: Request, _: Manager, if_match: IfM
 async def list_notifications(
     request: Request,
     contract: Annotated[str | None, Query(description="A contract's id or code.")] = None,
-    status: Literal["pending", "delivered", "failed", "no_receiver"] | None = None,
+    status: Status | None = None,
     cursor: Cursor = None,
     limit: Limit = 50,
-) -> dict[str, Any]:
+) -> Page[Notification]:
     """What was told, newest first, each with its deliveries; ``status`` is that of one of them."""
     items = await _notifications(
         request.app.state.pool, contract=contract, status=status, before=cursor, most=limit + 1
@@ -116,23 +164,19 @@ async def list_notifications(
 
 
 @router.get("/notifications/{notification_id}")
-async def read_notification(notification_id: UUID, request: Request) -> dict[str, Any]:
+async def read_notification(notification_id: UUID, request: Request) -> Notification:
     """One notification, with what it saw."""
     return await _notification(request.app.state.pool, notification_id)
 
 
 @router.post("/notifications/{notification_id}/resend")
-async def resend(notification_id: UUID, request: Request, _: Manager) -> dict[str, Any]:
+async def resend(notification_id: UUID, request: Request, _: Manager) -> Notification:
     """Try again the deliveries that were given up."""
     pool = request.app.state.pool
     await _notification(pool, notification_id)
     if not [row async for row in _sql.resend(pool, id=notification_id)]:
         raise Problem(409, "Nothing to send again", "None of its deliveries has failed.")
     return await _notification(pool, notification_id)
-
-
-def _stored(row: Any) -> StoredRule:
-    return StoredRule.model_validate({**json.loads(row["body"]), "id": row["id"], "version": row["version"]})
 
 
 def _answer(response: Response, rule: StoredRule, *, created: bool = False) -> StoredRule:
@@ -142,17 +186,16 @@ def _answer(response: Response, rule: StoredRule, *, created: bool = False) -> S
     return rule
 
 
-def _page(items: list[dict[str, Any]], limit: int) -> dict[str, Any]:
-    """``items`` is one longer than the page where there is a next one."""
-    shown = items[:limit]
-    return {"items": shown, "next": shown[-1]["id"] if len(items) > limit else None}
+def _page(found: Sequence[Kept], limit: int) -> Page[Kept]:
+    """A page of what was ``found`` where one more than ``limit`` was asked for."""
+    return Page(items=list(found[:limit]), next=found[limit - 1].id if len(found) > limit else None)
 
 
 async def _existing(connection: "Pool | Connection", rule_id: UUID) -> StoredRule:
     row = await _sql.rule(connection, id=rule_id)
     if row is None:
         raise Problem(404, "No such rule", f"No rule has the id {rule_id}.")
-    return _stored(row)
+    return stored_rule(row)
 
 
 async def _matching(connection: Connection, rule_id: UUID, if_match: str | None) -> StoredRule:
@@ -186,15 +229,15 @@ async def _expect_ready(request: Request, scope: Scope) -> None:
     raise Problem(422, "The rule is not valid", message, [violation])
 
 
-async def _notification(pool: Pool, notification_id: UUID) -> dict[str, Any]:
+async def _notification(pool: Pool, notification_id: UUID) -> Notification:
     for item in await _notifications(pool, id=notification_id, most=1):
         return item
     raise Problem(404, "No such notification", f"No notification has the id {notification_id}.")
 
 
-async def _notifications(pool: Pool, *, most: int, **filters: Any) -> list[dict[str, Any]]:
+async def _notifications(pool: Pool, *, most: int, **filters: Any) -> list[Notification]:
     wanted = {"id": None, "contract": None, "status": None, "before": None, **filters}
     return [
-        {**row, "id": str(row["id"]), **{name: json.loads(row[name]) for name in ("snapshot", "deliveries")}}
+        Notification.model_validate({**row, **{name: json.loads(row[name]) for name in ("snapshot", "deliveries")}})
         async for row in _sql.notifications(pool, **wanted, most=most)
     ]

@@ -137,7 +137,7 @@ async def _judge(connection: Connection, ids: Sequence[UUID]) -> None:
     """Judge contracts, whose rows it locks in the order of their ids, and write what is to be told."""
     contracts = [_known(row) async for row in _sql.to_judge(connection, ids=ids)]
     rules = [
-        StoredRule.model_validate({**json.loads(row["body"]), "id": row["id"], "version": row["version"]})
+        stored_rule(row)
         async for row in _sql.rules_for(
             connection, ids=[*ids, *{contract.terms.organization_id for contract in contracts}]
         )
@@ -160,6 +160,11 @@ async def _judge(connection: Connection, ids: Sequence[UUID]) -> None:
         await _sql.set_skipped(connection, ids=list(skipped), skipped=list(skipped.values()))
     if notices:
         await _tell(connection, now, notices)
+
+
+def stored_rule(row: Any) -> StoredRule:
+    """A row of ``rules``."""
+    return StoredRule.model_validate({**json.loads(row["body"]), "id": row["id"], "version": row["version"]})
 
 
 def _known(row: Any) -> Known:
