@@ -19,6 +19,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from tidemark.stack import kafka, ports, postgres
+from tidemark.stack.processes import alive_after
 from tidemark.stack.state import State
 
 _TIDEMARK = str(Path(sys.executable).with_name("tidemark"))
@@ -189,7 +190,7 @@ async def test_after_kill_9_of_all_that_matters_the_next_one_goes_on(stack: Stac
     after = stack.parts()
     assert set(after) == set(before)
     assert not {process.pid for process in before.values()} & {process.pid for process in after.values()}
-    assert not any(process.is_running() for process in before.values())
+    assert not alive_after(0, list(before.values()))
     again = await stack.env()
     assert again.pop("TIDEMARK_API_TOKEN") != env.pop("TIDEMARK_API_TOKEN")
     assert again == env
@@ -203,7 +204,7 @@ async def test_it_stops_within_ten_seconds_and_leaves_nothing_behind(stack: Stac
     async with asyncio.timeout(10):
         await stack.process.communicate()
     assert stack.process.returncode == 0
-    assert not any(process.is_running() for process in [*parts, *children])
+    assert not alive_after(0, [*parts, *children])
     assert stack.parts() == {}
 
 

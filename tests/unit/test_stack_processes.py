@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from tidemark.stack import processes
-from tidemark.stack.processes import Mark, Part, StackError, Supervisor, end, mark, run
+from tidemark.stack.processes import Mark, Part, StackError, Supervisor, alive_after, end, mark, run
 
 _SLEEPS = "import time; print('up', flush=True); time.sleep(600)"
 _DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + _SLEEPS
@@ -51,13 +51,6 @@ async def supervisor(tmp_path: Path) -> AsyncIterator[Watched]:
     supervisor = Watched(tmp_path)
     yield supervisor
     await supervisor.stop()
-
-
-def _lives(process: psutil.Process) -> bool:
-    try:
-        return process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 async def _until(holds: Callable[[], object]) -> None:
@@ -105,7 +98,7 @@ async def test_stop_ends_what_does_not_listen_and_what_it_started(supervisor: Wa
     await _until(parent.children)
     (child,) = parent.children()
     await supervisor.stop()
-    assert not any(map(_lives, (deaf, parent, child)))
+    assert not alive_after(0, (deaf, parent, child))
 
 
 async def test_the_last_started_ends_first(supervisor: Watched) -> None:
@@ -132,7 +125,7 @@ def test_orphans_end_with_what_they_started() -> None:
         orphan.stdout.readline()
         (child,) = psutil.Process(orphan.pid).children()
         end([mark(orphan.pid)])
-    assert not _lives(child)
+    assert not alive_after(0, [child])
 
 
 def test_another_process_with_the_id_of_an_orphan_is_let_live() -> None:

@@ -36,6 +36,7 @@ _JAVA = [
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX",
 ]
+# After a kill the broker waits for its own former session to end; hence a short one.
 _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
@@ -55,6 +56,8 @@ transaction.state.log.num.partitions=4
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
+broker.heartbeat.interval.ms=500
+broker.session.timeout.ms=3000
 log.cleaner.dedupe.buffer.size=16777216
 """
 

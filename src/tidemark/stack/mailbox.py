@@ -77,7 +77,10 @@ class Sink:
         trace += "".join(f"Delivered-To: {receiver}\r\n" for receiver in envelope.rcpt_tos)
         content = envelope.content if isinstance(envelope.content, bytes) else b""
         # Not in a thread: the library's Maildir is not made for several, and a mail is small.
-        self._mails.add(trace.encode() + content)
+        try:
+            self._mails.add(trace.encode() + content)
+        except OSError as error:
+            return f"451 Not kept, try again: {error.strerror}"
         return "250 Kept"
 
     async def index(self, request: Request) -> Response:

@@ -9,7 +9,7 @@ from pathlib import Path
 import asyncpg
 import psutil
 
-from tidemark.stack.processes import Part, StackError, run
+from tidemark.stack.processes import Part, StackError, kill, run
 
 _USER = _DATABASE = "tidemark"
 _SETTINGS = {
@@ -94,16 +94,15 @@ def _end_left_behind(folder: Path) -> None:
 
     A postmaster that was killed leaves its busy backends; the next one refuses to start beside them.
     """
-    left = [
-        process
-        for process in psutil.process_iter(["name", "cwd"])
-        if process.info["name"] == "postgres" and process.info["cwd"] == str(folder)
-    ]
-    for process in left:
-        process.kill()
-    _, alive = psutil.wait_procs(left, timeout=5)
-    if not alive:
-        (folder / "postmaster.pid").unlink(missing_ok=True)
+    here = str(folder.resolve())
+    kill(
+        [
+            process
+            for process in psutil.process_iter(["name", "cwd"])
+            if process.info["name"] == "postgres" and process.info["cwd"] == here
+        ]
+    )
+    (folder / "postmaster.pid").unlink(missing_ok=True)
 
 
 def _other_than_root(installed: Path, folder: Path) -> str | None:

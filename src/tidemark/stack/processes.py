@@ -7,6 +7,7 @@ import pwd
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,10 +52,9 @@ class Mark:
         """The process, if it still is this one and alive."""
         try:
             process = psutil.Process(self.pid)
-            alive = process.create_time() == self.created and process.status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return None
-        return process if alive else None
+        return process if process.create_time() == self.created and _lives(process) else None
 
 
 def mark(pid: int, stop_signal: int = signal.SIGTERM) -> Mark:
@@ -70,11 +70,31 @@ def end(marks: Sequence[Mark]) -> None:
             with contextlib.suppress(psutil.NoSuchProcess):
                 left += [process, *process.children(recursive=True)]
                 process.send_signal(one.stop_signal)
-    _, alive = psutil.wait_procs(left, timeout=_GRACE_SECONDS)
-    for process in alive:
+    kill(alive_after(_GRACE_SECONDS, left))
+
+
+def kill(processes: Sequence[psutil.Process]) -> None:
+    """End processes without asking."""
+    for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    psutil.wait_procs(alive, timeout=_GRACE_SECONDS)
+    alive_after(_GRACE_SECONDS, processes)
+
+
+def alive_after(seconds: float, processes: Sequence[psutil.Process]) -> list[psutil.Process]:
+    """Those that have not ended within so many seconds."""
+    until = time.monotonic() + seconds
+    while (alive := [process for process in processes if _lives(process)]) and time.monotonic() < until:
+        time.sleep(_GLANCE_SECONDS)
+    return alive
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        # A zombie is dead; whether its parent ever looks is not ours to wait for.
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def run(part: Part, command: Sequence[str], *, given: str = "") -> None:

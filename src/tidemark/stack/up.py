@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Mapping
@@ -99,7 +100,10 @@ class _Stack:
     async def run(self, *, demo: bool) -> None:
         """Start everything, keep it running until a signal comes, and end it."""
         told_to_stop = asyncio.Event()
-        for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signals = {signal.SIGINT, signal.SIGTERM}
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under nohup
+            signals.add(signal.SIGHUP)
+        for one in signals:
             asyncio.get_running_loop().add_signal_handler(one, told_to_stop.set)
         start = asyncio.create_task(self._start(demo=demo))
         stop = asyncio.create_task(told_to_stop.wait())
@@ -183,7 +187,7 @@ class _Stack:
         if _SMTP in self._state.embedded:
             lines.append(f"  Mails     {self._settings.public_url}/inbox")
         lines += [
-            f"  Settings  tidemark env --data-dir {self._data_dir}",
+            f"  Settings  {shlex.join(['tidemark', 'env', '--data-dir', str(self._data_dir)])}",
             f"  Logs      {self._data_dir / 'logs'}",
             "Ctrl-C stops everything.",
         ]
