@@ -238,7 +238,7 @@ RETURN CASE WHEN planned > 0 THEN ((
         OR (2 * mod(consumed * 10000, planned) = planned AND mod(div(consumed * 10000, planned), 2) = 1)
       THEN 1 ELSE 0
     END
-  ) / 100)::numeric(38, 2)
+  ) * 0.01)::numeric(38, 2)
 END;
 
 -- migrate: rollback

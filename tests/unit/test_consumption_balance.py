@@ -1,0 +1,270 @@
+"""The figures of SQL: the percentage is Python's, the balance is the public body, and it says what the tables say."""
+
+import json
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import asyncpg
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from world import account, contract_event, link, member, take, team_event, terms, uid, worklog
+
+from tidemark_consumption import fold
+from tidemark_shared.bodies import Balance, Contract
+from tidemark_shared.calendar import current, day_in, periods
+from tidemark_shared.database import connect_pool, migrate
+from tidemark_shared.events import BALANCE, BALANCES, read
+from tidemark_shared.quantities import percent
+
+on_one_database = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.fixture
+async def connection(database: str) -> AsyncIterator[Any]:
+    await migrate(database, "consumption")
+    pool = await connect_pool(database, "consumption", init=fold.prepare)
+    async with pool.acquire() as one:
+        yield one
+    pool.terminate()
+
+
+amounts = st.integers(0, 10**15)
+
+
+@on_one_database
+@given(st.lists(st.tuples(amounts, st.integers(-5, 10**15)), min_size=1, max_size=50))
+@example([(1, 20_000), (3, 20_000), (5, 20_000), (7, 20_000), (2, 3), (115_200, 144_000), (0, 0), (1, 0), (1, -1)])
+@example([(10**15, 1), (10**15, 7), (10**15 - 1, 3)])
+async def test_the_percentage_of_sql_is_that_of_python(connection: Any, pairs: list[tuple[int, int]]) -> None:
+    rows = await connection.fetch(
+        "SELECT percent(p.consumed, p.planned) AS percent "
+        "FROM unnest($1::numeric[], $2::numeric[]) WITH ORDINALITY AS p (consumed, planned, number) ORDER BY number",
+        *zip(*((Decimal(consumed), Decimal(planned)) for consumed, planned in pairs), strict=True),
+    )
+    found = [row["percent"] for row in rows]
+    assert found == [percent(consumed, planned) for consumed, planned in pairs]
+    assert all(one is None or one.as_tuple().exponent == -2 for one in found)
+
+
+async def test_where_no_plan_is_stated_sql_gives_no_percentage(connection: Any) -> None:
+    assert await connection.fetchval("SELECT percent(1, NULL)") is None
+
+
+# A contract as it may be, and work on it.
+
+TEAMS = [uid("team North"), uid("team South"), uid("team West")]
+STATUSES = ["DRAFT", "ACTIVE", "ACTIVE", "INACTIVE", "EXPIRED", "CLOSED"]
+hours = st.integers(1, 100_000).map(lambda hundredths: f"{hundredths // 100}.{hundredths % 100:02}")
+teams_of_an_account = st.lists(st.sampled_from(TEAMS), max_size=3, unique=True)
+
+
+@st.composite
+def accounts_drawn(draw: st.DrawFn) -> list[dict[str, Any]]:
+    found = []
+    for number in range(draw(st.integers(0, 3))):
+        chosen = draw(teams_of_an_account)
+        sliced = draw(st.booleans())
+        found.append(
+            account(
+                f"A{number}",
+                draw(st.none() | hours),
+                billable=draw(st.booleans()),
+                slices=[(team, draw(st.none() | hours)) for team in chosen] if sliced else (),
+                teams=() if sliced else chosen,
+            )
+        )
+    return found
+
+
+SPANS = [("2026-01-31", "2026-06-15"), ("2026-03-01", "2026-03-31"), ("2026-02-10", "2026-04-09")]
+contracts = st.builds(
+    lambda status, accounts, span, recurrence, planned, zone: contract_event(
+        1,
+        status,
+        terms=terms(accounts=accounts, start=span[0], end=span[1], recurrence=recurrence, hours=planned, timezone=zone),
+    ),
+    st.sampled_from(STATUSES),
+    accounts_drawn(),
+    st.sampled_from(SPANS),
+    st.sampled_from(["none", "monthly"]),
+    st.none() | hours,
+    st.sampled_from(["Europe/Berlin", "Pacific/Auckland", "America/Sao_Paulo"]),
+)
+worklogs = st.builds(
+    worklog,
+    st.integers(1, 12).map(str),
+    issue=st.sampled_from(["I0", "I1", "I2"]),
+    author=st.sampled_from(["ann", "bob", "eve"]),
+    started=st.sampled_from(
+        [
+            *("2026-01-31T01:00:00Z", "2026-02-28T23:30:00Z", "2026-03-15T09:00:00Z", "2026-03-31T22:30:00Z"),
+            *("2026-04-20T12:00:00Z", "2026-07-01T12:00:00Z"),
+        ]
+    ),
+    seconds=st.integers(1, 100_000),
+    team=st.sampled_from([None, *TEAMS]),
+)
+LINKS = [link(f"I{number}", account=f"A{number}") for number in range(3)]
+MEMBERSHIPS = [
+    team_event("North", [member("ann"), member("bob", "2026-03-01")]),
+    team_event("South", [member("bob", until="2026-02-28")]),
+    team_event("West", []),
+]
+moments = st.datetimes(
+    datetime.fromisoformat("2026-01-01"), datetime.fromisoformat("2026-08-01"), timezones=st.just(UTC)
+)
+CONTRACT = uid("contract C1")
+
+
+async def body_of(connection: Any, moment: datetime, *, complete: bool) -> Any:
+    return json.loads(await connection.fetchval("SELECT balance($1, $2, $3)", CONTRACT, moment, complete))
+
+
+def of_row(row: asyncpg.Record, **more: Any) -> dict[str, Any]:
+    """A row of a reporting view, as figures of the body."""
+    planned, consumed = row["planned_seconds"], row["consumed_seconds"]
+    return {
+        "planned": planned,
+        "consumed": consumed,
+        "remaining": None if planned is None else planned - consumed,
+        "percent": None if row["percent"] is None else str(row["percent"]),
+        "worklogs": row["worklog_count"],
+        "unrated_seconds": row["unrated_seconds"],
+        **more,
+    }
+
+
+def of_period(row: asyncpg.Record, **more: Any) -> dict[str, Any]:
+    return of_row(row, start=str(row["period_start"]), end=str(row["period_end"]), **more)
+
+
+async def view(connection: Any, name: str) -> list[asyncpg.Record]:
+    return list(await connection.fetch(f"SELECT * FROM reporting.{name} WHERE contract_id = $1", CONTRACT))  # noqa: S608
+
+
+async def shown_by_the_tables(connection: Any) -> dict[str, Any]:
+    """The whole balance, put together from the views that operations teams read."""
+    (whole,) = await view(connection, "contracts")
+    in_periods = defaultdict(list)
+    for row in sorted(await view(connection, "account_consumption"), key=lambda row: row["period_start"]):
+        in_periods[row["account_id"]].append(of_period(row))
+    return {
+        "contract_code": whole["contract_code"],
+        "status": whole["status"],
+        "unaccounted_seconds": whole["unaccounted_seconds"],
+        "whole": of_row(whole),
+        "periods": [
+            of_period(row, carried=row["carried_seconds"], available=row["available_seconds"])
+            for row in sorted(await view(connection, "contract_periods"), key=lambda row: row["period_start"])
+        ],
+        "accounts": {
+            str(row["account_id"]): {
+                "name": row["account_name"],
+                "billable": row["billable"],
+                "whole": of_row(row),
+                "periods": in_periods[row["account_id"]],
+            }
+            for row in await view(connection, "account_totals")
+        },
+    }
+
+
+def shown_by_the_body(body: Any) -> dict[str, Any]:
+    accounts = {
+        one["account_id"]: {name: one[name] for name in ("name", "billable", "whole", "periods")}
+        for one in body["accounts"]
+    }
+    kept = ("contract_code", "status", "unaccounted_seconds", "whole", "periods")
+    return {**{name: body[name] for name in kept}, "accounts": accounts}
+
+
+async def slices_by_the_tables(connection: Any) -> dict[Any, Any]:
+    return {
+        (str(row["account_id"]), row["team_id"] and str(row["team_id"]), str(row["period_start"])): of_period(row)
+        for row in await view(connection, "slice_consumption")
+    }
+
+
+def slices_by_the_body(body: Any) -> dict[Any, Any]:
+    return {
+        (one["account_id"], share["team_id"], period["start"]): period
+        for one in body["accounts"]
+        for share in one["slices"]
+        for period in share["periods"]
+    }
+
+
+async def fill(connection: Any, contract: Any, work: list[Any]) -> None:
+    for batch in ([contract], MEMBERSHIPS, LINKS + work):
+        await take(connection, batch)
+
+
+@settings(on_one_database, max_examples=60)
+@given(contracts, st.lists(worklogs, max_size=15), moments)
+async def test_the_balance_is_the_public_body_and_says_what_the_tables_say(
+    connection: Any, contract: Any, work: list[Any], moment: datetime
+) -> None:
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        await fill(connection, contract, work)
+        complete = await body_of(connection, moment, complete=True)
+        brief = await body_of(connection, moment, complete=False)
+        tables, slices = await shown_by_the_tables(connection), await slices_by_the_tables(connection)
+    finally:
+        await transaction.rollback()
+    for body in (complete, brief):
+        assert Balance.model_validate_json(json.dumps(body)).model_dump(mode="json") == body
+    assert shown_by_the_body(complete) == tables
+    in_the_body = slices_by_the_body(complete)
+    assert {key: in_the_body[key] for key in slices} == slices
+    # Where a view leaves a row out (no slice, no work), the body has zeros.
+    assert all(in_the_body[key]["consumed"] == 0 for key in in_the_body.keys() - slices.keys())
+    for one in complete["accounts"]:
+        for level in (one, *one["slices"]):
+            for figure in ("consumed", "worklogs"):
+                assert level["whole"][figure] == sum(period[figure] for period in level["periods"])
+        assert one["whole"]["consumed"] == sum(share["whole"]["consumed"] for share in one["slices"])
+    expect_brief(Contract.model_validate(json.loads(contract.value)["terms"]), moment, complete, brief)
+
+
+def expect_brief(contract: Contract, moment: datetime, complete: Any, brief: Any) -> None:
+    """On the topic: the previous and the current period, nothing else left out."""
+    found = periods(contract.recurrence, contract.start_date, contract.end_date)
+    now = current(found, day_in(moment, ZoneInfo(contract.timezone)))
+    shown = {str(one.start) for one in found[max(now - 1, 0) : now + 1]}
+
+    def cut(body: Any) -> Any:
+        match body:
+            case {"periods": of_level, **rest}:
+                kept = [period for period in of_level if period["start"] in shown]
+                return {"periods": kept, **{name: cut(value) for name, value in rest.items()}}
+            case dict():
+                return {name: cut(value) for name, value in body.items()}
+            case list():
+                return [cut(one) for one in body]
+        return body
+
+    assert cut(complete) == brief
+
+
+async def test_a_discarded_draft_has_no_balance(connection: Any) -> None:
+    await take(connection, [contract_event(1, "DRAFT"), contract_event(2, None)])
+    assert await connection.fetchval("SELECT balance($1, now(), TRUE)", CONTRACT) is None
+
+
+async def test_the_balance_is_read_as_the_event_it_is_published_as(connection: Any) -> None:
+    await fill(connection, contract_event(accounts=[account("A1", "40")]), [worklog("1", issue="I1", seconds=115_200)])
+    body = json.dumps(await body_of(connection, datetime(2026, 3, 5, tzinfo=UTC), complete=False)).encode()
+    headers = [("ce_specversion", "1.0"), ("ce_id", "1"), ("ce_source", "/consumption"), ("ce_type", BALANCE)]
+    balance = read(BALANCES, [(name, value.encode()) for name, value in headers], body).data
+    assert [(str(one.start), one.consumed, one.percent) for one in balance.periods] == [
+        ("2026-02-01", 0, "0.00"),
+        ("2026-03-01", 115_200, "80.00"),
+    ]
+    assert balance.revision > (datetime.now(UTC) - timedelta(days=1)).timestamp() * 1000
