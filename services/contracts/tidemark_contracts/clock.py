@@ -3,7 +3,7 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import NoReturn
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from tidemark_contracts import store
 from tidemark_contracts.decider import SYSTEM, Command, Refusal, decide
@@ -38,17 +38,23 @@ async def expire_due(pool: Pool, now: datetime) -> int:
         due = [row["id"] async for row in _sql.due(connection, now=now)]
     expired = 0
     for contract_id in due:
-        async with pool.acquire() as connection:
-            try:
-                async with connection.transaction():
-                    state = await store.load(connection, contract_id)
-                    decided = decide(Command("expired"), state, Facts(now=now, actor=SYSTEM))
-                    if decided and not isinstance(decided, Refusal):
-                        await store.append(connection, contract_id, state, decided)
-                        expired += 1
-            except store.ConflictError:
-                # Another instance was first, or somebody changed it: if it is still due, the next round sees it.
-                continue
+        try:
+            expired += await _expire(pool, contract_id, now)
+        except store.ConflictError:
+            # Another instance was first, or somebody changed it: if it is still due, the next round sees it.
+            continue
+        except Exception as error:  # noqa: BLE001 - one contract that fails does not hold up the others
+            _log.error("not_expired", contract_id=str(contract_id), exc_info=error)
     if expired:
         _log.info("expired", count=expired)
     return expired
+
+
+async def _expire(pool: Pool, contract_id: UUID, now: datetime) -> bool:
+    async with pool.acquire() as connection, connection.transaction():
+        state = await store.load(connection, contract_id)
+        decided = decide(Command("expired"), state, Facts(now=now, actor=SYSTEM))
+        if isinstance(decided, Refusal) or not decided:
+            return False
+        await store.append(connection, contract_id, state, decided)
+        return True

@@ -8,7 +8,8 @@ from uuid import UUID
 import asyncpg
 from pydantic import BaseModel
 
-from tidemark_contracts.store import ConflictError, publication, put
+from tidemark_contracts.store import ConflictError, publication
+from tidemark_shared import outbox
 from tidemark_shared.bodies import Body, Organization, Team
 from tidemark_shared.database import Connection, queries
 from tidemark_shared.events import DIRECTORY, ORGANIZATION_CHANGED, TEAM_CHANGED, OrganizationChanged, TeamChanged
@@ -87,7 +88,7 @@ async def page(
 
 async def _tell(connection: Connection, kind: Kind, entity: Entity, now: datetime, *, deleted: bool = False) -> Entity:
     changed = kind.changed(id=entity.id, version=entity.version, deleted=deleted, **dict(entity.body))
-    await put(connection, [publication(DIRECTORY, entity.id, kind.event, changed, now)])
+    await outbox.put(connection, [publication(DIRECTORY, entity.id, kind.event, changed, now)])
     return entity
 
 

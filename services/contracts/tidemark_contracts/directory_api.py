@@ -21,7 +21,7 @@ from tidemark_contracts.requests import (
     page,
     read_cursor,
 )
-from tidemark_contracts.rules import team_violations
+from tidemark_contracts.rules import directory_violations
 from tidemark_shared import bodies
 from tidemark_shared.bodies import Body, Text
 from tidemark_shared.http import Problem
@@ -109,7 +109,7 @@ async def delete_team(team: UUID, call: Change) -> None:
 
 
 async def _create(call: Call, kind: Kind, body: Body) -> dict[str, Any]:
-    _check(body)
+    _check(kind, body)
     entity = await directory.add(call.session, kind, uuid4(), body, datetime.now(UTC))
     call.response.headers["location"] = f"/v1/{kind.name}s/{entity.id}"
     return _answer(call, entity)
@@ -118,7 +118,7 @@ async def _create(call: Call, kind: Kind, body: Body) -> dict[str, Any]:
 async def _change(call: Call, kind: Kind, id_: UUID, body: Body) -> dict[str, Any]:
     before = await _find(call, kind, id_)
     call.expect(before.version)
-    _check(body)
+    _check(kind, body)
     return _answer(call, await directory.change(call.session, kind, before, body, datetime.now(UTC)))
 
 
@@ -139,9 +139,9 @@ async def _find(call: Call, kind: Kind, id_: UUID) -> Entity:
     return entity
 
 
-def _check(body: Body) -> None:
-    if isinstance(body, bodies.Team) and (found := team_violations(body)):
-        raise Problem(422, "The team is refused", "Each violation says where.", found)
+def _check(kind: Kind, body: Body) -> None:
+    if found := directory_violations(body):
+        raise Problem(422, f"The {kind.name} is refused", "Each violation says where.", found)
 
 
 def _answer(call: Call, entity: Entity) -> dict[str, Any]:

@@ -16,7 +16,6 @@ from pydantic_core import CoreSchema, core_schema
 from tidemark_shared.bodies import Contract, Text
 from tidemark_shared.http import Violation, pointer, violations_of
 
-
 Why = Annotated[Text, Field(min_length=1)]
 
 

@@ -8,13 +8,15 @@ from decimal import Decimal
 from uuid import UUID
 
 from tidemark_contracts.forms import Form
-from tidemark_shared.bodies import Account, Contract, Team
+from tidemark_shared.bodies import Account, Body, Contract, Team
 from tidemark_shared.calendar import day_in
 from tidemark_shared.http import Violation, pointer
 from tidemark_shared.quantities import format_hours
 
 MOST_ACCOUNTS = 6
 MOST_SLICES = 4
+# An event holds the whole body, a reason and its frame, in a record of at most 1 MiB (SPEC 2).
+MOST_BYTES = 950_000
 _PLANS = ("/type", "/contracted_hours", "/contracted_value_minor", "/currency", "/accounts")
 
 
@@ -38,6 +40,7 @@ def violations(form: Form, facts: Facts, *, complete: bool) -> list[Violation]:
         *_not_supported_yet(form.terms),
         *_identity(form.terms, facts),
         *_shape(form.terms),
+        *_size(form.terms),
         *_references(form.terms, facts),
     ]
     if complete and not form.breaks(*_PLANS):
@@ -64,11 +67,16 @@ def _not_supported_yet(terms: Contract) -> Iterator[Violation]:
 
 def _identity(terms: Contract, facts: Facts) -> Iterator[Violation]:
     if facts.code_taken:
-        yield Violation(code="duplicate", path="/code", message=f"{terms.code} is the code of another contract.")
+        yield code_taken(terms)
     for place, name in _repeated((account.name, i, "name") for i, account in enumerate(terms.accounts)):
         yield Violation(code="duplicate", path=place, message=f"Another account of this contract is named {name}.")
     for place, id_ in _repeated((account.id, i, "id") for i, account in enumerate(terms.accounts) if account.id):
         yield Violation(code="duplicate", path=place, message=f"Another account of this contract has the id {id_}.")
+
+
+def code_taken(terms: Contract) -> Violation:
+    """Codes are unique (SPEC 1)."""
+    return Violation(code="duplicate", path="/code", message=f"{terms.code} is the code of another contract.")
 
 
 def _repeated(values: Iterable[tuple[object, int, str]]) -> Iterator[tuple[str, object]]:
@@ -192,16 +200,26 @@ def _sum(amounts: Iterable[Decimal | None]) -> Decimal:
     return sum((amount for amount in amounts if amount is not None), Decimal(0))
 
 
-def team_violations(team: Team) -> list[Violation]:
+def _size(body: Body) -> Iterator[Violation]:
+    size = len(body.model_dump_json().encode())
+    if size > MOST_BYTES:
+        message = f"The body has {size:,} bytes; at most {MOST_BYTES:,} fit into an event."
+        yield Violation(code="invalid", path="", message=message)
+
+
+def directory_violations(body: Body) -> list[Violation]:
+    """What is wrong with an organization or a team."""
+    return [*_size(body), *(_memberships(body) if isinstance(body, Team) else ())]
+
+
+def _memberships(team: Team) -> Iterator[Violation]:
     """Memberships end after they begin, and those of one person do not overlap (SPEC 9)."""
-    found: list[Violation] = []
     taken: dict[str, date] = {}
     for index, member in sorted(enumerate(team.members), key=lambda one: one[1].from_):
         path, last = pointer("members", index), member.until or date.max
         if last < member.from_:
-            found.append(Violation(code="invalid", path=f"{path}/until", message="It ends before it begins."))
+            yield Violation(code="invalid", path=f"{path}/until", message="It ends before it begins.")
         if member.from_ <= taken.get(member.person_id, date.min):
             message = f"{member.person_id} is a member on that day already."
-            found.append(Violation(code="duplicate", path=path, message=message))
+            yield Violation(code="duplicate", path=path, message=message)
         taken[member.person_id] = max(last, taken.get(member.person_id, date.min))
-    return found

@@ -17,13 +17,12 @@ from tidemark_shared.bodies import Contract
 from tidemark_shared.calendar import start_of_day
 from tidemark_shared.database import Connection, queries
 from tidemark_shared.events import LIFECYCLE, ContractChanged, Outgoing, Topic, outgoing
-from tidemark_shared.http import Problem, Violation
+from tidemark_shared.http import Problem
 from tidemark_shared.log import correlation_id
 
 _sql = queries("tidemark_contracts")
 
 SOURCE = "/contracts"
-_MOST_RECORD_BYTES = 1_048_576
 
 
 class ConflictError(Exception):
@@ -103,7 +102,7 @@ async def append(connection: Connection, contract_id: UUID, before: State, new: 
     except asyncpg.UniqueViolationError:
         raise ConflictError from None
     await _save(connection, contract_id, state)
-    await put(connection, records)
+    await outbox.put(connection, records)
     return state
 
 
@@ -122,8 +121,8 @@ async def _save(connection: Connection, contract_id: UUID, state: State) -> None
             ends_at=start_of_day(terms.end_date + timedelta(days=1), terms.zone),
         )
     except asyncpg.UniqueViolationError:
-        violation = Violation(code="duplicate", path="/code", message=f"{terms.code} is the code of another contract.")
-        raise Problem(422, "The contract is refused", "Each violation says where.", [violation]) from None
+        taken = rules.code_taken(terms)
+        raise Problem(422, "The contract is refused", taken.message, [taken]) from None
     await _sql.refer(connection, contract_id=contract_id, entities=list(rules.references(terms)))
 
 
@@ -157,11 +156,3 @@ def _record(contract_id: UUID, before: State, after: State, event: Event) -> Out
 def publication(topic: Topic, key: UUID, type_: str, data: Any, time: datetime) -> Outgoing:
     """An event of this service as a record, keyed by what it is about."""
     return outgoing(topic, str(key), type_, data, source=SOURCE, time=time, correlation_id=correlation_id())
-
-
-async def put(connection: Connection, records: Sequence[Outgoing]) -> None:
-    """Write records to the outbox. One that Kafka would never take would hold up all behind it: it is a 422."""
-    if any(len(record.value or b"") > _MOST_RECORD_BYTES for record in records):
-        violation = Violation(code="invalid", path="", message="The body makes an event of more than 1 MiB.")
-        raise Problem(422, "The body is too large", violation.message, [violation])
-    await outbox.put(connection, records)

@@ -172,7 +172,7 @@ def test_memberships_do_not_overlap(members, wanted):
     team = Team.model_validate(
         {"name": "T", "members": [{"person_id": p, "from": first, "until": last} for p, first, last in members]}
     )
-    assert [(one.code, one.path) for one in rules.team_violations(team)] == wanted
+    assert [(one.code, one.path) for one in rules.directory_violations(team)] == wanted
 
 
 def test_what_the_terms_refer_to():
