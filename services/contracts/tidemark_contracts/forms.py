@@ -81,7 +81,14 @@ def _read(body: object, validate: Callable[[object], Contract]) -> Form:
             raise
         errors = error.errors(include_url=False)
         sound = validate(_with_stand_ins(body, [one["loc"] for one in errors]))
-        return replace(_form(sound), broken=tuple(violations_of(errors)))
+        return replace(_form(sound), broken=tuple(_named(one, body) for one in violations_of(errors)))
+
+
+def _named(one: Violation, body: dict[str, Any]) -> Violation:
+    """A date that is missing is a rule broken, not a type (SPEC C4)."""
+    if one.path in ("/start_date", "/end_date") and body.get(one.path[1:]) is None:
+        return Violation(code="C4.dates", path=one.path, message="A contract has a start date and an end date.")
+    return one
 
 
 def _form(read: Contract) -> Form:

@@ -23,7 +23,7 @@ DRAFTING = [
     ("a team with two slices",          {"accounts": [account(slices=[TWO_SLICES[0]] * 2)]},        "C4.team_twice",     "/accounts/0/slices/1/team_id"),
     ("a team named twice",              {"accounts": [account(teams=[str(SUPPORT)] * 2)]},          "duplicate",         "/accounts/0/teams"),
     ("end before start",                {"end_date": "2025-12-31"},                                 "C4.dates",          "/end_date"),
-    ("no end",                          {"end_date": None},                                         "invalid",           "/end_date"),
+    ("no end",                          {"end_date": None},                                         "C4.dates",          "/end_date"),
     ("three decimals",                  {"contracted_hours": "40.125"},                             "C5.precision",      "/contracted_hours"),
     ("three decimals in a slice",       {"accounts": [account(slices=[slice_(hours="0.001")])]},    "C5.precision",      "/accounts/0/slices/0/planned_hours"),
     ("hours as a number",               {"contracted_hours": 40},                                   "invalid",           "/contracted_hours"),
