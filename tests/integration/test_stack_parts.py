@@ -1,5 +1,14 @@
-import asyncpg
+import asyncio
+import contextlib
+import os
+from pathlib import Path
 
+import asyncpg
+import psutil
+import pytest
+
+from tidemark.stack import ports, postgres
+from tidemark.stack.processes import Supervisor
 from tidemark_shared.events import TOPICS
 from tidemark_shared.kafka import create_topics
 
@@ -14,3 +23,52 @@ async def test_topics_are_made_once(kafka_bootstrap_servers: str, topic_prefix: 
     made = await create_topics(kafka_bootstrap_servers, prefix=topic_prefix)
     assert {topic_prefix + topic.name for topic in TOPICS} < set(made)
     assert await create_topics(kafka_bootstrap_servers, prefix=topic_prefix) == []
+
+
+async def _count(url: str) -> int:
+    connection = await asyncpg.connect(url)
+    try:
+        count: int = await connection.fetchval("SELECT count(*) FROM kept")
+    finally:
+        await connection.close()
+    return count
+
+
+async def test_postgres_starts_beside_what_a_killed_one_left(tmp_path: Path) -> None:
+    """A busy backend outlives its postmaster, whose lock file may name a process that is another's by now."""
+    port, folder = ports.free(), tmp_path / "postgres"
+    url = postgres.url(port, "secret")
+    marks: list[int] = []
+    supervisor = Supervisor(tmp_path / "logs", on_change=lambda all_: marks.append(all_["postgres"].pid))
+    await supervisor.start(postgres.prepare(folder, port, "secret"))
+    try:
+        connection = await asyncpg.connect(url)
+        await connection.execute("CREATE TABLE kept AS SELECT 1 AS n")
+        busy = asyncio.create_task(connection.execute("SELECT count(*) FROM generate_series(1, 1e12)"))
+        backend = psutil.Process(connection.get_server_pid())
+        async with asyncio.timeout(60):
+            while backend.cpu_times().user < 0.2:  # noqa: ASYNC110 - another process sets no event
+                await asyncio.sleep(0.05)
+            psutil.Process(marks[0]).kill()
+            while len(marks) < 2 or not await postgres.answers(url):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        with contextlib.suppress(asyncpg.PostgresError, OSError):
+            await busy
+        assert not backend.is_running()
+        assert await _count(url) == 1
+    finally:
+        await supervisor.stop()
+
+    lock = folder / "postmaster.pid"
+    lock.write_text(f"{os.getpid()}\n{folder}\n")
+    await supervisor.start(postgres.prepare(folder, port, "secret"))
+    assert await _count(url) == 1
+    await supervisor.stop()
+
+
+async def test_postgres_asks_for_its_password(postgres_url: str) -> None:
+    user, _, place = postgres_url.partition("//")[2].partition("@")
+    if "127.0.0.1" not in place:
+        pytest.skip("The server is not ours.")
+    with pytest.raises(asyncpg.InvalidPasswordError):
+        await asyncpg.connect(f"postgresql://{user.partition(':')[0]}:guess@{place}")

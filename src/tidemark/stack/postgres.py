@@ -42,12 +42,12 @@ def prepare(folder: Path, port: int, password: str) -> Part:
         [str(installed / "bin/postgres"), "-D", str(folder), *settings],
         answers=lambda: answers(url(port, password)),
         user=_other_than_root(installed, folder),
+        clear=lambda: _end_left_behind(folder),
         # "Fast": connections are ended instead of waited for.
         stop_signal=signal.SIGINT,
     )
     if not folder.exists():
         _initialize(part, installed, folder, password)
-    _end_left_behind(folder)
     return part
 
 

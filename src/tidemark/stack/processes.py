@@ -37,6 +37,7 @@ class Part:
     # A folder that every user may enter, and that shadows no module of Python.
     folder: Path = Path("/")
     user: str | None = None
+    clear: Callable[[], None] = lambda: None  # away what a former life left behind, before each start
     stop_signal: signal.Signals = signal.SIGTERM
 
 
@@ -171,6 +172,7 @@ class Supervisor:
         while True:
             started = clock()
             try:
+                await asyncio.to_thread(part.clear)
                 process = self._spawn(part)
             except OSError as error:
                 how = f"could not start ({error})"
