@@ -33,19 +33,19 @@ check: setup docs-check ## Format, lint, types, imports between packages, genera
 
 .PHONY: docs
 docs: setup ## Write the generated documents anew
-	@: # The generators go here, …
+	@$(BIN)/python -m tidemark.documents
 
 .PHONY: docs-check
 docs-check: setup ## See that the generated documents are what the code says
-	@: # … and here with what makes them compare.
+	@$(BIN)/python -m tidemark.documents --check
 
 .PHONY: bench
 bench: setup ## Measure
-	@$(BIN)/tidemark bench
+	@$(BIN)/python bench $(ARGS)
 
 .PHONY: mutants
 mutants: setup ## See that the tests notice each planted fault
-	@$(BIN)/python -m tests.mutants
+	@$(BIN)/python tests/mutants $(ARGS)
 
 .PHONY: lock
 lock: setup ## Resolve the Python packages anew
