@@ -226,7 +226,7 @@ class Consumer:
             self._consumer.seek(one, offset)
 
     def _read_again(self, one: TopicPartition, offset: int) -> None:
-        """Go back once: compaction and transaction markers leave gaps as a lost batch does, but stay on a second look."""
+        """Go back once: compaction and transaction markers leave gaps as a lost batch does, but they stay."""
         self._seek(one, offset)
         self._sought[one] = offset
 

@@ -7,11 +7,14 @@ two publishes it again, which readers settle by version.
 import asyncio
 import contextlib
 import json
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+import math
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import asyncpg
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
 
 from tidemark_shared import kafka
 from tidemark_shared.database import Connection, queries
@@ -23,6 +26,8 @@ _sql = queries("tidemark_shared")
 
 _MOST_ROWS = 1_000
 _STOP_SECONDS = 5
+# Until what Kafka refused is offered again: only a person can make it fit.
+_REFUSED_SECONDS = 30.0
 
 
 class Row(NamedTuple):
@@ -79,6 +84,7 @@ class Relay:
     def __init__(self, url: str, service: str, bootstrap: str, outbox: Outbox, *, prefix: str = "") -> None:
         self._url, self._service, self._bootstrap = url, service, bootstrap
         self._outbox, self._prefix = outbox, prefix
+        self._refused: dict[tuple[str, bytes | None], float] = {}
 
     async def run(self) -> None:
         """Lead, once the leader before has gone, and publish until something fails."""
@@ -89,26 +95,46 @@ class Relay:
             await connection.execute(
                 "SELECT pg_advisory_lock(hashtextextended($1, 0))", f"tidemark.{self._service}.{self._outbox.name}"
             )
-            producer = kafka.producer(self._bootstrap)
-            await producer.start()
-            try:
+            async with self._producing() as producer:
                 await self._publish_for_ever(connection, producer)
-            finally:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(producer.stop(), _STOP_SECONDS)
         finally:
             connection.terminate()
 
     async def _publish_for_ever(self, connection: Connection, producer: AIOKafkaProducer) -> None:
+        clock = asyncio.get_running_loop().time
         while True:
             rows = await self._outbox.pending(connection)
-            if rows:
-                done, failure = await self._publish(producer, rows)
+            if fit := [row for row in rows if _place(row) not in self._refused]:
+                done, failure = await self._publish(producer, fit)
                 await self._outbox.published(connection, done)
                 if failure:
+                    if not _passes(failure):
+                        await self._single_out(connection, await self._outbox.pending(connection))
                     raise failure
-            if len(rows) < _MOST_ROWS:
+            if due := [row for row in rows if self._refused.get(_place(row), math.inf) < clock()]:
+                await self._single_out(connection, due)
+            if len(fit) < _MOST_ROWS:
                 await asyncio.sleep(self._outbox.pause_seconds)
+
+    @contextlib.asynccontextmanager
+    async def _producing(self) -> AsyncIterator[AIOKafkaProducer]:
+        producer = kafka.producer(self._bootstrap)
+        await producer.start()
+        try:
+            yield producer
+        finally:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(producer.stop(), _STOP_SECONDS)
+
+    async def _send(self, producer: AIOKafkaProducer, row: Row) -> "asyncio.Future[Any] | KafkaError":
+        record = row.record
+        try:
+            sent: asyncio.Future[Any] = await producer.send(
+                self._prefix + record.topic, record.value, key=record.key, headers=record.headers
+            )
+        except KafkaError as error:
+            return error
+        return sent
 
     async def _publish(self, producer: AIOKafkaProducer, rows: Sequence[Row]) -> tuple[list[Any], BaseException | None]:
         """Send all, then wait for all. Gives the rows that are done and the first failure.
@@ -116,19 +142,44 @@ class Relay:
         After a failure the later rows of its key stay, though Kafka may have taken them: they go out once more,
         behind the one that failed.
         """
-        futures = [
-            await producer.send(
-                self._prefix + row.record.topic, row.record.value, key=row.record.key, headers=row.record.headers
-            )
-            for row in rows
-        ]
-        results = await asyncio.gather(*futures, return_exceptions=True)
+        sent = [await self._send(producer, row) for row in rows]
+        await asyncio.gather(*(one for one in sent if not isinstance(one, KafkaError)), return_exceptions=True)
         done, held_back, failure = [], set(), None
-        for row, result in zip(rows, results, strict=True):
-            if isinstance(result, BaseException):
-                failure = failure or result
-                held_back.add(row.record.key)
-            if row.record.key not in held_back:
+        for row, one in zip(rows, sent, strict=True):
+            if error := one if isinstance(one, KafkaError) else one.exception():
+                failure = failure or error
+                held_back.add(_place(row))
+            if _place(row) not in held_back:
                 done.append(row.id)
         _log.debug("published", outbox=self._outbox.name, count=len(done))
         return done, failure
+
+    async def _single_out(self, connection: Connection, rows: Sequence[Row]) -> None:
+        """Send rows one by one: what Kafka refuses takes its neighbours along, and shall hold back its own key alone."""
+        left = deque(rows)
+        while left:
+            # A refusal breaks the sequence of the producer that sent it.
+            async with self._producing() as producer:
+                while left:
+                    row = left.popleft()
+                    _, failure = await self._publish(producer, [row])
+                    if failure is None:
+                        self._refused.pop(_place(row), None)
+                        await self._outbox.published(connection, [row.id])
+                        continue
+                    if _passes(failure):
+                        raise failure
+                    self._refused[_place(row)] = asyncio.get_running_loop().time() + _REFUSED_SECONDS
+                    left = deque(one for one in left if _place(one) != _place(row))
+                    _log.error("row_refused", outbox=self._outbox.name, topic=row.record.topic, error=repr(failure))
+                    break
+
+
+def _place(row: Row) -> tuple[str, bytes | None]:
+    """Where order counts: rows of one topic and key."""
+    return row.record.topic, row.record.key
+
+
+def _passes(failure: BaseException) -> bool:
+    """Whether the same may well succeed later without anybody's doing."""
+    return not isinstance(failure, KafkaError) or failure.retriable

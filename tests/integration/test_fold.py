@@ -121,7 +121,7 @@ contracts = st.builds(
     st.sampled_from(["none", "monthly"]),
 )
 teams = st.builds(
-    lambda name, members, version: team_event(name, members, version),
+    team_event,
     st.sampled_from(["North", "South"]),
     st.sampled_from(
         [
@@ -196,7 +196,8 @@ async def test_reporting_shows_every_slice_and_the_ops_role_reads_nothing_else(c
             "SELECT table_schema FROM information_schema.role_table_grants WHERE grantee = 'tidemark_ops'"
         )
         undescribed = await connection.fetch(
-            "SELECT c.relname, a.attname FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND attnum > 0 "
+            "SELECT c.relname, a.attname FROM pg_class AS c "
+            "JOIN pg_attribute AS a ON a.attrelid = c.oid AND attnum > 0 "
             "WHERE c.relnamespace = 'reporting'::regnamespace AND c.relkind IN ('v', 'p') "
             "AND (col_description(c.oid, a.attnum) IS NULL OR obj_description(c.oid) IS NULL)"
         )

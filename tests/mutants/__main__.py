@@ -20,7 +20,7 @@ BOUND_SECONDS = 300
 
 def copy_of(tree: Path) -> Path:
     """The tracked and new files of the checkout."""
-    listed = subprocess.run(  # noqa: S603
+    listed = subprocess.run(
         ["git", "-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard", "-z"],  # noqa: S607
         check=True,
         capture_output=True,
@@ -37,7 +37,7 @@ def outcome(tree: Path, tests: str) -> int | None:
     """The exit code of the tests on ``tree``; None where they did not end, which a person has to look at."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(str(tree / one) for one in PACKAGES)}
     try:
-        return subprocess.run(  # noqa: S603
+        return subprocess.run(
             [
                 sys.executable,
                 "-m",
