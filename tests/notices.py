@@ -7,9 +7,9 @@ from uuid import UUID, uuid4, uuid5
 
 from aiokafka import ConsumerRecord
 
-from tidemark_notifier.evaluate import Known
+from tidemark_notifier.evaluate import Known, Organization, Terms
 from tidemark_notifier.rules import StoredRule
-from tidemark_shared.bodies import Balance, Contract, Organization
+from tidemark_shared.bodies import Balance
 from tidemark_shared.consumer import Batch
 
 NAMESPACE = UUID("0b5e6a52-0000-4000-8000-000000000000")
@@ -94,7 +94,7 @@ def known(balance_body, *, terms_body=None, status="ACTIVE", organization_body=N
     return Known(
         UUID(balance_body["contract_id"]),
         status,
-        Contract.model_validate(terms_body or terms()),
+        Terms.model_validate(terms_body or terms()),
         Organization.model_validate(organization_body or organization()),
         Balance.model_validate_json(json.dumps(balance_body)),
         {} if skipped is None else skipped,

@@ -172,6 +172,18 @@ async def test_a_balance_ahead_of_its_contract_waits_for_it(pool):
     assert json.loads(told["snapshot"])["planned"] == 60 * HOUR
 
 
+async def test_an_older_version_of_a_contract_or_an_organization_changes_nothing(pool):
+    world = World(pool)
+    await world.tell_organization(version=2, contacts=[("new@acme.example.com", "billing")])
+    await world.tell_organization(version=1)
+    await world.tell_contract(2, owner="new@provider.example.com")
+    await world.tell_contract(1, "INACTIVE")
+    await world.make_rule(rule("Warn", receivers=[{"kind": "owner"}, {"kind": "contacts", "role": "billing"}]))
+    await world.tell_balances(world.balance(1, 33, version=2))
+    rows = await pool.fetch("SELECT receiver FROM deliveries ORDER BY id")
+    assert [row["receiver"] for row in rows] == ["new@provider.example.com", "new@acme.example.com"]
+
+
 async def test_a_balance_that_does_not_know_the_plan_of_today_waits_for_one_that_does(pool):
     world = World(pool)
     await world.begin()
@@ -314,7 +326,7 @@ async def test_what_many_contracts_rest_on_changes_alone_or_a_crossing_is_lost(
 
     if not guarded:
         for name in ("share_frame", "change_frame"):
-            monkeypatch.setattr(judge_module._sql, name, unguarded)  # noqa: SLF001 - the guard under test
+            monkeypatch.setattr(judge_module._sql, name, unguarded)
 
     async def change(connection):
         if frame == "rule":
@@ -588,7 +600,7 @@ async def test_a_lease_that_ran_out_is_taken_by_another_and_the_late_one_records
         [row] = await settled(pool)
     assert (row["status"], row["attempts"]) == ("delivered", 2)
     late = {"id": row["delivery_id"], "attempts": 1, "status": "failed", "error": "late"}
-    assert await judge_module._sql.settle(pool, **late) is None  # noqa: SLF001 - a late worker's record
+    assert await judge_module._sql.settle(pool, **late) is None
 
 
 async def test_a_mail_that_takes_long_holds_up_no_other(pool, mail_server):
@@ -619,14 +631,14 @@ async def test_what_is_on_its_way_when_the_service_stops_is_recorded(pool, mail_
 
 async def test_a_database_that_blinks_after_the_mail_was_taken_repeats_no_mail(pool, mail_server, monkeypatch):
     await crossed(pool)
-    settle, blinks = deliver_module._sql.settle, iter([True, True, False])  # noqa: SLF001 - the fault is put in here
+    settle, blinks = deliver_module._sql.settle, iter([True, True, False])
 
     async def blinking(*args, **kwargs):
         if next(blinks):
             raise asyncpg.ConnectionDoesNotExistError
         return await settle(*args, **kwargs)
 
-    monkeypatch.setattr(deliver_module._sql, "settle", blinking)  # noqa: SLF001
+    monkeypatch.setattr(deliver_module._sql, "settle", blinking)
     async with delivering(pool, mail_server):
         [row] = await settled(pool)
     assert (row["status"], row["attempts"], len(mail_server.mails)) == ("delivered", 1, 1)
@@ -859,7 +871,7 @@ async def test_a_known_idempotency_key_is_answered_first(client):
 
 
 async def test_roles(client):
-    app = client._transport.app  # noqa: SLF001 - another client of the same service
+    app = client._transport.app
     async with _client(app, "viewer") as viewer:
         assert (await viewer.get("/v1/rules")).status_code == 200
         assert (await viewer.post("/v1/rules", json=rule())).status_code == 403

@@ -1,29 +1,57 @@
 """What to tell of a contract: pure, with no clock, database or broker. SPEC 5, N1, N2, N4.
 
-Percentages are compared as exact fractions, so the very second at which a threshold is reached fires it.
+Percentages are compared as integers, so the very second at which a threshold is reached fires it.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import date, timedelta
-from fractions import Fraction
+from decimal import Decimal
+from functools import lru_cache
 from typing import Literal, NamedTuple
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from tidemark_notifier.rules import StoredRule
-from tidemark_shared.bodies import (
-    Balance,
-    Contract,
-    ContractPeriodFigures,
-    Figures,
-    Organization,
-    PeriodFigures,
-    Status,
-)
+from tidemark_shared.bodies import Balance, Body, ContractPeriodFigures, Figures, PeriodFigures, Status
 from tidemark_shared.calendar import Period, current, periods
 
 LATE_DAYS = 30
+_WHOLE = 1_000_000
 _NARROWEST_FIRST = ("contract", "organization", "global")
+
+
+class Person(Body):
+    """The owner of a contract, or a contact of an organization."""
+
+    name: str
+    email: str
+    roles: tuple[str, ...] = ()
+
+
+class Organization(Body):
+    """What is needed of an organization. It was checked when it came; this only reads it again."""
+
+    name: str
+    contacts: tuple[Person, ...]
+
+
+class Terms(Body):
+    """What is needed of a contract's terms. They were checked when they came; this only reads them again."""
+
+    code: str
+    name: str
+    owner: Person
+    organization_id: UUID
+    recurrence: Literal["none", "monthly"]
+    start_date: date
+    end_date: date
+    timezone: str
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The contract's own time zone: its days begin and end there."""
+        return ZoneInfo(self.timezone)
 
 
 class Known(NamedTuple):
@@ -31,7 +59,7 @@ class Known(NamedTuple):
 
     id: UUID
     status: Status | None
-    terms: Contract
+    terms: Terms
     organization: Organization
     balance: Balance | None
     skipped: Mapping[UUID, int] | None
@@ -102,40 +130,41 @@ def evaluate(rules: Sequence[StoredRule], known: Known, told: AbstractSet[Key], 
     found: list[Notice] = []
     if known.balance is None:
         return found
+    judged = _previous_and_current(known.terms, today)
     for rule in rules:
         skip = rule.existing == "skip" and known.skipped is not None and known.skipped.get(rule.id) != rule.version
         if not skip and not tells(known.status, known.terms.end_date, today):
             continue
-        for subject in _subjects(rule, known.terms, known.balance, today):
+        for subject in _subjects(rule, known.balance, judged):
             keys = tuple(key for key in _reached(rule, subject) if key not in told)
             if keys:
                 found.append(Notice(rule, known.balance, subject, keys, tell=not skip))
     return found
 
 
-def _subjects(rule: StoredRule, contract: Contract, balance: Balance, today: date) -> Iterator[Subject]:
+def _previous_and_current(terms: Terms, today: date) -> Collection[date]:
+    """The first days of the periods that rules over a period judge (N1)."""
+    found = periods(terms.recurrence, terms.start_date, terms.end_date)
+    index = current(found, today)
+    return [period.start for period in found[max(index - 1, 0) : index + 1]]
+
+
+def _subjects(rule: StoredRule, balance: Balance, judged: Collection[date]) -> Iterator[Subject]:
     """What the rule judges: only what has a plan."""
     parts: list[tuple[Literal["contract", "account"], UUID, Figures, Sequence[PeriodFigures]]] = (
         [("contract", balance.contract_id, balance.whole, balance.periods)]
         if rule.trigger.of == "contract"
         else [("account", account.account_id, account.whole, account.periods) for account in balance.accounts]
     )
-    wanted = _previous_and_current(contract, today) if rule.trigger.over == "period" else ()
-    for kind, id_, whole, parts_periods in parts:
-        judged: list[tuple[Period | None, Figures]] = (
+    for kind, id_, whole, by_period in parts:
+        found: list[tuple[Period | None, Figures]] = (
             [(None, whole)]
             if rule.trigger.over == "whole"
-            else [(Period(one.start, one.end), one) for one in parts_periods if one.start in wanted]
+            else [(Period(one.start, one.end), one) for one in by_period if one.start in judged]
         )
-        for period, figures in judged:
+        for period, figures in found:
             if figures.planned is not None and figures.planned > 0:
                 yield Subject(kind, id_, period, figures, figures.planned, _available(figures, figures.planned))
-
-
-def _previous_and_current(contract: Contract, today: date) -> Collection[date]:
-    found = periods(contract.recurrence, contract.start_date, contract.end_date)
-    index = current(found, today)
-    return [period.start for period in found[max(index - 1, 0) : index + 1]]
 
 
 def _available(figures: Figures, planned: int) -> int:
@@ -148,6 +177,8 @@ def _available(figures: Figures, planned: int) -> int:
 def _reached(rule: StoredRule, subject: Subject) -> list[Key]:
     """The thresholds reached, the furthest last."""
     consumed, available = subject.figures.consumed, subject.available
+    if consumed <= 0:
+        return []
     return [
         Key(
             rule.name,
@@ -158,6 +189,12 @@ def _reached(rule: StoredRule, subject: Subject) -> list[Key]:
             threshold,
             str(subject.planned),
         )
-        for threshold in sorted(rule.trigger.at, key=Fraction)
-        if consumed > 0 and (available <= 0 or consumed * 100 >= Fraction(threshold) * available)
+        for share, threshold in _ascending(rule.trigger.at)
+        if available <= 0 or consumed * _WHOLE >= share * available
     ]
+
+
+@lru_cache
+def _ascending(at: tuple[str, ...]) -> list[tuple[int, str]]:
+    """Percentages as whole parts of :data:`_WHOLE`, which their four decimals at most allow, each with its text."""
+    return sorted((int(Decimal(text) * _WHOLE / 100), text) for text in at)

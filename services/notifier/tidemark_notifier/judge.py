@@ -11,11 +11,11 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from tidemark_notifier.evaluate import Key, Known, Notice, applying, evaluate
+from tidemark_notifier.evaluate import Key, Known, Notice, Organization, Terms, applying, evaluate
 from tidemark_notifier.rules import Scope, StoredRule
 from tidemark_notifier.snapshot import addressees, freeze
 from tidemark_shared import events, outbox
-from tidemark_shared.bodies import Balance, Contract, Organization
+from tidemark_shared.bodies import Balance
 from tidemark_shared.calendar import day_in
 from tidemark_shared.consumer import Batch, Refusal, refuse
 from tidemark_shared.database import Connection, Pool, queries
@@ -171,7 +171,7 @@ def _known(row: Any) -> Known:
     return Known(
         row["id"],
         row["status"],
-        Contract.model_validate_json(row["terms"]),
+        Terms.model_validate_json(row["terms"]),
         Organization.model_validate_json(row["organization"]),
         Balance.model_validate_json(row["balance"]) if row["balance"] else None,
         row["skipped"] and {UUID(id_): version for id_, version in json.loads(row["skipped"]).items()},

@@ -5,9 +5,9 @@ from datetime import date
 from typing import Literal
 from uuid import UUID
 
-from tidemark_notifier.evaluate import Known, Notice
+from tidemark_notifier.evaluate import Known, Notice, Organization, Terms
 from tidemark_notifier.rules import Receiver
-from tidemark_shared.bodies import AccountBalance, Balance, Body, Contract, Figures, Organization
+from tidemark_shared.bodies import AccountBalance, Balance, Body, Figures
 
 
 class Addressee(Body):
@@ -102,18 +102,18 @@ def _figures(account: AccountBalance, start: date | None) -> Figures:
     return next((one for one in account.periods if one.start == start), account.whole)
 
 
-def addressees(receivers: Iterable[Receiver], contract: Contract, organization: Organization) -> list[Addressee]:
+def addressees(receivers: Iterable[Receiver], terms: Terms, organization: Organization) -> list[Addressee]:
     """Whom the receivers of a rule resolve to, each address once: the first that names it decides the mail."""
     found: dict[str, Addressee] = {}
     for receiver in sorted(receivers, key=lambda receiver: receiver.kind != "owner"):
-        for addressee in _resolve(receiver, contract, organization):
+        for addressee in _resolve(receiver, terms, organization):
             found.setdefault(addressee.email.casefold(), addressee)
     return list(found.values())
 
 
-def _resolve(receiver: Receiver, contract: Contract, organization: Organization) -> Iterator[Addressee]:
+def _resolve(receiver: Receiver, terms: Terms, organization: Organization) -> Iterator[Addressee]:
     if receiver.kind == "owner":
-        yield Addressee(email=contract.owner.email, name=contract.owner.name, kind="owner")
+        yield Addressee(email=terms.owner.email, name=terms.owner.name, kind="owner")
     elif receiver.kind == "address" and receiver.email:
         yield Addressee(email=receiver.email, name=None, kind="address")
     for contact in organization.contacts:

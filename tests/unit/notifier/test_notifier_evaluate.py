@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from notices import HOUR, MARCH, account, balance, figures, known, rule, stored, terms, uid
 
 from tidemark_notifier.evaluate import applying, evaluate
-from tidemark_shared.bodies import Organization
 
 CONTRACT = uid("contract")
 
@@ -182,7 +181,6 @@ def test_the_narrowest_rule_of_a_name_holds_alone_even_where_it_is_off():
     assert applying([everywhere], *ids) == [everywhere]
     elsewhere = stored(rule("Warn", scope={"kind": "contract", "id": uid("another")}, enabled=False))
     assert applying([everywhere, elsewhere], *ids) == [everywhere]
-    assert isinstance(found.organization, Organization)
 
 
 percents = st.decimals("0.0001", "400", places=4).map(str)
