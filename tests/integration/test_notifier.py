@@ -372,12 +372,13 @@ async def test_two_that_take_the_same_balance_tell_it_once(pool):
 
 async def test_whoever_stores_while_an_instance_begins_is_judged_by_one_of_them(pool):
     world = World(pool, Judge())
-    await world.begin()
+    await world.tell_organization()
+    await world.tell_balances(world.balance(1, 33))
     async with pool.acquire() as connection:
         await connection.execute("INSERT INTO rules (body) VALUES ($1)", Rule.model_validate(rule()).model_dump_json())
 
     async def store(connection):
-        await world.tell_balances(world.balance(1, 33), connection=connection)
+        await world.tell_contract(connection=connection)
 
     async def begin(_):
         await world.judge.begin(pool)
