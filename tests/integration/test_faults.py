@@ -35,12 +35,12 @@ def logs(path):
              "time_log_start_date", "time_log_delta_minutes", "phase_short_name"]
         )  # fmt: skip
         for number in range(ROWS):
-            project = number % PROJECTS
+            project, issue = number % PROJECTS, number % 400
             minutes = chance.randint(1, 30)
             sums[f"CESAW-{project}"] += minutes * 60
             rows.writerow(
-                [number, "A", project, number % 17, number % 3, project * 1000 + number % 400,
-                 f"{number % 12 + 1}/{number % 28 + 1}/2025 9:00", minutes, ("Code", "Test", "Design")[number % 400 % 3]]
+                [number, "A", project, number % 17, number % 3, project * 1000 + issue,
+                 f"{number % 12 + 1}/{number % 28 + 1}/2025 9:00", minutes, ("Code", "Test", "Design")[issue % 3]]
             )  # fmt: skip
     return dict(sums)
 
@@ -82,12 +82,13 @@ async def kill_one_after_another(stack, stop):
     killed = Counter()
     for name in cycle(VICTIMS):
         if stop.is_set() and len(killed) == len(VICTIMS):
-            return killed
+            break
         before = await until(lambda name=name: stack.parts().get(name), within=60)
         before.kill()
         killed[name] += 1
         await until(lambda name=name, before=before: _others(stack, name, before), within=60)
         await until(lambda: answers(stack), within=90)
+    return killed
 
 
 def _others(stack, name, before):
