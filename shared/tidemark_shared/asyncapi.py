@@ -121,7 +121,7 @@ def _message(topic: Topic, type_: str, model: type[BaseModel]) -> Message:
             "description": f"{model.__doc__}\n\nA CloudEvent 1.0 in binary mode.{structured}",
             "contentType": "application/json",
             "correlationId": CorrelationId(location="$message.header#/ce_correlationid"),
-            "headers": attributes(type_),
+            "headers": _attributes(type_),
             "payload": {"$ref": f"#/components/schemas/{model.__name__}"},
             "bindings": _key(topic),
         }
@@ -145,7 +145,7 @@ def _key(topic: Topic) -> dict[str, Any]:
     return {"kafka": {"key": {**_TEXT, "description": f"The {topic.key}."}, "bindingVersion": _BINDING}}
 
 
-def attributes(type_: str) -> dict[str, Any]:
+def _attributes(type_: str) -> dict[str, Any]:
     """The headers of an event in binary mode, as :func:`tidemark_shared.events.binary_headers` writes them."""
     properties = {
         "ce_specversion": {**_TEXT, "const": "1.0"},

@@ -1,0 +1,39 @@
+"""What an image runs before its service: tables and topics, where there is no command line."""
+
+import asyncio
+
+import asyncpg
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+
+from tidemark_shared.events import TOPICS
+from tidemark_shared.prepare import prepare
+from tidemark_shared.settings import SettingMissingError, Settings
+
+
+async def test_tables_and_topics_are_there_however_often_and_by_how_many_they_are_made(
+    database: str, kafka_bootstrap_servers: str, topic_prefix: str
+) -> None:
+    settings = Settings(
+        database_url=database, kafka_bootstrap_servers=kafka_bootstrap_servers, topic_prefix=topic_prefix
+    )
+    services = ("contracts", "consumption", "notifier")
+    await asyncio.gather(*(prepare(service, settings, replication=1) for service in (*services, *services)))
+    await prepare("contracts", settings, replication=1)
+
+    connection = await asyncpg.connect(database)
+    tables = {row["schemaname"] for row in await connection.fetch("SELECT DISTINCT schemaname FROM pg_tables")}
+    await connection.close()
+    assert {*services, "reporting"} <= tables
+
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka_bootstrap_servers)
+    await admin.start()
+    topics = set(await admin.list_topics())
+    await admin.close()
+    assert {topic_prefix + topic.name for topic in TOPICS} <= topics
+
+
+async def test_a_broker_that_is_not_named_is_asked_for_by_the_name_of_its_variable(database: str) -> None:
+    settings = Settings(database_url=database, kafka_bootstrap_servers=None)
+    with pytest.raises(SettingMissingError, match="TIDEMARK_KAFKA_BOOTSTRAP_SERVERS"):
+        await prepare("contracts", settings, replication=1)
