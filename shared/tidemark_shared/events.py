@@ -379,6 +379,10 @@ def _attribute(attributes: dict[str, Any], name: str) -> str:
     return text
 
 
+# Made once: `json.dumps` would make one a call.
+_canonical = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
+
+
 def canonical(data: Data) -> bytes:
     """Canonical content (SPEC 9): RFC 8785 JSON, absent optional members null, times in UTC to the microsecond.
 
@@ -388,7 +392,7 @@ def canonical(data: Data) -> bytes:
     members = {
         name: timestamp(value) if isinstance(value, datetime) else value for name, value in data.__dict__.items()
     }
-    return json.dumps(members, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+    return _canonical(members).encode()
 
 
 FUTURE_LIMIT = timedelta(hours=24)
