@@ -86,7 +86,7 @@ def test_a_topic_is_described_as_it_is_created(topic: Topic) -> None:
     assert set(channels) == set(told)
     for name, like in told.items():
         binding = channels[name]["bindings"]["kafka"]
-        made = kafka._new(name, like, "", 1)  # noqa: SLF001 - what `create_topics` asks the broker for
+        made = kafka._new(name, like, "", 1)
         said = {
             key: ",".join(value) if isinstance(value, list) else str(value)
             for key, value in binding["topicConfiguration"].items()
