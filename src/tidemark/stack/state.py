@@ -63,7 +63,8 @@ class State(BaseModel):
 @contextmanager
 def held(data_dir: Path) -> Iterator[None]:
     """Keep other stacks from ``data_dir``. The system lets go of it, however this process ends."""
-    data_dir.mkdir(parents=True, exist_ok=True)
+    # Mails and figures are for the owner alone.
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (data_dir / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,0 +1,81 @@
+import os
+from pathlib import Path
+
+import jwt
+import pytest
+from typer.testing import CliRunner, Result
+
+from tidemark.cli import app
+from tidemark.stack.processes import mark
+from tidemark.stack.state import State
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("TIDEMARK_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Path:
+    """The data directory of a stack that runs, as far as one can tell from it."""
+    state = State.load(tmp_path)
+    state.environment = {
+        "TIDEMARK_SECRET": "a secret that is long enough for it",
+        "TIDEMARK_CONTRACTS_URL": "http://127.0.0.1:20001",
+        "TIDEMARK_API_URL": "http://127.0.0.1:8000",
+        "TIDEMARK_DATABASE_URL": "postgresql://127.0.0.1/tidemark",
+    }
+    state.supervisor = mark(os.getpid())
+    state.save()
+    return tmp_path
+
+
+def _run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [*map(str, arguments)])
+
+
+def test_env_prints_what_others_need_and_no_secret(running: Path) -> None:
+    answer = _run("env", "--data-dir", running)
+    assert answer.stdout.splitlines() == [
+        "TIDEMARK_DATABASE_URL=postgresql://127.0.0.1/tidemark",
+        "TIDEMARK_API_URL=http://127.0.0.1:8000",
+    ]
+
+
+def test_env_says_in_a_sentence_that_nothing_runs(tmp_path: Path) -> None:
+    answer = _run("env", "--data-dir", tmp_path)
+    assert (answer.exit_code, answer.stdout) == (1, "")
+    assert answer.stderr == f"Nothing runs on {tmp_path}. Start it with `tidemark up --data-dir {tmp_path}`.\n"
+
+
+def test_a_token_is_signed_with_the_secret_of_the_stack_that_runs(running: Path) -> None:
+    arguments = ("token", "create", "jira", "--role", "publisher", "--expires", "2100-01-01")
+    token = _run(*arguments, "--data-dir", running).stdout.strip()
+    claims = jwt.decode(token, "a secret that is long enough for it", ["HS256"])
+    assert (claims["sub"], claims["role"], claims["exp"]) == ("jira", "publisher", 4_102_444_800)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variable"),
+    [
+        (("token", "create", "jira", "--role", "viewer"), "TIDEMARK_SECRET"),
+        (("migrate",), "TIDEMARK_DATABASE_URL"),
+        (("topics",), "TIDEMARK_KAFKA_BOOTSTRAP_SERVERS"),
+    ],
+)
+def test_what_is_not_set_is_told_in_a_sentence(tmp_path: Path, arguments: tuple[str, ...], variable: str) -> None:
+    answer = _run(*arguments, "--data-dir", tmp_path)
+    assert answer.exit_code == 1
+    assert answer.stderr.startswith(f"{variable} is not set.")
+
+
+def test_a_role_that_is_not_there_is_refused() -> None:
+    assert _run("token", "create", "jira", "--role", "king").exit_code == 2
+
+
+def test_every_command_has_its_line_of_help() -> None:
+    help_ = _run("--help").stdout
+    for command in ("up", "env", "serve", "migrate", "topics", "token", "import", "publish", "status"):
+        (line,) = [line for line in help_.splitlines() if line.split()[:1] == [command]]
+        assert len(line.split()) > 3
