@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from importlib.resources import files
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -41,10 +42,8 @@ def containers() -> Iterator[dict[str, Any]]:
 
 
 def test_the_composition_is_what_the_compose_specification_allows() -> None:
-    vendored = pytest.importorskip("check_jsonschema", reason="it holds the schema of the Compose specification")
-    schema = json.loads(
-        (Path(vendored.__file__).parent / "builtin_schemas/vendor/compose-spec.json").read_text(encoding="utf-8")
-    )
+    vendored = files("check_jsonschema") / "builtin_schemas/vendor/compose-spec.json"
+    schema = json.loads(vendored.read_text(encoding="utf-8"))
     assert [error.message for error in Draft7Validator(schema).iter_errors(COMPOSE)] == []
 
 
