@@ -33,6 +33,7 @@ _STOP_SECONDS = 5
 # How long a topic that was deleted, recreated or given partitions may go unnoticed.
 _METADATA_MS = 5_000
 _MOST_CORRELATION = 128
+_MOST_REASON = 2_000
 _PARTITION_FETCH_BYTES = 8 * 1024 * 1024
 
 # What Postgres says of the data rather than of itself: retrying cannot mend it, so the record is singled out.
@@ -46,6 +47,8 @@ class Batch(NamedTuple):
     topic: str
     partition: int
     records: Sequence[ConsumerRecord]
+    prefix: str = ""
+    """What the topic's name begins with here; the relay writes it before the names of the outbox."""
 
 
 class Refusal(NamedTuple):
@@ -67,9 +70,10 @@ async def refuse(connection: Connection, batch: Batch, refusals: Sequence[Refusa
         cluster=batch.cluster,
         topic=batch.topic,
         partition=batch.partition,
+        copy_topic=f"{batch.topic.removeprefix(batch.prefix)}.dlq",
         offsets=[record.offset for record, _ in refusals],
         # A reason may quote the record, and Postgres takes no NUL.
-        reasons=[reason.replace("\0", "\\0") for _, reason in refusals],
+        reasons=[reason[:_MOST_REASON].replace("\0", "\\0") for _, reason in refusals],
         keys=[record.key for record, _ in refusals],
         values=[record.value for record, _ in refusals],
         headers=[json.dumps(headers_as_json(record.headers)) for record, _ in refusals],
@@ -93,10 +97,11 @@ class Consumer:
         group: str,
         handlers: Mapping[str, Handle],
         most_records: int = 20_000,
+        prefix: str = "",
     ) -> None:
         self._pool = pool
         self._handlers = handlers
-        self._cluster = cluster
+        self._cluster, self._prefix = cluster, prefix
         self._stopped: dict[TopicPartition, str] = {}
         self._sought: dict[TopicPartition, int] = {}
         self._back_off = _BACK_OFF_SECONDS
@@ -288,7 +293,7 @@ class Consumer:
             if fresh[0].offset > next_offset and self._sought.get(one) != next_offset:
                 self._read_again(one, next_offset)
                 return next_offset
-            batch = Batch(self._cluster, one.topic, one.partition, fresh)
+            batch = Batch(self._cluster, one.topic, one.partition, fresh, self._prefix)
             with bound_contextvars(correlation_id=_correlation(fresh[0].headers)):
                 await self._handle(connection, batch)
             following: int = fresh[-1].offset + 1

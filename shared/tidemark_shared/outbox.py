@@ -126,13 +126,15 @@ class Relay:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(producer.stop(), _STOP_SECONDS)
 
-    async def _send(self, producer: AIOKafkaProducer, row: Row) -> "asyncio.Future[Any] | KafkaError":
+    async def _send(self, producer: AIOKafkaProducer, row: Row) -> "asyncio.Future[Any] | Exception":
         record = row.record
+        # Kafka takes a record without key and value, and one may be refused; the producer takes none such.
+        value = b"" if record.key is None and record.value is None else record.value
         try:
             sent: asyncio.Future[Any] = await producer.send(
-                self._prefix + record.topic, record.value, key=record.key, headers=record.headers
+                self._prefix + record.topic, value, key=record.key, headers=record.headers
             )
-        except KafkaError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this row's
             return error
         return sent
 
@@ -142,12 +144,23 @@ class Relay:
         After a failure the later rows of its key stay, though Kafka may have taken them: they go out once more,
         behind the one that failed.
         """
-        sent = [await self._send(producer, row) for row in rows]
-        await asyncio.gather(*(one for one in sent if not isinstance(one, KafkaError)), return_exceptions=True)
-        done, held_back, failure = [], set(), None
-        for row, one in zip(rows, sent, strict=True):
-            if error := one if isinstance(one, KafkaError) else one.exception():
-                failure = failure or error
+        sent: list[tuple[Row, asyncio.Future[Any]]] = []
+        done: list[Any] = []
+        held_back: set[tuple[str, bytes | None]] = set()
+        failure: BaseException | None = None
+        for row in rows:
+            if _place(row) in held_back:
+                continue
+            one = await self._send(producer, row)
+            if isinstance(one, Exception):
+                failure = failure or one
+                held_back.add(_place(row))
+            else:
+                sent.append((row, one))
+        results = await asyncio.gather(*(one for _, one in sent), return_exceptions=True)
+        for (row, _), result in zip(sent, results, strict=True):
+            if isinstance(result, BaseException):
+                failure = failure or result
                 held_back.add(_place(row))
             if _place(row) not in held_back:
                 done.append(row.id)
@@ -155,7 +168,7 @@ class Relay:
         return done, failure
 
     async def _single_out(self, connection: Connection, rows: Sequence[Row]) -> None:
-        """Send rows one by one: what Kafka refuses takes its neighbours along, and shall hold back its own key alone."""
+        """Send rows one by one: what Kafka refuses takes its neighbours along, but is to hold back its key alone."""
         left = deque(rows)
         while left:
             # A refusal breaks the sequence of the producer that sent it.
@@ -182,4 +195,4 @@ def _place(row: Row) -> tuple[str, bytes | None]:
 
 def _passes(failure: BaseException) -> bool:
     """Whether the same may well succeed later without anybody's doing."""
-    return not isinstance(failure, KafkaError) or failure.retriable
+    return failure.retriable if isinstance(failure, KafkaError) else isinstance(failure, OSError)

@@ -70,6 +70,7 @@ class Frame:
             cluster=self._cluster,
             group=f"{prefix}tidemark.{self.service}",
             handlers={prefix + topic: handle for topic, handle in handlers.items()},
+            prefix=prefix,
         )
         await consumer.start()
         self.keep("consumer", consumer.watch)
