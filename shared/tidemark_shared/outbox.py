@@ -119,8 +119,8 @@ class Relay:
     @contextlib.asynccontextmanager
     async def _producing(self) -> AsyncIterator[AIOKafkaProducer]:
         producer = kafka.producer(self._bootstrap)
-        await producer.start()
         try:
+            await producer.start()
             yield producer
         finally:
             with contextlib.suppress(TimeoutError):
