@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from tidemark.stack import ports, postgres
-from tidemark.stack.processes import Supervisor
+from tidemark.stack.processes import Supervisor, alive_after
 from tidemark_shared.events import TOPICS
 from tidemark_shared.kafka import create_topics
 
@@ -47,14 +47,14 @@ async def test_postgres_starts_beside_what_a_killed_one_left(tmp_path: Path) -> 
         busy = asyncio.create_task(connection.execute("SELECT count(*) FROM generate_series(1, 1e12)"))
         backend = psutil.Process(connection.get_server_pid())
         async with asyncio.timeout(60):
-            while backend.cpu_times().user < 0.2:  # noqa: ASYNC110 - another process sets no event
+            while backend.cpu_times().user < 0.2:
                 await asyncio.sleep(0.05)
             psutil.Process(marks[0]).kill()
-            while len(marks) < 2 or not await postgres.answers(url):  # noqa: ASYNC110
+            while len(marks) < 2 or not await postgres.answers(url):
                 await asyncio.sleep(0.05)
         with contextlib.suppress(asyncpg.PostgresError, OSError):
             await busy
-        assert not backend.is_running()
+        assert not alive_after(0, [backend])
         assert await _count(url) == 1
     finally:
         await supervisor.stop()
