@@ -101,13 +101,17 @@ def test_the_customers_mail_carries_nothing_internal(addressee):
     assert "Internal training (not billable)" in parts(mail(seen))[1]
 
 
-def test_a_name_cannot_begin_another_header():
-    # U+2028 and the like count as line breaks where headers are written, and no rule refuses them.
-    odd = terms() | {"name": "Support\u2028Bcc: evil@example.com\x0bX: y"}
+@pytest.mark.parametrize("line_break", ["\u2028", "\x0b", "\x85", "\x1c", "\r\n", "\n"])
+def test_a_name_cannot_begin_another_header(line_break):
+    # Some of these pass as a name, and count as line breaks where headers are read.
+    odd = terms() | {"name": f"Support{line_break}Bcc: evil@example.com"}
     found = known(balance(uid("contract"), consumed=32 * HOUR), terms_body=odd)
-    read, _, _ = parts(mail(snapshot(found=found), OWNER.model_copy(update={"name": "Olga\x85Bcc: evil@example.com"})))
+    named = OWNER.model_copy(update={"name": f"Olga{line_break}Bcc: evil@example.com"})
+    read = message_from_bytes(mail(snapshot(found=found), named).as_bytes(), policy=compat32)
+    subject, to = (str(make_header(decode_header(read[name]))) for name in ("Subject", "To"))
     assert read["Bcc"] is None
-    assert "Support Bcc: evil@example.com X: y" in read["Subject"]
+    assert subject == "80 % used: Support Bcc: evil@example.com, March 2026 [ACME-SUP]"
+    assert to == '"Olga Bcc: evil@example.com" <olga@provider.example.com>'
 
 
 @pytest.mark.parametrize("name", ["x" * 200, "x " * 120, "Vertrag für Müller " * 10, "a" * 40])
