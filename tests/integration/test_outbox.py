@@ -9,15 +9,16 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 import pytest
-from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import RequestTimedOutError
 from waiting import until
 from world import contract_event, link, take, uid, worklog
 
 from tidemark_consumption import fold
 from tidemark_consumption.balances import BALANCE_OUTBOX
-from tidemark_shared import outbox
+from tidemark_shared import kafka, outbox
 from tidemark_shared.consumer import Batch, Refusal, refuse
 from tidemark_shared.database import Connection, Pool, connect_pool, migrate
 from tidemark_shared.events import BALANCES, Outgoing
@@ -227,6 +228,30 @@ async def test_a_failing_send_holds_back_the_later_rows_of_its_key_and_no_others
         await log.holds(lambda records: values_by_key(records)[b"held"][-1] == b"4")
     assert last_seen(values_by_key(log.records)[b"held"]) == [b"1", great, b"3", b"4"]
     assert values_by_key(log.records)[b"free"] == numbers(4)
+
+
+async def test_what_kafka_took_behind_a_row_that_failed_goes_out_once_more_behind_it(
+    kafka_bootstrap_servers: str, topic: str, database: str, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = [b"2"]
+
+    class Losing(AIOKafkaProducer):  # type: ignore[misc]
+        """Loses one record on the way to the broker, and says so."""
+
+        async def send(self, topic: str, value: bytes, **more: Any) -> Any:
+            if value not in losses:
+                return await super().send(topic, value, **more)
+            losses.remove(value)
+            lost: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+            lost.set_exception(RequestTimedOutError())
+            return lost
+
+    monkeypatch.setattr(kafka, "producer", lambda bootstrap: Losing(bootstrap_servers=bootstrap))
+    await write(pool, *(row(topic, "held", value) for value in numbers(3)), row(topic, "free", b"1"))
+    async with relaying(kafka_bootstrap_servers, database), Log(kafka_bootstrap_servers, topic) as log:
+        await until(lambda: left(pool, 0))
+        await log.holds(lambda records: len(records) == 5)
+    assert values_by_key(log.records) == {b"held": [b"1", b"3", b"2", b"3"], b"free": [b"1"]}
 
 
 async def test_a_record_that_no_topic_takes_holds_back_its_key_alone(
