@@ -596,7 +596,9 @@ async def test_after_the_last_attempt_it_is_given_up_with_the_reason(pool, mail_
 
 async def test_a_lease_that_ran_out_is_taken_by_another_and_the_late_one_records_nothing(pool, mail_server):
     await crossed(pool)
-    await pool.execute("UPDATE deliveries SET attempts = 1, due_at = now() + interval '300 ms'")  # its process is gone
+    await pool.execute(
+        "UPDATE deliveries SET attempts = 1, leased_until = now() + interval '300 ms'"
+    )  # its process is gone
     async with delivering(pool, mail_server):
         [row] = await settled(pool)
     assert (row["status"], row["attempts"]) == ("delivered", 2)
@@ -615,6 +617,21 @@ async def test_a_mail_that_takes_long_holds_up_no_other(pool, mail_server):
         await until(all_but_one, 4)
         mail_server.released.set()
         await settled(pool)
+
+
+async def test_a_lease_is_renewed_while_the_attempt_lasts(pool, mail_server):
+    mail_server.script = ["hang"]
+    await crossed(pool)
+    async with delivering(pool, mail_server, QUICK._replace(lease_seconds=0.5), count=3):
+        first = await until(lambda: pool.fetchval("SELECT leased_until FROM deliveries"))
+
+        async def thrice_as_long():
+            return await pool.fetchval("SELECT now() > $1::timestamptz + interval '1 s'", first)
+
+        await until(thrice_as_long)
+        mail_server.released.set()
+        [row] = await settled(pool)
+    assert (row["status"], row["attempts"]) == ("delivered", 1)
 
 
 async def test_what_is_on_its_way_when_the_service_stops_is_recorded(pool, mail_server):

@@ -13,6 +13,7 @@ from email.utils import parseaddr
 from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
+from uuid import UUID
 
 import aiosmtplib
 import asyncpg
@@ -36,6 +37,7 @@ _BACK_OFF_FACTOR = 2.5
 _FAREWELL_SECONDS = 1
 _DATABASE_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 _PERMANENT = 500
+_LOG_IN_FIRST = (530, 534, 535, 538)  # RFC 4954, 6
 _EVENT_COLUMNS = (
     "notification_id", "contract_id", "contract_code", "rule_id", "rule_name",
     "subject", "subject_id", "threshold", "raised_at", "channel", "receiver",
@@ -47,6 +49,7 @@ class Patience(NamedTuple):
 
     attempts: int = 10
     send_seconds: float = 60
+    lease_seconds: float = 15
     first_pause_seconds: float = 3
 
     def pause(self, attempts: int) -> float:
@@ -93,18 +96,23 @@ class Deliverer:
 
     async def run(self) -> None:
         """Lease and send; a mail that takes long holds up none but those beyond the few sent at once."""
-        # The lease outlives the attempt and its record, so that no two send the same mail while both are well.
-        lease_seconds = self._patience.send_seconds + 2 * _RECORD_SECONDS
-        sending: set[asyncio.Task[None]] = set()
+        sending: dict[asyncio.Task[None], UUID] = {}
+        renewed_at = asyncio.get_running_loop().time()
         try:
             while True:
                 async with self._pool.acquire() as connection:
+                    # A lease is short, so that another soon takes over from a process that died, and renewed
+                    # while the attempt lasts.
+                    seconds, now = self._patience.lease_seconds, asyncio.get_running_loop().time()
+                    if sending and now - renewed_at > seconds / 3:
+                        await _sql.renew(connection, ids=list(sending.values()), seconds=seconds)
+                        renewed_at = now
                     most = _AT_ONCE - len(sending)
-                    due = [row async for row in _sql.lease(connection, most=most, seconds=lease_seconds)]
+                    due = [row async for row in _sql.lease(connection, most=most, seconds=seconds)]
                 for row in due:
                     task = asyncio.create_task(self._deliver(row))
-                    sending.add(task)
-                    task.add_done_callback(sending.discard)
+                    sending[task] = row["id"]
+                    task.add_done_callback(sending.pop)
                 await asyncio.sleep(0 if due else _PAUSE_SECONDS)
         finally:
             # What the server has taken by now is recorded, or it would be sent again.
@@ -125,7 +133,7 @@ class Deliverer:
         try:
             async for attempt in AsyncRetrying(
                 stop=stop_after_delay(_RECORD_SECONDS),
-                wait=wait_random_exponential(multiplier=0.1, max=2),
+                wait=wait_random_exponential(multiplier=0.1, max=1),
                 retry=retry_if_exception_type(_DATABASE_ERRORS),
                 reraise=True,
             ):
@@ -183,6 +191,8 @@ def is_permanent(error: BaseException) -> bool:
 
     A refusal to greet us or to log us in says nothing of the mail: someone will mend that.
     """
+    if isinstance(error, aiosmtplib.SMTPResponseException) and error.code in _LOG_IN_FIRST:
+        return False
     if isinstance(error, aiosmtplib.SMTPRecipientsRefused):
         return all(map(is_permanent, error.recipients))
     if isinstance(error, aiosmtplib.SMTPSenderRefused | aiosmtplib.SMTPRecipientRefused | aiosmtplib.SMTPDataError):

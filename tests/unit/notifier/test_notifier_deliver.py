@@ -15,6 +15,7 @@ from tidemark_notifier.deliver import Patience, Server, describe, is_permanent
         (aiosmtplib.SMTPSenderRefused(550, "who?", "a"), True),
         (aiosmtplib.SMTPRecipientsRefused([aiosmtplib.SMTPRecipientRefused(550, "unknown", "a")]), True),
         (aiosmtplib.SMTPRecipientsRefused([aiosmtplib.SMTPRecipientRefused(450, "greylisted", "a")]), False),
+        (aiosmtplib.SMTPSenderRefused(530, "log in first", "a"), False),
         (aiosmtplib.SMTPAuthenticationError(535, "wrong password"), False),
         (aiosmtplib.SMTPConnectResponseError(554, "not today"), False),
         (aiosmtplib.SMTPNotSupported("SMTPUTF8"), True),

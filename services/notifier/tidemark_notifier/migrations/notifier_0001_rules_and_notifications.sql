@@ -94,13 +94,14 @@ CREATE TABLE deliveries (
   attempts integer NOT NULL DEFAULT 0,
   last_error text,
   due_at timestamptz NOT NULL DEFAULT now(),
+  leased_until timestamptz,
   delivered_at timestamptz
 );
 CREATE INDEX deliveries_notification ON deliveries (notification_id);
 CREATE INDEX deliveries_due ON deliveries (due_at) WHERE status = 'pending';
 COMMENT ON TABLE deliveries IS 'One mail to one receiver.';
-COMMENT ON COLUMN deliveries.due_at IS
-'When it is to be tried next. An attempt moves it to the end of its lease: if the process dies, another takes over.';
+COMMENT ON COLUMN deliveries.due_at IS 'Not to be tried before: attempts that fail are spaced.';
+COMMENT ON COLUMN deliveries.leased_until IS 'Until when it is whose attempt is under way; then another takes over.';
 
 CREATE VIEW reporting.notifications AS
 SELECT

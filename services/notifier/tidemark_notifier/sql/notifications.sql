@@ -21,6 +21,6 @@ LIMIT :most;
 
 -- name: resend(id)
 -- Try again what was given up; the mail keeps its Message-ID.
-UPDATE deliveries SET status = 'pending', attempts = 0, due_at = clock_timestamp()
+UPDATE deliveries SET status = 'pending', attempts = 0, due_at = clock_timestamp(), leased_until = NULL
 WHERE notification_id = :id AND status = 'failed'
 RETURNING id;
