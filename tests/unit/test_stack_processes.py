@@ -101,17 +101,6 @@ async def test_stop_ends_what_does_not_listen_and_what_it_started(supervisor: Wa
     assert not alive_after(0, (deaf, parent, child))
 
 
-async def test_the_last_started_ends_first(supervisor: Watched) -> None:
-    # Each takes its time to end, then tells when that was.
-    ends = "lambda *_: (time.sleep(0.1), print(time.monotonic_ns()), sys.exit())"
-    program = f"import signal, sys, time; signal.signal(signal.SIGTERM, {ends}); {_SLEEPS}"
-    for name in ("database", "service"):
-        await supervisor.start(supervisor.part(program, name))
-    await supervisor.stop()
-    ended = {name: int(supervisor.log(name).read_text().split()[1]) for name in ("database", "service")}
-    assert ended["database"] - ended["service"] > 100_000_000
-
-
 async def test_a_grown_log_is_put_aside(supervisor: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "_LOG_BYTES", 10)
     (tmp_path / "part.log").write_text("many old lines")

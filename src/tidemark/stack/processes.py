@@ -1,4 +1,4 @@
-"""Processes kept running: started, watched, started again when they die, ended in the reverse order."""
+"""Processes kept running: started, watched, started again when they die, ended in time."""
 
 import asyncio
 import contextlib
@@ -134,23 +134,22 @@ class Supervisor:
         self._logs = logs
         self._on_change = on_change
         self._say = say
-        self._stages: list[list[tuple[Part, asyncio.Task[None]]]] = []
+        self._kept: dict[asyncio.Task[None], Part] = {}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._marks: dict[str, Mark] = {}
 
     async def start(self, *parts: Part) -> None:
         """Start parts beside each other, and return once all of them answer."""
         self._logs.mkdir(parents=True, exist_ok=True)
-        self._stages.append([(part, asyncio.create_task(self._keep(part))) for part in parts])
+        self._kept |= {asyncio.create_task(self._keep(part)): part for part in parts}
         await asyncio.gather(*map(self._answering, parts))
 
     async def stop(self) -> None:
-        """End all parts, the last started first, each within a few seconds."""
-        while self._stages:
-            stage = self._stages.pop()
-            for _, task in stage:
-                task.cancel()
-            await asyncio.gather(*(self._end(part) for part, _ in stage))
+        """End all parts, within a few seconds."""
+        for task in self._kept:
+            task.cancel()
+        await asyncio.gather(*map(self._end, self._kept.values()))
+        self._kept.clear()
 
     def log(self, part: str) -> Path:
         """Where a part's output goes."""
@@ -196,7 +195,7 @@ class Supervisor:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                # Ctrl-C in the terminal is for the supervisor alone, which then ends the parts in order.
+                # Ctrl-C in the terminal is for the supervisor alone, which then ends the parts.
                 start_new_session=True,
                 **_surroundings(part),
             )

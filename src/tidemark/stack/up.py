@@ -15,7 +15,7 @@ import httpx
 from aiokafka.errors import KafkaError
 
 from tidemark.stack import kafka, ports, postgres
-from tidemark.stack.processes import Part, StackError, Supervisor, end, mark
+from tidemark.stack.processes import Mark, Part, StackError, Supervisor, end, mark
 from tidemark.stack.state import State, held
 from tidemark_shared.database import migrate
 from tidemark_shared.kafka import create_topics
@@ -94,7 +94,9 @@ class _Stack:
     def __init__(self, state: State, data_dir: Path) -> None:
         self._state, self._data_dir = state, data_dir
         self._settings = settings(state.environment)
-        self._supervisor = Supervisor(data_dir / "logs", on_change=self._record, say=_say)
+        # Two, for the services end before what they stand on.
+        self._parts = Supervisor(data_dir / "logs", on_change=self._record, say=_say)
+        self._services = Supervisor(data_dir / "logs", on_change=self._record, say=_say)
         self._http = httpx.AsyncClient(trust_env=False, timeout=5)
 
     async def run(self, *, demo: bool) -> None:
@@ -116,38 +118,33 @@ class _Stack:
             _say("Stopping …")
             start.cancel()
             await asyncio.wait({start})
-            await self._supervisor.stop()
+            await self._services.stop()
+            await self._parts.stop()
             await self._http.aclose()
 
-    def _record(self, marks: Mapping[str, object]) -> None:
-        self._state.parts = dict(marks)  # type: ignore[arg-type]
+    def _record(self, marks: Mapping[str, Mark]) -> None:
+        self._state.parts |= marks
         self._state.save()
 
     async def _start(self, *, demo: bool) -> None:
-        state, data_dir = self._state, self._data_dir
-        _say(f"Starting Tidemark on {data_dir} …")
-        prepared = []
-        if _DATABASE in state.embedded:
-            password = state.secret("postgres")
-            prepared.append(
-                asyncio.to_thread(postgres.prepare, data_dir / "postgres", state.port("postgres"), password)
-            )
-        if _KAFKA in state.embedded:
-            ports_ = state.port("kafka"), state.port("controller")
-            prepared.append(asyncio.to_thread(kafka.prepare, data_dir / "kafka", *ports_))
-        parts = await asyncio.gather(*prepared)
-        if _SMTP in state.embedded:
-            parts.append(self._mailbox())
-        await self._supervisor.start(*parts)
-        await self._lay_out()
-        await self._supervisor.start(*map(self._service, (*SERVICES, "web")))
+        _say(f"Starting Tidemark on {self._data_dir} …")
+        try:
+            async with asyncio.TaskGroup() as group:
+                for part in (self._have_databases(), self._have_kafka(), self._have_mail()):
+                    group.create_task(part)
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        await self._services.start(*map(self._service, (*SERVICES, "web")))
         self._tell_where()
         if demo:
-            maildir = state.environment.get("TIDEMARK_MAILDIR")
-            Thread(target=_tell_story, args=(self._settings, data_dir, maildir), daemon=True).start()
+            maildir = self._state.environment.get("TIDEMARK_MAILDIR")
+            Thread(target=_tell_story, args=(self._settings, self._data_dir, maildir), daemon=True).start()
 
-    async def _lay_out(self) -> None:
-        """Tables and topics."""
+    async def _have_databases(self) -> None:
+        state = self._state
+        if _DATABASE in state.embedded:
+            told = self._data_dir / "postgres", state.port("postgres"), state.secret("postgres")
+            await self._parts.start(await asyncio.to_thread(postgres.prepare, *told))
         for service in SERVICES:
             try:
                 await migrate(self._settings.database(service), service)
@@ -155,11 +152,21 @@ class _Stack:
                 raise StackError(
                     f"The database of {service} could not be set up ({error}); check {_DATABASE}."
                 ) from error
-        servers = self._state.environment[_KAFKA]
+
+    async def _have_kafka(self) -> None:
+        state = self._state
+        if _KAFKA in state.embedded:
+            told = self._data_dir / "kafka", state.port("kafka"), state.port("controller")
+            await self._parts.start(await asyncio.to_thread(kafka.prepare, *told))
+        servers = state.environment[_KAFKA]
         try:
             await create_topics(servers, prefix=self._settings.topic_prefix, patience=_PATIENCE_SECONDS)
         except (OSError, KafkaError) as error:
             raise StackError(f"Kafka at {servers} took no topics ({error}); check {_KAFKA}.") from error
+
+    async def _have_mail(self) -> None:
+        if _SMTP in self._state.embedded:
+            await self._parts.start(self._mailbox())
 
     def _mailbox(self) -> Part:
         told, ports_ = self._state.environment, (str(self._state.port("smtp")), str(self._state.port("inbox")))
