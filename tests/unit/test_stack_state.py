@@ -40,6 +40,12 @@ def test_no_two_parts_share_a_port(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert [state.port("kafka"), state.port("controller")] == [20_001, 20_002]
 
 
+def test_a_port_that_a_person_chose_is_not_a_parts_any_more(tmp_path: Path) -> None:
+    state = State.load(tmp_path)
+    state.ports = {"kafka": 20_001, "web": 20_001}
+    assert state.port("kafka") != 20_001
+
+
 def test_only_the_owner_reads_what_is_remembered(tmp_path: Path) -> None:
     State.load(tmp_path).save()
     assert stat.S_IMODE((tmp_path / "state.json").stat().st_mode) == 0o600

@@ -173,7 +173,7 @@ class Supervisor:
             try:
                 await asyncio.to_thread(part.clear)
                 process = self._spawn(part)
-            except OSError as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is told and tried again
                 how = f"could not start ({error})"
             else:
                 code = await _ended(process)
@@ -202,7 +202,7 @@ class Supervisor:
         try:
             self._marks[part.name] = mark(process.pid, part.stop_signal)
             self._on_change(self._marks)
-        except OSError:
+        except (OSError, psutil.Error):
             # Whoever comes after this stack could not know it.
             process.kill()
             process.wait()

@@ -46,13 +46,13 @@ class State(BaseModel):
 
     def port(self, part: str) -> int:
         """The port of a part: the one it had, so that clients find it again, unless another has taken that."""
-        if part not in self._settled and not ports.is_free(self.ports.get(part, 0)):
-            del self.ports[part]
-        while part not in self.ports:
-            port = ports.free()
-            if port not in self.ports.values():
-                self.ports[part] = port
-        self._settled.add(part)
+        if part not in self._settled:
+            others = {port for name, port in self.ports.items() if name != part}
+            port = self.ports.get(part) or ports.free()
+            while port in others or not ports.is_free(port):
+                port = ports.free()
+            self.ports[part] = port
+            self._settled.add(part)
         return self.ports[part]
 
     def secret(self, name: str) -> str:

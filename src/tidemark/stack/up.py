@@ -37,6 +37,7 @@ def up(data_dir: Path, port: int, *, demo: bool = False) -> None:
         end(list(state.parts.values()))
         if not ports.is_free(port, os.environ.get("TIDEMARK_HOST", _LOOPBACK)):
             raise StackError(f"Port {port} is taken; free it, or choose another by --port or TIDEMARK_PORT.")
+        state.ports["web"] = port
         state.environment = _settle(state, data_dir, port)
         state.supervisor = mark(os.getpid())
         state.save()
@@ -63,7 +64,7 @@ def _settle(state: State, data_dir: Path, port: int) -> dict[str, str]:
         if name.startswith("TIDEMARK_") and value and value != state.embedded.get(name)
     }
     state.embedded = {}
-    if not told.keys() & {_DATABASE} and not told.keys() >= set(_OWN_DATABASES.values()):
+    if _DATABASE not in told and not told.keys() >= set(_OWN_DATABASES.values()):
         state.embedded[_DATABASE] = postgres.url(state.port("postgres"), state.secret("postgres"))
     if _KAFKA not in told:
         state.embedded[_KAFKA] = kafka.bootstrap_servers(state.port("kafka"))
@@ -204,7 +205,10 @@ class _Stack:
 def _tell_story(settings: Settings, data_dir: Path, maildir: str | None) -> None:
     from tidemark import demo  # noqa: PLC0415 - only for those who want to hear it
 
-    demo.tell(settings, data_dir, maildir=Path(maildir) if maildir else None)
+    try:
+        demo.tell(settings, data_dir, maildir=Path(maildir) if maildir else None)
+    except Exception as error:  # noqa: BLE001 - what is a story to the rest
+        _say(f"The story could not be told to its end ({error!r}); the next start with --demo goes on with it.")
 
 
 def _say(text: str) -> None:
