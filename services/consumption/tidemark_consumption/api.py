@@ -15,7 +15,7 @@ _sql = queries("tidemark_consumption")
 router = APIRouter(prefix="/v1", dependencies=[require("viewer")])
 
 
-@router.get("/contracts/{contract}/balance", response_model=Balance)
+@router.get("/contracts/{contract:path}/balance", response_model=Balance)
 async def balance(contract: str, request: Request) -> Any:
     """Planned against executed at every level and period; ``contract`` is an id or a code."""
     pool = request.app.state.pool
