@@ -30,6 +30,8 @@ _WATCH_SECONDS = 1.0
 _BACK_OFF_SECONDS = 0.5
 _MOST_BACK_OFF_SECONDS = 10.0
 _STOP_SECONDS = 5
+# How long records may wait, and none be taken, until the service is no longer ready.
+_PATIENCE_SECONDS = 120.0
 # How long a topic that was deleted, recreated or given partitions may go unnoticed.
 _METADATA_MS = 5_000
 _MOST_CORRELATION = 128
@@ -104,6 +106,8 @@ class Consumer:
         self._cluster, self._prefix = cluster, prefix
         self._stopped: dict[TopicPartition, str] = {}
         self._sought: dict[TopicPartition, int] = {}
+        self._progress: dict[TopicPartition, tuple[int, float]] = {}
+        self._waiting: list[str] = []
         self._back_off = _BACK_OFF_SECONDS
         self._busy = False
         self._broker = KafkaBroker(bootstrap, metadata_max_age_ms=_METADATA_MS, logger=None, apply_types=False)
@@ -142,7 +146,7 @@ class Consumer:
 
     def problems(self) -> list[str]:
         """Why this consumer makes no progress; empty when it does."""
-        return list(self._stopped.values())
+        return [*self._stopped.values(), *self._waiting]
 
     async def caught_up(self, topics: Collection[str]) -> bool:
         """Whether everything that is in ``topics`` now has been taken, by this member of the group or another."""
@@ -167,6 +171,7 @@ class Consumer:
                 assigned = set(consumer.assignment()) - set(self._stopped)
                 await self._check(assigned, seek=False)
                 await self._read_again_what_was_lost(assigned)
+                await self._look_for_progress(assigned)
 
     async def align(self, partitions: set[TopicPartition]) -> None:
         """Set the position of newly assigned partitions to the database's offsets."""
@@ -190,6 +195,23 @@ class Consumer:
             position = await self._consumer.position(one)
             if not self._busy and position > next_offset and self._sought.get(one) != next_offset:
                 self._read_again(one, next_offset)
+
+    async def _look_for_progress(self, assigned: set[TopicPartition]) -> None:
+        """Note the partitions in which records wait and none is taken, whatever keeps them from it."""
+        stored, ends = await self._stored(sorted(assigned)), await self._consumer.end_offsets(sorted(assigned))
+        now, waiting = asyncio.get_running_loop().time(), []
+        for one, end in ends.items():
+            next_offset = stored.get(one, 0)
+            idle = not self._busy and await self._consumer.position(one) >= end
+            last, since = self._progress.get(one, (None, now))
+            if idle or last != next_offset:
+                self._progress[one] = (next_offset, now)
+            elif now - since > _PATIENCE_SECONDS:
+                waiting.append(
+                    f"{one.topic}/{one.partition}: offset {next_offset} waits, and nothing was taken for "
+                    f"{now - since:.0f} s. The log of this service says why."
+                )
+        self._waiting = waiting
 
     async def _stored(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         async with self._pool.acquire() as connection:
