@@ -86,7 +86,7 @@ def test_a_registry_out_of_reach_is_a_sentence(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_the_lock_names_kafka_alone_with_one_version_of_everything() -> None:
-    lock = kafka._read_lock()  # noqa: SLF001
+    lock = kafka._read_lock()
     assert f"org.apache.kafka:kafka_2.13:{kafka.VERSION}" in lock
     assert {c.split(":")[2] for c in lock if c.startswith("org.apache.kafka:")} == {kafka.VERSION}
     assert len({c.rpartition(":")[0] for c in lock}) == len(lock)
@@ -94,4 +94,4 @@ def test_the_lock_names_kafka_alone_with_one_version_of_everything() -> None:
 
 
 def test_a_cluster_id_never_reads_as_an_option() -> None:
-    assert {kafka._new_cluster_id()[0] for _ in range(100)} == {"V"}  # noqa: SLF001
+    assert {kafka._new_cluster_id()[0] for _ in range(100)} == {"V"}
