@@ -5,6 +5,8 @@ set; containers of the images in ``docker-compose.yml`` with ``TIDEMARK_TEST_PAR
 """
 
 import os
+import shutil
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
@@ -20,6 +22,15 @@ from tidemark.stack.processes import Part, Supervisor
 
 # For `make mutants`, which asks only whether a test is red, not for the smallest example.
 hypothesis.settings.register_profile("mutants", phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # pytest's own folder is closed to others whenever a second run begins, and Postgres, which root may not run,
+    # is one of these others.
+    if config.option.basetemp is None:
+        config.option.basetemp = Path(tempfile.mkdtemp(prefix="tidemark-tests-"))
+        config.add_cleanup(lambda: shutil.rmtree(config.option.basetemp, ignore_errors=True))
+
 
 _CONTAINERS = os.environ.get("TIDEMARK_TEST_PARTS") == "containers"
 _number = count(1)
