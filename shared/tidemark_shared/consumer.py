@@ -121,6 +121,9 @@ class Consumer:
             # With "none" the race between the first assignment and `align` costs a pause of five seconds. A
             # recreated topic is then read from 0: what lies below the stored offset is looked into, not just dropped.
             auto_offset_reset="earliest",
+            # A member that was killed keeps its partitions until its session ends.
+            session_timeout_ms=6_000,
+            heartbeat_interval_ms=2_000,
             ack_policy=AckPolicy.MANUAL,
             listener=_Align(self),
             no_reply=True,
