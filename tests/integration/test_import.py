@@ -341,7 +341,7 @@ DIRT = [r"\N", "", "text", "-3", "1.5", "NULL", "0", "2016-01-11 16:22:26", "13/
 
 
 def rows_of_another_part(count: int, *, dirty: bool, seed: int) -> Iterator[dict[str, str]]:
-    chance = random.Random(seed)  # noqa: S311 - no secret
+    chance = random.Random(seed)
     items = [(f"{9000 + number}", f"{500 + number % 3}", chance.choice(PHASES)) for number in range(200)]
     for number in range(count):
         item, project, phase = chance.choice(items)
