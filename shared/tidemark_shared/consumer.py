@@ -7,6 +7,7 @@ FastStream polls and keeps the group; what a crash, a rebalance or a second cons
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -27,6 +28,7 @@ _log = get_logger()
 _sql = queries("tidemark_shared")
 
 _WATCH_SECONDS = 1.0
+_SILENT_SECONDS = 15
 _BACK_OFF_SECONDS = 0.5
 _MOST_BACK_OFF_SECONDS = 10.0
 _STOP_SECONDS = 5
@@ -106,6 +108,7 @@ class Consumer:
         self._cluster, self._prefix = cluster, prefix
         self._stopped: dict[TopicPartition, str] = {}
         self._sought: dict[TopicPartition, int] = {}
+        self._watched_at = time.monotonic()
         self._progress: dict[TopicPartition, tuple[int, float]] = {}
         self._waiting: list[str] = []
         self._back_off = _BACK_OFF_SECONDS
@@ -149,7 +152,11 @@ class Consumer:
 
     def problems(self) -> list[str]:
         """Why this consumer makes no progress; empty when it does."""
-        return [*self._stopped.values(), *self._waiting]
+        found = [*self._stopped.values(), *self._waiting]
+        silent = time.monotonic() - self._watched_at
+        if silent > _SILENT_SECONDS:
+            found.append(f"Kafka or the database has not answered the consumer for {silent:.0f} s.")
+        return found
 
     async def caught_up(self, topics: Collection[str]) -> bool:
         """Whether everything that is in ``topics`` now has been taken, by this member of the group or another."""
@@ -175,6 +182,7 @@ class Consumer:
                 await self._check(assigned, seek=False)
                 await self._read_again_what_was_lost(assigned)
                 await self._look_for_progress(assigned)
+                self._watched_at = time.monotonic()
 
     async def align(self, partitions: set[TopicPartition]) -> None:
         """Set the position of newly assigned partitions to the database's offsets."""

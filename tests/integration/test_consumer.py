@@ -113,6 +113,21 @@ async def test_what_fails_is_taken_once_it_succeeds_and_only_once(kafka_bootstra
     assert await taken(pool) == ["a", "b", "c"]
 
 
+async def test_a_consumer_that_takes_nothing_or_hears_nothing_says_so(
+    kafka_bootstrap_servers, pool, topic, monkeypatch
+):
+    monkeypatch.setattr(module, "_PATIENCE_SECONDS", 0.5)
+    ledger = Ledger()
+    ledger.fail = [RuntimeError("no luck")] * 3
+    await publish(kafka_bootstrap_servers, topic, ["a"])
+    async with consuming(kafka_bootstrap_servers, pool, topic, ledger) as one:
+        assert any("offset 0 waits" in problem for problem in await until(one.problems))
+        await holds(pool, "a")
+        await until(lambda: not one.problems())
+    monkeypatch.setattr(module, "_SILENT_SECONDS", 0)
+    assert any("has not answered" in problem for problem in one.problems())
+
+
 async def test_a_bad_record_between_good_ones_goes_to_the_dead_letters_with_its_reason(
     kafka_bootstrap_servers, pool, topic
 ):
