@@ -102,42 +102,50 @@ JOIN worklogs AS w ON w.source = i.source AND w.issue_id = i.issue_id
 WHERE NOT w.deleted;
 
 -- name: place!
--- Where each worklog belongs, and why it does not count where it does not: SPEC W1, W4, W5.
+-- Where each worklog belongs, and why it does not count where it does not: SPEC W1, W4, W5. The day first and once,
+-- then each person's team on a day once: asked anew for every worklog and period, both cost more than all the rest.
 INSERT INTO placed
+WITH linked AS MATERIALIZED (
+  SELECT
+    w.source, w.worklog_id, w.author_id, w.team_ref, i.contract_ref, c.contract_id, c.status, a.account_id,
+    (w.started_at AT TIME ZONE c.timezone)::date AS day
+  FROM staged AS w
+  JOIN issues AS i ON i.source = w.source AND i.issue_id = w.issue_id
+  LEFT JOIN contract_refs AS r ON r.ref = i.contract_ref
+  LEFT JOIN contracts AS c ON c.contract_id = r.contract_id
+  LEFT JOIN account_refs AS f ON f.contract_id = c.contract_id AND f.ref = i.account_ref
+  LEFT JOIN accounts AS a ON a.contract_id = f.contract_id AND a.account_id = f.account_id
+  -- A deleted worklog has no author and no place.
+  WHERE w.author_id IS NOT NULL
+),
+teamed AS MATERIALIZED (
+  SELECT DISTINCT ON (l.contract_id, l.account_id, l.author_id, l.day)
+    l.contract_id, l.account_id, l.author_id, l.day, t.team_id
+  FROM (SELECT DISTINCT contract_id, account_id, author_id, day FROM linked WHERE account_id IS NOT NULL) AS l
+  JOIN account_teams AS t ON t.contract_id = l.contract_id AND t.account_id = l.account_id
+  JOIN memberships AS m
+    ON m.team_id = t.team_id AND m.person_id = l.author_id AND l.day BETWEEN m.first_day AND m.last_day
+  ORDER BY l.contract_id, l.account_id, l.author_id, l.day, t.position
+)
 SELECT
-  w.source, w.worklog_id, c.contract_id, a.account_id,
-  CASE WHEN p.period_start IS NOT NULL THEN coalesce(own.team_id, (
-    SELECT t.team_id
-    FROM account_teams AS t
-    JOIN memberships AS m ON m.team_id = t.team_id
-    WHERE t.contract_id = a.contract_id AND t.account_id = a.account_id AND m.person_id = w.author_id
-      AND (w.started_at AT TIME ZONE c.timezone)::date BETWEEN m.first_day AND m.last_day
-    ORDER BY t.position
-    LIMIT 1
-  )) END,
+  l.source, l.worklog_id, l.contract_id, l.account_id,
+  CASE WHEN p.period_start IS NOT NULL THEN coalesce(own.team_id, t.team_id) END,
   p.period_start,
-  (w.started_at AT TIME ZONE c.timezone)::date,
+  l.day,
   CASE
-    WHEN i.contract_ref IS NULL THEN 'issue_not_linked'
-    WHEN c.contract_id IS NULL THEN 'contract_unknown'
-    WHEN a.account_id IS NULL THEN 'account_unknown'
-    WHEN c.status = 'DRAFT' THEN 'contract_draft'
-    WHEN c.status = 'INACTIVE' THEN 'contract_inactive'
+    WHEN l.contract_ref IS NULL THEN 'issue_not_linked'
+    WHEN l.contract_id IS NULL THEN 'contract_unknown'
+    WHEN l.account_id IS NULL THEN 'account_unknown'
+    WHEN l.status = 'DRAFT' THEN 'contract_draft'
+    WHEN l.status = 'INACTIVE' THEN 'contract_inactive'
     WHEN p.period_start IS NULL THEN 'outside_dates'
   END
-FROM staged AS w
-JOIN issues AS i ON i.source = w.source AND i.issue_id = w.issue_id
-LEFT JOIN contract_refs AS r ON r.ref = i.contract_ref
-LEFT JOIN contracts AS c ON c.contract_id = r.contract_id
-LEFT JOIN account_refs AS f ON f.contract_id = c.contract_id AND f.ref = i.account_ref
-LEFT JOIN accounts AS a ON a.contract_id = f.contract_id AND a.account_id = f.account_id
+FROM linked AS l
 LEFT JOIN account_teams AS own
-  ON own.contract_id = a.contract_id AND own.account_id = a.account_id AND own.team_id::text = w.team_ref
-LEFT JOIN periods AS p
-  ON p.contract_id = c.contract_id
-  AND (w.started_at AT TIME ZONE c.timezone)::date BETWEEN p.period_start AND p.period_end
--- A deleted worklog has no author and no place.
-WHERE w.author_id IS NOT NULL;
+  ON own.contract_id = l.contract_id AND own.account_id = l.account_id AND own.team_id::text = l.team_ref
+LEFT JOIN teamed AS t
+  ON t.contract_id = l.contract_id AND t.account_id = l.account_id AND t.author_id = l.author_id AND t.day = l.day
+LEFT JOIN periods AS p ON p.contract_id = l.contract_id AND l.day BETWEEN p.period_start AND p.period_end;
 
 -- name: fold_worklogs(batch)!
 -- The last writer of each worklog, with its place; what left its place and what came to one is noted in `moves`.
