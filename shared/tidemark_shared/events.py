@@ -7,6 +7,7 @@ an :class:`Unreadable` with a reason that a person can act on.
 import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from json.encoder import encode_basestring
 from typing import Annotated, Any, Literal, NamedTuple
 from uuid import UUID, uuid4
 
@@ -52,7 +53,9 @@ class Unreadable(Exception):  # noqa: N818 - it names what the record is
 
 def timestamp(instant: datetime) -> str:
     """UTC with six fraction digits and ``Z``: the form of canonical content (SPEC 9)."""
-    return instant.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    if instant.tzinfo is not UTC:
+        instant = instant.astimezone(UTC)
+    return instant.isoformat("T", "microseconds")[:-6] + "Z"
 
 
 def _bounded_id(text: str) -> str:
@@ -78,9 +81,9 @@ def _written_out(value: object) -> object:
 
 def _bounded_time(instant: datetime) -> datetime:
     # Near the ends of the calendar the shift to UTC overflows; the plain year settles those.
-    plain_year = instant.year
-    year = instant.astimezone(UTC).year if FIRST_YEAR - 1 <= plain_year <= LAST_YEAR + 1 else plain_year
-    if not FIRST_YEAR <= year <= LAST_YEAR:
+    if FIRST_YEAR - 1 <= instant.year <= LAST_YEAR + 1:
+        instant = instant.astimezone(UTC)
+    if not FIRST_YEAR <= instant.year <= LAST_YEAR:
         raise PydanticCustomError("time_out_of_range", "A time lies from 1970 to 2100.")
     return instant
 
@@ -273,8 +276,8 @@ def binary_headers(
 
 def read(topic: Topic, headers: Headers, value: bytes | None) -> Event:
     """The event in a record of ``topic``, old versions upcast. Raises :class:`Unreadable`."""
-    attributes, data = _envelope(headers, value)
-    id_, source, type_ = (_attribute(attributes, name) for name in ("id", "source", "type"))
+    attributes, prefix, data = _envelope(headers, value)
+    id_, source, type_ = [_attribute(attributes, prefix, name) for name in ("id", "source", "type")]
     try:
         type_, data = upcast(type_, data)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
@@ -287,7 +290,7 @@ def read(topic: Topic, headers: Headers, value: bytes | None) -> Event:
         read_data = model.model_validate_json(data)
     except ValidationError as error:
         raise Unreadable(f"{type_}: {explain(error)}") from None
-    correlation_id = attributes.get("correlationid")
+    correlation_id = attributes.get(f"{prefix}correlationid")
     return Event(id_, source, type_, correlation_id if isinstance(correlation_id, str) else id_, read_data)
 
 
@@ -298,8 +301,8 @@ def explain(error: ValidationError) -> str:
     )
 
 
-def _envelope(headers: Headers, value: bytes | None) -> tuple[dict[str, Any], bytes]:
-    """The attributes without their prefix, and the data as JSON text."""
+def _envelope(headers: Headers, value: bytes | None) -> tuple[dict[str, Any], str, bytes]:
+    """The attributes, what stands before their names, and the data as JSON text."""
     try:
         named = {name.lower(): (raw or b"").decode() for name, raw in headers}
     except UnicodeDecodeError as error:
@@ -308,18 +311,23 @@ def _envelope(headers: Headers, value: bytes | None) -> tuple[dict[str, Any], by
         raise Unreadable("The record has no value. Publish the event's data as JSON.")
     content_type = named.get("content-type") or ""
     # The content-type comes first: an event in structured mode may repeat its attributes as headers.
-    if _kind(content_type) == "application/cloudevents+json":
-        return structured(value)
+    if content_type != _JSON and _kind(content_type) == "application/cloudevents+json":
+        return _structured(value)
     if "ce_specversion" in named:
         _expect_version(named["ce_specversion"])
-        _expect_json(content_type or "application/json")
-        return {name[3:]: text for name, text in named.items() if name.startswith("ce_")}, value
+        _expect_json(content_type or _JSON)
+        return named, "ce_", value
     if content_type:
         raise Unreadable(
             "The record is no CloudEvent: neither a header ce_specversion (binary mode) nor the content-type "
             "application/cloudevents+json (structured mode)."
         )
-    return structured(value)
+    return _structured(value)
+
+
+def _structured(value: bytes) -> tuple[dict[str, Any], str, bytes]:
+    attributes, data = structured(value)
+    return attributes, "", data
 
 
 def structured(value: bytes) -> tuple[dict[str, Any], bytes]:
@@ -331,7 +339,7 @@ def structured(value: bytes) -> tuple[dict[str, Any], bytes]:
     if not isinstance(envelope, dict) or "specversion" not in envelope:
         raise Unreadable("The value is no CloudEvent: it has no specversion.")
     _expect_version(envelope["specversion"])
-    _expect_json(envelope.get("datacontenttype") or "application/json")
+    _expect_json(envelope.get("datacontenttype") or _JSON)
     if "data" not in envelope:
         raise Unreadable("The CloudEvent has no data.")
     try:
@@ -348,8 +356,10 @@ def _expect_version(version: object) -> None:
 
 
 def _expect_json(content_type: object) -> None:
+    if content_type == _JSON:
+        return
     kind = _kind(content_type) if isinstance(content_type, str) else ""
-    if kind != "application/json" and not kind.endswith("+json"):
+    if kind != _JSON and not kind.endswith("+json"):
         raise Unreadable(f"The data is {_shown(content_type)}. Use application/json.")
 
 
@@ -364,14 +374,14 @@ def _shown(value: object) -> str:
     return repr(value if len(value) <= _SHOWN else f"{value[:_SHOWN]}…")
 
 
-def _attribute(attributes: dict[str, Any], name: str) -> str:
-    text = attributes.get(name)
+def _attribute(attributes: dict[str, Any], prefix: str, name: str) -> str:
+    text = attributes.get(prefix + name)
     if not isinstance(text, str) or not text:
         raise Unreadable(f"The CloudEvent has no {name}.")
     if "\0" in text:
         raise Unreadable(f"The CloudEvent's {name} holds a NUL character.")
     try:
-        size = len(text.encode())
+        size = len(text if text.isascii() else text.encode())
     except UnicodeEncodeError:
         raise Unreadable(f"The CloudEvent's {name} holds half of a surrogate pair.") from None
     if size > MAX_ATTRIBUTE_BYTES:
@@ -379,24 +389,31 @@ def _attribute(attributes: dict[str, Any], name: str) -> str:
     return text
 
 
-# Made once: `json.dumps` would make one a call.
-_canonical = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
-
-
 def canonical(data: Data) -> bytes:
-    """Canonical content (SPEC 9): RFC 8785 JSON, absent optional members null, times in UTC to the microsecond.
+    """Canonical content (SPEC 9): RFC 8785 JSON, absent optional members null, times in UTC to the microsecond."""
+    return canonical_json(plain(data))
 
-    For our members (ASCII keys, strings, integers, null) this is what the standard encoder writes with sorted
-    keys and no escapes beyond the mandatory ones; a test compares it with the `rfc8785` package.
-    """
-    members = {
-        name: timestamp(value) if isinstance(value, datetime) else value for name, value in data.__dict__.items()
-    }
-    return _canonical(members).encode()
+
+def plain(data: Data) -> dict[str, Any]:
+    """The members of an event, its times as :func:`timestamp` writes them."""
+    return {name: timestamp(value) if isinstance(value, datetime) else value for name, value in data.__dict__.items()}
+
+
+def canonical_json(members: dict[str, Any]) -> bytes:
+    """RFC 8785 for members such as ours: ASCII names; strings, integers, null. Held against the `rfc8785` package."""
+    return ("{" + ",".join([f'"{name}":{_literal(members[name])}' for name in sorted(members)]) + "}").encode()
+
+
+def _literal(value: str | int | None) -> str:
+    if value is None:
+        return "null"
+    # The mandatory escapes and no others.
+    return encode_basestring(value) if isinstance(value, str) else str(value)
 
 
 FUTURE_LIMIT = timedelta(hours=24)
 _SHOWN = 100
+_JSON = "application/json"
 
 
 def headers_as_json(headers: Iterable[tuple[str, bytes | None]]) -> list[list[str | None]]:

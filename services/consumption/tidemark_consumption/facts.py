@@ -1,5 +1,6 @@
 """A record of ``worklog.events`` to a row of the log, or the reason why not. Pure."""
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -14,7 +15,8 @@ from tidemark_shared.events import (
     Unreadable,
     WorklogDeleted,
     WorklogRecorded,
-    canonical,
+    canonical_json,
+    plain,
     read,
     timestamp,
 )
@@ -48,26 +50,26 @@ def fact(record: ConsumerRecord) -> Fact:
     if record.value is not None and len(record.value) > MAX_RECORD_BYTES:
         raise Unreadable(f"The record has {len(record.value)} bytes. At most 1 MiB ({MAX_RECORD_BYTES}) is taken.")
     event = read(WORKLOGS, record.headers, record.value)
-    data, source, content = event.data, event.source, canonical(event.data)
+    data, source, members = event.data, event.source, plain(event.data)
+    content = canonical_json(members)
     match data:
         case WorklogRecorded():
-            changed_at = _not_ahead(data.updated_at, record.timestamp, "updated_at")
+            _expect_not_ahead(data.updated_at, record.timestamp, "updated_at")
             return Fact(
                 record.offset, "recorded", source, data.issue_id, data.worklog_id, data.author_id,
-                timestamp(data.started_at), data.seconds, data.team_id, None, None, None, changed_at, content,
+                members["started_at"], data.seconds, data.team_id, None, None, None, members["updated_at"], content,
             )  # fmt: skip
         case WorklogDeleted():
-            changed_at = _not_ahead(data.deleted_at, record.timestamp, "deleted_at")
+            _expect_not_ahead(data.deleted_at, record.timestamp, "deleted_at")
             return Fact(
                 record.offset, "deleted", source, data.issue_id, data.worklog_id,
-                None, None, None, None, None, None, None, changed_at, content,
+                None, None, None, None, None, None, None, members["deleted_at"], content,
             )  # fmt: skip
         case IssueLinked():
-            changed_at = _not_ahead(data.updated_at, record.timestamp, "updated_at")
-            created_at = timestamp(data.created_at) if data.created_at else None
+            _expect_not_ahead(data.updated_at, record.timestamp, "updated_at")
             return Fact(
-                record.offset, "linked", source, data.issue_id,
-                None, None, None, None, None, data.contract_id, data.account_id, created_at, changed_at, content,
+                record.offset, "linked", source, data.issue_id, None, None, None, None, None,
+                data.contract_id, data.account_id, members["created_at"], members["updated_at"], content,
             )  # fmt: skip
     raise AssertionError(data)
 
@@ -94,6 +96,7 @@ def copy_text(batch: int, facts: Sequence[Fact]) -> bytes:
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+_is_special = re.compile(r"[\\\t\n\r]").search
 
 
 def _field(value: str | int | bytes | None) -> str:
@@ -101,13 +104,13 @@ def _field(value: str | int | bytes | None) -> str:
         case None:
             return "\\N"
         case str():
-            return value.translate(_ESCAPES)
+            return value.translate(_ESCAPES) if _is_special(value) else value
         case bytes():
             return f"\\\\x{value.hex()}"
     return str(value)
 
 
-def _not_ahead(changed_at: datetime, record_timestamp: int, name: str) -> str:
+def _expect_not_ahead(changed_at: datetime, record_timestamp: int, name: str) -> None:
     """SPEC 2: a time far ahead could never be corrected, for every correction would be older."""
     try:
         received = _EPOCH + timedelta(milliseconds=record_timestamp)
@@ -120,4 +123,3 @@ def _not_ahead(changed_at: datetime, record_timestamp: int, name: str) -> str:
             f"{name} {timestamp(changed_at)} lies more than 24 hours after the record was published "
             f"({timestamp(received)}). Check the publisher's clock and time zone, and publish it again."
         )
-    return timestamp(changed_at)
