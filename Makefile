@@ -41,7 +41,7 @@ docs-check: setup ## See that the generated documents are what the code says
 
 .PHONY: bench
 bench: setup ## Measure
-	@$(BIN)/python bench $(ARGS)
+	@$(BIN)/python -m bench $(ARGS)
 
 .PHONY: mutants
 mutants: setup ## See that the tests notice each planted fault
