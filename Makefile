@@ -40,7 +40,7 @@ docs-check: setup ## See that the generated documents are what the code says
 	@$(BIN)/python -m tidemark.documents --check
 
 .PHONY: bench
-bench: setup ## Measure
+bench: setup ## Measure (ARGS="growth --full" chooses)
 	@$(BIN)/python -m bench $(ARGS)
 
 .PHONY: mutants

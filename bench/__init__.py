@@ -1,0 +1,1 @@
+"""What the fold costs, as ratios within one run: ``python -m bench``."""

@@ -1,0 +1,87 @@
+"""Databases to measure in: of a server of their own with the stack's settings, or of the one that is named."""
+
+import os
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+
+from bench import facts
+from tidemark.stack import ports, postgres
+from tidemark.stack.processes import Supervisor
+from tidemark_consumption import fold
+from tidemark_shared.consumer import Batch
+from tidemark_shared.database import Connection, Pool, connect_pool, migrate
+from tidemark_shared.events import DIRECTORY, LIFECYCLE, WORKLOGS
+
+_HANDLERS = {
+    WORKLOGS.name: fold.fold_worklogs,
+    LIFECYCLE.name: fold.fold_lifecycle,
+    DIRECTORY.name: fold.fold_directory,
+}
+
+
+@asynccontextmanager
+async def server() -> AsyncIterator[str]:
+    """A Postgres, as the URL of a database on it."""
+    if given := os.environ.get("TIDEMARK_DATABASE_URL"):
+        yield given
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        supervisor, port, password = Supervisor(Path(folder) / "logs"), ports.free(), uuid4().hex
+        try:
+            await supervisor.start(postgres.prepare(Path(folder) / "data", port, password))
+            yield postgres.url(port, password)
+        finally:
+            await supervisor.stop()
+
+
+@asynccontextmanager
+async def database(server_url: str) -> AsyncIterator[Pool]:
+    """A fresh database with the tables of consumption, dropped at the end."""
+    name = f"bench_{uuid4().hex[:8]}"
+    own = f"{server_url.rpartition('/')[0]}/{name}"
+    connection = await asyncpg.connect(server_url)
+    try:
+        await connection.execute(f"CREATE DATABASE {name}")
+        await migrate(own, "consumption")
+        pool = await connect_pool(own, "consumption", init=fold.prepare)
+        try:
+            yield pool
+        finally:
+            pool.terminate()
+            await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        await connection.close()
+
+
+async def take(connection: Connection, batch: Batch) -> None:
+    """Fold a batch, as the consumer does: in one transaction."""
+    async with connection.transaction():
+        await _HANDLERS[batch.topic](connection, batch)
+
+
+async def settle(connection: Connection) -> None:
+    """What autovacuum and the checkpointer would do at a time of their own."""
+    await connection.execute("VACUUM ANALYZE")
+    await connection.execute("CHECKPOINT")
+
+
+async def furnish(pool: Pool, codes: list[str]) -> None:
+    """Contracts, teams and links, and no work yet."""
+    async with pool.acquire() as connection:
+        for records in ([facts.contract(code) for code in codes], facts.teams(), facts.links(codes)):
+            for batch in facts.batches(records, 20_000):
+                await take(connection, batch)
+        await settle(connection)
+
+
+async def timed(work: Awaitable[object]) -> float:
+    """How long it takes, in seconds."""
+    begun = time.perf_counter()
+    await work
+    return time.perf_counter() - begun
