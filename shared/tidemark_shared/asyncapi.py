@@ -30,7 +30,7 @@ _BINDING = "0.5.0"
 _ABOUT = {
     WORKLOGS: "Work as trackers and adapters log it, and which account of which contract each issue belongs to.",
     LIFECYCLE: "What became of contracts, each event with the whole terms; `stream_version` decides, not arrival.",
-    DIRECTORY: "Organizations and teams, each event with the full state; `version` decides, not arrival.",
+    DIRECTORY: "Organizations, teams and rate cards, each event with the full state; `version` decides, not arrival.",
     BALANCES: "Planned against executed of each contract, in full; the greatest `revision` holds.",
     NOTIFICATIONS: "Who was told what of which contract, and how it went.",
 }

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo, available_timezones
 
+import iso4217
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -23,6 +24,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from tidemark_shared.calendar import holiday_codes
 from tidemark_shared.quantities import format_hours, parse_hours
 
 Status = Literal["DRAFT", "ACTIVE", "EXPIRED", "INACTIVE", "CLOSED"]
@@ -62,6 +64,35 @@ def _zone(name: str) -> str:
     return name
 
 
+@cache
+def minor_digits(currency: str) -> int | None:
+    """Decimals of a currency of ISO 4217: 2 for EUR, 0 for JPY; None for what is none, or has no minor unit."""
+    return _EXPONENTS.get(currency)
+
+
+_EXPONENTS = {one.code: one.exponent for one in iso4217.Currency}
+
+
+def _currency(code: str) -> str:
+    if minor_digits(code) is None:
+        raise PydanticCustomError(
+            "invalid",
+            "{code} is no currency of ISO 4217 with a minor unit. Take a code such as EUR.",
+            {"code": repr(code)},
+        )
+    return code
+
+
+def _calendar(code: str) -> str:
+    if code not in holiday_codes():
+        raise PydanticCustomError(
+            "invalid",
+            "{code} is no calendar of public holidays. Take a country such as DE, or a part such as DE-BE.",
+            {"code": repr(code)},
+        )
+    return code
+
+
 def _day(value: object) -> object:
     if isinstance(value, str | date):
         return value
@@ -79,7 +110,8 @@ Hours = Annotated[
     WithJsonSchema({"type": "string", "pattern": r"^-?\d{1,9}(\.\d{1,2})?$", "examples": ["37.5"]}),
 ]
 Minor = Annotated[int, Field(strict=True, ge=-(10**15), le=10**15)]
-Currency = Annotated[str, Field(pattern="^[A-Z]{3}$")]
+Currency = Annotated[str, Field(pattern="^[A-Z]{3}$"), AfterValidator(_currency)]
+Rate = Annotated[int, Field(strict=True, ge=0, le=10**12)]
 
 
 class Body(BaseModel):
@@ -121,6 +153,31 @@ class Team(Body):
 
     name: Name
     members: Annotated[tuple[Member, ...], _or(())] = ()
+
+
+class HourlyRates(Body):
+    """Money per hour of work, in minor units of the card's currency, by kind (SPEC 1)."""
+
+    normal: Rate
+    extra_time: Rate
+    weekend: Rate
+    holiday: Rate
+
+
+class RateCard(Body):
+    """What an hour of a person costs from a day on, in one team alone where it names one (SPEC 1, 9).
+
+    Beyond ``daily_workload_hours`` a day is extra time.
+    """
+
+    person_id: Name
+    team_id: UUID | None = None
+    from_: Annotated[Day, Field(alias="from")]
+    currency: Currency
+    daily_workload_hours: Annotated[Hours, _or("8"), Field(ge=0, le=24)] = Decimal(8)
+    per_hour_minor: HourlyRates
+
+    model_config = ConfigDict(frozen=True, extra="ignore", validate_by_name=True, serialize_by_alias=True)
 
 
 class Owner(Body):
@@ -182,7 +239,7 @@ class Contract(Body):
     start_date: Day
     end_date: Day
     timezone: Zone
-    holidays: Name | None = None
+    holidays: Annotated[Name, AfterValidator(_calendar)] | None = None
     contracted_hours: Hours | None = None
     contracted_value_minor: Minor | None = None
     currency: Currency | None = None

@@ -1,9 +1,12 @@
 """A contract's calendar: pure arithmetic on days, with no clock. SPEC 1 (recurrence) and 9."""
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
+import holidays
 from dateutil.relativedelta import relativedelta
 
 
@@ -49,3 +52,19 @@ def day_in(instant: datetime, zone: ZoneInfo) -> date:
 def current(found: list[Period], today: date) -> int:
     """The index of the period that holds ``today``: before the start the first, after the end the last (N1)."""
     return next((index for index, period in enumerate(found) if today <= period.end), len(found) - 1)
+
+
+@cache
+def holiday_codes() -> frozenset[str]:
+    """Every calendar that a contract may name: a country such as ``DE``, or a part of one such as ``DE-BE``."""
+    countries = holidays.list_supported_countries()
+    return frozenset(countries) | {f"{country}-{part}" for country, parts in countries.items() for part in parts}
+
+
+def public_holidays(code: str, years: Iterable[int]) -> list[date]:
+    """The public holidays of a calendar, those observed on another day included (SPEC 9)."""
+    country, _, part = code.partition("-")
+    found = holidays.country_holidays(
+        country, subdiv=part or None, years=years, observed=True, categories=(holidays.PUBLIC,)
+    )
+    return sorted(found)

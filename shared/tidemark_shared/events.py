@@ -183,6 +183,12 @@ class TeamChanged(_Entity, bodies.Team):
     model_config = ConfigDict(frozen=True, extra="ignore", validate_by_name=True, serialize_by_alias=True)
 
 
+class RateCardChanged(_Entity, bodies.RateCard):
+    """A rate card's full state."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", validate_by_name=True, serialize_by_alias=True)
+
+
 class Notification(BaseModel):
     """``tidemark.notification.*``: what was told, about which contract, and how it went."""
 
@@ -210,6 +216,7 @@ LINKED = "tidemark.issue.linked.v1"
 BALANCE = "tidemark.contract.balance.v1"
 ORGANIZATION_CHANGED = "tidemark.organization.changed.v1"
 TEAM_CHANGED = "tidemark.team.changed.v1"
+RATE_CARD_CHANGED = "tidemark.rate_card.changed.v1"
 CONTRACT_EVENTS = tuple(
     f"tidemark.contract.{name}.v1"
     for name in (
@@ -224,7 +231,11 @@ NOTIFICATION_EVENTS = tuple(
 TYPES: dict[Topic, dict[str, type[BaseModel]]] = {
     WORKLOGS: {RECORDED: WorklogRecorded, DELETED: WorklogDeleted, LINKED: IssueLinked},
     LIFECYCLE: dict.fromkeys(CONTRACT_EVENTS, ContractChanged),
-    DIRECTORY: {ORGANIZATION_CHANGED: OrganizationChanged, TEAM_CHANGED: TeamChanged},
+    DIRECTORY: {
+        ORGANIZATION_CHANGED: OrganizationChanged,
+        TEAM_CHANGED: TeamChanged,
+        RATE_CARD_CHANGED: RateCardChanged,
+    },
     BALANCES: {BALANCE: bodies.Balance},
     NOTIFICATIONS: dict.fromkeys(NOTIFICATION_EVENTS, Notification),
 }
