@@ -5,6 +5,7 @@ from uuid import UUID
 
 from tidemark_consumption.terms import (
     account_refs,
+    activations,
     contract_rows,
     membership_rows,
     organization_row,
@@ -78,14 +79,23 @@ def test_a_contract_becomes_one_row_with_its_hours_in_seconds() -> None:
         "start_date": "2026-01-31",
         "end_date": "2026-03-15",
         "timezone": "Europe/Berlin",
-        "contracted_seconds": 144_036,
+        "holidays": None,
+        "currency": None,
+        "currency_digits": None,
+        "per_shown": 1,
+        "contracted": 144_036,
+        "unused": "expire",
+        "cap": None,
+        "lapse_after": None,
+        "overrun": "absorb",
+        "settle_days": 5,
         "changed_at": "2026-01-02T09:00:00.000000Z",
     }
 
 
 def test_what_a_draft_leaves_out_is_null_and_no_zero() -> None:
     rows = contract_rows(event(status="DRAFT", contracted_hours=None, accounts=[]))
-    assert rows.contract["contracted_seconds"] is None
+    assert rows.contract["contracted"] is None
     assert (rows.accounts, rows.account_teams) == ([], [])
 
 
@@ -95,7 +105,7 @@ def test_a_discarded_draft_has_no_status() -> None:
 
 def test_accounts_keep_their_order() -> None:
     found = [
-        (row["account_id"], row["position"], row["name"], row["billable"], row["planned_seconds"])
+        (row["account_id"], row["position"], row["name"], row["billable"], row["planned"])
         for row in contract_rows(event()).accounts
     ]
     assert found == [(str(HELP), 0, "Help desk", True, 144_036), (str(INTERNAL), 1, "Internal", False, None)]
@@ -103,7 +113,7 @@ def test_accounts_keep_their_order() -> None:
 
 def test_an_accounts_teams_are_those_of_its_slices_or_else_its_own_each_once() -> None:
     found = [
-        (row["account_id"], row["team_id"], row["position"], row["is_slice"], row["planned_seconds"])
+        (row["account_id"], row["team_id"], row["position"], row["is_slice"], row["planned"])
         for row in contract_rows(event()).account_teams
     ]
     assert found == [
@@ -134,10 +144,39 @@ def test_an_account_is_called_by_its_id_for_good_and_by_its_name_since_a_version
     assert found[str(HELP)][1] > 2**31
 
 
-def test_a_contract_is_called_by_its_id_and_its_code_in_one_order() -> None:
-    one, again = event(1), event(2)
-    other = event(1, code="A").model_copy(update={"contract_id": OTHER})
-    assert refs([one, again, other]) == refs([other, one]) == sorted([str(CONTRACT), "ACME-SUP", str(OTHER), "A"])
+def test_a_contract_is_called_by_its_id_and_its_code() -> None:
+    assert refs(event()) == [str(CONTRACT), "ACME-SUP"]
+
+
+def test_a_fixed_price_is_held_in_seconds_times_minor_units_an_hour() -> None:
+    changes = {
+        "type": "fixed_price", "contracted_hours": None, "contracted_value_minor": 100_000, "currency": "JPY",
+        "rollover": {"unused": "carry", "cap_value_minor": 7},
+        "accounts": [{"id": str(HELP), "name": "Help desk", "planned_value_minor": 100_000, "slices": [{"team_id": str(NORTH)}]}],
+        "adjustments": [
+            {"account_id": str(HELP), "period_start": "2026-01-31", "value_minor": -5, "reason": "a credit"}
+        ],
+    }  # fmt: skip
+    rows = contract_rows(event(**changes))
+    held = {name: rows.contract[name] for name in ("per_shown", "contracted", "cap", "currency", "currency_digits")}
+    assert held == {
+        "per_shown": 3600, "contracted": 360_000_000, "cap": 25_200, "currency": "JPY", "currency_digits": 0,
+    }  # fmt: skip
+    assert [row["planned"] for row in rows.accounts] == [360_000_000]
+    assert [row["planned"] for row in rows.account_teams] == [None]
+    assert [row["planned"] for row in rows.adjustments] == [-18_000]
+
+
+def test_the_currency_of_time_and_materials_says_nothing() -> None:
+    row = contract_rows(event(currency="EUR")).contract
+    assert (row["currency"], row["currency_digits"]) == (None, None)
+
+
+def test_leaving_draft_is_the_activation() -> None:
+    left, resumed = (event().model_copy(update={"previous_status": previous}) for previous in ("DRAFT", "INACTIVE"))
+    assert activations([left, resumed]) == [
+        {"contract_id": str(CONTRACT), "activated_at": "2026-01-02T09:00:00.000000Z"}
+    ]
 
 
 def test_an_organization_becomes_a_row() -> None:

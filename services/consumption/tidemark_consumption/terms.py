@@ -1,12 +1,13 @@
 """Lifecycle and directory events to the rows that placement joins. Pure."""
 
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any, NamedTuple
 
-from tidemark_shared.bodies import Account
+from tidemark_shared.bodies import Account, Contract, minor_digits
 from tidemark_shared.calendar import periods
-from tidemark_shared.events import ContractChanged, OrganizationChanged, TeamChanged, timestamp
-from tidemark_shared.quantities import seconds
+from tidemark_shared.events import ContractChanged, OrganizationChanged, RateCardChanged, TeamChanged, timestamp
+from tidemark_shared.quantities import SECONDS_PER_HOUR, seconds
 
 # An id is never given up to a name: no version of a contract is later than this.
 _FOR_GOOD = 2**62
@@ -15,22 +16,25 @@ Row = dict[str, Any]
 
 
 class ContractRows(NamedTuple):
-    """The rows of a contract's version, by table."""
+    """The rows of a contract's version, by table. Amounts are in units: seconds, or seconds x minor units an hour."""
 
     contract: Row
     accounts: list[Row]
     account_teams: list[Row]
     periods: list[Row]
+    adjustments: list[Row]
 
 
-def refs(events: Iterable[ContractChanged]) -> list[str]:
-    """All that a link may call these contracts."""
-    return sorted({ref for event in events for ref in (str(event.contract_id), event.terms.code)})
+def refs(event: ContractChanged) -> list[str]:
+    """All that a link may call this contract."""
+    return [str(event.contract_id), event.terms.code]
 
 
 def contract_rows(event: ContractChanged) -> ContractRows:
     """What a contract is from this version on."""
     terms, contract_id = event.terms, str(event.contract_id)
+    fixed = terms.type == "fixed_price"
+    rollover = terms.rollover
     contract = {
         "contract_id": contract_id,
         "stream_version": event.stream_version,
@@ -45,7 +49,16 @@ def contract_rows(event: ContractChanged) -> ContractRows:
         "start_date": str(terms.start_date),
         "end_date": str(terms.end_date),
         "timezone": terms.timezone,
-        "contracted_seconds": _seconds(terms.contracted_hours),
+        "holidays": terms.holidays,
+        "currency": terms.currency if fixed else None,
+        "currency_digits": minor_digits(terms.currency) if fixed and terms.currency else None,
+        "per_shown": SECONDS_PER_HOUR if fixed else 1,
+        "contracted": _units(terms, terms.contracted_hours, terms.contracted_value_minor),
+        "unused": rollover.unused,
+        "cap": _units(terms, rollover.cap_hours, rollover.cap_value_minor),
+        "lapse_after": rollover.lapse_after_periods,
+        "overrun": rollover.overrun,
+        "settle_days": terms.settle_days,
         "changed_at": timestamp(event.occurred_at),
     }
     accounts = [
@@ -55,16 +68,34 @@ def contract_rows(event: ContractChanged) -> ContractRows:
             "position": position,
             "name": account.name,
             "billable": account.billable,
-            "planned_seconds": _seconds(account.planned_hours),
+            "planned": _units(terms, account.planned_hours, account.planned_value_minor),
         }
         for position, account in enumerate(terms.accounts)
     ]
-    teams = [row for account in terms.accounts for row in _teams(contract_id, account)]
     tiles = [
         {"contract_id": contract_id, "period_start": str(period.start), "period_end": str(period.end)}
         for period in periods(terms.recurrence, terms.start_date, terms.end_date)
     ]
-    return ContractRows(contract, accounts, teams, tiles)
+    adjustments = [
+        {
+            "contract_id": contract_id,
+            "account_id": str(one.account_id),
+            "period_start": str(one.period_start),
+            "planned": _units(terms, one.hours, one.value_minor) or 0,
+        }
+        for one in terms.adjustments
+    ]
+    teams = [row for account in terms.accounts for row in _teams(contract_id, terms, account)]
+    return ContractRows(contract, accounts, teams, tiles, adjustments)
+
+
+def activations(events: Iterable[ContractChanged]) -> list[Row]:
+    """When contracts left DRAFT: SPEC 9 closes no period sooner."""
+    return [
+        {"contract_id": str(event.contract_id), "activated_at": timestamp(event.occurred_at)}
+        for event in events
+        if event.previous_status == "DRAFT" and event.status == "ACTIVE"
+    ]
 
 
 def account_refs(event: ContractChanged) -> list[Row]:
@@ -106,8 +137,23 @@ def membership_rows(event: TeamChanged) -> list[Row]:
     ]
 
 
-def _teams(contract_id: str, account: Account) -> list[Row]:
-    slices = [(one.team_id, True, _seconds(one.planned_hours)) for one in account.slices]
+def rate_card_row(event: RateCardChanged) -> Row:
+    """What a rate card is from this version on."""
+    return {
+        "rate_card_id": str(event.id),
+        "version": event.version,
+        "deleted": event.deleted,
+        "person_id": event.person_id,
+        "team_id": event.team_id and str(event.team_id),
+        "first_day": str(event.from_),
+        "currency": event.currency,
+        "workload_seconds": seconds(event.daily_workload_hours),
+        **event.per_hour_minor.model_dump(),
+    }
+
+
+def _teams(contract_id: str, terms: Contract, account: Account) -> list[Row]:
+    slices = [(one.team_id, True, _units(terms, one.planned_hours, None)) for one in account.slices]
     return [
         {
             "contract_id": contract_id,
@@ -115,7 +161,7 @@ def _teams(contract_id: str, account: Account) -> list[Row]:
             "team_id": str(team_id),
             "position": position,
             "is_slice": is_slice,
-            "planned_seconds": planned,
+            "planned": planned,
         }
         for position, (team_id, is_slice, planned) in enumerate(
             slices or [(team_id, False, None) for team_id in dict.fromkeys(account.teams)]
@@ -123,5 +169,7 @@ def _teams(contract_id: str, account: Account) -> list[Row]:
     ]
 
 
-def _seconds(hours: Any) -> int | None:
+def _units(terms: Contract, hours: Decimal | None, minor: int | None) -> int | None:
+    if terms.type == "fixed_price":
+        return None if minor is None else minor * SECONDS_PER_HOUR
     return None if hours is None else seconds(hours)

@@ -13,6 +13,7 @@ CREATE TABLE batches (
   learned_at timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE batches IS 'One row a transaction that took records of a partition.';
+COMMENT ON COLUMN batches.learned_at IS 'When Tidemark learned what came with it: the time of the transaction.';
 
 CREATE TABLE fact_log (
   -- No foreign key: the row of the batch is written first, in the same transaction, and the check would cost a
@@ -36,15 +37,23 @@ CREATE TABLE fact_log (
 );
 COMMENT ON TABLE fact_log IS 'Every version of every worklog and issue link, as learned; also the stage a batch is folded from.';
 COMMENT ON COLUMN fact_log.content IS 'Canonical content (SPEC 9): decides between versions of equal time.';
+-- What an earlier moment knew of a contract is found from its links to its issues, from these to their worklogs, and
+-- from each worklog to all its versions. Without the source, which says little and costs each row its length.
+CREATE INDEX fact_log_links_to ON fact_log (contract_ref) WHERE kind = 'linked';
+CREATE INDEX fact_log_by_issue ON fact_log (issue_id) WHERE kind <> 'deleted';
+CREATE INDEX fact_log_by_worklog ON fact_log (worklog_id) WHERE kind <> 'linked';
 
 CREATE TABLE contract_log (
   contract_id uuid NOT NULL,
   stream_version integer NOT NULL,
   batch bigint NOT NULL REFERENCES batches,
+  code text NOT NULL,
   event jsonb NOT NULL,
   PRIMARY KEY (contract_id, stream_version)
 );
 COMMENT ON TABLE contract_log IS 'Every version of every contract, as learned.';
+CREATE INDEX contract_log_by_code ON contract_log (code);
+CREATE INDEX contract_log_by_batch ON contract_log (batch);
 
 CREATE TABLE directory_log (
   entity_id uuid NOT NULL,
@@ -54,7 +63,8 @@ CREATE TABLE directory_log (
   event jsonb NOT NULL,
   PRIMARY KEY (entity_id, version)
 );
-COMMENT ON TABLE directory_log IS 'Every version of every organization and team, as learned.';
+COMMENT ON TABLE directory_log IS 'Every version of every organization, team and rate card, as learned.';
+CREATE INDEX directory_log_by_batch ON directory_log (batch);
 
 -- The facts that hold now: the last writer's (SPEC W6). Keyed by source and id.
 
@@ -94,7 +104,7 @@ CREATE TABLE worklogs (
 );
 COMMENT ON COLUMN worklogs.reason IS 'Why the work does not count (SPEC W5); null where it counts.';
 CREATE INDEX worklogs_by_issue ON worklogs (source, issue_id);
-CREATE INDEX worklogs_by_contract ON worklogs (contract_id, account_id);
+CREATE INDEX worklogs_by_contract ON worklogs (contract_id, author_id, day);
 CREATE INDEX worklogs_unaccounted ON worklogs (reason) WHERE reason IS NOT NULL;
 
 CREATE TABLE organizations (
@@ -111,12 +121,36 @@ CREATE TABLE teams (
 
 CREATE TABLE memberships (
   person_id text NOT NULL,
-  team_id uuid NOT NULL REFERENCES teams ON DELETE CASCADE,
+  team_id uuid NOT NULL,
   first_day date NOT NULL,
   last_day date NOT NULL,
   PRIMARY KEY (person_id, team_id, first_day)
 );
 CREATE INDEX memberships_by_team ON memberships (team_id);
+
+CREATE TABLE rate_cards (
+  rate_card_id uuid PRIMARY KEY,
+  version integer NOT NULL,
+  deleted boolean NOT NULL,
+  person_id text NOT NULL,
+  team_id uuid,
+  first_day date NOT NULL,
+  currency text NOT NULL,
+  workload_seconds integer NOT NULL,
+  normal bigint NOT NULL,
+  extra_time bigint NOT NULL,
+  weekend bigint NOT NULL,
+  holiday bigint NOT NULL
+);
+COMMENT ON TABLE rate_cards IS 'Minor units an hour, by kind of hour, from a day on; a card of a team before a general one.';
+CREATE INDEX rate_cards_by_person ON rate_cards (person_id);
+
+CREATE TABLE holidays (
+  code text NOT NULL,
+  day date NOT NULL,
+  PRIMARY KEY (code, day)
+);
+COMMENT ON TABLE holidays IS 'The public holidays of the calendars that contracts name.';
 
 CREATE TABLE contracts (
   contract_id uuid PRIMARY KEY,
@@ -132,9 +166,22 @@ CREATE TABLE contracts (
   start_date date NOT NULL,
   end_date date NOT NULL,
   timezone text NOT NULL,
-  contracted_seconds bigint,
+  holidays text,
+  currency text,
+  currency_digits smallint,
+  -- What is planned and consumed is held in units, exactly: seconds, or seconds times minor units an hour.
+  per_shown smallint NOT NULL CHECK (per_shown IN (1, 3600)),
+  contracted numeric,
+  unused text NOT NULL,
+  cap numeric,
+  lapse_after integer,
+  overrun text NOT NULL,
+  settle_days integer NOT NULL,
+  activated_at timestamptz,
   changed_at timestamptz NOT NULL
 );
+COMMENT ON COLUMN contracts.per_shown IS 'Units in one that is shown: 1 in a second; 3600 in a minor unit (fixed price).';
+COMMENT ON COLUMN contracts.activated_at IS 'The first activation; null until then.';
 COMMENT ON COLUMN contracts.status IS 'Null once a draft is discarded: the contract is unknown again.';
 CREATE INDEX contracts_by_code ON contracts (code);
 
@@ -145,12 +192,12 @@ CREATE TABLE contract_refs (
 COMMENT ON TABLE contract_refs IS 'What a link may call a contract: its id, or its code. Ids come before codes.';
 
 CREATE TABLE accounts (
-  contract_id uuid NOT NULL REFERENCES contracts,
+  contract_id uuid NOT NULL,
   account_id uuid NOT NULL,
   position smallint NOT NULL,
   name text NOT NULL,
   billable boolean NOT NULL,
-  planned_seconds bigint,
+  planned numeric,
   PRIMARY KEY (contract_id, account_id)
 );
 
@@ -171,20 +218,46 @@ CREATE TABLE account_teams (
   team_id uuid NOT NULL,
   position smallint NOT NULL,
   is_slice boolean NOT NULL,
-  planned_seconds bigint,
-  PRIMARY KEY (contract_id, account_id, team_id),
-  FOREIGN KEY (contract_id, account_id) REFERENCES accounts ON DELETE CASCADE
+  planned numeric,
+  PRIMARY KEY (contract_id, account_id, team_id)
 );
 COMMENT ON TABLE account_teams IS 'The teams of an account: those of its slices or, where it has none, its own.';
 CREATE INDEX account_teams_by_team ON account_teams (team_id);
 
 CREATE TABLE periods (
-  contract_id uuid NOT NULL REFERENCES contracts,
+  contract_id uuid NOT NULL,
   period_start date NOT NULL,
   period_end date NOT NULL,
   PRIMARY KEY (contract_id, period_start)
 );
 COMMENT ON TABLE periods IS 'They tile the days from start to end: a day in none of them is outside the contract.';
+
+CREATE TABLE adjustments (
+  contract_id uuid NOT NULL,
+  account_id uuid NOT NULL,
+  period_start date NOT NULL,
+  planned numeric NOT NULL,
+  PRIMARY KEY (contract_id, account_id, period_start)
+);
+COMMENT ON TABLE adjustments IS 'What the adjustments of an account in a period come to.';
+
+CREATE TABLE ratings (
+  source text NOT NULL,
+  worklog_id text NOT NULL,
+  contract_id uuid NOT NULL,
+  account_id uuid NOT NULL,
+  team_id uuid,
+  period_start date NOT NULL,
+  day date NOT NULL,
+  author_id text NOT NULL,
+  amount numeric NOT NULL,
+  unrated_seconds bigint NOT NULL,
+  PRIMARY KEY (source, worklog_id)
+);
+COMMENT ON TABLE ratings IS 'What each worklog of a fixed price consumes, and where it was rated: a person''s work of a '
+'day in a contract is rated together.';
+COMMENT ON COLUMN ratings.amount IS 'Seconds times minor units an hour, exactly.';
+CREATE INDEX ratings_by_day ON ratings (contract_id, author_id, day);
 
 -- The projections: sums over `worklogs`, moved by what changed. Keyed by contract.
 
@@ -194,21 +267,28 @@ CREATE TABLE shares (
   team_id uuid,
   period_start date NOT NULL,
   seconds bigint NOT NULL,
+  amount numeric NOT NULL,
+  unrated_seconds bigint NOT NULL,
   worklogs bigint NOT NULL,
   UNIQUE NULLS NOT DISTINCT (contract_id, account_id, team_id, period_start)
 );
 COMMENT ON TABLE shares IS 'What counts, by account, team and period; only where there is work.';
+COMMENT ON COLUMN shares.amount IS 'Fixed price: seconds times minor units an hour, exactly; else 0.';
 
 CREATE TABLE days (
   contract_id uuid NOT NULL,
   account_id uuid NOT NULL,
   team_id uuid,
+  period_start date NOT NULL,
   day date NOT NULL,
   seconds bigint NOT NULL,
+  amount numeric NOT NULL,
+  unrated_seconds bigint NOT NULL,
   worklogs bigint NOT NULL,
-  UNIQUE NULLS NOT DISTINCT (contract_id, account_id, team_id, day)
+  UNIQUE NULLS NOT DISTINCT (contract_id, account_id, team_id, period_start, day)
 );
-COMMENT ON TABLE days IS 'What counts, by account, team and day of the work; only where there is work.';
+COMMENT ON TABLE days IS 'What counts, by account, team and day of the work; only where there is work. The period is not '
+'always that of the day: a fixed price counts by the day on which the issue was created.';
 
 CREATE TABLE unaccounted (
   contract_id uuid NOT NULL,
@@ -220,7 +300,7 @@ CREATE TABLE unaccounted (
 COMMENT ON TABLE unaccounted IS 'Work whose issue names the contract and that does not count; only where there is some.';
 
 CREATE TABLE balances (
-  contract_id uuid PRIMARY KEY REFERENCES contracts,
+  contract_id uuid PRIMARY KEY,
   revision bigint NOT NULL DEFAULT (extract(EPOCH FROM now()) * 1000)::bigint,
   published bigint NOT NULL DEFAULT 0,
   correlation_id text NOT NULL DEFAULT '',
@@ -230,21 +310,38 @@ COMMENT ON TABLE balances IS 'The outbox of balances: a change only raises the r
 'once a round. Revisions start at the clock, so that a database filled anew is ahead of the one before it.';
 CREATE INDEX balances_to_publish ON balances (contract_id) WHERE revision > published;
 
--- Percent of a plan with two decimals, half-even; null where nothing is planned (SPEC 9).
-CREATE FUNCTION percent(consumed numeric, planned numeric) RETURNS numeric
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE WHEN planned > 0 THEN ((
-  div(consumed * 10000, planned)
-  + CASE
-      WHEN 2 * mod(consumed * 10000, planned) > planned
-        OR (2 * mod(consumed * 10000, planned) = planned AND mod(div(consumed * 10000, planned), 2) = 1)
-      THEN 1 ELSE 0
-    END
-  ) * 0.01)::numeric(38, 2)
-END;
+-- Closed for what is learned now (SPEC 9).
+CREATE VIEW closed_periods AS
+SELECT c.contract_id, p.period_start, p.period_end
+FROM contracts AS c
+JOIN periods AS p USING (contract_id)
+WHERE c.status = 'CLOSED' OR (
+  c.activated_at IS NOT NULL
+  AND (now() AT TIME ZONE c.timezone)::date
+    > greatest(p.period_end, (c.activated_at AT TIME ZONE c.timezone)::date) + c.settle_days
+);
+COMMENT ON VIEW closed_periods IS 'Periods whose figures were reported: a change of them leaves a restatement. Closed once '
+'settle_days have passed since their last day or the first activation, or with the contract.';
+
+CREATE TABLE restatements (
+  restatement bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  contract_id uuid NOT NULL,
+  account_id uuid NOT NULL,
+  period_start date NOT NULL,
+  period_end date NOT NULL,
+  per_shown smallint NOT NULL,
+  before_seconds bigint NOT NULL,
+  after_seconds bigint NOT NULL,
+  before_amount numeric NOT NULL,
+  after_amount numeric NOT NULL,
+  cause text NOT NULL,
+  restated_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE restatements IS 'What changed of a period that was closed, in the order learned. Append-only.';
+CREATE INDEX restatements_by_contract ON restatements (contract_id);
 
 -- migrate: rollback
 
-DROP FUNCTION percent;
-DROP TABLE balances, unaccounted, days, shares, periods, account_teams, account_refs, accounts, contract_refs, contracts,
-memberships, teams, organizations, worklogs, issues, directory_log, contract_log, fact_log, batches;
+DROP VIEW closed_periods;
+DROP TABLE restatements, balances, unaccounted, days, shares, ratings, adjustments, periods, account_teams, account_refs,
+accounts, contract_refs, contracts, holidays, rate_cards, memberships, teams, organizations, worklogs, issues, directory_log, contract_log, fact_log, batches;

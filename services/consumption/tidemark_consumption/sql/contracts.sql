@@ -19,8 +19,8 @@ FROM (
 ) AS ordered;
 
 -- name: log_contracts(batch, ids, versions, events)!
-INSERT INTO contract_log (contract_id, stream_version, batch, event)
-SELECT contract_id, stream_version, :batch, event
+INSERT INTO contract_log (contract_id, stream_version, batch, code, event)
+SELECT contract_id, stream_version, :batch, event -> 'terms' ->> 'code', event
 FROM unnest(:ids::uuid [], :versions::integer [], :events::jsonb []) AS e (contract_id, stream_version, event)
 ON CONFLICT DO NOTHING;
 
@@ -32,17 +32,33 @@ ON CONFLICT (contract_id) DO UPDATE SET
   stream_version = excluded.stream_version, status = excluded.status, code = excluded.code, name = excluded.name,
   organization_id = excluded.organization_id, owner_name = excluded.owner_name, owner_email = excluded.owner_email,
   type = excluded.type, recurrence = excluded.recurrence, start_date = excluded.start_date,
-  end_date = excluded.end_date, timezone = excluded.timezone, contracted_seconds = excluded.contracted_seconds,
-  changed_at = excluded.changed_at
+  end_date = excluded.end_date, timezone = excluded.timezone, holidays = excluded.holidays,
+  currency = excluded.currency, currency_digits = excluded.currency_digits, per_shown = excluded.per_shown,
+  contracted = excluded.contracted, unused = excluded.unused, cap = excluded.cap, lapse_after = excluded.lapse_after,
+  overrun = excluded.overrun, settle_days = excluded.settle_days, changed_at = excluded.changed_at
 WHERE excluded.stream_version > c.stream_version
 RETURNING contract_id;
 
--- name: clear_accounts(ids)!
--- Slices and teams go with their account.
-DELETE FROM accounts WHERE contract_id = ANY(:ids::uuid []);
+-- name: activate(rows)!
+-- The first activation there was, in whatever order its versions come.
+UPDATE contracts AS c
+SET activated_at = a.activated_at
+FROM jsonb_to_recordset(:rows::jsonb) AS a (contract_id uuid, activated_at timestamptz)
+WHERE c.contract_id = a.contract_id AND coalesce(c.activated_at > a.activated_at, TRUE);
 
--- name: clear_periods(ids)!
+-- name: clear_terms(ids)!
+WITH a AS (DELETE FROM accounts WHERE contract_id = ANY(:ids::uuid [])),
+t AS (DELETE FROM account_teams WHERE contract_id = ANY(:ids::uuid [])),
+j AS (DELETE FROM adjustments WHERE contract_id = ANY(:ids::uuid []))
 DELETE FROM periods WHERE contract_id = ANY(:ids::uuid []);
+
+-- name: missing_calendars(codes)
+SELECT code FROM unnest(:codes::text []) AS c (code)
+WHERE NOT EXISTS (SELECT FROM holidays AS h WHERE h.code = c.code);
+
+-- name: insert_holidays(code, days)!
+INSERT INTO holidays (code, day)
+SELECT :code, unnest(:days::date []) ON CONFLICT DO NOTHING;
 
 -- name: insert_accounts(rows)!
 INSERT INTO accounts SELECT * FROM jsonb_populate_recordset(NULL::accounts, :rows::jsonb);
@@ -52,6 +68,12 @@ INSERT INTO account_teams SELECT * FROM jsonb_populate_recordset(NULL::account_t
 
 -- name: insert_periods(rows)!
 INSERT INTO periods SELECT * FROM jsonb_populate_recordset(NULL::periods, :rows::jsonb);
+
+-- name: insert_adjustments(rows)!
+INSERT INTO adjustments
+SELECT contract_id, account_id, period_start, sum(planned)
+FROM jsonb_populate_recordset(NULL::adjustments, :rows::jsonb)
+GROUP BY contract_id, account_id, period_start;
 
 -- name: name_accounts(rows)!
 -- From every version, however late it comes: a name belongs to its latest holder, an id to its account for good.
@@ -74,13 +96,16 @@ JOIN contracts AS c ON c.code = r.ref OR c.contract_id::text = r.ref
 WHERE c.status IS NOT NULL
 ORDER BY r.ref, c.contract_id::text = r.ref DESC, c.contract_id;
 
--- name: stage_contracts(refs)!
--- The work whose links name one of these.
+-- name: stage_contracts(refs, versions)!
+-- The work whose links name one of these, in the version that it is now to stand by.
 INSERT INTO staged
-SELECT NULL, w.source, w.worklog_id, w.issue_id, w.author_id, w.team_ref, w.started_at, w.changed_at, w.content
-FROM issues AS i
+SELECT
+  NULL, NULL, 'contract:' || r.version, w.source, w.worklog_id, w.issue_id, w.author_id, w.team_ref, w.started_at,
+  w.changed_at, w.content
+FROM unnest(:refs::text [], :versions::integer []) AS r (ref, version)
+JOIN issues AS i ON i.contract_ref = r.ref
 JOIN worklogs AS w ON w.source = i.source AND w.issue_id = i.issue_id
-WHERE i.contract_ref = ANY(:refs::text []) AND NOT w.deleted;
+WHERE NOT w.deleted;
 
 -- name: open_balances(ids, correlation_id)!
 -- A contract's terms are part of its balance, so a change of them is published as work is.
@@ -95,8 +120,8 @@ FROM (
   SELECT DISTINCT hashtext(person) & 2047 AS bucket FROM unnest(:persons::text []) AS p (person) ORDER BY bucket
 ) AS ordered;
 
--- name: persons_of_teams(ids)
-SELECT DISTINCT person_id FROM memberships WHERE team_id = ANY(:ids::uuid []);
+-- name: persons_of_team(team)
+SELECT DISTINCT person_id FROM memberships WHERE team_id = :team;
 
 -- name: log_directory(batch, ids, versions, types, events)!
 INSERT INTO directory_log (entity_id, version, batch, type, event)
@@ -111,25 +136,38 @@ SELECT * FROM jsonb_populate_recordset(NULL::organizations, :rows::jsonb)
 ON CONFLICT (organization_id) DO UPDATE SET version = excluded.version, name = excluded.name
 WHERE excluded.version > o.version;
 
--- name: apply_teams(rows)
--- Gives the teams that changed.
+-- name: apply_team(row)$
+-- Its id where it changed.
 INSERT INTO teams AS t
-SELECT * FROM jsonb_populate_recordset(NULL::teams, :rows::jsonb)
+SELECT * FROM jsonb_populate_record(NULL::teams, :row::jsonb)
 ON CONFLICT (team_id) DO UPDATE SET version = excluded.version, name = excluded.name
 WHERE excluded.version > t.version
 RETURNING team_id;
 
--- name: clear_memberships(ids)!
-DELETE FROM memberships WHERE team_id = ANY(:ids::uuid []);
+-- name: clear_memberships(team)!
+DELETE FROM memberships WHERE team_id = :team;
 
 -- name: insert_memberships(rows)!
 INSERT INTO memberships SELECT * FROM jsonb_populate_recordset(NULL::memberships, :rows::jsonb);
 
--- name: stage_persons(teams, persons)!
--- The work of these persons in contracts with one of these teams.
+-- name: stage_persons(team, persons)!
+-- The work of these persons in contracts with this team.
 INSERT INTO staged
-SELECT NULL, w.source, w.worklog_id, w.issue_id, w.author_id, w.team_ref, w.started_at, w.changed_at, w.content
+SELECT
+  NULL, NULL, 'membership:' || :team::uuid || '/' || w.author_id, w.source, w.worklog_id, w.issue_id, w.author_id,
+  w.team_ref, w.started_at, w.changed_at, w.content
 FROM worklogs AS w
-WHERE w.contract_id IN (SELECT contract_id FROM account_teams WHERE team_id = ANY(:teams::uuid []))
+WHERE w.contract_id IN (SELECT contract_id FROM account_teams WHERE team_id = :team::uuid)
   AND w.author_id = ANY(:persons::text [])
   AND NOT w.deleted;
+
+-- name: apply_rate_card(row)$
+-- Its id where it changed.
+INSERT INTO rate_cards AS r
+SELECT * FROM jsonb_populate_record(NULL::rate_cards, :row::jsonb)
+ON CONFLICT (rate_card_id) DO UPDATE SET
+  version = excluded.version, deleted = excluded.deleted, person_id = excluded.person_id, team_id = excluded.team_id,
+  first_day = excluded.first_day, currency = excluded.currency, workload_seconds = excluded.workload_seconds,
+  normal = excluded.normal, extra_time = excluded.extra_time, weekend = excluded.weekend, holiday = excluded.holiday
+WHERE excluded.version > r.version
+RETURNING rate_card_id;

@@ -2,23 +2,36 @@
 -- COMMITTED: each statement sees what was committed before it began, so a lock taken by one guards the next.
 
 -- name: prepare_session#
--- Working sets of one transaction, on every connection of the pool. `staged`: the worklogs to place, those of the
--- batch with their offset. `placed`: where they belong. `moves`: what left its place, and what came to one.
+-- Working sets of one transaction, on every connection of the pool. `staged`: the worklogs to place; those of a batch
+-- by their row of the log, those that stand already by what made them stand elsewhere, perhaps. `placed`: where they
+-- belong. `moves`: what left its place, what came to one, and why. `touched`: whose work of a day is to be rated.
+-- `closed`: the periods that were closed before.
 CREATE TEMPORARY TABLE IF NOT EXISTS staged (
-  record_offset bigint, source text NOT NULL, worklog_id text NOT NULL, issue_id text NOT NULL,
-  author_id text, team_ref text, started_at timestamptz, changed_at timestamptz NOT NULL, content bytea NOT NULL
+  batch bigint, record_offset bigint, cause text NOT NULL, source text NOT NULL, worklog_id text NOT NULL,
+  issue_id text NOT NULL, author_id text, team_ref text, started_at timestamptz, changed_at timestamptz NOT NULL,
+  content bytea NOT NULL
 ) ON COMMIT DELETE ROWS;
 CREATE TEMPORARY TABLE IF NOT EXISTS placed (
   source text NOT NULL, worklog_id text NOT NULL,
   contract_id uuid, account_id uuid, team_id uuid, period_start date, day date, reason text
 ) ON COMMIT DELETE ROWS;
 CREATE TEMPORARY TABLE IF NOT EXISTS moves (
-  contract_id uuid, account_id uuid, team_id uuid, period_start date, day date, reason text,
-  seconds bigint NOT NULL, worklogs integer NOT NULL
+  contract_id uuid, account_id uuid, team_id uuid, period_start date, day date, reason text, author_id text,
+  seconds bigint NOT NULL, amount numeric NOT NULL, unrated_seconds bigint NOT NULL, worklogs integer NOT NULL,
+  cause text NOT NULL, record_offset bigint
+) ON COMMIT DELETE ROWS;
+CREATE TEMPORARY TABLE IF NOT EXISTS touched (
+  contract_id uuid, author_id text, day date, cause text NOT NULL, record_offset bigint,
+  PRIMARY KEY (contract_id, author_id, day)
+) ON COMMIT DELETE ROWS;
+CREATE TEMPORARY TABLE IF NOT EXISTS closed (
+  contract_id uuid, period_start date, period_end date NOT NULL, PRIMARY KEY (contract_id, period_start)
 ) ON COMMIT DELETE ROWS;
 
--- name: clear_moves!
--- Empty already, unless this batch is one half of a batch whose other half was folded in the same transaction.
+-- name: clear_worked!
+-- Of the run before, in the same transaction.
+WITH t AS (DELETE FROM touched),
+c AS (DELETE FROM closed)
 DELETE FROM moves;
 
 -- name: clear_staged!
@@ -64,12 +77,61 @@ buckets AS (
 SELECT count(pg_advisory_xact_lock_shared(kind, bucket))
 FROM (SELECT kind, bucket FROM buckets ORDER BY kind, bucket) AS ordered;
 
--- name: link_issues(batch)^
--- The last writer of each link. Gives the issues whose link changed.
+-- name: late_facts(batch)
+-- Facts of the batch that may change a closed period, in the order learned. More than do is no harm: the batch is
+-- taken in more steps. `stood_*` is the version that stands of the worklog.
+WITH closing AS MATERIALIZED (
+  SELECT r.ref, c.per_shown <> 1 AS fixed, max(p.period_end) AS until
+  FROM closed_periods AS p
+  JOIN contracts AS c USING (contract_id)
+  JOIN contract_refs AS r USING (contract_id)
+  GROUP BY r.ref, c.per_shown
+),
+facts AS MATERIALIZED (
+  SELECT
+    l.record_offset, l.kind, l.source, l.issue_id, l.worklog_id, l.author_id, l.started_at,
+    w.issue_id AS stood_issue_id, w.author_id AS stood_author_id, w.started_at AS stood_started_at
+  FROM fact_log AS l
+  LEFT JOIN worklogs AS w ON w.source = l.source AND w.worklog_id = l.worklog_id
+  WHERE l.batch = :batch AND EXISTS (SELECT FROM closing)
+),
+refs AS (
+  SELECT f.record_offset, i.contract_ref
+  FROM facts AS f
+  JOIN issues AS i ON i.source = f.source AND i.issue_id IN (f.issue_id, f.stood_issue_id)
+  UNION
+  SELECT f.record_offset, l.contract_ref
+  FROM facts AS f
+  JOIN fact_log AS l
+    ON l.batch = :batch AND l.kind = 'linked' AND l.source = f.source AND l.issue_id IN (f.issue_id, f.stood_issue_id)
+),
+late AS (
+  SELECT f.record_offset, f.source, f.worklog_id, bool_or(c.fixed) AS fixed
+  FROM refs AS r
+  JOIN closing AS c ON c.ref = r.contract_ref
+  JOIN facts AS f USING (record_offset)
+  WHERE f.kind = 'linked' OR c.fixed
+    -- Two days: no zone is further from UTC.
+    OR least(f.started_at, f.stood_started_at) < (c.until + 2)::timestamp AT TIME ZONE 'UTC'
+    OR (f.kind = 'deleted' AND f.stood_started_at IS NULL)
+  GROUP BY f.record_offset, f.source, f.worklog_id
+)
+SELECT
+  f.record_offset, f.kind, f.source, f.issue_id, f.worklog_id, f.author_id, f.stood_issue_id, f.stood_author_id,
+  bool_or(l.fixed) AS fixed
+FROM facts AS f
+-- All versions of a worklog that has a late one.
+JOIN late AS l ON l.record_offset = f.record_offset OR (l.source = f.source AND l.worklog_id = f.worklog_id)
+GROUP BY
+  f.record_offset, f.kind, f.source, f.issue_id, f.worklog_id, f.author_id, f.stood_issue_id, f.stood_author_id
+ORDER BY f.record_offset;
+
+-- name: link_issues(batch, first, last)^
+-- The last writer of each link. Gives the issues whose link changed, and the record that did it.
 WITH newest AS (
   SELECT DISTINCT ON (source, issue_id) *
   FROM fact_log
-  WHERE batch = :batch AND kind = 'linked'
+  WHERE batch = :batch AND record_offset BETWEEN :first AND :last AND kind = 'linked'
   ORDER BY source, issue_id, changed_at DESC, content DESC
 ),
 linked AS (
@@ -79,25 +141,30 @@ linked AS (
   FROM newest AS n
   WHERE i.source = n.source AND i.issue_id = n.issue_id
     AND (i.content IS NULL OR (n.changed_at, n.content) > (i.changed_at, i.content))
-  RETURNING i.source, i.issue_id
+  RETURNING i.source, i.issue_id, n.record_offset
 )
-SELECT coalesce(array_agg(source), '{}') AS sources, coalesce(array_agg(issue_id), '{}') AS issues
+SELECT
+  coalesce(array_agg(source), '{}') AS sources, coalesce(array_agg(issue_id), '{}') AS issues,
+  coalesce(array_agg(record_offset), '{}') AS offsets
 FROM linked;
 
--- name: stage_batch(batch)!
+-- name: stage_batch(batch, first, last)!
 -- The newest version of each worklog in the batch.
 INSERT INTO staged
 SELECT DISTINCT ON (source, worklog_id)
-  record_offset, source, worklog_id, issue_id, author_id, team_ref, started_at, changed_at, content
+  batch, record_offset, 'worklog:' || source || '/' || worklog_id, source, worklog_id, issue_id, author_id, team_ref,
+  started_at, changed_at, content
 FROM fact_log
-WHERE batch = :batch AND kind <> 'linked'
+WHERE batch = :batch AND record_offset BETWEEN :first AND :last AND kind <> 'linked'
 ORDER BY source, worklog_id, changed_at DESC, kind = 'deleted' DESC, content DESC;
 
--- name: stage_issues(sources, issues)!
+-- name: stage_issues(sources, issues, offsets)!
 -- The work that stands on these issues.
 INSERT INTO staged
-SELECT NULL, w.source, w.worklog_id, w.issue_id, w.author_id, w.team_ref, w.started_at, w.changed_at, w.content
-FROM unnest(:sources::text [], :issues::text []) AS i (source, issue_id)
+SELECT
+  NULL, i.record_offset, 'issue:' || i.source || '/' || i.issue_id, w.source, w.worklog_id, w.issue_id, w.author_id,
+  w.team_ref, w.started_at, w.changed_at, w.content
+FROM unnest(:sources::text [], :issues::text [], :offsets::bigint []) AS i (source, issue_id, record_offset)
 JOIN worklogs AS w ON w.source = i.source AND w.issue_id = i.issue_id
 WHERE NOT w.deleted;
 
@@ -108,7 +175,9 @@ INSERT INTO placed
 WITH linked AS MATERIALIZED (
   SELECT
     w.source, w.worklog_id, w.author_id, w.team_ref, i.contract_ref, c.contract_id, c.status, a.account_id,
-    (w.started_at AT TIME ZONE c.timezone)::date AS day
+    (w.started_at AT TIME ZONE c.timezone)::date AS day,
+    -- The governing date (SPEC W1): of the work, or of the issue.
+    (CASE c.per_shown WHEN 1 THEN w.started_at ELSE i.created_at END AT TIME ZONE c.timezone)::date AS governing
   FROM staged AS w
   JOIN issues AS i ON i.source = w.source AND i.issue_id = w.issue_id
   LEFT JOIN contract_refs AS r ON r.ref = i.contract_ref
@@ -145,9 +214,9 @@ LEFT JOIN account_teams AS own
   ON own.contract_id = l.contract_id AND own.account_id = l.account_id AND own.team_id::text = l.team_ref
 LEFT JOIN teamed AS t
   ON t.contract_id = l.contract_id AND t.account_id = l.account_id AND t.author_id = l.author_id AND t.day = l.day
-LEFT JOIN periods AS p ON p.contract_id = l.contract_id AND l.day BETWEEN p.period_start AND p.period_end;
+LEFT JOIN periods AS p ON p.contract_id = l.contract_id AND l.governing BETWEEN p.period_start AND p.period_end;
 
--- name: fold_worklogs(batch)!
+-- name: fold_worklogs!
 -- The last writer of each worklog, with its place; what left its place and what came to one is noted in `moves`.
 WITH folded AS (
   INSERT INTO worklogs AS w (
@@ -158,7 +227,7 @@ WITH folded AS (
     n.source, n.worklog_id, n.issue_id, n.author_id, n.started_at, l.seconds, n.team_ref, l.kind = 'deleted',
     n.changed_at, n.content, p.contract_id, p.account_id, p.team_id, p.period_start, p.day, p.reason
   FROM staged AS n
-  JOIN fact_log AS l ON l.batch = :batch AND l.record_offset = n.record_offset
+  JOIN fact_log AS l ON l.batch = n.batch AND l.record_offset = n.record_offset
   LEFT JOIN placed AS p ON p.source = n.source AND p.worklog_id = n.worklog_id
   ORDER BY n.source, n.worklog_id
   ON CONFLICT (source, worklog_id) DO UPDATE SET
@@ -170,17 +239,25 @@ WITH folded AS (
   WHERE (excluded.changed_at, excluded.deleted, excluded.content) > (w.changed_at, w.deleted, w.content)
   RETURNING
     old.contract_id AS old_contract_id, old.account_id AS old_account_id, old.team_id AS old_team_id,
-    old.period_start AS old_period_start, old.day AS old_day, old.reason AS old_reason,
+    old.period_start AS old_period_start, old.day AS old_day, old.reason AS old_reason, old.author_id AS old_author_id,
     coalesce(old.seconds, 0) AS old_seconds, NOT coalesce(old.deleted, TRUE) AS was,
-    new.contract_id, new.account_id, new.team_id, new.period_start, new.day, new.reason,
-    coalesce(new.seconds, 0) AS seconds, NOT new.deleted AS "is"
+    new.source, new.worklog_id, new.contract_id, new.account_id, new.team_id, new.period_start, new.day, new.reason,
+    new.author_id, coalesce(new.seconds, 0) AS seconds, NOT new.deleted AS "is"
+),
+caused AS (
+  SELECT f.*, n.cause, n.record_offset
+  FROM folded AS f
+  JOIN staged AS n USING (source, worklog_id)
 )
 INSERT INTO moves
-SELECT old_contract_id, old_account_id, old_team_id, old_period_start, old_day, old_reason, -old_seconds, -1
-FROM folded WHERE was
+SELECT
+  old_contract_id, old_account_id, old_team_id, old_period_start, old_day, old_reason, old_author_id,
+  -old_seconds, 0, 0, -1, cause, record_offset
+FROM caused WHERE was
 UNION ALL
-SELECT contract_id, account_id, team_id, period_start, day, reason, seconds, 1
-FROM folded WHERE "is";
+SELECT
+  contract_id, account_id, team_id, period_start, day, reason, author_id, seconds, 0, 0, 1, cause, record_offset
+FROM caused WHERE "is";
 
 -- name: move_standing!
 -- Work that stands already goes where it belongs now. What another transaction changes meanwhile is placed by that
@@ -198,43 +275,52 @@ WITH moved AS (
   RETURNING
     old.contract_id AS old_contract_id, old.account_id AS old_account_id, old.team_id AS old_team_id,
     old.period_start AS old_period_start, old.day AS old_day, old.reason AS old_reason,
-    new.contract_id, new.account_id, new.team_id, new.period_start, new.day, new.reason, new.seconds
+    new.contract_id, new.account_id, new.team_id, new.period_start, new.day, new.reason, new.author_id, new.seconds,
+    n.cause, n.record_offset
 )
 INSERT INTO moves
-SELECT old_contract_id, old_account_id, old_team_id, old_period_start, old_day, old_reason, -seconds, -1
+SELECT
+  old_contract_id, old_account_id, old_team_id, old_period_start, old_day, old_reason, author_id,
+  -seconds, 0, 0, -1, cause, record_offset
 FROM moved
 UNION ALL
-SELECT contract_id, account_id, team_id, period_start, day, reason, seconds, 1
+SELECT contract_id, account_id, team_id, period_start, day, reason, author_id, seconds, 0, 0, 1, cause, record_offset
 FROM moved;
 
 -- name: project_shares!
 -- Add up the moves; sorted, so that two batches lock the rows they share in one order.
 WITH net AS (
-  SELECT contract_id, account_id, team_id, period_start, sum(seconds) AS seconds, sum(worklogs) AS worklogs
+  SELECT
+    contract_id, account_id, team_id, period_start, sum(seconds) AS seconds, sum(amount) AS amount,
+    sum(unrated_seconds) AS unrated_seconds, sum(worklogs) AS worklogs
   FROM moves
   WHERE reason IS NULL
   GROUP BY contract_id, account_id, team_id, period_start
-  HAVING sum(seconds) <> 0 OR sum(worklogs) <> 0
 )
-INSERT INTO shares AS s (contract_id, account_id, team_id, period_start, seconds, worklogs)
-SELECT contract_id, account_id, team_id, period_start, seconds, worklogs FROM net
+INSERT INTO shares AS s (contract_id, account_id, team_id, period_start, seconds, amount, unrated_seconds, worklogs)
+SELECT contract_id, account_id, team_id, period_start, seconds, amount, unrated_seconds, worklogs FROM net
+WHERE (seconds, amount, unrated_seconds, worklogs) <> (0, 0, 0, 0)
 ORDER BY contract_id, account_id, team_id, period_start
-ON CONFLICT (contract_id, account_id, team_id, period_start) DO UPDATE
-SET seconds = s.seconds + excluded.seconds, worklogs = s.worklogs + excluded.worklogs;
+ON CONFLICT (contract_id, account_id, team_id, period_start) DO UPDATE SET
+  seconds = s.seconds + excluded.seconds, amount = s.amount + excluded.amount,
+  unrated_seconds = s.unrated_seconds + excluded.unrated_seconds, worklogs = s.worklogs + excluded.worklogs;
 
 -- name: project_days!
 WITH net AS (
-  SELECT contract_id, account_id, team_id, day, sum(seconds) AS seconds, sum(worklogs) AS worklogs
+  SELECT
+    contract_id, account_id, team_id, period_start, day, sum(seconds) AS seconds, sum(amount) AS amount,
+    sum(unrated_seconds) AS unrated_seconds, sum(worklogs) AS worklogs
   FROM moves
   WHERE reason IS NULL
-  GROUP BY contract_id, account_id, team_id, day
-  HAVING sum(seconds) <> 0 OR sum(worklogs) <> 0
+  GROUP BY contract_id, account_id, team_id, period_start, day
 )
-INSERT INTO days AS d (contract_id, account_id, team_id, day, seconds, worklogs)
-SELECT contract_id, account_id, team_id, day, seconds, worklogs FROM net
-ORDER BY contract_id, account_id, team_id, day
-ON CONFLICT (contract_id, account_id, team_id, day) DO UPDATE
-SET seconds = d.seconds + excluded.seconds, worklogs = d.worklogs + excluded.worklogs;
+INSERT INTO days AS d (contract_id, account_id, team_id, period_start, day, seconds, amount, unrated_seconds, worklogs)
+SELECT contract_id, account_id, team_id, period_start, day, seconds, amount, unrated_seconds, worklogs FROM net
+WHERE (seconds, amount, unrated_seconds, worklogs) <> (0, 0, 0, 0)
+ORDER BY contract_id, account_id, team_id, period_start, day
+ON CONFLICT (contract_id, account_id, team_id, period_start, day) DO UPDATE SET
+  seconds = d.seconds + excluded.seconds, amount = d.amount + excluded.amount,
+  unrated_seconds = d.unrated_seconds + excluded.unrated_seconds, worklogs = d.worklogs + excluded.worklogs;
 
 -- name: project_unaccounted!
 WITH net AS (
