@@ -1,10 +1,12 @@
 """Events as their publishers make them, for tests of what reads them."""
 
 import json
+from datetime import UTC, datetime
 from itertools import count
 from uuid import UUID, uuid5
 
 from aiokafka import ConsumerRecord
+from reference import Fact
 
 from tidemark_consumption import fold
 from tidemark_shared.consumer import Batch
@@ -12,6 +14,7 @@ from tidemark_shared.events import DIRECTORY, LIFECYCLE, WORKLOGS
 
 NAMESPACE = UUID("5a1f0c1e-0000-4000-8000-000000000000")
 RECEIVED_MS = 1_780_000_000_000  # 2026-05-28: the record's timestamp; facts of the tests lie before it
+RECEIVED = datetime.fromtimestamp(RECEIVED_MS / 1000, UTC)
 SOURCE = "/tracker"
 
 _ids = count(1)
@@ -52,41 +55,60 @@ def deletion(worklog_id, *, issue="I1", deleted="2026-03-04T00:00:00Z", source=S
     return record(WORKLOGS, "tidemark.worklog.deleted.v1", data, source=source)
 
 
-def link(issue="I1", *, contract="C1", account="Support", updated="2026-03-01T00:00:00Z", source=SOURCE):
+def link(issue="I1", *, contract="C1", account="Support", updated="2026-03-01T00:00:00Z",
+         created="2026-01-01T00:00:00Z", source=SOURCE):  # fmt: skip
     data = {
         "issue_id": issue, "issue_key": f"SUP-{issue}", "summary": "", "contract_id": contract,
-        "account_id": account, "created_at": "2026-01-01T00:00:00Z", "updated_at": updated,
+        "account_id": account, "created_at": created, "updated_at": updated,
     }  # fmt: skip
     return record(WORKLOGS, "tidemark.issue.linked.v1", data, source=source)
 
 
-def account(name, hours, *, id_=None, billable=True, slices=(), teams=()):
+def account(name, hours=None, *, value=None, id_=None, billable=True, slices=(), teams=()):
     return {
         "id": id_ or uid(f"account {name}"), "name": name, "billable": billable, "planned_hours": hours,
-        "planned_value_minor": None, "teams": list(teams),
+        "planned_value_minor": value, "teams": list(teams),
         "slices": [{"team_id": team, "planned_hours": share} for team, share in slices],
     }  # fmt: skip
 
 
-def terms(code="C1", *, accounts=None, start="2026-01-01", end="2026-12-31", recurrence="monthly",
-          timezone="Europe/Berlin", hours="40"):  # fmt: skip
+def rollover(unused="expire", overrun="absorb", *, cap_hours=None, cap_value=None, lapse=None):
     return {
-        "code": code, "name": f"Contract {code}", "description": "",
-        "owner": {"name": "Olga", "email": "olga@provider.example.com"}, "organization_id": uid("Acme"),
-        "type": "time_and_materials", "recurrence": recurrence, "start_date": start, "end_date": end,
-        "timezone": timezone, "holidays": None, "contracted_hours": hours, "contracted_value_minor": None,
-        "currency": None, "rollover": None,
-        "accounts": [account("Support", hours)] if accounts is None else accounts,
-        "adjustments": [], "settle_days": 5,
+        "unused": unused, "cap_hours": cap_hours, "cap_value_minor": cap_value, "lapse_after_periods": lapse,
+        "overrun": overrun,
     }  # fmt: skip
 
 
-def contract_event(version=1, status="ACTIVE", *, contract=None, **changes):
+def adjustment(account, period_start, hours=None, *, value=None):
+    return {
+        "account_id": account, "period_start": period_start, "hours": hours, "value_minor": value,
+        "reason": "extra package",
+    }  # fmt: skip
+
+
+def terms(code="C1", *, accounts=None, start="2026-01-01", end="2026-12-31", recurrence="monthly",
+          timezone="Europe/Berlin", hours="40", value=None, currency=None, **more):  # fmt: skip
+    """Time and materials of some hours or, with a ``value``, fixed price; ``more`` replaces members of the body."""
+    if value is not None:
+        hours, currency = None, currency or "EUR"
+    return {
+        "code": code, "name": f"Contract {code}", "description": "",
+        "owner": {"name": "Olga", "email": "olga@provider.example.com"}, "organization_id": uid("Acme"),
+        "type": "time_and_materials" if value is None else "fixed_price", "recurrence": recurrence,
+        "start_date": start, "end_date": end, "timezone": timezone, "holidays": None, "contracted_hours": hours,
+        "contracted_value_minor": value, "currency": currency, "rollover": None,
+        "accounts": [account("Support", hours, value=value)] if accounts is None else accounts,
+        "adjustments": [], "settle_days": 5, **more,
+    }  # fmt: skip
+
+
+def contract_event(version=1, status="ACTIVE", *, contract=None, previous=None, occurred="2026-01-01T00:00:00Z",
+                   **changes):  # fmt: skip
     body = changes.pop("terms", None) or terms(**changes)
     data = {
         "contract_id": contract or uid(f"contract {body['code']}"), "stream_version": version, "status": status,
-        "previous_status": None, "terms": body, "actor": "olga", "reason": None,
-        "occurred_at": "2026-01-01T00:00:00Z", "renewed_from": None, "renewed_as": None,
+        "previous_status": previous, "terms": body, "actor": "olga", "reason": None,
+        "occurred_at": occurred, "renewed_from": None, "renewed_as": None,
     }  # fmt: skip
     return record(LIFECYCLE, "tidemark.contract.amended.v1", data)
 
@@ -100,8 +122,37 @@ def team_event(name, members, version=1, *, deleted=False):
     return record(DIRECTORY, "tidemark.team.changed.v1", data)
 
 
+def organization_event(name="Acme", version=1, *, id_=None, deleted=False):
+    data = {
+        "id": id_ or uid(name), "version": version, "deleted": deleted, "name": name, "timezone": "Europe/Berlin",
+        "contacts": [],
+    }  # fmt: skip
+    return record(DIRECTORY, "tidemark.organization.changed.v1", data)
+
+
+def rate_card(person="ann", rates=(9000, 11000, 13500, 18000), version=1, *, team=None, first="2026-01-01",
+              currency="EUR", workload="8", id_=None, deleted=False):  # fmt: skip
+    """``rates`` are minor units an hour: normal, extra time, weekend, holiday."""
+    kinds = ("normal", "extra_time", "weekend", "holiday")
+    data = {
+        "id": id_ or uid(f"card {person} {team} {currency} {first}"), "version": version, "deleted": deleted,
+        "person_id": person, "team_id": team, "from": first, "currency": currency, "daily_workload_hours": workload,
+        "per_hour_minor": dict(zip(kinds, rates, strict=True)),
+    }  # fmt: skip
+    return record(DIRECTORY, "tidemark.rate_card.changed.v1", data)
+
+
 def data_of(one):
     return json.loads(one.value)
+
+
+def facts_of(records, learned_at=RECEIVED):
+    """Records in binary mode as the reference takes them."""
+    facts = []
+    for one in records:
+        headers = {name: value.decode() for name, value in one.headers}
+        facts.append(Fact(learned_at, headers["ce_type"], headers["ce_source"], data_of(one)))
+    return facts
 
 
 HANDLERS = {

@@ -9,6 +9,7 @@ from world import (
     contract_event,
     data_of,
     deletion,
+    facts_of,
     link,
     member,
     projections,
@@ -21,8 +22,6 @@ from world import (
 
 from tidemark_consumption import fold
 from tidemark_shared.database import connect_pool, migrate
-from tidemark_shared.events import WORKLOGS, read
-from tidemark_shared.events import canonical as canonical_content
 
 
 @pytest.fixture
@@ -35,23 +34,7 @@ async def connection(database):
 
 
 def model_of(records):
-    worklogs, links, contracts, teams = [], [], [], []
-    for one in records:
-        data = data_of(one)
-        if one.topic == "contracts.lifecycle":
-            contracts.append(data)
-        elif one.topic == "contracts.directory":
-            teams.append(data)
-        else:
-            event = read(WORKLOGS, one.headers, one.value)
-            content = canonical_content(event.data)
-            if "deleted" in event.type:
-                worklogs.append(((event.source, data["worklog_id"]), event.data.deleted_at, True, content, data))
-            elif "linked" in event.type:
-                links.append(((event.source, data["issue_id"]), event.data.updated_at, False, content, data))
-            else:
-                worklogs.append(((event.source, data["worklog_id"]), event.data.updated_at, False, content, data))
-    return Model(contracts, teams, worklogs, links).rows()
+    return Model(facts_of(records)).rows()
 
 
 async def test_work_that_counts_is_in_its_share_and_on_its_day(connection):

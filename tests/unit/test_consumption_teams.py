@@ -7,11 +7,23 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from reference import Model
-from world import account, contract_event, data_of, link, member, projections, take, team_event, terms, uid, worklog
+from world import (
+    account,
+    contract_event,
+    data_of,
+    facts_of,
+    link,
+    member,
+    projections,
+    take,
+    team_event,
+    terms,
+    uid,
+    worklog,
+)
 
 from tidemark_consumption import fold
 from tidemark_shared.database import connect_pool, migrate
-from tidemark_shared.events import WORKLOGS, canonical, read
 
 NORTH, SOUTH, WEST = TEAMS = [uid(f"team {name}") for name in ("North", "South", "West")]
 # In Berlin the next day begins at 22:00 UTC: the day of the work is the contract's.
@@ -77,24 +89,6 @@ async def test_the_team_is_that_of_the_day_of_the_work_in_the_contracts_zone(con
     assert [tuple(row) for row in rows] == [("1", NORTH), ("2", SOUTH)]
 
 
-def rows_of(records: list[Any]) -> Any:
-    worklogs, links, contracts, teams = [], [], [], []
-    for one in records:
-        match one.topic, data_of(one):
-            case "contracts.lifecycle", data:
-                contracts.append(data)
-            case "contracts.directory", data:
-                teams.append(data)
-            case _, data:
-                event = read(WORKLOGS, one.headers, one.value)
-                fact = (event.data.updated_at, False, canonical(event.data), data)
-                if "worklog_id" in data:
-                    worklogs.append(((event.source, data["worklog_id"]), *fact))
-                else:
-                    links.append(((event.source, data["issue_id"]), *fact))
-    return Model(contracts, teams, worklogs, links).rows()
-
-
 spans = st.sampled_from(
     [("2026-01-01", None), ("2026-03-02", "2026-03-31"), ("2026-04-01", None), ("2026-03-15", "2026-04-01")]
 )
@@ -132,6 +126,6 @@ async def test_every_share_is_that_of_the_reference(connection: Any, accounts: A
     await transaction.start()
     try:
         records = await fill(connection, accounts, teams, work)
-        assert await projections(connection) == rows_of(records)
+        assert await projections(connection) == Model(facts_of(records)).rows()
     finally:
         await transaction.rollback()
