@@ -162,14 +162,15 @@ HANDLERS = {
 }
 
 
-async def take(connection, records, *, partition=0, first_offset=0, cluster="test"):
+async def take(connection, records, *, partition=0, first_offset=0, cluster="test", learned_at=None):
     """Fold records of one topic as one batch, in a transaction of its own."""
     numbered = [
         one.__class__(**{**one.__dict__, "offset": first_offset + index, "partition": partition})
         for index, one in enumerate(records)
     ]
     async with connection.transaction():
-        await HANDLERS[records[0].topic](connection, Batch(cluster, records[0].topic, partition, numbered))
+        batch = Batch(cluster, records[0].topic, partition, numbered, learned_at=learned_at)
+        await HANDLERS[records[0].topic](connection, batch)
 
 
 async def projections(connection):

@@ -9,6 +9,7 @@ import contextlib
 import json
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from datetime import datetime
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -53,6 +54,8 @@ class Batch(NamedTuple):
     records: Sequence[ConsumerRecord]
     prefix: str = ""
     """What the topic's name begins with here; the relay writes it before the names of the outbox."""
+    learned_at: datetime | None = None
+    """When it counts as learned; None for the time of the transaction."""
 
 
 class Refusal(NamedTuple):

@@ -7,8 +7,9 @@ share is locked by one before the other reads it, so no work is placed by terms 
 
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from datetime import datetime
 from io import BytesIO
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from tidemark_consumption.facts import COLUMNS, copy_text, read_all
@@ -45,6 +46,14 @@ from tidemark_shared.log import correlation_id, get_logger
 _log = get_logger()
 _sql = queries("tidemark_consumption")
 
+
+class Learned(NamedTuple):
+    """A batch in the log, and when what came with it was learned (SPEC W8)."""
+
+    number: int
+    learned_at: datetime
+
+
 DirectoryChanged = OrganizationChanged | TeamChanged | RateCardChanged
 
 
@@ -59,22 +68,23 @@ async def fold_worklogs(connection: Connection, batch: Batch) -> None:
     await refuse(connection, batch, refusals)
     if not facts:
         return
-    number = await _open(connection, batch)
+    learned = await _open(connection, batch)
     await connection.copy_to_table(
-        "fact_log", source=BytesIO(copy_text(number, facts)), columns=("batch", *COLUMNS), format="text"
+        "fact_log", source=BytesIO(copy_text(learned.number, facts)), columns=("batch", *COLUMNS), format="text"
     )
-    await change_facts(connection, number)
+    await change_facts(connection, learned)
     _log.info(
         "folded", topic=batch.topic, partition=batch.partition, offset=batch.records[0].offset,
         facts=len(facts), refused=len(refusals),
     )  # fmt: skip
 
 
-async def change_facts(connection: Connection, number: int) -> None:
+async def change_facts(connection: Connection, learned: Learned) -> None:
     """Fold the worklogs and links that the log has of a batch."""
+    number, moment = learned
     await _sql.hold_issues(connection, batch=number)
     await _sql.hold_dependencies(connection, batch=number)
-    late = [row async for row in _sql.late_facts(connection, batch=number)]
+    late = [row async for row in _sql.late_facts(connection, batch=number, moment=moment)]
     for first, last in steps(late):
         await _sql.clear_worked(connection)
         linked = await _sql.link_issues(connection, batch=number, first=first, last=last)
@@ -85,7 +95,7 @@ async def change_facts(connection: Connection, number: int) -> None:
         if linked["issues"]:
             await _sql.stage_issues(connection, **linked)
             await _move_standing(connection)
-        await _project(connection)
+        await _project(connection, moment)
 
 
 async def fold_lifecycle(connection: Connection, batch: Batch) -> None:
@@ -93,18 +103,20 @@ async def fold_lifecycle(connection: Connection, batch: Batch) -> None:
     changes: list[ContractChanged] = [event.data for event in await _read(connection, batch, LIFECYCLE)]
     if not changes:
         return
-    await _log_events(connection, batch, _sql.log_contracts, changes, lambda one: (one.contract_id, one.stream_version))
-    await change_contracts(connection, changes)
+    learned = await _log_events(
+        connection, batch, _sql.log_contracts, changes, lambda one: (one.contract_id, one.stream_version)
+    )
+    await change_contracts(connection, changes, learned.learned_at)
     _log.info("contracts_changed", contracts=sorted({str(one.contract_id) for one in changes}))
 
 
-async def change_contracts(connection: Connection, changes: Sequence[ContractChanged]) -> None:
+async def change_contracts(connection: Connection, changes: Sequence[ContractChanged], moment: datetime) -> None:
     """Apply versions of contracts: the first of each, then the second of each, and so on, so that each is a cause."""
     called = sorted({ref for one in changes for ref in refs(one)})
     await _sql.hold_contracts(connection, refs=called)
     await _sql.share_persons(connection, refs=called)
     for step in _versions(changes):
-        await _change_terms(connection, step)
+        await _change_terms(connection, step, moment)
 
 
 def _versions(changes: Iterable[ContractChanged]) -> Iterator[list[ContractChanged]]:
@@ -115,11 +127,11 @@ def _versions(changes: Iterable[ContractChanged]) -> Iterator[list[ContractChang
         waiting = [one for one in waiting if step[one.contract_id] is not one]
 
 
-async def _change_terms(connection: Connection, changes: Sequence[ContractChanged]) -> None:
+async def _change_terms(connection: Connection, changes: Sequence[ContractChanged], moment: datetime) -> None:
     """One version of each contract."""
     await _sql.clear_worked(connection)
     ids = [one.contract_id for one in changes]
-    await _sql.note_closed(connection, ids=ids)
+    await _sql.note_closed(connection, ids=ids, moment=moment)
     rows = {one.contract_id: contract_rows(one) for one in changes}
     changed = {
         row["contract_id"]
@@ -140,7 +152,7 @@ async def _change_terms(connection: Connection, changes: Sequence[ContractChange
     await _sql.stage_contracts(connection, refs=list(called), versions=list(called.values()))
     await _move_standing(connection)
     await _sql.touch_contracts(connection, ids=changed)
-    await _project(connection, noted=ids)
+    await _project(connection, moment, noted=ids)
     await _sql.open_balances(connection, ids=changed, correlation_id=correlation_id())
 
 
@@ -158,11 +170,13 @@ async def fold_directory(connection: Connection, batch: Batch) -> None:
         return
     changes: list[DirectoryChanged] = [event.data for event in events]
     types = [event.type for event in events]
-    await _log_events(connection, batch, _sql.log_directory, changes, lambda one: (one.id, one.version), types=types)
-    await change_directory(connection, changes)
+    learned = await _log_events(
+        connection, batch, _sql.log_directory, changes, lambda one: (one.id, one.version), types=types
+    )
+    await change_directory(connection, changes, learned.learned_at)
 
 
-async def change_directory(connection: Connection, changes: Sequence[DirectoryChanged]) -> None:
+async def change_directory(connection: Connection, changes: Sequence[DirectoryChanged], moment: datetime) -> None:
     """Apply versions of organizations, teams and rate cards."""
     newest = {one.id: one for one in sorted(changes, key=lambda one: one.version)}
     organizations = [organization_row(one) for one in newest.values() if isinstance(one, OrganizationChanged)]
@@ -172,9 +186,9 @@ async def change_directory(connection: Connection, changes: Sequence[DirectoryCh
     for one in changes:
         await _sql.clear_worked(connection)
         if isinstance(one, TeamChanged):
-            await _change_team(connection, one, persons[one.id])
+            await _change_team(connection, one, persons[one.id], moment)
         elif isinstance(one, RateCardChanged):
-            await _change_rate_card(connection, one)
+            await _change_rate_card(connection, one, moment)
 
 
 async def _persons(connection: Connection, change: TeamChanged | RateCardChanged) -> set[str]:
@@ -185,21 +199,21 @@ async def _persons(connection: Connection, change: TeamChanged | RateCardChanged
     return were | {member.person_id for member in change.members}
 
 
-async def _change_team(connection: Connection, team: TeamChanged, persons: Collection[str]) -> None:
+async def _change_team(connection: Connection, team: TeamChanged, persons: Collection[str], moment: datetime) -> None:
     if await _sql.apply_team(connection, row=json.dumps(team_row(team))) is None:
         return
     await _sql.clear_memberships(connection, team=team.id)
     await _sql.insert_memberships(connection, rows=json.dumps(membership_rows(team)))
     await _sql.stage_persons(connection, team=team.id, persons=list(persons))
     await _move_standing(connection)
-    await _project(connection)
+    await _project(connection, moment)
 
 
-async def _change_rate_card(connection: Connection, card: RateCardChanged) -> None:
+async def _change_rate_card(connection: Connection, card: RateCardChanged, moment: datetime) -> None:
     if await _sql.apply_rate_card(connection, row=json.dumps(rate_card_row(card))) is None:
         return
     await _sql.touch_person(connection, person=card.person_id, first_day=card.from_, cause=f"rate_card:{card.id}")
-    await _project(connection)
+    await _project(connection, moment)
 
 
 async def _move_standing(connection: Connection) -> None:
@@ -209,14 +223,14 @@ async def _move_standing(connection: Connection) -> None:
     await _sql.clear_staged(connection)
 
 
-async def _project(connection: Connection, *, noted: Sequence[UUID] = ()) -> None:
+async def _project(connection: Connection, moment: datetime, *, noted: Sequence[UUID] = ()) -> None:
     """Move the projections by what was noted, and raise the balances of the contracts it touches."""
     await _sql.touch_moved(connection)
     if await _sql.hold_touched(connection):
         await _sql.take_ratings(connection)
         await _sql.rate(connection)
-    if await _sql.hold_closed(connection, noted=noted):
-        await _sql.restate(connection)
+    if await _sql.hold_closed(connection, noted=noted, moment=moment):
+        await _sql.restate(connection, moment=moment)
     await _sql.project_shares(connection)
     await _sql.project_days(connection)
     await _sql.project_unaccounted(connection)
@@ -224,9 +238,16 @@ async def _project(connection: Connection, *, noted: Sequence[UUID] = ()) -> Non
     await _sql.raise_balances(connection, correlation_id=correlation_id())
 
 
-async def _open(connection: Connection, batch: Batch) -> int:
-    number: int = await _sql.open_batch(connection, cluster=batch.cluster, topic=batch.topic, partition=batch.partition)
-    return number
+async def _open(connection: Connection, batch: Batch) -> Learned:
+    return Learned(
+        **await _sql.open_batch(
+            connection,
+            cluster=batch.cluster,
+            topic=batch.topic,
+            partition=batch.partition,
+            learned_at=batch.learned_at,
+        )
+    )
 
 
 async def _read(connection: Connection, batch: Batch, topic: Topic) -> list[Event]:
@@ -248,17 +269,18 @@ async def _log_events(
     changes: Sequence[Any],
     key: Callable[[Any], tuple[Any, int]],
     **more: Any,
-) -> None:
-    number = await _open(connection, batch)
+) -> Learned:
+    learned = await _open(connection, batch)
     keys = [key(one) for one in changes]
     await log(
         connection,
-        batch=number,
+        batch=learned.number,
         ids=[id_ for id_, _ in keys],
         versions=[version for _, version in keys],
         events=[one.model_dump_json() for one in changes],
         **more,
     )
+    return learned
 
 
 def _json(groups: Iterable[Sequence[Any]]) -> str:

@@ -10,10 +10,11 @@ CREATE TABLE batches (
   cluster text NOT NULL,
   topic text NOT NULL,
   partition integer NOT NULL,
-  learned_at timestamptz NOT NULL DEFAULT now()
+  learned_at timestamptz NOT NULL
 );
 COMMENT ON TABLE batches IS 'One row a transaction that took records of a partition.';
-COMMENT ON COLUMN batches.learned_at IS 'When Tidemark learned what came with it: the time of the transaction.';
+COMMENT ON COLUMN batches.learned_at IS 'When Tidemark learned what came with it: the time of the transaction (SPEC W8).';
+CREATE INDEX batches_by_time ON batches (learned_at);
 
 CREATE TABLE fact_log (
   -- No foreign key: the row of the batch is written first, in the same transaction, and the check would cost a
@@ -310,18 +311,19 @@ COMMENT ON TABLE balances IS 'The outbox of balances: a change only raises the r
 'once a round. Revisions start at the clock, so that a database filled anew is ahead of the one before it.';
 CREATE INDEX balances_to_publish ON balances (contract_id) WHERE revision > published;
 
--- Closed for what is learned now (SPEC 9).
-CREATE VIEW closed_periods AS
-SELECT c.contract_id, p.period_start, p.period_end
-FROM contracts AS c
-JOIN periods AS p USING (contract_id)
-WHERE c.status = 'CLOSED' OR (
-  c.activated_at IS NOT NULL
-  AND (now() AT TIME ZONE c.timezone)::date
-    > greatest(p.period_end, (c.activated_at AT TIME ZONE c.timezone)::date) + c.settle_days
-);
-COMMENT ON VIEW closed_periods IS 'Periods whose figures were reported: a change of them leaves a restatement. Closed once '
-'settle_days have passed since their last day or the first activation, or with the contract.';
+-- Periods that are closed for what is learned at a moment (SPEC 9): a change of their figures leaves a restatement.
+CREATE FUNCTION closed_periods(moment timestamptz)
+RETURNS TABLE (contract_id uuid, period_start date, period_end date, per_shown smallint)
+LANGUAGE sql STABLE AS $$
+  SELECT c.contract_id, p.period_start, p.period_end, c.per_shown
+  FROM contracts AS c
+  JOIN periods AS p USING (contract_id)
+  WHERE c.status = 'CLOSED' OR (
+    c.activated_at IS NOT NULL
+    AND (moment AT TIME ZONE c.timezone)::date
+      > greatest(p.period_end, (c.activated_at AT TIME ZONE c.timezone)::date) + c.settle_days
+  )
+$$;
 
 CREATE TABLE restatements (
   restatement bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -329,19 +331,19 @@ CREATE TABLE restatements (
   account_id uuid NOT NULL,
   period_start date NOT NULL,
   period_end date NOT NULL,
-  per_shown smallint NOT NULL,
   before_seconds bigint NOT NULL,
   after_seconds bigint NOT NULL,
-  before_amount numeric NOT NULL,
-  after_amount numeric NOT NULL,
+  before_amount numeric,
+  after_amount numeric,
   cause text NOT NULL,
-  restated_at timestamptz NOT NULL DEFAULT now()
+  restated_at timestamptz NOT NULL
 );
 COMMENT ON TABLE restatements IS 'What changed of a period that was closed, in the order learned. Append-only.';
+COMMENT ON COLUMN restatements.before_amount IS 'In units; null where it was no fixed price.';
 CREATE INDEX restatements_by_contract ON restatements (contract_id);
 
 -- migrate: rollback
 
-DROP VIEW closed_periods;
+DROP FUNCTION closed_periods;
 DROP TABLE restatements, balances, unaccounted, days, shares, ratings, adjustments, periods, account_teams, account_refs,
 accounts, contract_refs, contracts, holidays, rate_cards, memberships, teams, organizations, worklogs, issues, directory_log, contract_log, fact_log, batches;

@@ -214,8 +214,8 @@ SELECT
   r.contract_id, c.code AS contract_code, r.account_id, a.name AS account_name, r.period_start, r.period_end,
   r.before_seconds, hours(r.before_seconds) AS before_hours,
   r.after_seconds, hours(r.after_seconds) AS after_hours,
-  as_minor(r.before_amount, r.per_shown) AS before_amount_minor,
-  as_minor(r.after_amount, r.per_shown) AS after_amount_minor,
+  as_minor(r.before_amount, 3600) AS before_amount_minor,
+  as_minor(r.after_amount, 3600) AS after_amount_minor,
   r.cause, r.restated_at, r.restatement
 FROM restatements AS r
 JOIN contracts AS c USING (contract_id)

@@ -25,7 +25,8 @@ CREATE TEMPORARY TABLE IF NOT EXISTS touched (
   PRIMARY KEY (contract_id, author_id, day)
 ) ON COMMIT DELETE ROWS;
 CREATE TEMPORARY TABLE IF NOT EXISTS closed (
-  contract_id uuid, period_start date, period_end date NOT NULL, PRIMARY KEY (contract_id, period_start)
+  contract_id uuid, period_start date, period_end date NOT NULL, per_shown smallint NOT NULL,
+  PRIMARY KEY (contract_id, period_start)
 ) ON COMMIT DELETE ROWS;
 
 -- name: clear_worked!
@@ -38,10 +39,10 @@ DELETE FROM moves;
 WITH p AS (DELETE FROM placed)
 DELETE FROM staged;
 
--- name: open_batch(cluster, topic, partition)$
-INSERT INTO batches (cluster, topic, partition)
-VALUES (:cluster, :topic, :partition)
-RETURNING batch;
+-- name: open_batch(cluster, topic, partition, learned_at)^
+INSERT INTO batches (cluster, topic, partition, learned_at)
+VALUES (:cluster, :topic, :partition, coalesce(:learned_at, now()))
+RETURNING batch AS number, learned_at;
 
 -- name: hold_issues(batch)!
 -- Insert or lock every issue whose work or link is in the batch, in one order. A link that arrives beside its
@@ -77,13 +78,12 @@ buckets AS (
 SELECT count(pg_advisory_xact_lock_shared(kind, bucket))
 FROM (SELECT kind, bucket FROM buckets ORDER BY kind, bucket) AS ordered;
 
--- name: late_facts(batch)
+-- name: late_facts(batch, moment)
 -- Facts of the batch that may change a closed period, in the order learned. More than do is no harm: the batch is
 -- taken in more steps. `stood_*` is the version that stands of the worklog.
 WITH closing AS MATERIALIZED (
-  SELECT r.ref, c.per_shown <> 1 AS fixed, max(p.period_end) AS until
-  FROM closed_periods AS p
-  JOIN contracts AS c USING (contract_id)
+  SELECT r.ref, c.per_shown <> 1 AS fixed, max(c.period_end) AS until
+  FROM closed_periods(:moment) AS c
   JOIN contract_refs AS r USING (contract_id)
   GROUP BY r.ref, c.per_shown
 ),

@@ -1,18 +1,18 @@
 -- A change of a closed period goes through, and leaves behind what was, what is and why (SPEC W7, 9).
 
--- name: note_closed(ids)!
+-- name: note_closed(ids, moment)!
 -- Before the terms of these contracts change: what was closed by those that held.
 INSERT INTO closed
-SELECT contract_id, period_start, period_end FROM closed_periods WHERE contract_id = ANY(:ids::uuid [])
+SELECT * FROM closed_periods(:moment) WHERE contract_id = ANY(:ids::uuid [])
 ON CONFLICT DO NOTHING;
 
--- name: hold_closed(noted)$
+-- name: hold_closed(noted, moment)$
 -- The closed periods that the moves touch, but those of contracts noted before; and whoever else changes one of them
 -- waits, so that what was before is what the one ahead left. Gives how many contracts there are.
 WITH others AS (
   INSERT INTO closed
-  SELECT contract_id, period_start, period_end
-  FROM closed_periods
+  SELECT *
+  FROM closed_periods(:moment)
   WHERE contract_id IN (SELECT contract_id FROM moves WHERE reason IS NULL) AND contract_id <> ALL(:noted::uuid [])
   ON CONFLICT DO NOTHING
   RETURNING contract_id, period_start
@@ -26,16 +26,16 @@ FROM (
   ORDER BY bucket
 ) AS ordered;
 
--- name: restate!
+-- name: restate(moment)!
 -- One row a cause and an account's figure that changed, each from where the one before left it.
 WITH net AS (
   SELECT
-    m.contract_id, m.account_id, m.period_start, c.period_end, m.cause, m.record_offset,
+    m.contract_id, m.account_id, m.period_start, c.period_end, c.per_shown, m.cause, m.record_offset,
     sum(m.seconds) AS seconds, sum(m.amount) AS amount
   FROM moves AS m
   JOIN closed AS c USING (contract_id, period_start)
   WHERE m.reason IS NULL
-  GROUP BY m.contract_id, m.account_id, m.period_start, c.period_end, m.cause, m.record_offset
+  GROUP BY m.contract_id, m.account_id, m.period_start, c.period_end, c.per_shown, m.cause, m.record_offset
 ),
 stood AS (
   SELECT contract_id, account_id, period_start, sum(seconds) AS seconds, sum(amount) AS amount
@@ -45,7 +45,7 @@ stood AS (
 ),
 steps AS (
   SELECT
-    n.contract_id, n.account_id, n.period_start, n.period_end, n.cause, n.record_offset, n.seconds, n.amount,
+    n.*,
     coalesce(s.seconds, 0) + sum(n.seconds) OVER step AS after_seconds,
     coalesce(s.amount, 0) + sum(n.amount) OVER step AS after_amount
   FROM net AS n
@@ -55,13 +55,15 @@ steps AS (
   )
 )
 INSERT INTO restatements (
-  contract_id, account_id, period_start, period_end, per_shown, before_seconds, after_seconds, before_amount,
-  after_amount, cause
+  contract_id, account_id, period_start, period_end, before_seconds, after_seconds, before_amount, after_amount, cause,
+  restated_at
 )
 SELECT
-  s.contract_id, s.account_id, s.period_start, s.period_end, c.per_shown, s.after_seconds - s.seconds, s.after_seconds,
-  s.after_amount - s.amount, s.after_amount, s.cause
+  s.contract_id, s.account_id, s.period_start, s.period_end, s.after_seconds - s.seconds, s.after_seconds,
+  CASE WHEN s.per_shown <> 1 THEN s.after_amount - s.amount END, CASE WHEN c.per_shown <> 1 THEN s.after_amount END,
+  s.cause, :moment
 FROM steps AS s
 JOIN contracts AS c USING (contract_id)
+-- What is shown must differ.
 WHERE s.seconds <> 0 OR half_even(s.after_amount - s.amount, 3600) <> half_even(s.after_amount, 3600)
 ORDER BY s.record_offset, s.cause COLLATE "C", s.contract_id, s.account_id, s.period_start;
