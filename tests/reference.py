@@ -528,8 +528,11 @@ class Model:
     # The relations of SPEC 3
 
     def relations(self):
-        """Every relation of :data:`COLUMNS` by its name: rows as dicts, in no order."""
-        return {name: getattr(self, name)() for name in COLUMNS}
+        """Every relation of :data:`COLUMNS` by its name: a set of rows, each a tuple in the order of its columns."""
+        return {
+            name: {tuple(row[column] for column in columns) for row in getattr(self, name)()}
+            for name, columns in COLUMNS.items()
+        }
 
     def contracts(self):
         """One row a contract, over all periods, of billable accounts alone."""

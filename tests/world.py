@@ -102,23 +102,25 @@ def terms(code="C1", *, accounts=None, start="2026-01-01", end="2026-12-31", rec
     }  # fmt: skip
 
 
-def contract_event(version=1, status="ACTIVE", *, contract=None, previous=None, occurred="2026-01-01T00:00:00Z",
-                   **changes):  # fmt: skip
+def contract_event(version=1, status="ACTIVE", *, what="amended", contract=None, previous=None,
+                   occurred="2026-01-01T00:00:00Z", **changes):  # fmt: skip
     body = changes.pop("terms", None) or terms(**changes)
     data = {
         "contract_id": contract or uid(f"contract {body['code']}"), "stream_version": version, "status": status,
         "previous_status": previous, "terms": body, "actor": "olga", "reason": None,
         "occurred_at": occurred, "renewed_from": None, "renewed_as": None,
     }  # fmt: skip
-    return record(LIFECYCLE, "tidemark.contract.amended.v1", data)
+    return record(LIFECYCLE, f"tidemark.contract.{what}.v1", data)
 
 
 def member(person, first="2026-01-01", until=None):
     return {"person_id": person, "name": None, "email": None, "from": first, "until": until}
 
 
-def team_event(name, members, version=1, *, deleted=False):
-    data = {"id": uid(f"team {name}"), "version": version, "deleted": deleted, "name": name, "members": members}
+def team_event(name, members, version=1, *, id_=None, deleted=False):
+    data = {
+        "id": id_ or uid(f"team {name}"), "version": version, "deleted": deleted, "name": name, "members": members,
+    }  # fmt: skip
     return record(DIRECTORY, "tidemark.team.changed.v1", data)
 
 
