@@ -92,13 +92,13 @@ ACCOUNT_REFS = [*["Support", SUPPORT] * 10, *["Design", DESIGN] * 3, "Help", "Op
 
 CHOICES = {
     "type": ["time_and_materials", "fixed_price", "fixed_price"],
-    "recurrence": ["monthly", "none"],
+    "recurrence": ["monthly", "monthly", "none"],
     "timezone": ZONES,
     "holidays": ["DE-BE", None, "US"],
     "currency": [*["EUR"] * 6, "JPY"],
     "layout": LAYOUTS,
-    "hours": [["40", "10.25", "8"], ["0.5", "0.01", "0"], ["100", "8", "0"]],
-    "values": [[100_000, 333, 1], [1, 50, 0], [9000, 18000, 0]],
+    "hours": [["40", "10.25", "8"], ["0.5", "0.01", "0"], ["2", "1", "0"]],
+    "values": [[100_000, 333, 1], [1, 50, 0], [900, 1800, 0]],
     "teams": ["none", "slices", "teams", "one slice"],
     "rollover": [
         None,
@@ -301,7 +301,7 @@ def team_stream(choose, name):
         [("2026-04-03", "2026-05-23")],
     ]
     found = []
-    for version in range(1, choose([2, 1, 3]) + 1):
+    for version in range(1, choose([3, 1, 5]) + 1):
         members = [member(person, *span) for person in PERSONS for span in choose(spans)]
         called, deleted = choose([name, f"New {name}"]), rarely(choose)
         found.append(team_event(called, members, version, id_=uid(f"team {name}"), deleted=deleted))
@@ -354,7 +354,7 @@ def drawn_link(choose, names, moments):
 def drawn_worklog(choose, ids, moments):
     return worklog(
         choose(ids), issue=choose(ISSUES), author=choose(AUTHORS), started=choose(moments),
-        seconds=choose(SECONDS), team=choose([None, None, *TEAMS, "nobody"]), description=choose([None, "x", "é"]),
+        seconds=choose(SECONDS), team=choose([*[None] * 5, *TEAMS, "nobody"]), description=choose([None, "x", "é"]),
         updated=choose(CHANGED), source=choose(SOURCES),
     )  # fmt: skip
 

@@ -107,11 +107,10 @@ def rank(fact):
 
 def that_hold(facts, id_name):
     """The version of each fact that holds, by source and id; absent members are null."""
-    held = {}
+    versions = defaultdict(list)
     for fact in facts:
-        key = fact.source, fact.data[id_name]
-        if key not in held or rank(fact) > rank(held[key]):
-            held[key] = fact
+        versions[fact.source, fact.data[id_name]].append(fact)
+    held = {key: max(found, key=rank) for key, found in versions.items()}
     return {
         key: {name: fact.data.get(name) for name in MEMBERS[fact.type]}
         for key, fact in held.items()
@@ -121,11 +120,10 @@ def that_hold(facts, id_name):
 
 def newest(facts):
     """The greatest version of each entity of the directory, by id. Of one version there is one state."""
-    held = {}
+    versions = defaultdict(list)
     for fact in facts:
-        if fact.data["id"] not in held or fact.data["version"] > held[fact.data["id"]]["version"]:
-            held[fact.data["id"]] = fact.data
-    return held
+        versions[fact.data["id"]].append(fact.data)
+    return {id_: max(found, key=lambda data: data["version"]) for id_, found in versions.items()}
 
 
 # The calendar (SPEC 1: recurrence, W1, W3)
