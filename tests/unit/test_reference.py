@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 from histories import histories, seeded
@@ -90,6 +91,11 @@ def test_what_is_left_is_carried_up_to_the_cap_the_oldest_first_and_lapses():
     assert flow([10] * 5, [0] * 5, unused="expire") == [0] * 5
 
 
+def test_the_cap_cuts_the_oldest_first():
+    # Into the 3rd 15 of 20: 5 of the 1st and all 10 of the 2nd, which are what has not lapsed before the 4th.
+    assert flow([10, 10, 0, 0], [0] * 4, unused="carry", cap_hours="15", lapse=2) == [0, 10, 15, 10]
+
+
 def test_the_cap_cuts_for_good():
     # Into the 2nd and the 3rd the cap of 5 leaves 5; of the 1st nothing is left to come back once the 2nd's are used.
     assert flow([10, 10, 10, 10], [0, 12, 13, 0], unused="carry", cap_hours="5") == [0, 5, 3, 0]
@@ -151,8 +157,10 @@ def test_a_day_is_split_to_the_second_at_each_worklogs_own_cards_limit():
         worklog("1", started=f"{MONDAY}T08:00:00Z", seconds=7 * H, team=NORTH),
         worklog("2", started=f"{MONDAY}T15:00:00Z", seconds=1801, team=SOUTH),
         worklog("3", started=f"{MONDAY}T16:00:00Z", seconds=1802, team=NORTH),
+        worklog("4", started=f"{MONDAY}T17:00:00Z", seconds=H, team=NORTH),
         body=body,
     )
+    assert found["4"] == (11000, 0)
     assert found["1"] == (7 * 9000, 0)
     assert found["2"] == (1800 + 2, 0)  # 1800 s at 3600 an hour, then 1 s at 7200
     assert found["3"] == ((1799 * 9000 + 3 * 11000) / H, 0)  # 7 h and 1801 s came before: 1799 s are left of 8 h
@@ -178,16 +186,20 @@ def test_all_counted_work_fills_the_workload_rated_or_not_billable_or_not_of_any
 
 
 def test_work_of_one_time_takes_its_turn_by_worklog_id_as_bytes_and_then_by_source():
-    start = f"{MONDAY}T08:00:00Z"
-    ids = ["é", "a", "B", "10", "2"]
-    found = rated(rate_card(workload="1"), *(worklog(one, started=start, seconds=H) for one in ids))
-    assert [one for one in ids if found[one] == (9000, 0)] == ["10"]
-    both = [worklog("1", started=start, seconds=H), worklog("1", started=start, seconds=H, source="/another")]
-    counted = model(contract_event(terms=fixed()), link(), link(source="/another"), rate_card(workload="1"), *both)
-    assert [(one.source, one.amount_exact // H) for one in counted.worklogs_of(C1)] == [
-        ("/another", 9000),
-        ("/tracker", 11000),
-    ]
+    start, ids = f"{MONDAY}T08:00:00Z", ["é", "a", "B", "2", "10"]
+    found = rated(rate_card(workload="3"), *(worklog(one, started=start, seconds=H) for one in ids))
+    assert [one for one in ids if found[one] == (9000, 0)] == ["B", "2", "10"]
+    for first, then in ((("1", "/other"), ("1", "/tracker")), (("1", "/tracker"), ("2", "/other"))):
+        work = [worklog(id_, started=start, seconds=H, source=source) for id_, source in (then, first)]
+        counted = model(contract_event(terms=fixed()), link(), link(source="/other"), rate_card(workload="1"), *work)
+        assert [(one.worklog_id, one.source) for one in counted.work if one.amount_exact == 9000 * H] == [first]
+
+
+def test_each_contract_has_a_workload_of_its_own():
+    both = [contract_event(terms=fixed()), contract_event(terms=fixed(code="C2")), link(), link("I2", contract="C2")]
+    counted = model(*both, rate_card(), worklog("1", seconds=8 * H), worklog("2", issue="I2", seconds=8 * H))
+    assert [one.amount_exact for one in counted.work] == [8 * 9000 * H] * 2
+    assert [row["consumed_amount_minor"] for row in counted.contracts()] == [8 * 9000] * 2
 
 
 @pytest.mark.parametrize(
@@ -258,7 +270,71 @@ def test_amounts_are_added_exactly_and_divided_once_half_even():
     assert str(percent(3, 2 * 10_000)) == "0.02"
 
 
+def test_what_remains_is_rounded_once():
+    # 3 less 0.5 is 2.5, and shown as 2; the consumed as 0.
+    body = fixed(3, recurrence="none")
+    counted = model(contract_event(terms=body), link(), rate_card(rates=(1, 1, 1, 1)), worklog("1", seconds=1800))
+    assert counted.contracts()[0]["remaining_amount_minor"] == 2
+    whole = counted.balance("C1")["whole"]
+    assert (whole["consumed"], whole["remaining"]) == (0, 2)
+
+
 # What counts, and where
+
+
+def test_of_one_time_a_deletion_wins_and_then_the_greater_content():
+    one, other = worklog("1", seconds=7, description="b"), worklog("1", seconds=5, description="a")
+    gone = deletion("1", deleted="2026-03-03T01:00:00+01:00")
+    for order in ([one, other], [other, one]):
+        assert [work.seconds for work in model(*order).work] == [7]
+        assert model(*order, gone).work == model(gone, *order).work == []
+    # An absent description is null, which is greater than any text.
+    assert [work.seconds for work in model(one, worklog("1", seconds=1)).work] == [1]
+
+
+def test_the_works_own_team_counts_if_it_is_the_accounts_and_both_days_of_a_membership_are_in_it():
+    body = terms(accounts=[account("Support", "40", teams=TEAMS)])
+    joined = team_event("North", [member("ann", "2026-03-02", "2026-03-03")])
+    work = [
+        *(worklog(f"{day}", started=f"2026-03-{day:02}T09:00:00Z") for day in (1, 2, 3, 4)),
+        worklog("own", started="2026-03-05T09:00:00Z", team=SOUTH),
+        worklog("strange", started="2026-03-02T10:00:00Z", team="nobody"),
+    ]
+    counted = model(contract_event(terms=body), link(), joined, *work)
+    teams = {one.worklog_id: one.team_id for one in counted.work}
+    assert teams == {"1": None, "2": NORTH, "3": NORTH, "4": None, "own": SOUTH, "strange": NORTH}
+
+
+def test_unaccounted_work_is_that_of_the_contract_its_issue_names():
+    counted = model(
+        contract_event(), contract_event(code="C2"), link(account="nobody"), link("I2", contract="C2", account=None),
+        worklog("1"), worklog("2", issue="I2", seconds=60), worklog("3", issue="I3"),
+    )  # fmt: skip
+    assert {row["contract_code"]: row["unaccounted_seconds"] for row in counted.contracts()} == {"C1": H, "C2": 60}
+    assert counted.balance("C2")["unaccounted_seconds"] == 60
+    refs = {row["worklog_id"]: (row["contract_ref"], row["account_ref"]) for row in counted.unaccounted_worklogs()}
+    assert refs == {"1": ("C1", "nobody"), "2": ("C2", None), "3": (None, None)}
+
+
+@pytest.mark.parametrize(
+    ("today", "months"),
+    [
+        ("2025-06-01", [1]),
+        ("2026-01-31", [1]),
+        ("2026-03-31", [2, 3]),
+        ("2026-04-01", [3, 4]),
+        ("2027-02-01", [11, 12]),
+    ],
+)
+def test_a_balance_on_the_topic_shows_the_previous_and_the_current_period_in_the_contracts_zone(today, months):
+    counted = model(contract_event(), link(), worklog("1"))
+    now = datetime.fromisoformat(today).replace(tzinfo=ZoneInfo("Europe/Berlin"))
+    balance = counted.balance("C1", now)
+    assert [date.fromisoformat(one["start"]).month for one in balance["periods"]] == months
+    (support,) = balance["accounts"]
+    assert [date.fromisoformat(one["start"]).month for one in support["periods"]] == months
+    (unassigned,) = support["slices"]
+    assert (unassigned["team_id"], unassigned["whole"]["consumed"], unassigned["whole"]["planned"]) == (None, H, None)
 
 
 def test_fixed_price_counts_by_the_day_the_issue_was_created_and_rates_by_the_day_of_the_work():
@@ -467,11 +543,20 @@ def test_a_suspension_and_a_resume_restate_what_they_take_and_give_back():
 
 
 def test_activation_restates_nothing_and_a_period_closes_the_settling_days_after_the_later_of_end_and_activation():
-    late = [contract_event(1, "DRAFT"), contract_event(2, previous="DRAFT", occurred="2026-05-27T22:00:00Z")]
+    late = [contract_event(1, "DRAFT"), contract_event(2, previous="DRAFT", occurred="2026-05-26T22:00:00Z")]
     assert replay([link(), worklog("1")], *([one] for one in late), [worklog("2")]) == []
     early = [contract_event(1, "DRAFT"), contract_event(2, previous="DRAFT", occurred="2026-05-26T21:59:59Z")]
     assert shown(replay([link(), worklog("1")], *([one] for one in early), [worklog("2")])) == [
         ("2026-03-01", H, 2 * H, None, None, "worklog:/tracker/2")
+    ]
+
+
+def test_another_type_restates_what_was_consumed_and_leaves_alone_where_nothing_was():
+    rows = replay(activated(), [link(), worklog("1")], [contract_event(3, previous="ACTIVE", terms=fixed())])
+    # The issue was created in January, so that fixed price has its work there.
+    assert shown(rows)[1:] == [
+        ("2026-01-01", 0, H, None, 0, "contract:3"),
+        ("2026-03-01", H, 0, None, 0, "contract:3"),
     ]
 
 
