@@ -133,6 +133,10 @@ class History(NamedTuple):
 
     batches: list[tuple[datetime, list]]
 
+    def __repr__(self) -> str:
+        # Whole, a large one is more than Hypothesis shows.
+        return "\n".join(f"{one.learned_at} {one.type} {one.data}"[:250] for one in self.facts)
+
     @property
     def facts(self) -> list[Fact]:
         """As the reference takes them."""

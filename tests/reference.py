@@ -868,23 +868,22 @@ def members(team):
 
 
 def restated(before, after, cause, moment):
-    """One row an account and period that was there and closed before, and whose figure is another after."""
-    figures_after = after.account_figures()
-    for key, was in sorted(before.account_figures().items()):
+    """One row an account and period whose figure is another after, where the period was there and closed before."""
+    were, are = before.account_figures(), after.account_figures()
+    for key in sorted(were.keys() | are.keys()):
         contract_id, account_id, start = key
-        contract = before.known[contract_id]
-        # An account or a period that is gone has nothing any more.
-        fixed = contract_id in after.known and is_fixed(after.known[contract_id]["terms"])
-        nothing = {"consumed_seconds": 0, "consumed_amount_minor": 0 if fixed else None}
-        old, new = (
-            (row["consumed_seconds"], row["consumed_amount_minor"]) for row in (was, figures_after.get(key, nothing))
-        )
-        if old != new and (any(old) or any(new)) and before.is_closed(contract, was["period_end"], moment):
+        contract = before.known.get(contract_id)
+        end = dict(periods(contract["terms"])).get(start) if contract else None
+        if end is None or not before.is_closed(contract, end, moment):
+            continue
+        old, new = figure(before, contract_id, were.get(key)), figure(after, contract_id, are.get(key))
+        # What money has not been counted in is no other figure when it is.
+        if (old[0], old[1] or 0) != (new[0], new[1] or 0):
             yield {
                 **named(contract),
                 "account_id": account_id,
                 "period_start": start,
-                "period_end": was["period_end"],
+                "period_end": end,
                 "before_seconds": old[0],
                 "after_seconds": new[0],
                 "before_amount_minor": old[1],
@@ -892,3 +891,11 @@ def restated(before, after, cause, moment):
                 "cause": cause,
                 "restated_at": moment,
             }
+
+
+def figure(model, contract_id, row):
+    """Seconds and shown amount of an account in a period; an account or a period that is not there has nothing."""
+    if row:
+        return row["consumed_seconds"], row["consumed_amount_minor"]
+    contract = model.known.get(contract_id)
+    return 0, 0 if contract and is_fixed(contract["terms"]) else None

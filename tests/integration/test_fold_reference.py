@@ -53,7 +53,7 @@ async def learn(connection, history):
         await take(connection, records, first_offset=1000 * number, learned_at=moment)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=int(__import__("os").environ.get("N","60")), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=histories())
 async def test_every_relation_is_that_of_the_reference(connection, history):
     transaction = connection.transaction()
