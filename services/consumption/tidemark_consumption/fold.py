@@ -6,14 +6,14 @@ share is locked by one before the other reads it, so no work is placed by terms 
 """
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from io import BytesIO
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from tidemark_consumption.facts import COLUMNS, copy_text, read_all
-from tidemark_consumption.steps import steps
+from tidemark_consumption.steps import side_by_side, steps
 from tidemark_consumption.terms import (
     account_refs,
     activations,
@@ -115,20 +115,12 @@ async def change_contracts(connection: Connection, changes: Sequence[ContractCha
     called = sorted({ref for one in changes for ref in refs(one)})
     await _sql.hold_contracts(connection, refs=called)
     await _sql.share_persons(connection, refs=called)
-    for step in _versions(changes):
-        await _change_terms(connection, step, moment)
+    for step in side_by_side(changes, lambda one: [one.contract_id]):
+        await set_terms(connection, step, moment)
 
 
-def _versions(changes: Iterable[ContractChanged]) -> Iterator[list[ContractChanged]]:
-    waiting = list(changes)
-    while waiting:
-        step = {one.contract_id: one for one in reversed(waiting)}
-        yield list(step.values())
-        waiting = [one for one in waiting if step[one.contract_id] is not one]
-
-
-async def _change_terms(connection: Connection, changes: Sequence[ContractChanged], moment: datetime) -> None:
-    """One version of each contract."""
+async def set_terms(connection: Connection, changes: Sequence[ContractChanged], moment: datetime) -> None:
+    """Apply one version of each contract; what else touches their work is held off by the caller."""
     await _sql.clear_worked(connection)
     ids = [one.contract_id for one in changes]
     await _sql.note_closed(connection, ids=ids, moment=moment)
@@ -138,14 +130,12 @@ async def _change_terms(connection: Connection, changes: Sequence[ContractChange
         async for row in _sql.apply_contracts(connection, rows=json.dumps([one.contract for one in rows.values()]))
     }
     applied = [rows[contract_id] for contract_id in rows if contract_id in changed]
-    await _sql.activate(connection, rows=json.dumps(activations(changes)))
     await _sql.clear_terms(connection, ids=changed)
     await _sql.insert_accounts(connection, rows=_json(one.accounts for one in applied))
     await _sql.insert_account_teams(connection, rows=_json(one.account_teams for one in applied))
     await _sql.insert_periods(connection, rows=_json(one.periods for one in applied))
     await _sql.insert_adjustments(connection, rows=_json(one.adjustments for one in applied))
-    await _name_holidays(connection, {one.terms.holidays for one in changes if one.terms.holidays})
-    await _sql.name_accounts(connection, rows=_json(map(account_refs, changes)))
+    await remember_contracts(connection, changes)
     called = {ref: one.stream_version for one in changes for ref in refs(one)}
     await _sql.forget_refs(connection, refs=list(called))
     await _sql.name_contracts(connection, refs=list(called))
@@ -154,6 +144,13 @@ async def _change_terms(connection: Connection, changes: Sequence[ContractChange
     await _sql.touch_contracts(connection, ids=changed)
     await _project(connection, moment, noted=ids)
     await _sql.open_balances(connection, ids=changed, correlation_id=correlation_id())
+
+
+async def remember_contracts(connection: Connection, changes: Sequence[ContractChanged]) -> None:
+    """What stays of a version that no longer holds: names of accounts, leaving DRAFT, calendars of holidays."""
+    await _name_holidays(connection, {one.terms.holidays for one in changes if one.terms.holidays})
+    await _sql.name_accounts(connection, rows=_json(map(account_refs, changes)))
+    await _sql.activate(connection, rows=json.dumps(activations(changes)))
 
 
 async def _name_holidays(connection: Connection, codes: Collection[str]) -> None:
@@ -178,42 +175,53 @@ async def fold_directory(connection: Connection, batch: Batch) -> None:
 
 async def change_directory(connection: Connection, changes: Sequence[DirectoryChanged], moment: datetime) -> None:
     """Apply versions of organizations, teams and rate cards."""
-    newest = {one.id: one for one in sorted(changes, key=lambda one: one.version)}
-    organizations = [organization_row(one) for one in newest.values() if isinstance(one, OrganizationChanged)]
-    await _sql.apply_organizations(connection, rows=json.dumps(organizations))
-    persons = {one.id: await _persons(connection, one) for one in changes if not isinstance(one, OrganizationChanged)}
+    persons = {one.id: await _persons(connection, one) for one in changes}
     await _sql.hold_persons(connection, persons=list(set().union(*persons.values())))
-    for one in changes:
-        await _sql.clear_worked(connection)
-        if isinstance(one, TeamChanged):
-            await _change_team(connection, one, persons[one.id], moment)
-        elif isinstance(one, RateCardChanged):
-            await _change_rate_card(connection, one, moment)
+    for step in side_by_side(changes, lambda one: [one.id, *persons[one.id]]):
+        await set_directory(connection, step, persons, moment)
 
 
-async def _persons(connection: Connection, change: TeamChanged | RateCardChanged) -> set[str]:
-    """Whose work may be counted otherwise: those who were members and those who will be."""
+async def set_directory(
+    connection: Connection,
+    changes: Sequence[DirectoryChanged],
+    persons: Mapping[UUID, Collection[str]],
+    moment: datetime,
+) -> None:
+    """Apply one version of each; ``persons`` are those whose work may be counted otherwise, held by the caller."""
+    await _sql.clear_worked(connection)
+    organizations = [organization_row(one) for one in changes if isinstance(one, OrganizationChanged)]
+    await _sql.apply_organizations(connection, rows=json.dumps(organizations))
+    await _set_teams(connection, [one for one in changes if isinstance(one, TeamChanged)], persons)
+    await _set_rate_cards(connection, [one for one in changes if isinstance(one, RateCardChanged)])
+    await _project(connection, moment)
+
+
+async def _persons(connection: Connection, change: DirectoryChanged) -> set[str]:
+    """Whose work may be counted otherwise: whose card it is; those who were members and those who will be."""
     if isinstance(change, RateCardChanged):
         return {change.person_id}
+    if isinstance(change, OrganizationChanged):
+        return set()
     were = {row["person_id"] async for row in _sql.persons_of_team(connection, team=change.id)}
     return were | {member.person_id for member in change.members}
 
 
-async def _change_team(connection: Connection, team: TeamChanged, persons: Collection[str], moment: datetime) -> None:
-    if await _sql.apply_team(connection, row=json.dumps(team_row(team))) is None:
-        return
-    await _sql.clear_memberships(connection, team=team.id)
-    await _sql.insert_memberships(connection, rows=json.dumps(membership_rows(team)))
-    await _sql.stage_persons(connection, team=team.id, persons=list(persons))
+async def _set_teams(
+    connection: Connection, teams: Sequence[TeamChanged], persons: Mapping[UUID, Collection[str]]
+) -> None:
+    rows = json.dumps([team_row(one) for one in teams])
+    changed = {row["team_id"] async for row in _sql.apply_teams(connection, rows=rows)}
+    await _sql.clear_memberships(connection, teams=changed)
+    await _sql.insert_memberships(connection, rows=_json(membership_rows(one) for one in teams if one.id in changed))
+    pairs = [(team, person) for team in changed for person in persons.get(team, ())]
+    await _sql.stage_persons(connection, teams=[one for one, _ in pairs], persons=[one for _, one in pairs])
     await _move_standing(connection)
-    await _project(connection, moment)
 
 
-async def _change_rate_card(connection: Connection, card: RateCardChanged, moment: datetime) -> None:
-    if await _sql.apply_rate_card(connection, row=json.dumps(rate_card_row(card))) is None:
-        return
-    await _sql.touch_person(connection, person=card.person_id, first_day=card.from_, cause=f"rate_card:{card.id}")
-    await _project(connection, moment)
+async def _set_rate_cards(connection: Connection, cards: Sequence[RateCardChanged]) -> None:
+    rows = json.dumps([rate_card_row(one) for one in cards])
+    changed = [row["rate_card_id"] async for row in _sql.apply_rate_cards(connection, rows=rows)]
+    await _sql.touch_rate_cards(connection, ids=changed)
 
 
 async def _move_standing(connection: Connection) -> None:
@@ -224,13 +232,27 @@ async def _move_standing(connection: Connection) -> None:
 
 
 async def _project(connection: Connection, moment: datetime, *, noted: Sequence[UUID] = ()) -> None:
-    """Move the projections by what was noted, and raise the balances of the contracts it touches."""
+    """Rate, restate and add up what moved; ``noted`` are contracts whose closed periods are noted already."""
     await _sql.touch_moved(connection)
     if await _sql.hold_touched(connection):
         await _sql.take_ratings(connection)
         await _sql.rate(connection)
     if await _sql.hold_closed(connection, noted=noted, moment=moment):
         await _sql.restate(connection, moment=moment)
+    await _add_up(connection)
+
+
+async def place_recalled(connection: Connection) -> None:
+    """Place, rate and add up all that is staged, where nothing stands and nobody else is."""
+    await _sql.clear_worked(connection)
+    await _sql.place(connection)
+    await _sql.fold_worklogs(connection)
+    await _sql.touch_moved(connection)
+    await _sql.rate(connection)
+    await _add_up(connection)
+
+
+async def _add_up(connection: Connection) -> None:
     await _sql.project_shares(connection)
     await _sql.project_days(connection)
     await _sql.project_unaccounted(connection)

@@ -1,11 +1,11 @@
-"""In how many steps a batch is folded, so that each change of a closed period has one cause. Pure.
+"""In how many steps changes are made, so that each change of a closed period has one cause. Pure.
 
 Each version of a fact that changes a closed period leaves one restatement, from what the version before it left
 (SPEC 9). So versions that meddle with each other are folded one after the other; all others at once.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
+from typing import Any, TypeAlias, TypeVar
 
 Key: TypeAlias = tuple[str | None, ...]
 _ALL: Key = ("all",)
@@ -41,3 +41,19 @@ def _keys(fact: Mapping[str, Any]) -> tuple[set[Key], set[Key]]:
     if fact["fixed"]:
         own |= {("person", fact[name]) for name in ("author_id", "stood_author_id")}
     return own, {_ALL, *(("issue", source, fact[name]) for name in ("issue_id", "stood_issue_id"))}
+
+
+Change = TypeVar("Change")
+
+
+def side_by_side(changes: Iterable[Change], keys: Callable[[Change], Collection[Hashable]]) -> list[list[Change]]:
+    """Changes that share no key in one step; those that do one after the other, in their order."""
+    found: list[list[Change]] = []
+    latest: dict[Hashable, int] = {}
+    for change in changes:
+        step = 1 + max((latest.get(key, -1) for key in keys(change)), default=-1)
+        if step == len(found):
+            found.append([])
+        found[step].append(change)
+        latest |= dict.fromkeys(keys(change), step)
+    return found

@@ -136,35 +136,35 @@ SELECT * FROM jsonb_populate_recordset(NULL::organizations, :rows::jsonb)
 ON CONFLICT (organization_id) DO UPDATE SET version = excluded.version, name = excluded.name
 WHERE excluded.version > o.version;
 
--- name: apply_team(row)$
--- Its id where it changed.
+-- name: apply_teams(rows)
+-- Gives the teams that changed.
 INSERT INTO teams AS t
-SELECT * FROM jsonb_populate_record(NULL::teams, :row::jsonb)
+SELECT * FROM jsonb_populate_recordset(NULL::teams, :rows::jsonb)
 ON CONFLICT (team_id) DO UPDATE SET version = excluded.version, name = excluded.name
 WHERE excluded.version > t.version
 RETURNING team_id;
 
--- name: clear_memberships(team)!
-DELETE FROM memberships WHERE team_id = :team;
+-- name: clear_memberships(teams)!
+DELETE FROM memberships WHERE team_id = ANY(:teams::uuid []);
 
 -- name: insert_memberships(rows)!
 INSERT INTO memberships SELECT * FROM jsonb_populate_recordset(NULL::memberships, :rows::jsonb);
 
--- name: stage_persons(team, persons)!
--- The work of these persons in contracts with this team.
+-- name: stage_persons(teams, persons)!
+-- The work of each person in contracts with the team beside it.
 INSERT INTO staged
 SELECT
-  NULL, NULL, 'membership:' || :team::uuid || '/' || w.author_id, w.source, w.worklog_id, w.issue_id, w.author_id,
+  NULL, NULL, 'membership:' || p.team_id || '/' || p.person_id, w.source, w.worklog_id, w.issue_id, w.author_id,
   w.team_ref, w.started_at, w.changed_at, w.content
-FROM worklogs AS w
-WHERE w.contract_id IN (SELECT contract_id FROM account_teams WHERE team_id = :team::uuid)
-  AND w.author_id = ANY(:persons::text [])
-  AND NOT w.deleted;
+FROM unnest(:teams::uuid [], :persons::text []) AS p (team_id, person_id)
+JOIN (SELECT DISTINCT team_id, contract_id FROM account_teams) AS t USING (team_id)
+JOIN worklogs AS w ON w.contract_id = t.contract_id AND w.author_id = p.person_id
+WHERE NOT w.deleted;
 
--- name: apply_rate_card(row)$
--- Its id where it changed.
+-- name: apply_rate_cards(rows)
+-- Gives the cards that changed.
 INSERT INTO rate_cards AS r
-SELECT * FROM jsonb_populate_record(NULL::rate_cards, :row::jsonb)
+SELECT * FROM jsonb_populate_recordset(NULL::rate_cards, :rows::jsonb)
 ON CONFLICT (rate_card_id) DO UPDATE SET
   version = excluded.version, deleted = excluded.deleted, person_id = excluded.person_id, team_id = excluded.team_id,
   first_day = excluded.first_day, currency = excluded.currency, workload_seconds = excluded.workload_seconds,

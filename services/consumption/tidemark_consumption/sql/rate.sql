@@ -25,12 +25,14 @@ FROM (
 JOIN contracts AS c USING (contract_id)
 ON CONFLICT DO NOTHING;
 
--- name: touch_person(person, first_day, cause)!
--- The work that a rate card may be for.
+-- name: touch_rate_cards(ids)!
+-- The work that these cards may be for.
 INSERT INTO touched
-SELECT DISTINCT r.contract_id, r.author_id, r.day, :cause::text, NULL::bigint
-FROM ratings AS r
-WHERE r.author_id = :person AND r.day >= :first_day
+SELECT r.contract_id, r.author_id, r.day, min('rate_card:' || c.rate_card_id), NULL
+FROM rate_cards AS c
+JOIN ratings AS r ON r.author_id = c.person_id AND r.day >= c.first_day
+WHERE c.rate_card_id = ANY(:ids::uuid [])
+GROUP BY r.contract_id, r.author_id, r.day
 ON CONFLICT DO NOTHING;
 
 -- name: hold_touched$
