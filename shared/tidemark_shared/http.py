@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any
 from uuid import uuid4
 
+import asyncpg
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
@@ -18,6 +19,15 @@ from tidemark_shared.tokens import Actor, InvalidTokenError, Role, check
 
 _log = get_logger()
 
+# The database is away, stops, or has no room: that passes.
+_DATABASE_AWAY = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+)
+_HEADERS = {401: {"www-authenticate": "Bearer"}, 503: {"retry-after": "2"}}
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 _CORRELATION = re.compile(r"[\w.:/+-]{1,128}", re.ASCII)
 _RULE_CODES = re.compile(r"C\d\.\w+|unknown_reference|duplicate")
@@ -131,6 +141,15 @@ async def _correlate(request: Request, answer: Callable[[Request], Awaitable[Res
     with bound_contextvars(correlation_id=correlation_id):
         try:
             response = await answer(request)
+        except _DATABASE_AWAY as error:
+            _log.warning("database_away", error=repr(error))
+            response = answered(
+                ProblemBody(
+                    title="The database does not answer",
+                    status=503,
+                    detail="Try again in a moment, with the same Idempotency-Key where there was one.",
+                )
+            )
         except Exception as error:  # noqa: BLE001 - a handler of the application would answer outside of the correlation
             response = _unforeseen(error, correlation_id)
         if request.url.path not in ("/healthz", "/readyz"):
@@ -139,25 +158,27 @@ async def _correlate(request: Request, answer: Callable[[Request], Awaitable[Res
     return response
 
 
-def _answer(body: ProblemBody) -> JSONResponse:
-    headers = {"www-authenticate": "Bearer"} if body.status == 401 else None  # noqa: PLR2004
-    return JSONResponse(body.model_dump(), body.status, headers, media_type="application/problem+json")
+def answered(body: ProblemBody) -> JSONResponse:
+    """The response that a problem is; a 503 says when to try again."""
+    return JSONResponse(
+        body.model_dump(), body.status, _HEADERS.get(body.status), media_type="application/problem+json"
+    )
 
 
 async def _problem(_: Request, problem: Exception) -> JSONResponse:
     assert isinstance(problem, Problem)  # noqa: S101 - registered for it alone
-    return _answer(problem.body)
+    return answered(problem.body)
 
 
 async def _http_exception(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
-    return _answer(ProblemBody(title=str(error.detail), status=error.status_code, detail=""))
+    return answered(ProblemBody(title=str(error.detail), status=error.status_code, detail=""))
 
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it alone
     violations = violations_of(error.errors(), skip=1)
-    return _answer(
+    return answered(
         ProblemBody(
             title="The request is not valid", status=422, detail="Each violation says where.", violations=violations
         )
@@ -166,7 +187,7 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
 
 def _unforeseen(error: Exception, correlation_id: str) -> JSONResponse:
     _log.error("unforeseen", exc_info=error)
-    return _answer(
+    return answered(
         ProblemBody(
             title="Tidemark failed",
             status=500,

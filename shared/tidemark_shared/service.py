@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, NoReturn
 
 import asyncpg
 import uvicorn
@@ -15,12 +16,14 @@ from tidemark_shared import kafka, log
 from tidemark_shared.consumer import Consumer, Handle
 from tidemark_shared.database import Init, Pool, connect_pool
 from tidemark_shared.outbox import RECORDS, Outbox, Relay
+from tidemark_shared.requests import forget_answers
 from tidemark_shared.settings import Settings, required
 
 _log = log.get_logger()
 
 _START_PATIENCE_SECONDS = 120
 _STOP_SECONDS = 5
+_FORGET_SECONDS = 60
 _PASSING = (KafkaError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
@@ -76,6 +79,12 @@ class Frame:
         self.keep("consumer", consumer.watch)
         return consumer
 
+    async def forget(self) -> NoReturn:
+        """Forget, again and again, the answers to old idempotency keys."""
+        while True:
+            await forget_answers(self.pool, datetime.now(UTC))
+            await asyncio.sleep(_FORGET_SECONDS)
+
     async def problems(self) -> list[str]:
         """Why the service makes no progress; for ``/readyz``."""
         found = self.consumer.problems() if self.consumer else []
@@ -113,6 +122,7 @@ async def frame(service: str, settings: Settings, *, init: Init | None = None) -
         required(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers"), patience=_START_PATIENCE_SECONDS
     )
     held = Frame(service, settings, pool, cluster)
+    held.keep("forget", held.forget)
     try:
         yield held
     finally:

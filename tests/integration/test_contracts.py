@@ -497,7 +497,7 @@ async def test_what_came_due_while_nothing_ran_expires_at_the_start(settings, mo
         await until(expired)
 
 
-async def test_answers_are_kept_for_seven_days(api, pool):
+async def test_answers_are_kept_for_seven_days(api, pool, settings):
     key = {"idempotency-key": "k-3"}
     await answered(api.post("/teams", json={"name": "T"}, headers=key), 201)
     await pool.execute("UPDATE answers SET answered_at = now() - interval '6 days 23 hours'")
@@ -508,7 +508,8 @@ async def test_answers_are_kept_for_seven_days(api, pool):
     async def forgotten():
         return await pool.fetchval("SELECT count(*) FROM answers") == 0
 
-    await until(forgotten)
+    async with serving(settings):  # which begins with it
+        await until(forgotten)
 
 
 @pytest.mark.parametrize("statement", ["UPDATE events SET actor = 'me'", "DELETE FROM events", "TRUNCATE events"])

@@ -888,6 +888,23 @@ async def test_a_known_idempotency_key_is_answered_first(client):
     assert (await client.post("/v1/rules", json=rule("Other"), headers=key)).status_code == 422
 
 
+async def test_rules_that_wait_for_word_of_a_contract_do_not_keep_it_from_being_heard(
+    client, kafka_bootstrap_servers, topic_prefix
+):
+    world, to = World(None), (kafka_bootstrap_servers, topic_prefix)
+    scope = {"kind": "contract", "id": world.contract}
+    waiting = [asyncio.create_task(client.post("/v1/rules", json=rule(f"{one}", scope=scope))) for one in range(12)]
+
+    async def all_wait():
+        pool = client._transport.app.state.pool
+        return pool.get_size() == pool.get_max_size() and not pool.get_idle_size()
+
+    await until(all_wait)
+    body = terms(organization=world.organization, recurrence="none", start=PERIOD[0], end=PERIOD[1])
+    await publish(*to, LIFECYCLE, ACTIVATED, contract_event(world.contract, terms=body), world.contract)
+    assert {(await one).status_code for one in waiting} == {201}
+
+
 async def test_roles(client):
     app = client._transport.app
     async with _client(app, "viewer") as viewer:

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
+import asyncpg
 import httpx
 import pytest
 import structlog
@@ -146,6 +147,34 @@ async def test_a_fault_of_ours_is_a_problem_that_gives_nothing_away() -> None:
     assert "1234" not in answer.text
     assert "r-1" in answer.json()["detail"]
     assert any(log["log_level"] == "error" for log in logs)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionRefusedError(),
+        TimeoutError(),
+        asyncpg.ConnectionDoesNotExistError(),
+        asyncpg.InterfaceError("connection is closed"),
+        asyncpg.AdminShutdownError(),
+        asyncpg.CannotConnectNowError(),
+        asyncpg.TooManyConnectionsError(),
+    ],
+    ids=repr,
+)
+async def test_a_database_that_does_not_answer_passes(error: Exception) -> None:
+    app = application()
+
+    @app.get("/away")
+    async def away() -> None:
+        raise error
+
+    with structlog.testing.capture_logs() as logs:
+        answer = await ask(app, "GET", "/away")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["x-request-id"]
+    assert [log["log_level"] for log in logs if log["event"] == "database_away"] == ["warning"]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,10 @@ from pydantic import BaseModel, Field
 from tidemark_contracts import store
 from tidemark_contracts.decider import Command, Refusal, State, What, decide, evolve
 from tidemark_contracts.forms import AmendmentForm, ContractForm, Why
-from tidemark_contracts.requests import (
+from tidemark_shared import bodies
+from tidemark_shared.bodies import Body, Day, Status, Text
+from tidemark_shared.http import Problem
+from tidemark_shared.requests import (
     Call,
     Change,
     Create,
@@ -24,9 +27,6 @@ from tidemark_contracts.requests import (
     page,
     read_cursor,
 )
-from tidemark_shared import bodies
-from tidemark_shared.bodies import Body, Day, Status, Text
-from tidemark_shared.http import Problem
 
 router = APIRouter(prefix="/v1/contracts", route_class=OneTransaction)
 

@@ -1,7 +1,7 @@
-"""Time passes: contracts whose end has come expire (SPEC C7), answers to old idempotency keys are forgotten."""
+"""Time passes: contracts whose end has come expire (SPEC C7)."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import NoReturn
 from uuid import UUID, uuid4
 
@@ -10,22 +10,19 @@ from tidemark_contracts.decider import SYSTEM, Command, Refusal, decide
 from tidemark_contracts.rules import Facts
 from tidemark_shared.database import Pool, queries
 from tidemark_shared.log import bound_contextvars, get_logger
+from tidemark_shared.requests import ConflictError
 
 _log = get_logger()
 _sql = queries("tidemark_contracts")
 
 _ROUND_SECONDS = 5
-_KEEP_ANSWERS = timedelta(days=7)
 
 
 async def run(pool: Pool) -> NoReturn:
     """Expire what is due, again and again: also what came due while nothing ran."""
     while True:
-        now = datetime.now(UTC)
         with bound_contextvars(correlation_id=str(uuid4())):
-            await expire_due(pool, now)
-            async with pool.acquire() as connection:
-                await _sql.forget_answers(connection, before=now - _KEEP_ANSWERS)
+            await expire_due(pool, datetime.now(UTC))
         await asyncio.sleep(_ROUND_SECONDS)
 
 
@@ -40,7 +37,7 @@ async def expire_due(pool: Pool, now: datetime) -> int:
     for contract_id in due:
         try:
             expired += await _expire(pool, contract_id, now)
-        except store.ConflictError:
+        except ConflictError:
             # Another instance was first, or somebody changed it: if it is still due, the next round sees it.
             continue
         except Exception as error:  # noqa: BLE001 - one contract that fails does not hold up the others

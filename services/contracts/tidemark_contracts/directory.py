@@ -8,11 +8,12 @@ from uuid import UUID
 import asyncpg
 from pydantic import BaseModel
 
-from tidemark_contracts.store import ConflictError, publication
+from tidemark_contracts.store import publication
 from tidemark_shared import outbox
 from tidemark_shared.bodies import Body, Organization, Team
 from tidemark_shared.database import Connection, queries
 from tidemark_shared.events import DIRECTORY, ORGANIZATION_CHANGED, TEAM_CHANGED, OrganizationChanged, TeamChanged
+from tidemark_shared.requests import ConflictError
 
 _sql = queries("tidemark_contracts")
 

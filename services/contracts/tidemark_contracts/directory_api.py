@@ -8,7 +8,11 @@ from fastapi import APIRouter, Query
 
 from tidemark_contracts import directory
 from tidemark_contracts.directory import ORGANIZATION, TEAM, Entity, Kind
-from tidemark_contracts.requests import (
+from tidemark_contracts.rules import directory_violations
+from tidemark_shared import bodies
+from tidemark_shared.bodies import Body, Text
+from tidemark_shared.http import Problem
+from tidemark_shared.requests import (
     Call,
     Change,
     Create,
@@ -21,10 +25,6 @@ from tidemark_contracts.requests import (
     page,
     read_cursor,
 )
-from tidemark_contracts.rules import directory_violations
-from tidemark_shared import bodies
-from tidemark_shared.bodies import Body, Text
-from tidemark_shared.http import Problem
 
 router = APIRouter(prefix="/v1", route_class=OneTransaction)
 

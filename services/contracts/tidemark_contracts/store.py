@@ -19,14 +19,11 @@ from tidemark_shared.database import Connection, queries
 from tidemark_shared.events import LIFECYCLE, ContractChanged, Outgoing, Topic, outgoing
 from tidemark_shared.http import Problem
 from tidemark_shared.log import correlation_id
+from tidemark_shared.requests import ConflictError
 
 _sql = queries("tidemark_contracts")
 
 SOURCE = "/contracts"
-
-
-class ConflictError(Exception):
-    """Somebody else changed it since it was read."""
 
 
 async def load(connection: Connection, contract_id: UUID) -> State:

@@ -10,6 +10,7 @@ from tidemark_notifier import api
 from tidemark_notifier.deliver import Deliverer, Server
 from tidemark_notifier.judge import Judge
 from tidemark_shared.consumer import Consumer
+from tidemark_shared.database import connect_pool
 from tidemark_shared.events import BALANCES, DIRECTORY, LIFECYCLE
 from tidemark_shared.http import api as http_api
 from tidemark_shared.service import Frame, frame
@@ -24,9 +25,13 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with frame("notifier", settings) as held:
+        async with (
+            frame("notifier", settings) as held,
+            # Of its own: rules that wait for word of a contract leave the consumer its connections.
+            await connect_pool(settings.database("notifier"), "notifier") as asking,
+        ):
             judge = Judge()
-            app.state.pool, app.state.judge = held.pool, judge
+            app.state.pool, app.state.judge = asking, judge
             held.relay()
             consumer = await held.consume(
                 {

@@ -11,7 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from tidemark_shared.http import Problem, ProblemBody, api
+from tidemark_shared.http import Problem, ProblemBody, answered, api
 from tidemark_shared.log import correlation_id, get_logger
 from tidemark_shared.settings import Settings
 from tidemark_web.documents import merged
@@ -20,7 +20,6 @@ _log = get_logger()
 
 _TIMEOUT = httpx.Timeout(60, connect=2)
 _HEALTH_SECONDS = 3
-_RETRY_SECONDS = 2
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -131,13 +130,12 @@ async def _unreachable(_: Request, error: Exception) -> Response:
     assert isinstance(error, httpx.TransportError)  # noqa: S101 - registered for it alone
     name = error.request.extensions.get("upstream", "A service")
     _log.warning("upstream_unreachable", upstream=name, error=repr(error))
-    body = ProblemBody(
-        title=f"{name} does not answer",
-        status=503,
-        detail="It may be starting. Nothing is lost; try again in a moment.",
-    )
-    return JSONResponse(
-        body.model_dump(), 503, {"retry-after": str(_RETRY_SECONDS)}, media_type="application/problem+json"
+    return answered(
+        ProblemBody(
+            title=f"{name} does not answer",
+            status=503,
+            detail="It may be starting. Nothing is lost; try again in a moment.",
+        )
     )
 
 

@@ -1,4 +1,4 @@
--- the events of contracts, what they add up to, the directory, and the answers given to idempotency keys
+-- the events of contracts, what they add up to, and the directory
 -- depends:
 
 -- migrate: apply
@@ -63,20 +63,6 @@ CREATE TABLE contract_references (
 CREATE INDEX contract_references_to ON contract_references (entity_id);
 COMMENT ON TABLE contract_references IS 'The organization and the teams that a contract names: these cannot be deleted.';
 
-CREATE TABLE answers (
-  actor text NOT NULL,
-  key text NOT NULL,
-  request bytea NOT NULL,
-  status integer NOT NULL,
-  headers jsonb NOT NULL,
-  body bytea NOT NULL,
-  answered_at timestamptz NOT NULL DEFAULT now(),
-  PRIMARY KEY (actor, key)
-);
-CREATE INDEX answers_by_age ON answers (answered_at);
-COMMENT ON TABLE answers IS 'What was answered to an Idempotency-Key, committed with what it did; kept 7 days.';
-COMMENT ON COLUMN answers.request IS 'A digest of the request: the key with another one is refused.';
-
 CREATE FUNCTION holds(whole text, part text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
   SELECT strpos(casefold(whole COLLATE pg_unicode_fast), casefold(part COLLATE pg_unicode_fast)) > 0
 $$;
@@ -84,5 +70,5 @@ COMMENT ON FUNCTION holds IS 'Whether a text holds another, whatever the case in
 
 -- migrate: rollback
 
-DROP TABLE answers, contract_references, contracts, directory, events;
+DROP TABLE contract_references, contracts, directory, events;
 DROP FUNCTION refuse_to_rewrite, holds;

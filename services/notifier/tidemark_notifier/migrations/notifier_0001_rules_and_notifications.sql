@@ -14,16 +14,6 @@ CREATE TABLE rules (
 );
 COMMENT ON TABLE rules IS 'Notification rules, as clients send them.';
 
-CREATE TABLE idempotency (
-  actor text NOT NULL,
-  key text NOT NULL,
-  request jsonb NOT NULL,
-  answer jsonb NOT NULL,
-  answered_at timestamptz NOT NULL DEFAULT now(),
-  PRIMARY KEY (actor, key)
-);
-COMMENT ON TABLE idempotency IS 'What a POST with an Idempotency-Key was answered; kept for seven days.';
-
 CREATE TABLE directory (
   id uuid PRIMARY KEY,
   kind text NOT NULL,
@@ -133,4 +123,4 @@ COMMENT ON COLUMN reporting.notifications.delivered_at IS 'When the mail server 
 -- migrate: rollback
 
 DROP VIEW reporting.notifications;
-DROP TABLE deliveries, told, notifications, contracts, directory, idempotency, rules;
+DROP TABLE deliveries, told, notifications, contracts, directory, rules;

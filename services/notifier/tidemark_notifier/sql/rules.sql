@@ -31,11 +31,3 @@ DELETE FROM rules WHERE id = :id;
 -- Whether a scope's organization or contract has been heard of.
 SELECT exists(SELECT FROM directory WHERE id = :id AND kind = :kind)
   OR exists(SELECT FROM contracts WHERE id = :id AND terms IS NOT NULL AND :kind = 'contract');
-
--- name: answered(actor, key)^
-SELECT request::text AS request, answer::text AS answer FROM idempotency WHERE actor = :actor AND key = :key;
-
--- name: answer(actor, key, request, answer)!
--- Keys are kept for seven days.
-WITH old AS (DELETE FROM idempotency WHERE answered_at < now() - interval '7 days')
-INSERT INTO idempotency (actor, key, request, answer) VALUES (:actor, :key, :request::jsonb, :answer::jsonb);

@@ -6,22 +6,27 @@ import json
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Generic, TypeVar
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
 from fastapi import Depends, Header, Query, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, TypeAdapter
 
-from tidemark_contracts.store import ConflictError
 from tidemark_shared.bodies import Text
-from tidemark_shared.database import Connection, queries
+from tidemark_shared.database import Connection, Pool, queries
 from tidemark_shared.http import Problem, Violation, require
-from tidemark_shared.tokens import Actor
+from tidemark_shared.tokens import Actor, Role
 
-_sql = queries("tidemark_contracts")
+_sql = queries("tidemark_shared")
 _text = TypeAdapter(Text)
 _MOST_KEY = 255
+_KEEP_ANSWERS = timedelta(days=7)
+
+
+class ConflictError(Exception):
+    """Somebody else changed it since it was read: a 412."""
 
 
 class OneTransaction(APIRoute):
@@ -98,19 +103,28 @@ def _read(request: Request, response: Response, actor: Annotated[Actor, require(
     return Call(request.state.connection, response, actor)
 
 
-async def _create(
-    request: Request,
-    response: Response,
-    actor: Annotated[Actor, require("manager")],
-    idempotency_key: Annotated[str | None, Header(max_length=_MOST_KEY)] = None,
-) -> Call:
-    if idempotency_key is not None:
-        await _answer_if_known(request, actor, idempotency_key)
-    return Call(request.state.connection, response, actor)
+def posting(role: Role) -> Any:
+    """A dependency that gives the :class:`Call` of a POST that ``role`` may make; a known key is answered here."""
+
+    async def call(
+        request: Request,
+        response: Response,
+        actor: Annotated[Actor, require(role)],
+        idempotency_key: Annotated[str | None, Header(max_length=_MOST_KEY)] = None,
+    ) -> Call:
+        if idempotency_key is not None:
+            await _answer_if_known(request, actor, idempotency_key)
+        return Call(request.state.connection, response, actor)
+
+    return Depends(call)
+
+
+Read = Annotated[Call, Depends(_read)]
+Create = Annotated[Call, posting("manager")]
 
 
 def _change(
-    call: Annotated[Call, Depends(_create)],
+    call: Create,
     if_match: Annotated[str | None, Header(description='The ETag of what was read, such as `"3"`.')] = None,
 ) -> Call:
     if if_match is None:
@@ -118,8 +132,6 @@ def _change(
     return replace(call, wanted=if_match)
 
 
-Read = Annotated[Call, Depends(_read)]
-Create = Annotated[Call, Depends(_create)]
 Change = Annotated[Call, Depends(_change)]
 """A change of something that exists: says which version it saw."""
 
@@ -139,6 +151,12 @@ async def _answer_if_known(request: Request, actor: Actor, name: str) -> None:
     raise _KnownAnswer(Response(known["body"], known["status"], json.loads(known["headers"])))
 
 
+async def forget_answers(pool: Pool, now: datetime) -> None:
+    """Forget what was answered to keys more than 7 days ago (SPEC 4)."""
+    async with pool.acquire() as connection:
+        await _sql.forget_answers(connection, before=now - _KEEP_ANSWERS)
+
+
 Item = TypeVar("Item")
 
 
@@ -156,12 +174,17 @@ class Known(BaseModel):
     version: int
 
 
-Kept = TypeVar("Kept", bound=Known)
+class _Identified(Protocol):
+    @property
+    def id(self) -> UUID: ...
+
+
+Kept = TypeVar("Kept", bound=_Identified)
 Limit = Annotated[int, Query(ge=1, le=200)]
 Cursor = Annotated[str | None, Query(description="`next` of the page before.")]
 
 
-def page(found: Sequence[Kept], limit: int, order: Callable[[Kept], str]) -> Page[Kept]:
+def page(found: Sequence[Kept], limit: int, order: Callable[[Kept], str] = lambda one: str(one.id)) -> "Page[Kept]":
     """A page of what was ``found`` where one more than ``limit`` was asked for, by ``order`` and id."""
     last = found[limit - 1] if len(found) > limit else None
     after = last and base64.urlsafe_b64encode(json.dumps([order(last), str(last.id)]).encode()).decode()
