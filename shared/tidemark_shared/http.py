@@ -13,11 +13,13 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
+from tidemark_shared.database import queries
 from tidemark_shared.log import bound_contextvars, get_logger
 from tidemark_shared.settings import Settings, required
 from tidemark_shared.tokens import Actor, InvalidTokenError, Role, check
 
 _log = get_logger()
+_sql = queries("tidemark_shared")
 
 # The database is away, stops, or has no room: that passes.
 _DATABASE_AWAY = (
@@ -83,19 +85,26 @@ _bearer = HTTPBearer(auto_error=False, description="A token made with `tidemark 
 def require(role: Role) -> Any:
     """A dependency that gives the :class:`Actor` and refuses one whose role does not reach ``role``."""
 
-    def actor(request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> Actor:
+    async def actor(
+        request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+    ) -> Actor:
         settings: Settings = request.app.state.settings
         if credentials is None:
             if settings.open and settings.host in _LOOPBACK:
                 return Actor("anonymous", "admin")
             raise Problem(401, "A token is needed", "Send it as `Authorization: Bearer …`.")
         try:
-            found = check(required(settings.secret, "secret"), credentials.credentials)
+            token = check(required(settings.secret, "secret"), credentials.credentials)
         except InvalidTokenError as error:
             raise Problem(401, "The token is refused", str(error)) from None
-        if not found.may(role):
-            raise Problem(403, "The token's role does not allow this", f"It is {found.role}; {role} is needed.")
-        return found
+        # On the request's own connection where it has one: to want a second while holding one is how a pool runs dry.
+        connection = getattr(request.state, "connection", request.app.state.pool)
+        if revoked := await _sql.revoked_at(connection, id=token.id):
+            why = f"It was revoked on {revoked:%Y-%m-%d}. Make a new one with `tidemark token create`."
+            raise Problem(401, "The token is refused", why)
+        if not token.actor.may(role):
+            raise Problem(403, "The token's role does not allow this", f"It is {token.actor.role}; {role} is needed.")
+        return token.actor
 
     return Depends(actor)
 
@@ -106,8 +115,8 @@ Problems = Callable[[], Awaitable[list[str]]]
 def api(name: str, settings: Settings, lifespan: Any) -> FastAPI:
     """The application of a service: its routes are added by the service.
 
-    ``/readyz`` asks ``app.state.problems`` (set in the lifespan): a list of sentences, empty when the service
-    makes progress.
+    The lifespan sets ``app.state.problems``, which ``/readyz`` asks (a list of sentences, empty when the service makes
+    progress), and ``app.state.pool``, where :func:`require` looks for revoked tokens.
     """
     app = FastAPI(
         title=f"Tidemark {name}",

@@ -22,20 +22,29 @@ class Actor(NamedTuple):
         return ROLES.index(self.role) >= ROLES.index(role)
 
 
+class Token(NamedTuple):
+    """A token that is sound."""
+
+    id: str
+    actor: Actor
+
+
 class InvalidTokenError(Exception):
     """The token is not ours, or no longer good; the text says which."""
 
 
-def issue(secret: str, name: str, role: Role, *, now: datetime, expires: datetime | None = None) -> str:
-    """A token for ``name``; the name is the actor in every history."""
-    claims: dict[str, object] = {"sub": name, "role": role, "jti": str(uuid4()), "iat": now}
+def issue(
+    secret: str, name: str, role: Role, *, now: datetime, expires: datetime | None = None, id_: str | None = None
+) -> str:
+    """A token for ``name``; the name is the actor in every history, the id what the token can be revoked by."""
+    claims: dict[str, object] = {"sub": name, "role": role, "jti": id_ or str(uuid4()), "iat": now}
     if expires:
         claims["exp"] = expires
     return jwt.encode(claims, secret, _ALGORITHM)
 
 
-def check(secret: str, token: str) -> Actor:
-    """Who the token names. Raises :class:`InvalidTokenError`."""
+def check(secret: str, token: str) -> Token:
+    """What the token says, whether it is revoked left aside. Raises :class:`InvalidTokenError`."""
     try:
         claims = jwt.decode(token, secret, [_ALGORITHM], options={"require": ["sub", "role", "jti"]})
     except jwt.ExpiredSignatureError:
@@ -44,4 +53,4 @@ def check(secret: str, token: str) -> Actor:
         raise InvalidTokenError("The token is not valid here. Make one with `tidemark token create`.") from None
     if claims["role"] not in ROLES:
         raise InvalidTokenError("The token names no role that is known here.")
-    return Actor(claims["sub"], claims["role"])
+    return Token(claims["jti"], Actor(claims["sub"], claims["role"]))

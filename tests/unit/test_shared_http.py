@@ -41,13 +41,20 @@ async def lifespan(_: FastAPI) -> AsyncIterator[None]:
     yield
 
 
+class NothingRevoked:
+    """Stands for the pool; what a database does is tested with one, in tests/integration/test_tokens.py."""
+
+    async def fetchval(self, *_: Any) -> None:
+        pass
+
+
 def application(**settings: Any) -> FastAPI:
     app = api("test", Settings(**{"secret": SECRET, **settings}), lifespan)
 
     async def no_problems() -> list[str]:
         return []
 
-    app.state.problems = no_problems
+    app.state.problems, app.state.pool = no_problems, NothingRevoked()
 
     @app.post("/wholes")
     async def take(body: Whole, most: Annotated[int, Query(ge=1)] = 1) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 import jwt
 import pytest
 
-from tidemark_shared.tokens import ROLES, Actor, InvalidTokenError, Role, check, issue
+from tidemark_shared.tokens import ROLES, Actor, InvalidTokenError, Role, Token, check, issue
 
 SECRET = "a secret of at least thirty-two bytes"  # noqa: S105 - it guards nothing
 NOW = datetime.now(UTC)
@@ -15,7 +15,7 @@ HOUR = timedelta(hours=1)
 
 @pytest.mark.parametrize("role", ROLES)
 def test_a_token_names_its_actor_and_role(role: Role) -> None:
-    assert check(SECRET, issue(SECRET, "ann", role, now=NOW)) == Actor("ann", role)
+    assert check(SECRET, issue(SECRET, "ann", role, now=NOW, id_="7")) == Token("7", Actor("ann", role))
 
 
 def test_a_role_may_do_what_those_before_it_may() -> None:
@@ -33,7 +33,7 @@ def test_two_tokens_of_one_name_differ() -> None:
 
 
 def test_a_token_is_good_until_it_expires() -> None:
-    assert check(SECRET, issue(SECRET, "ann", "viewer", now=NOW, expires=NOW + HOUR)).name == "ann"
+    assert check(SECRET, issue(SECRET, "ann", "viewer", now=NOW, expires=NOW + HOUR)).actor.name == "ann"
     with pytest.raises(InvalidTokenError, match=r"expired.*tidemark token create"):
         check(SECRET, issue(SECRET, "ann", "viewer", now=NOW - 2 * HOUR, expires=NOW - HOUR))
 
