@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from tidemark import stack, token_cli
+from tidemark.contracts.cli import app as contract
 from tidemark.importing import cli as importing
 from tidemark.sentences import sentences
 from tidemark.stack.up import SERVICES
@@ -24,6 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.add_typer(contract, name="contract")
 app.add_typer(token_cli.app, name="token")
 app.command("import")(importing.import_file)
 app.command()(importing.publish)

@@ -1,4 +1,4 @@
-"""What a person can mend is told in a sentence, without a traceback."""
+"""What the command line says: tables as wide as the terminal, and sentences in the place of tracebacks."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,9 +6,15 @@ from contextlib import contextmanager
 import asyncpg
 import typer
 from aiokafka.errors import KafkaError
+from rich.console import Console, RenderableType
 
 from tidemark.stack.processes import StackError
 from tidemark_shared.settings import SettingMissingError
+
+
+def show(what: RenderableType) -> None:
+    """Print a table. Names in it are shown as they are, whatever brackets or colons they hold."""
+    Console(markup=False, emoji=False, highlight=False).print(what)
 
 
 @contextmanager

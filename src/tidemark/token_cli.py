@@ -12,11 +12,10 @@ import asyncpg
 import typer
 from pydantic import BaseModel, TypeAdapter
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from tidemark.importing.cli import DataDir, settings
-from tidemark.sentences import sentences
+from tidemark.sentences import sentences, show
 from tidemark.stack.up import SERVICES
 from tidemark_shared import tokens
 from tidemark_shared.database import Connection, queries
@@ -75,7 +74,7 @@ def list_(
     if as_json:
         typer.echo(_listed.dump_json(found))
     else:
-        Console().print(_table(found))
+        show(_table(found))
 
 
 @app.command()

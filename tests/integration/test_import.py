@@ -14,15 +14,15 @@ import signal
 import sys
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
 
 import asyncpg
-import httpx
 import pytest
+from processes import service_process
 
 from tidemark.stack import ports
 from tidemark_shared.database import migrate
@@ -92,34 +92,11 @@ async def running(
     async with AsyncExitStack() as stack:
         for service, port in (("contracts", api_port), ("consumption", ports.free())):
             await migrate(database, service)
-            await stack.enter_async_context(_service(service, {**environment, "TIDEMARK_PORT": str(port)}, folder))
+            told = {**environment, "TIDEMARK_PORT": str(port)}
+            await stack.enter_async_context(service_process(service, told, folder))
         yield Running(environment, database, folder)
     await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await server.close()
-
-
-@asynccontextmanager
-async def _service(name: str, environment: dict[str, str], folder: Path) -> AsyncIterator[None]:
-    with (folder / f"{name}.log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", f"tidemark_{name}", env=environment, stdout=log, stderr=log
-        )
-        try:
-            async with httpx.AsyncClient() as client, asyncio.timeout(60):
-                while not await _ready(client, f"http://127.0.0.1:{environment['TIDEMARK_PORT']}/readyz"):
-                    assert process.returncode is None, (folder / f"{name}.log").read_text()
-                    await asyncio.sleep(0.1)
-            yield
-        finally:
-            process.terminate()
-            await process.wait()
-
-
-async def _ready(client: httpx.AsyncClient, url: str) -> bool:
-    try:
-        return (await client.get(url)).is_success
-    except httpx.TransportError:
-        return False
 
 
 # What the rows come to, worked out without any of the importer's code.

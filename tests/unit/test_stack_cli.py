@@ -70,6 +70,6 @@ def test_a_role_that_is_not_there_is_refused() -> None:
 
 def test_every_command_has_its_line_of_help() -> None:
     help_ = _run("--help").stdout
-    for command in ("up", "env", "serve", "migrate", "topics", "token", "import", "publish", "status"):
+    for command in ("up", "env", "serve", "migrate", "topics", "token", "contract", "import", "publish", "status"):
         (line,) = [line for line in help_.splitlines() if line.split()[:1] == [command]]
         assert len(line.split()) > 3

@@ -1,19 +1,32 @@
-"""Tidemark's HTTP API, as far as an import and the demonstration need it."""
+"""Tidemark's HTTP API, as far as the command line needs it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Self
 from urllib.parse import quote
 
 import httpx
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    retry_if_result,
+    stop_after_attempt,
+    wait_random_exponential,
+)
 
 from tidemark_shared.settings import Settings, required
 
 Json = dict[str, Any]
 _PAGE = 200
+_ATTEMPTS = 3
 
 
 class ApiError(Exception):
     """The API refused, or is out of reach; says why and what to do."""
+
+    def __init__(self, sentence: str, violations: Sequence[Json] = ()) -> None:
+        super().__init__(sentence)
+        self.violations = violations
 
 
 class Entity(NamedTuple):
@@ -53,7 +66,7 @@ class Api:
                 return self.get(f"{path}/{one['id']}")
         return None
 
-    def list(self, path: str, **query: str) -> Iterator[Json]:
+    def list(self, path: str, **query: Any) -> Iterator[Json]:
         """All items of a list, page by page."""
         cursor: str | None = None
         while True:
@@ -67,9 +80,10 @@ class Api:
         response = self._send("GET", path)
         return None if response.status_code == httpx.codes.NOT_FOUND else _entity(response)
 
-    def post(self, path: str, body: Json, *, etag: str | None = None) -> Entity:
-        """Create something, or act on something at ``etag``."""
-        return self._call("POST", path, json=body, headers={"if-match": etag} if etag else {})
+    def post(self, path: str, body: Json, *, etag: str | None = None, key: str | None = None) -> Entity:
+        """Create something, or act on something at ``etag``. With a ``key`` it is tried again, and done once."""
+        headers = {"if-match": etag, "idempotency-key": key}
+        return self._call("POST", path, json=body, headers={name: value for name, value in headers.items() if value})
 
     def put(self, path: str, body: Json, etag: str) -> Entity:
         """Change something that is still at ``etag``."""
@@ -79,12 +93,26 @@ class Api:
         return _entity(self._send(method, path, **options))
 
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        attempts = Retrying(
+            stop=stop_after_attempt(_ATTEMPTS if "idempotency-key" in options.get("headers", {}) else 1),
+            wait=wait_random_exponential(multiplier=0.1, max=2),
+            retry=retry_if_exception_type(httpx.TransportError) | retry_if_result(_is_away),
+            retry_error_callback=_last,
+        )
         try:
-            return self._client.request(method, f"/v1/{path}", **options)
+            return attempts(self._client.request, method, f"/v1/{path}", **options)
         except httpx.HTTPError as error:
             raise ApiError(
                 f"{self._client.base_url} does not answer ({error}). Start Tidemark, or set TIDEMARK_API_URL."
             ) from None
+
+
+def _is_away(response: httpx.Response) -> bool:
+    return response.status_code == httpx.codes.SERVICE_UNAVAILABLE
+
+
+def _last(state: RetryCallState) -> Any:
+    return state.outcome and state.outcome.result()
 
 
 def contract_path(reference: str) -> str:
@@ -95,15 +123,14 @@ def contract_path(reference: str) -> str:
 def _entity(response: httpx.Response) -> Entity:
     if response.is_success:
         return Entity(response.json(), response.headers.get("etag", ""))
-    raise ApiError(f"{response.request.method} {response.request.url.path}: {_why(response)}")
-
-
-def _why(response: httpx.Response) -> str:
-    if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-        return "TIDEMARK_API_TOKEN is missing or not enough. Make one with `tidemark token create NAME --role manager`."
+    violations: Sequence[Json] = ()
     try:
         problem = response.json()
-        violations = [f"{one['path']}: {one['message']} ({one['code']})" for one in problem.get("violations") or []]
-        return "; ".join(violations) or f"{problem['title']}. {problem.get('detail') or ''}".strip()
+        violations = problem.get("violations") or []
+        told = [f"{one['path']}: {one['message']} ({one['code']})" for one in violations]
+        why = "; ".join(told) or f"{problem['title']}. {problem.get('detail') or ''}".strip()
     except (ValueError, KeyError, TypeError, AttributeError):
-        return f"status {response.status_code}: {response.text[:200]}"
+        why = f"status {response.status_code}: {response.text[:200]}"
+    if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        why += " Set TIDEMARK_API_TOKEN to one made with `tidemark token create NAME --role manager`."
+    raise ApiError(f"{response.request.method} {response.request.url.path}: {why}", violations)
