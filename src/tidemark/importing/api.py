@@ -132,5 +132,5 @@ def _entity(response: httpx.Response) -> Entity:
     except (ValueError, KeyError, TypeError, AttributeError):
         why = f"status {response.status_code}: {response.text[:200]}"
     if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-        why += " Set TIDEMARK_API_TOKEN to one made with `tidemark token create NAME --role manager`."
+        why += " It is taken from TIDEMARK_API_TOKEN; `tidemark token create NAME --role manager` makes one."
     raise ApiError(f"{response.request.method} {response.request.url.path}: {why}", violations)
