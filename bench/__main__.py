@@ -6,15 +6,19 @@ import logging
 
 from rich.console import Console
 
-from bench import activation, growth, throughput
+from bench import activation, forecast, growth, throughput
 from bench.database import server
 from tidemark_shared import log
 
-PARTS = ("throughput", "growth", "activation")
+PARTS = ("throughput", "growth", "activation", "forecast")
 
 
 async def _measure(given: argparse.Namespace) -> None:
     console = Console()
+    if "forecast" in given.parts:
+        console.print(forecast.measure() if forecast.TIME_LOG.exists() else forecast.ABSENT)
+    if {*given.parts} == {"forecast"}:
+        return
     async with server() as url:
         if "throughput" in given.parts:
             console.print(await throughput.measure(url, records=given.records, runs=given.runs))
