@@ -84,8 +84,23 @@ async def refuse(connection: Connection, batch: Batch, refusals: Sequence[Refusa
         keys=[record.key for record, _ in refusals],
         values=[record.value for record, _ in refusals],
         headers=[json.dumps(headers_as_json(record.headers)) for record, _ in refusals],
+        timestamps=[record.timestamp for record, _ in refusals],
     )
     _log.warning("records_refused", topic=batch.topic, partition=batch.partition, count=len(refusals))
+
+
+async def hand_over(connection: Connection, handle: Handle, batch: Batch) -> None:
+    """Have a batch handled; where Postgres refuses its data, halve it until the bad record stands alone."""
+    try:
+        async with connection.transaction():
+            await handle(connection, batch)
+    except _BAD_DATA as error:
+        if len(batch.records) == 1:
+            await refuse(connection, batch, [Refusal(batch.records[0], f"The database refused it: {error}")])
+            return
+        half = len(batch.records) // 2
+        for part in (batch.records[:half], batch.records[half:]):
+            await hand_over(connection, handle, batch._replace(records=part))
 
 
 class Consumer:
@@ -330,24 +345,11 @@ class Consumer:
                 self._read_again(one, next_offset)
                 return next_offset
             batch = Batch(self._cluster, one.topic, one.partition, fresh, self._prefix)
-            with bound_contextvars(correlation_id=_correlation(fresh[0].headers)):
-                await self._handle(connection, batch)
+            with bound_contextvars(correlation_id=correlation_of(fresh[0].headers)):
+                await hand_over(connection, self._handlers[batch.topic], batch)
             following: int = fresh[-1].offset + 1
             await _sql.advance_offset(connection, **place, next_offset=following)
             return following
-
-    async def _handle(self, connection: Connection, batch: Batch) -> None:
-        """Hand over a batch; where Postgres refuses its data, halve it until the bad record stands alone."""
-        try:
-            async with connection.transaction():
-                await self._handlers[batch.topic](connection, batch)
-        except _BAD_DATA as error:
-            if len(batch.records) == 1:
-                await refuse(connection, batch, [Refusal(batch.records[0], f"The database refused it: {error}")])
-                return
-            half = len(batch.records) // 2
-            for part in (batch.records[:half], batch.records[half:]):
-                await self._handle(connection, batch._replace(records=part))
 
 
 class NotAlignedError(Exception):
@@ -373,7 +375,7 @@ async def _as_it_is(message: Any) -> Any:
     return message
 
 
-def _correlation(headers: Headers) -> str:
+def correlation_of(headers: Headers) -> str:
     """The id as its publisher wrote it, made fit for logs, tables and headers whatever was written."""
     named = dict(headers)
     text = (named.get("ce_correlationid") or named.get("ce_id") or b"").decode(errors="replace")

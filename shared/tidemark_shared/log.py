@@ -7,7 +7,7 @@ import structlog
 from structlog.contextvars import bind_contextvars, bound_contextvars, get_contextvars
 from structlog.typing import FilteringBoundLogger, Processor
 
-__all__ = ["bind_contextvars", "bound_contextvars", "configure", "correlation_id", "get_logger"]
+__all__ = ["bind_contextvars", "bound_contextvars", "configure", "correlation_id", "get_logger", "only_errors"]
 
 
 def configure(service: str, level: str) -> None:
@@ -36,6 +36,11 @@ def configure(service: str, level: str) -> None:
     )
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     bind_contextvars(service=service)
+
+
+def only_errors() -> None:
+    """For a command that tells itself what it does."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("ERROR"))
 
 
 def get_logger() -> FilteringBoundLogger:

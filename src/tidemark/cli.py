@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from tidemark import stack, token_cli
+from tidemark import dlq_cli, stack, token_cli
 from tidemark.contracts.cli import app as contract
 from tidemark.importing import cli as importing
 from tidemark.sentences import sentences
@@ -27,6 +27,7 @@ app = typer.Typer(
 )
 app.add_typer(contract, name="contract")
 app.add_typer(token_cli.app, name="token")
+app.add_typer(dlq_cli.app, name="dlq")
 app.command("import")(importing.import_file)
 app.command()(importing.publish)
 app.command()(importing.status)

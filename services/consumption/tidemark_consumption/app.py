@@ -7,10 +7,20 @@ from fastapi import FastAPI
 
 from tidemark_consumption import api, fold
 from tidemark_consumption.balances import BALANCE_OUTBOX
+from tidemark_shared.consumer import Handle
 from tidemark_shared.events import DIRECTORY, LIFECYCLE, WORKLOGS
 from tidemark_shared.http import api as http_api
 from tidemark_shared.service import frame
 from tidemark_shared.settings import Settings
+
+
+def handlers() -> dict[str, Handle]:
+    """What is read, by topic. Their connections are prepared by :func:`tidemark_consumption.fold.prepare`."""
+    return {
+        WORKLOGS.name: fold.fold_worklogs,
+        LIFECYCLE.name: fold.fold_lifecycle,
+        DIRECTORY.name: fold.fold_directory,
+    }
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -22,13 +32,7 @@ def create_app(settings: Settings) -> FastAPI:
             app.state.pool, app.state.problems = held.pool, held.problems
             held.relay()
             held.relay(BALANCE_OUTBOX)
-            await held.consume(
-                {
-                    WORKLOGS.name: fold.fold_worklogs,
-                    LIFECYCLE.name: fold.fold_lifecycle,
-                    DIRECTORY.name: fold.fold_directory,
-                }
-            )
+            await held.consume(handlers())
             yield
 
     app = http_api("consumption", settings, lifespan)

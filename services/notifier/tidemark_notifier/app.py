@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from tidemark_notifier import api
 from tidemark_notifier.deliver import Deliverer, Server
 from tidemark_notifier.judge import Judge
-from tidemark_shared.consumer import Consumer
+from tidemark_shared.consumer import Consumer, Handle
 from tidemark_shared.database import connect_pool
 from tidemark_shared.events import BALANCES, DIRECTORY, LIFECYCLE
 from tidemark_shared.http import api as http_api
@@ -17,6 +17,15 @@ from tidemark_shared.service import Frame, frame
 from tidemark_shared.settings import Settings, required
 
 _GLANCE_SECONDS = 0.2
+
+
+def handlers(judge: Judge) -> dict[str, Handle]:
+    """What is read, by topic."""
+    return {
+        LIFECYCLE.name: judge.lifecycle,
+        DIRECTORY.name: judge.directory,
+        BALANCES.name: judge.balances,
+    }
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -33,13 +42,7 @@ def create_app(settings: Settings) -> FastAPI:
             judge = Judge()
             app.state.pool, app.state.judge = asking, judge
             held.relay()
-            consumer = await held.consume(
-                {
-                    LIFECYCLE.name: judge.lifecycle,
-                    DIRECTORY.name: judge.directory,
-                    BALANCES.name: judge.balances,
-                }
-            )
+            consumer = await held.consume(handlers(judge))
             held.keep("begin", lambda: _begin(judge, held, consumer))
             deliverer = Deliverer(held.pool, server, sender=settings.mail_from, public_url=settings.public_url)
             held.keep("deliverer", deliverer.run)

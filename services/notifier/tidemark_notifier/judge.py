@@ -32,9 +32,9 @@ RAISED, DELIVERED, FAILED, _ = events.NOTIFICATION_EVENTS
 class Judge:
     """Takes what Kafka brings and what rules change; raises notifications."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, judging: bool = False) -> None:
         # A new instance stores and does not judge until it has read lifecycle and directory to their ends.
-        self.judging = False
+        self.judging = judging
 
     async def lifecycle(self, connection: Connection, batch: Batch) -> None:
         """The handler of ``contracts.lifecycle``."""

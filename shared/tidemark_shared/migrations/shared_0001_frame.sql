@@ -25,6 +25,7 @@ CREATE TABLE IF NOT EXISTS reporting.dead_letters (
   key bytea,
   value bytea,
   headers jsonb NOT NULL,
+  record_timestamp bigint NOT NULL,
   received_at timestamptz NOT NULL DEFAULT now(),
   replayed_at timestamptz,
   PRIMARY KEY (service, id),
@@ -42,8 +43,10 @@ COMMENT ON COLUMN reporting.dead_letters.reason IS 'Why it was refused and how t
 COMMENT ON COLUMN reporting.dead_letters.key IS 'The record''s key, byte for byte.';
 COMMENT ON COLUMN reporting.dead_letters.value IS 'The record''s value, byte for byte.';
 COMMENT ON COLUMN reporting.dead_letters.headers IS 'The record''s headers: [[name, hex of the value or null], …].';
+COMMENT ON COLUMN reporting.dead_letters.record_timestamp IS 'The record''s timestamp in milliseconds since 1970: a '
+'number, because what a publisher wrote need not be a time.';
 COMMENT ON COLUMN reporting.dead_letters.received_at IS 'When it was refused.';
-COMMENT ON COLUMN reporting.dead_letters.replayed_at IS 'When it was last replayed; null if never.';
+COMMENT ON COLUMN reporting.dead_letters.replayed_at IS 'When a replay took it; null while it waits, and again once it is refused again.';
 
 CREATE TABLE IF NOT EXISTS reporting.progress (
   service text NOT NULL,

@@ -1,13 +1,19 @@
--- name: refuse(cluster, topic, partition, copy_topic, offsets, reasons, keys, values, headers)!
+-- name: refuse(cluster, topic, partition, copy_topic, offsets, reasons, keys, values, headers, timestamps)!
 -- A record refused again, by a redelivery or a replay, stays one row. The topic's copy follows by the outbox; of a
 -- record beyond what a topic takes (compressed, any size can arrive), the copy has the reason and the table the rest.
 WITH refused AS (
-  INSERT INTO dead_letters (service, cluster, topic, partition, record_offset, reason, key, value, headers)
-  SELECT current_schema(), :cluster, :topic, :partition, r.record_offset, r.reason, r.key, r.value, r.headers
+  INSERT INTO dead_letters (
+    service, cluster, topic, partition, record_offset, reason, key, value, headers, record_timestamp
+  )
+  SELECT
+    current_schema(), :cluster, :topic, :partition,
+    r.record_offset, r.reason, r.key, r.value, r.headers, r.record_timestamp
   FROM unnest(
-    :offsets::bigint [], :reasons::text [], :keys::bytea [], :values::bytea [], :headers::jsonb []
-  ) AS r (record_offset, reason, key, value, headers)
-  ON CONFLICT (service, cluster, topic, partition, record_offset) DO UPDATE SET reason = excluded.reason
+    :offsets::bigint [], :reasons::text [], :keys::bytea [], :values::bytea [], :headers::jsonb [],
+    :timestamps::bigint []
+  ) AS r (record_offset, reason, key, value, headers, record_timestamp)
+  ON CONFLICT (service, cluster, topic, partition, record_offset) DO UPDATE
+  SET reason = excluded.reason, replayed_at = NULL
   RETURNING
     *,
     coalesce(octet_length(key), 0) + coalesce(octet_length(value), 0) + octet_length(headers::text) / 2 < 1150000 AS fits
@@ -28,3 +34,26 @@ SELECT
   CASE WHEN fits THEN value END
 FROM refused
 ORDER BY record_offset;
+
+-- name: dead_letters(topic, reason, everything)
+-- Oldest first; those that a replay has taken only where everything is asked for.
+SELECT id, service, topic, partition, record_offset, reason, received_at, replayed_at
+FROM dead_letters
+WHERE (replayed_at IS NULL OR :everything)
+  AND (:topic::text IS NULL OR topic = :topic)
+  AND (:reason::text IS NULL OR strpos(lower(reason), lower(:reason)) > 0)
+ORDER BY id;
+
+-- name: dead_letter(id)^
+SELECT * FROM dead_letters
+WHERE id = :id;
+
+-- name: begin_replay(id)^
+-- Held to the end of the transaction, so that two replays of one record follow each other.
+UPDATE dead_letters SET replayed_at = now()
+WHERE id = :id
+RETURNING *;
+
+-- name: refused_again(id)$
+SELECT reason FROM dead_letters
+WHERE id = :id AND replayed_at IS NULL;

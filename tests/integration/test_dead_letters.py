@@ -1,0 +1,339 @@
+"""What was refused is listed, shown and replayed: by the service that refused it, as it came, to one effect."""
+
+import asyncio
+import json
+import os
+from dataclasses import replace
+
+import asyncpg
+import pytest
+import structlog
+from notices import HOUR, balance, organization, rule
+from notices import batch as notifier_batch
+from notices import contract_event as told_contract
+from notices import terms as told_terms
+from typer.testing import CliRunner
+from world import contract_event, link, projections, take, uid, worklog
+
+from tidemark.cli import app
+from tidemark_consumption import fold
+from tidemark_consumption.app import handlers
+from tidemark_notifier.judge import Judge
+from tidemark_shared import dead_letters, events
+from tidemark_shared.consumer import Batch, hand_over
+from tidemark_shared.database import connect_pool, migrate
+from tidemark_shared.events import WORKLOGS
+
+REAL_READ = events.read
+
+
+@pytest.fixture
+async def pool(database):
+    await migrate(database, "consumption")
+    pool = await connect_pool(database, "consumption", init=fold.prepare)
+    yield pool
+    pool.terminate()
+
+
+@pytest.fixture
+async def connection(pool):
+    async with pool.acquire() as one:
+        yield one
+
+
+@pytest.fixture
+def old(monkeypatch):
+    """An older version, which refuses all that it reads; calling it makes it this version."""
+
+    def refuse(*_):
+        raise events.Unreadable("An older version does not take this.")
+
+    for place in ("tidemark_consumption.facts.read", "tidemark_notifier.judge.events.read"):
+        monkeypatch.setattr(place, refuse)
+
+    def mend():
+        for place in ("tidemark_consumption.facts.read", "tidemark_notifier.judge.events.read"):
+            monkeypatch.setattr(place, REAL_READ)
+
+    return mend
+
+
+async def letters(connection):
+    return await connection.fetch("SELECT * FROM reporting.dead_letters ORDER BY id")
+
+
+async def replay(connection, id_, using=None):
+    return await dead_letters.replay(connection, using or handlers(), id_)
+
+
+async def shares(connection):
+    return {row[3:] for row in (await projections(connection))["shares"]}
+
+
+COUNTED = {("2026-03-01", 3600, 1)}
+
+
+async def test_a_record_that_breaks_a_bound_stays_one_row_and_is_listed_with_its_reason(connection):
+    await take(connection, [worklog("1", seconds=0)], first_offset=7)
+    [before] = await letters(connection)
+    for _ in range(2):
+        assert "seconds" in await replay(connection, before["id"])
+    assert [dict(row) for row in await letters(connection)] == [dict(before)]
+    assert [one["id"] for one in await dead_letters.listed(connection)] == [before["id"]]
+
+
+async def test_what_an_older_version_refused_is_taken_and_its_figures_come(connection, old):
+    await take(connection, [contract_event()])
+    await take(connection, [link(), worklog("1")])
+    assert await shares(connection) == set()
+    old()
+    for letter in await letters(connection):
+        assert await replay(connection, letter["id"]) is None
+    assert await shares(connection) == COUNTED
+    assert await dead_letters.listed(connection) == []
+    assert len(await dead_letters.listed(connection, everything=True)) == 2
+
+
+async def test_to_replay_twice_is_to_replay_once(connection, old):
+    await take(connection, [contract_event()])
+    await take(connection, [link(), worklog("1")])
+    old()
+    for letter in await letters(connection) * 2:
+        assert await replay(connection, letter["id"]) is None
+    assert await shares(connection) == COUNTED
+
+
+async def test_a_replay_takes_nothing_back_that_was_learned_since(connection, old):
+    await take(connection, [worklog("1", seconds=60)])
+    old()
+    await take(connection, [contract_event()])
+    await take(connection, [link(), worklog("1", updated="2026-03-05T00:00:00Z")])
+    [letter] = await letters(connection)
+    assert await replay(connection, letter["id"]) is None
+    assert await shares(connection) == COUNTED
+
+
+async def test_a_fault_in_the_middle_leaves_nothing_and_the_record_still_waits(connection, old):
+    await take(connection, [contract_event()])
+    await take(connection, [link(), worklog("1")])
+    old()
+
+    async def fails_late(connection, batch):
+        await fold.fold_worklogs(connection, batch)
+        raise ConnectionResetError
+
+    before = await letters(connection)
+    for letter in before:
+        with pytest.raises(ConnectionResetError):
+            await replay(connection, letter["id"], {WORKLOGS.name: fails_late})
+    assert await letters(connection) == before
+    assert await connection.fetchval("SELECT count(*) FROM fact_log") == 0
+    for letter in before:
+        await replay(connection, letter["id"])
+    assert await shares(connection) == COUNTED
+
+
+async def test_what_was_taken_and_is_refused_once_more_waits_again(connection, old):
+    await take(connection, [worklog("1")])
+    old()
+    [letter] = await letters(connection)
+    assert await replay(connection, letter["id"]) is None
+    # The offset was set back, and the batch is read again by a version that does not take it.
+    async with connection.transaction():
+        await fold.fold_worklogs(connection, Batch("test", WORKLOGS.name, 0, [worklog("1", seconds=0)]))
+    assert [one["id"] for one in await dead_letters.listed(connection)] == [letter["id"]]
+
+
+async def test_the_handler_is_given_the_record_as_it_came(connection):
+    sent = replace(
+        worklog("1"), topic="here.worklog.events", offset=41, partition=3, timestamp=-(10**15), key=b"\xff\0",
+        value=b"\0no json", headers=[("ce_id", b"\xff"), ("none", None), ("none", b"")],
+    )  # fmt: skip
+
+    async with connection.transaction():
+        await hand_over(connection, fold.fold_worklogs, Batch("cluster", sent.topic, sent.partition, [sent], "here."))
+    found = []
+
+    async def takes(_, batch):
+        found.append(batch)
+
+    [letter] = await letters(connection)
+    assert await dead_letters.replay(connection, {WORKLOGS.name: takes}, letter["id"], prefix="here.") is None
+    [batch] = found
+    assert batch[:3] + batch[4:] == ("cluster", "here.worklog.events", 3, "here.")
+    assert [vars(one) for one in batch.records] == [
+        vars(replace(sent, serialized_key_size=2, serialized_value_size=len(sent.value)))
+    ]
+
+
+async def test_what_the_database_itself_will_not_take_is_refused_again(connection):
+    await take(connection, [worklog("1", seconds=0)])
+
+    async def too_great(connection, _):
+        await connection.execute("SELECT 1 / 0")
+
+    [letter] = await letters(connection)
+    assert "division by zero" in await replay(connection, letter["id"], {WORKLOGS.name: too_great})
+
+
+async def test_a_record_of_a_topic_that_is_not_read_here_is_left_as_it_is(connection):
+    await take(connection, [worklog("1", seconds=0)])
+    [before] = await letters(connection)
+    with pytest.raises(dead_letters.UnknownDeadLetterError):
+        await replay(connection, before["id"], {"other.events": fold.fold_worklogs})
+    with pytest.raises(dead_letters.UnknownDeadLetterError):
+        await replay(connection, before["id"] + 1)
+    assert await letters(connection) == [before]
+
+
+async def test_of_two_replays_at_once_the_second_waits_for_the_first(pool, old):
+    async with pool.acquire() as one, pool.acquire() as two:
+        await take(one, [contract_event()])
+        await take(one, [link(), worklog("1")])
+        old()
+        ids = [letter["id"] for letter in await letters(one)]
+
+        async def all_of(connection):
+            return [await replay(connection, id_) for id_ in ids]
+
+        assert await asyncio.gather(all_of(one), all_of(two)) == [[None, None], [None, None]]
+        assert await shares(one) == COUNTED
+
+
+# From the command line
+
+
+@pytest.fixture
+async def services(database, monkeypatch):
+    """Consumption and the notifier in one database, which is all that the command line is told of."""
+    for name in [name for name in os.environ if name.startswith("TIDEMARK_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("TIDEMARK_DATABASE_URL", database)
+    pools = {}
+    for service, init in (("consumption", fold.prepare), ("notifier", None)):
+        await migrate(database, service)
+        pools[service] = await connect_pool(database, service, size=1, init=init)
+    yield pools
+    for pool in pools.values():
+        pool.terminate()
+
+
+@pytest.fixture
+def dlq(tmp_path):
+    """The command line, as a function of its arguments."""
+
+    async def run(*arguments, status=0):
+        # It has an event loop of its own.
+        answer = await asyncio.to_thread(
+            CliRunner(env={"COLUMNS": "100"}).invoke, app, ["dlq", *map(str, arguments), "--data-dir", str(tmp_path)]
+        )
+        assert answer.exit_code == status, answer.output
+        return answer.output
+
+    # The command quiets the logs of its process, which here is that of the other tests.
+    logs = structlog.get_config()
+    yield run
+    structlog.configure(**logs)
+
+
+async def refused_worklogs(pool, *records):
+    async with pool.acquire() as connection:
+        await take(connection, [*records])
+        return [row["id"] for row in await letters(connection)]
+
+
+async def test_a_list_shows_what_waits_and_is_narrowed_by_its_options(services, dlq):
+    await refused_worklogs(services["consumption"], worklog("1", seconds=0), worklog("2", author=""))
+    assert "seconds" in (shown := await dlq("list"))
+    assert "author_id" in shown
+    for options, count in [
+        ([], 2), (["--reason", "AUTHOR"], 1), (["--reason", "%"], 0), (["--topic", "worklog.events"], 2),
+        (["--topic", "contracts.lifecycle"], 0), (["--service", "consumption"], 2), (["--service", "notifier"], 0),
+    ]:  # fmt: skip
+        assert len(json.loads(await dlq("list", "--json", *options))) == count, options
+
+
+async def test_one_is_shown_as_text_where_it_is_text_and_steers_no_terminal(services, dlq):
+    bad = replace(worklog("1"), value="{\x1b[31m ü".encode(), key=b"\xff", headers=[("x", b"\xfe"), ("y", b"text")])
+    [id_] = await refused_worklogs(services["consumption"], bad)
+    shown = await dlq("show", id_)
+    assert "\x1b" not in shown
+    assert "{\\x1b[31m ü" in shown
+    assert "x: hex fe" in shown
+    told = json.loads(await dlq("show", id_, "--json"))
+    assert (told["value"], told["key"]) == ("{\x1b[31m ü", "hex ff")
+    assert told["headers"] == [["x", "hex fe"], ["y", "text"]]
+    assert "There is no dead letter 999" in await dlq("show", 999, status=1)
+
+
+async def test_a_replay_says_what_became_of_each(services, dlq, old):
+    pool = services["consumption"]
+    async with pool.acquire() as connection:
+        await take(connection, [contract_event()])
+    ids = await refused_worklogs(pool, link(), worklog("1"), worklog("2", seconds=0))
+    old()
+    assert await dlq("replay", *ids[:2]) == (
+        f"consumption {ids[0]}: taken\nconsumption {ids[1]}: taken\n2 taken, 0 refused again.\n"
+    )
+    told = await dlq("replay", "--all", status=1)
+    assert f"consumption {ids[2]}: refused again: " in told
+    assert told.endswith("0 taken, 1 refused again.\n")
+    async with pool.acquire() as connection:
+        assert await shares(connection) == COUNTED
+    assert [one["id"] for one in json.loads(await dlq("list", "--json"))] == [ids[2]]
+    assert [one["id"] for one in json.loads(await dlq("list", "--json", "--all"))] == ids
+
+
+async def test_a_replay_of_all_is_narrowed_by_its_options(services, dlq, old):
+    ids = await refused_worklogs(services["consumption"], worklog("1"))
+    old()
+    assert "0 taken" in await dlq("replay", "--all", "--reason", "something else")
+    assert "0 taken" in await dlq("replay", "--all", "--service", "notifier")
+    assert "1 taken" in await dlq("replay", "--all", "--topic", "worklog.events", "--reason", "OLDER")
+    assert "or --all" in await dlq("replay", status=2)
+    assert "or --all" in await dlq("replay", "--all", *ids, status=2)
+    assert "choose among --all" in await dlq("replay", *ids, "--topic", "worklog.events", status=2)
+
+
+async def test_a_balance_that_the_notifier_refused_is_judged_at_its_replay(services, dlq, old):
+    pool, contract, judge = services["notifier"], uid("contract"), Judge(judging=True)
+    period = ("2026-01-01", "2026-12-31")
+    crossed = balance(contract, 1, consumed=33 * HOUR, period=period)
+    async with pool.acquire() as connection, connection.transaction():
+        await judge.balances(connection, notifier_batch(events.BALANCES, events.BALANCE, crossed))
+    old()
+    body = told_terms(recurrence="none", start=period[0], end=period[1])
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("INSERT INTO rules (body) VALUES ($1)", json.dumps(rule()))
+        await judge.directory(connection, notifier_batch(events.DIRECTORY, events.ORGANIZATION_CHANGED, organization()))
+        told = told_contract(contract, terms=body)
+        await judge.lifecycle(connection, notifier_batch(events.LIFECYCLE, events.CONTRACT_EVENTS[2], told))
+    assert await pool.fetchval("SELECT count(*) FROM notifications") == 0
+    for _ in range(2):
+        [letter] = json.loads(await dlq("list", "--json", "--all"))
+        assert "1 taken" in await dlq("replay", letter["id"])
+    assert await pool.fetchval("SELECT count(*) FROM notifications") == 1
+
+
+async def test_numbers_of_services_with_databases_of_their_own_are_told_apart(
+    services, dlq, database, monkeypatch, old
+):
+    server = await asyncpg.connect(database)
+    other = f"{database}_other"
+    await server.execute(f"CREATE DATABASE {other.rpartition('/')[2]}")
+    try:
+        await migrate(other, "notifier")
+        monkeypatch.setenv("TIDEMARK_NOTIFIER_DATABASE_URL", other)
+        [id_] = await refused_worklogs(services["consumption"], worklog("1"))
+        pool = await connect_pool(other, "notifier", size=1)
+        async with pool.acquire() as connection, connection.transaction():
+            batch = notifier_batch(events.BALANCES, events.BALANCE, {})
+            await Judge().balances(connection, batch)
+        pool.terminate()
+        assert "Several services" in await dlq("show", id_, status=1)
+        assert "balances" in await dlq("show", id_, "--service", "notifier")
+        old()
+        assert f"consumption {id_}: taken" in await dlq("replay", id_, "--service", "consumption")
+    finally:
+        await server.execute(f"DROP DATABASE {other.rpartition('/')[2]} WITH (FORCE)")
+        await server.close()
