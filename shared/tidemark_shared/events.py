@@ -47,8 +47,23 @@ NOTIFICATIONS = Topic("notifier.notifications", "long", "contract id")
 TOPICS = (WORKLOGS, LIFECYCLE, DIRECTORY, BALANCES, NOTIFICATIONS)
 
 
+class Fault(NamedTuple):
+    """One thing that is wrong with an event, and its place in the event as structured mode writes it."""
+
+    message: str
+    where: tuple[str | int, ...] = ()
+
+
 class Unreadable(Exception):  # noqa: N818 - it names what the record is
-    """A record that cannot be taken; its text is the reason in the dead letters."""
+    """A record that cannot be taken; its text is the reason in the dead letters, ``faults`` the same in parts."""
+
+    def __init__(self, reason: str, *faults: Fault) -> None:
+        super().__init__(reason)
+        self.faults = faults or (Fault(reason),)
+
+
+def _at(place: str, reason: str) -> Unreadable:
+    return Unreadable(reason, Fault(reason, (place,)))
 
 
 def timestamp(instant: datetime) -> str:
@@ -288,21 +303,40 @@ def binary_headers(
 def read(topic: Topic, headers: Headers, value: bytes | None) -> Event:
     """The event in a record of ``topic``, old versions upcast. Raises :class:`Unreadable`."""
     attributes, prefix, data = _envelope(headers, value)
-    id_, source, type_ = [_attribute(attributes, prefix, name) for name in ("id", "source", "type")]
+    wrong: list[Unreadable] = []
+    named: list[str] = []
+    for name in ("id", "source", "type"):
+        try:
+            named.append(_attribute(attributes, prefix, name))
+        except Unreadable as error:
+            wrong.append(error)
+            named.append("")
+    id_, source, type_ = named
+    try:
+        type_, read_data = _data(topic, type_, data) if type_ else (type_, None)
+    except Unreadable as error:
+        wrong.append(error)
+    if wrong:
+        raise Unreadable(" ".join(map(str, wrong)), *(fault for one in wrong for fault in one.faults))
+    correlation_id = attributes.get(f"{prefix}correlationid")
+    return Event(id_, source, type_, correlation_id if isinstance(correlation_id, str) else id_, read_data)
+
+
+def _data(topic: Topic, type_: str, data: bytes) -> tuple[str, BaseModel]:
+    """The data, and the type that it has in its newest version."""
     try:
         type_, data = upcast(type_, data)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise Unreadable(f"{type_}: The data is not that of this version: {error!r}.") from None
+        raise _at("data", f"{type_}: The data is not that of this version: {error!r}.") from None
     model = TYPES[topic].get(type_)
     if model is None:
         known = ", ".join(TYPES[topic])
-        raise Unreadable(f"Unknown event type {_shown(type_)}. {topic.name} takes {known}.")
+        raise _at("type", f"Unknown event type {_shown(type_)}. {topic.name} takes {known}.")
     try:
-        read_data = model.model_validate_json(data)
+        return type_, model.model_validate_json(data)
     except ValidationError as error:
-        raise Unreadable(f"{type_}: {explain(error)}") from None
-    correlation_id = attributes.get(f"{prefix}correlationid")
-    return Event(id_, source, type_, correlation_id if isinstance(correlation_id, str) else id_, read_data)
+        faults = (Fault(one["msg"], ("data", *one["loc"])) for one in error.errors(include_url=False))
+        raise Unreadable(f"{type_}: {explain(error)}", *faults) from None
 
 
 def explain(error: ValidationError) -> str:
@@ -347,23 +381,28 @@ def structured(value: bytes) -> tuple[dict[str, Any], bytes]:
         envelope = json.loads(value)
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"The value is not JSON: {error}.") from None
+    return parts(envelope)
+
+
+def parts(envelope: object) -> tuple[dict[str, Any], bytes]:
+    """The same of one whose JSON has been read."""
     if not isinstance(envelope, dict) or "specversion" not in envelope:
         raise Unreadable("The value is no CloudEvent: it has no specversion.")
     _expect_version(envelope["specversion"])
     _expect_json(envelope.get("datacontenttype") or _JSON)
     if "data" not in envelope:
-        raise Unreadable("The CloudEvent has no data.")
+        raise _at("data", "The CloudEvent has no data.")
     try:
         return envelope, json.dumps(envelope["data"], ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        raise Unreadable("The data holds half of a surrogate pair, which is no text.") from None
+        raise _at("data", "The data holds half of a surrogate pair, which is no text.") from None
     except RecursionError:
-        raise Unreadable("The data is nested too deeply.") from None
+        raise _at("data", "The data is nested too deeply.") from None
 
 
 def _expect_version(version: object) -> None:
     if version != "1.0":
-        raise Unreadable(f"CloudEvents specversion {_shown(version)} is not known. Use 1.0.")
+        raise _at("specversion", f"CloudEvents specversion {_shown(version)} is not known. Use 1.0.")
 
 
 def _expect_json(content_type: object) -> None:
@@ -371,7 +410,7 @@ def _expect_json(content_type: object) -> None:
         return
     kind = _kind(content_type) if isinstance(content_type, str) else ""
     if kind != _JSON and not kind.endswith("+json"):
-        raise Unreadable(f"The data is {_shown(content_type)}. Use application/json.")
+        raise _at("datacontenttype", f"The data is {_shown(content_type)}. Use application/json.")
 
 
 def _kind(content_type: str) -> str:
@@ -388,15 +427,15 @@ def _shown(value: object) -> str:
 def _attribute(attributes: dict[str, Any], prefix: str, name: str) -> str:
     text = attributes.get(prefix + name)
     if not isinstance(text, str) or not text:
-        raise Unreadable(f"The CloudEvent has no {name}.")
+        raise _at(name, f"The CloudEvent has no {name}.")
     if "\0" in text:
-        raise Unreadable(f"The CloudEvent's {name} holds a NUL character.")
+        raise _at(name, f"The CloudEvent's {name} holds a NUL character.")
     try:
         size = len(text if text.isascii() else text.encode())
     except UnicodeEncodeError:
-        raise Unreadable(f"The CloudEvent's {name} holds half of a surrogate pair.") from None
+        raise _at(name, f"The CloudEvent's {name} holds half of a surrogate pair.") from None
     if size > MAX_ATTRIBUTE_BYTES:
-        raise Unreadable(f"The CloudEvent's {name} has {size} bytes; at most {MAX_ATTRIBUTE_BYTES} are taken.")
+        raise _at(name, f"The CloudEvent's {name} has {size} bytes; at most {MAX_ATTRIBUTE_BYTES} are taken.")
     return text
 
 

@@ -1,17 +1,19 @@
 """The composition of the consumption service."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 
 from fastapi import FastAPI
 
-from tidemark_consumption import api, fold
+from tidemark_consumption import api, fold, worklogs_api
 from tidemark_consumption.balances import BALANCE_OUTBOX
+from tidemark_consumption.worklogs_api import Publisher
 from tidemark_shared.consumer import Handle
+from tidemark_shared.database import connect_pool
 from tidemark_shared.events import DIRECTORY, LIFECYCLE, WORKLOGS
 from tidemark_shared.http import api as http_api
 from tidemark_shared.service import frame
-from tidemark_shared.settings import Settings
+from tidemark_shared.settings import Settings, required
 
 
 def handlers() -> dict[str, Handle]:
@@ -28,13 +30,22 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with frame("consumption", settings, init=fold.prepare) as held:
-            app.state.pool, app.state.problems = held.pool, held.problems
+        publisher = Publisher(
+            required(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers"), settings.topic_prefix
+        )
+        async with (
+            frame("consumption", settings, init=fold.prepare) as held,
+            # Of its own: requests that wait for Kafka leave the consumer its connections.
+            await connect_pool(settings.database("consumption"), "consumption") as asking,
+            aclosing(publisher),
+        ):
+            app.state.pool, app.state.problems, app.state.publisher = asking, held.problems, publisher
             held.relay()
             held.relay(BALANCE_OUTBOX)
             await held.consume(handlers())
             yield
 
     app = http_api("consumption", settings, lifespan)
+    app.include_router(worklogs_api.router)
     app.include_router(api.router)
     return app

@@ -11,6 +11,7 @@ from tidemark_shared.consumer import Refusal
 from tidemark_shared.events import (
     FUTURE_LIMIT,
     WORKLOGS,
+    Fault,
     IssueLinked,
     Unreadable,
     WorklogDeleted,
@@ -119,7 +120,8 @@ def _expect_not_ahead(changed_at: datetime, record_timestamp: int, name: str) ->
             f"The record's own timestamp, {record_timestamp} ms since 1970, is no time. Check the publisher's clock."
         ) from None
     if changed_at - received > FUTURE_LIMIT:
-        raise Unreadable(
+        reason = (
             f"{name} {timestamp(changed_at)} lies more than 24 hours after the record was published "
             f"({timestamp(received)}). Check the publisher's clock and time zone, and publish it again."
         )
+        raise Unreadable(reason, Fault(reason, ("data", name)))

@@ -1,0 +1,146 @@
+"""What is posted to /v1/worklogs: every violation at its place, and the records that come of it."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from tidemark_consumption.facts import MAX_RECORD_BYTES
+from tidemark_consumption.publish import MOST_EVENTS, records, schema
+from tidemark_shared.events import WORKLOGS, read
+from tidemark_shared.http import Problem
+
+NOW = datetime(2026, 3, 3, 12, tzinfo=UTC)
+RECORDED, DELETED, LINKED = (f"tidemark.{name}.v1" for name in ("worklog.recorded", "worklog.deleted", "issue.linked"))
+WORKLOG = {
+    "worklog_id": "1", "issue_id": "I-1", "author_id": "ann", "started_at": "2026-03-02T09:00:00+01:00",
+    "seconds": 3600, "description": "Grüße", "updated_at": "2026-03-03T10:00:00Z",
+}  # fmt: skip
+OF = {
+    RECORDED: WORKLOG,
+    DELETED: {"worklog_id": "1", "issue_id": "I-1", "deleted_at": "2026-03-03T10:00:00Z"},
+    LINKED: {"issue_id": "I-1", "contract_id": "C", "account_id": "A", "updated_at": "2026-03-03T10:00:00Z"},
+}
+
+
+def event(type_=RECORDED, *, without=None, data=None, **changes):
+    body = {
+        "specversion": "1.0", "id": "e-1", "source": "/tracker", "type": type_, "time": "2026-03-03T10:00:01Z",
+        "data": {**OF[type_], **(data or {})}, **changes,
+    }  # fmt: skip
+    return {name: value for name, value in body.items() if name != without}
+
+
+def ask(body, now=NOW):
+    return records(body if isinstance(body, bytes) else json.dumps(body).encode(), now, "this-request")
+
+
+def refused(body):
+    with pytest.raises(Problem) as raised:
+        ask(body)
+    assert raised.value.body.status == 422
+    return raised.value.body.violations
+
+
+def places(body):
+    return [violation.path for violation in refused(body)]
+
+
+@pytest.mark.parametrize("type_", OF)
+def test_each_of_the_three_types_becomes_a_record_in_binary_mode_keyed_by_its_issue(type_):
+    [found] = ask(event(type_))
+    assert (found.topic, found.key) == (WORKLOGS.name, b"I-1")
+    assert dict(found.headers) == {
+        "ce_specversion": b"1.0", "ce_id": b"e-1", "ce_source": b"/tracker", "ce_type": type_.encode(),
+        "ce_time": b"2026-03-03T10:00:01.000000Z", "ce_correlationid": b"this-request",
+        "content-type": b"application/json",
+    }  # fmt: skip
+    assert json.loads(found.value) == OF[type_]
+    assert read(WORKLOGS, found.headers, found.value).id == "e-1"
+
+
+def test_an_event_without_a_time_has_that_of_the_request_and_keeps_its_own_correlation():
+    [found] = ask(event(without="time", correlationid="mine"))
+    assert dict(found.headers)["ce_time"] == b"2026-03-03T12:00:00.000000Z"
+    assert dict(found.headers)["ce_correlationid"] == b"mine"
+    for unfit in ("", "x" * 129, "a\0", 5):
+        assert dict(ask(event(correlationid=unfit))[0].headers)["ce_correlationid"] == b"this-request"
+
+
+def test_an_array_becomes_its_records_in_order():
+    assert [dict(one.headers)["ce_id"] for one in ask([event(id=str(number)) for number in range(3)])] == [
+        b"0",
+        b"1",
+        b"2",
+    ]
+    assert ask([]) == []
+
+
+def test_an_array_has_at_most_a_thousand():
+    assert len(ask([event()] * MOST_EVENTS)) == MOST_EVENTS
+    [violation] = refused([event()] * (MOST_EVENTS + 1))
+    assert (violation.path, "1001" in violation.message) == ("", True)
+
+
+@pytest.mark.parametrize(
+    ("body", "where"),
+    [
+        (b"{", ""),
+        (b"[" * 100_000, ""),
+        (b"\xff", ""),
+        (5, ""),
+        ({}, ""),
+        (event(specversion="0.3"), "/specversion"),
+        (event(without="id"), "/id"),
+        (event(id=5), "/id"),
+        (event(source="a\0"), "/source"),
+        (event(source="s" * 1_025), "/source"),
+        (event(type="unknown"), "/type"),
+        (event(time="yesterday"), "/time"),
+        (event(time=1_700_000_000), "/time"),
+        (event(datacontenttype="text/plain"), "/datacontenttype"),
+        (event(without="data"), "/data"),
+        (event(id="\ud800"), ""),
+        (event(data={"description": "\ud800"}), "/data"),
+        (event(data={"seconds": 0}), "/data/seconds"),
+        (event(data={"seconds": 3_600_001}), "/data/seconds"),
+        (event(data={"seconds": 3600.0}), "/data/seconds"),
+        (event(data={"issue_id": "i" * 256}), "/data/issue_id"),
+        (event(data={"author_id": "a\0"}), "/data/author_id"),
+        (event(data={"started_at": "2026-03-02T09:00:00"}), "/data/started_at"),
+        (event(data={"updated_at": "2026-03-04T12:00:00.000001Z"}), "/data/updated_at"),
+        (event(DELETED, data={"deleted_at": "2026-03-04T12:00:00.000001Z"}), "/data/deleted_at"),
+        (event(LINKED, data={"updated_at": "2026-03-04T12:00:00.000001Z"}), "/data/updated_at"),
+        (event(data={"description": "x" * MAX_RECORD_BYTES}), ""),
+    ],
+)
+def test_what_the_consumer_would_refuse_is_refused_at_its_place(body, where):
+    assert places(body) == [where]
+    if not isinstance(body, bytes):
+        assert places([event(), body]) == [f"/1{where}"]
+
+
+def test_a_day_ahead_is_just_right():
+    assert ask(event(data={"updated_at": "2026-03-04T12:00:00Z"}))
+
+
+def test_one_bad_refuses_all_and_every_violation_is_told():
+    bad = event(without="source", data={"seconds": 0, "author_id": ""})
+    body = [event(), bad, event(), event(type="unknown")]
+    assert places(body) == ["/1/source", "/1/data/author_id", "/1/data/seconds", "/3/type"]
+
+
+def test_a_record_of_exactly_one_mebibyte_is_taken():
+    [found] = ask(event(data={"description": ""}))
+    fits = "x" * (MAX_RECORD_BYTES - len(found.value))
+    assert len(ask(event(data={"description": fits}))[0].value) == MAX_RECORD_BYTES
+    assert places(event(data={"description": f"{fits}x"})) == [""]
+
+
+def test_the_schema_takes_what_is_taken_and_refuses_what_is_none():
+    validator = Draft202012Validator(schema())
+    for body in (event(), event(DELETED), [event(LINKED), event()], [], event(without="time")):
+        assert validator.is_valid(body), body
+    for body in (event(type="unknown"), event(data={"seconds": 0}), [event(without="id")], [event()] * 1_001, 5):
+        assert not validator.is_valid(body), body
