@@ -20,7 +20,7 @@ from tidemark_shared.http import Problem, Violation, require
 from tidemark_shared.tokens import Actor, Role
 
 _sql = queries("tidemark_shared")
-_text = TypeAdapter(Text)
+_after = TypeAdapter(tuple[Text, UUID])
 _MOST_KEY = 255
 _KEEP_ANSWERS = timedelta(days=7)
 
@@ -180,6 +180,7 @@ class _Identified(Protocol):
 
 
 Kept = TypeVar("Kept", bound=_Identified)
+Parts = TypeVar("Parts")
 Limit = Annotated[int, Query(ge=1, le=200)]
 Cursor = Annotated[str | None, Query(description="`next` of the page before.")]
 
@@ -187,17 +188,25 @@ Cursor = Annotated[str | None, Query(description="`next` of the page before.")]
 def page(found: Sequence[Kept], limit: int, order: Callable[[Kept], str] = lambda one: str(one.id)) -> "Page[Kept]":
     """A page of what was ``found`` where one more than ``limit`` was asked for, by ``order`` and id."""
     last = found[limit - 1] if len(found) > limit else None
-    after = last and base64.urlsafe_b64encode(json.dumps([order(last), str(last.id)]).encode()).decode()
-    return Page(items=list(found[:limit]), next=after)
+    return Page(items=list(found[:limit]), next=last and cursor_after(order(last), str(last.id)))
 
 
 def read_cursor(cursor: str | None) -> tuple[str, UUID] | None:
     """What the page before ended with."""
+    return parts_of(cursor, _after)
+
+
+def cursor_after(*parts: str) -> str:
+    """The cursor of a page that ended with what these parts tell."""
+    return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode()
+
+
+def parts_of(cursor: str | None, adapter: TypeAdapter[Parts]) -> Parts | None:
+    """What the page before ended with. Raises a 422 where the cursor is none that was given out."""
     if cursor is None:
         return None
     try:
-        name, id_ = json.loads(base64.urlsafe_b64decode(cursor))
-        return _text.validate_python(name), UUID(id_)
-    except (ValueError, TypeError, AttributeError):
+        return adapter.validate_json(base64.urlsafe_b64decode(cursor))
+    except ValueError:
         violation = Violation(code="invalid", path="/cursor", message="The cursor is not one that was given out.")
         raise Problem(422, "The request is not valid", violation.message, [violation]) from None

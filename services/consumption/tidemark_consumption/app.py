@@ -5,7 +5,7 @@ from contextlib import aclosing, asynccontextmanager
 
 from fastapi import FastAPI
 
-from tidemark_consumption import api, fold, worklogs_api
+from tidemark_consumption import api, fold, recall, worklogs_api
 from tidemark_consumption.balances import BALANCE_OUTBOX
 from tidemark_consumption.worklogs_api import Publisher
 from tidemark_shared.consumer import Handle
@@ -37,9 +37,13 @@ def create_app(settings: Settings) -> FastAPI:
             frame("consumption", settings, init=fold.prepare) as held,
             # Of its own: requests that wait for Kafka leave the consumer its connections.
             await connect_pool(settings.database("consumption"), "consumption") as asking,
+            await connect_pool(
+                settings.database("consumption"), "consumption", size=2, init=recall.prepare
+            ) as recalling,
             aclosing(publisher),
         ):
             app.state.pool, app.state.problems, app.state.publisher = asking, held.problems, publisher
+            app.state.recalling = recalling
             held.relay()
             held.relay(BALANCE_OUTBOX)
             await held.consume(handlers())

@@ -1,10 +1,12 @@
 """The outbox of balances: what changed since it was last published, once a round however often it changed."""
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
+from tidemark_consumption.forecast import forecast
 from tidemark_shared.database import Connection, queries
 from tidemark_shared.events import BALANCE, BALANCES, Outgoing, binary_headers
 from tidemark_shared.outbox import Outbox, Row
@@ -13,8 +15,27 @@ _sql = queries("tidemark_consumption")
 _MOST = 200
 
 
+async def forecasts(connection: Connection, ids: Sequence[UUID], moment: datetime) -> dict[UUID, Any]:
+    """What each contract's balance foresees, as JSON; those for which nothing can be foreseen are left out."""
+    found = {}
+    async for row in _sql.paces(connection, ids=ids, moment=moment):
+        expected = forecast(
+            dict(zip(row["days"], map(int, row["amounts"]), strict=True)),
+            today=row["today"],
+            first=row["period_start"],
+            last=row["period_end"],
+            available=int(row["available"]),
+            consumed=int(row["consumed"]),
+        )
+        if expected:
+            found[row["contract_id"]] = expected.model_dump(mode="json")
+    return found
+
+
 async def _pending(connection: Connection) -> Sequence[Row]:
     now = datetime.now(UTC)
+    rows = [row async for row in _sql.pending(connection, now=now, most=_MOST)]
+    expected = await forecasts(connection, [row["contract_id"] for row in rows], now)
     return [
         Row(
             (row["contract_id"], row["revision"]),
@@ -24,10 +45,10 @@ async def _pending(connection: Connection) -> Sequence[Row]:
                 binary_headers(
                     BALANCE, id_=str(uuid4()), source="/consumption", time=now, correlation_id=row["correlation_id"]
                 ),
-                row["body"].encode() if row["body"] else None,
+                json.dumps({**json.loads(row["body"]), "forecast": expected.get(row["contract_id"])}).encode(),
             ),
         )
-        async for row in _sql.pending(connection, now=now, most=_MOST)
+        for row in rows
     ]
 
 

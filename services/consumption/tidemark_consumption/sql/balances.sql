@@ -13,9 +13,3 @@ UPDATE balances AS b
 SET published = p.revision
 FROM unnest(:ids::uuid [], :revisions::bigint []) AS p (contract_id, revision)
 WHERE b.contract_id = p.contract_id;
-
--- name: of_contract(ref, now)$
--- The whole balance of a contract, by id or code; null where it is not known.
-SELECT balance(r.contract_id, :now, TRUE)::text
-FROM contract_refs AS r
-WHERE r.ref = :ref;

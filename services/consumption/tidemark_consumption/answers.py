@@ -1,0 +1,121 @@
+"""The bodies that consumption answers with: the public balance with a link from every figure to its worklogs. Pure."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal
+from urllib.parse import urlencode
+from uuid import UUID
+
+from tidemark_shared.bodies import AccountBalance, Balance, Body, ContractPeriodFigures, Day, Figures, PeriodFigures
+
+Reason = Literal[
+    "issue_not_linked", "contract_unknown", "account_unknown", "contract_draft", "contract_inactive", "outside_dates"
+]
+
+
+class Links(Body):
+    """Where to read on."""
+
+    worklogs: str
+
+
+class LinkedFigures(Figures):
+    """Figures, and the worklogs that make them: their sum is what is consumed."""
+
+    links: Links
+
+
+class LinkedPeriod(PeriodFigures, LinkedFigures):
+    """The figures of one period."""
+
+
+class LinkedContractPeriod(ContractPeriodFigures, LinkedFigures):
+    """The figures of a contract's period, with what is carried into it."""
+
+
+class LinkedSlice(Body):
+    """A team's share of an account; ``team_id`` is null for the unassigned share."""
+
+    team_id: UUID | None
+    whole: LinkedFigures
+    periods: tuple[LinkedPeriod, ...]
+
+
+class LinkedAccount(AccountBalance):
+    """An account's figures."""
+
+    whole: LinkedFigures
+    periods: tuple[LinkedPeriod, ...]
+    slices: tuple[LinkedSlice, ...]  # type: ignore[assignment]
+
+
+class LinkedBalance(Balance):
+    """A contract's full state, every period of it."""
+
+    whole: LinkedFigures
+    periods: tuple[LinkedContractPeriod, ...]
+    accounts: tuple[LinkedAccount, ...]
+
+
+class CurveDay(Body):
+    """What was consumed by the end of a day, by day of work; ``period`` is the one that holds the day."""
+
+    day: Day
+    whole: Figures
+    period: ContractPeriodFigures | None
+
+
+class Worklog(Body):
+    """A worklog and its place. ``amount_exact``: fixed price, seconds times minor units an hour; these add up."""
+
+    source: str
+    worklog_id: str
+    issue_id: str
+    issue_key: str | None
+    summary: str | None
+    author_id: str
+    started_at: datetime
+    seconds: int
+    day: Day | None
+    account_id: UUID | None
+    account_name: str | None
+    billable: bool | None
+    team_id: UUID | None
+    team_name: str | None
+    period_start: Day | None
+    reason: Reason | None
+    amount_exact: int | None
+    unrated_seconds: int | None
+    description: str | None
+    updated_at: datetime
+
+
+def linked(body: Mapping[str, Any], as_of: datetime | None) -> dict[str, Any]:
+    """A balance with its links."""
+    contract_id = body["contract_id"]
+
+    def link(figures: Mapping[str, Any], **place: str) -> dict[str, Any]:
+        period = {"period": figures["start"]} if "start" in figures else {}
+        query = urlencode({**place, **period, **({"as_of": as_of.isoformat()} if as_of else {})})
+        return {**figures, "links": {"worklogs": f"/v1/contracts/{contract_id}/worklogs?{query}"}}
+
+    def both(part: Mapping[str, Any], **place: str) -> dict[str, Any]:
+        return {
+            **part,
+            "whole": link(part["whole"], **place),
+            "periods": [link(one, **place) for one in part["periods"]],
+        }
+
+    return {
+        **both(body, billable="true"),
+        "accounts": [
+            {
+                **both(account, account=account["account_id"]),
+                "slices": [
+                    both(one, account=account["account_id"], team=one["team_id"] or "unassigned")
+                    for one in account["slices"]
+                ],
+            }
+            for account in body["accounts"]
+        ],
+    }
