@@ -173,6 +173,14 @@ async def test_what_is_refused_is_told_one_violation_a_line(tidemark):
     assert "No contract has the id or code 'NONE'" in await tidemark("activate", "NONE", status=1)
 
 
+async def test_a_contract_is_made_with_an_idempotency_key(tidemark, environment):
+    id_, _ = (await tidemark("create", "-", said=TERMS.format(code="KEY-1"))).split()
+    connection = await asyncpg.connect(environment["TIDEMARK_DATABASE_URL"])
+    kept = await connection.fetch("SELECT convert_from(body, 'UTF8') AS body FROM contracts.answers")
+    await connection.close()
+    assert id_ in [json.loads(row["body"])["id"] for row in kept]
+
+
 async def test_an_amendment_by_a_file_keeps_the_accounts(tidemark, tmp_path):
     await tidemark("create", "-", said=TERMS.format(code="OTHER-2"))
     before = json.loads(await tidemark("activate", "OTHER-2", "--json"))
