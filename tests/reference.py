@@ -203,26 +203,27 @@ def percent(consumed, plan):
     return Decimal(round(Fraction(consumed * 10_000, plan))).scaleb(-2)
 
 
-def adjusted(terms, account, start):
-    """What the adjustments of an account add to a period."""
-    return sum(
+def adjustments(terms, account, start):
+    """What each adjustment of an account adds to a period."""
+    return [
         exact(terms, one["hours"], one["value_minor"]) or 0
         for one in terms["adjustments"]
         if one["account_id"] == account["id"] and one["period_start"] == str(start)
-    )
+    ]
 
 
 def account_plan(terms, account, start):
-    """What is planned for an account in a period, adjustments included."""
-    stated = exact(terms, account["planned_hours"], account["planned_value_minor"])
-    return None if stated is None else stated + adjusted(terms, account, start)
+    """What is planned for an account in a period, adjustments included; None where neither says anything."""
+    return total(
+        [exact(terms, account["planned_hours"], account["planned_value_minor"]), *adjustments(terms, account, start)]
+    )
 
 
 def contract_plan(terms, start):
     """What is planned for a contract in a period: the contracted amount, and its billable accounts' adjustments."""
     stated = exact(terms, terms["contracted_hours"], terms["contracted_value_minor"])
     billable = [account for account in terms["accounts"] if account["billable"]]
-    return None if stated is None else stated + sum(adjusted(terms, account, start) for account in billable)
+    return None if stated is None else stated + sum(sum(adjustments(terms, one, start)) for one in billable)
 
 
 def slice_plan(terms, account, team_id):
@@ -232,8 +233,9 @@ def slice_plan(terms, account, team_id):
 
 
 def total(amounts):
-    """A sum, where every summand is stated."""
-    return None if None in amounts else sum(amounts)
+    """The sum of what is stated; None where nothing is."""
+    stated = [amount for amount in amounts if amount is not None]
+    return sum(stated) if stated else None
 
 
 def consumed(terms, work):

@@ -38,7 +38,8 @@ def _plain(value):
 
 
 async def reported(connection, name, columns):
-    return plain(await connection.fetch(f"SELECT {', '.join(columns)} FROM reporting.{name}"), columns)
+    rows = await connection.fetch(f"SELECT {', '.join(columns)} FROM reporting.{name}")  # noqa: S608 - names of ours
+    return plain(rows, columns)
 
 
 async def compare(connection, facts):
@@ -53,7 +54,11 @@ async def learn(connection, history):
         await take(connection, records, first_offset=1000 * number, learned_at=moment)
 
 
-@settings(max_examples=int(__import__("os").environ.get("N","60")), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(history=histories())
 async def test_every_relation_is_that_of_the_reference(connection, history):
     transaction = connection.transaction()
