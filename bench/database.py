@@ -14,15 +14,11 @@ from bench import facts
 from tidemark.stack import ports, postgres
 from tidemark.stack.processes import Supervisor
 from tidemark_consumption import fold
+from tidemark_consumption.app import handlers
 from tidemark_shared.consumer import Batch
 from tidemark_shared.database import Connection, Pool, connect_pool, migrate
-from tidemark_shared.events import DIRECTORY, LIFECYCLE, WORKLOGS
 
-_HANDLERS = {
-    WORKLOGS.name: fold.fold_worklogs,
-    LIFECYCLE.name: fold.fold_lifecycle,
-    DIRECTORY.name: fold.fold_directory,
-}
+_HANDLERS = handlers()
 
 
 @asynccontextmanager
