@@ -70,6 +70,12 @@ def minor_digits(currency: str) -> int | None:
     return _EXPONENTS.get(currency)
 
 
+def money(minor: int, currency: str | None) -> str:
+    """An amount as people write it: ``1050 of EUR`` is ``10.50 EUR``; without a known currency, minor units."""
+    digits = minor_digits(currency) if currency else None
+    return f"{minor} minor units" if digits is None else f"{Decimal(minor).scaleb(-digits):.{digits}f} {currency}"
+
+
 _EXPONENTS = {one.code: one.exponent for one in iso4217.Currency}
 
 
@@ -202,6 +208,8 @@ class Slice(Body):
 
     team_id: UUID
     planned_hours: Hours | None = None
+    # Read only to be refused: no slice carries a value (SPEC C3).
+    planned_value_minor: Annotated[Minor | None, Field(exclude=True)] = None
 
 
 class Account(Body):

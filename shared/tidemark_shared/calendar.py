@@ -34,6 +34,18 @@ def periods(recurrence: Literal["none", "monthly"], start: date, end: date) -> l
     return found
 
 
+def renewed(start: date, end: date) -> Period:
+    """The days right after a contract's: as many months where it lasts whole ones, else as many days (SPEC C8).
+
+    Months are counted as in :func:`periods`, each contract from its own start.
+    """
+    first = end + timedelta(days=1)
+    months = relativedelta(months=len(periods("monthly", start, end)))
+    if start + months == first:
+        return Period(first, first + months - timedelta(days=1))
+    return Period(first, first + (end - start))
+
+
 def start_of_day(day: date, zone: ZoneInfo) -> datetime:
     """The first instant of ``day`` in ``zone``, in UTC; right where midnight itself is skipped by DST."""
     midnight = datetime.combine(day, time(), zone)

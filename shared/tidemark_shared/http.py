@@ -17,6 +17,7 @@ from tidemark_shared.database import queries
 from tidemark_shared.log import bound_contextvars, get_logger
 from tidemark_shared.settings import Settings, required
 from tidemark_shared.tokens import Actor, InvalidTokenError, Role, check
+from tidemark_shared.violations import CODES, Code
 
 _log = get_logger()
 _sql = queries("tidemark_shared")
@@ -30,15 +31,15 @@ _DATABASE_AWAY = (
     asyncpg.InsufficientResourcesError,
 )
 _HEADERS = {401: {"www-authenticate": "Bearer"}, 503: {"retry-after": "2"}}
+_JSON, _PROBLEM = "application/json", "application/problem+json"
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 _CORRELATION = re.compile(r"[\w.:/+-]{1,128}", re.ASCII)
-_RULE_CODES = re.compile(r"C\d\.\w+|unknown_reference|duplicate")
 
 
 class Violation(BaseModel):
     """One thing that is wrong: a code for programs, a JSON Pointer to the place, a sentence for people."""
 
-    code: str
+    code: Code
     path: str
     message: str
 
@@ -70,7 +71,7 @@ def violations_of(errors: Sequence[Any], *, skip: int = 0) -> list[Violation]:
     """What pydantic found, as violations. ``skip`` is the number of leading parts of its locations to leave out."""
     return [
         Violation(
-            code=error["type"] if _RULE_CODES.fullmatch(error["type"]) else "invalid",
+            code=error["type"] if error["type"] in CODES else "invalid",
             # Where the text is no JSON, the location is a place in the text and none in the body.
             path="" if error["type"] == "json_invalid" else pointer(*error["loc"][skip:]),
             message=error["msg"],
@@ -109,6 +110,18 @@ def require(role: Role) -> Any:
     return Depends(actor)
 
 
+class _Api(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        """The document of what is answered; a problem is `application/problem+json`, which FastAPI cannot be told."""
+        document = super().openapi()
+        for operations in document["paths"].values():
+            for operation in operations.values():
+                problem = operation["responses"]["4XX"]["content"]
+                if _JSON in problem:
+                    problem[_PROBLEM] = problem.pop(_JSON)
+        return document
+
+
 Problems = Callable[[], Awaitable[list[str]]]
 
 
@@ -118,7 +131,7 @@ def api(name: str, settings: Settings, lifespan: Any) -> FastAPI:
     The lifespan sets ``app.state.problems``, which ``/readyz`` asks (a list of sentences, empty when the service makes
     progress), and ``app.state.pool``, where :func:`require` looks for revoked tokens.
     """
-    app = FastAPI(
+    app = _Api(
         title=f"Tidemark {name}",
         version="1",
         lifespan=lifespan,
@@ -169,9 +182,7 @@ async def _correlate(request: Request, answer: Callable[[Request], Awaitable[Res
 
 def answered(body: ProblemBody) -> JSONResponse:
     """The response that a problem is; a 503 says when to try again."""
-    return JSONResponse(
-        body.model_dump(), body.status, _HEADERS.get(body.status), media_type="application/problem+json"
-    )
+    return JSONResponse(body.model_dump(), body.status, _HEADERS.get(body.status), media_type=_PROBLEM)
 
 
 async def _problem(_: Request, problem: Exception) -> JSONResponse:

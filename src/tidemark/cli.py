@@ -14,6 +14,7 @@ from tidemark.importing import cli as importing
 from tidemark.sentences import sentences
 from tidemark.stack.up import SERVICES
 from tidemark.stack.up import up as run_stack
+from tidemark_contracts import rebuild as contracts
 from tidemark_shared import database, kafka
 from tidemark_shared.settings import required
 
@@ -101,3 +102,14 @@ def topics(
         made = kafka.create_topics(servers, prefix=settings.topic_prefix, replication=replication)
         for topic in asyncio.run(made):
             typer.echo(topic)
+
+
+@app.command()
+def rebuild(
+    service: Annotated[Literal["contracts"], typer.Argument(help="Whose tables.")],
+    data_dir: DataDir = _HERE,
+) -> None:
+    """Make the tables that follow from a service's events or facts anew."""
+    with sentences():
+        url = importing.settings(data_dir).database(service)
+        typer.echo(f"Contracts rebuilt: {asyncio.run(contracts.rebuild(url))}")

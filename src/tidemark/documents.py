@@ -16,8 +16,15 @@ import tidemark_notifier.app
 from tidemark_shared.asyncapi import document
 from tidemark_shared.events import TOPICS
 from tidemark_shared.settings import Settings
+from tidemark_shared.violations import CODES
 
 _DOCS = Path("docs")
+_ABOUT_VIOLATIONS = """# Violations
+
+Generated from the code (`make docs`). A refusal is a problem (RFC 9457) with status 422, and lists every violation at
+once: a `code`, a `path` (a JSON Pointer into the body that was sent) and a sentence that says how to mend it. The
+rules are those of the [specification](specification.md).
+"""
 _SERVICES = {
     "contracts": tidemark_contracts.app.create_app,
     "consumption": tidemark_consumption.app.create_app,
@@ -31,7 +38,12 @@ def generated() -> dict[str, str]:
     settings = Settings(smtp_url="smtp://localhost")
     documents = {f"asyncapi/{topic.name}.json": document(topic) for topic in TOPICS}
     documents |= {f"openapi/{name}.json": create_app(settings).openapi() for name, create_app in _SERVICES.items()}
-    return {path: _text(content) for path, content in documents.items()}
+    return {path: _text(content) for path, content in documents.items()} | {"violations.md": _violations()}
+
+
+def _violations() -> str:
+    rows = [f"| `{code}` | {one.rule} | {one.when} | {one.example} |" for code, one in CODES.items()]
+    return "\n".join([_ABOUT_VIOLATIONS, "| code | rule | when | for example |", "|---|---|---|---|", *rows, ""])
 
 
 def _text(content: Any) -> str:
@@ -57,7 +69,8 @@ def stale(docs: Path, files: Mapping[str, str]) -> Iterator[Path]:
         path = docs / name
         if not path.is_file() or path.read_text(encoding="utf-8") != content:
             yield path
-    for folder in sorted({(docs / name).parent for name in files}):
+    # What lies in ``docs`` itself is mostly written by hand.
+    for folder in sorted({(docs / name).parent for name in files} - {docs}):
         for path in sorted(folder.glob("*")):
             if path.relative_to(docs).as_posix() not in files:
                 yield path

@@ -8,11 +8,14 @@ from uuid import UUID, uuid4
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
-from tidemark_contracts import store
-from tidemark_contracts.decider import Command, Refusal, State, What, decide, evolve
+from tidemark_contracts import directory, store
+from tidemark_contracts.decider import Command, Refusal, State, What, decide, evolve, renewal
 from tidemark_contracts.forms import AmendmentForm, ContractForm, Why
+from tidemark_contracts.history import tell
+from tidemark_contracts.rules import references
 from tidemark_shared import bodies
-from tidemark_shared.bodies import Body, Day, Status, Text
+from tidemark_shared.bodies import Body, Day, Name, Status, Text
+from tidemark_shared.events import ContractChanged
 from tidemark_shared.http import Problem
 from tidemark_shared.requests import (
     Call,
@@ -34,9 +37,11 @@ Reference = Annotated[Text, Path(description="The contract's id or code.")]
 
 
 class Contract(Known, bodies.Contract):
-    """A contract as it stands."""
+    """A contract as it stands, and the contracts that it renews and is renewed as."""
 
     status: Status
+    renewed_from: UUID | None
+    renewed_as: UUID | None
 
 
 class Reason(Body):
@@ -49,15 +54,22 @@ class Nothing(Body):
     """An empty body."""
 
 
-class Changed(BaseModel):
-    """What a member of the terms was and became."""
+class Renewal(Body):
+    """The code of the contract that follows."""
 
+    code: Name
+
+
+class Changed(BaseModel):
+    """A place in the terms, as a JSON Pointer into those after the change, or before it for what was removed."""
+
+    path: str
     before: Any
     after: Any
 
 
 class Happened(BaseModel):
-    """An entry of a contract's history: who did what, when and why."""
+    """An entry of a contract's history: who did what, when and why, and what changed."""
 
     version: int
     what: What
@@ -65,15 +77,23 @@ class Happened(BaseModel):
     actor: str
     reason: str | None
     occurred_at: datetime
-    changes: dict[str, Changed]
+    sentences: list[str]
+    changes: list[Changed]
+    renewed_from: UUID | None
+    renewed_as: UUID | None
+
+
+class Published(BaseModel):
+    """An event as it is published to `contracts.lifecycle`."""
+
+    type: str
+    data: ContractChanged
 
 
 @router.post("", status_code=201)
 async def create(body: ContractForm, call: Create) -> Contract:
     """Draft a contract."""
-    contract_id = uuid4()
-    call.response.headers["location"] = f"/v1/contracts/{contract_id}"
-    return _answer(call, contract_id, await _do(call, contract_id, State(), Command("drafted", body)))
+    return await _draft(call, uuid4(), Command("drafted", body))
 
 
 class Wanted(BaseModel):
@@ -128,24 +148,52 @@ async def close(contract: Reference, body: Reason, call: Change) -> Contract:
     return await _change(call, contract, Command("closed", reason=body.reason))
 
 
+@router.post("/{contract:path}/renew", status_code=201)
+async def renew(contract: Reference, body: Renewal, call: Change) -> Contract:
+    """Draft the contract that follows: right after this one, of the same length and shape. Answers with the draft."""
+    contract_id, state = await _load(call, contract)
+    draft_id = uuid4()
+    await _do(call, contract_id, state, Command("renewed", renewed_as=draft_id))
+    form = renewal(state, body.code)
+    return await _draft(call, draft_id, Command("drafted", form, renewed_from=contract_id))
+
+
 @router.get("/{contract:path}/history")
 async def history(contract: Reference, call: Read) -> Page[Happened]:
-    """Who did what, when and why; oldest first, all on one page."""
+    """Who did what, when and why, and what changed; oldest first, all on one page."""
     contract_id, _ = await _find(call, contract)
+    events = await store.events(call.session, contract_id)
+    names = await directory.names(call.session, {id_ for one in events if one.terms for id_ in references(one.terms)})
     items, state = [], State()
-    for event in await store.events(call.session, contract_id):
+    for event in events:
         before, state = state, evolve(state, event)
+        told = tell(before, state, names)
         items.append(
             Happened(
                 version=state.version,
+                sentences=[one.sentence for one in told],
+                changes=[Changed(path=one.path, before=one.before, after=one.after) for one in told if one.path],
                 what=event.what,
                 status=event.status,
                 actor=event.actor,
                 reason=event.reason,
                 occurred_at=event.occurred_at,
-                changes=_changes(before, state),
+                renewed_from=event.renewed_from,
+                renewed_as=event.renewed_as,
             )
         )
+    return Page(items=items, next=None)
+
+
+@router.get("/{contract:path}/events")
+async def events(contract: Reference, call: Read) -> Page[Published]:
+    """The contract's events as they are published; oldest first, all on one page."""
+    contract_id, _ = await _find(call, contract)
+    items, state = [], State()
+    for event in await store.events(call.session, contract_id):
+        type_, data = store.published(contract_id, state, event)
+        items.append(Published(type=type_, data=data))
+        state = evolve(state, event)
     return Page(items=items, next=None)
 
 
@@ -188,6 +236,11 @@ async def _change(call: Call, reference: str, command: Command) -> Contract:
     return _answer(call, contract_id, await _do(call, contract_id, state, command))
 
 
+async def _draft(call: Call, contract_id: UUID, command: Command) -> Contract:
+    call.response.headers["location"] = f"/v1/contracts/{contract_id}"
+    return _answer(call, contract_id, await _do(call, contract_id, State(), command))
+
+
 async def _do(call: Call, contract_id: UUID, state: State, command: Command) -> State:
     if command.form:
         command = replace(command, form=command.form.with_ids(state.terms, uuid4))
@@ -207,11 +260,12 @@ def _answer(call: Call, contract_id: UUID, state: State) -> Contract:
 
 def _contract(contract_id: UUID, state: State) -> Contract:
     return Contract.model_validate(
-        {**dict(state.terms or {}), "id": contract_id, "version": state.version, "status": state.status}
+        {
+            **dict(state.terms or {}),
+            "id": contract_id,
+            "version": state.version,
+            "status": state.status,
+            "renewed_from": state.renewed_from,
+            "renewed_as": state.renewed_as,
+        }
     )
-
-
-def _changes(before: State, after: State) -> dict[str, Changed]:
-    was = before.terms.model_dump(mode="json") if before.terms else {}
-    now = after.terms.model_dump(mode="json") if after.terms else {}
-    return {name: Changed(before=was[name], after=value) for name, value in now.items() if was and was[name] != value}

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
+from uuid import UUID
 
 from tidemark_contracts import rules
-from tidemark_contracts.forms import Form
+from tidemark_contracts.forms import Form, read
 from tidemark_contracts.rules import Facts
 from tidemark_shared.bodies import Contract, Status
+from tidemark_shared.calendar import renewed
 from tidemark_shared.http import Violation
 
 What: TypeAlias = Literal[
@@ -34,16 +36,21 @@ SYSTEM = "tidemark"
 
 @dataclass(frozen=True)
 class Command:
-    """The wish that something happen; ``form`` is the body that drafting, revising and amending take."""
+    """The wish that something happen; ``form`` is the body that drafting, revising and amending take.
+
+    Renewing is two: one contract is ``renewed_as`` another, which is drafted as ``renewed_from`` it.
+    """
 
     what: What
     form: Form | None = None
     reason: str | None = None
+    renewed_from: UUID | None = None
+    renewed_as: UUID | None = None
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something happened. ``terms`` is None where they stay as they were."""
+    """Something happened. ``terms`` and the links are None where they stay as they were."""
 
     what: What
     status: Status | None
@@ -51,6 +58,8 @@ class Event:
     actor: str
     reason: str | None
     occurred_at: datetime
+    renewed_from: UUID | None = None
+    renewed_as: UUID | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,8 @@ class State:
     version: int = 0
     status: Status | None = None
     terms: Contract | None = None
+    renewed_from: UUID | None = None
+    renewed_as: UUID | None = None
 
 
 @dataclass(frozen=True)
@@ -72,7 +83,13 @@ class Refusal:
 
 def evolve(state: State, event: Event) -> State:
     """The contract after an event."""
-    return State(state.version + 1, event.status, event.terms or state.terms)
+    return State(
+        state.version + 1,
+        event.status,
+        event.terms or state.terms,
+        event.renewed_from or state.renewed_from,
+        event.renewed_as or state.renewed_as,
+    )
 
 
 def decide(command: Command, state: State, facts: Facts) -> list[Event] | Refusal:
@@ -92,8 +109,24 @@ def decide(command: Command, state: State, facts: Facts) -> list[Event] | Refusa
     status = life[state.status]
     if status == "EXPIRED" and terms and not rules.has_ended(terms, facts.now):
         status = "ACTIVE"
-    event = Event(command.what, status, terms, facts.actor, command.reason, facts.now)
+    event = Event(
+        command.what, status, terms, facts.actor, command.reason, facts.now, command.renewed_from, command.renewed_as
+    )
     return [event, *_expiry(evolve(state, event), facts.now)]
+
+
+def renewal(state: State, code: str) -> Form:
+    """The draft that follows a contract: of the same shape, right after it (SPEC C8).
+
+    Its accounts are new; adjustments are not taken along. Days beyond what a contract may hold are violations.
+    """
+    if state.terms is None:
+        raise AssertionError("A contract that can be renewed has terms.")
+    body = state.terms.model_dump(mode="json")
+    start, end = renewed(state.terms.start_date, state.terms.end_date)
+    accounts = [{**account, "id": None} for account in body["accounts"]]
+    changes = {"code": code, "start_date": start, "end_date": end, "accounts": accounts, "adjustments": []}
+    return read(body | changes)
 
 
 def _violations(command: Command, state: State, facts: Facts) -> list[Violation]:

@@ -1,8 +1,12 @@
-"""Organizations and teams: kept as they stand, with a version; each change is an event with the full state."""
+"""Organizations, teams and rate cards: kept as they stand, with a version.
+
+Each change is an event with the full state.
+"""
 
 import json
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -10,25 +14,44 @@ from pydantic import BaseModel
 
 from tidemark_contracts.store import publication
 from tidemark_shared import outbox
-from tidemark_shared.bodies import Body, Organization, Team
+from tidemark_shared.bodies import Body, Organization, RateCard, Team
 from tidemark_shared.database import Connection, queries
-from tidemark_shared.events import DIRECTORY, ORGANIZATION_CHANGED, TEAM_CHANGED, OrganizationChanged, TeamChanged
+from tidemark_shared.events import (
+    DIRECTORY,
+    ORGANIZATION_CHANGED,
+    RATE_CARD_CHANGED,
+    TEAM_CHANGED,
+    OrganizationChanged,
+    RateCardChanged,
+    TeamChanged,
+)
 from tidemark_shared.requests import ConflictError
 
 _sql = queries("tidemark_contracts")
 
 
 class Kind(NamedTuple):
-    """A kind of entity and the event that tells of it."""
+    """A kind of entity: what lists go by, and the event that tells of it."""
 
     name: str
+    path: str
     body: type[Body]
+    order: Callable[[Any], str]
     event: str
     changed: type[BaseModel]
 
 
-ORGANIZATION = Kind("organization", Organization, ORGANIZATION_CHANGED, OrganizationChanged)
-TEAM = Kind("team", Team, TEAM_CHANGED, TeamChanged)
+def _name(body: Organization | Team) -> str:
+    return body.name
+
+
+def _person_and_day(card: RateCard) -> str:
+    return f"{card.person_id} {card.from_}"
+
+
+ORGANIZATION = Kind("organization", "organizations", Organization, _name, ORGANIZATION_CHANGED, OrganizationChanged)
+TEAM = Kind("team", "teams", Team, _name, TEAM_CHANGED, TeamChanged)
+RATE_CARD = Kind("rate_card", "rate-cards", RateCard, _person_and_day, RATE_CARD_CHANGED, RateCardChanged)
 
 
 class Entity(NamedTuple):
@@ -40,7 +63,15 @@ class Entity(NamedTuple):
 
 
 class ReferredToError(Exception):
-    """A contract names it."""
+    """A contract or a rate card names it."""
+
+
+class TwinError(Exception):
+    """A rate card of this person, team, currency and first day exists already: :attr:`id`."""
+
+    def __init__(self, id_: UUID) -> None:
+        super().__init__(id_)
+        self.id = id_
 
 
 async def find(connection: Connection, kind: Kind, id_: UUID) -> Entity | None:
@@ -50,8 +81,12 @@ async def find(connection: Connection, kind: Kind, id_: UUID) -> Entity | None:
 
 
 async def add(connection: Connection, kind: Kind, id_: UUID, body: Body, now: datetime) -> Entity:
-    """A new entity, at version 1."""
-    await _sql.add_entity(connection, kind=kind.name, id=id_, body=body.model_dump_json())
+    """A new entity, at version 1. Raises :class:`TwinError`."""
+    written = body.model_dump_json()
+    if await _sql.add_entity(connection, kind=kind.name, id=id_, name=kind.order(body), body=written) is None:
+        # None where it went at this very moment.
+        twin = await _sql.twin(connection, body=written)
+        raise TwinError(twin) if twin else ConflictError
     return await _tell(connection, kind, Entity(id_, 1, body), now)
 
 
@@ -59,14 +94,16 @@ async def change(connection: Connection, kind: Kind, before: Entity, body: Body,
     """The entity with another body; as it stood where nothing changes. Raises :class:`ConflictError`."""
     if body == before.body:
         return before
-    version = await _sql.change_entity(connection, id=before.id, version=before.version, body=body.model_dump_json())
+    version = await _sql.change_entity(
+        connection, id=before.id, version=before.version, name=kind.order(body), body=body.model_dump_json()
+    )
     if version is None:
         raise ConflictError
     return await _tell(connection, kind, Entity(before.id, version, body), now)
 
 
 async def remove(connection: Connection, kind: Kind, before: Entity, now: datetime) -> None:
-    """Raises :class:`ConflictError`, and :class:`ReferredToError` while a contract names the entity."""
+    """Raises :class:`ConflictError`, and :class:`ReferredToError` while a contract or a rate card names the entity."""
     try:
         version = await _sql.remove_entity(connection, id=before.id, version=before.version)
     except asyncpg.ForeignKeyViolationError:
@@ -77,14 +114,26 @@ async def remove(connection: Connection, kind: Kind, before: Entity, now: dateti
 
 
 async def page(
-    connection: Connection, kind: Kind, *, name: str | None, text: str | None, after: tuple[str, UUID] | None, most: int
+    connection: Connection, kind: Kind, *, after: tuple[str, UUID] | None, most: int, **wanted: Any
 ) -> list[Entity]:
-    """Entities by name, then id: those behind ``after``, with this name or with this text in it."""
+    """Entities by what their kind is listed by, then id: those behind ``after``; ``wanted`` narrows the query."""
     after_name, after_id = after or (None, None)
+    everything = dict.fromkeys(("name", "text", "person", "team"))
     rows = _sql.list_entities(
-        connection, kind=kind.name, name=name, text=text, after_name=after_name, after_id=after_id, most=most
+        connection, kind=kind.name, after_name=after_name, after_id=after_id, most=most, **everything | wanted
     )
     return [_entity(kind, row) async for row in rows]
+
+
+async def teams(connection: Connection, ids: Sequence[UUID]) -> frozenset[UUID]:
+    """Which of the ids are teams'. They stay there until the transaction ends."""
+    rows = _sql.known_entities(connection, ids=ids)
+    return frozenset([row["id"] async for row in rows if row["kind"] == TEAM.name])
+
+
+async def names(connection: Connection, ids: Collection[UUID]) -> dict[UUID, str]:
+    """What organizations and teams are named now; those that are gone are left out."""
+    return {row["id"]: row["name"] async for row in _sql.names(connection, ids=list(ids))}
 
 
 async def _tell(connection: Connection, kind: Kind, entity: Entity, now: datetime, *, deleted: bool = False) -> Entity:

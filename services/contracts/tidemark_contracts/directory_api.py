@@ -1,4 +1,4 @@
-"""``/v1/organizations`` and ``/v1/teams`` (SPEC 4)."""
+"""``/v1/organizations``, ``/v1/teams`` and ``/v1/rate-cards`` (SPEC 4)."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 from fastapi import APIRouter, Query
 
 from tidemark_contracts import directory
-from tidemark_contracts.directory import ORGANIZATION, TEAM, Entity, Kind
+from tidemark_contracts.directory import ORGANIZATION, RATE_CARD, TEAM, Entity, Kind
 from tidemark_contracts.rules import directory_violations
 from tidemark_shared import bodies
 from tidemark_shared.bodies import Body, Text
@@ -29,6 +29,8 @@ from tidemark_shared.requests import (
 router = APIRouter(prefix="/v1", route_class=OneTransaction)
 
 Search = Annotated[Text | None, Query(description="In the name, whatever the case.")]
+Person = Annotated[Text | None, Query(description="The person's id.")]
+OfTeam = Annotated[UUID | None, Query(description="The team that the card is for; general cards have none.")]
 Exactly = Annotated[Text | None, Query(description="The name, exactly.")]
 
 
@@ -38,6 +40,10 @@ class Organization(Known, bodies.Organization):
 
 class Team(Known, bodies.Team):
     """A team as it stands."""
+
+
+class RateCard(Known, bodies.RateCard):
+    """A rate card as it stands."""
 
 
 @router.post("/organizations", status_code=201)
@@ -104,21 +110,60 @@ async def change_team(team: UUID, body: bodies.Team, call: Change) -> Team:
 
 @router.delete("/teams/{team}", status_code=204)
 async def delete_team(team: UUID, call: Change) -> None:
-    """Delete a team that no contract names."""
+    """Delete a team that no contract and no rate card names."""
     await _delete(call, TEAM, team)
 
 
+@router.post("/rate-cards", status_code=201)
+async def create_rate_card(body: bodies.RateCard, call: Create) -> RateCard:
+    """Create a rate card; one of this person, team, currency and first day that exists already is a 409."""
+    return RateCard(**await _create(call, RATE_CARD, body))
+
+
+@router.get("/rate-cards")
+async def list_rate_cards(
+    call: Read, person: Person = None, team: OfTeam = None, cursor: Cursor = None, limit: Limit = 50
+) -> Page[RateCard]:
+    """Rate cards by person and first day."""
+    found = await directory.page(
+        call.session, RATE_CARD, person=person, team=team, after=read_cursor(cursor), most=limit + 1
+    )
+    return page([RateCard(**_plain(one)) for one in found], limit, RATE_CARD.order)
+
+
+@router.get("/rate-cards/{rate_card}")
+async def read_rate_card(rate_card: UUID, call: Read) -> RateCard:
+    """One rate card."""
+    return RateCard(**_answer(call, await _find(call, RATE_CARD, rate_card)))
+
+
+@router.put("/rate-cards/{rate_card}")
+async def change_rate_card(rate_card: UUID, body: bodies.RateCard, call: Change) -> RateCard:
+    """Change a rate card; takes the whole body. Person, team, currency and first day stay."""
+    return RateCard(**await _change(call, RATE_CARD, rate_card, body))
+
+
+@router.delete("/rate-cards/{rate_card}", status_code=204)
+async def delete_rate_card(rate_card: UUID, call: Change) -> None:
+    """Delete a rate card."""
+    await _delete(call, RATE_CARD, rate_card)
+
+
 async def _create(call: Call, kind: Kind, body: Body) -> dict[str, Any]:
-    _check(kind, body)
-    entity = await directory.add(call.session, kind, uuid4(), body, datetime.now(UTC))
-    call.response.headers["location"] = f"/v1/{kind.name}s/{entity.id}"
+    await _check(call, kind, body, None)
+    try:
+        entity = await directory.add(call.session, kind, uuid4(), body, datetime.now(UTC))
+    except directory.TwinError as twin:
+        message = f"It is {_path(kind, twin.id)}. Change that one, or take another first day."
+        raise Problem(409, "The rate card exists already", message) from None
+    call.response.headers["location"] = _path(kind, entity.id)
     return _answer(call, entity)
 
 
 async def _change(call: Call, kind: Kind, id_: UUID, body: Body) -> dict[str, Any]:
     before = await _find(call, kind, id_)
     call.expect(before.version)
-    _check(kind, body)
+    await _check(call, kind, body, before.body)
     return _answer(call, await directory.change(call.session, kind, before, body, datetime.now(UTC)))
 
 
@@ -128,20 +173,29 @@ async def _delete(call: Call, kind: Kind, id_: UUID) -> None:
     try:
         await directory.remove(call.session, kind, before, datetime.now(UTC))
     except directory.ReferredToError:
-        message = "A contract names it. Amend or discard that contract first."
-        raise Problem(409, f"The {kind.name} is in use", message) from None
+        message = "A contract or a rate card names it. Change or delete that one first."
+        raise Problem(409, f"The {_word(kind)} is in use", message) from None
 
 
 async def _find(call: Call, kind: Kind, id_: UUID) -> Entity:
     entity = await directory.find(call.session, kind, id_)
     if entity is None:
-        raise Problem(404, f"No such {kind.name}", f"There is no {kind.name} {id_}.")
+        raise Problem(404, f"No such {_word(kind)}", f"There is no {_word(kind)} {id_}.")
     return entity
 
 
-def _check(kind: Kind, body: Body) -> None:
-    if found := directory_violations(body):
-        raise Problem(422, f"The {kind.name} is refused", "Each violation says where.", found)
+async def _check(call: Call, kind: Kind, body: Body, before: Body | None) -> None:
+    named = [body.team_id] if isinstance(body, bodies.RateCard) and body.team_id else []
+    if found := directory_violations(body, before, await directory.teams(call.session, named)):
+        raise Problem(422, f"The {_word(kind)} is refused", "Each violation says where.", found)
+
+
+def _word(kind: Kind) -> str:
+    return kind.name.replace("_", " ")
+
+
+def _path(kind: Kind, id_: UUID) -> str:
+    return f"/v1/{kind.path}/{id_}"
 
 
 def _answer(call: Call, entity: Entity) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 
-from pydantic import Field, GetCoreSchemaHandler, ValidationError
+from pydantic import Field, GetCoreSchemaHandler, TypeAdapter, ValidationError
 from pydantic_core import CoreSchema, core_schema
 
 from tidemark_shared.bodies import Contract, Text
@@ -84,6 +84,11 @@ def _read(body: object, validate: Callable[[object], Contract]) -> Form:
         return replace(_form(sound), broken=tuple(_named(one, body) for one in violations_of(errors)))
 
 
+def read(body: dict[str, Any]) -> Form:
+    """A contract's body, whatever is wrong with it."""
+    return _contract_form.validate_python(body)
+
+
 def _named(one: Violation, body: dict[str, Any]) -> Violation:
     """A date that is missing is a rule broken, not a type (SPEC C4)."""
     if one.path in ("/start_date", "/end_date") and body.get(one.path[1:]) is None:
@@ -135,3 +140,4 @@ _PLAIN = {
     "end_date": "2100-12-31",
     "timezone": "UTC",
 }
+_contract_form: TypeAdapter[Form] = TypeAdapter(ContractForm)

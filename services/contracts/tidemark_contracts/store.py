@@ -1,7 +1,7 @@
 """Streams of events, and what is written with them in one transaction: the reading model and the outbox."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import reduce
 from typing import Any
@@ -24,6 +24,7 @@ from tidemark_shared.requests import ConflictError
 _sql = queries("tidemark_contracts")
 
 SOURCE = "/contracts"
+_LINKS = ("renewed_from", "renewed_as")
 
 
 async def load(connection: Connection, contract_id: UUID) -> State:
@@ -50,12 +51,20 @@ async def page(
 
 
 def _stands(row: asyncpg.Record) -> tuple[UUID, State]:
-    return row["id"], State(row["version"], row["status"], Contract.model_validate_json(row["body"]))
+    terms = Contract.model_validate_json(row["body"])
+    return row["id"], State(row["version"], row["status"], terms, row["renewed_from"], row["renewed_as"])
 
 
 async def events(connection: Connection, contract_id: UUID) -> list[Event]:
     """A contract's events, oldest first."""
     return [_event(row) async for row in _sql.stream(connection, contract_id=contract_id)]
+
+
+async def every_event(connection: Connection) -> AsyncIterator[tuple[UUID, Event]]:
+    """All events of all contracts, each contract's together and oldest first."""
+    async with _sql.streams_cursor(connection) as cursor:
+        async for row in cursor:
+            yield row["contract_id"], _event(row)
 
 
 async def facts(connection: Connection, terms: Contract | None, *, now: datetime, actor: str, new: bool) -> Facts:
@@ -81,9 +90,9 @@ async def append(connection: Connection, contract_id: UUID, before: State, new: 
     """
     records, state = [], before
     for event in new:
-        after = evolve(state, event)
-        records.append(_record(contract_id, state, after, event))
-        state = after
+        type_, changed = published(contract_id, state, event)
+        records.append(publication(LIFECYCLE, contract_id, type_, changed, event.occurred_at))
+        state = evolve(state, event)
     try:
         await _sql.append(
             connection,
@@ -98,46 +107,56 @@ async def append(connection: Connection, contract_id: UUID, before: State, new: 
         )
     except asyncpg.UniqueViolationError:
         raise ConflictError from None
-    await _save(connection, contract_id, state)
+    if state.status is None:
+        await _sql.forget(connection, id=contract_id)
+    else:
+        await save(connection, {contract_id: state})
     await outbox.put(connection, records)
     return state
 
 
-async def _save(connection: Connection, contract_id: UUID, state: State) -> None:
-    if state.status is None or state.terms is None:
-        await _sql.forget(connection, id=contract_id)
-        return
-    terms = state.terms
+async def save(connection: Connection, contracts: Mapping[UUID, State]) -> None:
+    """Write where contracts stand to the reading model, and what they refer to; a code that was taken is a 422."""
+    stand = [(id_, state, state.terms) for id_, state in contracts.items() if state.status and state.terms]
     try:
         await _sql.save(
             connection,
-            id=contract_id,
-            version=state.version,
-            status=state.status,
-            body=terms.model_dump_json(),
-            ends_at=start_of_day(terms.end_date + timedelta(days=1), terms.zone),
+            ids=[id_ for id_, _, _ in stand],
+            versions=[state.version for _, state, _ in stand],
+            statuses=[state.status for _, state, _ in stand],
+            bodies=[terms.model_dump_json() for _, _, terms in stand],
+            ends_at=[start_of_day(terms.end_date + timedelta(days=1), terms.zone) for _, _, terms in stand],
+            renewed_from=[state.renewed_from for _, state, _ in stand],
+            renewed_as=[state.renewed_as for _, state, _ in stand],
         )
     except asyncpg.UniqueViolationError:
-        taken = rules.code_taken(terms)
-        raise Problem(422, "The contract is refused", taken.message, [taken]) from None
-    await _sql.refer(connection, contract_id=contract_id, entities=list(rules.references(terms)))
+        taken = [rules.code_taken(terms) for _, _, terms in stand]
+        raise Problem(422, "The contract is refused", taken[0].message, taken) from None
+    referred = [(id_, entity) for id_, _, terms in stand for entity in sorted(rules.references(terms))]
+    await _sql.refer(
+        connection, contract_ids=[id_ for id_, _ in referred], entity_ids=[entity for _, entity in referred]
+    )
 
 
 def _event(row: asyncpg.Record) -> Event:
     data = json.loads(row["data"])
     terms = Contract.model_validate(data["terms"]) if data["terms"] else None
-    return Event(row["type"], data["status"], terms, row["actor"], row["reason"], row["occurred_at"])
+    links = {name: UUID(data[name]) for name in _LINKS if data.get(name)}
+    return Event(row["type"], data["status"], terms, row["actor"], row["reason"], row["occurred_at"], **links)
 
 
 def _data(event: Event) -> str:
     terms = event.terms.model_dump(mode="json") if event.terms else None
-    return json.dumps({"status": event.status, "terms": terms})
+    links = {name: str(id_) for name in _LINKS if (id_ := getattr(event, name))}
+    return json.dumps({"status": event.status, "terms": terms, **links})
 
 
-def _record(contract_id: UUID, before: State, after: State, event: Event) -> Outgoing:
+def published(contract_id: UUID, before: State, event: Event) -> tuple[str, ContractChanged]:
+    """The type and the data that an event after ``before`` is published with."""
+    after = evolve(before, event)
     if after.terms is None:
         raise AssertionError("The first event of a contract carries its terms.")
-    changed = ContractChanged(
+    return f"tidemark.contract.{event.what}.v1", ContractChanged(
         contract_id=contract_id,
         stream_version=after.version,
         status=after.status,
@@ -146,8 +165,9 @@ def _record(contract_id: UUID, before: State, after: State, event: Event) -> Out
         actor=event.actor,
         reason=event.reason,
         occurred_at=event.occurred_at,
+        renewed_from=after.renewed_from,
+        renewed_as=after.renewed_as,
     )
-    return publication(LIFECYCLE, contract_id, f"tidemark.contract.{event.what}.v1", changed, event.occurred_at)
 
 
 def publication(topic: Topic, key: UUID, type_: str, data: Any, time: datetime) -> Outgoing:

@@ -28,13 +28,20 @@ FOR EACH STATEMENT EXECUTE FUNCTION refuse_to_rewrite();
 
 CREATE TABLE directory (
   id uuid PRIMARY KEY,
-  kind text NOT NULL CHECK (kind IN ('organization', 'team')),
+  kind text NOT NULL CHECK (kind IN ('organization', 'team', 'rate_card')),
   version integer NOT NULL,
   name text COLLATE "C" NOT NULL,
-  body jsonb NOT NULL
+  body jsonb NOT NULL,
+  team_id uuid GENERATED ALWAYS AS ((body ->> 'team_id')::uuid) STORED CONSTRAINT named_by_card REFERENCES directory
 );
 CREATE INDEX directory_listed ON directory (kind, name, id);
-COMMENT ON TABLE directory IS 'Organizations and teams: what contracts refer to.';
+CREATE INDEX directory_of_team ON directory (team_id);
+CREATE UNIQUE INDEX card_is_unique ON directory (
+  (body ->> 'person_id'), team_id, (body ->> 'currency'), (body ->> 'from')
+) NULLS NOT DISTINCT WHERE kind = 'rate_card';
+COMMENT ON TABLE directory IS 'Organizations and teams, which contracts refer to; rate cards.';
+COMMENT ON COLUMN directory.name IS 'Lists go by it: a name, or the person and the first day of a rate card.';
+COMMENT ON COLUMN directory.team_id IS 'The team of a rate card: it cannot be deleted.';
 
 CREATE TABLE contracts (
   id uuid PRIMARY KEY,
@@ -49,6 +56,8 @@ CREATE TABLE contracts (
   start_date date NOT NULL,
   end_date date NOT NULL,
   ends_at timestamptz NOT NULL,
+  renewed_from uuid,
+  renewed_as uuid,
   body jsonb NOT NULL
 );
 CREATE INDEX contracts_ending ON contracts (ends_at) WHERE status = 'ACTIVE';

@@ -3,14 +3,25 @@ SELECT id, version, body
 FROM directory
 WHERE kind = :kind AND id = :id;
 
--- name: add_entity(kind, id, body)!
+-- name: add_entity(kind, id, name, body)$
+-- The version; null where the same rate card exists already.
 INSERT INTO directory (id, kind, version, name, body)
-VALUES (:id, :kind, 1, :body::jsonb ->> 'name', :body::jsonb);
+VALUES (:id, :kind, 1, :name, :body)
+ON CONFLICT DO NOTHING
+RETURNING version;
 
--- name: change_entity(id, version, body)$
+-- name: twin(body)$
+SELECT id
+FROM directory
+WHERE kind = 'rate_card'
+  AND (body ->> 'person_id', body ->> 'currency', body ->> 'from')
+  = (:body::jsonb ->> 'person_id', :body::jsonb ->> 'currency', :body::jsonb ->> 'from')
+  AND team_id IS NOT DISTINCT FROM (:body::jsonb ->> 'team_id')::uuid;
+
+-- name: change_entity(id, version, name, body)$
 -- The next version; null where :version is no longer the one that stands.
 UPDATE directory
-SET version = version + 1, name = :body::jsonb ->> 'name', body = :body::jsonb
+SET version = version + 1, name = :name, body = :body
 WHERE id = :id AND version = :version
 RETURNING version;
 
@@ -19,20 +30,27 @@ DELETE FROM directory
 WHERE id = :id AND version = :version
 RETURNING version + 1;
 
--- name: list_entities(kind, name, text, after_name, after_id, most)
+-- name: list_entities(kind, name, text, person, team, after_name, after_id, most)
 SELECT id, version, name, body
 FROM directory
 WHERE kind = :kind
   AND (:name::text IS NULL OR name = :name::text)
   AND (:text::text IS NULL OR holds(name, :text::text))
+  AND (:person::text IS NULL OR body ->> 'person_id' = :person::text)
+  AND (:team::uuid IS NULL OR team_id = :team::uuid)
   AND (:after_name::text IS NULL OR (name, id) > (:after_name::text, :after_id::uuid))
 ORDER BY name, id
 LIMIT :most;
 
 -- name: known_entities(ids)
--- Locked until the transaction ends: what a contract is about to refer to is not deleted meanwhile.
+-- Locked until the transaction ends: what a contract or a rate card is about to refer to is not deleted meanwhile.
 SELECT id, kind
 FROM directory
 WHERE id = ANY(:ids::uuid [])
 ORDER BY id
 FOR KEY SHARE;
+
+-- name: names(ids)
+SELECT id, name
+FROM directory
+WHERE id = ANY(:ids::uuid []);

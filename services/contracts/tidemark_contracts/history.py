@@ -1,0 +1,139 @@
+"""What changed from one state of a contract to the next: sentences for people, places for programs. Pure."""
+
+from collections.abc import Iterator, Mapping
+from textwrap import shorten
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from tidemark_contracts.decider import State
+from tidemark_shared.bodies import Contract, money
+from tidemark_shared.http import pointer
+
+
+class Change(NamedTuple):
+    """What was at a place in the terms and what is there now; the path is empty where the status changed."""
+
+    sentence: str
+    path: str
+    before: Any
+    after: Any
+
+
+# What people call a member, where that is not its name without underscores.
+_WORDS = {
+    "organization_id": "organization",
+    "timezone": "time zone",
+    "contracted_value_minor": "contracted value",
+    "planned_value_minor": "planned value",
+    "cap_value_minor": "cap value",
+    "value_minor": "value",
+    "lapse_after_periods": "periods until it lapses",
+    "settle_days": "days until a period closes",
+}
+_LONGEST = 80
+
+
+def tell(before: State, after: State, names: Mapping[UUID, str]) -> list[Change]:
+    """What changed, down to the leaf; nothing where the contract is new.
+
+    Accounts are the same by their id, slices by their team, adjustments by account, period and reason. The path
+    leads into the terms after the change; for what was removed, into those before. ``names`` are those of
+    organizations and teams; who has none is told by the id.
+    """
+    if before.terms is None or after.terms is None:
+        return []
+    found = list(_Comparison(before.terms, after.terms, names).changes())
+    if before.status != after.status:
+        status = Change(f"Status {before.status} → {after.status or 'discarded'}", "", before.status, after.status)
+        found.insert(0, status)
+    return found
+
+
+class _Comparison:
+    def __init__(self, before: Contract, after: Contract, names: Mapping[UUID, str]) -> None:
+        self._before, self._after = before.model_dump(mode="json"), after.model_dump(mode="json")
+        self._names = {str(id_): name for id_, name in names.items()}
+        self._names |= {one["id"]: one["name"] for terms in (self._after, self._before) for one in terms["accounts"]}
+
+    def changes(self) -> Iterator[Change]:
+        return self._members((), (), self._before, self._after)
+
+    def _members(
+        self, whose: tuple[str, ...], path: tuple[object, ...], before: dict[str, Any], after: dict[str, Any]
+    ) -> Iterator[Change]:
+        for name, now in after.items():
+            was, place = before[name], (*path, name)
+            if isinstance(now, dict):
+                yield from self._members((*whose, name), place, was, now)
+            elif isinstance(now, list):
+                yield from self._items(whose, place, was, now)
+            elif was != now:
+                word = _WORDS.get(name, name.replace("_", " "))
+                shown = f"{self._shown(name, was, self._before)} → {self._shown(name, now, self._after)}"
+                yield Change(_sentence(whose, f"{word} {shown}"), pointer(*place), was, now)
+
+    def _items(
+        self, whose: tuple[str, ...], path: tuple[object, ...], before: list[Any], after: list[Any]
+    ) -> Iterator[Change]:
+        kind = path[-1]
+        was, now = _by_key(kind, before), _by_key(kind, after)
+        for key, (index, item) in was.items():
+            if key not in now:
+                yield Change(_sentence(whose, f"{self._called(kind, item)} removed"), pointer(*path, index), item, None)
+        for key, (index, item) in now.items():
+            if key not in was:
+                yield Change(_sentence(whose, f"{self._called(kind, item)} added"), pointer(*path, index), None, item)
+            elif isinstance(item, dict):
+                old = was[key][1]
+                yield from self._members((*whose, self._called(kind, old)), (*path, index), old, item)
+        orders = [[key for key in one if key in was and key in now] for one in (was, now)]
+        if orders[0] != orders[1]:
+            yield Change(_sentence(whose, f"{kind} in another order"), pointer(*path), before, after)
+
+    def _called(self, kind: object, item: Any) -> str:
+        match kind:
+            case "accounts":
+                return f"account {item['name']}"
+            case "slices":
+                return f"slice of {self._name(item['team_id'])}"
+            case "adjustments":
+                return f"adjustment of {self._name(item['account_id'])} from {item['period_start']} ({item['reason']})"
+            case _:
+                return f"team {self._name(item)}"
+
+    def _name(self, id_: str) -> str:
+        return self._names.get(id_, id_)
+
+    def _shown(self, name: str, value: Any, terms: dict[str, Any]) -> str:
+        if value is None:
+            return "none"
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        if name.endswith("_minor"):
+            return money(value, terms["currency"])
+        return shorten(self._name(value) if name == "organization_id" else str(value), _LONGEST, placeholder="…")
+
+
+def _by_key(kind: object, items: list[Any]) -> dict[object, tuple[int, Any]]:
+    """Items with their places, by what makes them the same before and after; equal ones are told apart by number."""
+    found: dict[object, tuple[int, Any]] = {}
+    for index, item in enumerate(items):
+        match kind:
+            case "accounts":
+                key: object = item["id"]
+            case "slices":
+                key = item["team_id"]
+            case "adjustments":
+                key = (item["account_id"], item["period_start"], item["reason"])
+            case _:
+                key = item
+        number = 0
+        while (key, number) in found:
+            number += 1
+        found[key, number] = (index, item)
+    return found
+
+
+def _sentence(whose: tuple[str, ...], what: str) -> str:
+    text = f"{', '.join(whose)}: {what}" if whose else what
+    return text[0].upper() + text[1:]
