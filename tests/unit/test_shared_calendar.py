@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tidemark_shared.calendar import Period, current, day_in, periods, start_of_day
+from tidemark_shared.calendar import Period, current, day_in, periods, renewed, start_of_day
 
 DAY = timedelta(days=1)
 
@@ -86,6 +86,48 @@ def test_the_current_period_holds_today_or_is_the_nearest(span: tuple[date, date
         assert current(found, today) == len(found) - 1
     else:
         assert [current(found, today)] == inside
+
+
+def plus_months(day: date, months: int) -> date:
+    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
+    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
+
+
+@given(
+    st.one_of(
+        spans,
+        st.tuples(st.dates(date(1970, 1, 1), date(2060, 12, 31)), st.integers(1, 60)).map(
+            lambda drawn: (drawn[0], plus_months(*drawn) - DAY)
+        ),
+    )
+)
+@example((date(2024, 2, 29), date(2025, 2, 27)))
+@example((date(2026, 1, 31), date(2026, 2, 27)))
+@example((date(2026, 1, 1), date(2026, 1, 1)))
+def test_a_renewal_lasts_as_many_months_or_else_as_many_days(span: tuple[date, date]) -> None:
+    start, end = span
+    months = [number for number in range(1, 1300) if plus_months(start, number) == end + DAY]
+    found = renewed(start, end)
+    assert found.start == end + DAY
+    if months:
+        assert found.end + DAY == plus_months(found.start, months[0])
+    else:
+        assert found.end - found.start == end - start
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "last"),
+    [
+        ("2026-01-01", "2026-12-31", "2027-12-31"),
+        ("2026-02-01", "2026-02-28", "2026-03-31"),  # a month, not 28 days
+        ("2026-01-31", "2026-02-27", "2026-03-27"),  # a month, its day clamped
+        ("2023-03-01", "2024-02-29", "2025-02-28"),
+        ("2026-01-01", "2026-01-30", "2026-03-01"),  # 30 days
+        ("2026-01-15", "2026-04-14", "2026-07-14"),
+    ],
+)
+def test_renewals_as_people_count_them(start: str, end: str, last: str) -> None:
+    assert renewed(date.fromisoformat(start), date.fromisoformat(end)).end == date.fromisoformat(last)
 
 
 # Days whose midnight does not exist, exists twice, or that do not exist at all.

@@ -49,6 +49,16 @@ def tell(before: State, after: State, names: Mapping[UUID, str]) -> list[Change]
     return found
 
 
+class _Place(NamedTuple):
+    """Where something stands in the terms before and after."""
+
+    before: tuple[object, ...]
+    after: tuple[object, ...]
+
+    def inner(self, before: object, after: object) -> "_Place":
+        return _Place((*self.before, before), (*self.after, after))
+
+
 class _Comparison:
     def __init__(self, before: Contract, after: Contract, names: Mapping[UUID, str]) -> None:
         self._before, self._after = before.model_dump(mode="json"), after.model_dump(mode="json")
@@ -56,41 +66,43 @@ class _Comparison:
         self._names |= {one["id"]: one["name"] for terms in (self._after, self._before) for one in terms["accounts"]}
 
     def changes(self) -> Iterator[Change]:
-        return self._members((), (), self._before, self._after)
+        return self._members((), _Place((), ()), self._before, self._after)
 
     def _members(
-        self, whose: tuple[str, ...], path: tuple[object, ...], before: dict[str, Any], after: dict[str, Any]
+        self, whose: tuple[str, ...], place: _Place, before: dict[str, Any], after: dict[str, Any]
     ) -> Iterator[Change]:
         for name, now in after.items():
-            was, place = before[name], (*path, name)
+            was, inner = before[name], place.inner(name, name)
             if isinstance(now, dict):
-                yield from self._members((*whose, name), place, was, now)
+                yield from self._members((*whose, name), inner, was, now)
             elif isinstance(now, list):
-                yield from self._items(whose, place, was, now)
+                yield from self._items(whose, name, inner, was, now)
             elif was != now:
                 word = _WORDS.get(name, name.replace("_", " "))
                 shown = f"{self._shown(name, was, self._before)} → {self._shown(name, now, self._after)}"
-                yield Change(_sentence(whose, f"{word} {shown}"), pointer(*place), was, now)
+                yield Change(_sentence(whose, f"{word} {shown}"), pointer(*inner.after), was, now)
 
     def _items(
-        self, whose: tuple[str, ...], path: tuple[object, ...], before: list[Any], after: list[Any]
+        self, whose: tuple[str, ...], kind: str, place: _Place, before: list[Any], after: list[Any]
     ) -> Iterator[Change]:
-        kind = path[-1]
         was, now = _by_key(kind, before), _by_key(kind, after)
         for key, (index, item) in was.items():
             if key not in now:
-                yield Change(_sentence(whose, f"{self._called(kind, item)} removed"), pointer(*path, index), item, None)
+                sentence = _sentence(whose, f"{self._called(kind, item)} removed")
+                yield Change(sentence, pointer(*place.before, index), item, None)
         for key, (index, item) in now.items():
             if key not in was:
-                yield Change(_sentence(whose, f"{self._called(kind, item)} added"), pointer(*path, index), None, item)
+                sentence = _sentence(whose, f"{self._called(kind, item)} added")
+                yield Change(sentence, pointer(*place.after, index), None, item)
             elif isinstance(item, dict):
-                old = was[key][1]
-                yield from self._members((*whose, self._called(kind, old)), (*path, index), old, item)
+                old_index, old = was[key]
+                inner = place.inner(old_index, index)
+                yield from self._members((*whose, self._called(kind, old)), inner, old, item)
         orders = [[key for key in one if key in was and key in now] for one in (was, now)]
         if orders[0] != orders[1]:
-            yield Change(_sentence(whose, f"{kind} in another order"), pointer(*path), before, after)
+            yield Change(_sentence(whose, f"{kind} in another order"), pointer(*place.after), before, after)
 
-    def _called(self, kind: object, item: Any) -> str:
+    def _called(self, kind: str, item: Any) -> str:
         match kind:
             case "accounts":
                 return f"account {item['name']}"
@@ -105,7 +117,7 @@ class _Comparison:
         return self._names.get(id_, id_)
 
     def _shown(self, name: str, value: Any, terms: dict[str, Any]) -> str:
-        if value is None:
+        if value in (None, ""):
             return "none"
         if isinstance(value, bool):
             return "yes" if value else "no"
@@ -114,7 +126,7 @@ class _Comparison:
         return shorten(self._name(value) if name == "organization_id" else str(value), _LONGEST, placeholder="…")
 
 
-def _by_key(kind: object, items: list[Any]) -> dict[object, tuple[int, Any]]:
+def _by_key(kind: str, items: list[Any]) -> dict[object, tuple[int, Any]]:
     """Items with their places, by what makes them the same before and after; equal ones are told apart by number."""
     found: dict[object, tuple[int, Any]] = {}
     for index, item in enumerate(items):

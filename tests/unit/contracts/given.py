@@ -30,8 +30,8 @@ def facts(now=NOON, **changes):
     ) if not changes else Facts(now=now, actor="olga", **changes)  # fmt: skip
 
 
-def slice_(team=SUPPORT, hours=None):
-    return {"team_id": str(team), "planned_hours": hours}
+def slice_(team=SUPPORT, hours=None, **changes):
+    return {"team_id": str(team), "planned_hours": hours, **changes}
 
 
 def account(name="Help desk", hours="40", **changes):

@@ -2,15 +2,32 @@
 # ruff: noqa: E501 - a table is read along its rows
 
 from decimal import Decimal
+from typing import get_args
 
 import pytest
 from given import ACME, BACK_OFFICE, SUPPORT, account, body, facts, form, read, slice_, uid
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from tidemark_contracts import rules
 from tidemark_contracts.forms import Form
-from tidemark_shared.bodies import Team
+from tidemark_shared.bodies import RateCard, Team
+from tidemark_shared.http import Violation
+from tidemark_shared.violations import CODES, Code
+
+HELP_DESK = str(uid("help desk"))
+FIXED = {"type": "fixed_price", "contracted_hours": None, "contracted_value_minor": 10_00, "currency": "EUR"}
+
+
+def adjusted(*more, **changes):
+    """A contract of one account, Help desk of 40 h, with adjustments."""
+    first = {"account_id": HELP_DESK, "period_start": "2026-03-01", "hours": "20", "reason": "mail of 4 March"}
+    return {
+        "accounts": [account(id=HELP_DESK)],
+        "adjustments": [first | changes, *(first | one for one in more)],
+    }
+
 
 TWO_SLICES = [slice_(SUPPORT, "25"), slice_(BACK_OFFICE, "15")]
 
@@ -37,11 +54,34 @@ DRAFTING = [
     ("two accounts of one id",          {"accounts": [account(n, id=str(uid("a"))) for n in "AB"]}, "duplicate",         "/accounts/1/id"),
     ("a zone that is none",             {"timezone": "CEST"},                                       "invalid",           "/timezone"),
     ("a currency that is none",         {"currency": "euro"},                                       "invalid",           "/currency"),
-    ("a limit without carrying",        {"rollover": {"cap_hours": "5"}},                           "invalid",           "/rollover/cap_hours"),
-    ("fixed price, for now",            {"type": "fixed_price"},                                    "invalid",           "/type"),
-    ("carrying, for now",               {"rollover": {"unused": "carry"}},                          "invalid",           "/rollover/unused"),
-    ("deducting, for now",              {"rollover": {"overrun": "deduct"}},                        "invalid",           "/rollover/overrun"),
-    ("adjustments, for now",            {"adjustments": [{"account_id": str(uid("a")), "period_start": "2026-01-01", "hours": "1", "reason": "r"}]}, "invalid", "/adjustments"),
+    ("a currency that has no money",    {"currency": "XXX"},                                        "invalid",           "/currency"),
+    ("a calendar that is none",         {"holidays": "DE-XX"},                                      "invalid",           "/holidays"),
+    ("a value in hours",                {"contracted_value_minor": 1},                              "invalid",           "/contracted_value_minor"),
+    ("a value in an account",           {"accounts": [account(planned_value_minor=0)]},             "invalid",           "/accounts/0/planned_value_minor"),
+    ("a value in a slice",              {"accounts": [account(slices=[slice_(planned_value_minor=1)])]}, "C3.planned_not_allowed", "/accounts/0/slices/0/planned_value_minor"),
+    ("hours in a fixed price",          FIXED | {"contracted_hours": "1"},                          "invalid",           "/contracted_hours"),
+    ("hours in its account",            FIXED | {"accounts": [account(hours="1")]},                 "invalid",           "/accounts/0/planned_hours"),
+    ("a value in its slice",            FIXED | {"accounts": [account(hours=None, slices=[slice_(planned_value_minor=1)])]}, "C3.planned_not_allowed", "/accounts/0/slices/0/planned_value_minor"),
+    ("a fraction of a cent",            FIXED | {"contracted_value_minor": 1000.5},                 "invalid",           "/contracted_value_minor"),
+    ("money as a string",               FIXED | {"contracted_value_minor": "1000"},                 "invalid",           "/contracted_value_minor"),
+    ("a cap without carrying",          {"rollover": {"cap_hours": "5"}},                           "invalid",           "/rollover/cap_hours"),
+    ("a lapse without carrying",        {"rollover": {"lapse_after_periods": 2}},                   "invalid",           "/rollover/lapse_after_periods"),
+    ("a lapse at once",                 {"rollover": {"unused": "carry", "lapse_after_periods": 0}}, "invalid",          "/rollover/lapse_after_periods"),
+    ("a cap below zero",                {"rollover": {"unused": "carry", "cap_hours": "-1"}},       "invalid",           "/rollover/cap_hours"),
+    ("a cap of money on hours",         {"rollover": {"unused": "carry", "cap_value_minor": 1}},    "invalid",           "/rollover/cap_value_minor"),
+    ("a cap of hours on money",         FIXED | {"rollover": {"unused": "carry", "cap_hours": "1"}}, "invalid",          "/rollover/cap_hours"),
+    ("carrying without months",         {"recurrence": "none", "rollover": {"unused": "carry"}},    "invalid",           "/rollover/unused"),
+    ("deducting without months",        {"recurrence": None, "rollover": {"overrun": "deduct"}},    "invalid",           "/rollover/overrun"),
+    ("an adjustment of nobody's",       adjusted(account_id=str(uid("x"))),                         "unknown_reference", "/adjustments/0/account_id"),
+    ("an adjustment between periods",   adjusted(period_start="2026-03-02"),                        "unknown_reference", "/adjustments/0/period_start"),
+    ("an adjustment after the end",     adjusted(period_start="2027-01-01"),                        "unknown_reference", "/adjustments/0/period_start"),
+    ("an adjustment before the start",  adjusted(period_start="2025-12-01"),                        "unknown_reference", "/adjustments/0/period_start"),
+    ("one within the only period",      adjusted(period_start="2026-02-01") | {"recurrence": "none"}, "unknown_reference", "/adjustments/0/period_start"),
+    ("an adjustment by nothing",        adjusted(hours=None),                                       "invalid",           "/adjustments/0/hours"),
+    ("an adjustment by money",          adjusted(value_minor=1),                                    "invalid",           "/adjustments/0/value_minor"),
+    ("a fixed price's by hours",        FIXED | adjusted(),                                         "invalid",           "/adjustments/0/hours"),
+    ("a fixed price's by nothing",      FIXED | adjusted(hours=None),                               "invalid",           "/adjustments/0/value_minor"),
+    ("an adjustment without a reason",  adjusted(reason=""),                                        "invalid",           "/adjustments/0/reason"),
 ]  # fmt: skip
 
 COMPLETE = [
@@ -53,6 +93,7 @@ COMPLETE = [
     ("an account without hours",        {"accounts": [account(hours=None)]},                        "C2.sum",            "/accounts"),
     ("slices of less",                  {"accounts": [account(slices=TWO_SLICES[:1])]},             "C3.sum",            "/accounts/0/slices"),
     ("slices without hours",            {"accounts": [account(slices=[slice_()])]},                 "C3.sum",            "/accounts/0/slices"),
+    ("more taken away than planned",    adjusted(hours="-40.01"),                                   "C2.adjustment",     "/adjustments/0/hours"),
     ("slices of what plans nothing",    {"accounts": [account(), account("I", None, billable=False, slices=TWO_SLICES)]}, "C3.sum", "/accounts/1/slices"),
 ]  # fmt: skip
 
@@ -63,6 +104,12 @@ SOUND = [
     ("what is not billable beside", {"accounts": [account(), account("Internal", "1000", billable=False)]}),
     ("one day", {"end_date": "2026-01-01", "recurrence": None}),
     ("two decimals", {"contracted_hours": "0.01", "accounts": [account(hours="0.01")]}),
+    ("carrying with limits", {"rollover": {"unused": "carry", "cap_hours": "0", "lapse_after_periods": 1, "overrun": "deduct"}}),
+    ("fixed price", FIXED | {"accounts": [account(hours=None, planned_value_minor=10_00, slices=[slice_()])]}),
+    ("fixed price that carries", FIXED | {"accounts": [account(hours=None, planned_value_minor=10_00)], "rollover": {"unused": "carry", "cap_value_minor": 5}}),
+    ("adjustments", adjusted({"period_start": "2026-12-01", "hours": "-40"})),
+    ("an adjustment of the only period", adjusted(period_start="2026-01-01") | {"recurrence": "none"}),
+    ("a currency that says nothing", {"currency": "EUR"}),
     ("rollover as it is without one", {"rollover": {"unused": None, "overrun": "absorb"}}),
 ]  # fmt: skip
 
@@ -92,9 +139,6 @@ def test_a_taken_code_is_a_duplicate():
     assert [(one.code, one.path) for one in told] == [("duplicate", "/code")]
 
 
-FIXED_PRICE = {"type": "fixed_price", "contracted_hours": None, "contracted_value_minor": 10_00, "currency": "EUR"}
-
-
 @pytest.mark.parametrize(
     ("changes", "wanted"),
     [
@@ -112,7 +156,129 @@ FIXED_PRICE = {"type": "fixed_price", "contracted_hours": None, "contracted_valu
     ],
 )
 def test_fixed_price_has_its_own_sums(changes, wanted):
-    assert found(FIXED_PRICE | changes, complete=True) == [("invalid", "/type"), *wanted]
+    assert found(FIXED | changes, complete=True) == wanted
+
+
+ADJUSTED = [
+    ("to zero", [{"hours": "-40"}], []),
+    ("together below zero", [{"hours": "-30"}, {"hours": "-10.01"}], ["/adjustments/1/hours"]),
+    ("the last that takes away is told", [{"hours": "-50"}, {"hours": "9"}], ["/adjustments/0/hours"]),
+    ("what is added first may be taken away", [{"hours": "10"}, {"hours": "-50"}], []),
+    ("what is added later too", [{"hours": "-50"}, {"hours": "10"}], []),
+    ("each period for itself", [{"hours": "-30"}, {"hours": "-30", "period_start": "2026-04-01"}], []),
+    (
+        "each period is told",
+        [{"hours": "-41"}, {"hours": "-41", "period_start": "2026-04-01"}],
+        ["/adjustments/0/hours", "/adjustments/1/hours"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("adjustments", "wanted"), [row[1:] for row in ADJUSTED], ids=[row[0] for row in ADJUSTED])
+def test_adjustments_of_one_account_and_period_add_up(adjustments, wanted):
+    first, *more = adjustments
+    changes = adjusted(*more, **first)
+    assert found(changes, complete=True) == [("C2.adjustment", path) for path in wanted]
+    assert found(changes, complete=False) == []
+
+
+def test_a_fixed_price_is_adjusted_in_its_currency():
+    changes = FIXED | adjusted(hours=None, value_minor=-10_01)
+    changes["accounts"] = [account(id=HELP_DESK, hours=None, planned_value_minor=10_00)]
+    (told,) = rules.violations(read(body(**changes)), facts(), complete=True)
+    assert (told.code, told.path) == ("C2.adjustment", "/adjustments/0/value_minor")
+    assert told.message == (
+        "With its adjustments Help desk plans -0.01 EUR in the period from 2026-03-01. Take away at most 10.00 EUR."
+    )
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(1, 12), st.integers(-50, 50)), max_size=6),
+    st.lists(st.booleans(), min_size=3, max_size=3),
+)
+def test_what_adjustments_leave_of_any_plan_is_never_below_zero(drawn, billable):
+    ids = [str(uid(f"account {number}")) for number in range(3)]
+    accounts = [
+        account(f"A{n}", "40", id=one, billable=counts)
+        for n, (one, counts) in enumerate(zip(ids, billable, strict=True))
+    ]
+    adjustments = [
+        {"account_id": ids[n], "period_start": f"2026-{month:02}-01", "hours": str(hours), "reason": "r"}
+        for n, month, hours in drawn
+    ]
+    total = 40 * sum(billable)
+    told = found({"accounts": accounts, "adjustments": adjustments, "contracted_hours": str(total)}, complete=True)
+
+    def planned(numbers, month):
+        return 40 * len(numbers) + sum(hours for n, m, hours in drawn if n in numbers and m == month)
+
+    each = [planned({n}, month) for n in range(3) for month in range(1, 13)]
+    assert [code for code, _ in told if code == "C2.adjustment"] == ["C2.adjustment"] * sum(one < 0 for one in each)
+    if "C2.adjustment" not in [code for code, _ in told]:
+        # The contract's own plan, where it is billable, is the sum of what is checked.
+        assert all(planned({n for n in range(3) if billable[n]}, month) >= 0 for month in range(1, 13))
+
+
+@pytest.mark.parametrize(
+    ("changes", "silent"),
+    [
+        ({"accounts": ["x"]}, "/adjustments/0/account_id"),
+        ({"accounts": "x"}, "/adjustments/0/account_id"),
+        ({"accounts": [account(id="x")]}, "/adjustments/0/account_id"),
+        ({"end_date": None}, "/adjustments/0/period_start"),
+        ({"end_date": "2025-01-01"}, "/adjustments/0/period_start"),
+        ({"start_date": "soon"}, "/adjustments/0/period_start"),
+        ({"recurrence": "weekly"}, "/adjustments/0/period_start"),
+        ({"type": "barter"}, "/adjustments/0/hours"),
+        ({"recurrence": "weekly", "rollover": {"unused": "carry"}}, "/rollover/unused"),
+        ({"rollover": {"unused": "hoard", "cap_hours": "5"}}, "/rollover/cap_hours"),
+    ],
+)
+def test_what_rests_on_a_broken_place_waits_until_that_is_mended(changes, silent):
+    told = found(adjusted() | changes, complete=True)
+    assert told
+    assert silent not in [path for _, path in told]
+
+
+def test_every_violation_of_every_kind_is_told_at_once():
+    changes = adjusted({"account_id": str(uid("x"))}, hours="-41") | {
+        "contracted_hours": "39", "contracted_value_minor": 1, "rollover": {"cap_value_minor": 1},
+        "organization_id": str(uid("nobody")),
+    }  # fmt: skip
+    changes["accounts"][0]["slices"] = [slice_(hours="1"), slice_()]
+    assert sorted(found(changes, complete=True)) == [
+        ("C2.adjustment", "/adjustments/0/hours"),
+        ("C2.sum", "/accounts"),
+        ("C3.sum", "/accounts/0/slices"),
+        ("C4.team_twice", "/accounts/0/slices/1/team_id"),
+        ("invalid", "/contracted_value_minor"),
+        ("invalid", "/rollover/cap_value_minor"),
+        ("invalid", "/rollover/cap_value_minor"),
+        ("unknown_reference", "/adjustments/1/account_id"),
+        ("unknown_reference", "/organization_id"),
+    ]
+
+
+def test_each_code_of_a_contract_has_an_example_that_is_told():
+    said = {
+        (one.code, one.message)
+        for _, changes, *_ in (*DRAFTING, *COMPLETE, ("", adjusted(hours="-41")))
+        for one in rules.violations(read(body(**changes)), facts(), complete=True)
+    }
+    said |= {
+        (one.code, one.message)
+        for one in rules.violations(
+            read(body(**FIXED, accounts=[account(slices=[slice_(hours="1")])])), facts(), complete=True
+        )
+    }
+    assert {(code, one.example) for code, one in CODES.items()} <= said
+    assert {code for code, _ in said} == set(CODES) == set(get_args(Code))
+
+
+def test_no_code_outside_the_table_can_be_told():
+    with pytest.raises(ValidationError):
+        Violation(code="C9.nonsense", path="", message="")
 
 
 hundredths = st.integers(0, 10**8).map(lambda amount: Decimal(amount) / 100)
@@ -173,6 +339,29 @@ def test_memberships_do_not_overlap(members, wanted):
         {"name": "T", "members": [{"person_id": p, "from": first, "until": last} for p, first, last in members]}
     )
     assert [(one.code, one.path) for one in rules.directory_violations(team)] == wanted
+
+
+CARD = {
+    "person_id": "ann", "from": "2026-01-01", "currency": "EUR", "team_id": str(SUPPORT),
+    "per_hour_minor": {"normal": 1, "extra_time": 2, "weekend": 3, "holiday": 4},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [
+        ({}, []),
+        ({"daily_workload_hours": "7.5", "per_hour_minor": CARD["per_hour_minor"] | {"normal": 0}}, []),
+        ({"person_id": "bob"}, [("invalid", "/person_id")]),
+        ({"team_id": None}, [("invalid", "/team_id")]),
+        ({"from": "2026-01-02"}, [("invalid", "/from")]),
+        ({"currency": "CHF"}, [("invalid", "/currency")]),
+        ({"team_id": str(uid("x"))}, [("unknown_reference", "/team_id"), ("invalid", "/team_id")]),
+    ],
+)
+def test_what_identifies_a_rate_card_stays(changes, wanted):
+    before, after = RateCard.model_validate(CARD), RateCard.model_validate(CARD | changes)
+    assert [(one.code, one.path) for one in rules.directory_violations(after, before, {SUPPORT})] == wanted
 
 
 def test_what_the_terms_refer_to():

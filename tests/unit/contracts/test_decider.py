@@ -1,23 +1,27 @@
 """The life of a contract: given what happened, when somebody wants something, then this happens or is refused."""
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from functools import reduce
+from itertools import count
 
 import pytest
-from given import ACME, NOON, Stream, account, form, uid
+from given import ACME, BACK_OFFICE, NOON, SUPPORT, Stream, account, facts, form, slice_, uid
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from tidemark_contracts.decider import LIFE, Command, Refusal, State, evolve
+from tidemark_contracts.decider import LIFE, Command, Refusal, State, decide, evolve, renewal
 from tidemark_contracts.rules import has_ended
 
 AFTER_THE_END = datetime(2027, 1, 15, 12, tzinfo=UTC)
 
 
-def command(what, **changes):
+def command(what, before=None, **changes):
     bodied = what in ("drafted", "revised", "amended")
     reason = "because" if what in ("amended", "suspended", "resumed", "closed") else None
-    return Command(what, form(**changes) if bodied else None, reason)
+    successor = uid("successor") if what == "renewed" else None
+    return Command(what, form(before, **changes) if bodied else None, reason, renewed_as=successor)
 
 
 DRAFT, ACTIVE = ["drafted"], ["drafted", "activated"]
@@ -33,14 +37,14 @@ GIVEN = {
 # SPEC 1 and C6, read across: in this status, what may be wanted (with other terms, where it takes terms), and the
 # status that follows. What is left blank is refused.
 TABLE = """
-           | drafted | revised | activated | amended  | suspended | resumed | closed | discarded
- new       | DRAFT   |         |           |          |           |         |        |
- DRAFT     |         | DRAFT   | ACTIVE    |          |           |         |        | gone
- ACTIVE    |         |         |           | ACTIVE   | INACTIVE  |         | CLOSED |
- INACTIVE  |         |         |           | INACTIVE |           | ACTIVE  | CLOSED |
- EXPIRED   |         |         |           | EXPIRED  |           |         | CLOSED |
- CLOSED    |         |         |           |          |           |         |        |
- discarded |         |         |           |          |           |         |        |
+           | drafted | revised | activated | amended  | suspended | resumed | closed | renewed  | discarded
+ new       | DRAFT   |         |           |          |           |         |        |          |
+ DRAFT     |         | DRAFT   | ACTIVE    |          |           |         |        |          | gone
+ ACTIVE    |         |         |           | ACTIVE   | INACTIVE  |         | CLOSED | ACTIVE   |
+ INACTIVE  |         |         |           | INACTIVE |           | ACTIVE  | CLOSED | INACTIVE |
+ EXPIRED   |         |         |           | EXPIRED  |           |         | CLOSED | EXPIRED  |
+ CLOSED    |         |         |           |          |           |         |        | CLOSED   |
+ discarded |         |         |           |          |           |         |        |          |
 """
 
 
@@ -166,28 +170,135 @@ def test_an_amendment_may_change_everything_else():
     assert (event.terms, event.reason) == (form(**changes).terms, "because")
 
 
+@pytest.mark.parametrize(
+    ("zone", "end", "midnight"),
+    [
+        ("Europe/Berlin", "2026-03-28", datetime(2026, 3, 28, 23, tzinfo=UTC)),
+        ("Europe/Berlin", "2026-03-29", datetime(2026, 3, 29, 22, tzinfo=UTC)),
+        ("Europe/Berlin", "2026-10-25", datetime(2026, 10, 25, 23, tzinfo=UTC)),
+        ("America/Sao_Paulo", "2018-11-03", datetime(2018, 11, 4, 3, tzinfo=UTC)),  # the next day begins at 01:00
+        ("America/Havana", "2025-11-01", datetime(2025, 11, 2, 4, tzinfo=UTC)),  # its midnight comes twice
+        ("Asia/Kathmandu", "2026-06-30", datetime(2026, 6, 30, 18, 15, tzinfo=UTC)),
+        ("Pacific/Apia", "2011-12-29", datetime(2011, 12, 30, 10, tzinfo=UTC)),  # the next day was left out
+        ("Pacific/Kiritimati", "2026-06-30", datetime(2026, 6, 30, 10, tzinfo=UTC)),
+    ],
+)
+def test_the_end_is_the_last_instant_of_its_day_whatever_the_clocks_do(zone, end, midnight):
+    stream = Stream()
+    for what in ACTIVE:
+        stream.do(command(what, start_date="2010-01-01", end_date=end, timezone=zone), datetime(2010, 1, 2, tzinfo=UTC))
+    assert stream.do(Command("expired"), midnight - timedelta(microseconds=1)) == []
+    assert [event.what for event in stream.do(Command("expired"), midnight)] == ["expired"]
+
+
+def successor(stream, code="ACME-SUP-2"):
+    """What renewing drafts."""
+    numbers = count(1)
+    form_ = renewal(stream.state, code).with_ids(None, lambda: uid(f"new account {next(numbers)}"))
+    drafted = Stream()
+    return drafted, drafted.do(Command("drafted", form_, renewed_from=uid("old")))
+
+
+def test_renewing_makes_a_draft_of_the_same_shape_right_after_the_old_contract():
+    stream = given_a_contract("ACTIVE")
+    slices = [slice_(SUPPORT, "25"), slice_(BACK_OFFICE, "15")]
+    amended = form(
+        description="All of it", holidays="DE-BE", settle_days=9, end_date="2026-06-30",
+        rollover={"unused": "carry", "cap_hours": "5", "lapse_after_periods": 2, "overrun": "deduct"},
+        accounts=[account(id=str(uid("a")), slices=slices), account("Travel", None, id=str(uid("b")), billable=False)],
+        adjustments=[{"account_id": str(uid("a")), "period_start": "2026-03-01", "hours": "1", "reason": "r"}],
+    )  # fmt: skip
+    stream.do(Command("amended", amended, "because"))
+    (renewed,) = stream.do(command("renewed"))
+    assert (renewed.terms, renewed.renewed_as, renewed.renewed_from) == (None, uid("successor"), None)
+    draft, (drafted,) = successor(stream)
+    assert (drafted.status, drafted.renewed_from, draft.state.renewed_from) == ("DRAFT", uid("old"), uid("old"))
+    old, new = amended.terms, drafted.terms
+    assert (new.code, new.start_date, new.end_date) == ("ACME-SUP-2", date(2026, 7, 1), date(2026, 12, 31))
+    assert [one.id for one in new.accounts] == [uid("new account 1"), uid("new account 2")]
+    assert new.adjustments == ()
+    same = {"code", "start_date", "end_date", "accounts", "adjustments"}
+    assert new.model_dump(exclude=same) == old.model_dump(exclude=same)
+    plain = {"accounts": {"__all__": {"id"}}}
+    assert new.model_dump(exclude=plain)["accounts"] == old.model_dump(exclude=plain)["accounts"]
+    assert not isinstance(draft.do(Command("activated")), Refusal)
+
+
+def test_a_contract_keeps_its_links_through_all_that_follows():
+    stream = given_a_contract("ACTIVE")
+    stream.do(command("renewed"))
+    stream.do(command("suspended"))
+    assert (stream.state.renewed_as, stream.state.status) == (uid("successor"), "INACTIVE")
+
+
+def test_what_would_last_beyond_all_days_is_refused_at_its_place():
+    stream = Stream()
+    for what in ACTIVE:
+        stream.do(command(what, start_date="2050-01-01", end_date="2099-12-31"))
+    _, refused = successor(stream)
+    assert [(one.code, one.path) for one in refused.violations] == [("invalid", "/end_date")]
+
+
+def test_a_renewal_under_a_code_that_is_taken_is_a_duplicate():
+    form_ = renewal(given_a_contract("ACTIVE").state, "TAKEN")
+    taken = replace(facts(), code_taken=True)
+    refused = decide(Command("drafted", form_, renewed_from=uid("old")), State(), taken)
+    assert [(one.code, one.path) for one in refused.violations] == [("duplicate", "/code")]
+
+
+@st.composite
+def bodies(draw):
+    """Bodies of both types: more often than not they add up, sometimes they have too much of something."""
+    fixed, off = draw(st.booleans()), draw(st.integers(0, 5)) == 0
+    accounts = []
+    for number in range(draw(st.integers(1, 7))):
+        shares = draw(st.lists(st.integers(0, 50), max_size=5))
+        planned = sum(shares) if shares else draw(st.integers(1, 50))
+        slices = [slice_(team, None if fixed else str(share)) for team, share in zip(TEAMS, shares, strict=False)]
+        amounts = {"hours": None, "planned_value_minor": planned} if fixed else {"hours": str(planned)}
+        accounts.append(account(f"A{number}", billable=draw(st.booleans()), slices=slices, **amounts))
+    total = sum(
+        one["planned_value_minor"] if fixed else int(one["planned_hours"]) for one in accounts if one["billable"]
+    ) + off  # fmt: skip
+    contracted = FIXED | {"contracted_value_minor": total} if fixed else {"contracted_hours": str(total)}
+    return contracted | {
+        "accounts": accounts,
+        "organization_id": str(draw(st.sampled_from([ACME] * 5 + [uid("nobody")]))),
+        "end_date": draw(st.sampled_from(["2025-12-31", "2026-06-30", "2026-12-31", "2030-12-31", "2080-12-31"])),
+    }
+
+
+FIXED = {"type": "fixed_price", "contracted_hours": None, "currency": "EUR"}
+TEAMS = [SUPPORT, BACK_OFFICE, SUPPORT, uid("nobody"), BACK_OFFICE]
+
+
 class Life(RuleBasedStateMachine):
-    """Anything wanted at any time, against what SPEC 1 says of every step."""
+    """Anything wanted at any time, against what SPEC 1 says of every step and of every contract that counts."""
 
     def __init__(self):
         super().__init__()
-        self.stream, self.now = Stream(), NOON
+        self.stream, self.now, self.renewals = Stream(), NOON, 0
 
     @rule(days=st.integers(0, 400))
     def time_passes(self, days):
         self.now = datetime.fromordinal(self.now.toordinal() + days).replace(hour=12, tzinfo=UTC)
 
+    @rule(body=bodies())
+    def somebody_drafts_or_revises(self, body):
+        self.want("drafted" if not self.stream.state.version else "revised", body)
+
+    @rule(what=st.sampled_from(["activated", "resumed"]))
+    def somebody_lets_it_count(self, what):
+        self.want(what, {})
+
     @precondition(lambda self: self.now.year < 2090)
-    @rule(
-        what=st.sampled_from(sorted(set(LIFE) - {"renewed"})),
-        hours=st.sampled_from(["40", "41"]),
-        end=st.sampled_from(["2025-12-31", "2026-06-30", "2026-12-31", "2030-12-31", "2099-12-31"]),
-        organization=st.sampled_from([ACME, ACME, uid("nobody")]),
-    )
-    def somebody_wants(self, what, hours, end, organization):
+    @rule(what=st.sampled_from(sorted(LIFE)), body=bodies())
+    def somebody_wants(self, what, body):
+        self.want(what, body)
+
+    def want(self, what, body):
         before = self.stream.state
-        wanted = command(what, contracted_hours=hours, end_date=end, organization_id=str(organization))
-        decided = self.stream.do(wanted, self.now)
+        decided = self.stream.do(command(what, before=before.terms, **body), self.now)
         if isinstance(decided, Refusal):
             assert self.stream.state == before
             discarded = before.version > 0 and before.status is None
@@ -198,15 +309,24 @@ class Life(RuleBasedStateMachine):
             assert before.status in LIFE[event.what]
             reopened = event.what == "amended" and before.status == "EXPIRED" and event.status == "ACTIVE"
             assert reopened or event.status == LIFE[event.what][before.status]
-            before = evolve(before, event)
+            after = evolve(before, event)
+            assert after.version == before.version + 1
+            before = after
+        if what == "renewed":
+            self.goes_on_as_its_successor()
+
+    def goes_on_as_its_successor(self):
+        self.renewals += 1
+        drafted, decided = successor(self.stream, f"ACME-SUP-{self.renewals}")
+        if not isinstance(decided, Refusal):
+            assert drafted.state.terms.start_date == self.stream.state.terms.end_date + timedelta(days=1)
+            ids = [{one.id for one in stream.state.terms.accounts} for stream in (self.stream, drafted)]
+            assert not ids[0] & ids[1]
 
     @invariant()
     def the_events_are_the_state(self):
-        state = State()
-        for event in self.stream.events:
-            state = evolve(state, event)
-        assert state == self.stream.state
-        assert state.version == len(self.stream.events)
+        assert reduce(evolve, self.stream.events, State()) == self.stream.state
+        assert self.stream.state.version == len(self.stream.events)
 
     @invariant()
     def nothing_active_is_past_its_end_once_the_clock_has_struck(self):
@@ -214,6 +334,30 @@ class Life(RuleBasedStateMachine):
         state = self.stream.state
         assert state.status != "ACTIVE" or not has_ended(state.terms, self.now)
 
+    @invariant()
+    def no_contract_outgrows_its_shape(self):
+        if terms := self.stream.state.terms:
+            assert 1 <= len(terms.accounts) <= 6
+            for one in terms.accounts:
+                teams = [slice_.team_id for slice_ in one.slices]
+                assert len(teams) == len(set(teams)) <= 4
+            assert terms.code == "ACME-SUP"
+
+    @invariant()
+    def what_counts_adds_up_to_the_hundredth_and_the_cent(self):
+        state = self.stream.state
+        if state.status not in ("ACTIVE", "EXPIRED", "INACTIVE", "CLOSED"):
+            return
+        terms = state.terms
+        billable = [one for one in terms.accounts if one.billable]
+        if terms.type == "fixed_price":
+            assert sum(one.planned_value_minor for one in billable) == terms.contracted_value_minor > 0
+            assert all(part.planned_hours is None for one in terms.accounts for part in one.slices)
+        else:
+            assert sum(one.planned_hours for one in billable) == terms.contracted_hours > 0
+            for one in terms.accounts:
+                assert not one.slices or sum(part.planned_hours for part in one.slices) == one.planned_hours
+
 
 TestLife = Life.TestCase
-TestLife.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestLife.settings = settings(max_examples=80, stateful_step_count=25, deadline=None)

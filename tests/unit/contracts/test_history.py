@@ -1,0 +1,129 @@
+"""What a contract's history says of a change: sentences for people, places for programs."""
+# ruff: noqa: E501 - a table is read along its rows
+
+import pytest
+from given import ACME, BACK_OFFICE, SUPPORT, account, form, slice_, uid
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidemark_contracts.decider import State
+from tidemark_contracts.history import tell
+
+NAMES = {ACME: "Acme", SUPPORT: "Support", BACK_OFFICE: "Back office"}
+HELP, TRAVEL = str(uid("help desk")), str(uid("travel"))
+MORE = {"account_id": HELP, "period_start": "2026-03-01", "hours": "20", "reason": "mail"}
+FIXED = {"type": "fixed_price", "contracted_hours": None, "currency": "EUR"}
+
+
+def state(status="ACTIVE", **changes):
+    changes.setdefault("accounts", [account(id=HELP)])
+    return State(1, status, form(**changes).terms)
+
+
+def told(before, after):
+    return [(one.sentence, one.path) for one in tell(state(**before), state(**after), NAMES)]
+
+
+def desk(**changes):
+    return {"accounts": [account(id=HELP, **changes)]}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "wanted"),
+    [
+        ({}, {}, []),
+        ({}, {"status": "INACTIVE"}, [("Status ACTIVE → INACTIVE", "")]),
+        ({}, {"end_date": "2027-03-31"}, [("End date 2026-12-31 → 2027-03-31", "/end_date")]),
+        ({}, desk(hours="60"), [("Account Help desk: planned hours 40 → 60", "/accounts/0/planned_hours")]),
+        ({}, desk(name="Desk"), [("Account Help desk: name Help desk → Desk", "/accounts/0/name")]),
+        ({}, desk(billable=False), [("Account Help desk: billable yes → no", "/accounts/0/billable")]),
+        (
+            {},
+            {"accounts": [account("Travel", None, id=TRAVEL), account(id=HELP)]},
+            [("Account Travel added", "/accounts/0")],
+        ),
+        (
+            {"accounts": [account("Travel", None, id=TRAVEL), account(id=HELP, hours="40")]},
+            desk(hours="41"),
+            [("Account Travel removed", "/accounts/0"), ("Account Help desk: planned hours 40 → 41", "/accounts/0/planned_hours")],
+        ),
+        (
+            {"accounts": [account(id=HELP), account("Travel", id=TRAVEL)]},
+            {"accounts": [account("Travel", id=TRAVEL), account(id=HELP)]},
+            [("Accounts in another order", "/accounts")],
+        ),
+        (
+            desk(slices=[slice_(SUPPORT, "40")]),
+            desk(slices=[slice_(BACK_OFFICE, "15"), slice_(SUPPORT, "25")]),
+            [
+                ("Account Help desk: slice of Back office added", "/accounts/0/slices/0"),
+                ("Account Help desk, slice of Support: planned hours 40 → 25", "/accounts/0/slices/1/planned_hours"),
+            ],
+        ),
+        (
+            desk(teams=[str(SUPPORT)]),
+            desk(teams=[str(uid("gone"))]),
+            [
+                ("Account Help desk: team Support removed", "/accounts/0/teams/0"),
+                (f"Account Help desk: team {uid('gone')} added", "/accounts/0/teams/0"),
+            ],
+        ),
+        ({}, {"owner": {"name": "Ann", "email": "olga@provider.example"}}, [("Owner: name Olga → Ann", "/owner/name")]),
+        (
+            {},
+            {"rollover": {"unused": "carry", "cap_hours": "5", "lapse_after_periods": 2}},
+            [
+                ("Rollover: unused expire → carry", "/rollover/unused"),
+                ("Rollover: cap hours none → 5", "/rollover/cap_hours"),
+                ("Rollover: periods until it lapses none → 2", "/rollover/lapse_after_periods"),
+            ],
+        ),
+        ({}, {"timezone": "UTC"}, [("Time zone Europe/Berlin → UTC", "/timezone")]),
+        ({}, {"organization_id": str(uid("x"))}, [(f"Organization Acme → {uid('x')}", "/organization_id")]),
+        (
+            FIXED | {"contracted_value_minor": 1000_50},
+            FIXED | {"contracted_value_minor": 2000_00, "currency": "JPY"},
+            [("Contracted value 1000.50 EUR → 200000 JPY", "/contracted_value_minor"), ("Currency EUR → JPY", "/currency")],
+        ),
+        ({}, {"adjustments": [MORE]}, [("Adjustment of Help desk from 2026-03-01 (mail) added", "/adjustments/0")]),
+        (
+            {"adjustments": [MORE, MORE]},
+            {"adjustments": [MORE, MORE | {"hours": "10"}]},
+            [("Adjustment of Help desk from 2026-03-01 (mail): hours 20 → 10", "/adjustments/1/hours")],
+        ),
+        ({}, {"description": "word " * 100}, [("Description none → " + "word " * 15 + "word…", "/description")]),
+    ],
+)  # fmt: skip
+def test_a_change_is_told_down_to_the_leaf(before, after, wanted):
+    assert told(before, after) == wanted
+
+
+def test_nothing_is_told_of_what_is_new():
+    assert tell(State(), state(), NAMES) == []
+
+
+def test_a_discarded_draft_says_so():
+    assert [one.sentence for one in tell(state("DRAFT"), State(2, None, state().terms), NAMES)] == [
+        "Status DRAFT → discarded"
+    ]
+
+
+hours = st.integers(0, 3).map(str)
+accounts = st.lists(
+    st.tuples(st.sampled_from("ABC"), hours, st.lists(st.tuples(st.sampled_from([SUPPORT, BACK_OFFICE]), hours), max_size=2, unique_by=lambda one: one[0])),
+    min_size=1, max_size=3, unique_by=lambda one: one[0],
+).map(lambda drawn: [account(n, h, id=str(uid(n)), slices=[slice_(*one) for one in slices]) for n, h, slices in drawn])  # fmt: skip
+
+
+@given(accounts, accounts)
+def test_every_difference_is_told_at_the_place_where_it_is(before, after):
+    was, now = state(accounts=before), state(accounts=after)
+    found = tell(was, now, NAMES)
+    assert bool(found) == (was.terms != now.terms)
+    for one in found:
+        assert one.before != one.after
+        terms, value = (was.terms, one.before) if one.after is None else (now.terms, one.after)
+        whole = terms.model_dump(mode="json")
+        for part in one.path.split("/")[1:]:
+            whole = whole[int(part)] if isinstance(whole, list) else whole[part]
+        assert whole == value
