@@ -1,137 +1,18 @@
 """The contracts service on a real database and a real broker, through its public surface alone."""
 
 from asyncio import gather
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 from uuid import UUID, uuid4
 
 import asyncpg
-import httpx
 import pytest
-from aiokafka import AIOKafkaConsumer
+from contracting import act, activated, answered, codes, drafted, organization, put, serving, team, terms
 from waiting import until
 
 from tidemark_contracts import clock
 from tidemark_contracts.app import create_app
-from tidemark_shared.database import connect_pool, migrate
-from tidemark_shared.events import DIRECTORY, LIFECYCLE, read
-from tidemark_shared.kafka import create_topics
-from tidemark_shared.settings import Settings
-from tidemark_shared.tokens import issue
-
-SECRET = "0123456789abcdef0123456789abcdef"  # noqa: S105 - signs the tokens of these tests
-
-
-@asynccontextmanager
-async def serving(settings, role="manager"):
-    """An instance of the service, as a client with a token."""
-    app = create_app(settings)
-    token = issue(SECRET, "olga", role, now=datetime.now(UTC))
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="http://contracts/v1",
-            headers={"authorization": f"Bearer {token}"},
-        ) as client,
-    ):  # fmt: skip
-        yield client
-
-
-@pytest.fixture
-async def settings(database, kafka_bootstrap_servers, topic_prefix):
-    await migrate(database, "contracts")
-    return Settings(
-        database_url=database, kafka_bootstrap_servers=kafka_bootstrap_servers, topic_prefix=topic_prefix, secret=SECRET
-    )
-
-
-@pytest.fixture
-async def api(settings):
-    async with serving(settings) as client:
-        yield client
-
-
-@pytest.fixture
-async def published(settings):
-    """A function that waits for ``count`` events of a topic and gives them, in the order of each key.
-
-    The relay delivers at least once: an event that comes again, by its id, is left out.
-    """
-    await create_topics(settings.kafka_bootstrap_servers, prefix=settings.topic_prefix)
-    consumers = []
-
-    async def events(topic, count):
-        consumer = AIOKafkaConsumer(
-            settings.topic_prefix + topic.name,
-            bootstrap_servers=settings.kafka_bootstrap_servers,
-            auto_offset_reset="earliest",
-        )
-        await consumer.start()
-        consumers.append(consumer)
-        found = {}
-
-        async def enough():
-            for records in (await consumer.getmany(timeout_ms=100)).values():
-                for record in records:
-                    event = read(topic, record.headers, record.value)
-                    found.setdefault(event.id, (record.key.decode(), event))
-            return len(found) >= count
-
-        await until(enough)
-        return list(found.values())
-
-    yield events
-    for consumer in consumers:
-        await consumer.stop()
-
-
-async def answered(request, status):
-    response = await request
-    assert response.status_code == status, response.text
-    return response
-
-
-async def organization(api, **changes):
-    body = {"name": "Acme", "timezone": "Europe/Berlin", "contacts": []} | changes
-    return (await answered(api.post("/organizations", json=body), 201)).json()["id"]
-
-
-async def team(api, name="Support"):
-    members = [{"person_id": "712020:ab", "from": "2026-01-01"}]
-    return (await answered(api.post("/teams", json={"name": name, "members": members}), 201)).json()["id"]
-
-
-async def terms(api, **changes):
-    slices = [{"team_id": await team(api), "planned_hours": "40"}]
-    return {
-        "code": "ACME-SUP", "name": "Support", "description": "",
-        "owner": {"name": "Olga", "email": "olga@provider.example"}, "organization_id": await organization(api),
-        "type": "time_and_materials", "recurrence": "monthly", "start_date": "2026-01-01", "end_date": "2099-12-31",
-        "timezone": "Europe/Berlin", "holidays": "DE-BE", "contracted_hours": "40",
-        "accounts": [{"name": "Help desk", "planned_hours": "40", "slices": slices}], **changes,
-    }  # fmt: skip
-
-
-async def drafted(api, **changes):
-    return (await answered(api.post("/contracts", json=await terms(api, **changes)), 201)).json()
-
-
-async def activated(api, **changes):
-    draft = await drafted(api, **changes)
-    return (await answered(act(api, draft["id"], "activate", 1), 200)).json()
-
-
-def act(api, contract, action, version, body=None, **headers):
-    return api.post(f"/contracts/{contract}/{action}", json=body or {}, headers={"if-match": f'"{version}"', **headers})
-
-
-def put(api, path, body, version):
-    return api.put(path, json=body, headers={"if-match": f'"{version}"'})
-
-
-def codes(response):
-    return {(one["code"], one["path"]) for one in response.json()["violations"]}
+from tidemark_shared.events import DIRECTORY, LIFECYCLE
 
 
 async def test_a_contract_and_what_it_refers_to_reach_the_topics(api, published):
@@ -233,7 +114,9 @@ async def test_life_over_http(api, published):
         (7, "amended", "ACTIVE", "olga", "longer"),
         (8, "closed", "CLOSED", "olga", "over"),
     ]
-    assert history[3]["changes"] == {"end_date": {"before": "2099-12-31", "after": "2026-01-31"}}
+    assert history[3]["sentences"] == ["End date 2099-12-31 → 2026-01-31"]
+    assert history[3]["changes"] == [{"path": "/end_date", "before": "2099-12-31", "after": "2026-01-31"}]
+    assert (history[4]["sentences"], history[4]["changes"]) == (["Status INACTIVE → ACTIVE"], [])
     events = await published(LIFECYCLE, 8)
     told = [(one.data.stream_version, one.data.status, one.data.actor, one.data.reason) for _, one in events]
     assert told == [(one["version"], one["status"], one["actor"], one["reason"]) for one in history]
@@ -444,13 +327,6 @@ async def test_streams_are_published_in_order_across_restarts(settings, publishe
         events = await published(LIFECYCLE, 20)
     for draft in drafts:
         assert [one.data.stream_version for key, one in events if key == draft["id"]] == [1, 2, 3, 4]
-
-
-@pytest.fixture
-async def pool(settings):
-    pool = await connect_pool(settings.database_url, "contracts")
-    yield pool
-    pool.terminate()
 
 
 async def test_expiry_is_one_event_with_several_instances(api, pool, published):

@@ -1,0 +1,66 @@
+"""The contracts service on a real database and a real broker."""
+
+import pytest
+from aiokafka import AIOKafkaConsumer
+from contracting import SECRET, serving
+from waiting import until
+
+from tidemark_shared.database import connect_pool, migrate
+from tidemark_shared.events import read
+from tidemark_shared.kafka import create_topics
+from tidemark_shared.settings import Settings
+
+
+@pytest.fixture
+async def settings(database, kafka_bootstrap_servers, topic_prefix):
+    await migrate(database, "contracts")
+    return Settings(
+        database_url=database, kafka_bootstrap_servers=kafka_bootstrap_servers, topic_prefix=topic_prefix, secret=SECRET
+    )
+
+
+@pytest.fixture
+async def api(settings):
+    async with serving(settings) as client:
+        yield client
+
+
+@pytest.fixture
+async def published(settings):
+    """A function that waits for ``count`` events of a topic and gives them, in the order of each key.
+
+    The relay delivers at least once: an event that comes again, by its id, is left out.
+    """
+    await create_topics(settings.kafka_bootstrap_servers, prefix=settings.topic_prefix)
+    consumers = []
+
+    async def events(topic, count):
+        consumer = AIOKafkaConsumer(
+            settings.topic_prefix + topic.name,
+            bootstrap_servers=settings.kafka_bootstrap_servers,
+            auto_offset_reset="earliest",
+        )
+        await consumer.start()
+        consumers.append(consumer)
+        found = {}
+
+        async def enough():
+            for records in (await consumer.getmany(timeout_ms=100)).values():
+                for record in records:
+                    event = read(topic, record.headers, record.value)
+                    found.setdefault(event.id, (record.key.decode(), event))
+            return len(found) >= count
+
+        await until(enough)
+        return list(found.values())
+
+    yield events
+    for consumer in consumers:
+        await consumer.stop()
+
+
+@pytest.fixture
+async def pool(settings):
+    pool = await connect_pool(settings.database_url, "contracts")
+    yield pool
+    pool.terminate()

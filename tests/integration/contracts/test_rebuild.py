@@ -1,0 +1,71 @@
+"""The reading model rebuilt from the events: the same rows, whatever had become of them."""
+
+from asyncio import gather
+
+import pytest
+from contracting import act, activated, answered, drafted, organization, put
+
+from tidemark_contracts import rebuild
+
+TABLES = {
+    "contracts": "SELECT * FROM contracts ORDER BY id",
+    "contract_references": "SELECT * FROM contract_references ORDER BY contract_id, entity_id",
+}
+
+
+async def rows(pool):
+    return {table: [dict(row) for row in await pool.fetch(query)] for table, query in TABLES.items()}
+
+
+@pytest.fixture
+async def contracts(api):
+    """Contracts in every status, changed and renewed, in zones where midnight is skipped."""
+    first = await drafted(api, code="DRAFT")
+    await answered(put(api, "/contracts/DRAFT", first | {"organization_id": await organization(api)}, 1), 200)
+    await activated(api, code="ACTIVE", timezone="America/Sao_Paulo", start_date="2018-01-01", end_date="2099-11-03")
+    await activated(api, code="EXPIRED", timezone="Africa/Cairo", start_date="2023-01-01", end_date="2023-04-27")
+    await answered(act(api, "EXPIRED", "renew", 3, {"code": "RENEWED"}), 201)
+    for action, code in (("suspend", "INACTIVE"), ("close", "CLOSED")):
+        await activated(api, code=code)
+        await answered(act(api, code, action, 2, {"reason": "r"}), 200)
+    await drafted(api, code="GONE")
+    await answered(api.delete("/contracts/GONE", headers={"if-match": '"1"'}), 204)
+    await drafted(api, code="GONE")
+
+
+@pytest.mark.parametrize(
+    "corruption",
+    [
+        "UPDATE contracts SET status = 'CLOSED', version = 99, name = 'wrong', ends_at = now(), body = '{}'",
+        "UPDATE contracts SET code = code || '?', renewed_from = NULL, renewed_as = NULL",
+        "DELETE FROM contracts WHERE code <> 'DRAFT'",
+        "DELETE FROM contract_references",
+        "INSERT INTO contract_references SELECT c.id, d.id FROM contracts AS c, directory AS d ON CONFLICT DO NOTHING",
+        """INSERT INTO contracts SELECT (jsonb_populate_record(c, jsonb_build_object('id', uuidv7(), 'code', 'X'))).*
+           FROM contracts AS c WHERE code = 'DRAFT'""",
+        "SELECT 1",
+    ],
+)
+@pytest.mark.usefixtures("contracts")
+async def test_whatever_became_of_the_rows_they_are_rebuilt(pool, settings, monkeypatch, corruption):
+    monkeypatch.setattr(rebuild, "_AT_ONCE", 3)
+    before = await rows(pool)
+    assert len(before["contracts"]) == 7
+    await pool.execute(corruption)
+    assert (await rows(pool) != before) == (corruption != "SELECT 1")
+    assert await rebuild.rebuild(settings.database_url) == 7
+    assert await rows(pool) == before
+
+
+async def test_nothing_is_rebuilt_from_nothing(settings):
+    assert await rebuild.rebuild(settings.database_url) == 0
+
+
+async def test_what_is_appended_meanwhile_is_neither_lost_nor_overwritten(api, pool, settings):
+    draft = await drafted(api)
+    for version in range(1, 6):
+        changed = put(api, "/contracts/ACME-SUP", draft | {"name": f"Version {version + 1}"}, version)
+        rebuilt, answer = await gather(rebuild.rebuild(settings.database_url), changed)
+        assert (rebuilt, answer.status_code) == (1, 200)
+    (row,) = (await rows(pool))["contracts"]
+    assert (row["version"], row["name"]) == (6, "Version 6")
