@@ -281,6 +281,24 @@ async def test_of_concurrent_changes_one_wins_and_none_is_lost(api, settings, pu
     assert events[-1][1].data.terms.name == (await answered(api.get("/contracts/ACME-SUP"), 200)).json()["name"]
 
 
+async def test_of_concurrent_amendments_one_wins_and_the_other_is_told(api, settings, published):
+    active = await activated(api)
+    async with serving(settings) as another_instance:
+        for version in range(2, 12):
+            answers = await gather(*(
+                act(client, "ACME-SUP", "amend", version, active | {"name": f"{version} {name}", "reason": "r"})
+                for name, client in (("one", api), ("another", another_instance))
+            ))  # fmt: skip
+            assert sorted(one.status_code for one in answers) == [200, 412]
+            won = next(one for one in answers if one.status_code == 200).json()
+            assert (await answered(api.get("/contracts/ACME-SUP"), 200)).json() == won
+    items = (await answered(api.get("/contracts/ACME-SUP/events"), 200)).json()["items"]
+    assert [one["data"]["stream_version"] for one in items] == list(range(1, 13))
+    assert [one.data.model_dump(mode="json") for _, one in await published(LIFECYCLE, 12)] == [
+        one["data"] for one in items
+    ]
+
+
 async def test_of_concurrent_changes_of_a_team_one_wins(api, settings, published):
     team_id = await team(api)
     async with serving(settings) as another_instance:
@@ -342,6 +360,21 @@ async def test_expiry_is_one_event_with_several_instances(api, pool, published):
     assert {str(one.contract_id) for one in expired} == {one["id"] for one in contracts}
     assert {(one.stream_version, one.previous_status, one.actor) for one in expired} == {(3, "ACTIVE", "tidemark")}
     assert len(events) == 11
+
+
+@pytest.mark.parametrize(
+    ("zone", "end", "midnight"),
+    [
+        ("Europe/Berlin", "2099-03-28", datetime(2099, 3, 28, 23, tzinfo=UTC)),
+        ("Europe/Berlin", "2099-03-29", datetime(2099, 3, 29, 22, tzinfo=UTC)),
+        ("America/Havana", "2099-03-07", datetime(2099, 3, 8, 5, tzinfo=UTC)),  # the next day begins at 01:00
+        ("Pacific/Auckland", "2099-09-27", datetime(2099, 9, 27, 11, tzinfo=UTC)),
+    ],
+)
+async def test_the_clock_strikes_midnight_where_the_contract_is(api, pool, zone, end, midnight):
+    await activated(api, timezone=zone, end_date=end)
+    assert await clock.expire_due(pool, midnight - timedelta(microseconds=1)) == 0
+    assert await clock.expire_due(pool, midnight) == 1
 
 
 async def test_a_contract_that_fails_does_not_hold_up_the_others(api, pool):

@@ -1,0 +1,63 @@
+"""A contract's history as a person reads it, and its events as they were published."""
+
+from contracting import act, activated, answered, team
+
+from tidemark_shared.events import LIFECYCLE
+
+
+async def test_history_tells_who_what_when_why_and_every_leaf_that_changed(api):
+    active = await activated(api, start_date="2090-01-01", end_date="2090-12-31")
+    second = await team(api, "Second line")
+    (desk,) = active["accounts"]
+    support = desk["slices"][0]["team_id"]
+    amended = active | {
+        "end_date": "2091-03-31", "contracted_hours": "80", "reason": "extended, mail of 4 March",
+        "accounts": [
+            {"name": "Travel", "planned_hours": "20"},
+            desk | {"planned_hours": "60", "slices": [
+                {"team_id": second, "planned_hours": "10"}, {"team_id": support, "planned_hours": "50"},
+            ]},
+        ],
+    }  # fmt: skip
+    after = (await answered(act(api, "ACME-SUP", "amend", 2, amended), 200)).json()
+    await answered(act(api, "ACME-SUP", "renew", 3, {"code": "NEXT"}), 201)
+    items = (await answered(api.get("/contracts/ACME-SUP/history"), 200)).json()["items"]
+    drafted, activation, amendment, renewal = items
+    assert (drafted["sentences"], drafted["changes"]) == ([], [])
+    assert (activation["sentences"], activation["changes"]) == (["Status DRAFT → ACTIVE"], [])
+    assert (amendment["actor"], amendment["what"], amendment["reason"]) == ("olga", "amended", amended["reason"])
+    assert amendment["occurred_at"] > activation["occurred_at"]
+    assert amendment["sentences"] == [
+        "End date 2090-12-31 → 2091-03-31",
+        "Contracted hours 40 → 80",
+        "Account Travel added",
+        "Account Help desk: planned hours 40 → 60",
+        "Account Help desk: slice of Second line added",
+        "Account Help desk, slice of Support: planned hours 40 → 50",
+    ]
+    assert amendment["changes"] == [
+        {"path": "/end_date", "before": "2090-12-31", "after": "2091-03-31"},
+        {"path": "/contracted_hours", "before": "40", "after": "80"},
+        {"path": "/accounts/0", "before": None, "after": after["accounts"][0]},
+        {"path": "/accounts/1/planned_hours", "before": "40", "after": "60"},
+        {"path": "/accounts/1/slices/0", "before": None, "after": {"team_id": second, "planned_hours": "10"}},
+        {"path": "/accounts/1/slices/1/planned_hours", "before": "40", "after": "50"},
+    ]
+    assert renewal["renewed_as"]
+    (draft,) = (await answered(api.get("/contracts/NEXT/history"), 200)).json()["items"]
+    assert (draft["what"], draft["renewed_from"]) == ("drafted", active["id"])
+
+
+async def test_events_are_those_that_were_published(api, published):
+    await activated(api, start_date="2090-01-01", end_date="2090-12-31")
+    await answered(act(api, "ACME-SUP", "suspend", 2, {"reason": "unpaid"}), 200)
+    await answered(act(api, "ACME-SUP", "renew", 3, {"code": "NEXT"}), 201)
+    told = await published(LIFECYCLE, 5)
+    for code, count in (("ACME-SUP", 4), ("NEXT", 1)):
+        items = (await answered(api.get(f"/contracts/{code}/events"), 200)).json()["items"]
+        contract = items[0]["data"]["contract_id"]
+        assert items == [
+            {"type": one.type, "data": one.data.model_dump(mode="json")} for key, one in told if key == contract
+        ]
+        assert len(items) == count
+    await answered(api.get("/contracts/NOBODY/events"), 404)
