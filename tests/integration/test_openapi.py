@@ -1,0 +1,117 @@
+"""Every service answers whatever its OpenAPI document allows, and much that it does not, as the document says."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+import uvicorn
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import GenerationMode, openapi
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+from waiting import until
+
+import tidemark_consumption.app
+import tidemark_contracts.app
+import tidemark_notifier.app
+from tidemark.stack import ports
+from tidemark_shared.database import migrate
+from tidemark_shared.kafka import create_topics
+from tidemark_shared.settings import Settings
+from tidemark_shared.tokens import issue
+
+SECRET = "0123456789abcdef0123456789abcdef"  # noqa: S105 - signs the tokens of these tests
+APPS = {
+    "contracts": tidemark_contracts.app.create_app,
+    "consumption": tidemark_consumption.app.create_app,
+    "notifier": tidemark_notifier.app.create_app,
+}
+HELD = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+
+
+@asynccontextmanager
+async def served(app) -> AsyncIterator[str]:
+    """The application behind a socket, as its address."""
+    port = ports.free()
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None))
+    task = asyncio.create_task(server.serve())
+    try:
+        await until(lambda: server.started or task.done(), within=60)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        await task
+
+
+# The application runs in the same process, and draws its jitter while a case is drawn.
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module:hypothesis.errors.HypothesisDeprecationWarning")
+@pytest.mark.parametrize("service", APPS)
+async def test_no_answer_is_a_fault_or_undeclared(service, database, kafka_bootstrap_servers, topic_prefix):
+    await migrate(database, service)
+    await create_topics(kafka_bootstrap_servers, prefix=topic_prefix)
+    app = APPS[service](
+        Settings(
+            database_url=database, kafka_bootstrap_servers=kafka_bootstrap_servers, topic_prefix=topic_prefix,
+            secret=SECRET, smtp_url="smtp://127.0.0.1:9",
+        )
+    )  # fmt: skip
+    headers = {"authorization": f"Bearer {issue(SECRET, 'olga', 'admin', now=datetime.now(UTC))}", "if-match": "*"}
+    async with served(app) as url:
+        known = await something_to_find(url, headers) if service == "contracts" else {}
+        await asyncio.to_thread(ask_everything, app.openapi(), url, headers, known)
+
+
+async def something_to_find(url, headers):
+    """What the paths of contracts may lead to."""
+    rates = {"normal": 1, "extra_time": 2, "weekend": 3, "holiday": 4}
+    bodies = {
+        "organization": ("organizations", {"name": "Acme", "timezone": "UTC"}),
+        "team": ("teams", {"name": "Support"}),
+        "rate_card": (
+            "rate-cards", {"person_id": "ann", "from": "2026-01-01", "currency": "EUR", "per_hour_minor": rates},
+        ),
+        "contract": (
+            "contracts", {
+                "code": "ACME-SUP", "name": "Support", "owner": {"name": "Olga", "email": "olga@provider.example"},
+                "type": "time_and_materials", "start_date": "2026-01-01", "end_date": "2099-12-31", "timezone": "UTC",
+                "contracted_hours": "40", "accounts": [{"name": "Help desk", "planned_hours": "40"}],
+            },
+        ),
+    }  # fmt: skip
+    known = {}
+    async with httpx.AsyncClient(base_url=f"{url}/v1", headers=headers) as client:
+        for name, (path, body) in bodies.items():
+            sent = body | ({"organization_id": known["organization"]} if name == "contract" else {})
+            answer = await client.post(f"/{path}", json=sent)
+            assert answer.status_code == 201, answer.text
+            known[name] = answer.json()["id"]
+    return known
+
+
+def ask_everything(document, url, headers, known):
+    for result in openapi.from_dict(document).get_all_operations():
+        operation = result.ok()
+        ask(operation.as_strategy(GenerationMode.NEGATIVE), url, headers)
+        ask(operation.as_strategy(), url, headers)
+        if found := {name: known[name] for name in known if f"{{{name}}}" in operation.path}:
+            ask(operation.as_strategy(path_parameters=found), url, headers)
+
+
+def ask(cases, url, headers):
+    # The same requests each time; what went wrong is told whole, so nothing is gained by making it smaller.
+    @settings(
+        max_examples=6, deadline=None, derandomize=True, database=None, phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(cases)
+    def answer(case):
+        case.call_and_validate(base_url=url, headers=headers, checks=HELD)
+
+    answer()
