@@ -25,6 +25,7 @@ from tidemark_shared.events import (
     outgoing,
 )
 from tidemark_shared.settings import Settings
+from tidemark_shared.violations import CODES
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -124,7 +125,20 @@ def test_every_topic_and_service_has_its_document_the_same_each_time() -> None:
     assert files == documents.generated()
     assert set(files) == {f"asyncapi/{topic.name}.json" for topic in TOPICS} | {
         f"openapi/{service}.json" for service in ("contracts", "consumption", "notifier")
-    }
+    } | {"violations.md"}
+
+
+def test_every_code_of_a_violation_has_its_row() -> None:
+    page = documents.generated()["violations.md"]
+    assert re.findall(r"^\| `([^`]+)` \|", page, re.MULTILINE) == list(CODES)
+    for code, meaning in CODES.items():
+        assert f"| `{code}` | {' | '.join(meaning)} |\n" in page
+
+
+def test_what_is_written_by_hand_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "decisions.md").write_text("by hand")
+    documents.write(tmp_path, {"violations.md": "made", "openapi/contracts.json": "{}"})
+    assert {path.name for path in tmp_path.iterdir()} == {"decisions.md", "violations.md", "openapi"}
 
 
 def test_a_stale_file_is_named_with_the_command_that_mends_it(

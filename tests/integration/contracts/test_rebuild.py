@@ -1,11 +1,16 @@
 """The reading model rebuilt from the events: the same rows, whatever had become of them."""
 
-from asyncio import gather
+import os
+import sys
+from asyncio import create_subprocess_exec, create_task, gather
+from asyncio.subprocess import PIPE
+from pathlib import Path
 
 import pytest
 from contracting import act, activated, answered, drafted, organization, put
+from waiting import until
 
-from tidemark_contracts import rebuild
+from tidemark_contracts import rebuild, store
 
 TABLES = {
     "contracts": "SELECT * FROM contracts ORDER BY id",
@@ -69,3 +74,31 @@ async def test_what_is_appended_meanwhile_is_neither_lost_nor_overwritten(api, p
         assert (rebuilt, answer.status_code) == (1, 200)
     (row,) = (await rows(pool))["contracts"]
     assert (row["version"], row["name"]) == (6, "Version 6")
+
+
+async def test_what_is_discarded_meanwhile_does_not_come_back(api, pool, settings, monkeypatch):
+    await drafted(api)
+    discarding = []
+    save = store.save
+
+    async def save_while_somebody_discards(connection, states):
+        discarding.append(create_task(api.delete("/contracts/ACME-SUP", headers={"if-match": '"1"'})))
+        await until(lambda: pool.fetchval("SELECT count(*) > 0 FROM pg_locks WHERE NOT granted"))
+        await save(connection, states)
+
+    monkeypatch.setattr(store, "save", save_while_somebody_discards)
+    await rebuild.rebuild(settings.database_url)
+    assert (await discarding[0]).status_code == 204
+    assert (await rows(pool))["contracts"] == []
+
+
+async def test_the_command_rebuilds(api, pool, settings, tmp_path):
+    await drafted(api)
+    before = await rows(pool)
+    await pool.execute("UPDATE contracts SET name = 'wrong'")
+    command = await create_subprocess_exec(
+        Path(sys.executable).with_name("tidemark"), "rebuild", "contracts", "--data-dir", tmp_path,
+        env=os.environ | {"TIDEMARK_DATABASE_URL": settings.database_url}, stdout=PIPE,
+    )  # fmt: skip
+    assert (await command.communicate(), command.returncode) == ((b"Contracts rebuilt: 1\n", None), 0)
+    assert await rows(pool) == before
