@@ -1,5 +1,6 @@
 """The rules of SPEC 1 (C1 to C5) over a contract's terms, and SPEC 9 over a team: pure, every violation at once."""
 
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
@@ -136,10 +137,10 @@ def _foreign(terms: Contract) -> Iterator[Violation]:
         *((pointer("accounts", i), one, f"planned_{other}") for i, one in enumerate(terms.accounts)),
         *((pointer("adjustments", i), one, other) for i, one in enumerate(terms.adjustments)),
     ]
-    belongs, is_ = ("time and materials", "a fixed price") if fixed else ("a fixed price", "time and materials")
+    foreign, kind = ("time and materials", "a fixed price") if fixed else ("a fixed price", "time and materials")
     for path, body, name in stated:
         if getattr(body, name) is not None:
-            message = f"This belongs to {belongs}; the contract is {is_}. Leave it out."
+            message = f"This belongs to {foreign}; the contract is {kind}. Leave it out."
             yield Violation(code="invalid", path=f"{path}/{name}", message=message)
     for index, one in enumerate(terms.adjustments):
         if getattr(one, own) is None:
@@ -194,22 +195,19 @@ def _adjusted(form: Form) -> Iterator[Violation]:
     """Adjustments name an account and the start of a period that exist (SPEC 9)."""
     terms = form.terms
     accounts = {account.id for account in terms.accounts}
-    starts = {period.start for period in _periods(terms)}
+    # An id that could not be read is perhaps the one that is named.
+    all_ids = not form.breaks(*(pointer("accounts", index, "id") for index in range(max(1, len(terms.accounts)))))
+    starts = [] if form.breaks("/start_date", "/end_date", "/recurrence") else [one.start for one in _periods(terms)]
     for index, one in enumerate(terms.adjustments):
-        if one.account_id not in accounts and not form.breaks(*_ids(terms)):
+        if all_ids and one.account_id not in accounts:
             message = "An adjustment names one of the contract's accounts. Take the id of one of them."
             yield Violation(code="unknown_reference", path=pointer("adjustments", index, "account_id"), message=message)
-        if starts and one.period_start not in starts and not form.breaks("/start_date", "/end_date", "/recurrence"):
-            nearest = max((start for start in starts if start <= one.period_start), default=terms.start_date)
+        nearest = starts[max(0, bisect_right(starts, one.period_start) - 1)] if starts else one.period_start
+        if nearest != one.period_start:
             message = f"No period of the contract starts on {one.period_start}. Take a first day such as {nearest}."
             yield Violation(
                 code="unknown_reference", path=pointer("adjustments", index, "period_start"), message=message
             )
-
-
-def _ids(terms: Contract) -> list[str]:
-    """Where the ids of accounts stand; a place that is none yet where there are no accounts."""
-    return [pointer("accounts", index, "id") for index in range(max(1, len(terms.accounts)))]
 
 
 def _periods(terms: Contract) -> list[Period]:
@@ -229,7 +227,7 @@ def _amounts(terms: Contract) -> Iterator[Violation]:
         )
         yield Violation(code="C1.amount", path=path, message=message)
     if fixed and terms.currency is None:
-        yield Violation(code="C1.amount", path="/currency", message="A value needs its currency. Name it, as EUR.")
+        yield Violation(code="C1.amount", path="/currency", message="A value needs its currency. Name one such as EUR.")
     billable = _sum(_own(account, "planned", fixed=fixed) for account in terms.accounts if account.billable)
     if contracted is not None and billable != contracted:
         message = f"The billable accounts plan {shown(billable)}; contracted are {shown(contracted)}. Make them equal."
@@ -244,23 +242,24 @@ def _overdrawn(terms: Contract) -> Iterator[Violation]:
     So is what they take from the contract, whose plan is the sum of its billable accounts'.
     """
     fixed, shown = terms.type == "fixed_price", _shown(terms)
-    for account in terms.accounts:
-        planned = _own(account, "planned", fixed=fixed) or Decimal(0)
-        total: dict[date, Decimal] = defaultdict(Decimal)
-        place: dict[date, str] = {}
-        for index, one in enumerate(terms.adjustments):
-            amount = _exact(one.value_minor) if fixed else one.hours
-            if one.account_id == account.id and amount:
-                total[one.period_start] += amount
-                if amount < 0:
-                    place[one.period_start] = pointer("adjustments", index, "value_minor" if fixed else "hours")
-        for start, adjusted in total.items():
-            if planned + adjusted < 0:
+    accounts = {account.id: account for account in terms.accounts}
+    total: dict[tuple[UUID, date], Decimal] = defaultdict(Decimal)
+    place: dict[tuple[UUID, date], str] = {}
+    for index, one in enumerate(terms.adjustments):
+        key, amount = (one.account_id, one.period_start), _exact(one.value_minor if fixed else one.hours) or Decimal(0)
+        total[key] += amount
+        if amount < 0:
+            place[key] = pointer("adjustments", index, "value_minor" if fixed else "hours")
+    for (account_id, start), path in place.items():
+        if account := accounts.get(account_id):
+            planned = _own(account, "planned", fixed=fixed) or Decimal(0)
+            left = planned + total[account_id, start]
+            if left < 0:
                 message = (
-                    f"With its adjustments {account.name} plans {shown(planned + adjusted)} in the period from "
-                    f"{start}. Take away at most {shown(planned)}."
+                    f"With its adjustments {account.name} plans {shown(left)} in the period from {start}. "
+                    f"Take away at most {shown(planned)}."
                 )
-                yield Violation(code="C2.adjustment", path=place[start], message=message)
+                yield Violation(code="C2.adjustment", path=path, message=message)
 
 
 def _slices(account: Account, path: str, *, fixed: bool) -> Iterator[Violation]:

@@ -182,6 +182,12 @@ def test_adjustments_of_one_account_and_period_add_up(adjustments, wanted):
     assert found(changes, complete=False) == []
 
 
+def test_what_adds_to_a_plan_below_zero_is_not_to_blame_for_it():
+    changes = adjusted(hours="1") | {"accounts": [account(id=HELP_DESK, hours="-5")]}
+    assert ("invalid", "/accounts/0/planned_hours") in found(changes, complete=True)
+    assert "C2.adjustment" not in [code for code, _ in found(changes, complete=True)]
+
+
 def test_a_fixed_price_is_adjusted_in_its_currency():
     changes = FIXED | adjusted(hours=None, value_minor=-10_01)
     changes["accounts"] = [account(id=HELP_DESK, hours=None, planned_value_minor=10_00)]
