@@ -51,6 +51,29 @@ async def test_what_is_created_is_answered_with_its_body_and_ids(api):
     assert (await answered(put(api, "/contracts/ACME-SUP", answer, 1), 200)).headers["etag"] == '"1"'
 
 
+async def test_a_fixed_price_that_rolls_over_and_is_adjusted_reaches_the_topic(api, published):
+    own = str(uuid4())
+    body = await terms(
+        api, type="fixed_price", contracted_hours=None, contracted_value_minor=1_000_000, currency="EUR",
+        rollover={"unused": "carry", "cap_value_minor": 500_000, "lapse_after_periods": 3, "overrun": "deduct"},
+        adjustments=[{"account_id": own, "period_start": "2026-03-01", "value_minor": -1_000_001, "reason": "credit"}],
+    )  # fmt: skip
+    (desk,) = body["accounts"]
+    team_id = desk["slices"][0]["team_id"]
+    changes = {"id": own, "planned_hours": None, "planned_value_minor": 1_000_000, "slices": [{"team_id": team_id}]}
+    body["accounts"] = [desk | changes]
+    await answered(api.post("/contracts", json=body), 201)
+    refused = await answered(act(api, "ACME-SUP", "activate", 1), 422)
+    assert codes(refused) == {("C2.adjustment", "/adjustments/0/value_minor")}
+    body["adjustments"][0]["value_minor"] = -1_000_000
+    await answered(put(api, "/contracts/ACME-SUP", body, 1), 200)
+    active = (await answered(act(api, "ACME-SUP", "activate", 2), 200)).json()
+    assert active["adjustments"] == [body["adjustments"][0] | {"hours": None}]
+    events = await published(LIFECYCLE, 3)
+    told = events[-1][1].data.terms.model_dump(mode="json")
+    assert told == {name: active[name] for name in told}
+
+
 @pytest.mark.parametrize("code", ["2026/017 Ä", "a/activate", "100 %", "?#&", "0f8fad5b-d9cb-469f-a165-70867728950e"])
 async def test_any_code_is_an_address(api, code):
     draft = await drafted(api, code=code)
