@@ -2,7 +2,6 @@
 
 from asyncio import gather
 
-import pytest
 from contracting import answered, codes, put, team
 
 from tidemark_shared.events import DIRECTORY
@@ -50,11 +49,9 @@ async def test_what_identifies_a_card_stays(api):
     }
 
 
-@pytest.mark.parametrize("kind", list(RATES))
-async def test_all_four_kinds_are_mandatory(api, kind):
-    rates = {name: rate for name, rate in RATES.items() if name != kind}
-    response = await answered(api.post("/rate-cards", json=card(per_hour_minor=rates)), 422)
-    assert codes(response) == {("invalid", f"/per_hour_minor/{kind}")}
+async def test_all_four_kinds_are_mandatory(api):
+    response = await answered(api.post("/rate-cards", json=card(per_hour_minor={})), 422)
+    assert codes(response) == {("invalid", f"/per_hour_minor/{kind}") for kind in RATES}
 
 
 async def test_a_card_that_exists_already_is_named(api):
