@@ -303,6 +303,10 @@ def test_the_works_own_team_counts_if_it_is_the_accounts_and_both_days_of_a_memb
     counted = model(contract_event(terms=body), link(), joined, *work)
     teams = {one.worklog_id: one.team_id for one in counted.work}
     assert teams == {"1": None, "2": NORTH, "3": NORTH, "4": None, "own": SOUTH, "strange": NORTH}
+    # Where it has slices, they name its teams.
+    body = terms(accounts=[account("Support", "40", slices=[(SOUTH, "40")], teams=TEAMS)])
+    counted = model(contract_event(terms=body), link(), joined, *work)
+    assert {one.worklog_id for one in counted.work if one.team_id} == {"own"}
 
 
 def test_unaccounted_work_is_that_of_the_contract_its_issue_names():
