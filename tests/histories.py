@@ -133,14 +133,25 @@ class History(NamedTuple):
 
     batches: list[tuple[datetime, list]]
 
-    def __repr__(self) -> str:
-        # Whole, a large one is more than Hypothesis shows.
-        return "\n".join(f"{one.learned_at} {one.type} {one.data}"[:250] for one in self.facts)
-
     @property
     def facts(self) -> list[Fact]:
         """As the reference takes them."""
         return [fact for moment, records in self.batches for fact in facts_of(records, moment)]
+
+    def __repr__(self):
+        """A line a fact: whole, it is more than Hypothesis shows where a property does not hold."""
+        return "\n".join(
+            f"{fact.learned_at:%m-%d %H:%M:%S} {fact.type.split('.')[1:-1]} {fact.source} {brief(fact.data)}"[:400]
+            for fact in self.facts
+        )
+
+
+def brief(data):
+    """An event's data without what is the same in all."""
+    terms_of = data.get("terms") or {}
+    dull = {"terms", "actor", "reason", "renewed_from", "renewed_as", "name", "description", "owner", "organization_id"}
+    shown = {name: value for name, value in {**data, **terms_of}.items() if name not in dull and value is not None}
+    return str(shown).replace("'", "")
 
 
 @st.composite

@@ -14,6 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from functools import cache, cached_property
+from itertools import product
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -740,9 +741,14 @@ class Model:
 
     # What restatements compare (W7)
 
-    def account_figures(self):
-        """What each account consumed in each of its periods: seconds, and the amount shown (None in T&M)."""
-        return {(row["contract_id"], row["account_id"], row["period_start"]): row for row in self.account_consumption()}
+    def figure(self, contract_id, account_id, start):
+        """What an account consumed in a period: seconds, and the amount shown (None in time and materials).
+
+        An account or a period that is not there has consumed nothing.
+        """
+        work = self.counted(contract_id=contract_id, account_id=account_id, period_start=start)
+        found = figures(self.known[contract_id]["terms"], None, work)
+        return found["consumed_seconds"], found["consumed_amount_minor"]
 
     def is_closed(self, contract, end, moment):
         """SPEC 9: `settle_days` after a period's last day or the first activation, the later; or once CLOSED.
@@ -870,34 +876,23 @@ def members(team):
 
 
 def restated(before, after, cause, moment):
-    """One row an account and period whose figure is another after, where the period was there and closed before."""
-    were, are = before.account_figures(), after.account_figures()
-    for key in sorted(were.keys() | are.keys()):
-        contract_id, account_id, start = key
-        contract = before.known.get(contract_id)
-        end = dict(periods(contract["terms"])).get(start) if contract else None
-        if end is None or not before.is_closed(contract, end, moment):
-            continue
-        old, new = figure(before, contract_id, were.get(key)), figure(after, contract_id, are.get(key))
-        # What money has not been counted in is no other figure when it is.
-        if (old[0], old[1] or 0) != (new[0], new[1] or 0):
-            yield {
-                **named(contract),
-                "account_id": account_id,
-                "period_start": start,
-                "period_end": end,
-                "before_seconds": old[0],
-                "after_seconds": new[0],
-                "before_amount_minor": old[1],
-                "after_amount_minor": new[1],
-                "cause": cause,
-                "restated_at": moment,
-            }
-
-
-def figure(model, contract_id, row):
-    """Seconds and shown amount of an account in a period; an account or a period that is not there has nothing."""
-    if row:
-        return row["consumed_seconds"], row["consumed_amount_minor"]
-    contract = model.known.get(contract_id)
-    return 0, 0 if contract and is_fixed(contract["terms"]) else None
+    """One row an account and period, where the period was there and closed before, and the figure is another after."""
+    for contract_id, contract in before.known.items():
+        closed = [days for days in periods(contract["terms"]) if before.is_closed(contract, days[1], moment)]
+        terms = (model.known[contract_id]["terms"] for model in (before, after) if closed)
+        accounts = sorted({account["id"] for one in terms for account in one["accounts"]})
+        for account_id, days in product(accounts, closed):
+            old, new = (model.figure(contract_id, account_id, days[0]) for model in (before, after))
+            # Another type alone, where money was not counted before or is not any more, is no other figure.
+            if (old[0], old[1] or 0) != (new[0], new[1] or 0):
+                yield {
+                    **named(contract),
+                    "account_id": account_id,
+                    **in_period(days),
+                    "before_seconds": old[0],
+                    "after_seconds": new[0],
+                    "before_amount_minor": old[1],
+                    "after_amount_minor": new[1],
+                    "cause": cause,
+                    "restated_at": moment,
+                }

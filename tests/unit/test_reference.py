@@ -570,6 +570,14 @@ def test_everything_of_a_closed_contract_is_closed():
     assert [one["period_start"] for one in replay(activated(), [link()], [closed], [future])] == [date(2026, 12, 1)]
 
 
+def test_an_account_that_an_amendment_adds_is_restated_from_nothing():
+    both = [account("Support", "20"), account("Design", "20")]
+    added = contract_event(3, previous="ACTIVE", accounts=both)
+    rows = replay(activated(), [link(account="Design"), worklog("1")], [added])
+    assert shown(rows) == [("2026-03-01", 0, H, None, None, "contract:3")]
+    assert rows[0]["account_id"] == DESIGN
+
+
 def test_an_account_that_an_amendment_removes_is_restated_to_nothing_under_the_period_it_had():
     shorter = contract_event(3, previous="ACTIVE", start="2026-03-02", accounts=[account("Design", "40")])
     rows = replay(activated(), [link(), worklog("1")], [shorter], [deletion("1")])
