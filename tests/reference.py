@@ -703,41 +703,38 @@ class Model:
         place = {"contract_id": contract["contract_id"], "account_id": account["id"]}
         worked = {one.team_id for one in self.counted(**place)}
         slices = [one["team_id"] for one in account["slices"]]
-        teams = slices or [team_id for team_id in dict.fromkeys(account["teams"]) if team_id in worked]
+        others = [team_id for team_id in dict.fromkeys([*teams_of(account), None]) if team_id in worked - {*slices}]
         return {
             "account_id": account["id"],
             "name": account["name"],
             "billable": account["billable"],
             **self._planned_and_executed(terms, lambda start: account_plan(terms, account, start), place, visible),
-            "slices": [
-                {
-                    "team_id": team_id,
-                    **self._planned_and_executed(
-                        terms,
-                        lambda _, team_id=team_id: slice_plan(terms, account, team_id),
-                        {**place, "team_id": team_id},
-                        visible,
-                    ),
-                }
-                for team_id in [*teams, *({None} & worked)]
-            ],
+            "slices": [self._slice_body(terms, account, place, team_id, visible) for team_id in [*slices, *others]],
         }
 
+    def _slice_body(self, terms, account, place, team_id, visible):
+        """A slice shows every period; another team and the unassigned share only those where work is."""
+        place = {**place, "team_id": team_id}
+        if team_id not in {one["team_id"] for one in account["slices"]}:
+            visible = [start for start in visible if self.counted(**place, period_start=start)]
+        plan = slice_plan(terms, account, team_id)
+        return {"team_id": team_id, **self._planned_and_executed(terms, lambda _: plan, place, visible)}
+
     def _planned_and_executed(self, terms, plan, place, visible):
+        """The whole, and the periods that are to be seen; ``plan`` gives what is planned in the period of a start."""
+        plans = {start: plan(start) for start, _ in periods(terms)}
         return {
-            "whole": body_figures(
-                terms, total([plan(start) for start, _ in periods(terms)]), self.counted(**place)
-            ),
+            "whole": body_figures(terms, total([*plans.values()]), self.counted(**place)),
             "periods": [
                 {
-                    **body_figures(terms, plan(start), self.counted(**place, period_start=start)),
+                    **body_figures(terms, plans[start], self.counted(**place, period_start=start)),
                     "start": str(start),
                     "end": str(end),
                 }
                 for start, end in periods(terms)
                 if start in visible
             ],
-        }  # fmt: skip
+        }
 
     # What restatements compare (W7)
 

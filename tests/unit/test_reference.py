@@ -339,6 +339,8 @@ def test_a_balance_on_the_topic_shows_the_previous_and_the_current_period_in_the
     assert [date.fromisoformat(one["start"]).month for one in support["periods"]] == months
     (unassigned,) = support["slices"]
     assert (unassigned["team_id"], unassigned["whole"]["consumed"], unassigned["whole"]["planned"]) == (None, H, None)
+    # The unassigned share has only the periods where work is.
+    assert [one["start"] for one in unassigned["periods"]] == ["2026-03-01"] * (3 in months)
 
 
 def test_fixed_price_counts_by_the_day_the_issue_was_created_and_rates_by_the_day_of_the_work():
