@@ -629,17 +629,21 @@ def test_the_records_of_any_history_are_such_as_the_services_take(history):
                 assert canonical(event.data) == canonical_of(fact)
 
 
+REASONS = {
+    "issue_not_linked", "contract_unknown", "account_unknown", "contract_draft", "contract_inactive", "outside_dates",
+}  # fmt: skip
+CAUSES = {"worklog", "issue", "contract", "membership", "rate_card"}
+
+
 def test_seeded_histories_reach_every_reason_every_cause_and_every_way_of_carrying():
-    reasons, causes, ways = set(), set(), set()
-    for seed in range(150):
+    wanted, reached = {None, *REASONS, *CAUSES, "carried", "deducted"}, set()
+    for seed in range(200):
         history = seeded(seed)
         whole = check(history)
-        reasons |= {one.reason for one in whole.work}
-        causes |= {one["cause"].partition(":")[0] for one in restatements(history.facts)}
-        ways |= {(into > 0) - (into < 0) for one in whole.known.values() for *_, into, _ in whole.flow(one)}
-    assert reasons == {
-        None, "issue_not_linked", "contract_unknown", "account_unknown", "contract_draft", "contract_inactive",
-        "outside_dates",
-    }  # fmt: skip
-    assert causes == {"worklog", "issue", "contract", "membership", "rate_card"}
-    assert ways == {-1, 0, 1}
+        into = [into for one in whole.known.values() for *_, into, _ in whole.flow(one)]
+        reached |= {one.reason for one in whole.work}
+        reached |= {one["cause"].partition(":")[0] for one in restatements(history.facts)}
+        reached |= {"carried" for one in into if one > 0} | {"deducted" for one in into if one < 0}
+        if reached == wanted:
+            break
+    assert reached == wanted
