@@ -564,6 +564,10 @@ def test_another_type_restates_what_was_consumed_and_leaves_alone_where_nothing_
         ("2026-01-01", 0, H, None, 0, "contract:3"),
         ("2026-03-01", H, 0, None, 0, "contract:3"),
     ]
+    # The same seconds in the same period, and no money: no other figure.
+    march = link(created="2026-03-01T00:00:00Z")
+    unrated = replay(activated(), [march, worklog("1")], [contract_event(3, previous="ACTIVE", terms=fixed())])
+    assert shown(unrated)[1:] == []
 
 
 def test_everything_of_a_closed_contract_is_closed():
