@@ -8,13 +8,12 @@ from typing import Annotated, Literal
 
 import typer
 
-from tidemark import dlq_cli, stack, token_cli
+from tidemark import dlq_cli, stack, token_cli, verify_cli
 from tidemark.contracts.cli import app as contract
 from tidemark.importing import cli as importing
 from tidemark.sentences import sentences
 from tidemark.stack.up import SERVICES
 from tidemark.stack.up import up as run_stack
-from tidemark_contracts import rebuild as contracts
 from tidemark_shared import database, kafka
 from tidemark_shared.settings import required
 
@@ -32,6 +31,8 @@ app.add_typer(dlq_cli.app, name="dlq")
 app.command("import")(importing.import_file)
 app.command()(importing.publish)
 app.command()(importing.status)
+app.command()(verify_cli.verify)
+app.command()(verify_cli.rebuild)
 
 DataDir = Annotated[Path, typer.Option(help="Where the stack keeps everything.")]
 _HERE = Path(".tidemark")
@@ -102,14 +103,3 @@ def topics(
         made = kafka.create_topics(servers, prefix=settings.topic_prefix, replication=replication)
         for topic in asyncio.run(made):
             typer.echo(topic)
-
-
-@app.command()
-def rebuild(
-    service: Annotated[Literal["contracts"], typer.Argument(help="Whose tables.")],
-    data_dir: DataDir = _HERE,
-) -> None:
-    """Make the tables that follow from a service's events or facts anew."""
-    with sentences():
-        url = importing.settings(data_dir).database(service)
-        typer.echo(f"Contracts rebuilt: {asyncio.run(contracts.rebuild(url))}")

@@ -152,7 +152,12 @@ def test_a_fixed_price_is_held_in_seconds_times_minor_units_an_hour() -> None:
     changes = {
         "type": "fixed_price", "contracted_hours": None, "contracted_value_minor": 100_000, "currency": "JPY",
         "rollover": {"unused": "carry", "cap_value_minor": 7},
-        "accounts": [{"id": str(HELP), "name": "Help desk", "planned_value_minor": 100_000, "slices": [{"team_id": str(NORTH)}]}],
+        "accounts": [
+            {
+                "id": str(HELP), "name": "Help desk", "planned_value_minor": 100_000,
+                "slices": [{"team_id": str(NORTH)}],
+            },
+        ],
         "adjustments": [
             {"account_id": str(HELP), "period_start": "2026-01-31", "value_minor": -5, "reason": "a credit"}
         ],

@@ -175,7 +175,10 @@ async def fold_directory(connection: Connection, batch: Batch) -> None:
 
 async def change_directory(connection: Connection, changes: Sequence[DirectoryChanged], moment: datetime) -> None:
     """Apply versions of organizations, teams and rate cards."""
-    persons = {one.id: await _persons(connection, one) for one in changes}
+    persons: dict[UUID, set[str]] = {}
+    for one in changes:
+        # Versions of one team may come in one batch, in any order: the persons of all of them.
+        persons[one.id] = persons.get(one.id, set()) | await _persons(connection, one)
     await _sql.hold_persons(connection, persons=list(set().union(*persons.values())))
     for step in side_by_side(changes, lambda one: [one.id, *persons[one.id]]):
         await set_directory(connection, step, persons, moment)
@@ -247,6 +250,7 @@ async def place_recalled(connection: Connection) -> None:
     await _sql.clear_worked(connection)
     await _sql.place(connection)
     await _sql.fold_worklogs(connection)
+    await _sql.clear_staged(connection)
     await _sql.touch_moved(connection)
     await _sql.rate(connection)
     await _add_up(connection)

@@ -16,6 +16,7 @@ from tidemark_shared.events import DIRECTORY, TYPES, ContractChanged
 
 _sql = queries("tidemark_consumption")
 _AT_ONCE = 500
+_MOST_SHOWN = 1000
 
 
 class TooEarlyError(Exception):
@@ -29,6 +30,13 @@ class Difference(NamedTuple):
     key: dict[str, Any]
     kept: dict[str, Any] | None
     right: dict[str, Any] | None
+
+
+class Findings(NamedTuple):
+    """How many rows differ, and the first of each projection."""
+
+    total: int
+    first: list[Difference]
 
 
 async def prepare(connection: Connection) -> None:
@@ -63,14 +71,14 @@ async def recall(connection: Connection, moment: datetime | None = None, *, ref:
     await fold.place_recalled(connection)
 
 
-async def verify(connection: Connection) -> list[Difference]:
+async def verify(connection: Connection) -> Findings:
     """What the projections have other than the facts say, at one moment of a system that runs."""
     async with connection.transaction(isolation="repeatable_read"):
         await recall(connection)
         return await _differences(connection)
 
 
-async def rebuild(connection: Connection) -> list[Difference]:
+async def rebuild(connection: Connection) -> Findings:
     """Make the projections what the facts say: beside, then in one transaction. Gives what differed.
 
     Batches are folded on meanwhile. At the end they wait, for as long as it takes to fold what came since.
@@ -81,9 +89,9 @@ async def rebuild(connection: Connection) -> list[Difference]:
         for row in [dict(row) async for row in _sql.unknown(connection)]:
             await _learn(connection, **row)
         found = await _differences(connection)
-        for relation in {one.relation for one in found}:
+        for relation in {one.relation for one in found.first}:
             await _sql.mend(connection, relation=relation)
-        if found:
+        if found.total:
             await _sql.publish_all(connection, correlation_id="rebuild")
         return found
 
@@ -125,15 +133,28 @@ async def _chunks(rows: AsyncIterator[Any]) -> AsyncIterator[list[Any]]:
         yield chunk
 
 
-async def _differences(connection: Connection) -> list[Difference]:
-    relations = [row["name"] async for row in _sql.projections(connection)]
-    return [one for relation in relations for one in await _differences_of(connection, relation)]
+async def _differences(connection: Connection) -> Findings:
+    total, first = 0, []
+    for relation in [row["name"] async for row in _sql.projections(connection)]:
+        number = 0
+        async for one in _differences_of(connection, relation):
+            number += 1
+            if number <= _MOST_SHOWN:
+                first.append(one)
+        total += number
+    return Findings(total, first)
 
 
-async def _differences_of(connection: Connection, relation: str) -> list[Difference]:
-    found: dict[str, dict[str, Any]] = {}
+async def _differences_of(connection: Connection, relation: str) -> AsyncIterator[Difference]:
+    waiting: Difference | None = None
     async for row in _sql.differences(connection, relation=relation):
-        values = json.loads(row["row"])
-        key = {name: values[name] for name in row["key"]}
-        found.setdefault(json.dumps(key), {"key": key, "kept": None, "right": None})[row["side"]] = values
-    return [Difference(relation, **one) for one in found.values()]
+        key, values = json.loads(row["key"]), {row["side"]: json.loads(row["row"])}
+        if waiting and waiting.key == key:
+            yield waiting._replace(**values)
+            waiting = None
+            continue
+        if waiting:
+            yield waiting
+        waiting = Difference(relation, key, values.get("kept"), values.get("right"))
+    if waiting:
+        yield waiting

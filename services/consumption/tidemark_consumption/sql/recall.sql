@@ -116,8 +116,13 @@ LOCK TABLE batches IN EXCLUSIVE MODE;
 SELECT unnest(projections()) AS name;
 
 -- name: differences(relation)
-SELECT d.side, d.row, key_of(:relation) AS key
-FROM differences(:relation) AS d;
+-- What is kept beside what should be there, where both have the key.
+SELECT k.key::text, d.side, d.row::text
+FROM differences(:relation) AS d
+CROSS JOIN LATERAL (
+  SELECT jsonb_object_agg(c, d.row -> c) AS key FROM unnest(key_of(:relation)) AS c
+) AS k
+ORDER BY k.key;
 
 -- name: mend(relation)!
 SELECT mend(:relation);

@@ -1,0 +1,177 @@
+"""The projections held against the facts, and made what the facts say, while the system runs (SPEC W6)."""
+
+import asyncio
+import json
+
+import pytest
+from histories import seeded
+from test_fold_reference import compare, learn
+from typer.testing import CliRunner
+from waiting import until
+from world import account, contract_event, link, member, rate_card, take, team_event, terms, uid, worklog
+
+from tidemark.cli import app
+from tidemark_consumption import fold, recall
+from tidemark_shared.database import connect_pool, migrate
+
+
+@pytest.fixture
+async def pool(database):
+    await migrate(database, "consumption")
+    async with await connect_pool(database, "consumption", init=fold.prepare) as pool:
+        yield pool
+
+
+@pytest.fixture
+async def connection(pool):
+    async with pool.acquire() as one:
+        yield one
+
+
+@pytest.fixture
+async def recalling(database, pool):
+    async with (
+        await connect_pool(database, "consumption", size=1, init=recall.prepare) as recalling,
+        recalling.acquire() as one,
+    ):
+        yield one
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_what_was_folded_as_it_came_is_what_the_facts_say(connection, recalling, seed):
+    await learn(connection, seeded(seed))
+    assert await recall.verify(recalling) == recall.Findings(0, [])
+
+
+async def fill(connection):
+    """A fixed price and time and materials, with work that counts and work that does not."""
+    north = uid("team North")
+    fixed = terms("C2", value=90_000, accounts=[account("Build", value=90_000, slices=[(north, None)])])
+    await take(connection, [contract_event(), contract_event(terms=fixed)])
+    await take(connection, [team_event("North", [member("ann")]), rate_card()], first_offset=100)
+    await take(
+        connection,
+        [
+            link("I1"), link("I2", contract="C2", account="Build"), link("I3", account="nobody"),
+            worklog("1"), worklog("2", issue="I2"), worklog("3", issue="I3"), worklog("4", issue="I4"),
+        ],
+        first_offset=200,
+    )  # fmt: skip
+
+
+# One row of each projection, spoilt: what was done to it, and what is told of it.
+SPOILT = [
+    ("UPDATE organizations SET name = 'x'", None),
+    ("UPDATE worklogs SET reason = 'contract_draft' WHERE worklog_id = '1'", "worklogs"),
+    ("DELETE FROM worklogs WHERE worklog_id = '3'", "worklogs"),
+    ("UPDATE issues SET account_ref = 'other' WHERE issue_id = 'I1'", "issues"),
+    ("UPDATE ratings SET amount = amount + 1", "ratings"),
+    ("UPDATE shares SET seconds = seconds + 1 WHERE amount = 0", "shares"),
+    ("DELETE FROM days WHERE amount > 0", "days"),
+    ("UPDATE unaccounted SET worklogs = 7", "unaccounted"),
+    ("UPDATE contracts SET contracted = contracted - 1 WHERE code = 'C1'", "contracts"),
+    ("DELETE FROM accounts WHERE name = 'Build'", "accounts"),
+    ("DELETE FROM memberships", "memberships"),
+    ("UPDATE rate_cards SET weekend = 0", "rate_cards"),
+    ("INSERT INTO shares VALUES (gen_random_uuid(), gen_random_uuid(), NULL, '2026-01-01', 1, 0, 0, 1)", "shares"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "relation"), SPOILT)
+async def test_a_spoilt_row_is_found_named_and_mended(connection, recalling, spoil, relation):
+    await fill(connection)
+    before = await connection.fetch("SELECT * FROM reporting.account_consumption ORDER BY 1, 3, 6")
+    revisions = await connection.fetch("SELECT contract_id, revision FROM balances ORDER BY 1")
+    await connection.execute(spoil)
+    found = await recall.verify(recalling)
+    assert {one.relation for one in found.first} == ({relation} if relation else set())
+    assert found.total == len(found.first) == (1 if relation else 0)
+    assert await recall.rebuild(recalling) == found
+    assert await recall.verify(recalling) == recall.Findings(0, [])
+    assert await connection.fetch("SELECT * FROM reporting.account_consumption ORDER BY 1, 3, 6") == before
+    raised = await connection.fetch("SELECT contract_id, revision FROM balances ORDER BY 1")
+    # What was published of them may have been wrong.
+    assert [new["revision"] - old["revision"] for new, old in zip(raised, revisions, strict=True)] == (
+        [1, 1] if relation else [0, 0]
+    )
+
+
+async def test_everything_that_follows_from_the_facts_is_made_anew_from_nothing(connection, recalling):
+    history = seeded(3)
+    await learn(connection, history)
+    for name in await connection.fetchval("SELECT projections()"):
+        await connection.execute(f"DELETE FROM {name}")  # noqa: S608 - names of ours
+    await recall.rebuild(recalling)
+    await compare(connection, history.facts)
+
+
+async def test_what_is_learned_while_it_is_rebuilt_is_not_lost(connection, recalling, monkeypatch):
+    await fill(connection)
+    await connection.execute("DELETE FROM shares")
+    recalled, learned = asyncio.Event(), asyncio.Event()
+    original = fold.place_recalled
+
+    async def slowly(one):
+        await original(one)
+        recalled.set()
+        await learned.wait()
+
+    monkeypatch.setattr(fold, "place_recalled", slowly)
+    rebuilding = asyncio.create_task(recall.rebuild(recalling))
+    await recalled.wait()
+    # Folding goes on, of every kind, and nobody sees half of a switch.
+    await take(connection, [worklog("5"), worklog("1", seconds=60, updated="2026-03-09T00:00:00Z")], first_offset=300)
+    await take(connection, [contract_event(2, hours="50")], first_offset=400)
+    await take(
+        connection, [team_event("North", [member("bob")], 2), rate_card(version=2, workload="1")], first_offset=500
+    )
+    # Still wrong, and moved by what came: 3600 s were lost.
+    assert await connection.fetchval("SELECT sum(seconds) FROM shares WHERE amount = 0") == 60
+    learned.set()
+    await rebuilding
+    assert await recall.verify(recalling) == recall.Findings(0, [])
+    totals = "SELECT consumed_seconds, planned_seconds FROM reporting.account_totals WHERE contract_code = 'C1'"
+    assert tuple(await connection.fetchrow(totals)) == (3660, 50 * 3600 * 12)
+
+
+async def test_batches_wait_for_the_switch_and_then_go_on(pool, connection, recalling, monkeypatch):
+    await fill(connection)
+    await connection.execute("UPDATE shares SET seconds = 0")
+    locked, go_on = asyncio.Event(), asyncio.Event()
+    original = recall._differences
+
+    async def slowly(one):
+        locked.set()
+        await go_on.wait()
+        return await original(one)
+
+    monkeypatch.setattr(recall, "_differences", slowly)
+    rebuilding = asyncio.create_task(recall.rebuild(recalling))
+    await locked.wait()
+    batch = asyncio.create_task(take(connection, [worklog("5")], first_offset=300))
+    async with pool.acquire() as other:
+        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'batches'::regclass"
+        await until(lambda: other.fetchval(waiting))
+        assert await other.fetchval("SELECT sum(seconds) FROM shares") == 0
+    go_on.set()
+    await asyncio.gather(rebuilding, batch)
+    assert await recall.verify(recalling) == recall.Findings(0, [])
+
+
+async def test_the_command_says_what_differs_and_mends_it(database, connection, monkeypatch):
+    monkeypatch.setenv("TIDEMARK_DATABASE_URL", database)
+    await fill(connection)
+    run = CliRunner().invoke
+    fine = await asyncio.to_thread(run, app, ["verify"])
+    assert (fine.exit_code, fine.output) == (0, "Every row is what the facts say.\n")
+    await connection.execute("UPDATE shares SET seconds = 1 WHERE amount = 0")
+    told = await asyncio.to_thread(run, app, ["verify"])
+    assert told.exit_code == 1
+    assert "shares: " in told.output
+    assert f"contract_id {uid('contract C1')}" in told.output
+    assert "seconds is 1, should be 3600" in told.output
+    for_programs = await asyncio.to_thread(run, app, ["verify", "--json"])
+    assert json.loads(for_programs.output)["total"] == 1
+    mended = await asyncio.to_thread(run, app, ["rebuild"])
+    assert (mended.exit_code, mended.output.splitlines()[-1]) == (0, "Rows mended: 1")
+    assert (await asyncio.to_thread(run, app, ["verify"])).exit_code == 0
