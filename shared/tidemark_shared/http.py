@@ -32,6 +32,10 @@ _DATABASE_AWAY = (
 )
 _HEADERS = {401: {"www-authenticate": "Bearer"}, 503: {"retry-after": "2"}}
 _JSON, _PROBLEM = "application/json", "application/problem+json"
+_DECLARED: dict[int | str, str] = {
+    "4XX": "A problem (RFC 9457)",
+    "503": "Not ready, or the database does not answer: try again (RFC 9457)",
+}
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 _CORRELATION = re.compile(r"[\w.:/+-]{1,128}", re.ASCII)
 
@@ -116,9 +120,10 @@ class _Api(FastAPI):
         document = super().openapi()
         for operations in document["paths"].values():
             for operation in operations.values():
-                problem = operation["responses"]["4XX"]["content"]
-                if _JSON in problem:
-                    problem[_PROBLEM] = problem.pop(_JSON)
+                for status in _DECLARED:
+                    content = operation["responses"][status]["content"]
+                    if _JSON in content:
+                        content[_PROBLEM] = content.pop(_JSON)
         return document
 
 
@@ -137,7 +142,7 @@ def api(name: str, settings: Settings, lifespan: Any) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        responses={"4XX": {"model": ProblemBody, "description": "A problem (RFC 9457)"}},
+        responses={status: {"model": ProblemBody, "description": about} for status, about in _DECLARED.items()},
     )
     app.state.settings = settings
     app.middleware("http")(_correlate)

@@ -44,6 +44,12 @@ async def served(app) -> AsyncIterator[str]:
     task = asyncio.create_task(server.serve())
     try:
         await until(lambda: server.started or task.done(), within=60)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+
+            async def ready():
+                return (await client.get("/readyz")).status_code == 200
+
+            await until(ready, within=60)
         yield f"http://127.0.0.1:{port}"
     finally:
         server.should_exit = True
