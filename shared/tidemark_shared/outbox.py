@@ -119,10 +119,14 @@ class Relay:
     @contextlib.asynccontextmanager
     async def _producing(self) -> AsyncIterator[AIOKafkaProducer]:
         producer = kafka.producer(self._bootstrap)
+        starting = asyncio.ensure_future(producer.start())
         try:
-            await producer.start()
+            await asyncio.shield(starting)
             yield producer
         finally:
+            # A start that is cut short leaves a connection open that nobody can close: it is waited for.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.gather(starting, return_exceptions=True), _STOP_SECONDS)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(producer.stop(), _STOP_SECONDS)
 

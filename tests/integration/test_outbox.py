@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import json
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -335,6 +336,23 @@ async def test_of_two_relays_one_leads_and_the_other_takes_over_when_it_is_gone(
         # The one that lost its connection queues up behind.
         assert (await until(lambda: leads(pool)))[0] == waiting
     assert [one.value for one in log.records] == numbers(4)
+
+
+async def test_a_relay_that_is_stopped_while_it_starts_leaves_no_connection_behind(
+    kafka_bootstrap_servers: str, database: str
+) -> None:
+    for steps in range(0, 60, 2):
+        producing = Relay(database, SERVICE, kafka_bootstrap_servers, RECORDS)._producing()
+        starting = asyncio.create_task(producing.__aenter__())
+        # A turn of the loop each: cut short at many places.
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        starting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await starting
+            await producing.__aexit__(None, None, None)
+        # What is left open says so now, and a warning is an error.
+        gc.collect()
 
 
 async def test_a_leader_that_is_cut_off_in_the_middle_loses_nothing(
