@@ -29,7 +29,8 @@ async def connection(pool):
 
 
 @pytest.fixture
-async def recalling(database, pool):
+async def recalling(database):
+    await migrate(database, "consumption")
     async with (
         await connect_pool(database, "consumption", size=1, init=recall.prepare) as recalling,
         recalling.acquire() as one,
