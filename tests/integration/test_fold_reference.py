@@ -38,7 +38,12 @@ def _plain(value):
 
 
 async def reported(connection, name, columns):
+    """As an operations team reads it: with its role, and without the service's search path."""
+    transaction = connection.transaction()
+    await transaction.start()
+    await connection.execute("SET LOCAL ROLE tidemark_ops; SET LOCAL search_path = public")
     rows = await connection.fetch(f"SELECT {', '.join(columns)} FROM reporting.{name}")  # noqa: S608 - names of ours
+    await transaction.rollback()
     return plain(rows, columns)
 
 

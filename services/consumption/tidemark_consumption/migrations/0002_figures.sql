@@ -106,44 +106,38 @@ RETURN (
   FROM (SELECT lot, number, sum(lot) OVER (ORDER BY number) FROM unnest(lots) WITH ORDINALITY AS l (lot, number)) AS l
 );
 
--- What is carried into each period (SPEC 1, 9). What is left of a period is its lot, used oldest first; first what is
--- too old lapses, then the cap cuts, the oldest first. With `deduct` overrun is carried as a debt.
-CREATE FUNCTION rollover(of_contract uuid) RETURNS TABLE (period_start date, carried numeric)
-LANGUAGE plpgsql STABLE AS $$
-DECLARE
-  terms record;
-  period record;
-  lots numeric [] := '{}';
-  debt numeric := 0;
-  lot numeric := 0;
-  used numeric;
-BEGIN
-  SELECT c.unused, c.cap, c.lapse_after, c.overrun INTO terms FROM contracts AS c WHERE c.contract_id = of_contract;
-  FOR period IN
-    SELECT f.period_start, coalesce(f.planned, 0) AS planned, f.consumed, row_number() OVER (ORDER BY f.period_start) AS number
-    FROM plain_period_figures AS f
-    WHERE f.contract_id = of_contract
-    ORDER BY f.period_start
-  LOOP
-    IF period.number - terms.lapse_after > 1 THEN
-      lots[period.number - terms.lapse_after - 1] := 0;
-    END IF;
-    lot := coalesce((SELECT sum(l) FROM unnest(lots) AS l), 0);
-    IF lot > terms.cap THEN
-      lots := taken(lots, lot - terms.cap);
-      lot := terms.cap;
-    END IF;
-    rollover.period_start := period.period_start;
-    carried := lot - debt;
-    RETURN NEXT;
-    used := least(period.consumed, lot);
-    lots := taken(lots, used);
-    lot := period.planned - debt - (period.consumed - used);
-    debt := CASE WHEN terms.overrun = 'deduct' THEN greatest(-lot, 0) ELSE 0 END;
-    lots := lots || CASE WHEN terms.unused = 'carry' THEN greatest(lot, 0) ELSE 0 END;
-  END LOOP;
-END
-$$;
+-- What is carried into each period, given what each planned and consumed (SPEC 1, 9). What is left of a period is its
+-- lot, used oldest first; first what is too old lapses, then the cap cuts, the oldest first. With `deduct` overrun is
+-- carried as a debt. A function of its arguments alone, so that whoever may read the views may run it.
+CREATE FUNCTION rollover(
+  planned numeric [], consumed numeric [], unused text, cap numeric, lapse_after integer, overrun text
+) RETURNS TABLE (number bigint, carried numeric)
+LANGUAGE sql IMMUTABLE
+BEGIN ATOMIC
+  WITH RECURSIVE entered AS (
+    SELECT 1::bigint AS number, '{}'::numeric [] AS lots, 0::numeric AS lot, 0::numeric AS debt
+    UNION ALL
+    SELECT e.number + 1, n.lots, (SELECT sum(l) FROM unnest(n.lots) AS l), n.debt
+    FROM entered AS e
+    CROSS JOIN LATERAL (SELECT least(consumed[e.number], e.lot) AS used) AS u
+    CROSS JOIN LATERAL (SELECT planned[e.number] - e.debt - (consumed[e.number] - u.used) AS rest) AS r
+    CROSS JOIN LATERAL (
+      SELECT
+        taken(e.lots, u.used) || CASE unused WHEN 'carry' THEN greatest(r.rest, 0) ELSE 0 END AS lots,
+        CASE overrun WHEN 'deduct' THEN greatest(-r.rest, 0) ELSE 0 END AS debt
+    ) AS a
+    CROSS JOIN LATERAL (
+      SELECT array_agg(CASE WHEN e.number + 1 - l.origin > lapse_after THEN 0 ELSE l.lot END ORDER BY l.origin) AS lots
+      FROM unnest(a.lots) WITH ORDINALITY AS l (lot, origin)
+    ) AS y
+    CROSS JOIN LATERAL (
+      SELECT
+        taken(y.lots, coalesce(greatest((SELECT sum(l) FROM unnest(y.lots) AS l) - cap, 0), 0)) AS lots, a.debt
+    ) AS n
+    WHERE e.number < cardinality(planned)
+  )
+  SELECT e.number, e.lot - e.debt FROM entered AS e;
+END;
 
 CREATE VIEW period_figures AS
 SELECT
@@ -151,9 +145,17 @@ SELECT
   f.planned + coalesce(r.carried, 0) AS available, f.consumed, f.seconds, f.unrated_seconds, f.worklogs
 FROM plain_period_figures AS f
 LEFT JOIN (
-  SELECT c.contract_id, r.period_start, r.carried
+  SELECT c.contract_id, a.starts[r.number] AS period_start, r.carried
   FROM contracts AS c
-  CROSS JOIN LATERAL rollover(c.contract_id) AS r
+  CROSS JOIN LATERAL (
+    SELECT
+      array_agg(f.period_start ORDER BY f.period_start) AS starts,
+      array_agg(coalesce(f.planned, 0) ORDER BY f.period_start) AS planned,
+      array_agg(f.consumed ORDER BY f.period_start) AS consumed
+    FROM plain_period_figures AS f
+    WHERE f.contract_id = c.contract_id
+  ) AS a
+  CROSS JOIN LATERAL rollover(a.planned, a.consumed, c.unused, c.cap, c.lapse_after, c.overrun) AS r
   WHERE c.unused = 'carry' OR c.overrun = 'deduct'
 ) AS r USING (contract_id, period_start);
 COMMENT ON VIEW period_figures IS 'A contract''s figures in a period, of billable accounts alone; available is planned and '

@@ -46,17 +46,7 @@ AS $$
   ),
   p AS MATERIALIZED (SELECT f.* FROM period_figures AS f WHERE f.contract_id = of_contract),
   a AS MATERIALIZED (SELECT f.* FROM account_figures AS f WHERE f.contract_id = of_contract),
-  worked AS MATERIALIZED (SELECT f.* FROM share_figures AS f WHERE f.contract_id = of_contract),
-  -- Whatever has a share in some period is shown in all.
-  s AS (
-    SELECT
-      t.account_id, t.team_id, t.position, p.period_start, p.period_end, w.planned, coalesce(w.consumed, 0) AS consumed,
-      coalesce(w.unrated_seconds, 0) AS unrated_seconds, coalesce(w.worklogs, 0) AS worklogs
-    FROM (SELECT DISTINCT account_id, team_id, position FROM worked) AS t
-    CROSS JOIN p
-    LEFT JOIN worked AS w
-      ON w.account_id = t.account_id AND w.team_id IS NOT DISTINCT FROM t.team_id AND w.period_start = p.period_start
-  ),
+  s AS MATERIALIZED (SELECT f.* FROM share_figures AS f WHERE f.contract_id = of_contract),
   slices AS (
     SELECT s.account_id, jsonb_agg(s.body ORDER BY s.team_id IS NULL, s.position, s.team_id) AS bodies
     FROM (
@@ -65,10 +55,10 @@ AS $$
         'whole', figures(
           sum(s.planned), sum(s.planned), sum(s.consumed), sum(s.worklogs), sum(s.unrated_seconds), c.per_shown
         ),
-        'periods', jsonb_agg(
+        'periods', coalesce(jsonb_agg(
           figures(s.planned, s.planned, s.consumed, s.worklogs, s.unrated_seconds, c.per_shown)
           || jsonb_build_object('start', s.period_start, 'end', s.period_end) ORDER BY s.period_start
-        ) FILTER (WHERE s.period_start IN (SELECT period_start FROM shown))
+        ) FILTER (WHERE s.period_start IN (SELECT period_start FROM shown)), '[]')
       ) AS body
       FROM s CROSS JOIN c
       GROUP BY s.account_id, s.team_id, s.position, c.per_shown
