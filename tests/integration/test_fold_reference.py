@@ -1,9 +1,12 @@
 """Random histories over every rule: what operations teams read is what the reference says, row for row (SPEC W6)."""
 
+import asyncio
+import random
 from datetime import UTC, datetime
 
+import asyncpg
 import pytest
-from histories import histories
+from histories import histories, seeded
 from hypothesis import HealthCheck, given, settings
 from reference import COLUMNS, Model, restatements
 from world import take
@@ -74,3 +77,62 @@ async def test_every_relation_is_that_of_the_reference(connection, history):
         assert await reported(connection, "restatements", RESTATED) == plain(restatements(history.facts), RESTATED)
     finally:
         await transaction.rollback()
+
+
+class FaultError(Exception):
+    """Planted."""
+
+
+class Faulty:
+    """A connection that fails instead of its n-th statement."""
+
+    def __init__(self, connection, statements):
+        self._connection, self._left = connection, statements
+
+    def __getattr__(self, name):
+        if name in {"execute", "fetch", "fetchrow", "fetchval", "cursor", "copy_to_table"}:
+            self._left -= 1
+            if self._left < 0:
+                raise FaultError
+        return getattr(self._connection, name)
+
+
+async def take_through_faults(connection, records, choose, **where):
+    """As a consumer does: what fails is rolled back, and taken again."""
+    for statements in (choose(range(40)), choose(range(40)), 10_000, 10_000, 10_000):
+        try:
+            async with connection.transaction():
+                await take(Faulty(connection, statements), records, **where)
+        except (FaultError, asyncpg.DeadlockDetectedError):
+            continue
+        return
+    raise AssertionError
+
+
+@pytest.mark.parametrize("seed", range(100, 106))
+async def test_a_crash_between_any_two_statements_changes_no_row(connection, seed):
+    history, choose = seeded(seed), random.Random(seed).choice
+    for number, (moment, records) in enumerate(history.batches):
+        await take_through_faults(connection, records, choose, first_offset=1000 * number, learned_at=moment)
+    await compare(connection, history.facts)
+    assert await reported(connection, "restatements", RESTATED) == plain(restatements(history.facts), RESTATED)
+
+
+@pytest.mark.parametrize("seed", range(200, 206))
+async def test_two_consumers_that_crash_end_in_the_rows_of_the_reference(database, connection, seed):
+    history, draw = seeded(seed), random.Random(seed)
+    partitions = [[], [], []]
+    for number, (moment, records) in enumerate(history.batches):
+        for record in records:
+            partitions[draw.randrange(3)].append((number, moment, [record]))
+
+    async def consume(pool, partition):
+        choose = random.Random(partition).choice
+        async with pool.acquire() as one:
+            for number, (_, moment, records) in enumerate(partitions[partition]):
+                where = {"partition": partition, "first_offset": number, "learned_at": moment}
+                await take_through_faults(one, records, choose, **where)
+
+    async with await connect_pool(database, "consumption", init=fold.prepare) as pool:
+        await asyncio.gather(*(consume(pool, partition) for partition in range(3)))
+    await compare(connection, history.facts)
