@@ -196,3 +196,11 @@ async def test_reporting_shows_every_slice_and_the_ops_role_reads_nothing_else(c
     assert (str(period["percent"]), period["available_seconds"], period["worklog_count"]) == ("80.00", 144000, 1)
     assert {row["table_schema"] for row in readable} == {"reporting"}
     assert undescribed == []
+
+
+async def test_an_older_version_of_a_team_in_the_same_batch_takes_nobody_out_of_it(connection):
+    sliced = [account("Support", "40", teams=[TEAMS[1]])]
+    await take(connection, [contract_event(terms=terms(accounts=sliced))])
+    await take(connection, [link(), worklog("1")])
+    await take(connection, [team_event("South", [member("ann")], 3), team_event("South", [member("bob")], 1)])
+    assert {row[2] for row in (await projections(connection))["shares"]} == {TEAMS[1]}

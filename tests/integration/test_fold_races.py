@@ -8,7 +8,20 @@ import asyncio
 
 import pytest
 from test_fold import ACCOUNTS, TEAMS, model_of
-from world import contract_event, deletion, link, member, projections, take, team_event, terms, worklog
+from test_fold_reference import compare
+from world import (
+    contract_event,
+    deletion,
+    facts_of,
+    link,
+    member,
+    projections,
+    rate_card,
+    take,
+    team_event,
+    terms,
+    worklog,
+)
 
 from tidemark_consumption import fold
 from tidemark_shared.database import connect_pool, migrate
@@ -46,6 +59,7 @@ async def race(pool, first, second):
 
 NORTH = [member("ann")]
 TEAM_TERMS = terms(accounts=ACCOUNTS[1])
+PRICED = terms(value=90_000)
 
 PAIRS = {
     "a worklog and the activation of its contract": (
@@ -99,6 +113,21 @@ PAIRS = {
         [deletion("1")],
         [contract_event(2, "ACTIVE", start="2026-01-15")],
     ),
+    "two worklogs of a person on one day of a fixed price": (
+        [[contract_event(terms=PRICED)], [rate_card()], [link(), link("I2")]],
+        [worklog("1", seconds=5 * 3600)],
+        [worklog("2", issue="I2", seconds=4 * 3600)],
+    ),
+    "a worklog and the rate card of its author": (
+        [[contract_event(terms=PRICED)], [link()]],
+        [worklog("1")],
+        [rate_card()],
+    ),
+    "a rate card and the activation of a contract": (
+        [[contract_event(1, "DRAFT", terms=PRICED)], [link(), worklog("1")]],
+        [rate_card()],
+        [contract_event(2, "ACTIVE", terms=PRICED)],
+    ),
     "two worklogs of one account": (
         [[contract_event()], [link(), link("I2")]],
         [worklog("1")],
@@ -117,6 +146,22 @@ async def test_a_race_ends_in_the_rows_of_a_recomputation(pool, pair, swapped):
     await race(pool, *((second, first) if swapped else (first, second)))
     facts = [one for batch in before for one in batch] + first + second
     assert await projections(pool) == model_of(facts)
+    async with pool.acquire() as connection:
+        await compare(connection, facts_of(facts))
+
+
+async def test_changes_of_one_closed_period_are_restated_one_after_the_other(pool):
+    settled = {"start": "2025-01-01", "end": "2025-12-31"}
+    activated = contract_event(2, previous="DRAFT", occurred="2025-01-01T00:00:00Z", **settled)
+    async with pool.acquire() as connection:
+        await take(connection, [contract_event(1, "DRAFT", **settled), activated])
+        await take(connection, [link(), link("I2")])
+    day = "2025-03-03T09:00:00Z"
+    await race(pool, [worklog("1", started=day, seconds=60)], [worklog("2", issue="I2", started=day, seconds=7)])
+    rows = await pool.fetch(
+        "SELECT cause, before_seconds, after_seconds FROM reporting.restatements ORDER BY restatement"
+    )
+    assert [tuple(row) for row in rows] == [("worklog:/tracker/1", 0, 60), ("worklog:/tracker/2", 60, 67)]
 
 
 @pytest.mark.parametrize("round_", range(25))

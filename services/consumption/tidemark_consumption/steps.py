@@ -39,7 +39,7 @@ def _keys(fact: Mapping[str, Any]) -> tuple[set[Key], set[Key]]:
         return {("issue", source, fact["issue_id"]), *({_ALL} if fact["fixed"] else ())}, {_ALL}
     own: set[Key] = {("worklog", source, fact["worklog_id"])}
     if fact["fixed"]:
-        own |= {("person", fact[name]) for name in ("author_id", "stood_author_id")}
+        own |= {("person", fact[name]) for name in ("author_id", "stood_author_id") if fact[name]}
     return own, {_ALL, *(("issue", source, fact[name]) for name in ("issue_id", "stood_issue_id"))}
 
 
