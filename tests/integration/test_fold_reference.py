@@ -9,7 +9,17 @@ import pytest
 from histories import histories, seeded
 from hypothesis import HealthCheck, given, settings
 from reference import COLUMNS, Model, restatements
-from world import take
+from world import (
+    account,
+    contract_event,
+    deletion,
+    facts_of,
+    link,
+    rate_card,
+    take,
+    terms,
+    worklog,
+)
 
 from tidemark_consumption import fold
 from tidemark_shared.database import connect_pool, migrate
@@ -77,6 +87,53 @@ async def test_every_relation_is_that_of_the_reference(connection, history):
         assert await reported(connection, "restatements", RESTATED) == plain(restatements(history.facts), RESTATED)
     finally:
         await transaction.rollback()
+
+
+LEARNED = datetime(2026, 5, 20, tzinfo=UTC)
+MARCH, MAY = "2026-03-03T09:00:00Z", "2026-05-04T09:00:00Z"
+PASSING = {
+    "a version that passes through a closed period on its way to an open one": [
+        worklog("1", started=MARCH, updated="2026-05-05T00:00:00Z"),
+        worklog("1", started=MAY, updated="2026-05-06T00:00:00Z"),
+    ],
+    "work, its deletion, and its return": [
+        worklog("1", started=MARCH, updated="2026-05-05T00:00:00Z"),
+        deletion("1", deleted="2026-05-06T00:00:00Z"),
+        worklog("1", started=MARCH, seconds=7, updated="2026-05-07T00:00:00Z"),
+    ],
+    "an older version that comes late": [
+        worklog("1", started=MARCH, updated="2026-05-06T00:00:00Z"),
+        worklog("1", started=MARCH, seconds=7, updated="2026-05-05T00:00:00Z"),
+    ],
+    "work, and the link that moves it": [
+        worklog("1", started=MARCH),
+        link(account="Design", updated="2026-05-05T00:00:00Z"),
+        worklog("2", started=MARCH, seconds=7),
+    ],
+    "work that leaves an issue, and that issue's link": [
+        worklog("0", issue="I2", started=MARCH, updated="2026-05-06T00:00:00Z"),
+        link(account="Design", updated="2026-05-05T00:00:00Z"),
+    ],
+    "work of an open period alone": [worklog("1", started=MAY), worklog("2", started=MAY)],
+}
+
+
+@pytest.mark.parametrize("priced", [False, True], ids=["time", "price"])
+@pytest.mark.parametrize("what", PASSING)
+async def test_what_meets_in_one_batch_is_restated_one_by_one(connection, what, priced):
+    accounts = [account("Support", "20", value=20_000 if priced else None), account("Design", "20")]
+    body = terms(accounts=accounts, value=90_000 if priced else None)
+    given = [
+        [contract_event(1, "DRAFT", terms=body), contract_event(2, previous="DRAFT", terms=body)],
+        [rate_card()],
+        [link(created=MARCH), link("I2", created=MARCH), worklog("0", started=MARCH)],
+        PASSING[what],
+    ]
+    for number, records in enumerate(given):
+        await take(connection, records, first_offset=100 * number, learned_at=LEARNED)
+    facts = [fact for records in given for fact in facts_of(records, LEARNED)]
+    await compare(connection, facts)
+    assert await reported(connection, "restatements", RESTATED) == plain(restatements(facts), RESTATED)
 
 
 class FaultError(Exception):

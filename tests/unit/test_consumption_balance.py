@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,12 +13,13 @@ import asyncpg
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from reference import carried
 from world import account, contract_event, link, member, take, team_event, terms, uid, worklog
 
 from tidemark_consumption import fold
 from tidemark_shared.bodies import Balance, Contract
-from tidemark_shared.calendar import current, day_in, periods
-from tidemark_shared.database import connect_pool, migrate
+from tidemark_shared.calendar import current, day_in, periods, start_of_day
+from tidemark_shared.database import connect_pool, migrate, queries
 from tidemark_shared.events import BALANCE, BALANCES, read
 from tidemark_shared.quantities import percent
 
@@ -53,6 +55,62 @@ async def test_the_percentage_of_sql_is_that_of_python(connection: Any, pairs: l
 
 async def test_where_no_plan_is_stated_sql_gives_no_percentage(connection: Any) -> None:
     assert await connection.fetchval("SELECT percent(1, NULL)") is None
+
+
+@on_one_database
+@given(st.tuples(st.integers(-(10**15), 10**15), st.integers(1, 10**6)))
+@example((-3, 2))
+@example((5, 2))
+async def test_a_quotient_is_rounded_half_even_below_zero_too(connection: Any, pair: tuple[int, int]) -> None:
+    dividend, divisor = pair
+    found = await connection.fetchval("SELECT half_even($1, $2)", Decimal(dividend), Decimal(divisor))
+    assert found == round(Fraction(dividend, divisor))
+
+
+small = st.integers(0, 12)
+
+
+@on_one_database
+@given(
+    st.lists(st.tuples(small, small), min_size=1, max_size=8),
+    st.sampled_from(["expire", "carry"]),
+    st.none() | small,
+    st.none() | st.integers(1, 4),
+    st.sampled_from(["absorb", "deduct"]),
+)
+@example([(5, 12), (5, 0), (5, 0)], "carry", 1, None, "deduct")
+@example([(5, 0), (5, 0), (5, 0), (5, 7)], "carry", 7, 1, "absorb")
+async def test_what_is_carried_is_what_the_reference_carries(
+    connection: Any, of_periods: list[tuple[int, int]], unused: str, cap: int | None, lapse: int | None, overrun: str
+) -> None:
+    plans, used = (list(part) for part in zip(*of_periods, strict=True))
+    rows = await connection.fetch(
+        "SELECT carried FROM rollover($1, $2, $3, $4, $5, $6) ORDER BY number",
+        [Decimal(one) for one in plans], [Decimal(one) for one in used], unused, None if cap is None else Decimal(cap),
+        lapse, overrun,
+    )  # fmt: skip
+    rollover = {
+        "unused": unused, "cap_hours": None, "cap_value_minor": None, "lapse_after_periods": lapse, "overrun": overrun,
+    }  # fmt: skip
+    # The reference reads a cap in hours.
+    described = {"type": "time_and_materials", "recurrence": "monthly", "rollover": rollover}
+    if cap is not None:
+        rollover["cap_hours"] = str(cap)
+        plans, used = [one * 3600 for one in plans], [one * 3600 for one in used]
+        rows = [{"carried": row["carried"] * 3600} for row in rows]
+    assert [int(row["carried"]) for row in rows] == carried(described, plans, used)
+
+
+async def test_a_day_that_begins_publishes_the_balances_of_active_contracts_anew(connection: Any) -> None:
+    await take(connection, [contract_event(timezone="Pacific/Auckland"), contract_event(1, "DRAFT", code="C2")])
+    asked = "SELECT revision, day FROM balances JOIN contracts USING (contract_id) ORDER BY code"
+    (active, draft) = await connection.fetch(asked)
+    midnight = start_of_day(active["day"] + timedelta(days=1), ZoneInfo("Pacific/Auckland"))
+    sql = queries("tidemark_consumption")
+    for now, more in ((midnight - timedelta(microseconds=1), 0), (midnight, 1), (midnight + timedelta(hours=9), 1)):
+        await sql.begin_days(connection, now=now, correlation_id="c")
+        found = await connection.fetch(asked)
+        assert [row["revision"] for row in found] == [active["revision"] + more, draft["revision"]]
 
 
 # A contract as it may be, and work on it.

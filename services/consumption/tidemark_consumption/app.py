@@ -2,11 +2,12 @@
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI
 
 from tidemark_consumption import api, fold, recall, worklogs_api
-from tidemark_consumption.balances import BALANCE_OUTBOX
+from tidemark_consumption.balances import BALANCE_OUTBOX, begin_days
 from tidemark_consumption.worklogs_api import Publisher
 from tidemark_shared.consumer import Handle
 from tidemark_shared.database import connect_pool
@@ -46,6 +47,7 @@ def create_app(settings: Settings) -> FastAPI:
             app.state.recalling = recalling
             held.relay()
             held.relay(BALANCE_OUTBOX)
+            held.keep("days", partial(begin_days, held.pool))
             await held.consume(handlers())
             yield
 

@@ -1,18 +1,20 @@
 """The outbox of balances: what changed since it was last published, once a round however often it changed."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID, uuid4
 
 from tidemark_consumption.forecast import forecast
-from tidemark_shared.database import Connection, queries
+from tidemark_shared.database import Connection, Pool, queries
 from tidemark_shared.events import BALANCE, BALANCES, Outgoing, binary_headers
 from tidemark_shared.outbox import Outbox, Row
 
 _sql = queries("tidemark_consumption")
 _MOST = 200
+_ROUND_SECONDS = 5
 
 
 async def forecasts(connection: Connection, ids: Sequence[UUID], moment: datetime) -> dict[UUID, Any]:
@@ -30,6 +32,17 @@ async def forecasts(connection: Connection, ids: Sequence[UUID], moment: datetim
         if expected:
             found[row["contract_id"]] = expected.model_dump(mode="json")
     return found
+
+
+async def begin_days(pool: Pool) -> NoReturn:
+    """Publish the balance of each ACTIVE contract anew when its day begins, again and again (SPEC 5, N1).
+
+    The period that is the current one, and the forecast, are those of the day; also after downtime.
+    """
+    while True:
+        async with pool.acquire() as connection:
+            await _sql.begin_days(connection, now=datetime.now(UTC), correlation_id=str(uuid4()))
+        await asyncio.sleep(_ROUND_SECONDS)
 
 
 async def _pending(connection: Connection) -> Sequence[Row]:

@@ -143,7 +143,7 @@ async def set_terms(connection: Connection, changes: Sequence[ContractChanged], 
     await _move_standing(connection)
     await _sql.touch_contracts(connection, ids=changed)
     await _project(connection, moment, noted=ids)
-    await _sql.open_balances(connection, ids=changed, correlation_id=correlation_id())
+    await _sql.open_balances(connection, ids=changed, moment=moment, correlation_id=correlation_id())
 
 
 async def remember_contracts(connection: Connection, changes: Sequence[ContractChanged]) -> None:

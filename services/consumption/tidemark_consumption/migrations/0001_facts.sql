@@ -304,11 +304,14 @@ CREATE TABLE balances (
   contract_id uuid PRIMARY KEY,
   revision bigint NOT NULL DEFAULT (extract(EPOCH FROM now()) * 1000)::bigint,
   published bigint NOT NULL DEFAULT 0,
+  day date NOT NULL,
   correlation_id text NOT NULL DEFAULT '',
   updated_at timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE balances IS 'The outbox of balances: a change only raises the revision, so a busy contract is published '
 'once a round. Revisions start at the clock, so that a database filled anew is ahead of the one before it.';
+COMMENT ON COLUMN balances.day IS 'The contract''s day on which it was last raised: the next day it is published anew, for the '
+'period and the forecast are those of the day.';
 CREATE INDEX balances_to_publish ON balances (contract_id) WHERE revision > published;
 
 -- Periods that are closed for what is learned at a moment (SPEC 9): a change of their figures leaves a restatement.

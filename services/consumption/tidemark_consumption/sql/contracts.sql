@@ -107,10 +107,13 @@ JOIN issues AS i ON i.contract_ref = r.ref
 JOIN worklogs AS w ON w.source = i.source AND w.issue_id = i.issue_id
 WHERE NOT w.deleted;
 
--- name: open_balances(ids, correlation_id)!
+-- name: open_balances(ids, moment, correlation_id)!
 -- A contract's terms are part of its balance, so a change of them is published as work is.
-INSERT INTO balances AS b (contract_id, correlation_id)
-SELECT contract_id, :correlation_id FROM unnest(:ids::uuid []) AS i (contract_id) ORDER BY contract_id
+INSERT INTO balances AS b (contract_id, day, correlation_id)
+SELECT contract_id, (:moment::timestamptz AT TIME ZONE timezone)::date, :correlation_id
+FROM contracts
+WHERE contract_id = ANY(:ids::uuid [])
+ORDER BY contract_id
 ON CONFLICT (contract_id) DO UPDATE
 SET revision = b.revision + 1, correlation_id = excluded.correlation_id, updated_at = now();
 

@@ -1,0 +1,111 @@
+"""Consumers join and leave while a backlog drains: every record counts once (SPEC 6, scale; ADR 2)."""
+
+import asyncio
+import random
+
+import pytest
+from reference import Model
+from test_consumer import make
+from test_fold_reference import compare
+from waiting import until
+from world import contract_event, deletion, facts_of, link, rate_card, take, terms, worklog
+
+from tidemark_consumption import fold
+from tidemark_shared.consumer import Consumer
+from tidemark_shared.database import connect_pool, migrate
+from tidemark_shared.kafka import cluster_id, producer
+
+ISSUES, PARTITIONS = 12, 4
+
+
+@pytest.fixture
+async def pool(database):
+    await migrate(database, "consumption")
+    async with await connect_pool(database, "consumption", size=16, init=fold.prepare) as pool:
+        yield pool
+
+
+def backlog(draw):
+    """Work on many issues, corrected, moved and deleted; published under any key, so in any order."""
+    links = [link(f"I{number}", contract=draw.choice(["C1", "C2"])) for number in range(ISSUES)]
+    work = [
+        worklog(
+            str(draw.randrange(1500)),
+            issue=f"I{draw.randrange(ISSUES)}",
+            author=draw.choice(["ann", "bob"]),
+            started=f"2026-03-{draw.randrange(1, 29):02}T{draw.randrange(24):02}:00:00Z",
+            seconds=draw.randrange(1, 20_000),
+            updated=f"2026-04-{draw.randrange(1, 29):02}T00:00:00Z",
+        )
+        for _ in range(8000)
+    ]
+    gone = [
+        deletion(str(draw.randrange(1500)), deleted=f"2026-04-{draw.randrange(1, 29):02}T12:00:00Z") for _ in range(60)
+    ]
+    records = [*links, *work, *gone]
+    draw.shuffle(records)
+    return records
+
+
+async def publish(bootstrap, topic, records, draw):
+    one = producer(bootstrap)
+    await one.start()
+    try:
+        sent = [
+            await one.send(
+                topic, record.value, headers=record.headers, partition=draw.randrange(PARTITIONS),
+                timestamp_ms=record.timestamp,
+            )
+            for record in records
+        ]  # fmt: skip
+        await asyncio.gather(*sent)
+    finally:
+        await one.stop()
+
+
+async def test_totals_are_exact_whoever_reads(kafka_bootstrap_servers, topic_prefix, pool):
+    draw = random.Random(7)
+    topic, records = f"{topic_prefix}worklogs", backlog(draw)
+    before = [contract_event(), contract_event(terms=terms("C2", value=90_000)), rate_card()]
+    async with pool.acquire() as connection:
+        await take(connection, before[:2])
+        await take(connection, before[2:])
+    await make(kafka_bootstrap_servers, topic, partitions=PARTITIONS)
+    await publish(kafka_bootstrap_servers, topic, records, draw)
+    cluster = await cluster_id(kafka_bootstrap_servers)
+
+    def member():
+        return Consumer(
+            kafka_bootstrap_servers, pool, cluster=cluster, group=f"{topic}.group",
+            handlers={topic: fold.fold_worklogs}, most_records=8,
+        )  # fmt: skip
+
+    async def read():
+        return await pool.fetchval("SELECT coalesce(sum(next_offset), 0) FROM progress WHERE topic = $1", topic)
+
+    async def past(offset):
+        return await read() >= offset
+
+    members, left, watching = [], [], []
+    try:
+        for share in range(6):
+            await until(lambda share=share: past(len(records) * share // 8), within=60)
+            joined = member()
+            await joined.start()
+            members.append(joined)
+            watching.append(asyncio.create_task(joined.watch()))
+            if len(members) > 2:
+                await members.pop(0).stop()
+                left.append(await read())
+        await until(lambda: past(len(records)), within=90)
+    finally:
+        for task in watching:
+            task.cancel()
+        await asyncio.gather(*(one.stop() for one in members))
+    # They left while there was work to do.
+    # They came and went while there was work to do.
+    assert [offset < len(records) for offset in left] == [True] * 4
+    async with pool.acquire() as connection:
+        model = await compare(connection, facts_of([*before, *records]))
+    assert isinstance(model, Model)
+    assert await pool.fetchval("SELECT count(*) FROM fact_log") == len(records)
