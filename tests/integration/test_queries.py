@@ -1,0 +1,60 @@
+"""The queries that docs/queries.md shows operations teams are run as they would run them."""
+
+import re
+from pathlib import Path
+
+import asyncpg
+import pytest
+from histories import seeded
+from test_fold_reference import learn
+
+from tidemark_consumption import fold
+from tidemark_shared.database import connect_pool, migrate
+
+PAGE = Path(__file__).parents[2] / "docs/queries.md"
+QUERIES = re.findall(r"^## (\d+)\..*?```sql\n(.*?)```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+async def reader(database):
+    """Work of every kind, and a session of the role that may read the reports alone."""
+    await migrate(database, "consumption")
+    async with await connect_pool(database, "consumption", init=fold.prepare) as pool, pool.acquire() as one:
+        await learn(one, seeded(2))
+    connection = await asyncpg.connect(database)
+    await connection.execute("SET ROLE tidemark_ops")
+    yield connection
+    await connection.close()
+
+
+def test_there_are_ten():
+    assert [number for number, _ in QUERIES] == [str(number) for number in range(1, 11)]
+
+
+@pytest.mark.parametrize("query", [query for _, query in QUERIES], ids=[number for number, _ in QUERIES])
+async def test_a_query_runs(reader, query):
+    await reader.fetch(query)
+
+
+async def test_every_relation_and_column_says_what_it_is(reader):
+    relations = {
+        "contracts", "contract_periods", "account_consumption", "account_totals", "slice_consumption",
+        "daily_consumption", "unaccounted_worklogs", "restatements", "dead_letters", "progress",
+    }  # fmt: skip
+    rows = await reader.fetch(
+        """
+        SELECT c.relname, obj_description(c.oid) AS said, a.attname, col_description(c.oid, a.attnum) AS of_column
+        FROM pg_class AS c
+        JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0
+        WHERE c.relnamespace = 'reporting'::regnamespace AND c.relkind IN ('v', 'p')
+        """
+    )
+    assert {row["relname"] for row in rows} == relations
+    assert [row for row in rows if not row["said"] or not row["of_column"]] == []
+
+
+async def test_it_may_read_nothing_else(reader):
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await reader.fetch("SELECT * FROM consumption.worklogs")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await reader.execute("DELETE FROM reporting.dead_letters")
