@@ -19,6 +19,8 @@ import pytest
 
 from tidemark.stack import kafka, ports, postgres
 from tidemark.stack.processes import Part, Supervisor
+from tidemark_consumption import fold
+from tidemark_shared.database import Connection, Pool, connect_pool, migrate
 
 # For `make mutants`, which asks only whether a test is red, not for the smallest example.
 hypothesis.settings.register_profile("mutants", phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate))
@@ -92,6 +94,21 @@ async def database(postgres_url: str) -> AsyncIterator[str]:
         await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
     finally:
         await server.close()
+
+
+@pytest.fixture
+async def pool(database: str) -> AsyncIterator[Pool]:
+    """Connections to a database with the tables of consumption, as its service has them."""
+    await migrate(database, "consumption")
+    async with await connect_pool(database, "consumption", size=16, init=fold.prepare) as pool:
+        yield pool
+
+
+@pytest.fixture
+async def connection(pool: Pool) -> AsyncIterator[Connection]:
+    """One of them."""
+    async with pool.acquire() as connection:
+        yield connection
 
 
 @pytest.fixture

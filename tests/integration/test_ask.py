@@ -9,17 +9,10 @@ from histories import seeded
 from reference import Model
 from test_fold_reference import learn
 
-from tidemark_consumption import api, fold, recall
-from tidemark_shared.database import connect_pool, migrate
+from tidemark_consumption import api, recall
+from tidemark_shared.database import connect_pool
 from tidemark_shared.http import api as http_api
 from tidemark_shared.settings import Settings
-
-
-@pytest.fixture
-async def pool(database):
-    await migrate(database, "consumption")
-    async with await connect_pool(database, "consumption", init=fold.prepare) as pool:
-        yield pool
 
 
 @pytest.fixture

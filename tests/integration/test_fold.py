@@ -1,6 +1,5 @@
 """The fold against the reference model, on a real Postgres."""
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from reference import Model
@@ -19,18 +18,6 @@ from world import (
     uid,
     worklog,
 )
-
-from tidemark_consumption import fold
-from tidemark_shared.database import connect_pool, migrate
-
-
-@pytest.fixture
-async def connection(database):
-    await migrate(database, "consumption")
-    pool = await connect_pool(database, "consumption", init=fold.prepare)
-    async with pool.acquire() as one:
-        yield one
-    pool.terminate()
 
 
 def model_of(records):

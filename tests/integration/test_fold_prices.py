@@ -17,9 +17,6 @@ from world import (
     worklog,
 )
 
-from tidemark_consumption import fold
-from tidemark_shared.database import connect_pool, migrate
-
 NORTH, SOUTH = uid("team North"), uid("team South")
 HOUR = 3600
 ACCOUNTS = [
@@ -86,13 +83,6 @@ CHANGES = {
     "a suspension": [contract_event(3, "INACTIVE", terms=PRICED)],
     "an adjustment": [amended(adjustments=[adjustment(uid("account Support"), "2026-03-01", value=-1)])],
 }  # fmt: skip
-
-
-@pytest.fixture
-async def connection(database):
-    await migrate(database, "consumption")
-    async with await connect_pool(database, "consumption", init=fold.prepare) as pool, pool.acquire() as one:
-        yield one
 
 
 async def learn(connection, batches):

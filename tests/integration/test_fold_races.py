@@ -23,18 +23,7 @@ from world import (
     worklog,
 )
 
-from tidemark_consumption import fold
-from tidemark_shared.database import connect_pool, migrate
-
 BOUND = 10
-
-
-@pytest.fixture
-async def pool(database):
-    await migrate(database, "consumption")
-    pool = await connect_pool(database, "consumption", init=fold.prepare)
-    yield pool
-    pool.terminate()
 
 
 async def is_waiting(pool, pid):

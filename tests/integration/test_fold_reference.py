@@ -22,21 +22,12 @@ from world import (
 )
 
 from tidemark_consumption import fold
-from tidemark_shared.database import connect_pool, migrate
+from tidemark_shared.database import connect_pool
 
 RESTATED = (
     "contract_id", "contract_code", "account_id", "period_start", "period_end", "before_seconds", "after_seconds",
     "before_amount_minor", "after_amount_minor", "cause", "restated_at",
 )  # fmt: skip
-
-
-@pytest.fixture
-async def connection(database):
-    await migrate(database, "consumption")
-    pool = await connect_pool(database, "consumption", init=fold.prepare)
-    async with pool.acquire() as one:
-        yield one
-    pool.terminate()
 
 
 def plain(rows, columns):

@@ -8,23 +8,18 @@ import pytest
 from histories import seeded
 from test_fold_reference import learn
 
-from tidemark_consumption import fold
-from tidemark_shared.database import connect_pool, migrate
-
 PAGE = Path(__file__).parents[2] / "docs/queries.md"
 QUERIES = re.findall(r"^## (\d+)\..*?```sql\n(.*?)```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture
-async def reader(database):
+async def reader(database, connection):
     """Work of every kind, and a session of the role that may read the reports alone."""
-    await migrate(database, "consumption")
-    async with await connect_pool(database, "consumption", init=fold.prepare) as pool, pool.acquire() as one:
-        await learn(one, seeded(2))
-    connection = await asyncpg.connect(database)
-    await connection.execute("SET ROLE tidemark_ops")
-    yield connection
-    await connection.close()
+    await learn(connection, seeded(2))
+    reader = await asyncpg.connect(database)
+    await reader.execute("SET ROLE tidemark_ops")
+    yield reader
+    await reader.close()
 
 
 def test_there_are_ten():

@@ -3,7 +3,6 @@
 import asyncio
 import random
 
-import pytest
 from reference import Model
 from test_consumer import make
 from test_fold_reference import compare
@@ -12,17 +11,9 @@ from world import contract_event, deletion, facts_of, link, rate_card, take, ter
 
 from tidemark_consumption import fold
 from tidemark_shared.consumer import Consumer
-from tidemark_shared.database import connect_pool, migrate
 from tidemark_shared.kafka import cluster_id, producer
 
 ISSUES, PARTITIONS = 12, 4
-
-
-@pytest.fixture
-async def pool(database):
-    await migrate(database, "consumption")
-    async with await connect_pool(database, "consumption", size=16, init=fold.prepare) as pool:
-        yield pool
 
 
 def backlog(draw):

@@ -12,25 +12,12 @@ from world import account, contract_event, link, member, rate_card, take, team_e
 
 from tidemark.cli import app
 from tidemark_consumption import fold, recall
-from tidemark_shared.database import connect_pool, migrate
+from tidemark_shared.database import connect_pool
 
 
 @pytest.fixture
-async def pool(database):
-    await migrate(database, "consumption")
-    async with await connect_pool(database, "consumption", init=fold.prepare) as pool:
-        yield pool
-
-
-@pytest.fixture
-async def connection(pool):
-    async with pool.acquire() as one:
-        yield one
-
-
-@pytest.fixture
-async def recalling(database):
-    await migrate(database, "consumption")
+async def recalling(database, pool):
+    del pool  # its tables are there
     async with (
         await connect_pool(database, "consumption", size=1, init=recall.prepare) as recalling,
         recalling.acquire() as one,

@@ -2,7 +2,6 @@
 
 import json
 from collections import defaultdict
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -10,29 +9,18 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import asyncpg
-import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from reference import carried
 from world import account, contract_event, link, member, take, team_event, terms, uid, worklog
 
-from tidemark_consumption import fold
 from tidemark_shared.bodies import Balance, Contract
 from tidemark_shared.calendar import current, day_in, periods, start_of_day
-from tidemark_shared.database import connect_pool, migrate, queries
+from tidemark_shared.database import queries
 from tidemark_shared.events import BALANCE, BALANCES, read
 from tidemark_shared.quantities import percent
 
 on_one_database = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-@pytest.fixture
-async def connection(database: str) -> AsyncIterator[Any]:
-    await migrate(database, "consumption")
-    pool = await connect_pool(database, "consumption", init=fold.prepare)
-    async with pool.acquire() as one:
-        yield one
-    pool.terminate()
 
 
 amounts = st.integers(0, 10**15)

@@ -1,6 +1,5 @@
 """Whose work it is (SPEC W4): its own team's, else the person's of that day in the contract's order, else nobody's."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -22,21 +21,9 @@ from world import (
     worklog,
 )
 
-from tidemark_consumption import fold
-from tidemark_shared.database import connect_pool, migrate
-
 NORTH, SOUTH, WEST = TEAMS = [uid(f"team {name}") for name in ("North", "South", "West")]
 # In Berlin the next day begins at 22:00 UTC: the day of the work is the contract's.
 EVENING, NIGHT = "2026-03-31T21:59:59Z", "2026-03-31T22:00:00Z"
-
-
-@pytest.fixture
-async def connection(database: str) -> AsyncIterator[Any]:
-    await migrate(database, "consumption")
-    pool = await connect_pool(database, "consumption", init=fold.prepare)
-    async with pool.acquire() as one:
-        yield one
-    pool.terminate()
 
 
 async def fill(connection: Any, accounts: list[Any], teams: list[Any], work: list[Any]) -> list[Any]:
