@@ -26,7 +26,12 @@ def queries(package: str) -> Any:
 async def connect_pool(url: str, service: str, *, size: int = 8, init: Init | None = None) -> Pool:
     """A pool on the schema of ``service``. Raises what asyncpg raises where the database is out of reach."""
     return await asyncpg.create_pool(
-        url, min_size=1, max_size=size, init=init, server_settings={"search_path": service, "application_name": service}
+        url,
+        min_size=1,
+        max_size=size,
+        init=init,
+        # Compiling a query costs more than any query of ours gains by it.
+        server_settings={"search_path": service, "application_name": service, "jit": "off"},
     )
 
 
