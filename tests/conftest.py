@@ -7,7 +7,7 @@ set; containers of the images in ``docker-compose.yml`` with ``TIDEMARK_TEST_PAR
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
@@ -16,6 +16,7 @@ from uuid import uuid4
 import asyncpg
 import hypothesis
 import pytest
+import structlog
 
 from tidemark.stack import kafka, ports, postgres
 from tidemark.stack.processes import Part, Supervisor
@@ -109,6 +110,13 @@ async def connection(pool: Pool) -> AsyncIterator[Connection]:
     """One of them."""
     async with pool.acquire() as connection:
         yield connection
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_were() -> Iterator[None]:
+    """A command that runs inside a test says which logs it wants, and the next test would not see its own."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture
