@@ -4,6 +4,7 @@ import asyncio
 import gc
 import random
 
+import pytest
 from reference import Model
 from test_consumer import make
 from test_fold_reference import compare
