@@ -7,9 +7,9 @@ from uuid import UUID, uuid4, uuid5
 
 from aiokafka import ConsumerRecord
 
-from tidemark_notifier.evaluate import Known, Organization, Terms
+from tidemark_notifier.evaluate import Changed, Known, Organization, Terms
 from tidemark_notifier.rules import StoredRule
-from tidemark_shared.bodies import Balance
+from tidemark_shared.bodies import Balance, Team
 from tidemark_shared.consumer import Batch
 
 NAMESPACE = UUID("0b5e6a52-0000-4000-8000-000000000000")
@@ -78,25 +78,34 @@ def balance(contract_id, revision=1, *, planned=40 * HOUR, consumed=0, carried=0
     }  # fmt: skip
 
 
-def rule(name="Warn", *at, scope=None, of="contract", over="period", receivers=({"kind": "owner"},), **more):
+def rule(name="Warn", *at, scope=None, of="contract", over="period", receivers=({"kind": "owner"},), trigger=None,
+         **more):  # fmt: skip
+    percentage = {"kind": "consumed_percent", "of": of, "over": over, "at": list(at) or ["80"]}
     return {
-        "name": name, "scope": scope or {"kind": "global"},
-        "trigger": {"kind": "consumed_percent", "of": of, "over": over, "at": list(at) or ["80"]},
+        "name": name, "scope": scope or {"kind": "global"}, "trigger": trigger or percentage,
         "receivers": list(receivers), "channels": ["email"], **more,
     }  # fmt: skip
+
+
+def limit(kind, *at, of="contract", over="period", **more):
+    """A trigger of a limit; ``overrun`` has no thresholds."""
+    return {"kind": kind, "of": of, "over": over, **({"at": list(at)} if at else {}), **more}
 
 
 def stored(body, *, version=1, id_=None):
     return StoredRule.model_validate({**body, "id": id_ or str(uuid4()), "version": version})
 
 
-def known(balance_body, *, terms_body=None, status="ACTIVE", organization_body=None, skipped=None):
+def known(balance_body, *, terms_body=None, status="ACTIVE", version=1, organization_body=None, skipped=None,
+          teams=()):  # fmt: skip
     return Known(
         UUID(balance_body["contract_id"]),
-        status,
+        (Changed(version, status),) if status else (),
         Terms.model_validate(terms_body or terms()),
         Organization.model_validate(organization_body or organization()),
+        {UUID(one["id"]): Team.model_validate(one) for one in teams},
         Balance.model_validate_json(json.dumps(balance_body)),
+        None,
         {} if skipped is None else skipped,
     )
 

@@ -1,8 +1,7 @@
 """A notification to a mail: text and HTML of equal content, the same bytes at every attempt. SPEC N5."""
 
-from calendar import monthrange
 from contextlib import suppress
-from datetime import date, datetime
+from datetime import datetime
 from email.charset import QP, Charset
 from email.message import Message
 from email.mime.multipart import MIMEMultipart
@@ -19,6 +18,7 @@ from email_validator import EmailNotValidError, validate_email
 
 from tidemark_notifier.rules import fill
 from tidemark_notifier.snapshot import Addressee, Line, Snapshot
+from tidemark_notifier.words import day, quantity, span
 from tidemark_shared.quantities import format_hours, percent
 
 _templates = jinja2.Environment(
@@ -28,13 +28,6 @@ _templates = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-
-# ISO 4217: the currencies whose minor unit is not a hundredth.
-_DECIMALS = {
-    "BIF": 0, "CLP": 0, "DJF": 0, "GNF": 0, "ISK": 0, "JPY": 0, "KMF": 0, "KRW": 0, "PYG": 0, "RWF": 0,
-    "UGX": 0, "UYI": 0, "VND": 0, "VUV": 0, "XAF": 0, "XOF": 0, "XPF": 0,
-    "BHD": 3, "IQD": 3, "JOD": 3, "KWD": 3, "LYD": 3, "OMR": 3, "TND": 3, "CLF": 4, "UYW": 4,
-}  # fmt: skip
 
 _BAR_LETTERS = 20
 
@@ -67,32 +60,6 @@ def bar(consumed: int, available: int) -> Bar:
     return Bar(within, 0, 100 - within)
 
 
-def quantity(value: int, currency: str | None) -> str:
-    """Seconds (``32 h 30 min``) or, with a currency, minor units (``1,234.50 EUR``)."""
-    sign, value = ("-", -value) if value < 0 else ("", value)
-    if currency:
-        decimals = _DECIMALS.get(currency, 2)
-        whole, rest = divmod(value, 10**decimals)
-        return f"{sign}{whole:,}" + (f".{rest:0{decimals}}" if decimals else "") + f" {currency}"
-    (minutes, seconds), parts = divmod(value, 60), []
-    hours, minutes = divmod(minutes, 60)
-    for count, unit in ((hours, "h"), (minutes, "min"), (seconds, "s")):
-        if count:
-            parts.append(f"{count:,} {unit}")
-    return sign + (" ".join(parts) or "0 h")
-
-
-def span(start: date, end: date) -> str:
-    """Both days, or the month that they make."""
-    if (start, end) == (start.replace(day=1), start.replace(day=monthrange(start.year, start.month)[1])):
-        return f"{start:%B %Y}"
-    return f"{_day(start) if start.year != end.year else f'{start.day} {start:%B}'} to {_day(end)}"
-
-
-def _day(day: date) -> str:
-    return f"{day.day} {day:%B %Y}"
-
-
 def _share(consumed: int, planned: int) -> str | None:
     share = percent(consumed, planned)
     return None if share is None else f"{format_hours(share)} %"
@@ -115,7 +82,7 @@ def message(
         **_view(snapshot, internal=addressee.kind == "owner"),
         **placeholders,
         "opening": fill(snapshot.opening or "", placeholders).strip().splitlines(),
-        "as_of": f"{_day(local.date())}, {local:%H:%M} ({snapshot.timezone})",
+        "as_of": f"{day(local.date())}, {local:%H:%M} ({snapshot.timezone})",
         "why": _why(snapshot, addressee),
         "link": f"{public_url.rstrip('/')}/contracts/{quote(snapshot.contract_code, safe='')}",
         "notification_id": notification_id,

@@ -5,20 +5,18 @@ take the word out there and add it to the model that it belongs to.
 """
 
 import re
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BeforeValidator, EmailStr, Field, model_serializer, model_validator
+from pydantic import AfterValidator, BeforeValidator, EmailStr, Field, ValidationInfo, model_serializer, model_validator
 from pydantic_core import PydanticCustomError
 
-from tidemark_shared.bodies import Body, Name, Text
-from tidemark_shared.quantities import format_hours
+from tidemark_shared.bodies import Body, Currency, Name, Status, Text
+from tidemark_shared.quantities import format_hours, parse_hours
 
-_LATER = {
-    "remaining_hours", "remaining_amount", "overrun", "expires_in_days", "expired", "status_changed",
-    "unaccounted_work", "forecast_exhausts", "slice", "team", "webhook",
-}  # fmt: skip
+_LATER = {"webhook"}
 
 PLACEHOLDERS = (
     "contract_code", "contract_name", "organization", "subject", "period",
@@ -26,6 +24,7 @@ PLACEHOLDERS = (
 )  # fmt: skip
 
 _PERCENT = re.compile(r"\d{1,6}(\.\d{1,4})?", re.ASCII)
+_WHOLE_NUMBER = re.compile(r"\d{1,15}", re.ASCII)
 _BRACED = re.compile(r"\{([^{}]*)\}")
 
 
@@ -37,23 +36,48 @@ def _not_later(value: Any) -> Any:
     return value
 
 
-def _nothing_yet(value: Any) -> Any:
-    if value:
-        raise PydanticCustomError("invalid", "This option is not supported yet. Leave it out.")
-    return value
-
-
 def _or(default: Any) -> BeforeValidator:
     return BeforeValidator(lambda value: default if value is None else value)
 
 
-def _percent(text: str) -> str:
-    if not _PERCENT.fullmatch(text) or not Decimal(text):
+def _percent(value: Any) -> str:
+    if not isinstance(value, str) or not _PERCENT.fullmatch(value) or not Decimal(value):
         raise PydanticCustomError(
             "invalid", 'A percentage is a decimal string above 0 such as "80" or "87.5", with at most four decimals.'
         )
     # One form, so that "80" and "80.0" are one threshold.
-    return format_hours(Decimal(text))
+    return format_hours(Decimal(value))
+
+
+def _hours(value: Any) -> str:
+    hours = parse_hours(value)
+    if hours < 0:
+        raise PydanticCustomError("invalid", "Hours are 0 or more.")
+    return format_hours(hours)
+
+
+def _count(what: str) -> Callable[[Any], int]:
+    def whole(value: Any) -> int:
+        # As a string too, like the other thresholds; a fraction or a sign is none of either.
+        if isinstance(value, bool) or not _WHOLE_NUMBER.fullmatch(str(value)):
+            raise PydanticCustomError("invalid", "{what}, 0 or more.", {"what": what})
+        return int(value)
+
+    return whole
+
+
+_THRESHOLDS: dict[str, Callable[[Any], str | int]] = {
+    "consumed_percent": _percent,
+    "remaining_hours": _hours,
+    "remaining_amount": _count("An amount is a whole number of minor units, such as 50000 for 500.00 EUR"),
+    "expires_in_days": _count("Days are a whole number"),
+    "unaccounted_work": _hours,
+}
+
+
+def _threshold(value: Any, info: ValidationInfo) -> str | int:
+    read = _THRESHOLDS.get(info.data.get("kind", ""))
+    return read(value) if read else value  # a trigger that has no thresholds says so itself
 
 
 def _some_distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -107,30 +131,75 @@ class Scope(_Tagged):
         return self
 
 
-class Trigger(Body):
-    """When a rule fires: at these percentages of what is planned."""
+_LIMIT = ("of", "over", "at")
+_MEMBERS = {
+    "consumed_percent": _LIMIT,
+    "remaining_hours": _LIMIT,
+    "remaining_amount": _LIMIT,
+    "overrun": ("of", "over"),
+    "expires_in_days": ("at",),
+    "expired": (),
+    "status_changed": ("to",),
+    "unaccounted_work": ("at",),
+    "forecast_exhausts": (),
+}
+_OPTIONAL = {"remaining_amount": ("currency",), "forecast_exhausts": ("within_days", "before_end")}
 
-    kind: Literal["consumed_percent"]
-    of: Annotated[Literal["contract", "account"], BeforeValidator(_not_later)]
-    over: Literal["period", "whole"]
-    at: Annotated[
-        tuple[Annotated[str, AfterValidator(_percent)], ...],
-        Field(max_length=20),
-        AfterValidator(_some_distinct),
-    ]
+
+class Trigger(_Tagged):
+    """When a rule fires (SPEC 5); which members stand beside ``kind`` depends on it.
+
+    ``at`` holds percentages (decimal strings), hours (decimal strings), minor units or days (whole numbers).
+    ``currency`` limits an amount to contracts in it; without one the amount is in each contract's own.
+    """
+
+    kind: Literal[
+        "consumed_percent", "remaining_hours", "remaining_amount", "overrun", "expires_in_days", "expired",
+        "status_changed", "unaccounted_work", "forecast_exhausts",
+    ]  # fmt: skip
+    of: Literal["contract", "account", "slice"] | None = None
+    over: Literal["period", "whole"] | None = None
+    at: (
+        Annotated[
+            tuple[Annotated[str | int, BeforeValidator(_threshold)], ...],
+            Field(max_length=20),
+            AfterValidator(_some_distinct),
+        ]
+        | None
+    ) = None
+    currency: Currency | None = None
+    to: Status | None = None
+    within_days: Annotated[int, Field(strict=True, ge=0, le=36_500)] | None = None
+    before_end: Annotated[bool, Field(strict=True)] | None = None
+
+    @model_validator(mode="after")
+    def _has_what_its_kind_needs(self) -> "Trigger":
+        needed, optional = _MEMBERS[self.kind], _OPTIONAL.get(self.kind, ())
+        for name in Trigger.model_fields:
+            given = getattr(self, name) is not None
+            if name != "kind" and given != (name in needed) and not (given and name in optional):
+                raise PydanticCustomError(
+                    "invalid",
+                    "A trigger of kind {kind} {verb} {name}.",
+                    {"kind": self.kind, "verb": "has no" if given else "needs", "name": name},
+                )
+        if self.kind == "forecast_exhausts" and (self.within_days is None) == (not self.before_end):
+            raise PydanticCustomError("invalid", 'Say either "within_days": 14 or "before_end": true.')
+        return self
 
 
 class Receiver(_Tagged):
     """Who is told."""
 
-    kind: Literal["owner", "contacts", "address"]
+    kind: Literal["owner", "contacts", "team", "address"]
     role: Name | None = None
+    id: UUID | None = None
     email: EmailStr | None = None
 
     @model_validator(mode="after")
     def _has_what_its_kind_needs(self) -> "Receiver":
-        needed = {"contacts": "role", "address": "email"}.get(self.kind)
-        for name in ("role", "email"):
+        needed = {"contacts": "role", "team": "id", "address": "email"}.get(self.kind)
+        for name in ("role", "id", "email"):
             if (name == needed) == (getattr(self, name) is None):
                 raise PydanticCustomError(
                     "invalid",
@@ -145,7 +214,7 @@ class Rule(Body):
 
     name: Name
     scope: Scope
-    trigger: Annotated[Trigger, BeforeValidator(_not_later)]
+    trigger: Trigger
     receivers: Annotated[
         tuple[Annotated[Receiver, BeforeValidator(_not_later)], ...],
         Field(max_length=50),
@@ -155,8 +224,8 @@ class Rule(Body):
         tuple[Annotated[Literal["email"], BeforeValidator(_not_later)], ...],
         AfterValidator(_some_distinct),
     ]
-    remind_every_days: Annotated[None, BeforeValidator(_nothing_yet)] = None
-    tell_resolved: Annotated[Literal[False], _or(default=False), BeforeValidator(_nothing_yet)] = False
+    remind_every_days: Annotated[int, Field(strict=True, ge=1, le=366)] | None = None
+    tell_resolved: Annotated[bool, _or(default=False), Field(strict=True)] = False
     existing: Annotated[Literal["tell", "skip"], _or("tell")] = "tell"
     subject: Annotated[Name, AfterValidator(_known_placeholders)] | None = None
     opening: Annotated[Text, AfterValidator(_known_placeholders)] | None = None

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import date
+from decimal import Decimal
 from typing import Literal
 from uuid import UUID
 
-from tidemark_notifier.evaluate import Known, Notice, Organization, Terms
-from tidemark_notifier.rules import Receiver
-from tidemark_shared.bodies import AccountBalance, Balance, Body, Figures
+from tidemark_notifier.evaluate import Known, Level, Notice, Occasion, Sight
+from tidemark_notifier.rules import Receiver, StoredRule, Trigger
+from tidemark_notifier.words import day, days, quantity, span
+from tidemark_shared.bodies import AccountBalance, Balance, Body, Figures, Forecast, Status
+from tidemark_shared.quantities import format_hours, percent, seconds
 
 
 class Addressee(Body):
@@ -15,8 +18,9 @@ class Addressee(Body):
 
     email: str
     name: str | None
-    kind: Literal["owner", "contacts", "address"]
+    kind: Literal["owner", "contacts", "team", "address"]
     role: str | None = None
+    team: str | None = None
 
 
 class Line(Body):
@@ -30,63 +34,175 @@ class Line(Body):
 
 
 class Snapshot(Body):
-    """What the judge saw when it raised a notification: a mail is made from this alone."""
+    """What the judge saw when it raised a notification: a mail is made from this alone.
 
+    Amounts are in ``unit``: whole seconds, or minor units of ``currency``. What a trigger does not look at may be
+    null: a contract that expires may have no balance yet.
+    """
+
+    occasion: Literal["crossing", "reminder", "resolved", "test"]
+    trigger: str
+    """The kind of the rule's trigger (SPEC 5)."""
+    reason: str
+    """Why, in one sentence that a customer may read."""
     contract_code: str
     contract_name: str
     organization_name: str
     timezone: str
-    revision: int
+    status: Status
+    contract_start: date
+    contract_end: date
+    days_left: int
+    """From the day it was raised to the last day of the contract; negative after it."""
+    revision: int | None
     rule_name: str
     rule_version: int
     scope: str
-    threshold: str
+    threshold: str | None
+    """As the rule has it; null for triggers that have none."""
+    threshold_text: str
+    """As people say it: ``80 %``, ``8 h``, ``500.00 EUR``, ``30 days``; empty where there is none."""
+    subject_kind: Literal["contract", "account", "slice"]
     account_name: str | None
+    team_name: str | None
     period_start: date | None
     period_end: date | None
-    contract_start: date
-    contract_end: date
     unit: Literal["seconds", "minor"]
     currency: str | None
-    planned: int
-    available: int
-    consumed: int
+    planned: int | None
+    available: int | None
+    consumed: int | None
+    remaining: int | None
+    percent: str | None
+    """Consumed of available, with at most two decimals; null where nothing is available."""
+    unaccounted_seconds: int | None
+    forecast: Forecast | None
     accounts: tuple[Line, ...]
     subject: str | None
+    """The rule's own subject of the mail."""
     opening: str | None
 
 
-def freeze(notice: Notice, known: Known) -> Snapshot:
-    """What ``notice`` saw."""
-    rule, subject, terms, balance = notice.rule, notice.subject, known.terms, notice.balance
+def freeze(notice: Notice, known: Known, today: date) -> Snapshot:
+    """What ``notice`` saw, ``today`` in the contract's zone."""
+    return frozen(notice.occasion, notice.sight, Level(notice.threshold, reached=True), known, today)
+
+
+def frozen(occasion: Occasion | Literal["test"], sight: Sight, level: Level, known: Known, today: date) -> Snapshot:
+    """What a rule sees of a subject, told for one of its thresholds."""
+    rule, subject, terms, balance = sight.rule, sight.subject, known.terms, known.balance
     start, end = subject.period or (None, None)
+    planned, available = subject.planned, subject.available
+    consumed = subject.figures.consumed if subject.figures else None
+    share = None if consumed is None or available is None else percent(consumed, available)
+    team = subject.team and known.teams.get(subject.team)
     return Snapshot(
+        occasion=occasion,
+        trigger=rule.trigger.kind,
+        reason=reason(sight, level, known, today, resolved=occasion == "resolved"),
         contract_code=terms.code,
         contract_name=terms.name,
         organization_name=known.organization.name,
         timezone=terms.timezone,
-        revision=balance.revision,
+        status=known.status or "DRAFT",
+        contract_start=terms.start_date,
+        contract_end=terms.end_date,
+        days_left=(terms.end_date - today).days,
+        revision=balance and balance.revision,
         rule_name=rule.name,
         rule_version=rule.version,
         scope=rule.scope.kind,
-        threshold=notice.threshold,
-        account_name=next((one.name for one in balance.accounts if one.account_id == subject.id), None),
+        threshold=level.threshold,
+        threshold_text=said(rule.trigger, level.threshold, terms.currency),
+        subject_kind=subject.kind,
+        account_name=_account_name(sight, balance),
+        team_name=team.name if team else None,
         period_start=start,
         period_end=end,
-        contract_start=terms.start_date,
-        contract_end=terms.end_date,
-        unit=balance.unit,
-        currency=balance.currency,
-        planned=subject.planned,
-        available=subject.available,
-        consumed=subject.figures.consumed,
-        accounts=tuple(_lines(balance, subject.id, start)),
+        unit="seconds" if terms.type == "time_and_materials" else "minor",
+        currency=_currency(known),
+        planned=planned,
+        available=available,
+        consumed=consumed,
+        remaining=None if consumed is None or available is None else available - consumed,
+        percent=None if share is None else format_hours(share),
+        unaccounted_seconds=balance and balance.unaccounted_seconds,
+        forecast=balance and balance.forecast,
+        accounts=tuple(_lines(balance, subject.account, start)) if balance else (),
         subject=rule.subject,
         opening=rule.opening,
     )
 
 
-def _lines(balance: Balance, judged: UUID, start: date | None) -> Iterator[Line]:
+def said(trigger: Trigger, threshold: str | None, currency: str | None) -> str:
+    """A threshold as people say it; empty where there is none."""
+    if threshold is None:
+        return "100 %" if trigger.kind == "overrun" else ""
+    if trigger.kind == "consumed_percent":
+        return f"{threshold} %"
+    if trigger.kind in ("remaining_hours", "unaccounted_work"):
+        return quantity(seconds(Decimal(threshold)), None)
+    if trigger.kind == "remaining_amount":
+        return quantity(int(threshold), currency)
+    return threshold if trigger.kind == "status_changed" else days(int(threshold))
+
+
+def reason(sight: Sight, level: Level, known: Known, today: date, *, resolved: bool = False) -> str:
+    """Why it is told, in one sentence; ``resolved`` says that what was told has passed."""
+    trigger, terms, balance, no_longer = (
+        sight.rule.trigger,
+        known.terms,
+        known.balance,
+        " no longer" if resolved else "",
+    )
+    threshold = said(trigger, level.threshold, terms.currency)
+    match trigger.kind:
+        case "expires_in_days":
+            left = (terms.end_date - today).days
+            return f"The contract ends on {day(terms.end_date)}: {days(left)} are left."
+        case "expired":
+            if resolved:
+                return f"The contract is {known.status} again and ends on {day(terms.end_date)}."
+            return f"The contract ended on {day(terms.end_date)}."
+        case "status_changed":
+            return f"The contract is{no_longer} {trigger.to}."
+        case "unaccounted_work" if balance:
+            done = quantity(balance.unaccounted_seconds, None)
+            return f"{done} of work do not count: {threshold} are{no_longer} reached."
+        case "forecast_exhausts" if balance:
+            if resolved or not (balance.forecast and balance.forecast.exhausts_on):
+                return "At its present pace it lasts as long as planned."
+            return f"At its present pace it runs out on {day(balance.forecast.exhausts_on)}."
+        case _:
+            return f"{used(sight, known)}: {_compared(trigger.kind, threshold, resolved=resolved)}."
+
+
+def _compared(kind: str, threshold: str, *, resolved: bool) -> str:
+    if kind == "overrun":
+        return "no longer more than 100 %" if resolved else "more than 100 %"
+    if kind == "consumed_percent":
+        return f"{threshold} is no longer reached" if resolved else f"{threshold} is reached"
+    return f"more than {threshold} are left again" if resolved else f"{threshold} or less are left"
+
+
+def used(sight: Sight, known: Known) -> str:
+    """The figures of what is judged, such as ``32 h of 40 h are used in March 2026``."""
+    subject, currency = sight.subject, _currency(known)
+    start, end = subject.period or (known.terms.start_date, known.terms.end_date)
+    consumed = quantity(subject.figures.consumed if subject.figures else 0, currency)
+    return f"{consumed} of {quantity(subject.available or 0, currency)} are used in {span(start, end)}"
+
+
+def _currency(known: Known) -> str | None:
+    return known.terms.currency if known.terms.type == "fixed_price" else None
+
+
+def _account_name(sight: Sight, balance: Balance | None) -> str | None:
+    accounts = balance.accounts if balance else ()
+    return next((one.name for one in accounts if one.account_id == sight.subject.account), None)
+
+
+def _lines(balance: Balance, judged: UUID | None, start: date | None) -> Iterator[Line]:
     for account in balance.accounts:
         figures = _figures(account, start)
         yield Line(
@@ -102,20 +218,25 @@ def _figures(account: AccountBalance, start: date | None) -> Figures:
     return next((one for one in account.periods if one.start == start), account.whole)
 
 
-def addressees(receivers: Iterable[Receiver], terms: Terms, organization: Organization) -> list[Addressee]:
-    """Whom the receivers of a rule resolve to, each address once: the first that names it decides the mail."""
+def addressees(rule: StoredRule, known: Known, today: date) -> list[Addressee]:
+    """Whom the receivers of a rule resolve to today, each address once: the first that names it decides the mail."""
     found: dict[str, Addressee] = {}
-    for receiver in sorted(receivers, key=lambda receiver: receiver.kind != "owner"):
-        for addressee in _resolve(receiver, terms, organization):
+    for receiver in sorted(rule.receivers, key=lambda receiver: receiver.kind != "owner"):
+        for addressee in _resolve(receiver, known, today):
             found.setdefault(addressee.email.casefold(), addressee)
     return list(found.values())
 
 
-def _resolve(receiver: Receiver, terms: Terms, organization: Organization) -> Iterator[Addressee]:
+def _resolve(receiver: Receiver, known: Known, today: date) -> Iterator[Addressee]:
     if receiver.kind == "owner":
-        yield Addressee(email=terms.owner.email, name=terms.owner.name, kind="owner")
+        yield Addressee(email=known.terms.owner.email, name=known.terms.owner.name, kind="owner")
     elif receiver.kind == "address" and receiver.email:
         yield Addressee(email=receiver.email, name=None, kind="address")
-    for contact in organization.contacts:
+    elif receiver.kind == "team" and receiver.id in known.teams:
+        team = known.teams[receiver.id]
+        for member in team.members:
+            if member.email and member.from_ <= today and (member.until is None or today <= member.until):
+                yield Addressee(email=member.email, name=member.name, kind="team", team=team.name)
+    for contact in known.organization.contacts:
         if receiver.kind == "contacts" and receiver.role in contact.roles:
             yield Addressee(email=contact.email, name=contact.name, kind="contacts", role=receiver.role)

@@ -7,13 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from notices import HOUR, MARCH, account, balance, figures, known, rule, stored, terms, uid
 
-from tidemark_notifier.evaluate import applying, evaluate
+from tidemark_notifier.evaluate import Telling, applying, evaluate
 
 CONTRACT = uid("contract")
 
 
-def judge(rules, found, told=frozenset(), today=MARCH):
-    return evaluate([stored(one) if isinstance(one, dict) else one for one in rules], found, set(told), today)
+def judge(rules, found, told=(), today=MARCH):
+    past = [Telling(key, today, told=True) for key in told]
+    return evaluate([stored(one) if isinstance(one, dict) else one for one in rules], found, past, today)
 
 
 def thresholds(notices):
@@ -70,7 +71,7 @@ def test_a_period_is_measured_by_what_it_has_available():
     warn = [rule("Warn", "80")]
     assert judge(warn, known(balance(CONTRACT, consumed=39 * HOUR, carried=10 * HOUR))) == []
     [notice] = judge(warn, known(balance(CONTRACT, consumed=40 * HOUR, carried=10 * HOUR)))
-    assert (notice.subject.available, notice.keys[0].episode) == (50 * HOUR, str(40 * HOUR))
+    assert (notice.sight.subject.available, notice.keys[0].episode) == (50 * HOUR, str(40 * HOUR))
 
 
 def test_carried_time_is_no_new_episode():
@@ -107,7 +108,7 @@ def test_accounts_are_judged_each_by_itself():
 def test_over_the_whole_knows_no_period():
     body = balance(CONTRACT, consumed=40 * HOUR) | {"whole": figures(480 * HOUR, 384 * HOUR)}
     [notice] = judge([rule("Warn", "80", over="whole")], known(body))
-    assert (notice.subject.period, notice.subject.available) == (None, 480 * HOUR)
+    assert (notice.sight.subject.period, notice.sight.subject.available) == (None, 480 * HOUR)
 
 
 def test_the_previous_and_the_current_period_are_judged_and_no_other():

@@ -21,7 +21,7 @@ IDS = {"notification_id": UUID(uid("notification")), "delivery_id": UUID(uid("de
 def snapshot(body=None, found=None):
     found = found or known(balance(uid("contract"), consumed=32 * HOUR))
     [notice] = evaluate([stored(body or rule("Warn <b>", "80"))], found, set(), date(2026, 3, 15))
-    return freeze(notice, found)
+    return freeze(notice, found, date(2026, 3, 15))
 
 
 def mail(seen=None, addressee=OWNER):
@@ -227,10 +227,10 @@ def test_each_address_is_told_once_and_the_owner_as_owner():
             {"kind": "owner"},
         ]
     )
-    resolved = addressees(stored(told).receivers, found.terms, found.organization)
+    resolved = addressees(stored(told), found, date(2026, 3, 15))
     assert [(one.email, one.kind) for one in resolved] == [
         ("olga@provider.example.com", "owner"),
         ("ann@acme.example.com", "address"),
     ]
     nobody = stored(rule(receivers=[{"kind": "contacts", "role": "nobody"}]))
-    assert addressees(nobody.receivers, found.terms, found.organization) == []
+    assert addressees(nobody, found, date(2026, 3, 15)) == []
