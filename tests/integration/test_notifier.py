@@ -70,6 +70,8 @@ class World:
     async def tell_organization(self, connection=None, **changes):
         body = organization(id_=self.organization, **changes)
         await self._take(self.judge.directory, DIRECTORY, ORGANIZATION_CHANGED, [body], connection)
+        if not connection:
+            await self.judge.catch_up(self.pool)
 
     async def tell_contract(self, version=1, status="ACTIVE", connection=None, **changes):
         body = terms(organization=self.organization, recurrence="none", start=PERIOD[0], end=PERIOD[1], **changes)
@@ -89,7 +91,9 @@ class World:
     async def make_rule(self, body):
         async with self.pool.acquire() as connection, connection.transaction():
             await change_frame(connection)
-            return await insert_rule(connection, self.judge, body)
+            id_ = await insert_rule(connection, self.judge, body)
+        await self.judge.catch_up(self.pool)
+        return id_
 
     async def notifications(self):
         return await self.pool.fetch("SELECT * FROM notifications WHERE contract_id = $1 ORDER BY id", self.contract)
@@ -261,6 +265,7 @@ async def test_a_new_instance_stores_until_it_begins_and_then_judges_all_once(po
     assert await pool.fetchval("SELECT count(*) FROM told") == 0
     await world.judge.begin(pool)
     await world.judge.begin(pool)
+    await world.judge.catch_up(pool)
     assert (await world.thresholds(), await other.thresholds()) == (["80"], ["80"])
     await other.tell_balances(other.balance(2, 34))
     assert await other.thresholds() == ["80"]
@@ -287,8 +292,11 @@ async def blocked(pool):
     )
 
 
-async def beside(pool, first, second):
-    """Run ``second`` while the transaction of ``first`` is open; commit it once ``second`` waits, or has ended."""
+async def beside(pool, first, second, then=None):
+    """Run ``second`` while the transaction of ``first`` is open; commit it once ``second`` waits, or has ended.
+
+    ``then`` follows the transaction of ``second`` at once.
+    """
     async with pool.acquire() as one, pool.acquire() as two:
         transaction = one.transaction()
         await transaction.start()
@@ -297,6 +305,8 @@ async def beside(pool, first, second):
         async def run():
             async with two.transaction():
                 await second(two)
+            if then:
+                await then()
 
         task = asyncio.create_task(run())
 
@@ -315,7 +325,6 @@ async def test_what_many_contracts_rest_on_changes_alone_or_a_crossing_is_lost(
     pool, monkeypatch, *, frame, frame_first, guarded
 ):
     world = World(pool)
-    await world.tell_balances(world.balance(1, 33))
     if frame == "rule":
         await world.tell_organization()
     else:
@@ -336,10 +345,17 @@ async def test_what_many_contracts_rest_on_changes_alone_or_a_crossing_is_lost(
             await world.tell_organization(connection=connection)
 
     async def tell(connection):
+        await world.tell_balances(world.balance(1, 33), connection=connection)
         await world.tell_contract(connection=connection)
 
-    await beside(pool, *((change, tell) if frame_first else (tell, change)))
-    assert await world.thresholds() == (["80"] if guarded else [])
+    async def sweep():
+        await world.judge.catch_up(pool)
+
+    await beside(pool, *((change, tell) if frame_first else (tell, change)), sweep)
+    await sweep()
+    # A contract that is new while the rule changes is what the sweep cannot see.
+    lost = not guarded and not (frame == "rule" and frame_first)
+    assert await world.thresholds() == ([] if lost else ["80"])
 
 
 @pytest.mark.parametrize("contract_first", [True, False])
@@ -382,6 +398,7 @@ async def test_whoever_stores_while_an_instance_begins_is_judged_by_one_of_them(
 
     async def begin(_):
         await world.judge.begin(pool)
+        await world.judge.catch_up(pool)
 
     await beside(pool, store, begin)
     assert await world.thresholds() == ["80"]
@@ -851,9 +868,8 @@ async def test_violations_name_their_places(client):
     refused = await client.post("/v1/rules", json=body)
     assert refused.status_code == 422
     found = {one["path"]: one for one in refused.json()["violations"]}
-    assert set(found) == {"/name", "/trigger/at/0", "/receivers/0"}
+    assert set(found) == {"/name", "/trigger/at/0", "/receivers/0/id"}
     assert {one["code"] for one in found.values()} == {"invalid"}
-    assert found["/receivers/0"]["message"] == "team is not supported yet."
 
 
 async def test_a_scope_names_what_is_known(client):

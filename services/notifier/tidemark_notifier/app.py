@@ -44,6 +44,7 @@ def create_app(settings: Settings) -> FastAPI:
             held.relay()
             consumer = await held.consume(handlers(judge))
             held.keep("begin", lambda: _begin(judge, held, consumer))
+            held.keep("clock", lambda: judge.run(held.pool))
             deliverer = Deliverer(held.pool, server, sender=settings.mail_from, public_url=settings.public_url)
             held.keep("deliverer", deliverer.run)
 

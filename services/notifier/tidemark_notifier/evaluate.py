@@ -22,6 +22,8 @@ from tidemark_shared.quantities import seconds
 LATE_DAYS = 30
 _WHOLE = 1_000_000
 _NARROWEST_FIRST = ("contract", "organization", "global")
+CALENDAR = ("expires_in_days", "expired", "status_changed")
+"""The triggers that need no balance."""
 _LIMITS = ("consumed_percent", "remaining_hours", "remaining_amount", "overrun")
 
 Occasion = Literal["crossing", "reminder", "resolved"]
@@ -93,6 +95,17 @@ class Known(NamedTuple):
         return self.changes[-1].status if self.changes else None
 
 
+class Spot(NamedTuple):
+    """A threshold of a rule at one subject, in whatever episode: the beginning of its keys."""
+
+    rule_name: str
+    trigger: str
+    subject: str
+    subject_id: str
+    period_start: date | None
+    threshold: str | None
+
+
 class Key(NamedTuple):
     """What is told once (N2).
 
@@ -109,6 +122,11 @@ class Key(NamedTuple):
     episode: str
     again: int
     occasion: str
+
+    @property
+    def spot(self) -> Spot:
+        """What it has in common with the keys of other episodes and occasions."""
+        return Spot(*self[:6])
 
 
 class Telling(NamedTuple):
@@ -157,11 +175,11 @@ class Sight(NamedTuple):
     episode: str
     levels: tuple[Level, ...]
 
-    def spot(self, level: Level) -> tuple[str | date | None, ...]:
-        """What a threshold has in common in all its episodes: the beginning of its keys."""
+    def spot(self, level: Level) -> Spot:
+        """What its keys have in common."""
         period = self.subject.period
         name, kind = self.rule.name, self.rule.trigger.kind
-        return name, kind, self.subject.kind, self.subject.id, period and period.start, level.threshold
+        return Spot(name, kind, self.subject.kind, self.subject.id, period and period.start, level.threshold)
 
 
 class Notice(NamedTuple):
@@ -267,12 +285,12 @@ class _Past:
     """What was told, by its spot."""
 
     def __init__(self, told: Iterable[Telling]) -> None:
-        self._spots: defaultdict[tuple[str | date | None, ...], list[Telling]] = defaultdict(list)
+        self._spots: defaultdict[Spot, list[Telling]] = defaultdict(list)
         self.add(told)
 
     def add(self, told: Iterable[Telling]) -> None:
         for one in told:
-            self._spots[one.key[:6]].append(one)
+            self._spots[one.key.spot].append(one)
 
     def at(self, sight: Sight, level: Level) -> list[Telling]:
         """All that was told of a threshold, in every episode."""
@@ -281,7 +299,7 @@ class _Past:
     def key(self, sight: Sight, level: Level, occasion: str) -> Key:
         """What follows a resolution that was told is a new episode (N2)."""
         again = sum(one.told and one.key.occasion == "resolved" for one in self.at(sight, level))
-        return Key(*sight.spot(level), sight.episode, again, occasion)  # type: ignore[arg-type]
+        return Key(*sight.spot(level), sight.episode, again, occasion)
 
     def of(self, sight: Sight, level: Level, occasion: str) -> Telling | None:
         """What was told of this episode."""
@@ -329,7 +347,7 @@ def _reminder(sight: Sight, past: _Past, status: Status | None, today: date) -> 
 def look(rule: StoredRule, known: Known, today: date) -> Iterator[Sight]:
     """All that a rule looks at in a contract, reached or not; nothing where there is nothing to judge yet."""
     trigger, terms, balance = rule.trigger, known.terms, known.balance
-    contract = Subject("contract", str(known.id), figures=balance and balance.whole)
+    contract = Subject("contract", str(known.id), figures=balance.whole if balance else None)
     if trigger.kind == "expires_in_days":
         left = (terms.end_date - today).days
         levels = tuple(Level(str(days), 0 <= left <= days) for days in sorted(map(int, trigger.at or ()), reverse=True))
@@ -337,7 +355,9 @@ def look(rule: StoredRule, known: Known, today: date) -> Iterator[Sight]:
     elif trigger.kind == "expired":
         yield Sight(rule, contract, str(terms.end_date), (Level(None, known.status == "EXPIRED"),))
     elif trigger.kind == "status_changed":
-        passed = [change for change in known.changes[:-1] if change.status == trigger.to]
+        # Of what was judged before, the first is the last that was.
+        passed = known.changes[known.skipped is not None : -1]
+        passed = tuple(change for change in passed if change.status == trigger.to)
         for change in (*passed, *known.changes[-1:]):
             level = Level(trigger.to, change.status == trigger.to)
             yield Sight(rule, contract, str(change.stream_version), (level,))
@@ -359,7 +379,7 @@ def _foreseen(rule: StoredRule, balance: Balance, period: Period, today: date) -
     figures = next((one for one in balance.periods if one.start == period.start), None)
     if figures is None or not figures.planned:
         return
-    within, day = rule.trigger.within_days, balance.forecast and balance.forecast.exhausts_on
+    within, day = rule.trigger.within_days, balance.forecast.exhausts_on if balance.forecast else None
     latest = period.end - timedelta(days=1) if within is None else today + timedelta(days=within)
     level = Level(None if within is None else str(within), day is not None and day <= latest)
     yield Sight(rule, Subject("contract", str(balance.contract_id), period, figures), str(figures.planned), (level,))

@@ -1,22 +1,37 @@
 """The shell around :mod:`~tidemark_notifier.evaluate`: what comes in is stored and judged in one transaction.
 
-Three kinds of change make a crossing visible: a contract, its balance, and what many contracts rest on (rules,
-organizations). The first two meet in one row, whose lock makes the second wait for the first; the third is made
-alone. So of any two changes one sees the other, and no crossing falls between them.
+Four kinds of change make a crossing visible: a contract, its balance, what many contracts rest on (rules,
+organizations), and time. The first two meet in one row, whose lock makes the second wait for the first. The third is
+made alone and leaves a *sweep* behind, which judges the contracts it touches in parts, each its own transaction. The
+fourth is an instant in the contract's row. So of any two changes one sees the other, and no crossing falls between.
 """
 
+import asyncio
 import json
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple, NoReturn
 from uuid import UUID
 
-from tidemark_notifier.evaluate import Key, Known, Notice, Organization, Terms, applying, evaluate
+from tidemark_notifier.evaluate import (
+    CALENDAR,
+    Changed,
+    Key,
+    Known,
+    Notice,
+    Organization,
+    Sight,
+    Telling,
+    Terms,
+    applying,
+    evaluate,
+    next_day,
+)
 from tidemark_notifier.rules import Scope, StoredRule
-from tidemark_notifier.snapshot import addressees, freeze
+from tidemark_notifier.snapshot import Addressee, Snapshot, addressees, freeze, frozen
 from tidemark_shared import events, outbox
-from tidemark_shared.bodies import Balance
-from tidemark_shared.calendar import day_in
+from tidemark_shared.bodies import Balance, Team
+from tidemark_shared.calendar import day_in, start_of_day
 from tidemark_shared.consumer import Batch, Refusal, refuse
 from tidemark_shared.database import Connection, Pool, queries
 from tidemark_shared.log import correlation_id, get_logger
@@ -25,8 +40,9 @@ _log = get_logger()
 _sql = queries("tidemark_notifier")
 
 _MOST_CONTRACTS = 500
+_PAUSE_SECONDS = 0.25
 _KINDS = {events.ORGANIZATION_CHANGED: "organization", events.TEAM_CHANGED: "team"}
-RAISED, DELIVERED, FAILED, _ = events.NOTIFICATION_EVENTS
+RAISED, DELIVERED, FAILED, RESOLVED = events.NOTIFICATION_EVENTS
 
 
 class Judge:
@@ -38,16 +54,20 @@ class Judge:
 
     async def lifecycle(self, connection: Connection, batch: Batch) -> None:
         """The handler of ``contracts.lifecycle``."""
-        found = _newest(await _read(connection, events.LIFECYCLE, batch), "contract_id", "stream_version")
+        read = sorted(await _read(connection, events.LIFECYCLE, batch), key=lambda event: event.data.stream_version)
+        changes: dict[UUID, list[Changed]] = {}
+        for event in read:
+            changes.setdefault(event.data.contract_id, []).append(Changed(event.data.stream_version, event.data.status))
+        found = _newest(read, "contract_id", "stream_version")
         await _sql.share_frame(connection)
         await _sql.store_contracts(
             connection,
             ids=list(found),
             versions=[event.data.stream_version for event in found.values()],
-            statuses=[event.data.status for event in found.values()],
+            changes=[json.dumps(changes[id_]) for id_ in found],
             terms=[event.data.terms.model_dump_json() for event in found.values()],
         )
-        await self._judge(connection, found)
+        await self._judge(connection, found, batch.learned_at)
 
     async def balances(self, connection: Connection, batch: Batch) -> None:
         """The handler of ``consumption.balances``."""
@@ -60,7 +80,7 @@ class Judge:
             versions=[event.data.stream_version for event in found.values()],
             bodies=[event.data.model_dump_json() for event in found.values()],
         )
-        await self._judge(connection, found)
+        await self._judge(connection, found, batch.learned_at)
 
     async def directory(self, connection: Connection, batch: Batch) -> None:
         """The handler of ``contracts.directory``: a contract waits for its organization."""
@@ -74,35 +94,62 @@ class Judge:
             versions=[event.data.version for event in found.values()],
             bodies=[event.data.model_dump_json() for event in found.values()],
         )
-        await self._judge_scope(connection, everywhere=False, ids=list(found))
+        await _sql.sweep(
+            connection, scopes=[id_ for id_, event in found.items() if event.type == events.ORGANIZATION_CHANGED]
+        )
 
     async def rules_changed(self, connection: Connection, scopes: Iterable[Scope]) -> None:
-        """Judge what a change of rules touches, in the transaction that began with :func:`change_frame`."""
-        ids = [scope.id for scope in scopes]
-        await self._judge_scope(connection, everywhere=None in ids, ids=[id_ for id_ in ids if id_])
+        """Have judged what a change of rules touches, in the transaction that began with :func:`change_frame`."""
+        await _sql.sweep(connection, scopes=[scope.id for scope in scopes])
 
     async def begin(self, pool: Pool) -> None:
         """Judge from now on, and everything once: what was stored before, or changed while no one judged."""
         self.judging = True
-        async with pool.acquire() as connection:
-            async with connection.transaction():
-                # Whoever stored without judging has committed once this lock is granted.
-                await change_frame(connection)
-            ids = [row["id"] async for row in _sql.contracts_in_scope(connection, everywhere=True, ids=[])]
-            for some in _parts(ids):
-                async with connection.transaction():
-                    await _sql.share_frame(connection)
-                    await _judge(connection, some)
+        async with pool.acquire() as connection, connection.transaction():
+            # Whoever stored without judging has committed once this lock is granted.
+            await change_frame(connection)
+            await _sql.sweep(connection, scopes=[None])
 
-    async def _judge_scope(self, connection: Connection, *, everywhere: bool, ids: Sequence[UUID]) -> None:
-        rows = _sql.contracts_in_scope(connection, everywhere=everywhere, ids=ids)
-        await self._judge(connection, [row["id"] async for row in rows])
+    async def run(self, pool: Pool) -> NoReturn:
+        """Judge what no event brings, for ever: what is due, and what sweeps ask for."""
+        while True:
+            await self.catch_up(pool)
+            await asyncio.sleep(_PAUSE_SECONDS)
 
-    async def _judge(self, connection: Connection, ids: Collection[UUID]) -> None:
+    async def catch_up(self, pool: Pool, now: datetime | None = None) -> None:
+        """Judge all that is due ``now`` (None: by the database's clock) and all that sweeps ask for.
+
+        In parts, each its own transaction: balances go on meanwhile, and after a crash the next part follows. Any
+        number of instances may do so at once.
+        """
+        while await self._part(pool, now):
+            pass
+
+    async def _part(self, pool: Pool, now: datetime | None) -> bool:
+        async with pool.acquire() as connection, connection.transaction():
+            await _sql.share_frame(connection)
+            if not self.judging:
+                return False
+            now = now or await _sql.now(connection)
+            ids = [row["id"] async for row in _sql.due(connection, now=now, most=_MOST_CONTRACTS)]
+            sweep = None if ids else await _sql.next_sweep(connection)
+            if sweep:
+                scope, after = sweep["scope_id"], sweep["after"]
+                rows = _sql.to_sweep(connection, scope=scope, after=after, most=_MOST_CONTRACTS)
+                ids = [row["id"] async for row in rows]
+                if len(ids) == _MOST_CONTRACTS:
+                    await _sql.swept(connection, id=sweep["id"], after=ids[-1])
+                else:
+                    await _sql.end_sweep(connection, id=sweep["id"])
+            await _judge(connection, ids, now)
+            return bool(ids or sweep)
+
+    async def _judge(self, connection: Connection, ids: Collection[UUID], now: datetime | None) -> None:
         # Read under the lock of the frame, which begin() waits for.
         if self.judging:
+            now = now or await _sql.now(connection)
             for some in _parts(sorted(ids)):
-                await _judge(connection, some)
+                await _judge(connection, some, now)
 
 
 async def change_frame(connection: Connection) -> None:
@@ -133,33 +180,127 @@ def _parts(ids: Sequence[UUID]) -> Iterable[Sequence[UUID]]:
     return (ids[index : index + _MOST_CONTRACTS] for index in range(0, len(ids), _MOST_CONTRACTS))
 
 
-async def _judge(connection: Connection, ids: Sequence[UUID]) -> None:
-    """Judge contracts, whose rows it locks in the order of their ids, and write what is to be told."""
-    contracts = [_known(row) async for row in _sql.to_judge(connection, ids=ids)]
-    rules = [
-        stored_rule(row)
-        async for row in _sql.rules_for(
-            connection, ids=[*ids, *{contract.terms.organization_id for contract in contracts}]
+class Case(NamedTuple):
+    """A contract, the rules whose scope holds it, and what was told of it."""
+
+    known: Known
+    rules: Sequence[StoredRule]
+    told: Sequence[Telling]
+    row: Any
+
+    @property
+    def holding(self) -> list[StoredRule]:
+        """The rules that hold: of each name the narrowest, where it is on."""
+        return applying(self.rules, self.known.id, self.known.terms.organization_id)
+
+    def today(self, now: datetime) -> date:
+        """The contract's own day."""
+        return day_in(now, self.known.terms.zone)
+
+
+async def cases(connection: Connection, ids: Sequence[UUID], also: Sequence[StoredRule] = ()) -> list[Case]:
+    """What is needed to judge these contracts; what waits for its terms or organization is left out.
+
+    ``also`` are rules that are not kept: each stands for the kept one of its name and scope.
+    """
+    rows = [row async for row in _sql.known(connection, ids=ids)]
+    terms = {row["id"]: Terms.model_validate_json(row["terms"]) for row in rows}
+    scopes = [*terms, *{one.organization_id for one in terms.values()}]
+    kept = [stored_rule(row) async for row in _sql.rules_for(connection, ids=scopes)]
+    replaced = {(rule.name, rule.scope) for rule in also}
+    rules = [*also, *(rule for rule in kept if (rule.name, rule.scope) not in replaced)]
+    balances = {row["id"]: _balance(row) for row in rows}
+    named = {receiver.id for rule in rules for receiver in rule.receivers if receiver.kind == "team"}
+    for balance in balances.values():
+        named |= {one.team_id for account in (balance.accounts if balance else ()) for one in account.slices}
+    teams = {
+        row["id"]: Team.model_validate_json(row["body"])
+        async for row in _sql.teams(connection, ids=[id_ for id_ in named if id_])
+    }
+    told: dict[UUID, list[Telling]] = {}
+    async for row in _sql.told(connection, ids=list(terms)):
+        contract_id, *key, told_on, notification_id = row
+        told.setdefault(contract_id, []).append(Telling(Key(*key), told_on, notification_id is not None))
+    return [
+        Case(
+            Known(
+                row["id"],
+                _changes(row),
+                terms[row["id"]],
+                Organization.model_validate_json(row["organization"]),
+                teams,
+                balances[row["id"]],
+                _waits(row),
+                row["skipped"] and {UUID(id_): version for id_, version in json.loads(row["skipped"]).items()},
+            ),
+            [rule for rule in rules if rule.scope.id in (None, row["id"], terms[row["id"]].organization_id)],
+            told.get(row["id"], []),
+            row,
         )
+        for row in rows
     ]
-    told: dict[UUID, set[Key]] = {}
-    async for row in _sql.told(connection, ids=[contract.id for contract in contracts]):
-        contract_id, *key = row
-        told.setdefault(contract_id, set()).add(Key(*key))
-    now = (await _sql.moment(connection, count=0))["now"]
-    notices: list[tuple[Known, Notice]] = []
-    skipped: dict[UUID, str] = {}
-    for known in contracts:
-        holding = applying(rules, known.id, known.terms.organization_id)
-        today = day_in(now, known.terms.zone)
-        notices += [(known, notice) for notice in evaluate(holding, known, told.get(known.id, set()), today)]
-        skips = {rule.id: rule.version for rule in holding if rule.existing == "skip"}
-        if skips != known.skipped:
-            skipped[known.id] = json.dumps({str(id_): version for id_, version in skips.items()})
-    if skipped:
-        await _sql.set_skipped(connection, ids=list(skipped), skipped=list(skipped.values()))
+
+
+def _changes(row: Any) -> tuple[Changed, ...]:
+    """Of events that leave the status as it is only the first counts."""
+    found: list[Changed] = []
+    for version, status in json.loads(row["changes"]):
+        if not found or found[-1].status != status:
+            found.append(Changed(version, status))
+    return tuple(found)
+
+
+def _waits(row: Any) -> str | None:
+    if row["balance"] is None:
+        return "a balance" if row["balance_stream_version"] is None else None
+    if row["balance_stream_version"] > row["stream_version"]:
+        return f"version {row['balance_stream_version']} of the contract, which its balance knows already"
+    if row["balance_stream_version"] < row["plan_version"]:
+        return f"a balance by version {row['plan_version']} of the contract"
+    return None
+
+
+def _balance(row: Any) -> Balance | None:
+    return None if _waits(row) else Balance.model_validate_json(row["balance"])
+
+
+async def _judge(connection: Connection, ids: Sequence[UUID], now: datetime) -> None:
+    """Judge contracts, whose rows it locks in the order of their ids, and write what is to be told."""
+    async for _ in _sql.lock_contracts(connection, ids=ids):
+        pass
+    notices: list[tuple[Known, date, Notice]] = []
+    judged: list[tuple[UUID, str, str, datetime | None]] = []
+    for case in await cases(connection, ids):
+        known, holding, today = case.known, case.holding, case.today(now)
+        fresh = evaluate(holding, known, case.told, today)
+        notices += [(known, today, notice) for notice in fresh]
+        told = [*case.told, *(one for notice in fresh for one in notice.tellings(today))]
+        day = next_day(holding, known, told, today)
+        due = start_of_day(day, known.terms.zone) if day else None
+        skipped = _skipped(holding, known)
+        changes = json.dumps(known.changes[-1:])
+        if (changes, skipped, due) != (case.row["changes"], known.skipped, case.row["due_at"]):
+            judged.append((known.id, changes, json.dumps({str(id_): one for id_, one in skipped.items()}), due))
+    if judged:
+        of, statuses, skips, dues = zip(*judged, strict=True)
+        await _sql.set_judged(connection, ids=of, changes=statuses, skipped=skips, due=dues)
     if notices:
         await _tell(connection, now, notices)
+
+
+def _skipped(holding: Sequence[StoredRule], known: Known) -> dict[UUID, int]:
+    """The rules that have skipped here what was older than they are; one whose balance waits has not looked yet."""
+    before = known.skipped or {}
+    seen = {
+        rule.id: rule.version
+        for rule in holding
+        if known.skipped is None or known.balance is not None or rule.trigger.kind in CALENDAR
+    }
+    return {
+        rule.id: version
+        for rule in holding
+        if rule.existing == "skip" and (version := seen.get(rule.id, before.get(rule.id)))
+    }
 
 
 def stored_rule(row: Any) -> StoredRule:
@@ -167,65 +308,100 @@ def stored_rule(row: Any) -> StoredRule:
     return StoredRule.model_validate({**json.loads(row["body"]), "id": row["id"], "version": row["version"]})
 
 
-def _known(row: Any) -> Known:
-    return Known(
-        row["id"],
-        row["status"],
-        Terms.model_validate_json(row["terms"]),
-        Organization.model_validate_json(row["organization"]),
-        Balance.model_validate_json(row["balance"]) if row["balance"] else None,
-        row["skipped"] and {UUID(id_): version for id_, version in json.loads(row["skipped"]).items()},
-    )
-
-
-async def _tell(connection: Connection, now: datetime, notices: Sequence[tuple[Known, Notice]]) -> None:
-    """Count the notices as told; raise those that had not been, with their deliveries and events."""
-    ids: list[UUID] = (await _sql.moment(connection, count=len(notices)))["ids"]
+async def _tell(connection: Connection, now: datetime, notices: Sequence[tuple[Known, date, Notice]]) -> None:
+    """Count the notices as told; raise those that had not been."""
+    ids = await _new_ids(connection, len(notices))
     keys = [
-        {**key._asdict(), "contract_id": known.id, "notification_id": id_ if notice.tell else None}
-        for id_, (known, notice) in zip(ids, notices, strict=True)
+        {
+            **key._asdict(),
+            "contract_id": known.id,
+            "told_on": today,
+            "notification_id": id_ if notice.tell else None,
+        }
+        for id_, (known, today, notice) in zip(ids, notices, strict=True)
         for key in notice.keys
     ]
     fresh = {(row["notification_id"], row["threshold"]) async for row in _sql.tell(connection, rows=_json(keys))}
     raised = [
-        (_event(id_, known, notice, now), known, notice)
-        for id_, (known, notice) in zip(ids, notices, strict=True)
+        Raised(
+            id_,
+            known,
+            notice.sight,
+            freeze(notice, known, today),
+            addressees(notice.rule, known, today),
+        )
+        for id_, (known, today, notice) in zip(ids, notices, strict=True)
         if (id_, notice.threshold) in fresh
     ]
     if raised:
-        await _sql.insert_notifications(connection, rows=_json([_row(*one) for one in raised]))
-        await _sql.insert_deliveries(connection, rows=_json([row for one in raised for row in _deliveries(*one)]))
-        await outbox.put(connection, [to_publish(RAISED, event, now) for event, _, _ in raised])
+        await _raise(connection, now, raised)
         _log.info("raised", count=len(raised))
 
 
-def _event(id_: UUID, known: Known, notice: Notice, now: datetime) -> events.Notification:
-    furthest = notice.keys[-1]
+class Raised(NamedTuple):
+    """A notification with all that it holds (N3)."""
+
+    id: UUID
+    known: Known
+    sight: Sight
+    snapshot: Snapshot
+    addressees: Sequence[Addressee]
+
+
+async def raise_test(connection: Connection, now: datetime, known: Known, sight: Sight, to: str | None) -> UUID:
+    """A notification that is no more than a sample, to the rule's receivers or ``to`` an address; its id.
+
+    It counts as told nowhere.
+    """
+    today = day_in(now, known.terms.zone)
+    [id_] = await _new_ids(connection, 1)
+    receivers = [Addressee(email=to, name=None, kind="address")] if to else addressees(sight.rule, known, today)
+    snapshot = frozen("test", sight, sight.levels[-1], known, today)
+    await _raise(connection, now, [Raised(id_, known, sight, snapshot, receivers)])
+    return id_
+
+
+async def _new_ids(connection: Connection, count: int) -> list[UUID]:
+    return [row["id"] async for row in _sql.new_ids(connection, count=count)]
+
+
+async def _raise(connection: Connection, now: datetime, raised: Sequence[Raised]) -> None:
+    """Write notifications with their deliveries and their events."""
+    told = [(_event(one, now), one) for one in raised]
+    rows = [
+        {**event.model_dump(mode="json"), "id": one.id, "snapshot": one.snapshot.model_dump(mode="json")}
+        for event, one in told
+    ]
+    await _sql.insert_notifications(connection, rows=_json(rows))
+    await _sql.insert_deliveries(connection, rows=_json([row for one in raised for row in _deliveries(one)]))
+    kinds = {"resolved": RESOLVED}
+    await outbox.put(
+        connection, [to_publish(kinds.get(one.snapshot.occasion, RAISED), event, now) for event, one in told]
+    )
+
+
+def _event(one: Raised, now: datetime) -> events.Notification:
+    subject = one.sight.subject
     return events.Notification(
-        notification_id=id_,
-        contract_id=known.id,
-        contract_code=known.terms.code,
-        rule_id=notice.rule.id,
-        rule_name=notice.rule.name,
-        subject=furthest.subject,
-        subject_id=furthest.subject_id,
-        threshold=furthest.threshold,
-        period_start=furthest.period_start and furthest.period_start.isoformat(),
+        notification_id=one.id,
+        contract_id=one.known.id,
+        contract_code=one.known.terms.code,
+        rule_id=one.sight.rule.id,
+        rule_name=one.sight.rule.name,
+        subject=subject.kind,
+        subject_id=subject.id,
+        threshold=one.snapshot.threshold,
+        period_start=subject.period and subject.period.start.isoformat(),
         raised_at=now,
     )
 
 
-def _row(event: events.Notification, known: Known, notice: Notice) -> dict[str, Any]:
-    snapshot = freeze(notice, known).model_dump(mode="json")
-    return {**event.model_dump(mode="json"), "id": event.notification_id, "snapshot": snapshot}
-
-
-def _deliveries(event: events.Notification, known: Known, notice: Notice) -> list[dict[str, Any]]:
+def _deliveries(one: Raised) -> list[dict[str, Any]]:
     """One for each receiver and channel; one for nobody where the receivers resolve to nobody."""
-    found: list[Any] = [one.model_dump() for one in addressees(notice.rule.receivers, known.terms, known.organization)]
+    found: list[Any] = [addressee.model_dump() for addressee in one.addressees]
     return [
-        {"notification_id": event.notification_id, "channel": channel, "addressee": addressee}
-        for channel in notice.rule.channels
+        {"notification_id": one.id, "channel": channel, "addressee": addressee}
+        for channel in one.sight.rule.channels
         for addressee in found or [None]
     ]
 

@@ -1,6 +1,6 @@
 """The frozen copy of what a notification saw (N3), and whom it is for: pure."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from typing import Literal
@@ -149,32 +149,22 @@ def said(trigger: Trigger, threshold: str | None, currency: str | None) -> str:
 
 def reason(sight: Sight, level: Level, known: Known, today: date, *, resolved: bool = False) -> str:
     """Why it is told, in one sentence; ``resolved`` says that what was told has passed."""
-    trigger, terms, balance, no_longer = (
-        sight.rule.trigger,
-        known.terms,
-        known.balance,
-        " no longer" if resolved else "",
-    )
-    threshold = said(trigger, level.threshold, terms.currency)
-    match trigger.kind:
-        case "expires_in_days":
-            left = (terms.end_date - today).days
-            return f"The contract ends on {day(terms.end_date)}: {days(left)} are left."
-        case "expired":
-            if resolved:
-                return f"The contract is {known.status} again and ends on {day(terms.end_date)}."
-            return f"The contract ended on {day(terms.end_date)}."
-        case "status_changed":
-            return f"The contract is{no_longer} {trigger.to}."
-        case "unaccounted_work" if balance:
-            done = quantity(balance.unaccounted_seconds, None)
-            return f"{done} of work do not count: {threshold} are{no_longer} reached."
-        case "forecast_exhausts" if balance:
-            if resolved or not (balance.forecast and balance.forecast.exhausts_on):
-                return "At its present pace it lasts as long as planned."
-            return f"At its present pace it runs out on {day(balance.forecast.exhausts_on)}."
-        case _:
-            return f"{used(sight, known)}: {_compared(trigger.kind, threshold, resolved=resolved)}."
+    trigger, terms, balance = sight.rule.trigger, known.terms, known.balance
+    threshold, ending = said(trigger, level.threshold, terms.currency), day(terms.end_date)
+    forecast = balance.forecast if balance else None
+    found = {
+        "expires_in_days": f"The contract ends on {ending}: {days((terms.end_date - today).days)} left.",
+        "expired": f"The contract is {known.status} again, and ends on {ending}."
+        if resolved
+        else f"The contract ended on {ending}.",
+        "status_changed": f"The contract is {'no longer ' if resolved else ''}{trigger.to}.",
+        "unaccounted_work": f"{quantity(balance.unaccounted_seconds if balance else 0, None)} of work do not count, "
+        f"{'less than' if resolved else 'at least'} {threshold}.",
+        "forecast_exhausts": f"At its present pace it runs out on {day(forecast.exhausts_on)}."
+        if forecast and forecast.exhausts_on
+        else "At its present pace it does not run out.",
+    }
+    return found.get(trigger.kind) or f"{used(sight, known)}: {_compared(trigger.kind, threshold, resolved=resolved)}."
 
 
 def _compared(kind: str, threshold: str, *, resolved: bool) -> str:
@@ -232,8 +222,7 @@ def _resolve(receiver: Receiver, known: Known, today: date) -> Iterator[Addresse
         yield Addressee(email=known.terms.owner.email, name=known.terms.owner.name, kind="owner")
     elif receiver.kind == "address" and receiver.email:
         yield Addressee(email=receiver.email, name=None, kind="address")
-    elif receiver.kind == "team" and receiver.id in known.teams:
-        team = known.teams[receiver.id]
+    elif receiver.id and (team := known.teams.get(receiver.id)):
         for member in team.members:
             if member.email and member.from_ <= today and (member.until is None or today <= member.until):
                 yield Addressee(email=member.email, name=member.name, kind="team", team=team.name)

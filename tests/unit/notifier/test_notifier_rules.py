@@ -44,14 +44,8 @@ def test_a_missing_key_is_null_and_null_is_the_default():
 @pytest.mark.parametrize(
     ("change", "path"),
     [
-        ({"trigger": {"kind": "remaining_hours", "of": "contract", "over": "period", "at": ["8"]}}, "trigger"),
-        ({"trigger": {"kind": "expired"}}, "trigger"),
-        ({"trigger": {"kind": "consumed_percent", "of": "slice", "over": "whole", "at": ["8"]}}, "trigger/of"),
         ({"receivers": [{"kind": "webhook", "url": "https://x.example.com", "secret": "s"}]}, "receivers/0"),
-        ({"receivers": [{"kind": "owner"}, {"kind": "team", "id": uid("t")}]}, "receivers/1"),
         ({"channels": ["email", "webhook"]}, "channels/1"),
-        ({"remind_every_days": 3}, "remind_every_days"),
-        ({"tell_resolved": True}, "tell_resolved"),
     ],
 )
 def test_what_is_not_supported_yet_says_so_at_its_place(change, path):

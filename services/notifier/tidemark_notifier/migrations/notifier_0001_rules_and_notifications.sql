@@ -26,21 +26,38 @@ CREATE TABLE contracts (
   id uuid PRIMARY KEY,
   stream_version integer NOT NULL DEFAULT 0,
   plan_version integer NOT NULL DEFAULT 0,
-  status text,
+  changes jsonb NOT NULL DEFAULT '[]',
   organization_id uuid,
   terms jsonb,
   balance_stream_version integer,
   revision bigint NOT NULL DEFAULT 0,
   balance jsonb,
-  skipped jsonb
+  skipped jsonb,
+  due_at timestamptz
 );
 CREATE INDEX contracts_organization ON contracts (organization_id);
+CREATE INDEX contracts_due ON contracts (due_at);
 COMMENT ON TABLE contracts IS
 'A contract''s terms and its balance, each in its newest version, in one row: whichever comes second sees the first.';
 COMMENT ON COLUMN contracts.plan_version IS
 'The stream version that last changed what is planned; 0 where no change was seen. An older balance is not judged.';
+COMMENT ON COLUMN contracts.changes IS
+'[[stream version, status], …]: the status last judged and what came after it, oldest first; the last is how it stands.';
+COMMENT ON COLUMN contracts.due_at IS
+'When to judge it again because time has passed; null where time alone changes nothing.';
 COMMENT ON COLUMN contracts.skipped IS
 'Rules with existing: skip whose earlier crossings count as told: {rule id: version}; null before the first judgement.';
+
+CREATE TABLE sweeps (
+  id uuid PRIMARY KEY DEFAULT uuidv7(),
+  scope_id uuid,
+  after uuid
+);
+-- What has begun may have passed by a contract that what comes now is about; what waits has not.
+CREATE UNIQUE INDEX sweeps_waiting ON sweeps (scope_id) NULLS NOT DISTINCT WHERE after IS NULL;
+COMMENT ON TABLE sweeps IS 'Contracts to be judged because of what many of them rest on: rules, an organization.';
+COMMENT ON COLUMN sweeps.scope_id IS 'A contract, or an organization whose contracts they are; null for all.';
+COMMENT ON COLUMN sweeps.after IS 'The last contract that was judged, in the order of ids; null where none was.';
 
 CREATE TABLE notifications (
   id uuid PRIMARY KEY,
@@ -50,7 +67,7 @@ CREATE TABLE notifications (
   rule_name text NOT NULL,
   subject text NOT NULL,
   subject_id text NOT NULL,
-  threshold text NOT NULL,
+  threshold text,
   period_start date,
   raised_at timestamptz NOT NULL,
   snapshot jsonb NOT NULL
@@ -65,14 +82,21 @@ CREATE TABLE told (
   subject text NOT NULL,
   subject_id text NOT NULL,
   period_start date,
-  threshold text NOT NULL,
+  threshold text,
   episode text NOT NULL,
+  again integer NOT NULL,
+  occasion text NOT NULL,
+  told_on date NOT NULL,
   notification_id uuid,
   UNIQUE NULLS NOT DISTINCT (
-    contract_id, rule_name, trigger, subject, subject_id, period_start, threshold, episode
+    contract_id, rule_name, trigger, subject, subject_id, period_start, threshold, episode, again, occasion
   )
 );
 COMMENT ON TABLE told IS 'The guard of "once": what counts as told, by which notification; by none where a rule skips it.';
+COMMENT ON COLUMN told.episode IS 'The planned amount, the end date or the stream version that was judged.';
+COMMENT ON COLUMN told.again IS 'How many resolutions of this threshold were told before: what follows one is another episode.';
+COMMENT ON COLUMN told.occasion IS 'crossing, resolved, or reminder and its day.';
+COMMENT ON COLUMN told.told_on IS 'The day, in the contract''s time zone.';
 
 CREATE TABLE deliveries (
   id uuid PRIMARY KEY DEFAULT uuidv7(),
@@ -107,9 +131,9 @@ COMMENT ON COLUMN reporting.notifications.rule_id IS 'Id of the rule that fired;
 COMMENT ON COLUMN reporting.notifications.rule_name IS 'Name of the rule when it fired.';
 COMMENT ON COLUMN reporting.notifications.contract_id IS 'Id of the contract.';
 COMMENT ON COLUMN reporting.notifications.contract_code IS 'Code of the contract.';
-COMMENT ON COLUMN reporting.notifications.subject IS 'What reached the threshold: contract or account.';
-COMMENT ON COLUMN reporting.notifications.subject_id IS 'Id of that contract or account.';
-COMMENT ON COLUMN reporting.notifications.threshold IS 'The furthest threshold reached, in percent of what is planned.';
+COMMENT ON COLUMN reporting.notifications.subject IS 'What is judged: contract, account or slice.';
+COMMENT ON COLUMN reporting.notifications.subject_id IS 'Id of that contract or account; of a slice, ACCOUNT/TEAM.';
+COMMENT ON COLUMN reporting.notifications.threshold IS 'The furthest threshold reached, as the rule has it; null for triggers without one.';
 COMMENT ON COLUMN reporting.notifications.period_start IS 'First day of the period judged; null for the whole contract.';
 COMMENT ON COLUMN reporting.notifications.raised_at IS 'When the crossing was seen.';
 COMMENT ON COLUMN reporting.notifications.channel IS 'How it is told: email.';
@@ -123,4 +147,4 @@ COMMENT ON COLUMN reporting.notifications.delivered_at IS 'When the mail server 
 -- migrate: rollback
 
 DROP VIEW reporting.notifications;
-DROP TABLE deliveries, told, notifications, contracts, directory, rules;
+DROP TABLE deliveries, told, notifications, sweeps, contracts, directory, rules;

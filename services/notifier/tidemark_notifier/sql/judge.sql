@@ -7,12 +7,13 @@ SELECT pg_advisory_xact_lock_shared(hashtextextended(current_schema() || '.frame
 -- stored, nor the balance the rule, and the crossing would be told by neither.
 SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || '.frame', 0));
 
--- name: store_contracts(ids, versions, statuses, terms)!
--- In the order of ids, so that two batches lock the rows in the same order.
-INSERT INTO contracts AS c (id, stream_version, status, organization_id, terms)
-SELECT n.id, n.stream_version, n.status, (n.terms ->> 'organization_id')::uuid, n.terms
-FROM unnest(:ids::uuid [], :versions::integer [], :statuses::text [], :terms::jsonb [])
-  AS n (id, stream_version, status, terms)
+-- name: store_contracts(ids, versions, changes, terms)!
+-- In the order of ids, so that two batches lock the rows in the same order. Of the changes of status those are added
+-- that had not been heard of.
+INSERT INTO contracts AS c (id, stream_version, changes, organization_id, terms)
+SELECT n.id, n.stream_version, n.changes, (n.terms ->> 'organization_id')::uuid, n.terms
+FROM unnest(:ids::uuid [], :versions::integer [], :changes::jsonb [], :terms::jsonb [])
+  AS n (id, stream_version, changes, terms)
 ORDER BY n.id
 ON CONFLICT (id) DO UPDATE SET
   stream_version = excluded.stream_version,
@@ -22,7 +23,11 @@ ON CONFLICT (id) DO UPDATE SET
       THEN excluded.stream_version
     ELSE c.plan_version
   END,
-  status = excluded.status,
+  changes = c.changes || (
+    SELECT coalesce(jsonb_agg(n.change ORDER BY n.number), '[]')
+    FROM jsonb_array_elements(excluded.changes) WITH ORDINALITY AS n (change, number)
+    WHERE (n.change ->> 0)::integer > c.stream_version
+  ),
   organization_id = excluded.organization_id,
   terms = excluded.terms
 WHERE excluded.stream_version > c.stream_version;
@@ -48,24 +53,53 @@ ORDER BY n.id
 ON CONFLICT (id) DO UPDATE SET version = excluded.version, body = excluded.body
 WHERE excluded.version > d.version;
 
--- name: contracts_in_scope(everywhere, ids)
--- The contracts that rules of these scopes may hold for.
-SELECT id FROM contracts
-WHERE :everywhere::boolean OR id = ANY(:ids::uuid []) OR organization_id = ANY(:ids::uuid [])
-ORDER BY id;
+-- name: sweep(scopes)!
+-- Have the contracts of these scopes judged, of all contracts where one is null. Under change_frame: whoever sweeps
+-- holds it shared, so that what waits has certainly not begun.
+INSERT INTO sweeps (scope_id)
+SELECT DISTINCT s.id FROM unnest(:scopes::uuid []) AS s (id)
+WHERE s.id IS NULL OR exists(SELECT FROM contracts AS c WHERE s.id IN (c.id, c.organization_id))
+ON CONFLICT DO NOTHING;
 
--- name: to_judge(ids)
--- What can be judged: the terms, the organization and the balance are known, and the balance is neither ahead of
--- the terms nor older than their plan. The rest waits for what it lacks.
+-- name: next_sweep()^
+SELECT id, scope_id, after FROM sweeps ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED;
+
+-- name: to_sweep(scope, after, most)
+SELECT id FROM contracts
+WHERE (:scope::uuid IS NULL OR :scope IN (id, organization_id))
+  AND id > coalesce(:after, '00000000-0000-0000-0000-000000000000'::uuid)
+ORDER BY id
+LIMIT :most;
+
+-- name: swept(id, after)!
+UPDATE sweeps SET after = :after WHERE id = :id;
+
+-- name: end_sweep(id)!
+DELETE FROM sweeps WHERE id = :id;
+
+-- name: due(now, most)
+-- Those whose time has come, but for those that another instance has at hand.
+SELECT id FROM contracts WHERE due_at <= :now
+ORDER BY id
+LIMIT :most
+FOR UPDATE SKIP LOCKED;
+
+-- name: lock_contracts(ids)
+SELECT id FROM contracts WHERE id = ANY(:ids::uuid []) ORDER BY id FOR UPDATE;
+
+-- name: known(ids)
+-- What can be judged: the terms and the organization are known. The rest waits for what it lacks.
 SELECT
-  c.id, c.status, c.terms::text AS terms, c.balance::text AS balance, c.skipped::text AS skipped,
+  c.id, c.stream_version, c.plan_version, c.balance_stream_version, c.changes::text AS changes,
+  c.terms::text AS terms, c.balance::text AS balance, c.skipped::text AS skipped, c.due_at,
   d.body::text AS organization
 FROM contracts AS c
 JOIN directory AS d ON d.id = c.organization_id
 WHERE c.id = ANY(:ids::uuid [])
-  AND (c.balance IS NULL OR c.balance_stream_version BETWEEN c.plan_version AND c.stream_version)
-ORDER BY c.id
-FOR UPDATE OF c;
+ORDER BY c.id;
+
+-- name: teams(ids)
+SELECT id, body::text AS body FROM directory WHERE kind = 'team' AND id = ANY(:ids::uuid []);
 
 -- name: rules_for(ids)
 -- The rules whose scope is global or one of these contracts and organizations.
@@ -73,21 +107,22 @@ SELECT id, version, body::text AS body FROM rules
 WHERE scope = 'global' OR scope_id = ANY(:ids::uuid []);
 
 -- name: told(ids)
-SELECT contract_id, rule_name, trigger, subject, subject_id, period_start, threshold, episode
+SELECT
+  contract_id, rule_name, trigger, subject, subject_id, period_start, threshold, episode, again, occasion, told_on,
+  notification_id
 FROM told WHERE contract_id = ANY(:ids::uuid []);
 
--- name: moment(count)^
--- The time by the database, which all instances share, and ids that sort by it.
-SELECT clock_timestamp() AS now, array(SELECT uuidv7() FROM generate_series(1, :count::integer)) AS ids;
+-- name: now()$
+-- The time by the database, which all instances share.
+SELECT clock_timestamp();
+
+-- name: new_ids(count)
+-- They sort by time.
+SELECT uuidv7() AS id FROM generate_series(1, :count::integer);
 
 -- name: tell(rows)
 -- Count as told; gives what was not already.
-INSERT INTO told (
-  contract_id, rule_name, trigger, subject, subject_id, period_start, threshold, episode, notification_id
-)
-SELECT
-  contract_id, rule_name, trigger, subject, subject_id, period_start, threshold, episode, notification_id
-FROM jsonb_populate_recordset(NULL::told, :rows::jsonb)
+INSERT INTO told SELECT * FROM jsonb_populate_recordset(NULL::told, :rows::jsonb)
 ON CONFLICT DO NOTHING
 RETURNING notification_id, threshold;
 
@@ -99,7 +134,7 @@ INSERT INTO deliveries (notification_id, channel, addressee, status)
 SELECT notification_id, channel, addressee, CASE WHEN addressee IS NULL THEN 'no_receiver' ELSE 'pending' END
 FROM jsonb_to_recordset(:rows::jsonb) AS r (notification_id uuid, channel text, addressee jsonb);
 
--- name: set_skipped(ids, skipped)!
-UPDATE contracts AS c SET skipped = n.skipped
-FROM unnest(:ids::uuid [], :skipped::jsonb []) AS n (id, skipped)
+-- name: set_judged(ids, changes, skipped, due)!
+UPDATE contracts AS c SET changes = n.changes, skipped = n.skipped, due_at = n.due_at
+FROM unnest(:ids::uuid [], :changes::jsonb [], :skipped::jsonb [], :due::timestamptz []) AS n (id, changes, skipped, due_at)
 WHERE c.id = n.id;
