@@ -32,13 +32,17 @@ def organization(name="Acme", contacts=(("ann@acme.example.com", "billing"),), *
 
 
 def terms(code="ACME-SUP", *, hours="40", start="2026-01-01", end="2026-12-31", organization="Acme",
-          recurrence="monthly", owner="olga@provider.example.com"):  # fmt: skip
+          recurrence="monthly", owner="olga@provider.example.com", **more):  # fmt: skip
     return {
         "code": code, "name": "Support 2026", "owner": {"name": "Olga", "email": owner},
         "organization_id": organization if "-" in organization else uid(organization),
         "type": "time_and_materials", "recurrence": recurrence, "start_date": start, "end_date": end,
         "timezone": "Europe/Berlin", "contracted_hours": hours,
-        "accounts": [{"id": uid("Help desk"), "name": "Help desk", "planned_hours": hours}],
+        "currency": None,
+        "accounts": [
+            {"id": uid("Help desk"), "name": "Help desk", "billable": True, "planned_hours": hours, "slices": []}
+        ],
+        **more,
     }  # fmt: skip
 
 

@@ -4,12 +4,14 @@ import asyncio
 import json
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
-from uuid import UUID
+from uuid import UUID, uuid4
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel
 
-from tidemark_notifier.judge import Judge, change_frame, stored_rule
+from tidemark_notifier.evaluate import evaluate
+from tidemark_notifier.judge import Judge, cases, change_frame, stored_rule
+from tidemark_notifier.preview import Foretold, foretold
 from tidemark_notifier.rules import Rule, Scope, StoredRule
 from tidemark_notifier.snapshot import Snapshot
 from tidemark_shared.database import Connection, queries
@@ -63,6 +65,16 @@ class Notification(BaseModel):
     deliveries: list[Delivery]
 
 
+class DryRun(BaseModel):
+    """Whom a rule would tell at once; not ``complete`` where there are more than are listed."""
+
+    items: list[Foretold]
+    complete: bool
+
+
+_MOST_FORETOLD = 1000
+_AT_A_TIME = 500
+
 # A scope may name what was made a moment ago: word of it is on its way.
 _HEARSAY_SECONDS = 5
 _GLANCE_SECONDS = 0.1
@@ -78,10 +90,27 @@ def _judging(request: Request) -> Judge:
 Judging = Annotated[Judge, Depends(_judging)]
 
 
-@router.post("/rules", status_code=201)
-async def create_rule(rule: Rule, call: Create, judge: Judging) -> StoredRule:
+@router.post(
+    "/rules",
+    status_code=201,
+    response_model=StoredRule,
+    responses={200: {"model": DryRun, "description": "With `dry_run`: nothing is made."}},
+)
+async def create_rule(
+    rule: Rule,
+    call: Create,
+    judge: Judging,
+    request: Request,
+    *,
+    dry_run: Annotated[bool, Query(description="Make nothing; answer whom it would tell at once.")] = False,
+) -> StoredRule | Response:
     """Make a rule. What it finds already crossed it tells at once, or never with ``existing: skip``."""
     await _expect_heard(call.session, rule.scope)
+    if dry_run:
+        request.state.key = None  # it has done nothing: the Idempotency-Key stays free
+        if await _sql.rule_of_name(call.session, body=rule.model_dump_json()):
+            raise await _duplicate(call.session, rule.model_dump_json())
+        return Response((await _dry_run(call.session, rule)).model_dump_json(), media_type="application/json")
     await change_frame(call.session)
     body = rule.model_dump_json()
     row = await _sql.insert_rule(call.session, body=body)
@@ -158,6 +187,24 @@ async def resend(notification_id: UUID, call: Create) -> Notification:
     if not [row async for row in _sql.resend(call.session, id=notification_id)]:
         raise Problem(409, "Nothing to send again", "None of its deliveries has failed.")
     return await _notification(call, notification_id)
+
+
+async def _dry_run(connection: Connection, rule: Rule) -> DryRun:
+    """Judge as if the rule were there, and write nothing."""
+    made = StoredRule(**rule.model_dump(), id=uuid4(), version=1)
+    now, after = await _sql.now(connection), None
+    found: list[Foretold] = []
+    while len(found) < _MOST_FORETOLD:
+        rows = _sql.to_sweep(connection, scope=rule.scope.id, after=after, most=_AT_A_TIME)
+        ids = [row["id"] async for row in rows]
+        if not ids:
+            return DryRun(items=found, complete=True)
+        after = ids[-1]
+        for case in await cases(connection, ids, [made]):
+            if made in case.holding:
+                notices = evaluate([made], case.known, case.told, case.today(now))
+                found += [foretold(one, case.known, case.today(now)) for one in notices if one.tell]
+    return DryRun(items=found[:_MOST_FORETOLD], complete=False)
 
 
 def _answer(call: Call, rule: StoredRule) -> StoredRule:

@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import httpx
 from fastapi import FastAPI
 
-from tidemark_notifier import api
+from tidemark_notifier import api, trial_api
 from tidemark_notifier.deliver import Deliverer, Server
 from tidemark_notifier.judge import Judge
 from tidemark_shared.consumer import Consumer, Handle
@@ -17,6 +18,7 @@ from tidemark_shared.service import Frame, frame
 from tidemark_shared.settings import Settings, required
 
 _GLANCE_SECONDS = 0.2
+_ASK_SECONDS = 20
 
 
 def handlers(judge: Judge) -> dict[str, Handle]:
@@ -38,9 +40,12 @@ def create_app(settings: Settings) -> FastAPI:
             frame("notifier", settings) as held,
             # Of its own: rules that wait for word of a contract leave the consumer its connections.
             await connect_pool(settings.database("notifier"), "notifier") as asking,
+            # Proxies named in the environment are for the world outside.
+            httpx.AsyncClient(base_url=settings.consumption_url, timeout=_ASK_SECONDS, trust_env=False) as consumption,
         ):
             judge = Judge()
             app.state.pool, app.state.judge = asking, judge
+            app.state.consumption = consumption
             held.relay()
             consumer = await held.consume(handlers(judge))
             held.keep("begin", lambda: _begin(judge, held, consumer))
@@ -56,7 +61,8 @@ def create_app(settings: Settings) -> FastAPI:
             yield
 
     app = http_api("notifier", settings, lifespan)
-    app.include_router(api.router)
+    for router in (trial_api.router, trial_api.asking, api.router):
+        app.include_router(router)
     return app
 
 

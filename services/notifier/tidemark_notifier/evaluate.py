@@ -44,6 +44,21 @@ class Organization(Body):
     contacts: tuple[Person, ...]
 
 
+class Share(Body):
+    """A team's slice of an account."""
+
+    team_id: UUID
+
+
+class Account(Body):
+    """What is needed of an account."""
+
+    id: UUID
+    name: str
+    billable: bool
+    slices: tuple[Share, ...]
+
+
 class Terms(Body):
     """What is needed of a contract's terms. They were checked when they came; this only reads them again."""
 
@@ -56,7 +71,8 @@ class Terms(Body):
     start_date: date
     end_date: date
     timezone: str
-    currency: str | None = None
+    currency: str | None
+    accounts: tuple[Account, ...]
 
     @property
     def zone(self) -> ZoneInfo:
@@ -135,6 +151,7 @@ class Telling(NamedTuple):
     key: Key
     on: date
     told: bool
+    notification_id: UUID | None = None
 
 
 class Subject(NamedTuple):
@@ -247,7 +264,7 @@ def tells(trigger: Trigger, status: Status | None, end_date: date, today: date) 
 def evaluate(rules: Sequence[StoredRule], known: Known, told: Iterable[Telling], today: date) -> list[Notice]:
     """What to tell, of the ``rules`` that hold for a contract (see :func:`applying`), today in its time zone."""
     found: list[Notice] = []
-    past = _Past(told)
+    past = Past(told)
     for rule in rules:
         skip = rule.existing == "skip" and known.skipped is not None and known.skipped.get(rule.id) != rule.version
         if not skip and not tells(rule.trigger, known.status, known.terms.end_date, today):
@@ -281,14 +298,15 @@ def next_day(rules: Sequence[StoredRule], known: Known, told: Iterable[Telling],
     return min((day for day in found if day > today), default=None)
 
 
-class _Past:
-    """What was told, by its spot."""
+class Past:
+    """What was told of a contract, by its spot."""
 
     def __init__(self, told: Iterable[Telling]) -> None:
         self._spots: defaultdict[Spot, list[Telling]] = defaultdict(list)
         self.add(told)
 
     def add(self, told: Iterable[Telling]) -> None:
+        """What counts as told from now on."""
         for one in told:
             self._spots[one.key.spot].append(one)
 
@@ -307,21 +325,21 @@ class _Past:
         return next((one for one in self.at(sight, level) if one.key == key), None)
 
 
-def _crossing(sight: Sight, past: _Past, *, tell: bool) -> Iterator[Notice]:
+def _crossing(sight: Sight, past: Past, *, tell: bool) -> Iterator[Notice]:
     """Of the thresholds newly reached the furthest; those passed with it count as told."""
     fresh = [level for level in sight.levels if level.reached and not past.of(sight, level, "crossing")]
     if fresh:
         yield Notice("crossing", sight, tuple(past.key(sight, level, "crossing") for level in fresh), tell)
 
 
-def _resolved(sight: Sight, past: _Past, *, tell: bool) -> Iterator[Notice]:
+def _resolved(sight: Sight, past: Past, *, tell: bool) -> Iterator[Notice]:
     """Of the thresholds no longer reached, and told, the nearest: it says most."""
     gone = [level for level in reversed(sight.levels) if not level.reached and _open(sight, level, past)]
     if gone and sight.rule.tell_resolved:
         yield Notice("resolved", sight, tuple(past.key(sight, level, "resolved") for level in gone), tell)
 
 
-def _open(sight: Sight, level: Level, past: _Past) -> bool:
+def _open(sight: Sight, level: Level, past: Past) -> bool:
     """Whether a crossing was told since the last resolution, be it of another plan, another end or another version."""
     again = past.key(sight, level, "resolved").again
     since = [one for one in past.at(sight, level) if one.key.again == again]
@@ -329,7 +347,7 @@ def _open(sight: Sight, level: Level, past: _Past) -> bool:
     return told and all(one.key.occasion != "resolved" for one in since)
 
 
-def _reminder(sight: Sight, past: _Past, status: Status | None, today: date) -> Iterator[Notice]:
+def _reminder(sight: Sight, past: Past, status: Status | None, today: date) -> Iterator[Notice]:
     """Every so many days after it was told, of the furthest threshold that is reached, late where nobody was there."""
     every, period = sight.rule.remind_every_days, sight.subject.period
     reached = [level for level in sight.levels if level.reached]

@@ -220,7 +220,9 @@ async def cases(connection: Connection, ids: Sequence[UUID], also: Sequence[Stor
     told: dict[UUID, list[Telling]] = {}
     async for row in _sql.told(connection, ids=list(terms)):
         contract_id, *key, told_on, notification_id = row
-        told.setdefault(contract_id, []).append(Telling(Key(*key), told_on, notification_id is not None))
+        told.setdefault(contract_id, []).append(
+            Telling(Key(*key), told_on, notification_id is not None, notification_id)
+        )
     return [
         Case(
             Known(

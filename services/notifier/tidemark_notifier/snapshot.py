@@ -95,7 +95,6 @@ def frozen(occasion: Occasion | Literal["test"], sight: Sight, level: Level, kno
     planned, available = subject.planned, subject.available
     consumed = subject.figures.consumed if subject.figures else None
     share = None if consumed is None or available is None else percent(consumed, available)
-    team = subject.team and known.teams.get(subject.team)
     return Snapshot(
         occasion=occasion,
         trigger=rule.trigger.kind,
@@ -115,12 +114,12 @@ def frozen(occasion: Occasion | Literal["test"], sight: Sight, level: Level, kno
         threshold=level.threshold,
         threshold_text=said(rule.trigger, level.threshold, terms.currency),
         subject_kind=subject.kind,
-        account_name=_account_name(sight, balance),
-        team_name=team.name if team else None,
+        account_name=_account_name(sight, known),
+        team_name=_team_name(sight, known),
         period_start=start,
         period_end=end,
         unit="seconds" if terms.type == "time_and_materials" else "minor",
-        currency=_currency(known),
+        currency=currency(known),
         planned=planned,
         available=available,
         consumed=consumed,
@@ -134,7 +133,7 @@ def frozen(occasion: Occasion | Literal["test"], sight: Sight, level: Level, kno
     )
 
 
-def said(trigger: Trigger, threshold: str | None, currency: str | None) -> str:
+def said(trigger: Trigger, threshold: str | None, in_currency: str | None) -> str:
     """A threshold as people say it; empty where there is none."""
     if threshold is None:
         return "100 %" if trigger.kind == "overrun" else ""
@@ -143,7 +142,7 @@ def said(trigger: Trigger, threshold: str | None, currency: str | None) -> str:
     if trigger.kind in ("remaining_hours", "unaccounted_work"):
         return quantity(seconds(Decimal(threshold)), None)
     if trigger.kind == "remaining_amount":
-        return quantity(int(threshold), currency)
+        return quantity(int(threshold), in_currency)
     return threshold if trigger.kind == "status_changed" else days(int(threshold))
 
 
@@ -177,19 +176,30 @@ def _compared(kind: str, threshold: str, *, resolved: bool) -> str:
 
 def used(sight: Sight, known: Known) -> str:
     """The figures of what is judged, such as ``32 h of 40 h are used in March 2026``."""
-    subject, currency = sight.subject, _currency(known)
+    subject, unit = sight.subject, currency(known)
     start, end = subject.period or (known.terms.start_date, known.terms.end_date)
-    consumed = quantity(subject.figures.consumed if subject.figures else 0, currency)
-    return f"{consumed} of {quantity(subject.available or 0, currency)} are used in {span(start, end)}"
+    consumed = quantity(subject.figures.consumed if subject.figures else 0, unit)
+    return f"{consumed} of {quantity(subject.available or 0, unit)} are used in {span(start, end)}"
 
 
-def _currency(known: Known) -> str | None:
+def currency(known: Known) -> str | None:
+    """Of what the contract's amounts are minor units; None where they are seconds."""
     return known.terms.currency if known.terms.type == "fixed_price" else None
 
 
-def _account_name(sight: Sight, balance: Balance | None) -> str | None:
-    accounts = balance.accounts if balance else ()
-    return next((one.name for one in accounts if one.account_id == sight.subject.account), None)
+def subject_name(sight: Sight, known: Known) -> str | None:
+    """The account's name, with the team's where it is a slice; None for the contract."""
+    account, team = _account_name(sight, known), _team_name(sight, known)
+    return f"{account}, {team}" if team else account
+
+
+def _account_name(sight: Sight, known: Known) -> str | None:
+    return next((one.name for one in known.terms.accounts if one.id == sight.subject.account), None)
+
+
+def _team_name(sight: Sight, known: Known) -> str | None:
+    team = known.teams.get(sight.subject.team) if sight.subject.team else None
+    return team.name if team else None
 
 
 def _lines(balance: Balance, judged: UUID | None, start: date | None) -> Iterator[Line]:

@@ -36,6 +36,7 @@ CREATE TABLE contracts (
   due_at timestamptz
 );
 CREATE INDEX contracts_organization ON contracts (organization_id);
+CREATE INDEX contracts_code ON contracts ((terms ->> 'code'));
 CREATE INDEX contracts_due ON contracts (due_at);
 COMMENT ON TABLE contracts IS
 'A contract''s terms and its balance, each in its newest version, in one row: whichever comes second sees the first.';

@@ -138,3 +138,10 @@ FROM jsonb_to_recordset(:rows::jsonb) AS r (notification_id uuid, channel text, 
 UPDATE contracts AS c SET changes = n.changes, skipped = n.skipped, due_at = n.due_at
 FROM unnest(:ids::uuid [], :changes::jsonb [], :skipped::jsonb [], :due::timestamptz []) AS n (id, changes, skipped, due_at)
 WHERE c.id = n.id;
+
+-- name: contract_called(id, ref)$
+-- Ids before codes (SPEC 9).
+SELECT id FROM contracts
+WHERE terms IS NOT NULL AND (id = :id::uuid OR terms ->> 'code' = :ref)
+ORDER BY id = :id DESC NULLS LAST
+LIMIT 1;

@@ -24,3 +24,15 @@ LIMIT :most;
 UPDATE deliveries SET status = 'pending', attempts = 0, due_at = clock_timestamp(), leased_until = NULL
 WHERE notification_id = :id AND status = 'failed'
 RETURNING id;
+
+-- name: raised(ids)
+-- When these were raised, and to whom, each with how it went.
+SELECT
+  n.id, n.raised_at,
+  (
+    SELECT json_agg(json_build_object('receiver', d.receiver, 'status', d.status) ORDER BY d.id)::text
+    FROM deliveries AS d
+    WHERE d.notification_id = n.id
+  ) AS receivers
+FROM notifications AS n
+WHERE n.id = ANY(:ids::uuid []);
