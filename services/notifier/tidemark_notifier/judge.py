@@ -141,7 +141,8 @@ class Judge:
                     await _sql.swept(connection, id=sweep["id"], after=ids[-1])
                 else:
                     await _sql.end_sweep(connection, id=sweep["id"])
-            await _judge(connection, ids, now)
+            if ids:
+                await _judge(connection, ids, now)
             return bool(ids or sweep)
 
     async def _judge(self, connection: Connection, ids: Collection[UUID], now: datetime | None) -> None:

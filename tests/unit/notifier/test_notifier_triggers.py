@@ -179,7 +179,7 @@ def test_work_that_does_not_count_is_told_in_every_status_but_draft(status):
 
 
 def foreseen(day, **more):
-    forecast = {"exhausts_on": day, "low": day, "high": day} if day is not False else None
+    forecast = {"exhausts_on": day, "low": day, "high": day}
     return known(balance(CONTRACT) | {"forecast": forecast}, **more)
 
 
@@ -189,7 +189,7 @@ def test_a_forecast_is_told_when_its_day_comes_near():
     assert judged.next_day(foreseen("2026-03-26")) == date(2026, 3, 16)
     assert judged(foreseen("2026-03-25")) == ["10"]
     assert judged(foreseen("2026-03-10")) == []
-    for nothing in (foreseen(False), foreseen(None), foreseen("2026-03-16", status="EXPIRED")):
+    for nothing in (used(0), foreseen(None), foreseen("2026-03-16", status="EXPIRED")):
         assert Judged({"kind": "forecast_exhausts", "within_days": 10})(nothing) == []
 
 
@@ -255,7 +255,7 @@ def test_where_nothing_can_come_by_itself_no_day_is_waited_for():
 
 def test_a_team_is_who_is_in_it_on_that_day_and_has_an_address():
     team = {"id": uid("North"), "name": "North", "members": [
-        {"person_id": "1", "name": "Early", "email": "early@x.example.com", "from": "2026-01-01", "until": "2026-03-14"},
+        {"person_id": "1", "name": None, "email": "early@x.example.com", "from": "2026-01-01", "until": "2026-03-14"},
         {"person_id": "2", "name": "Now", "email": "now@x.example.com", "from": "2026-03-15", "until": None},
         {"person_id": "3", "name": "Silent", "email": None, "from": "2026-01-01", "until": None},
         {"person_id": "4", "name": "Later", "email": "later@x.example.com", "from": "2026-03-16", "until": None},
@@ -269,16 +269,19 @@ def test_a_team_is_who_is_in_it_on_that_day_and_has_an_address():
 @pytest.mark.parametrize(
     ("trigger", "found", "today", "said", "sentence"),
     [
-        (limit("consumed_percent", "80"), used(33), DAY, "80 %", "33 h of 40 h are used in March 2026: 80 % is reached."),
+        (limit("consumed_percent", "80"), used(33), DAY, "80 %",
+         "33 h of 40 h are used in March 2026: 80 % is reached."),
         (limit("remaining_hours", "7.5"), used(33), DAY, "7 h 30 min",
          "33 h of 40 h are used in March 2026: 7 h 30 min or less are left."),
         (limit("overrun"), used(41), DAY, "100 %", "41 h of 40 h are used in March 2026: more than 100 %."),
         ({"kind": "expires_in_days", "at": [30]}, used(0), date(2026, 12, 1), "30 days",
          "The contract ends on 31 December 2026: 30 days left."),
-        ({"kind": "expired"}, used(0, status="EXPIRED"), date(2027, 1, 1), "", "The contract ended on 31 December 2026."),
-        ({"kind": "status_changed", "to": "CLOSED"}, used(0, status="CLOSED"), DAY, "CLOSED", "The contract is CLOSED."),
-        ({"kind": "unaccounted_work", "at": ["1"]}, known(balance(CONTRACT) | {"unaccounted_seconds": 5400}), DAY, "1 h",
-         "1 h 30 min of work do not count, at least 1 h."),
+        ({"kind": "expired"}, used(0, status="EXPIRED"), date(2027, 1, 1), "",
+         "The contract ended on 31 December 2026."),
+        ({"kind": "status_changed", "to": "CLOSED"}, used(0, status="CLOSED"), DAY, "CLOSED",
+         "The contract is CLOSED."),
+        ({"kind": "unaccounted_work", "at": ["1"]}, known(balance(CONTRACT) | {"unaccounted_seconds": 5400}), DAY,
+         "1 h", "1 h 30 min of work do not count, at least 1 h."),
         ({"kind": "forecast_exhausts", "within_days": 1}, foreseen("2026-03-16"), DAY, "1 day",
          "At its present pace it runs out on 16 March 2026."),
     ],
