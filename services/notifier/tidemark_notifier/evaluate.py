@@ -267,16 +267,29 @@ def evaluate(rules: Sequence[StoredRule], known: Known, told: Iterable[Telling],
     past = Past(told)
     for rule in rules:
         skip = rule.existing == "skip" and known.skipped is not None and known.skipped.get(rule.id) != rule.version
-        if not skip and not tells(rule.trigger, known.status, known.terms.end_date, today):
-            continue
-        for sight in look(rule, known, today):
-            notices = [*_crossing(sight, past, tell=not skip), *_resolved(sight, past, tell=not skip)]
-            if not notices:
-                notices = [*_reminder(sight, past, known.status, today)]
+        awake = tells(rule.trigger, known.status, known.terms.end_date, today)
+        for sight in look(rule, known, today) if awake or skip else ():
+            notices = [*_crossing(sight, past, tell=not skip)]
+            if awake:
+                notices += _resolved(sight, past)
+            if awake and not notices:
+                notices += _reminder(sight, past, known.status, today)
             for notice in notices:
                 past.add(notice.tellings(today))
             found += notices
     return found
+
+
+def skipped(rules: Iterable[StoredRule], known: Known) -> dict[UUID, int]:
+    """The rules that have skipped here what was older than they are; one whose balance waits has not looked yet."""
+    before = known.skipped or {}
+    looked = {
+        rule.id: rule.version
+        for rule in rules
+        if known.skipped is None or known.balance is not None or rule.trigger.kind in CALENDAR
+    }
+    versions = {rule.id: looked.get(rule.id, before.get(rule.id)) for rule in rules if rule.existing == "skip"}
+    return {id_: version for id_, version in versions.items() if version is not None}
 
 
 def next_day(rules: Sequence[StoredRule], known: Known, told: Iterable[Telling], today: date) -> date | None:
@@ -332,19 +345,17 @@ def _crossing(sight: Sight, past: Past, *, tell: bool) -> Iterator[Notice]:
         yield Notice("crossing", sight, tuple(past.key(sight, level, "crossing") for level in fresh), tell)
 
 
-def _resolved(sight: Sight, past: Past, *, tell: bool) -> Iterator[Notice]:
+def _resolved(sight: Sight, past: Past) -> Iterator[Notice]:
     """Of the thresholds no longer reached, and told, the nearest: it says most."""
     gone = [level for level in reversed(sight.levels) if not level.reached and _open(sight, level, past)]
     if gone and sight.rule.tell_resolved:
-        yield Notice("resolved", sight, tuple(past.key(sight, level, "resolved") for level in gone), tell)
+        yield Notice("resolved", sight, tuple(past.key(sight, level, "resolved") for level in gone), tell=True)
 
 
 def _open(sight: Sight, level: Level, past: Past) -> bool:
     """Whether a crossing was told since the last resolution, be it of another plan, another end or another version."""
     again = past.key(sight, level, "resolved").again
-    since = [one for one in past.at(sight, level) if one.key.again == again]
-    told = any(one.told and one.key.occasion == "crossing" for one in since)
-    return told and all(one.key.occasion != "resolved" for one in since)
+    return any(one.told and one.key.again == again and one.key.occasion == "crossing" for one in past.at(sight, level))
 
 
 def _reminder(sight: Sight, past: Past, status: Status | None, today: date) -> Iterator[Notice]:

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple, NoReturn
 from uuid import UUID
 
 from tidemark_notifier.evaluate import (
-    CALENDAR,
     Changed,
     Key,
     Known,
@@ -26,6 +25,7 @@ from tidemark_notifier.evaluate import (
     applying,
     evaluate,
     next_day,
+    skipped,
 )
 from tidemark_notifier.rules import Scope, StoredRule
 from tidemark_notifier.snapshot import Addressee, Snapshot, addressees, freeze, frozen
@@ -280,30 +280,15 @@ async def _judge(connection: Connection, ids: Sequence[UUID], now: datetime) -> 
         told = [*case.told, *(one for notice in fresh for one in notice.tellings(today))]
         day = next_day(holding, known, told, today)
         due = start_of_day(day, known.terms.zone) if day else None
-        skipped = _skipped(holding, known)
+        skips = skipped(holding, known)
         changes = json.dumps(known.changes[-1:])
-        if (changes, skipped, due) != (case.row["changes"], known.skipped, case.row["due_at"]):
-            judged.append((known.id, changes, json.dumps({str(id_): one for id_, one in skipped.items()}), due))
+        if (changes, skips, due) != (case.row["changes"], known.skipped, case.row["due_at"]):
+            judged.append((known.id, changes, json.dumps({str(id_): one for id_, one in skips.items()}), due))
     if judged:
-        of, statuses, skips, dues = zip(*judged, strict=True)
-        await _sql.set_judged(connection, ids=of, changes=statuses, skipped=skips, due=dues)
+        of, statuses, looked, dues = zip(*judged, strict=True)
+        await _sql.set_judged(connection, ids=of, changes=statuses, skipped=looked, due=dues)
     if notices:
         await _tell(connection, now, notices)
-
-
-def _skipped(holding: Sequence[StoredRule], known: Known) -> dict[UUID, int]:
-    """The rules that have skipped here what was older than they are; one whose balance waits has not looked yet."""
-    before = known.skipped or {}
-    seen = {
-        rule.id: rule.version
-        for rule in holding
-        if known.skipped is None or known.balance is not None or rule.trigger.kind in CALENDAR
-    }
-    return {
-        rule.id: version
-        for rule in holding
-        if rule.existing == "skip" and (version := seen.get(rule.id, before.get(rule.id)))
-    }
 
 
 def stored_rule(row: Any) -> StoredRule:
