@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import lru_cache
+from itertools import chain
 from typing import Literal, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -269,14 +270,12 @@ def evaluate(rules: Sequence[StoredRule], known: Known, told: Iterable[Telling],
         skip = rule.existing == "skip" and known.skipped is not None and known.skipped.get(rule.id) != rule.version
         awake = tells(rule.trigger, known.status, known.terms.end_date, today)
         for sight in look(rule, known, today) if awake or skip else ():
-            notices = [*_crossing(sight, past, tell=not skip)]
+            steps = [_crossing(sight, past, tell=not skip)]
             if awake:
-                notices += _resolved(sight, past)
-            if awake and not notices:
-                notices += _reminder(sight, past, known.status, today)
-            for notice in notices:
+                steps += [_resolved(sight, past), _reminder(sight, past, known.status, today)]
+            for notice in chain.from_iterable(steps):  # each step sees what the one before it has told
                 past.add(notice.tellings(today))
-            found += notices
+                found.append(notice)
     return found
 
 
