@@ -146,6 +146,18 @@ async def test_a_status_that_passed_within_one_batch_is_told(pool):  # noqa: F81
     assert await world.thresholds() == ["INACTIVE"] * 2
 
 
+async def test_a_status_of_long_ago_that_comes_again_with_news_is_no_change(pool):  # noqa: F811
+    world = Timed(pool)
+    await world.tell_organization()
+    statuses = enumerate(("ACTIVE", "INACTIVE", "ACTIVE", "ACTIVE"), start=1)
+    body = terms(organization=world.organization)
+    events = [contract_event(world.contract, version, status, terms=body) for version, status in statuses]
+    await world._take(world.judge.lifecycle, LIFECYCLE, ACTIVATED, events[:3])
+    await world.make_rule(rule("Paused", trigger={"kind": "status_changed", "to": "INACTIVE"}))
+    await world._take(world.judge.lifecycle, LIFECYCLE, ACTIVATED, events[1:])
+    assert await world.thresholds() == []
+
+
 async def test_dates_do_not_wait_for_a_balance_that_waits(pool):  # noqa: F811
     world = Timed(pool)
     await world.begin()
