@@ -352,6 +352,18 @@ async def test_explain_says_of_each_rule_what_became_of_it(pool, database, cross
         assert (await client.get("/v1/contracts/NO/notifications/explain")).status_code == 404
 
 
+async def test_a_notification_without_a_threshold_is_answered_without_one(pool, database, crossed):  # noqa: F811
+    await crossed.make_rule(rule("Over", trigger=limit("overrun")))
+    await crossed.tell_balances(crossed.balance(2, 41))
+    async with asking(pool, database, crossed.judge) as client:
+        [told] = (await client.get("/v1/notifications", params={"contract": "ACME-SUP"})).json()["items"]
+    assert (told["threshold"], told["snapshot"]["threshold_text"], told["snapshot"]["trigger"]) == (
+        None,
+        "100 %",
+        "overrun",
+    )
+
+
 async def test_a_preview_is_judged_along_the_curve_that_consumption_answers_the_caller(
     pool, database, crossed  # noqa: F811
 ):  # fmt: skip

@@ -58,7 +58,7 @@ class Notification(BaseModel):
     rule_name: str
     subject: str
     subject_id: str
-    threshold: str
+    threshold: str | None
     period_start: date | None
     raised_at: datetime
     snapshot: Snapshot
