@@ -872,10 +872,14 @@ async def test_violations_name_their_places(client):
     assert {one["code"] for one in found.values()} == {"invalid"}
 
 
-async def test_a_scope_names_what_is_known(client):
-    refused = await client.post("/v1/rules", json=rule(scope={"kind": "contract", "id": str(uuid4())}))
+async def test_a_rule_names_what_is_known(client):
+    scope, team = {"kind": "contract", "id": str(uuid4())}, {"kind": "team", "id": str(uuid4())}
+    refused = await client.post("/v1/rules", json=rule(scope=scope, receivers=[{"kind": "owner"}, team]))
     assert refused.status_code == 422
-    assert [(one["code"], one["path"]) for one in refused.json()["violations"]] == [("unknown_reference", "/scope/id")]
+    assert [(one["code"], one["path"]) for one in refused.json()["violations"]] == [
+        ("unknown_reference", "/scope/id"),
+        ("unknown_reference", "/receivers/1/id"),
+    ]
 
 
 async def test_rules_are_listed_by_pages(client):

@@ -410,7 +410,7 @@ def test_what_two_instances_tell_on_a_real_database_is_what_the_model_says(datab
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=15, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=25, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from tidemark_notifier.evaluate import evaluate
 from tidemark_notifier.judge import Judge, cases, change_frame, stored_rule
 from tidemark_notifier.preview import Foretold, foretold
-from tidemark_notifier.rules import Rule, Scope, StoredRule
+from tidemark_notifier.rules import Rule, StoredRule
 from tidemark_notifier.snapshot import Snapshot
 from tidemark_shared.database import Connection, queries
 from tidemark_shared.http import Problem, Violation
@@ -105,7 +105,7 @@ async def create_rule(
     dry_run: Annotated[bool, Query(description="Make nothing; answer whom it would tell at once.")] = False,
 ) -> StoredRule | Response:
     """Make a rule. What it finds already crossed it tells at once, or never with ``existing: skip``."""
-    await _expect_heard(call.session, rule.scope)
+    await _expect_heard(call.session, rule)
     if dry_run:
         request.state.key = None  # it has done nothing: the Idempotency-Key stays free
         if await _sql.rule_of_name(call.session, body=rule.model_dump_json()):
@@ -138,7 +138,7 @@ async def read_rule(rule_id: UUID, call: Read) -> StoredRule:
 @router.put("/rules/{rule_id}")
 async def change_rule(rule_id: UUID, rule: Rule, call: Change, judge: Judging) -> StoredRule:
     """Replace a rule by a whole body. What it newly finds crossed it tells at once."""
-    await _expect_heard(call.session, rule.scope)
+    await _expect_heard(call.session, rule)
     await change_frame(call.session)
     before = await _matching(call, rule_id)
     if Rule.model_validate(before.model_dump()) == rule:
@@ -238,15 +238,24 @@ async def _duplicate(connection: Connection, body: str) -> Problem:
     )
 
 
-async def _expect_heard(connection: Connection, scope: Scope) -> None:
-    """Wait a little for word of what the scope names."""
+async def _expect_heard(connection: Connection, rule: Rule) -> None:
+    """Wait a little for word of what the rule names: its scope, and teams that are to be told."""
+    named: list[tuple[str, UUID | None, str]] = [(rule.scope.kind, rule.scope.id, "/scope/id")]
+    named += [("team", one.id, f"/receivers/{index}/id") for index, one in enumerate(rule.receivers)]
     for _ in range(int(_HEARSAY_SECONDS / _GLANCE_SECONDS)):
-        if scope.id is None or await _sql.is_known(connection, id=scope.id, kind=scope.kind):
+        named = [
+            (kind, id_, path)
+            for kind, id_, path in named
+            if id_ and not await _sql.is_known(connection, id=id_, kind=kind)
+        ]
+        if not named:
             return
         await asyncio.sleep(_GLANCE_SECONDS)
-    message = f"No {scope.kind} has the id {scope.id}."
-    violation = Violation(code="unknown_reference", path="/scope/id", message=message)
-    raise Problem(422, "The rule is not valid", message, [violation])
+    found = [
+        Violation(code="unknown_reference", path=path, message=f"No {kind} has the id {id_}.")
+        for kind, id_, path in named
+    ]
+    raise Problem(422, "The rule is not valid", found[0].message, found)
 
 
 async def _notification(call: Call, notification_id: UUID) -> Notification:

@@ -99,7 +99,8 @@ WHERE c.id = ANY(:ids::uuid [])
 ORDER BY c.id;
 
 -- name: teams(ids)
-SELECT id, body::text AS body FROM directory WHERE kind = 'team' AND id = ANY(:ids::uuid []);
+SELECT id, body::text AS body FROM directory
+WHERE kind = 'team' AND id = ANY(:ids::uuid []) AND NOT (body ->> 'deleted')::boolean;
 
 -- name: rules_for(ids)
 -- The rules whose scope is global or one of these contracts and organizations.

@@ -28,6 +28,6 @@ RETURNING id, version, body::text AS body;
 DELETE FROM rules WHERE id = :id;
 
 -- name: is_known(id, kind)$
--- Whether a scope's organization or contract has been heard of.
-SELECT exists(SELECT FROM directory WHERE id = :id AND kind = :kind)
+-- Whether an organization, a team or a contract has been heard of.
+SELECT exists(SELECT FROM directory WHERE id = :id AND kind = :kind AND NOT (body ->> 'deleted')::boolean)
   OR exists(SELECT FROM contracts WHERE id = :id AND terms IS NOT NULL AND :kind = 'contract');
