@@ -105,7 +105,7 @@ class Model:
         if trigger["kind"] in LIMITS:
             return self.status in ("ACTIVE", "EXPIRED") and today <= self.end + timedelta(days=30)
         if trigger["kind"] in ("expires_in_days", "forecast_exhausts"):
-            return self.status == "ACTIVE"
+            return self.status == "ACTIVE" and today <= self.end
         return trigger["kind"] != "unaccounted_work" or self.status != "DRAFT"
 
     def _marks(self, trigger, passed, now, today):
@@ -128,7 +128,7 @@ class Model:
         if trigger["kind"] == "expires_in_days":
             left = (self.end - today).days
             at = sorted(trigger["at"], reverse=True)
-            yield "contract", None, self.end, [(str(days), 0 <= left <= days) for days in at], None
+            yield "contract", None, self.end, [(str(days), left <= days) for days in at], None
         elif trigger["kind"] == "expired":
             yield "contract", None, self.end, [(None, self.status == "EXPIRED")], None
         else:

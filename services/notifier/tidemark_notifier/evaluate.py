@@ -258,7 +258,8 @@ def tells(trigger: Trigger, status: Status | None, end_date: date, today: date) 
     if trigger.kind in _LIMITS:
         return status in ("ACTIVE", "EXPIRED") and today <= end_date + timedelta(days=LATE_DAYS)
     if trigger.kind in ("expires_in_days", "forecast_exhausts"):
-        return status == "ACTIVE"
+        # Past its end it expires by itself: nothing is left, and nothing is resolved.
+        return status == "ACTIVE" and today <= end_date
     return trigger.kind != "unaccounted_work" or status != "DRAFT"
 
 
@@ -378,7 +379,7 @@ def look(rule: StoredRule, known: Known, today: date) -> Iterator[Sight]:
     contract = Subject("contract", str(known.id), figures=balance.whole if balance else None)
     if trigger.kind == "expires_in_days":
         left = (terms.end_date - today).days
-        levels = tuple(Level(str(days), 0 <= left <= days) for days in sorted(map(int, trigger.at or ()), reverse=True))
+        levels = tuple(Level(str(days), left <= days) for days in sorted(map(int, trigger.at or ()), reverse=True))
         yield Sight(rule, contract, str(terms.end_date), levels)
     elif trigger.kind == "expired":
         yield Sight(rule, contract, str(terms.end_date), (Level(None, known.status == "EXPIRED"),))

@@ -5,6 +5,7 @@ from uuid import UUID
 import pytest
 from notices import HOUR, balance, figures, known, limit, rule, stored, terms, uid
 
+from tidemark_consumption import answers as consumption
 from tidemark_notifier.evaluate import Telling, evaluate, in_reach
 from tidemark_notifier.explain import Fired, Receiver, explain
 from tidemark_notifier.preview import CurveDay, Place, places, preview
@@ -194,3 +195,9 @@ def test_a_preview_knows_the_dates_of_the_contract_without_any_curve():
         (date(2026, 3, 30), "reminder", "7"),
     ]
     assert foretold(rule(trigger={"kind": "expired"}), found, {}) == [(date(2026, 4, 1), "crossing", None)]
+
+
+def test_a_day_of_the_curve_is_what_consumption_answers():
+    theirs = consumption.CurveDay.model_json_schema()
+    assert CurveDay.model_fields.keys() == consumption.CurveDay.model_fields.keys()
+    assert theirs["$defs"] == CurveDay.model_json_schema()["$defs"]

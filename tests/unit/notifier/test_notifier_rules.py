@@ -1,5 +1,5 @@
 import pytest
-from notices import rule, uid
+from notices import limit, rule, uid
 from pydantic import ValidationError
 
 from tidemark_notifier.rules import PLACEHOLDERS, Rule, fill
@@ -101,3 +101,62 @@ def test_an_unknown_placeholder_is_named():
 def test_placeholders_are_replaced_once_and_mean_nothing_else():
     values = dict.fromkeys(PLACEHOLDERS, "{percent}")
     assert fill("{contract_code}: {{percent}} }{", values | {"percent": "80 %"}) == "{percent}: {80 %} }{"
+
+
+@pytest.mark.parametrize(
+    "trigger",
+    [
+        limit("consumed_percent", "80", "100"),
+        limit("remaining_hours", "8", "2.5", of="account", over="whole"),
+        limit("remaining_amount", 50000, 0),
+        limit("remaining_amount", 50000, currency="EUR"),
+        limit("overrun", of="slice"),
+        {"kind": "expires_in_days", "at": [30, 7, 0]},
+        {"kind": "expired"},
+        {"kind": "status_changed", "to": "CLOSED"},
+        {"kind": "unaccounted_work", "at": ["8", "0"]},
+        {"kind": "forecast_exhausts", "within_days": 14},
+        {"kind": "forecast_exhausts", "before_end": True},
+    ],
+)
+def test_each_trigger_is_answered_as_it_was_sent(trigger):
+    assert Rule.model_validate(rule(trigger=trigger)).model_dump(mode="json")["trigger"] == trigger
+
+
+@pytest.mark.parametrize(
+    ("trigger", "path"),
+    [
+        (limit("consumed_percent"), "trigger"),
+        (limit("remaining_hours", "8.333"), "trigger/at/0"),
+        (limit("remaining_hours", "-8"), "trigger/at/0"),
+        (limit("remaining_hours", 8), "trigger/at/0"),
+        (limit("remaining_amount", "500.00"), "trigger/at/0"),
+        (limit("remaining_amount", -1), "trigger/at/0"),
+        (limit("remaining_amount", 5, currency="EURO"), "trigger/currency"),
+        (limit("remaining_hours", "8", currency="EUR"), "trigger"),
+        (limit("overrun", "100"), "trigger"),
+        ({"kind": "overrun", "of": "contract"}, "trigger"),
+        ({"kind": "overrun", "of": "team", "over": "whole"}, "trigger/of"),
+        ({"kind": "expires_in_days", "at": []}, "trigger/at"),
+        ({"kind": "expires_in_days", "at": [7, "7"]}, "trigger/at"),
+        ({"kind": "expires_in_days", "at": [True]}, "trigger/at/0"),
+        ({"kind": "expires_in_days", "at": [1.5]}, "trigger/at/0"),
+        ({"kind": "expires_in_days", "at": [7], "of": "contract"}, "trigger"),
+        ({"kind": "expired", "at": [7]}, "trigger"),
+        ({"kind": "status_changed"}, "trigger"),
+        ({"kind": "status_changed", "to": "GONE"}, "trigger/to"),
+        ({"kind": "unaccounted_work"}, "trigger"),
+        ({"kind": "forecast_exhausts"}, "trigger"),
+        ({"kind": "forecast_exhausts", "before_end": False}, "trigger"),
+        ({"kind": "forecast_exhausts", "within_days": 7, "before_end": True}, "trigger"),
+        ({"kind": "forecast_exhausts", "within_days": -1}, "trigger/within_days"),
+        ({"kind": "full_moon"}, "trigger/kind"),
+    ],
+)
+def test_a_trigger_has_what_its_kind_needs_and_nothing_else(trigger, path):
+    assert [found for found, _, _ in problems(rule(trigger=trigger))] == [path]
+
+
+@pytest.mark.parametrize("days", [0, -1, 367, "3", 1.0, True])
+def test_reminders_come_after_whole_days(days):
+    assert problems(rule(remind_every_days=days))[0][0] == "remind_every_days"

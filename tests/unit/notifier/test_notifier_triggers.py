@@ -126,7 +126,14 @@ def test_days_left_are_told_late_where_a_contract_becomes_active_late(status):
     day = date(2026, 12, 20)
     assert judged(used(0, status=status), day) == []
     assert judged(used(0), day) == ["30"]
-    assert Judged({"kind": "expires_in_days", "at": ["30"]})(used(0), date(2027, 1, 2)) == []
+
+
+def test_past_the_end_no_days_are_left_and_nothing_is_resolved():
+    assert Judged({"kind": "expires_in_days", "at": [30]})(used(0), date(2027, 1, 1)) == []
+    judged = Judged({"kind": "expires_in_days", "at": [30]}, tell_resolved=True)
+    assert judged(used(0), date(2026, 12, 31)) == ["30"]
+    assert judged(used(0), date(2027, 1, 1)) == []
+    assert judged(used(0, terms_body=terms(end="2027-06-30")), date(2027, 1, 1)) == [("resolved", "30")]
 
 
 def test_another_end_is_another_episode_of_a_date():
