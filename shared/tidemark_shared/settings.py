@@ -20,6 +20,7 @@ class Settings(BaseSettings):
     kafka_bootstrap_servers: str | None = None
     smtp_url: str | None = Field(None, description="smtp://[user:password@]host:port, smtps:// for TLS from the start")
     mail_from: str = "Tidemark <tidemark@localhost>"
+    webhook_allow: str = Field("", description="Internal hosts, addresses and networks that webhooks may reach.")
 
     host: str = "127.0.0.1"
     port: int = Field(8000, description="The port the process serves HTTP on.")

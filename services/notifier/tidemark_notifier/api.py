@@ -10,9 +10,10 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel
 
 from tidemark_notifier.evaluate import evaluate
+from tidemark_notifier.guard import Guard, refusal
 from tidemark_notifier.judge import Judge, cases, change_frame, stored_rule
 from tidemark_notifier.preview import Foretold, foretold
-from tidemark_notifier.rules import Rule, StoredRule
+from tidemark_notifier.rules import REVEALED, Rule, StoredRule, keep_secrets
 from tidemark_notifier.snapshot import Snapshot
 from tidemark_shared.database import Connection, queries
 from tidemark_shared.http import Problem, Violation
@@ -87,7 +88,13 @@ def _judging(request: Request) -> Judge:
     return judge
 
 
+def _guarding(request: Request) -> Guard:
+    guard: Guard = request.app.state.guard
+    return guard
+
+
 Judging = Annotated[Judge, Depends(_judging)]
+Guarding = Annotated[Guard, Depends(_guarding)]
 
 
 @router.post(
@@ -100,11 +107,14 @@ async def create_rule(
     rule: Rule,
     call: Create,
     judge: Judging,
+    guard: Guarding,
     request: Request,
     *,
     dry_run: Annotated[bool, Query(description="Make nothing; answer whom it would tell at once.")] = False,
 ) -> StoredRule | Response:
     """Make a rule. What it finds already crossed it tells at once, or never with ``existing: skip``."""
+    rule = keep_secrets(rule)
+    await _expect_webhooks(guard, rule)
     await _expect_heard(call.session, rule)
     if dry_run:
         request.state.key = None  # it has done nothing: the Idempotency-Key stays free
@@ -112,7 +122,7 @@ async def create_rule(
             raise await _duplicate(call.session, rule.model_dump_json())
         return Response((await _dry_run(call.session, rule)).model_dump_json(), media_type="application/json")
     await change_frame(call.session)
-    body = rule.model_dump_json()
+    body = rule.stored()
     row = await _sql.insert_rule(call.session, body=body)
     if row is None:
         raise await _duplicate(call.session, body)
@@ -136,14 +146,19 @@ async def read_rule(rule_id: UUID, call: Read) -> StoredRule:
 
 
 @router.put("/rules/{rule_id}")
-async def change_rule(rule_id: UUID, rule: Rule, call: Change, judge: Judging) -> StoredRule:
-    """Replace a rule by a whole body. What it newly finds crossed it tells at once."""
+async def change_rule(rule_id: UUID, rule: Rule, call: Change, judge: Judging, guard: Guarding) -> StoredRule:
+    """Replace a rule by a whole body. What it newly finds crossed it tells at once.
+
+    A webhook whose ``secret`` is left out, or sent as it was answered, keeps the one of the same URL.
+    """
+    await _expect_webhooks(guard, keep_secrets(rule, await _existing(call, rule_id)))
     await _expect_heard(call.session, rule)
     await change_frame(call.session)
     before = await _matching(call, rule_id)
-    if Rule.model_validate(before.model_dump()) == rule:
+    rule = keep_secrets(rule, before)
+    if Rule.model_validate(before.model_dump(context=REVEALED)) == rule:
         return _answer(call, before)
-    body = rule.model_dump_json()
+    body = rule.stored()
     namesake = await _sql.rule_of_name(call.session, body=body)
     if namesake not in (None, rule_id):
         raise await _duplicate(call.session, body)
@@ -256,6 +271,24 @@ async def _expect_heard(connection: Connection, rule: Rule) -> None:
         for kind, id_, path in named
     ]
     raise Problem(422, "The rule is not valid", found[0].message, found)
+
+
+async def _expect_webhooks(guard: Guard, rule: Rule) -> None:
+    """Each webhook has a secret, and leads to no place that it could never reach."""
+    webhooks = [(index, one.url, one.secret) for index, one in enumerate(rule.receivers) if one.url]
+    refusals = await asyncio.gather(*(refusal(guard, url) for _, url, _ in webhooks))
+    found = [_at(index, "url", refused) for (index, _, _), refused in zip(webhooks, refusals, strict=True) if refused]
+    found += [
+        _at(index, "secret", "A webhook needs a secret: whsec_ and 24 to 64 random bytes in base64.")
+        for index, _, secret in webhooks
+        if secret is None
+    ]
+    if found:
+        raise Problem(422, "The rule is not valid", found[0].message, found)
+
+
+def _at(index: int, member: str, message: str) -> Violation:
+    return Violation(code="invalid", path=f"/receivers/{index}/{member}", message=message)
 
 
 async def _notification(call: Call, notification_id: UUID) -> Notification:

@@ -8,8 +8,10 @@ import httpx
 from fastapi import FastAPI
 
 from tidemark_notifier import api, trial_api
-from tidemark_notifier.deliver import Deliverer, Server
+from tidemark_notifier.deliver import Deliverer, by_mail, by_webhook
+from tidemark_notifier.guard import Guard
 from tidemark_notifier.judge import Judge
+from tidemark_notifier.smtp import Server
 from tidemark_shared.consumer import Consumer, Handle
 from tidemark_shared.database import connect_pool
 from tidemark_shared.events import BALANCES, DIRECTORY, LIFECYCLE
@@ -32,7 +34,11 @@ def handlers(judge: Judge) -> dict[str, Handle]:
 
 def create_app(settings: Settings) -> FastAPI:
     """Tells: judges rules against balances, and delivers."""
-    server = Server.at(required(settings.smtp_url, "smtp_url"))
+    guard = Guard.of(settings.webhook_allow)
+    send_mail = by_mail(
+        Server.at(required(settings.smtp_url, "smtp_url")), sender=settings.mail_from, public_url=settings.public_url
+    )
+    call_webhook = by_webhook(guard, public_url=settings.public_url)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -44,14 +50,14 @@ def create_app(settings: Settings) -> FastAPI:
             httpx.AsyncClient(base_url=settings.consumption_url, timeout=_ASK_SECONDS, trust_env=False) as consumption,
         ):
             judge = Judge()
-            app.state.pool, app.state.judge = asking, judge
+            app.state.pool, app.state.judge, app.state.guard = asking, judge, guard
             app.state.consumption = consumption
             held.relay()
             consumer = await held.consume(handlers(judge))
             held.keep("begin", lambda: _begin(judge, held, consumer))
             held.keep("clock", lambda: judge.run(held.pool))
-            deliverer = Deliverer(held.pool, server, sender=settings.mail_from, public_url=settings.public_url)
-            held.keep("deliverer", deliverer.run)
+            held.keep("mails", Deliverer(held.pool, "email", send_mail).run)
+            held.keep("webhooks", Deliverer(held.pool, "webhook", call_webhook).run)
 
             async def problems() -> list[str]:
                 waiting = "Contracts and the directory are still being read; nothing is judged yet."

@@ -1,26 +1,25 @@
 """Deliveries: leased, sent, recorded. SPEC N3.
 
-A mail is at-least-once: a process that dies between the server's acceptance and the record sends it again, with
-the same ``Message-ID``. It is never lost, and nothing else repeats it.
+A delivery is at-least-once: a process that dies between the other side's acceptance and the record sends it again,
+with the same ``Message-ID`` or ``webhook-id``. It is never lost, and nothing else repeats it.
 """
 
 import asyncio
-import contextlib
 import random
-import socket
-from email.message import Message
-from email.utils import parseaddr
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, NamedTuple
-from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
-import aiosmtplib
 import asyncpg
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
+from tidemark_notifier import smtp, webhook
+from tidemark_notifier.failures import NotDeliveredError
+from tidemark_notifier.guard import Guard
 from tidemark_notifier.judge import DELIVERED, FAILED, to_publish
 from tidemark_notifier.mail import message
+from tidemark_notifier.rules import Channel
 from tidemark_notifier.snapshot import Addressee, Snapshot
 from tidemark_shared import events, outbox
 from tidemark_shared.database import Pool, queries
@@ -34,14 +33,14 @@ _AT_ONCE = 8
 _RECORD_SECONDS = 20
 _STOP_SECONDS = 3
 _BACK_OFF_FACTOR = 2.5
-_FAREWELL_SECONDS = 1
 _DATABASE_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
-_PERMANENT = 500
-_LOG_IN_FIRST = (530, 534, 535, 538)  # RFC 4954, 6
 _EVENT_COLUMNS = (
     "notification_id", "contract_id", "contract_code", "rule_id", "rule_name",
     "subject", "subject_id", "threshold", "raised_at", "channel", "receiver",
 )  # fmt: skip
+
+Send = Callable[[Any], Awaitable[None]]
+"""Sends the delivery of a leased row; raises ``NotDeliveredError`` unless it was taken."""
 
 
 class Patience(NamedTuple):
@@ -60,42 +59,49 @@ class Patience(NamedTuple):
 _PATIENCE = Patience()
 
 
-class Server(NamedTuple):
-    """The mail server of ``TIDEMARK_SMTP_URL``."""
+def by_mail(server: smtp.Server, *, sender: str, public_url: str) -> Send:
+    """The channel ``email``."""
 
-    hostname: str
-    port: int
-    username: str | None
-    password: str | None
-    use_tls: bool
-
-    @classmethod
-    def at(cls, url: str) -> "Server":
-        """From ``smtp://[user:password@]host:port``; ``smtps://`` speaks TLS from the start."""
-        parts = urlsplit(url)
-        if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
-            raise ValueError("TIDEMARK_SMTP_URL must read smtp://[user:password@]host:port, or smtps:// for TLS.")
-        use_tls = parts.scheme == "smtps"
-        return cls(
-            parts.hostname,
-            parts.port or (465 if use_tls else 25),
-            parts.username and unquote(parts.username),
-            parts.password and unquote(parts.password),
-            use_tls,
+    async def send(row: Any) -> None:
+        mail = message(
+            Snapshot.model_validate_json(row["snapshot"]),
+            Addressee.model_validate_json(row["addressee"]),
+            notification_id=row["notification_id"],
+            delivery_id=row["id"],
+            raised_at=row["raised_at"],
+            sender=sender,
+            public_url=public_url,
         )
+        await smtp.send(server, mail)
+
+    return send
+
+
+def by_webhook(guard: Guard, *, public_url: str) -> Send:
+    """The channel ``webhook``."""
+
+    async def send(row: Any) -> None:
+        addressee = Addressee.model_validate_json(row["addressee"])
+        snapshot = Snapshot.model_validate_json(row["snapshot"])
+        said = webhook.body(snapshot, _event(row), public_url=public_url)
+        await webhook.post(
+            guard, webhook.Call(row["id"], addressee.url or "", addressee.secret or "", said, row["leased_at"])
+        )
+
+    return send
 
 
 class Deliverer:
-    """Sends what is pending for ever; :meth:`run` is restarted by the frame when the database fails it."""
+    """Sends what is pending by one channel for ever: webhooks that hang hold up no mail.
 
-    def __init__(
-        self, pool: Pool, server: Server, *, sender: str, public_url: str, patience: Patience = _PATIENCE
-    ) -> None:
-        self._pool, self._server = pool, server
-        self._sender, self._public_url, self._patience = sender, public_url, patience
+    :meth:`run` is restarted by the frame when the database fails it.
+    """
+
+    def __init__(self, pool: Pool, channel: Channel, send: Send, patience: Patience = _PATIENCE) -> None:
+        self._pool, self._channel, self._send, self._patience = pool, channel, send, patience
 
     async def run(self) -> None:
-        """Lease and send; a mail that takes long holds up none but those beyond the few sent at once."""
+        """Lease and send; one that takes long holds up none but those beyond the few sent at once."""
         sending: dict[asyncio.Task[None], UUID] = {}
         renewed_at = asyncio.get_running_loop().time()
         try:
@@ -108,7 +114,8 @@ class Deliverer:
                         await _sql.renew(connection, ids=list(sending.values()), seconds=seconds)
                         renewed_at = now
                     most = _AT_ONCE - len(sending)
-                    due = [row async for row in _sql.lease(connection, most=most, seconds=seconds)]
+                    leased = _sql.lease(connection, channel=self._channel, most=most, seconds=seconds)
+                    due = [row async for row in leased]
                 for row in due:
                     task = asyncio.create_task(self._deliver(row))
                     sending[task] = row["id"]
@@ -122,12 +129,17 @@ class Deliverer:
     async def _deliver(self, row: Any) -> None:
         """One attempt and its record; never raises: without a record, the lease runs out and another tries."""
         try:
-            await self._send(self._mail(row))
-        except Exception as error:  # noqa: BLE001 - whatever goes wrong with one mail is that mail's error
-            failure = describe(error)
-            last = is_permanent(error) or row["attempts"] >= self._patience.attempts
-            record = partial(self._settle, row, "failed", failure) if last else partial(self._postpone, row, failure)
-            _log.warning("not_delivered", delivery=str(row["id"]), attempts=row["attempts"], reason=failure, last=last)
+            async with asyncio.timeout(self._patience.send_seconds):
+                await self._send(row)
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong with one is that one's error
+            failure = _failure(error)
+            last = failure.final or row["attempts"] >= self._patience.attempts
+            record = (
+                partial(self._settle, row, "failed", str(failure)) if last else partial(self._postpone, row, failure)
+            )
+            _log.warning(
+                "not_delivered", delivery=str(row["id"]), attempts=row["attempts"], reason=str(failure), last=last
+            )
         else:
             record = partial(self._settle, row, "delivered", None)
         try:
@@ -142,70 +154,33 @@ class Deliverer:
         except _DATABASE_ERRORS as error:
             _log.error("not_recorded", delivery=str(row["id"]), error=repr(error))
 
-    def _mail(self, row: Any) -> Message:
-        return message(
-            Snapshot.model_validate_json(row["snapshot"]),
-            Addressee.model_validate_json(row["addressee"]),
-            notification_id=row["notification_id"],
-            delivery_id=row["id"],
-            raised_at=row["raised_at"],
-            sender=self._sender,
-            public_url=self._public_url,
-        )
-
-    async def _send(self, mail: Message) -> None:
-        sender, receiver = (parseaddr(mail[name])[1] for name in ("From", "To"))
-        client = aiosmtplib.SMTP(**self._server._asdict(), local_hostname=socket.gethostname())
-        try:
-            async with asyncio.timeout(self._patience.send_seconds):
-                await client.connect()
-                await client.sendmail(sender, receiver, mail.as_bytes())
-        finally:
-            # The server has taken the mail or not; how it says goodbye changes nothing.
-            with contextlib.suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
-                async with asyncio.timeout(_FAREWELL_SECONDS):
-                    await client.quit()
-            client.close()
-
-    async def _postpone(self, row: Any, reason: str) -> None:
-        pause = self._patience.pause(row["attempts"])
+    async def _postpone(self, row: Any, failure: NotDeliveredError) -> None:
+        pause = max(self._patience.pause(row["attempts"]), failure.pause)
         async with self._pool.acquire() as connection:
-            await _sql.postpone(connection, id=row["id"], attempts=row["attempts"], error=reason, seconds=pause)
+            await _sql.postpone(connection, id=row["id"], attempts=row["attempts"], error=str(failure), seconds=pause)
 
     async def _settle(self, row: Any, status: str, reason: str | None) -> None:
         async with self._pool.acquire() as connection, connection.transaction():
             now = await _sql.settle(connection, id=row["id"], attempts=row["attempts"], status=status, error=reason)
             if now is None:
                 return
-            event = events.Notification(
-                **{name: row[name] for name in _EVENT_COLUMNS},
-                period_start=row["period_start"] and row["period_start"].isoformat(),
-                delivery_id=row["id"],
-                error=reason,
-            )
+            event = _event(row, reason)
             await outbox.put(connection, [to_publish(DELIVERED if status == "delivered" else FAILED, event, now)])
 
 
-def is_permanent(error: BaseException) -> bool:
-    """Whether trying again cannot help: the server refuses this sender, receiver or mail for good.
-
-    A refusal to greet us or to log us in says nothing of the mail: someone will mend that.
-    """
-    if isinstance(error, aiosmtplib.SMTPResponseException) and error.code in _LOG_IN_FIRST:
-        return False
-    if isinstance(error, aiosmtplib.SMTPRecipientsRefused):
-        return all(map(is_permanent, error.recipients))
-    if isinstance(error, aiosmtplib.SMTPSenderRefused | aiosmtplib.SMTPRecipientRefused | aiosmtplib.SMTPDataError):
-        return error.code >= _PERMANENT
-    return isinstance(error, aiosmtplib.SMTPNotSupported | UnicodeError)
+def _event(row: Any, error: str | None = None) -> events.Notification:
+    return events.Notification(
+        **{name: row[name] for name in _EVENT_COLUMNS},
+        period_start=row["period_start"] and row["period_start"].isoformat(),
+        delivery_id=row["id"],
+        error=error,
+    )
 
 
-def describe(error: BaseException) -> str:
-    """The error for ``last_error``: what the server said where it said something."""
-    if isinstance(error, aiosmtplib.SMTPRecipientsRefused):
-        return "; ".join(map(describe, error.recipients))
-    if isinstance(error, aiosmtplib.SMTPResponseException):
-        return f"The mail server answered {error.code} {error.message}"
-    if isinstance(error, TimeoutError) and not str(error):
-        return "The mail server did not answer in time."
-    return f"{type(error).__name__}: {error}"
+def _failure(error: Exception) -> NotDeliveredError:
+    """Why it was not delivered. What is no answer of the other side is ours to mend, and so not final."""
+    if isinstance(error, NotDeliveredError):
+        return error
+    if isinstance(error, TimeoutError):
+        return NotDeliveredError("It took too long.")
+    return NotDeliveredError(f"{type(error).__name__}: {error}")

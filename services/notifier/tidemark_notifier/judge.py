@@ -27,7 +27,7 @@ from tidemark_notifier.evaluate import (
     next_day,
     skipped,
 )
-from tidemark_notifier.rules import Scope, StoredRule
+from tidemark_notifier.rules import REVEALED, Scope, StoredRule
 from tidemark_notifier.snapshot import Addressee, Snapshot, addressees, freeze, frozen
 from tidemark_shared import events, outbox
 from tidemark_shared.bodies import Balance, Team
@@ -385,12 +385,13 @@ def _event(one: Raised, now: datetime) -> events.Notification:
 
 
 def _deliveries(one: Raised) -> list[dict[str, Any]]:
-    """One for each receiver and channel; one for nobody where the receivers resolve to nobody."""
-    found: list[Any] = [addressee.model_dump() for addressee in one.addressees]
+    """One for each receiver, by its channel; where the receivers resolve to nobody one for nobody."""
+    told: list[tuple[str, Any]] = [
+        (addressee.channel, addressee.model_dump(context=REVEALED)) for addressee in one.addressees
+    ]
     return [
         {"notification_id": one.id, "channel": channel, "addressee": addressee}
-        for channel in one.sight.rule.channels
-        for addressee in found or [None]
+        for channel, addressee in told or [(channel, None) for channel in one.sight.rule.channels]
     ]
 
 

@@ -1,5 +1,6 @@
 """A notification to a mail: text and HTML of equal content, the same bytes at every attempt. SPEC N5."""
 
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
 from email.charset import QP, Charset
@@ -18,8 +19,7 @@ from email_validator import EmailNotValidError, validate_email
 
 from tidemark_notifier.rules import fill
 from tidemark_notifier.snapshot import Addressee, Line, Snapshot
-from tidemark_notifier.words import day, quantity, span
-from tidemark_shared.quantities import format_hours, percent
+from tidemark_notifier.words import day, days, quantity, span
 
 _templates = jinja2.Environment(
     loader=jinja2.PackageLoader("tidemark_notifier"),
@@ -37,6 +37,18 @@ _LONGEST_SUBJECT = 900  # a line has at most 998 characters (RFC 5322, 2.1.1)
 # with umlauts, and begins one that is just over a line with an empty line.
 _UTF8: Any = Charset("utf-8")
 _UTF8.body_encoding = QP
+
+_NONE = "–"
+_OCCASIONS = {"crossing": "", "reminder": "Reminder", "resolved": "Resolved", "test": "Test"}
+_ABOUT_OCCASIONS = {
+    "crossing": "",
+    "reminder": "You were told of this before, and it still lasts.",
+    "resolved": "You were told of this before, and it is over.",
+    "test": "Somebody tries the rule out: nothing has happened, and the figures may be made up.",
+}
+_STATUSES = {
+    "DRAFT": "a draft", "ACTIVE": "active", "INACTIVE": "suspended", "EXPIRED": "expired", "CLOSED": "closed",
+}  # fmt: skip
 
 
 class Bar(NamedTuple):
@@ -60,11 +72,6 @@ def bar(consumed: int, available: int) -> Bar:
     return Bar(within, 0, 100 - within)
 
 
-def _share(consumed: int, planned: int) -> str | None:
-    share = percent(consumed, planned)
-    return None if share is None else f"{format_hours(share)} %"
-
-
 def message(
     snapshot: Snapshot,
     addressee: Addressee,
@@ -77,26 +84,25 @@ def message(
 ) -> Message:
     """The mail of one delivery. All that it says comes from what was frozen when the notification was raised."""
     local = raised_at.astimezone(ZoneInfo(snapshot.timezone))
-    placeholders = _placeholders(snapshot)
     view = {
         **_view(snapshot, internal=addressee.kind == "owner"),
-        **placeholders,
-        "opening": fill(snapshot.opening or "", placeholders).strip().splitlines(),
+        "opening": fill(snapshot.opening or "", placeholders(snapshot)).strip().splitlines(),
         "as_of": f"{day(local.date())}, {local:%H:%M} ({snapshot.timezone})",
         "why": _why(snapshot, addressee),
-        "link": f"{public_url.rstrip('/')}/contracts/{quote(snapshot.contract_code, safe='')}",
+        "link": link(snapshot, public_url),
         "notification_id": notification_id,
     }
-    subject = fill(snapshot.subject, placeholders) if snapshot.subject else _subject(view, snapshot)
-    subject = _one_line(subject)[:_LONGEST_SUBJECT]
+    subject = _one_line(_subject(snapshot))[:_LONGEST_SUBJECT]
+    domain = parseaddr(sender)[1].rpartition("@")[2]
     # What is ASCII stays on its line: readers differ in how they join what was folded.
     policy = compat32.clone(linesep="\r\n", max_line_length=0 if subject.isascii() else 78)
     mail = MIMEMultipart("alternative", boundary=f"={delivery_id.hex}=", policy=policy)
     mail["From"] = sender
-    mail["To"] = formataddr((_one_line(addressee.name or ""), _ascii(addressee.email)))
+    mail["To"] = formataddr((_one_line(addressee.name or ""), _ascii(addressee.email or "")))
     mail["Subject"] = subject
     mail["Date"] = format_datetime(local)
-    mail["Message-ID"] = f"<{delivery_id}@{parseaddr(sender)[1].rpartition('@')[2]}>"
+    mail["Message-ID"] = f"<{delivery_id}@{domain}>"
+    mail["List-Id"] = f"Tidemark <notifications.tidemark.{domain}>"
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Tidemark-Notification"] = str(notification_id)
     mail.attach(MIMEText(_templates.get_template("mail.txt").render(view), "plain", _UTF8))
@@ -104,32 +110,115 @@ def message(
     return mail
 
 
-def _placeholders(snapshot: Snapshot) -> dict[str, str]:
+def link(snapshot: Snapshot, public_url: str) -> str:
+    """The page of the contract."""
+    return f"{public_url.rstrip('/')}/contracts/{quote(snapshot.contract_code, safe='')}"
+
+
+def headline(snapshot: Snapshot) -> str:
+    """What is to be told, the figure first: ``80 % used``, ``2 h 30 min over``, ``30 days left``."""
+    match snapshot.trigger:
+        case "remaining_hours" | "remaining_amount" if snapshot.remaining is not None:
+            return _left(snapshot.remaining, snapshot.currency)
+        case "overrun" if snapshot.remaining is not None and snapshot.remaining < 0:
+            return _left(snapshot.remaining, snapshot.currency)
+        case "expires_in_days" | "expired":
+            return _end(snapshot)
+        case "status_changed":
+            return f"Now {_STATUSES[snapshot.status]}"
+        case "unaccounted_work":
+            return f"{quantity(snapshot.unaccounted_seconds or 0, None)} not counted"
+        case "forecast_exhausts" if snapshot.forecast and snapshot.forecast.exhausts_on:
+            return f"Runs out on {day(snapshot.forecast.exhausts_on)}"
+        case "forecast_exhausts":
+            return "Does not run out at this pace"
+    return f"{_percent(snapshot)} used"
+
+
+def _end(snapshot: Snapshot) -> str:
+    if snapshot.days_left < 0:
+        return f"Ended on {day(snapshot.contract_end)}"
+    return f"{days(snapshot.days_left)} left" if snapshot.days_left else "Ends today"
+
+
+def _left(remaining: int, currency: str | None) -> str:
+    return f"{quantity(abs(remaining), currency)} {'over' if remaining < 0 else 'left'}"
+
+
+def _percent(snapshot: Snapshot) -> str:
+    return f"{snapshot.percent} %" if snapshot.percent is not None else "More than 100 %"
+
+
+def _forecast(snapshot: Snapshot) -> str:
+    """What the pace says, in a sentence; empty where nothing is foreseen."""
+    found = snapshot.forecast
+    # What is used up has the day on which it was: no forecast.
+    if found is None or (snapshot.subject_kind == "contract" and (snapshot.remaining or 0) <= 0):
+        return ""
+    if found.exhausts_on is None:
+        return "at the present pace it lasts to the end"
+    band = (
+        f", between {day(found.low)} and {day(found.high)}"
+        if found.low and found.high
+        else f", {day(found.low)} at the earliest" if found.low else ""
+    )  # fmt: skip
+    return f"at the present pace it runs out on {day(found.exhausts_on)}{band}"
+
+
+def placeholders(snapshot: Snapshot) -> dict[str, str]:
     """What a rule's own subject and opening may name (:data:`~tidemark_notifier.rules.PLACEHOLDERS`)."""
+
+    def amount(value: int | None) -> str:
+        return _NONE if value is None else quantity(value, snapshot.currency)
+
+    def on(one: date | None) -> str:
+        return _NONE if one is None else day(one)
+
     return {
         "contract_code": snapshot.contract_code,
         "contract_name": snapshot.contract_name,
         "organization": snapshot.organization_name,
-        "subject": snapshot.account_name or snapshot.contract_name,
-        "period": span(snapshot.period_start or snapshot.contract_start, snapshot.period_end or snapshot.contract_end),
-        "threshold": f"{snapshot.threshold} %",
-        "percent": _share(snapshot.consumed, snapshot.available) or "more than 100 %",
-        "consumed": quantity(snapshot.consumed, snapshot.currency),
-        "planned": quantity(snapshot.planned, snapshot.currency),
-        "remaining": quantity(snapshot.available - snapshot.consumed, snapshot.currency),
+        "account": snapshot.account_name or _NONE,
+        "team": snapshot.team_name or _NONE,
+        "subject": snapshot.team_name or snapshot.account_name or snapshot.contract_name,
+        "period": _period(snapshot),
+        "start_date": day(snapshot.contract_start),
+        "end_date": day(snapshot.contract_end),
+        "days_left": str(snapshot.days_left),
+        "status": _STATUSES[snapshot.status],
+        "headline": headline(snapshot),
+        "reason": snapshot.reason,
+        "threshold": snapshot.threshold_text or _NONE,
+        "percent": _NONE if snapshot.consumed is None else _percent(snapshot),
+        "consumed": amount(snapshot.consumed),
+        "planned": amount(snapshot.planned),
+        "available": amount(snapshot.available),
+        "remaining": amount(snapshot.remaining),
+        "not_counted": _NONE if snapshot.unaccounted_seconds is None else quantity(snapshot.unaccounted_seconds, None),
+        "exhausts_on": on(snapshot.forecast and snapshot.forecast.exhausts_on),
     }
+
+
+def _period(snapshot: Snapshot) -> str:
+    return span(snapshot.period_start or snapshot.contract_start, snapshot.period_end or snapshot.contract_end)
 
 
 def _view(snapshot: Snapshot, *, internal: bool) -> dict[str, Any]:
     """The figures as the templates show them; the customer does not see accounts that are not billed."""
-    currency, carried = snapshot.currency, snapshot.available - snapshot.planned
-    left = snapshot.available - snapshot.consumed
+    currency, consumed, available = snapshot.currency, snapshot.consumed, snapshot.available
+    figures = consumed is not None and available is not None
     return {
-        "figure": f"{quantity(snapshot.consumed, currency)} of {quantity(snapshot.available, currency)}",
-        "left": f"{quantity(abs(left), currency)} {'over' if left < 0 else 'left'}",
-        "carried": quantity(carried, currency) if carried else "",
-        "bar": bar(snapshot.consumed, snapshot.available),
-        "account": snapshot.account_name,
+        "occasion": _OCCASIONS[snapshot.occasion],
+        "about": _ABOUT_OCCASIONS[snapshot.occasion],
+        "headline": headline(snapshot),
+        "reason": snapshot.reason,
+        "contract_name": snapshot.contract_name,
+        "contract_code": snapshot.contract_code,
+        "organization": snapshot.organization_name,
+        "figure": f"{quantity(consumed, currency)} of {quantity(available, currency)} used" if figures else "",
+        "left": _left(available - consumed, currency) if figures else "",
+        "bar": bar(consumed, available) if figures else None,
+        "facts": list(_facts(snapshot, internal=internal)),
         "accounts": [
             {
                 "name": line.name if line.billable else f"{line.name} (not billable)",
@@ -142,14 +231,38 @@ def _view(snapshot: Snapshot, *, internal: bool) -> dict[str, Any]:
     }
 
 
+def _facts(snapshot: Snapshot, *, internal: bool) -> Iterator[tuple[str, str]]:
+    """What stands below the figure, each with its name."""
+    if snapshot.account_name:
+        yield "Account", snapshot.account_name
+    if snapshot.team_name:
+        yield "Team", snapshot.team_name
+    yield "Period", _period(snapshot)
+    if snapshot.planned is not None:
+        carried = (snapshot.available or 0) - snapshot.planned
+        more = f", carried in: {quantity(carried, snapshot.currency)}" if snapshot.available and carried else ""
+        yield "Planned", quantity(snapshot.planned, snapshot.currency) + more
+    if forecast := _forecast(snapshot):
+        yield "Forecast" if snapshot.subject_kind == "contract" else "Whole contract", forecast
+    if snapshot.unaccounted_seconds and (internal or snapshot.trigger == "unaccounted_work"):
+        yield "Not counted", f"{quantity(snapshot.unaccounted_seconds, None)}, the contract's page says why"
+    yield "Contract", f"{day(snapshot.contract_start)} to {day(snapshot.contract_end)}, {_STATUSES[snapshot.status]}"
+
+
 def _of_plan(line: Line, currency: str | None) -> str:
     consumed = quantity(line.consumed, currency)
     return f"{consumed} of {quantity(line.planned, currency)}" if line.planned else f"{consumed}, no plan"
 
 
-def _subject(view: dict[str, Any], snapshot: Snapshot) -> str:
-    account = f", {snapshot.account_name}" if snapshot.account_name else ""
-    return f"{view['percent']} used: {snapshot.contract_name}{account}, {view['period']} [{snapshot.contract_code}]"
+def _subject(snapshot: Snapshot) -> str:
+    occasion = _OCCASIONS[snapshot.occasion]
+    prefix = f"{occasion}: " if occasion else ""
+    if snapshot.subject:
+        return prefix + fill(snapshot.subject, placeholders(snapshot))
+    names = [snapshot.contract_name, snapshot.account_name, snapshot.team_name]
+    if snapshot.consumed is not None:
+        names.append(_period(snapshot))
+    return f"{prefix}{headline(snapshot)}: {', '.join(filter(None, names))} [{snapshot.contract_code}]"
 
 
 def _why(snapshot: Snapshot, addressee: Addressee) -> str:

@@ -1,39 +1,43 @@
-"""The body of a notification rule (SPEC 4, 5) and its checks: pure.
+"""The body of a notification rule (SPEC 4, 5) and its checks: pure."""
 
-What SPEC 5 has and this release does not take yet stands in :data:`_LATER`, and nowhere else: to widen a rule,
-take the word out there and add it to the model that it belongs to.
-"""
-
+import base64
+import binascii
 import re
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BeforeValidator, EmailStr, Field, ValidationInfo, model_serializer, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    EmailStr,
+    Field,
+    HttpUrl,
+    PlainSerializer,
+    SerializationInfo,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from tidemark_shared.bodies import Body, Currency, Name, Status, Text
 from tidemark_shared.quantities import format_hours, parse_hours
 
-_LATER = {"webhook"}
 
 PLACEHOLDERS = (
-    "contract_code", "contract_name", "organization", "subject", "period",
-    "threshold", "percent", "consumed", "planned", "remaining",
+    "contract_code", "contract_name", "organization", "account", "team", "subject", "period", "start_date", "end_date",
+    "days_left", "status", "headline", "reason", "threshold", "percent", "consumed", "planned", "available",
+    "remaining", "not_counted", "exhausts_on",
 )  # fmt: skip
 
 _PERCENT = re.compile(r"\d{1,6}(\.\d{1,4})?", re.ASCII)
 _WHOLE_NUMBER = re.compile(r"\d{1,15}", re.ASCII)
 _BRACED = re.compile(r"\{([^{}]*)\}")
-
-
-def _not_later(value: Any) -> Any:
-    """Refuse by name what is known and not built; what is not known at all falls to the model's own check."""
-    word = value.get("kind") if isinstance(value, dict) else value
-    if isinstance(word, str) and word in _LATER:
-        raise PydanticCustomError("invalid", "{word} is not supported yet.", {"word": word})
-    return value
 
 
 def _or(default: Any) -> BeforeValidator:
@@ -103,6 +107,50 @@ def _known_placeholders(text: str) -> str:
 def fill(text: str, values: dict[str, str]) -> str:
     """A rule's own text with its placeholders replaced: names alone, no logic, nothing replaced twice."""
     return _BRACED.sub(lambda match: values[match[1]], text)
+
+
+SECRET_PREFIX = "whsec_"
+HIDDEN = SECRET_PREFIX + "********"
+# The context of a serialization that may tell secrets: what is stored, never what is answered.
+REVEALED = "revealed"
+_KEY_BYTES = range(24, 65)  # Standard Webhooks
+_url = TypeAdapter(HttpUrl)
+
+
+def _secret(text: str) -> str:
+    if text == HIDDEN:
+        return text
+    try:
+        size = len(base64.b64decode(text.removeprefix(SECRET_PREFIX), validate=True))
+    except (binascii.Error, ValueError):
+        size = 0
+    if not text.startswith(SECRET_PREFIX) or size not in _KEY_BYTES:
+        raise PydanticCustomError("invalid", "A secret is whsec_ and 24 to 64 random bytes in base64.")
+    return text
+
+
+def _hide(secret: str | None, info: SerializationInfo) -> str | None:
+    return secret if secret is None or info.context == REVEALED else HIDDEN
+
+
+def _leads_somewhere(text: str) -> str:
+    if not text.isprintable() or " " in text:
+        raise PydanticCustomError("invalid", "A URL has no blanks and no control characters.")
+    try:
+        url = _url.validate_python(text)
+    except ValidationError:
+        raise PydanticCustomError(
+            "invalid", "A webhook has a URL such as https://hooks.example.com/tidemark."
+        ) from None
+    if url.username or url.password or url.fragment:
+        raise PydanticCustomError("invalid", "The URL of a webhook has no user, no password and no fragment.")
+    return text
+
+
+Secret = Annotated[str, AfterValidator(_secret), PlainSerializer(_hide)]
+"""A key that signs; answered as :data:`HIDDEN` wherever it stands, and written only with :data:`REVEALED`."""
+
+Url = Annotated[str, Field(max_length=2048), AfterValidator(_leads_somewhere)]
 
 
 class _Tagged(Body):
@@ -188,24 +236,36 @@ class Trigger(_Tagged):
         return self
 
 
-class Receiver(_Tagged):
-    """Who is told."""
+Channel = Literal["email", "webhook"]
 
-    kind: Literal["owner", "contacts", "team", "address"]
+
+class Receiver(_Tagged):
+    """Who is told: people by mail, a webhook by a signed request."""
+
+    kind: Literal["owner", "contacts", "team", "address", "webhook"]
     role: Name | None = None
     id: UUID | None = None
     email: EmailStr | None = None
+    url: Url | None = None
+    secret: Annotated[Secret | None, Field(repr=False)] = None
+
+    @property
+    def channel(self) -> Channel:
+        """The one by which it is told."""
+        return "webhook" if self.kind == "webhook" else "email"
 
     @model_validator(mode="after")
     def _has_what_its_kind_needs(self) -> "Receiver":
-        needed = {"contacts": "role", "team": "id", "address": "email"}.get(self.kind)
-        for name in ("role", "id", "email"):
+        needed = {"contacts": "role", "team": "id", "address": "email", "webhook": "url"}.get(self.kind)
+        for name in ("role", "id", "email", "url"):
             if (name == needed) == (getattr(self, name) is None):
                 raise PydanticCustomError(
                     "invalid",
                     "A receiver of kind {kind} {verb} {name}.",
                     {"kind": self.kind, "verb": "needs" if name == needed else "has no", "name": name},
                 )
+        if self.secret is not None and self.kind != "webhook":
+            raise PydanticCustomError("invalid", "Only a webhook has a secret.")
         return self
 
 
@@ -216,12 +276,12 @@ class Rule(Body):
     scope: Scope
     trigger: Trigger
     receivers: Annotated[
-        tuple[Annotated[Receiver, BeforeValidator(_not_later)], ...],
+        tuple[Receiver, ...],
         Field(max_length=50),
         AfterValidator(_some_distinct),
     ]
     channels: Annotated[
-        tuple[Annotated[Literal["email"], BeforeValidator(_not_later)], ...],
+        tuple[Channel, ...],
         AfterValidator(_some_distinct),
     ]
     remind_every_days: Annotated[int, Field(strict=True, ge=1, le=366)] | None = None
@@ -230,6 +290,40 @@ class Rule(Body):
     subject: Annotated[Name, AfterValidator(_known_placeholders)] | None = None
     opening: Annotated[Text, AfterValidator(_known_placeholders)] | None = None
     enabled: Annotated[bool, _or(default=True), Field(strict=True)] = True
+
+    @field_validator("channels")
+    @classmethod
+    def _tell_each_receiver(cls, channels: tuple[Channel, ...], info: ValidationInfo) -> tuple[Channel, ...]:
+        used = {receiver.channel for receiver in info.data.get("receivers", ())}
+        if used and used != set(channels):
+            raise PydanticCustomError(
+                "invalid",
+                "The channels are those of the receivers, here {used}: webhooks are told by webhook, all others by email.",
+                {"used": " and ".join(sorted(used))},
+            )
+        return channels
+
+    def stored(self) -> str:
+        """The rule as JSON with its secrets; for the database alone."""
+        return self.model_dump_json(context=REVEALED)
+
+
+def keep_secrets(rule: Rule, before: Rule | None = None) -> Rule:
+    """The rule with the secrets that its sender left out, or sent back hidden: those of the same URL in ``before``.
+
+    Where there is none it stays None.
+    """
+    known = {one.url: one.secret for one in before.receivers if one.url} if before else {}
+    return rule.model_copy(
+        update={
+            "receivers": tuple(
+                one.model_copy(update={"secret": known.get(one.url)})
+                if one.secret in (None, HIDDEN) and one.url
+                else one
+                for one in rule.receivers
+            )
+        }
+    )
 
 
 class StoredRule(Rule):

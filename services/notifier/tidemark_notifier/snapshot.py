@@ -7,20 +7,27 @@ from typing import Literal
 from uuid import UUID
 
 from tidemark_notifier.evaluate import Known, Level, Notice, Occasion, Sight
-from tidemark_notifier.rules import Receiver, StoredRule, Trigger
+from tidemark_notifier.rules import Channel, Receiver, Secret, StoredRule, Trigger
 from tidemark_notifier.words import day, days, quantity, span
 from tidemark_shared.bodies import AccountBalance, Balance, Body, Figures, Forecast, Status
 from tidemark_shared.quantities import format_hours, percent, seconds
 
 
 class Addressee(Body):
-    """One who is told: the address, and by which receiver of the rule it was found."""
+    """One who is told: a mail address or a webhook, and by which receiver of the rule it was found."""
 
-    email: str
-    name: str | None
-    kind: Literal["owner", "contacts", "team", "address"]
+    email: str | None = None
+    name: str | None = None
+    kind: Literal["owner", "contacts", "team", "address", "webhook"]
     role: str | None = None
     team: str | None = None
+    url: str | None = None
+    secret: Secret | None = None
+
+    @property
+    def channel(self) -> Channel:
+        """The one by which it is told."""
+        return "webhook" if self.kind == "webhook" else "email"
 
 
 class Line(Body):
@@ -223,7 +230,7 @@ def addressees(rule: StoredRule, known: Known, today: date) -> list[Addressee]:
     found: dict[str, Addressee] = {}
     for receiver in sorted(rule.receivers, key=lambda receiver: receiver.kind != "owner"):
         for addressee in _resolve(receiver, known, today):
-            found.setdefault(addressee.email.casefold(), addressee)
+            found.setdefault((addressee.email or "").casefold() or addressee.url or "", addressee)
     return list(found.values())
 
 
@@ -236,6 +243,8 @@ def _resolve(receiver: Receiver, known: Known, today: date) -> Iterator[Addresse
         for member in team.members:
             if member.email and member.from_ <= today and (member.until is None or today <= member.until):
                 yield Addressee(email=member.email, name=member.name, kind="team", team=team.name)
+    elif receiver.kind == "webhook":
+        yield Addressee(kind="webhook", url=receiver.url, secret=receiver.secret)
     for contact in known.organization.contacts:
         if receiver.kind == "contacts" and receiver.role in contact.roles:
             yield Addressee(email=contact.email, name=contact.name, kind="contacts", role=receiver.role)

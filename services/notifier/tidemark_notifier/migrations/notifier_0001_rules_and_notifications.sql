@@ -104,7 +104,7 @@ CREATE TABLE deliveries (
   notification_id uuid NOT NULL REFERENCES notifications (id),
   channel text NOT NULL,
   addressee jsonb,
-  receiver text GENERATED ALWAYS AS (addressee ->> 'email') STORED,
+  receiver text GENERATED ALWAYS AS (coalesce(addressee ->> 'email', addressee ->> 'url')) STORED,
   status text NOT NULL CHECK (status IN ('pending', 'delivered', 'failed', 'no_receiver')),
   attempts integer NOT NULL DEFAULT 0,
   last_error text,
@@ -113,8 +113,9 @@ CREATE TABLE deliveries (
   delivered_at timestamptz
 );
 CREATE INDEX deliveries_notification ON deliveries (notification_id);
-CREATE INDEX deliveries_due ON deliveries (due_at) WHERE status = 'pending';
-COMMENT ON TABLE deliveries IS 'One mail to one receiver.';
+CREATE INDEX deliveries_due ON deliveries (channel, due_at) WHERE status = 'pending';
+COMMENT ON TABLE deliveries IS 'One mail to one receiver, or one webhook.';
+COMMENT ON COLUMN deliveries.addressee IS 'Whom it is for, as the rule resolved when it fired; a webhook with its secret.';
 COMMENT ON COLUMN deliveries.due_at IS 'Not to be tried before: attempts that fail are spaced.';
 COMMENT ON COLUMN deliveries.leased_until IS 'Until when it is whose attempt is under way; then another takes over.';
 
@@ -127,7 +128,8 @@ JOIN deliveries AS d ON d.notification_id = n.id;
 
 COMMENT ON VIEW reporting.notifications IS 'Who was told what, and how it went: one row a delivery.';
 COMMENT ON COLUMN reporting.notifications.id IS 'Id of the notification; its deliveries share it.';
-COMMENT ON COLUMN reporting.notifications.delivery_id IS 'Id of the delivery; the mail''s Message-ID begins with it.';
+COMMENT ON COLUMN reporting.notifications.delivery_id IS
+'Id of the delivery; the mail''s Message-ID begins with it, and a webhook has it as webhook-id.';
 COMMENT ON COLUMN reporting.notifications.rule_id IS 'Id of the rule that fired; it may be gone since.';
 COMMENT ON COLUMN reporting.notifications.rule_name IS 'Name of the rule when it fired.';
 COMMENT ON COLUMN reporting.notifications.contract_id IS 'Id of the contract.';
@@ -137,13 +139,14 @@ COMMENT ON COLUMN reporting.notifications.subject_id IS 'Id of that contract or 
 COMMENT ON COLUMN reporting.notifications.threshold IS 'The furthest threshold reached, as the rule has it; null for triggers without one.';
 COMMENT ON COLUMN reporting.notifications.period_start IS 'First day of the period judged; null for the whole contract.';
 COMMENT ON COLUMN reporting.notifications.raised_at IS 'When the crossing was seen.';
-COMMENT ON COLUMN reporting.notifications.channel IS 'How it is told: email.';
-COMMENT ON COLUMN reporting.notifications.receiver IS 'The address; null where the rule''s receivers resolved to nobody.';
+COMMENT ON COLUMN reporting.notifications.channel IS 'How it is told: email or webhook.';
+COMMENT ON COLUMN reporting.notifications.receiver IS
+'The mail address or the webhook''s URL; null where the rule''s receivers resolved to nobody.';
 COMMENT ON COLUMN reporting.notifications.status IS
-'pending, delivered (the mail server has taken it), failed (given up, see last_error), no_receiver.';
+'pending, delivered (the mail server or the webhook has taken it), failed (given up, see last_error), no_receiver.';
 COMMENT ON COLUMN reporting.notifications.attempts IS 'How often it was tried.';
 COMMENT ON COLUMN reporting.notifications.last_error IS 'Why the last attempt that failed did; null if none did.';
-COMMENT ON COLUMN reporting.notifications.delivered_at IS 'When the mail server took it.';
+COMMENT ON COLUMN reporting.notifications.delivered_at IS 'When the mail server or the webhook took it.';
 
 -- migrate: rollback
 

@@ -1,10 +1,10 @@
--- name: lease(most, seconds)
+-- name: lease(channel, most, seconds)
 -- Take what is due, for a while: whoever dies with it leaves it to others when that is over.
 UPDATE deliveries AS d
 SET attempts = d.attempts + 1, leased_until = clock_timestamp() + make_interval(secs => :seconds)
 FROM (
   SELECT id FROM deliveries
-  WHERE status = 'pending' AND due_at <= clock_timestamp()
+  WHERE status = 'pending' AND channel = :channel AND due_at <= clock_timestamp()
     AND (leased_until IS NULL OR leased_until <= clock_timestamp())
   ORDER BY due_at
   LIMIT :most
@@ -14,7 +14,7 @@ WHERE d.id = due.id AND n.id = d.notification_id
 RETURNING
   d.id, d.attempts, d.channel, d.receiver, d.addressee::text AS addressee, n.id AS notification_id, n.contract_id,
   n.contract_code, n.rule_id, n.rule_name, n.subject, n.subject_id, n.threshold, n.period_start, n.raised_at,
-  n.snapshot::text AS snapshot;
+  n.snapshot::text AS snapshot, clock_timestamp() AS leased_at;
 
 -- name: renew(ids, seconds)!
 -- Not what has just been postponed: it is leased to nobody.
