@@ -39,7 +39,7 @@ class Guard(NamedTuple):
             except ValueError:
                 if "/" in word or ":" in word:
                     raise ValueError(
-                        f"TIDEMARK_WEBHOOK_ALLOW names {word!r}, which is no host, address or network such as 10.0.0.0/8."
+                        f"TIDEMARK_WEBHOOK_ALLOW names {word!r}, no host, address or network such as 10.0.0.0/8."
                     ) from None
                 hosts.add(word.casefold())
         return cls(frozenset(hosts), tuple(networks))
@@ -71,7 +71,7 @@ class Guard(NamedTuple):
 
 
 def is_internal(address: Address) -> bool:
-    """Whether it is anything but a public address of one machine: loopback, private, link-local, multicast, reserved."""
+    """Whether it is no public address of one machine: loopback, private, link-local, multicast, reserved."""
     if isinstance(address, IPv6Address):
         if address.ipv4_mapped:
             return is_internal(address.ipv4_mapped)

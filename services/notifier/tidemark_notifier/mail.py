@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import datetime
+from datetime import date, datetime
 from email.charset import QP, Charset
 from email.message import Message
 from email.mime.multipart import MIMEMultipart
@@ -38,7 +38,7 @@ _LONGEST_SUBJECT = 900  # a line has at most 998 characters (RFC 5322, 2.1.1)
 _UTF8: Any = Charset("utf-8")
 _UTF8.body_encoding = QP
 
-_NONE = "–"
+_NONE = "none"
 _OCCASIONS = {"crossing": "", "reminder": "Reminder", "resolved": "Resolved", "test": "Test"}
 _ABOUT_OCCASIONS = {
     "crossing": "",
@@ -117,22 +117,23 @@ def link(snapshot: Snapshot, public_url: str) -> str:
 
 def headline(snapshot: Snapshot) -> str:
     """What is to be told, the figure first: ``80 % used``, ``2 h 30 min over``, ``30 days left``."""
+    said = f"{_percent(snapshot)} used"
     match snapshot.trigger:
-        case "remaining_hours" | "remaining_amount" if snapshot.remaining is not None:
-            return _left(snapshot.remaining, snapshot.currency)
-        case "overrun" if snapshot.remaining is not None and snapshot.remaining < 0:
-            return _left(snapshot.remaining, snapshot.currency)
+        case "remaining_hours" | "remaining_amount" | "overrun" if snapshot.remaining is not None:
+            said = _left(snapshot.remaining, snapshot.currency)
         case "expires_in_days" | "expired":
-            return _end(snapshot)
+            said = _end(snapshot)
         case "status_changed":
-            return f"Now {_STATUSES[snapshot.status]}"
+            said = f"Now {_STATUSES[snapshot.status]}"
         case "unaccounted_work":
-            return f"{quantity(snapshot.unaccounted_seconds or 0, None)} not counted"
-        case "forecast_exhausts" if snapshot.forecast and snapshot.forecast.exhausts_on:
-            return f"Runs out on {day(snapshot.forecast.exhausts_on)}"
+            said = f"{quantity(snapshot.unaccounted_seconds or 0, None)} not counted"
         case "forecast_exhausts":
-            return "Does not run out at this pace"
-    return f"{_percent(snapshot)} used"
+            said = f"Runs out on {day(ends)}" if (ends := _exhausts_on(snapshot)) else "Lasts to the end"
+    return said
+
+
+def _exhausts_on(snapshot: Snapshot) -> date | None:
+    return snapshot.forecast.exhausts_on if snapshot.forecast else None
 
 
 def _end(snapshot: Snapshot) -> str:
@@ -171,9 +172,6 @@ def placeholders(snapshot: Snapshot) -> dict[str, str]:
     def amount(value: int | None) -> str:
         return _NONE if value is None else quantity(value, snapshot.currency)
 
-    def on(one: date | None) -> str:
-        return _NONE if one is None else day(one)
-
     return {
         "contract_code": snapshot.contract_code,
         "contract_name": snapshot.contract_name,
@@ -195,7 +193,7 @@ def placeholders(snapshot: Snapshot) -> dict[str, str]:
         "available": amount(snapshot.available),
         "remaining": amount(snapshot.remaining),
         "not_counted": _NONE if snapshot.unaccounted_seconds is None else quantity(snapshot.unaccounted_seconds, None),
-        "exhausts_on": on(snapshot.forecast and snapshot.forecast.exhausts_on),
+        "exhausts_on": day(ends) if (ends := _exhausts_on(snapshot)) else _NONE,
     }
 
 
@@ -205,8 +203,7 @@ def _period(snapshot: Snapshot) -> str:
 
 def _view(snapshot: Snapshot, *, internal: bool) -> dict[str, Any]:
     """The figures as the templates show them; the customer does not see accounts that are not billed."""
-    currency, consumed, available = snapshot.currency, snapshot.consumed, snapshot.available
-    figures = consumed is not None and available is not None
+    currency = snapshot.currency
     return {
         "occasion": _OCCASIONS[snapshot.occasion],
         "about": _ABOUT_OCCASIONS[snapshot.occasion],
@@ -215,9 +212,7 @@ def _view(snapshot: Snapshot, *, internal: bool) -> dict[str, Any]:
         "contract_name": snapshot.contract_name,
         "contract_code": snapshot.contract_code,
         "organization": snapshot.organization_name,
-        "figure": f"{quantity(consumed, currency)} of {quantity(available, currency)} used" if figures else "",
-        "left": _left(available - consumed, currency) if figures else "",
-        "bar": bar(consumed, available) if figures else None,
+        "used": _used(snapshot),
         "facts": list(_facts(snapshot, internal=internal)),
         "accounts": [
             {
@@ -229,6 +224,15 @@ def _view(snapshot: Snapshot, *, internal: bool) -> dict[str, Any]:
             if internal or line.billable or line.judged
         ],
     }
+
+
+def _used(snapshot: Snapshot) -> dict[str, Any] | None:
+    """The figure with its bar; None where what is told of has no plan."""
+    consumed, available, currency = snapshot.consumed, snapshot.available, snapshot.currency
+    if consumed is None or available is None:
+        return None
+    said = f"{quantity(consumed, currency)} of {quantity(available, currency)} used"
+    return {"figure": said, "left": _left(available - consumed, currency), "bar": bar(consumed, available)}
 
 
 def _facts(snapshot: Snapshot, *, internal: bool) -> Iterator[tuple[str, str]]:
@@ -271,6 +275,8 @@ def _why(snapshot: Snapshot, addressee: Addressee) -> str:
         return f"You own this contract, and the {snapshot.scope} rule \u201c{snapshot.rule_name}\u201d tells its owner."
     if addressee.kind == "contacts":
         return f"You are a contact of {snapshot.organization_name} ({addressee.role})."
+    if addressee.kind == "team":
+        return f"You are a member of the team {addressee.team}."
     return f"{addressee.email} is to be told of this contract."
 
 

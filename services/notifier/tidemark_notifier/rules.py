@@ -28,7 +28,6 @@ from pydantic_core import PydanticCustomError
 from tidemark_shared.bodies import Body, Currency, Name, Status, Text
 from tidemark_shared.quantities import format_hours, parse_hours
 
-
 PLACEHOLDERS = (
     "contract_code", "contract_name", "organization", "account", "team", "subject", "period", "start_date", "end_date",
     "days_left", "status", "headline", "reason", "threshold", "percent", "consumed", "planned", "available",
@@ -109,7 +108,7 @@ def fill(text: str, values: dict[str, str]) -> str:
     return _BRACED.sub(lambda match: values[match[1]], text)
 
 
-SECRET_PREFIX = "whsec_"
+SECRET_PREFIX = "whsec_"  # noqa: S105 - not one
 HIDDEN = SECRET_PREFIX + "********"
 # The context of a serialization that may tell secrets: what is stored, never what is answered.
 REVEALED = "revealed"
@@ -298,7 +297,7 @@ class Rule(Body):
         if used and used != set(channels):
             raise PydanticCustomError(
                 "invalid",
-                "The channels are those of the receivers, here {used}: webhooks are told by webhook, all others by email.",
+                "The channels are those of the receivers, here {used}: webhooks by webhook, all others by email.",
                 {"used": " and ".join(sorted(used))},
             )
         return channels
