@@ -12,7 +12,7 @@ import httpx
 @asynccontextmanager
 async def service_process(
     name: str, environment: dict[str, str], folder: Path, *, answers: str = "/readyz"
-) -> AsyncIterator[None]:
+) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run a service until the end, from when ``answers`` does; what it says goes to a log in ``folder``."""
     with (folder / f"{name}.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
@@ -23,9 +23,10 @@ async def service_process(
                 while not await _ready(client, f"http://127.0.0.1:{environment['TIDEMARK_PORT']}{answers}"):
                     assert process.returncode is None, (folder / f"{name}.log").read_text()
                     await asyncio.sleep(0.1)
-            yield
+            yield process
         finally:
-            process.terminate()
+            if process.returncode is None:
+                process.terminate()
             await process.wait()
 
 

@@ -4,23 +4,19 @@ import asyncio
 import json
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from email import message_from_bytes
-from email.policy import default
 from fractions import Fraction
 from uuid import uuid4
 
 import asyncpg
 import httpx
 import pytest
-from aiosmtpd.smtp import SMTP
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mail_server import MailServer
 from notices import HOUR, balance, batch, contract_event, organization, rule, terms
 
-from tidemark_notifier import deliver as deliver_module
 from tidemark_notifier import judge as judge_module
 from tidemark_notifier.app import create_app
-from tidemark_notifier.deliver import Deliverer, Patience, Server
 from tidemark_notifier.judge import Judge, change_frame
 from tidemark_notifier.rules import Rule
 from tidemark_shared import kafka
@@ -441,46 +437,7 @@ async def test_exactly_what_the_model_says_is_told_each_once(pool, at, hours, da
     assert found == expected
 
 
-# Delivering
-
-
-class MailServer:
-    """A real SMTP server in this process; what it answers to the next mails is set by ``script``."""
-
-    def __init__(self):
-        self.port, self.mails, self.script, self._server = 0, [], [], None
-        self.released = asyncio.Event()
-
-    async def start(self):
-        self._server = await asyncio.get_running_loop().create_server(
-            lambda: SMTP(self, hostname="sink", enable_SMTPUTF8=True), "127.0.0.1", self.port
-        )
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def stop(self):
-        self._server.close()
-        await self._server.wait_closed()
-
-    async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: N802, ARG002 - aiosmtpd's names
-        if self.script and self.script[0].startswith("rcpt "):
-            return self.script.pop(0).removeprefix("rcpt ")
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
-
-    async def handle_DATA(self, server, session, envelope):  # noqa: N802, ARG002 - aiosmtpd's names
-        answer = self.script.pop(0) if self.script else "250 OK"
-        if answer.startswith(("250", "drop")):
-            self.mails.append((envelope.rcpt_tos, envelope.content))
-        if answer == "hang":
-            await self.released.wait()
-            return "250 OK"
-        if answer == "drop":
-            server.transport.abort()
-        return "250 OK" if answer == "drop" else answer
-
-    @property
-    def received(self):
-        return [message_from_bytes(content, policy=default) for _, content in self.mails]
+# What it needs to deliver
 
 
 @pytest.fixture
@@ -489,203 +446,6 @@ async def mail_server():
     await server.start()
     yield server
     await server.stop()
-
-
-QUICK = Patience(attempts=4, send_seconds=5, first_pause_seconds=0.02)
-
-
-@asynccontextmanager
-async def delivering(pool, server, patience=QUICK, count=1):
-    deliverers = [
-        Deliverer(
-            pool,
-            Server.at(f"smtp://127.0.0.1:{server.port}"),
-            sender="Tidemark <tidemark@provider.example.com>",
-            public_url="http://127.0.0.1:8000",
-            patience=patience,
-        )
-        for _ in range(count)
-    ]
-    tasks = [asyncio.create_task(one.run()) for one in deliverers]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def crossed(pool, *receivers):
-    world = World(pool)
-    await world.begin()
-    await world.make_rule(rule("Warn", "80", receivers=list(receivers) or [{"kind": "owner"}]))
-    await world.tell_balances(world.balance(1, 33))
-    return world
-
-
-async def settled(pool):
-    """The deliveries, once none is pending."""
-
-    async def none_pending():
-        rows = await pool.fetch("SELECT * FROM reporting.notifications ORDER BY receiver")
-        return rows if all(row["status"] != "pending" for row in rows) else None
-
-    return await until(none_pending)
-
-
-async def events_of(pool):
-    rows = await pool.fetch("SELECT * FROM outbox ORDER BY id")
-    return [
-        read(NOTIFICATIONS, [(name, bytes.fromhex(value)) for name, value in json.loads(row["headers"])], row["value"])
-        for row in rows
-    ]
-
-
-async def test_a_mail_is_delivered_and_recorded(pool, mail_server):
-    await crossed(pool, {"kind": "owner"}, {"kind": "contacts", "role": "billing"})
-    async with delivering(pool, mail_server):
-        rows = await settled(pool)
-    assert [(row["status"], row["attempts"], row["last_error"]) for row in rows] == [("delivered", 1, None)] * 2
-    assert all(row["delivered_at"] >= row["raised_at"] for row in rows)
-    assert {mail["To"].addresses[0].addr_spec for mail in mail_server.received} == {row["receiver"] for row in rows}
-    raised, *delivered = await events_of(pool)
-    assert raised.type == "tidemark.notification.raised.v1"
-    assert [event.type for event in delivered] == ["tidemark.notification.delivered.v1"] * 2
-    assert {event.data.receiver for event in delivered} == {row["receiver"] for row in rows}
-
-
-async def test_a_server_that_is_gone_and_comes_back_loses_nothing(pool, mail_server):
-    await mail_server.stop()
-    await crossed(pool)
-    async with delivering(pool, mail_server, QUICK._replace(attempts=1000)):
-
-        async def tried_twice():
-            return await pool.fetchval("SELECT attempts >= 2 AND last_error IS NOT NULL FROM deliveries")
-
-        await until(tried_twice)
-        await mail_server.start()
-        [row] = await settled(pool)
-    assert row["status"] == "delivered"
-    assert len(mail_server.mails) == 1
-
-
-async def test_a_temporary_refusal_is_tried_again(pool, mail_server):
-    mail_server.script = ["451 try later", "rcpt 450 greylisted"]
-    await crossed(pool)
-    async with delivering(pool, mail_server):
-        [row] = await settled(pool)
-    assert (row["status"], row["attempts"]) == ("delivered", 3)
-    assert len(mail_server.mails) == 1
-
-
-async def test_a_connection_lost_after_the_data_repeats_the_same_mail(pool, mail_server):
-    mail_server.script = ["drop", "drop"]
-    await crossed(pool)
-    async with delivering(pool, mail_server):
-        [row] = await settled(pool)
-    assert (row["status"], row["attempts"]) == ("delivered", 3)
-    assert len(mail_server.mails) == 3
-    assert len({content for _, content in mail_server.mails}) == 1
-    assert mail_server.received[0]["Message-ID"] == f"<{row['delivery_id']}@provider.example.com>"
-
-
-async def test_a_permanent_refusal_fails_at_once_and_spares_the_others(pool, mail_server):
-    mail_server.script = ["rcpt 550 no such user"]
-    await crossed(pool, {"kind": "owner"}, {"kind": "contacts", "role": "billing"})
-    async with delivering(pool, mail_server):
-        rows = await settled(pool)
-    [row] = [row for row in rows if row["status"] != "delivered"]
-    assert len(rows) == 2
-    assert (row["status"], row["attempts"]) == ("failed", 1)
-    assert row["last_error"] == "The mail server answered 550 no such user"
-    failed = [event for event in await events_of(pool) if event.type == "tidemark.notification.failed.v1"]
-    assert [event.data.error for event in failed] == [row["last_error"]]
-
-
-async def test_after_the_last_attempt_it_is_given_up_with_the_reason(pool, mail_server):
-    mail_server.script = ["451 never"] * 10
-    await crossed(pool)
-    async with delivering(pool, mail_server):
-        [row] = await settled(pool)
-    assert (row["status"], row["attempts"]) == ("failed", 4)
-    assert row["last_error"] == "The mail server answered 451 never"
-
-
-async def test_a_lease_that_ran_out_is_taken_by_another_and_the_late_one_records_nothing(pool, mail_server):
-    await crossed(pool)
-    await pool.execute(
-        "UPDATE deliveries SET attempts = 1, leased_until = now() + interval '300 ms'"
-    )  # its process is gone
-    async with delivering(pool, mail_server):
-        [row] = await settled(pool)
-    assert (row["status"], row["attempts"]) == ("delivered", 2)
-    late = {"id": row["delivery_id"], "attempts": 1, "status": "failed", "error": "late"}
-    assert await judge_module._sql.settle(pool, **late) is None
-
-
-async def test_a_mail_that_takes_long_holds_up_no_other(pool, mail_server):
-    mail_server.script = ["hang"]
-    await crossed(pool, *({"kind": "address", "email": f"a{number}@x.example.com"} for number in range(20)))
-    async with delivering(pool, mail_server):
-
-        async def all_but_one():
-            return await pool.fetchval("SELECT count(*) = 19 FROM deliveries WHERE status = 'delivered'")
-
-        await until(all_but_one, 4)
-        mail_server.released.set()
-        await settled(pool)
-
-
-async def test_a_lease_is_renewed_while_the_attempt_lasts(pool, mail_server):
-    mail_server.script = ["hang"]
-    await crossed(pool)
-    async with delivering(pool, mail_server, QUICK._replace(lease_seconds=0.5), count=3):
-        first = await until(lambda: pool.fetchval("SELECT leased_until FROM deliveries"))
-
-        async def thrice_as_long():
-            return await pool.fetchval("SELECT now() > $1::timestamptz + interval '1 s'", first)
-
-        await until(thrice_as_long)
-        mail_server.released.set()
-        [row] = await settled(pool)
-    assert (row["status"], row["attempts"]) == ("delivered", 1)
-
-
-async def test_what_is_on_its_way_when_the_service_stops_is_recorded(pool, mail_server):
-    mail_server.script = ["hang"]
-    await crossed(pool)
-    async with delivering(pool, mail_server):
-
-        async def on_its_way():
-            return not mail_server.script
-
-        await until(on_its_way)
-        asyncio.get_running_loop().call_later(0.2, mail_server.released.set)
-    assert await pool.fetchval("SELECT status FROM deliveries") == "delivered"
-
-
-async def test_a_database_that_blinks_after_the_mail_was_taken_repeats_no_mail(pool, mail_server, monkeypatch):
-    await crossed(pool)
-    settle, blinks = deliver_module._sql.settle, iter([True, True, False])
-
-    async def blinking(*args, **kwargs):
-        if next(blinks):
-            raise asyncpg.ConnectionDoesNotExistError
-        return await settle(*args, **kwargs)
-
-    monkeypatch.setattr(deliver_module._sql, "settle", blinking)
-    async with delivering(pool, mail_server):
-        [row] = await settled(pool)
-    assert (row["status"], row["attempts"], len(mail_server.mails)) == ("delivered", 1, 1)
-
-
-async def test_several_deliverers_send_each_mail_once(pool, mail_server):
-    addresses = [{"kind": "address", "email": f"a{number}@x.example.com"} for number in range(50)]
-    await crossed(pool, *addresses)
-    async with delivering(pool, mail_server, count=3):
-        rows = await settled(pool)
-    assert {(row["status"], row["attempts"]) for row in rows} == {("delivered", 1)}
-    assert len(mail_server.mails) == len({mail["Message-ID"] for mail in mail_server.received}) == 50
 
 
 # For operations teams

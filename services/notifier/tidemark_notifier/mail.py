@@ -243,8 +243,8 @@ def _facts(snapshot: Snapshot, *, internal: bool) -> Iterator[tuple[str, str]]:
         yield "Team", snapshot.team_name
     yield "Period", _period(snapshot)
     if snapshot.planned is not None:
-        carried = (snapshot.available or 0) - snapshot.planned
-        more = f", carried in: {quantity(carried, snapshot.currency)}" if snapshot.available and carried else ""
+        carried = (snapshot.planned if snapshot.available is None else snapshot.available) - snapshot.planned
+        more = f", carried in: {quantity(carried, snapshot.currency)}" if carried else ""
         yield "Planned", quantity(snapshot.planned, snapshot.currency) + more
     if forecast := _forecast(snapshot):
         yield "Forecast" if snapshot.subject_kind == "contract" else "Whole contract", forecast

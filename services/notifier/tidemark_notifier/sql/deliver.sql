@@ -24,7 +24,7 @@ WHERE id = ANY(:ids::uuid []) AND status = 'pending' AND leased_until IS NOT NUL
 -- name: settle(id, attempts, status, error)$
 -- The end of a delivery. Whoever's lease ran out meanwhile is too late: the attempt is another's.
 UPDATE deliveries
-SET status = :status, last_error = :error,
+SET status = :status, last_error = coalesce(:error, last_error),
   delivered_at = CASE WHEN :status = 'delivered' THEN clock_timestamp() END
 WHERE id = :id AND attempts = :attempts AND status = 'pending'
 RETURNING clock_timestamp();

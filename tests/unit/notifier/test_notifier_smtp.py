@@ -1,7 +1,8 @@
 import aiosmtplib
 import pytest
 
-from tidemark_notifier.deliver import Patience, Server, describe, is_permanent
+from tidemark_notifier.deliver import Patience
+from tidemark_notifier.smtp import Server, describe, is_permanent
 
 
 @pytest.mark.parametrize(
@@ -46,6 +47,7 @@ def test_pauses_grow_and_spread():
     [
         ("smtp://localhost:1025", Server("localhost", 1025, None, None, use_tls=False)),
         ("smtp://mail.example.com", Server("mail.example.com", 25, None, None, use_tls=False)),
+        ("smtp://me@mail.example.com:587", Server("mail.example.com", 587, "me", None, use_tls=False, start_tls=True)),
         ("smtps://me%40x:p%2Fw@mail.example.com", Server("mail.example.com", 465, "me@x", "p/w", use_tls=True)),
     ],
 )
