@@ -15,6 +15,7 @@ from tidemark_notifier.judge import Judge, cases, change_frame, stored_rule
 from tidemark_notifier.preview import Foretold, foretold
 from tidemark_notifier.rules import REVEALED, Rule, StoredRule, keep_secrets
 from tidemark_notifier.snapshot import Snapshot
+from tidemark_notifier.webhook import Webhook
 from tidemark_shared.database import Connection, queries
 from tidemark_shared.http import Problem, Violation
 from tidemark_shared.requests import (
@@ -33,6 +34,7 @@ from tidemark_shared.requests import (
 _sql = queries("tidemark_notifier")
 
 router = APIRouter(prefix="/v1", route_class=OneTransaction)
+webhooks = APIRouter()
 
 Status = Literal["pending", "delivered", "failed", "no_receiver"]
 
@@ -220,6 +222,11 @@ async def _dry_run(connection: Connection, rule: Rule) -> DryRun:
                 notices = evaluate([made], case.known, case.told, case.today(now))
                 found += [foretold(one, case.known, case.today(now)) for one in notices if one.tell]
     return DryRun(items=found[:_MOST_FORETOLD], complete=False)
+
+
+@webhooks.post("notification")
+def notification(told: Webhook) -> None:
+    """What receivers of kind ``webhook`` are sent, signed as Standard Webhooks say. See docs/webhooks.md."""
 
 
 def _answer(call: Call, rule: StoredRule) -> StoredRule:

@@ -69,6 +69,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = http_api("notifier", settings, lifespan)
     for router in (trial_api.router, trial_api.asking, api.router):
         app.include_router(router)
+    app.webhooks.include_router(api.webhooks)
     return app
 
 

@@ -77,7 +77,7 @@ def is_internal(address: Address) -> bool:
             return is_internal(address.ipv4_mapped)
         if address in _TRANSLATED:
             return is_internal(IPv4Address(int(address) & _IPV4_BITS))
-        if any(address in network for network in _TUNNELLED):
+        if address.is_site_local or any(address in network for network in _TUNNELLED):
             return True
     return not address.is_global or address.is_multicast or address.is_reserved
 

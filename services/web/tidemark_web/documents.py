@@ -8,11 +8,12 @@ _SCHEMA = "#/components/schemas/"
 
 
 def merged(documents: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    """The paths and schemas of all; a schema whose name another has for something else takes its service's name."""
+    """The paths, webhooks and schemas of all; a schema whose name another has for something else takes its service's name."""
     whole: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {"title": "Tidemark", "version": "1"},
         "paths": {},
+        "webhooks": {},
         "components": {"schemas": {}, "securitySchemes": {}},
     }
     schemas = whole["components"]["schemas"]
@@ -24,7 +25,8 @@ def merged(documents: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
             text = text.replace(f'"{_SCHEMA}{name}"', f'"{_SCHEMA}{other}"')
         found = json.loads(text)
         components = found.get("components", {})
-        whole["paths"] |= found.get("paths", {})
+        for name in ("paths", "webhooks"):
+            whole[name] |= found.get(name, {})
         whole["components"]["securitySchemes"] |= components.get("securitySchemes", {})
         schemas |= {names.get(name, name): schema for name, schema in components.get("schemas", {}).items()}
     return whole

@@ -1,0 +1,20 @@
+import pytest
+from mail_server import MailServer
+
+from tidemark_shared.database import connect_pool, migrate
+
+
+@pytest.fixture
+async def pool(database):
+    await migrate(database, "notifier")
+    pool = await connect_pool(database, "notifier")
+    yield pool
+    pool.terminate()
+
+
+@pytest.fixture
+async def mail_server():
+    server = MailServer()
+    await server.start()
+    yield server
+    await server.stop()

@@ -1,0 +1,257 @@
+import base64
+import json
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from ipaddress import ip_address
+from pathlib import Path
+from uuid import UUID
+
+import jsonschema
+import pytest
+import standardwebhooks
+from notices import rule, stored, uid
+from pydantic import ValidationError
+from seen import line, seen
+
+from tidemark_notifier.guard import ForbiddenAddressError, Guard, is_internal
+from tidemark_notifier.rules import HIDDEN, REVEALED, Rule, keep_secrets
+from tidemark_notifier.webhook import Webhook, body, pause_asked, refusal, signature
+from tidemark_shared.events import Notification
+
+NOW = datetime(2026, 3, 15, 9, 30, tzinfo=UTC)
+SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
+OTHER = "whsec_" + base64.b64encode(bytes(range(1, 33))).decode()
+URL = "https://hooks.example.com/tidemark"
+DOCUMENT = Path(__file__).parents[3] / "docs" / "webhooks.md"
+
+
+def webhook(url=URL, secret=SECRET):
+    return {"kind": "webhook", "url": url} | ({"secret": secret} if secret else {})
+
+
+def with_receivers(*receivers, channels=("webhook",)):
+    return rule(receivers=receivers) | {"channels": list(channels)}
+
+
+def violations(body_):
+    with pytest.raises(ValidationError) as refused:
+        Rule.model_validate(body_)
+    return {".".join(map(str, error["loc"])): error["msg"] for error in refused.value.errors()}
+
+
+# Where it may lead
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1", "127.255.0.1", "0.1.2.3", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254",
+        "100.64.0.1", "192.0.2.1", "198.18.0.1", "224.0.0.1", "239.1.1.1", "240.0.0.1", "255.255.255.255",
+        "::", "::1", "fe80::1", "fc00::1", "fd00:ec2::254", "fec0::1", "ff02::1", "ff0e::1", "2001:db8::1", "100::1",
+        "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::127.0.0.1", "64:ff9b::7f00:1", "64:ff9b::a00:1", "64:ff9b:1::1",
+        "2002:7f00:1::", "2002:808:808::", "2001:0:7f00:1::",
+    ],
+)  # fmt: skip
+def test_an_internal_address_is_known_in_every_form(address):
+    assert is_internal(ip_address(address))
+
+
+@pytest.mark.parametrize(
+    "address", ["8.8.8.8", "93.184.216.34", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"]
+)
+def test_a_public_address_is_not_internal(address):
+    assert not is_internal(ip_address(address))
+
+
+@pytest.mark.parametrize(
+    ("allowed", "host", "address", "secure", "refused"),
+    [
+        ("", "hooks.example.com", "8.8.8.8", True, None),
+        ("", "hooks.example.com", "8.8.8.8", False, "needs https"),
+        ("", "hooks.example.com", "10.0.0.1", True, "internal address"),
+        ("10.0.0.0/8", "hooks.example.com", "10.0.0.1", False, None),
+        ("10.0.0.0/8", "hooks.example.com", "11.0.0.1", False, "needs https"),
+        ("10.0.0.0/8", "hooks.example.com", "192.168.0.1", True, "internal address"),
+        (" Hooks.example.com , 10.0.0.1", "hooks.EXAMPLE.com", "192.168.0.1", False, None),
+        ("hooks.example.com", "other.example.com", "192.168.0.1", True, "internal address"),
+        ("::1", "localhost", "::1", True, None),
+        ("127.0.0.0/8", "localhost", "::1", True, "internal address"),
+    ],
+)  # fmt: skip
+def test_what_is_allowed_is_reached_and_plainly_too(allowed, host, address, secure, refused):
+    guard = Guard.of(allowed)
+    if refused:
+        with pytest.raises(ForbiddenAddressError, match=refused):
+            guard.check(host, ip_address(address), secure=secure)
+    else:
+        guard.check(host, ip_address(address), secure=secure)
+
+
+@pytest.mark.parametrize("allowed", ["10.0.0.1/8", "10.0.0.0/99", "host:80", "http://x"])
+def test_what_is_no_host_and_no_network_is_refused_by_the_name_of_its_variable(allowed):
+    with pytest.raises(ValueError, match="TIDEMARK_WEBHOOK_ALLOW"):
+        Guard.of(allowed)
+
+
+async def test_a_name_that_leads_inside_is_refused():
+    for host in ("localhost", "127.1", "2130706433", "0x7f.0.0.1", "::1"):
+        with pytest.raises(ForbiddenAddressError, match="internal address"):
+            await Guard().addresses(host, 443, secure=True)
+
+
+# The rule
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "hooks.example.com", "ftp://hooks.example.com", "https://", "javascript:alert(1)",
+        "https://me:pw@hooks.example.com", "https://hooks.example.com/#x", "https://hooks.example.com/a b",
+        "https://hooks.example.com/\r\nHost: x", "https://hooks.example.com\t/x", "https://h.example/" + "x" * 2048,
+    ],
+)  # fmt: skip
+def test_what_is_no_url_of_a_webhook_is_refused(url):
+    assert "receivers.0.url" in violations(with_receivers(webhook(url)))
+
+
+@pytest.mark.parametrize(
+    "secret", ["", "whsec_", "whsec_!!", SECRET.removeprefix("whsec_"), "whsec_" + base64.b64encode(b"x" * 23).decode(),
+               "whsec_" + base64.b64encode(b"x" * 65).decode()],
+)  # fmt: skip
+def test_what_is_no_secret_is_refused(secret):
+    body_ = with_receivers(webhook() | {"secret": secret})
+    assert violations(body_)["receivers.0.secret"] == "A secret is whsec_ and 24 to 64 random bytes in base64."
+
+
+def test_a_webhook_has_a_url_and_nobody_else_has_one_or_a_secret():
+    assert "receivers.0" in violations(with_receivers({"kind": "webhook", "secret": SECRET}))
+    assert "receivers.0" in violations(rule(receivers=[{"kind": "owner", "url": URL}]))
+    assert "receivers.0" in violations(rule(receivers=[{"kind": "owner", "secret": SECRET}]))
+    assert "receivers.0" in violations(with_receivers(webhook() | {"email": "x@y.example.com"}))
+
+
+@pytest.mark.parametrize(
+    ("receivers", "channels"),
+    [
+        ([webhook()], ["email"]),
+        ([{"kind": "owner"}], ["email", "webhook"]),
+        ([{"kind": "owner"}, webhook()], ["email"]),
+    ],
+)
+def test_the_channels_are_those_of_the_receivers(receivers, channels):
+    assert set(violations(with_receivers(*receivers, channels=channels))) == {"channels"}
+    Rule.model_validate(with_receivers({"kind": "owner"}, webhook(), channels=["webhook", "email"]))
+
+
+@pytest.mark.parametrize("text", ["{nothing}", "{contract.code}", "{}", "{percent!r}", "{__class__}"])
+def test_a_placeholder_that_is_none_is_refused_by_name(text):
+    for name in ("subject", "opening"):
+        found = violations(rule() | {name: f"Dear {text}"})
+        assert found[name].startswith(f"{text} is no placeholder. Take one of contract_code, ")
+
+
+def test_an_oversized_text_or_a_subject_of_two_lines_is_refused():
+    assert set(violations(rule() | {"opening": "x" * 10_001})) == {"opening"}
+    assert set(violations(rule() | {"subject": "x" * 256})) == {"subject"}
+    assert set(violations(rule() | {"subject": "80 %\r\nBcc: evil@example.com"})) == {"subject"}
+
+
+def test_a_secret_is_stored_and_never_shown():
+    made = stored(with_receivers(webhook()))
+    assert SECRET in made.stored()
+    for shown in (made.model_dump_json(), repr(made), str(made.model_dump()), str(made)):
+        assert SECRET not in shown
+    assert json.loads(made.model_dump_json())["receivers"] == [webhook(secret=HIDDEN)]
+
+
+@pytest.mark.parametrize("sent", [HIDDEN, None])
+def test_a_secret_that_is_left_out_or_sent_back_hidden_stays_that_of_its_url(sent):
+    before = stored(with_receivers(webhook(), webhook("https://other.example.com", OTHER)))
+    changed = Rule.model_validate(with_receivers(webhook("https://other.example.com", sent), webhook(secret=sent)))
+    kept = keep_secrets(changed, before)
+    assert [one.secret for one in kept.receivers] == [OTHER, SECRET]
+    assert (
+        keep_secrets(Rule.model_validate(with_receivers(webhook("https://new.example.com", sent))), before)
+        .receivers[0]
+        .secret
+        is None
+    )
+    assert keep_secrets(Rule.model_validate(with_receivers(webhook(secret=sent)))).receivers[0].secret is None
+    assert keep_secrets(Rule.model_validate(with_receivers(webhook(secret=OTHER))), before).receivers[0].secret == OTHER
+    assert keep_secrets(before, before) == before
+    assert REVEALED not in kept.model_dump_json()
+
+
+# What is sent
+
+
+def event(**changes):
+    names = ("notification_id", "contract_id", "rule_id", "delivery_id")
+    return Notification.model_validate(
+        {name: UUID(uid(name)) for name in names}
+        | {
+            "contract_code": "ACME-SUP", "rule_name": "Warn", "subject": "contract", "subject_id": uid("contract_id"),
+            "threshold": "80", "period_start": "2026-03-01", "raised_at": NOW, "channel": "webhook", "receiver": URL,
+        } | changes
+    )  # fmt: skip
+
+
+def test_the_body_is_the_event_with_its_figures_as_documented():
+    told = seen(
+        forecast={"exhausts_on": "2026-03-24", "low": "2026-03-20", "high": "2026-04-02"},
+        accounts=[line("Help desk", 144_000, 115_200)],
+    )
+    sent = json.loads(body(told, event(), public_url="https://tidemark.example.com"))
+    jsonschema.validate(sent, Webhook.model_json_schema(mode="serialization"))
+    example = DOCUMENT.read_text(encoding="utf-8").partition("```json\n")[2].partition("```")[0]
+    assert sent == json.loads(example)
+
+
+@pytest.mark.parametrize(
+    ("occasion", "type_"),
+    [("crossing", "raised"), ("reminder", "raised"), ("test", "raised"), ("resolved", "resolved")],
+)
+def test_the_type_says_whether_it_is_over(occasion, type_):
+    sent = json.loads(body(seen(occasion=occasion), event(), public_url="https://tidemark.example.com"))
+    assert (sent["type"], sent["data"]["occasion"]) == (f"tidemark.notification.{type_}.v1", occasion)
+
+
+def test_the_signature_is_that_of_the_standard():
+    now, sent = datetime.now(UTC), body(seen(), event(), public_url="https://tidemark.example.com")
+    headers = {
+        "webhook-id": uid("delivery_id"),
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": signature(SECRET, uid("delivery_id"), int(now.timestamp()), sent),
+    }
+    assert standardwebhooks.Webhook(SECRET).verify(sent, headers) == json.loads(sent)
+    with pytest.raises(standardwebhooks.WebhookVerificationError):
+        standardwebhooks.Webhook(OTHER).verify(sent, headers)
+
+
+@pytest.mark.parametrize(
+    ("status", "final"),
+    [(301, False), (307, False), (400, True), (401, True), (404, True), (408, False), (410, True), (413, True),
+     (425, False), (429, False), (499, True), (500, False), (503, False), (600, False)],
+)  # fmt: skip
+def test_which_answers_are_final(status, final):
+    assert refusal(status, [], b"", NOW).final is final
+
+
+def test_an_answer_says_what_it_said_on_one_line():
+    assert str(refusal(500, [], b"no\r\n\xffdice", NOW)) == "The webhook answered 500: no \ufffddice"
+    assert str(refusal(302, [], b"", NOW)) == "The webhook answered 302: redirects are not followed"
+    assert str(refusal(503, [], b"", NOW)) == "The webhook answered 503"
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        (b"120", 120), (b"0", 0), (b"99999999999999", 3600), (b"-5", 0), (b"soon", 0), (b"", 0), (b"\xb2", 0),
+        (format_datetime(NOW + timedelta(seconds=90), usegmt=True).encode(), 90),
+        (format_datetime(NOW - timedelta(days=1), usegmt=True).encode(), 0),
+        (format_datetime(NOW + timedelta(days=1), usegmt=True).encode(), 3600),
+    ],
+)  # fmt: skip
+def test_retry_after_is_honoured_up_to_an_hour(said, seconds):
+    assert pause_asked([(b"Retry-After", said)], NOW) == seconds
+    assert pause_asked([], NOW) == 0
