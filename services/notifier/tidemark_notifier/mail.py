@@ -1,5 +1,6 @@
 """A notification to a mail: text and HTML of equal content, the same bytes at every attempt. SPEC N5."""
 
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import date, datetime
@@ -28,6 +29,9 @@ _templates = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+
+_GLUED = re.compile(r"(?<=\d) (?=%|h\b|min\b|s\b|[A-Z])")
+_templates.filters["glued"] = lambda text: _GLUED.sub("\N{NO-BREAK SPACE}", text)  # 80 %, 24 March
 
 _BAR_LETTERS = 20
 
@@ -120,7 +124,7 @@ def headline(snapshot: Snapshot) -> str:
     said = f"{_percent(snapshot)} used"
     match snapshot.trigger:
         case "remaining_hours" | "remaining_amount" | "overrun" if snapshot.remaining is not None:
-            said = _left(snapshot.remaining, snapshot.currency)
+            said = _left(snapshot)
         case "expires_in_days" | "expired":
             said = _end(snapshot)
         case "status_changed":
@@ -142,8 +146,9 @@ def _end(snapshot: Snapshot) -> str:
     return f"{days(snapshot.days_left)} left" if snapshot.days_left else "Ends today"
 
 
-def _left(remaining: int, currency: str | None) -> str:
-    return f"{quantity(abs(remaining), currency)} {'over' if remaining < 0 else 'left'}"
+def _left(snapshot: Snapshot) -> str:
+    remaining = snapshot.remaining or 0
+    return f"{quantity(abs(remaining), snapshot.currency)} {'over' if remaining < 0 else 'left'}"
 
 
 def _percent(snapshot: Snapshot) -> str:
@@ -231,8 +236,10 @@ def _used(snapshot: Snapshot) -> dict[str, Any] | None:
     consumed, available, currency = snapshot.consumed, snapshot.available, snapshot.currency
     if consumed is None or available is None:
         return None
-    said = f"{quantity(consumed, currency)} of {quantity(available, currency)} used"
-    return {"figure": said, "left": _left(available - consumed, currency), "bar": bar(consumed, available)}
+    said, left = f"{quantity(consumed, currency)} of {quantity(available, currency)} used", _left(snapshot)
+    # What the headline says already is not said twice.
+    more = _percent(snapshot) if left == headline(snapshot) else left
+    return {"figure": said, "more": more, "bar": bar(consumed, available)}
 
 
 def _facts(snapshot: Snapshot, *, internal: bool) -> Iterator[tuple[str, str]]:
@@ -241,7 +248,8 @@ def _facts(snapshot: Snapshot, *, internal: bool) -> Iterator[tuple[str, str]]:
         yield "Account", snapshot.account_name
     if snapshot.team_name:
         yield "Team", snapshot.team_name
-    yield "Period", _period(snapshot)
+    if snapshot.period_start:
+        yield "Period", _period(snapshot)
     if snapshot.planned is not None:
         carried = (snapshot.planned if snapshot.available is None else snapshot.available) - snapshot.planned
         more = f", carried in: {quantity(carried, snapshot.currency)}" if carried else ""

@@ -32,7 +32,7 @@ def mail(snapshot=None, addressee=OWNER):
 def parts(made):
     read = message_from_bytes(made.as_bytes(), policy=default)
     text, html = (read.get_body((kind,)).get_content().replace("\r\n", "\n") for kind in ("plain", "html"))
-    return read, text, html
+    return read, text, html.replace("\N{NO-BREAK SPACE}", " ")
 
 
 def test_the_headers_say_what_and_when_and_stay_the_same():
@@ -215,6 +215,13 @@ def test_the_figure_comes_first(changes, said):
 )
 def test_a_forecast_that_is_open(forecast, said):
     assert f"Forecast: {said}\n" in parts(mail(seen(forecast=forecast)))[1]
+
+
+def test_what_the_headline_says_is_not_said_twice():
+    told = seen(trigger="overrun", consumed=45 * HOUR, remaining=-5 * HOUR, percent="112.5")
+    _, text, html = parts(mail(told))
+    assert text.startswith("5 h over: 45 h of 40 h used, 112.5 %.")
+    assert html.count("5 h over") == text.count("5 h over") + 1 == 2  # and the title
 
 
 def test_what_is_used_up_has_no_forecast():
