@@ -1,4 +1,4 @@
-"""Pictures of the mails below ``docs/mails``, by the Chromium that is installed: ``python scripts/picture_mails.py``."""
+"""Pictures of the mails, below ``docs/mails``, by the Chromium that is installed."""
 
 import asyncio
 import shutil

@@ -316,7 +316,7 @@ async def _tell(connection: Connection, now: datetime, notices: Sequence[tuple[K
             known,
             notice.sight,
             freeze(notice, known, today),
-            addressees(notice.rule, known, today),
+            addressees(notice.rule, known, today, notice.sight.subject.account),
         )
         for id_, (known, today, notice) in zip(ids, notices, strict=True)
         if (id_, notice.threshold) in fresh
@@ -343,7 +343,11 @@ async def raise_test(connection: Connection, now: datetime, known: Known, sight:
     """
     today = day_in(now, known.terms.zone)
     [id_] = await _new_ids(connection, 1)
-    receivers = [Addressee(email=to, name=None, kind="address")] if to else addressees(sight.rule, known, today)
+    receivers = (
+        [Addressee(email=to, name=None, kind="address")]
+        if to
+        else addressees(sight.rule, known, today, sight.subject.account)
+    )
     snapshot = frozen("test", sight, sight.levels[-1], known, today)
     await _raise(connection, now, [Raised(id_, known, sight, snapshot, receivers)])
     return id_

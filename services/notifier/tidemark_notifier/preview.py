@@ -71,7 +71,7 @@ def foretold(notice: Notice, known: Known, today: date) -> Foretold:
         period_start=seen.period_start,
         threshold=seen.threshold,
         sentence=seen.reason,
-        receivers=tuple(one.email for one in addressees(notice.rule, known, today)),
+        receivers=tuple(one.receiver for one in addressees(notice.rule, known, today, notice.sight.subject.account)),
     )
 
 

@@ -29,6 +29,11 @@ class Addressee(Body):
         """The one by which it is told."""
         return "webhook" if self.kind == "webhook" else "email"
 
+    @property
+    def receiver(self) -> str:
+        """The mail address or the webhook's URL."""
+        return self.email or self.url or ""
+
 
 class Line(Body):
     """The figures of one account."""
@@ -225,12 +230,19 @@ def _figures(account: AccountBalance, start: date | None) -> Figures:
     return next((one for one in account.periods if one.start == start), account.whole)
 
 
-def addressees(rule: StoredRule, known: Known, today: date) -> list[Addressee]:
-    """Whom the receivers of a rule resolve to today, each address once: the first that names it decides the mail."""
+def addressees(rule: StoredRule, known: Known, today: date, account: UUID | None) -> list[Addressee]:
+    """Whom the receivers of a rule resolve to today, each address once: the first that names it decides the mail.
+
+    Of an ``account`` that is not billed the customer's contacts are not told.
+    """
+    accounts = known.balance.accounts if known.balance else ()
+    internal = any(one.account_id == account and not one.billable for one in accounts)
     found: dict[str, Addressee] = {}
     for receiver in sorted(rule.receivers, key=lambda receiver: receiver.kind != "owner"):
+        if internal and receiver.kind == "contacts":
+            continue
         for addressee in _resolve(receiver, known, today):
-            found.setdefault((addressee.email or "").casefold() or addressee.url or "", addressee)
+            found.setdefault(addressee.url or addressee.receiver.casefold(), addressee)
     return list(found.values())
 
 

@@ -8,7 +8,7 @@ _SCHEMA = "#/components/schemas/"
 
 
 def merged(documents: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    """The paths, webhooks and schemas of all; a schema whose name another has for something else takes its service's name."""
+    """The paths, webhooks and schemas of all; a schema whose name another has takes its service's name as well."""
     whole: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {"title": "Tidemark", "version": "1"},

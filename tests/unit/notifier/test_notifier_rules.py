@@ -41,19 +41,6 @@ def test_a_missing_key_is_null_and_null_is_the_default():
     assert Rule.model_validate(rule() | nulls) == Rule.model_validate(rule())
 
 
-@pytest.mark.parametrize(
-    ("change", "path"),
-    [
-        ({"receivers": [{"kind": "webhook", "url": "https://x.example.com", "secret": "s"}]}, "receivers/0"),
-        ({"channels": ["email", "webhook"]}, "channels/1"),
-    ],
-)
-def test_what_is_not_supported_yet_says_so_at_its_place(change, path):
-    [(found, code, message)] = problems(rule() | change)
-    assert (found, code) == (path, "invalid")
-    assert "not supported yet" in message
-
-
 def test_every_violation_is_told_at_once():
     body = rule("Warn", "80", "80.0", receivers=[{"kind": "contacts"}], scope={"kind": "contract"}, channels=[])
     body["existing"] = "maybe"

@@ -269,8 +269,8 @@ def test_a_team_is_who_is_in_it_on_that_day_and_has_an_address():
     ]}  # fmt: skip
     found = used(33, teams=[team])
     made = stored(rule(receivers=[{"kind": "team", "id": uid("North")}, {"kind": "team", "id": uid("unknown")}]))
-    assert [(one.email, one.team) for one in addressees(made, found, DAY)] == [("now@x.example.com", "North")]
-    assert [one.email for one in addressees(made, found, DAY - timedelta(days=1))] == ["early@x.example.com"]
+    assert [(one.email, one.team) for one in addressees(made, found, DAY, None)] == [("now@x.example.com", "North")]
+    assert [one.email for one in addressees(made, found, DAY - timedelta(days=1), None)] == ["early@x.example.com"]
 
 
 @pytest.mark.parametrize(
