@@ -100,7 +100,7 @@ class World:
 
 async def insert_rule(connection, judge, body):
     made = Rule.model_validate(body)
-    id_ = await connection.fetchval("INSERT INTO rules (body) VALUES ($1) RETURNING id", made.model_dump_json())
+    id_ = await connection.fetchval("INSERT INTO rules (body) VALUES ($1) RETURNING id", made.stored())
     await judge.rules_changed(connection, [made.scope])
     return id_
 
