@@ -6,11 +6,11 @@ import logging
 
 from rich.console import Console
 
-from bench import activation, forecast, growth, throughput
+from bench import activation, forecast, growth, notify, throughput
 from bench.database import server
 from tidemark_shared import log
 
-PARTS = ("throughput", "growth", "activation", "forecast")
+PARTS = ("throughput", "growth", "activation", "notify", "forecast")
 
 
 async def _measure(given: argparse.Namespace) -> None:
@@ -27,6 +27,8 @@ async def _measure(given: argparse.Namespace) -> None:
             console.print(await growth.measure(url, standing=standing, runs=2 * given.runs + 1))
         if "activation" in given.parts:
             console.print(await activation.measure(url))
+        if "notify" in given.parts:
+            console.print(await notify.measure(url))
 
 
 def main() -> None:

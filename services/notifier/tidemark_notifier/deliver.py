@@ -120,7 +120,10 @@ class Deliverer:
                     task = asyncio.create_task(self._deliver(row))
                     sending[task] = row["id"]
                     task.add_done_callback(sending.pop)
-                await asyncio.sleep(0 if due else _PAUSE_SECONDS)
+                if len(sending) == _AT_ONCE:
+                    await asyncio.wait(sending, timeout=_PAUSE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+                else:
+                    await asyncio.sleep(0 if due else _PAUSE_SECONDS)
         finally:
             # What the server has taken by now is recorded, or it would be sent again.
             if sending:
