@@ -102,7 +102,7 @@ async def test_a_hostile_server_that_comes_back_in_the_end_loses_nothing_and_rep
 ):
     mail_server.script, mail_server.unknown = HOSTILE * 8, {address(7).email}
     await told(pool, *map(address, range(60)))
-    async with delivering(pool, mail_server, QUICK._replace(attempts=100, send_seconds=1), count=3):
+    async with delivering(pool, mail_server, QUICK._replace(attempts=100), count=3):
         await until(lambda: len(mail_server.script) < len(HOSTILE), within=60)
         await mail_server.stop()  # refuses
         await until(lambda: pool.fetchval("SELECT bool_and(status <> 'pending' OR attempts > 0) FROM deliveries"))
@@ -248,6 +248,15 @@ async def test_mails_go_in_tls_where_the_server_offers_it_and_only_to_one_that_i
     assert len(tls_server.mails) == int(trusted)
     assert (row["status"], row["attempts"]) == (("delivered", 1) if trusted else ("failed", 4))
     assert trusted or "CERTIFICATE_VERIFY_FAILED" in row["last_error"]
+
+
+async def test_a_server_that_does_not_log_us_in_is_tried_again(pool, authority, tls_server, monkeypatch, tmp_path):
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    await told(pool)
+    async with delivering(pool, tls_server, url="smtp://me:secret@127.0.0.1:{}"):
+        [row] = await settled(pool)
+    assert (row["status"], row["attempts"], tls_server.mails) == ("failed", 4, [])
 
 
 async def test_a_password_is_not_sent_to_a_server_that_speaks_no_tls(pool, mail_server):
