@@ -3,91 +3,16 @@
 import asyncio
 import shutil
 import sys
-from datetime import UTC, datetime, time, timedelta
-from email.message import Message
 from pathlib import Path
-from uuid import UUID
 
 from playwright.async_api import async_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from seen import line, seen  # noqa: E402 - the makers of the tests
+from mail_samples import MAILS, html  # noqa: E402 - found by the line above
 
-from tidemark_notifier.mail import message  # noqa: E402 - beside them
-from tidemark_notifier.snapshot import Addressee, Snapshot  # noqa: E402 - beside them
-
-HOUR = 3600
 WIDTHS, SCHEMES = (360, 800), ("light", "dark")
-OWNER = Addressee(email="olga@provider.example.com", name="Olga", kind="owner")
-CUSTOMER = Addressee(email="ann@acme.example.com", name="Ann Ardent", kind="contacts", role="billing")
-FORECAST = {"exhausts_on": "2026-03-24", "low": "2026-03-20", "high": "2026-04-02"}
-ACCOUNTS = [
-    line("Help desk", 25 * HOUR, 21 * HOUR),
-    line("Changes", 15 * HOUR, 11 * HOUR),
-    line("Coordination", 5 * HOUR, 4 * HOUR, billable=False),
-]
-OVERRUN_ACCOUNTS = [
-    line("Help desk", 25 * HOUR, 24 * HOUR),
-    line("Changes", 15 * HOUR, 18 * HOUR + 1800),
-    line("Coordination", 5 * HOUR, 4 * HOUR, billable=False),
-]
-WARNING = seen(rule_name="Warn at 80 %", forecast=FORECAST, accounts=ACCOUNTS)
-MAILS: dict[str, tuple[Snapshot, Addressee]] = {
-    "warning": (WARNING, OWNER),
-    "customer": (WARNING, CUSTOMER),
-    "overrun": (
-        seen(
-            trigger="overrun", threshold=None, threshold_text="100 %", consumed=42 * HOUR + 1800, percent="106.25",
-            remaining=-2 * HOUR - 1800, accounts=OVERRUN_ACCOUNTS, forecast=dict.fromkeys(FORECAST, "2026-03-26"),
-            reason="42 h 30 min of 40 h are used in March 2026: more than 100 %.", rule_name="Overrun",
-        ),
-        OWNER,
-    ),
-    "expiry": (
-        seen(
-            trigger="expires_in_days", threshold="30", threshold_text="30 days", days_left=30, period_start=None,
-            period_end=None, planned=480 * HOUR, available=480 * HOUR, consumed=402 * HOUR, remaining=78 * HOUR,
-            percent="83.75", reason="The contract ends on 31 December 2026: 30 days are left.", accounts=[],
-        ),
-        CUSTOMER,
-    ),
-    "resolved": (
-        seen(
-            occasion="resolved", planned=60 * HOUR, available=60 * HOUR, remaining=28 * HOUR, percent="53.33",
-            reason="32 h of 60 h are used in March 2026: 80 % is no longer reached.", rule_name="Warn at 80 %",
-            accounts=[line("Help desk", 40 * HOUR, 21 * HOUR), line("Changes", 20 * HOUR, 11 * HOUR)],
-        ),
-        OWNER,
-    ),
-    "fixed-price": (
-        seen(
-            contract_code="ACME-WEB", contract_name="Web shop", unit="minor", currency="EUR", planned=2_500_000,
-            available=2_500_000, consumed=2_081_250, remaining=418_750, percent="83.25", period_start=None,
-            period_end=None, reason="20,812.50 EUR of 25,000.00 EUR are used: 80 % is reached.",
-            accounts=[line("Design", 800_000, 812_500), line("Build", 1_700_000, 1_268_750)],
-            opening="Dear Acme,\nthe budget of your web shop nears its end.",
-        ),
-        CUSTOMER,
-    ),
-}  # fmt: skip
-
-
-def html(snapshot: Snapshot, addressee: Addressee) -> str:
-    """The part of the mail that is shown."""
-    raised_on = snapshot.contract_end - timedelta(days=snapshot.days_left)
-    made: Message = message(
-        snapshot,
-        addressee,
-        notification_id=UUID("01a201b4-4c9f-7a37-97e1-3be94b419d9c"),
-        delivery_id=UUID("01a201b4-4c9f-7a37-97e1-3be94b419d9d"),
-        raised_at=datetime.combine(raised_on, time(9, 30), UTC),
-        sender="Tidemark <tidemark@provider.example.com>",
-        public_url="https://tidemark.example.com",
-    )
-    part = made.get_payload(1)
-    return part.get_payload(decode=True).decode()  # type: ignore[union-attr]
 
 
 async def picture(folder: Path, chromium: str) -> list[Path]:

@@ -4,7 +4,7 @@ import asyncio
 from email import message_from_bytes
 from email.policy import default
 
-from aiosmtpd.smtp import SMTP
+from aiosmtpd.smtp import SMTP, AuthResult
 
 
 class MailServer:
@@ -17,7 +17,7 @@ class MailServer:
 
     def __init__(self, tls=None):
         self.port, self.mails, self.script, self._server, self._tls = 0, [], [], None, tls
-        self.unknown = set()
+        self.unknown, self.passwords = set(), []
         self.released, self.taken = asyncio.Event(), asyncio.Event()
 
     async def start(self):
@@ -30,8 +30,18 @@ class MailServer:
 
     def _session(self):
         return SMTP(
-            self, hostname="sink", enable_SMTPUTF8=True, tls_context=self._tls, require_starttls=bool(self._tls)
+            self,
+            hostname="sink",
+            enable_SMTPUTF8=True,
+            tls_context=self._tls,
+            require_starttls=bool(self._tls),
+            authenticator=self._log_in,
+            auth_require_tls=False,
         )
+
+    def _log_in(self, server, session, envelope, mechanism, given):  # noqa: ARG002 - aiosmtpd's names
+        self.passwords.append(given.password)
+        return AuthResult(success=given.password == b"secret")
 
     def _next(self, step):
         for index, entry in enumerate(self.script):

@@ -49,17 +49,15 @@ class Server(NamedTuple):
         )
 
 
-async def send(server: Server, mail: Message, *, command_seconds: float = _COMMAND_SECONDS) -> None:
+async def send(server: Server, mail: Message) -> None:
     """Hand a mail over; raises :class:`~tidemark_notifier.failures.NotDeliveredError` unless it was taken."""
     sender, receiver = (parseaddr(mail[name])[1] for name in ("From", "To"))
-    client = aiosmtplib.SMTP(**server._asdict(), local_hostname=socket.gethostname(), timeout=command_seconds)
-    met = False
+    client = aiosmtplib.SMTP(**server._asdict(), local_hostname=socket.gethostname(), timeout=_COMMAND_SECONDS)
     try:
         await client.connect()
-        met = True
         await client.sendmail(sender, receiver, mail.as_bytes())
     except (aiosmtplib.SMTPException, OSError, UnicodeError) as error:
-        raise NotDeliveredError(describe(error), final=met and is_permanent(error)) from error
+        raise NotDeliveredError(describe(error), final=is_permanent(error)) from error
     finally:
         # The server has taken the mail or not; how it says goodbye changes nothing.
         with contextlib.suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
