@@ -236,10 +236,15 @@ def _used(snapshot: Snapshot) -> dict[str, Any] | None:
     consumed, available, currency = snapshot.consumed, snapshot.available, snapshot.currency
     if consumed is None or available is None:
         return None
-    said, left = f"{quantity(consumed, currency)} of {quantity(available, currency)} used", _left(snapshot)
+    head, left = headline(snapshot), _left(snapshot)
+    said = f"{quantity(consumed, currency)} of {quantity(available, currency)}"
     # What the headline says already is not said twice.
-    more = _percent(snapshot) if left == headline(snapshot) else left
-    return {"figure": said, "more": more, "bar": bar(consumed, available)}
+    figure = said if head.endswith(" used") else f"{said} used"
+    return {
+        "figure": figure,
+        "more": _percent(snapshot) if left == head else left,
+        "bar": bar(consumed, available),
+    }
 
 
 def _facts(snapshot: Snapshot, *, internal: bool) -> Iterator[tuple[str, str]]:

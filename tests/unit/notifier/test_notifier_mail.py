@@ -59,7 +59,7 @@ def test_text_and_html_say_the_same():
     _, text, html = parts(mail(seen(forecast=FORECAST, unaccounted_seconds=5400)))
     for said in (
         "80 % used",
-        "32 h of 40 h used",
+        "32 h of 40 h",
         "8 h left",
         "32 h of 40 h are used in March 2026: 80 % is reached.",
         "Support 2026",
@@ -79,8 +79,8 @@ def test_text_and_html_say_the_same():
         assert said in unescape(html)
     assert "[################----]" in text
     assert 'width="80%"' in html
-    assert 'aria-label="32 h of 40 h used, 8 h left"' in html
-    assert text.startswith("80 % used: 32 h of 40 h used, 8 h left.\n[####")
+    assert 'aria-label="32 h of 40 h, 8 h left"' in html
+    assert text.startswith("80 % used: 32 h of 40 h, 8 h left.\n[####")
 
 
 def test_nothing_is_fetched_from_elsewhere():
@@ -249,7 +249,7 @@ def test_an_account_overdrawn_says_by_how_much():
     )  # fmt: skip
     read, text, _ = parts(mail(told))
     assert read["Subject"] == "150 % used: Support 2026, Help desk, March 2026 [ACME-SUP]"
-    assert "15 h of 10 h used, 5 h over." in text
+    assert "15 h of 10 h, 5 h over." in text
     assert "[#############!!!!!!!]" in text
 
 
@@ -262,13 +262,13 @@ def test_a_slice_names_its_team():
 def test_carried_hours_are_named():
     told = seen(available=50 * HOUR, consumed=40 * HOUR, remaining=10 * HOUR)
     _, text, _ = parts(mail(told))
-    assert "80 % used: 40 h of 50 h used, 10 h left." in text
+    assert "80 % used: 40 h of 50 h, 10 h left." in text
     assert "Planned: 40 h, carried in: 10 h" in text
 
 
 def test_nothing_available_has_no_percentage():
     told = seen(available=-HOUR, consumed=HOUR, remaining=-2 * HOUR, percent=None)
-    assert parts(mail(told))[1].startswith("More than 100 % used: 1 h of -1 h used, 2 h over.")
+    assert parts(mail(told))[1].startswith("More than 100 % used: 1 h of -1 h, 2 h over.")
 
 
 def test_a_fixed_price_is_told_in_its_currency():
@@ -277,7 +277,7 @@ def test_a_fixed_price_is_told_in_its_currency():
         accounts=[line("Build", 1_000_000, 800_000)],
     )  # fmt: skip
     _, text, _ = parts(mail(told))
-    assert text.startswith("80 % used: 800,000 JPY of 1,000,000 JPY used, 200,000 JPY left.")
+    assert text.startswith("80 % used: 800,000 JPY of 1,000,000 JPY, 200,000 JPY left.")
     assert "Build: 800,000 JPY of 1,000,000 JPY" in text
 
 
