@@ -191,7 +191,9 @@ def used(sight: Sight, known: Known) -> str:
     subject, unit = sight.subject, currency(known)
     start, end = subject.period or (known.terms.start_date, known.terms.end_date)
     consumed = quantity(subject.figures.consumed if subject.figures else 0, unit)
-    return f"{consumed} of {quantity(subject.available or 0, unit)} are used in {span(start, end)}"
+    period = span(start, end)
+    within = "from" if " to " in period else "in"
+    return f"{consumed} of {quantity(subject.available or 0, unit)} are used {within} {period}"
 
 
 def currency(known: Known) -> str | None:

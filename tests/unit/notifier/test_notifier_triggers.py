@@ -281,6 +281,8 @@ def test_a_team_is_who_is_in_it_on_that_day_and_has_an_address():
         (limit("remaining_hours", "7.5"), used(33), DAY, "7 h 30 min",
          "33 h of 40 h are used in March 2026: 7 h 30 min or less are left."),
         (limit("overrun"), used(41), DAY, "100 %", "41 h of 40 h are used in March 2026: more than 100 %."),
+        (limit("overrun", over="whole"), used(41), DAY, "100 %",
+         "41 h of 40 h are used from 1 January to 31 December 2026: more than 100 %."),
         ({"kind": "expires_in_days", "at": [30]}, used(0), date(2026, 12, 1), "30 days",
          "The contract ends on 31 December 2026: 30 days left."),
         ({"kind": "expired"}, used(0, status="EXPIRED"), date(2027, 1, 1), "",
