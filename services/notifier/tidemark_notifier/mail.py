@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from email.charset import QP, Charset
 from email.message import Message
 from email.mime.multipart import MIMEMultipart
@@ -157,9 +157,9 @@ def _percent(snapshot: Snapshot) -> str:
 
 def _forecast(snapshot: Snapshot) -> str:
     """What the pace says, in a sentence; empty where nothing is foreseen."""
-    found = snapshot.forecast
-    # What is used up has the day on which it was: no forecast.
-    if found is None or (snapshot.subject_kind == "contract" and (snapshot.remaining or 0) <= 0):
+    found, today = snapshot.forecast, snapshot.contract_end - timedelta(days=snapshot.days_left)
+    # What is used up has the day on which it was, three times: no forecast.
+    if found is None or (found.low == found.exhausts_on == found.high and (found.exhausts_on or date.max) <= today):
         return ""
     if found.exhausts_on is None:
         return "at the present pace it lasts to the end"

@@ -224,9 +224,11 @@ def test_what_the_headline_says_is_not_said_twice():
     assert html.count("5 h over") == text.count("5 h over") + 1 == 2  # and the title
 
 
-def test_what_is_used_up_has_no_forecast():
-    told = seen(forecast=FORECAST, consumed=40 * HOUR, remaining=0)
-    assert "Forecast" not in "".join(parts(mail(told))[1:])
+@pytest.mark.parametrize("of", [{}, {"subject_kind": "slice", "account_name": "Help desk", "team_name": "North"}])
+def test_what_is_used_up_has_no_forecast(of):
+    told = seen(forecast=dict.fromkeys(FORECAST, "2026-03-13"), **of)
+    assert "present pace" not in "".join(parts(mail(told))[1:])
+    assert "present pace" in parts(mail(seen(forecast=dict.fromkeys(FORECAST, "2026-03-16"), **of)))[1]
 
 
 def test_the_forecast_of_the_contract_is_not_that_of_an_account():
