@@ -12,6 +12,7 @@ from test_notifier import World, pool  # noqa: F401 - `pool` is a fixture
 
 from tidemark_notifier import judge as judge_module
 from tidemark_notifier.app import create_app
+from tidemark_notifier.guard import Guard
 from tidemark_notifier.judge import Judge, change_frame
 from tidemark_notifier.rules import Rule
 from tidemark_shared.events import BALANCE, BALANCES, DIRECTORY, LIFECYCLE, ORGANIZATION_CHANGED, TEAM_CHANGED
@@ -283,7 +284,7 @@ async def asking(pool, database, judge, curve=None):  # noqa: F811
         return httpx.Response(200, json={"items": curve(request), "next": None})
 
     app = create_app(Settings(database_url=database, smtp_url="smtp://127.0.0.1:1", secret=SECRET))
-    app.state.pool, app.state.judge = pool, judge
+    app.state.pool, app.state.judge, app.state.guard = pool, judge, Guard.of("")
     token = issue(SECRET, "tester", "manager", now=datetime.now(UTC))
     async with (
         httpx.AsyncClient(transport=httpx.MockTransport(consumption), base_url="http://consumption") as upstream,
