@@ -315,6 +315,9 @@ async def test_a_dry_run_lists_whom_it_would_tell_and_writes_nothing(pool, datab
         [one] = tried.json()["items"]
         assert (one["contract_id"], one["contract_code"], one["threshold"]) == (crossed.contract, "ACME-SUP", "80")
         assert one["receivers"] == ["olga@provider.example.com"]
+        hook = {"kind": "webhook", "url": "https://9.9.9.9/hook", "secret": "whsec_" + "A" * 40}
+        called = await client.post("/v1/rules?dry_run=true", json={**rule(receivers=[hook]), "channels": ["webhook"]})
+        assert called.json()["items"][0]["receivers"] == [hook["url"]]
         assert (await client.get("/v1/rules")).json()["items"] == []
         assert await pool.fetch("SELECT 1 FROM notifications UNION ALL SELECT 1 FROM told") == []
         assert await pool.fetch("SELECT 1 FROM sweeps UNION ALL SELECT 1 FROM answers") == []
