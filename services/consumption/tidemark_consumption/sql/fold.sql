@@ -95,17 +95,24 @@ facts AS MATERIALIZED (
   LEFT JOIN worklogs AS w ON w.source = l.source AND w.worklog_id = l.worklog_id
   WHERE l.batch = :batch AND EXISTS (SELECT FROM closing)
 ),
-refs AS (
-  SELECT f.record_offset, i.contract_ref
-  FROM facts AS f
-  JOIN issues AS i ON i.source = f.source AND i.issue_id IN (f.issue_id, f.stood_issue_id)
+-- Where the work stands, and where it goes.
+touched AS MATERIALIZED (
+  SELECT record_offset, source, issue_id FROM facts
   UNION
-  SELECT f.record_offset, l.contract_ref
-  FROM facts AS f
-  JOIN fact_log AS l
-    ON l.batch = :batch AND l.kind = 'linked' AND l.source = f.source AND l.issue_id IN (f.issue_id, f.stood_issue_id)
+  SELECT record_offset, source, stood_issue_id FROM facts WHERE stood_issue_id IS NOT NULL
 ),
-late AS (
+refs AS (
+  SELECT t.record_offset, i.contract_ref
+  FROM touched AS t
+  JOIN issues AS i USING (source, issue_id)
+  UNION
+  SELECT t.record_offset, l.contract_ref
+  FROM touched AS t
+  JOIN facts AS f USING (source, issue_id)
+  JOIN fact_log AS l ON l.batch = :batch AND l.record_offset = f.record_offset
+  WHERE f.kind = 'linked'
+),
+late AS MATERIALIZED (
   SELECT f.record_offset, f.source, f.worklog_id, bool_or(c.fixed) AS fixed
   FROM refs AS r
   JOIN closing AS c ON c.ref = r.contract_ref
@@ -115,15 +122,18 @@ late AS (
     OR least(f.started_at, f.stood_started_at) < (c.until + 2)::timestamp AT TIME ZONE 'UTC'
     OR (f.kind = 'deleted' AND f.stood_started_at IS NULL)
   GROUP BY f.record_offset, f.source, f.worklog_id
+),
+-- All versions of a worklog that has a late one.
+worklogs_late AS (
+  SELECT source, worklog_id, bool_or(fixed) AS fixed FROM late WHERE worklog_id IS NOT NULL GROUP BY source, worklog_id
 )
 SELECT
   f.record_offset, f.kind, f.source, f.issue_id, f.worklog_id, f.author_id, f.stood_issue_id, f.stood_author_id,
-  bool_or(l.fixed) AS fixed
+  coalesce(w.fixed, l.fixed) AS fixed
 FROM facts AS f
--- All versions of a worklog that has a late one.
-JOIN late AS l ON l.record_offset = f.record_offset OR (l.source = f.source AND l.worklog_id = f.worklog_id)
-GROUP BY
-  f.record_offset, f.kind, f.source, f.issue_id, f.worklog_id, f.author_id, f.stood_issue_id, f.stood_author_id
+LEFT JOIN late AS l USING (record_offset)
+LEFT JOIN worklogs_late AS w ON w.source = f.source AND w.worklog_id = f.worklog_id
+WHERE l.record_offset IS NOT NULL OR w.worklog_id IS NOT NULL
 ORDER BY f.record_offset;
 
 -- name: link_issues(batch, first, last)^
