@@ -58,7 +58,7 @@ class Batch(NamedTuple):
     """When it counts as learned; None for the time of the transaction."""
 
 
-class Refusal(NamedTuple):
+class DeadLetter(NamedTuple):
     """A record for the dead letters, and why: what, where, and how to mend it."""
 
     record: ConsumerRecord
@@ -68,11 +68,11 @@ class Refusal(NamedTuple):
 Handle = Callable[[Connection, Batch], Awaitable[None]]
 
 
-async def refuse(connection: Connection, batch: Batch, refusals: Sequence[Refusal]) -> None:
+async def dead_letter(connection: Connection, batch: Batch, refusals: Sequence[DeadLetter]) -> None:
     """Write the dead letters of a batch, and their copies for the topic, in the batch's transaction."""
     if not refusals:
         return
-    await _sql.refuse(
+    await _sql.write_dead_letters(
         connection,
         cluster=batch.cluster,
         topic=batch.topic,
@@ -89,18 +89,18 @@ async def refuse(connection: Connection, batch: Batch, refusals: Sequence[Refusa
     _log.warning("records_refused", topic=batch.topic, partition=batch.partition, count=len(refusals))
 
 
-async def hand_over(connection: Connection, handle: Handle, batch: Batch) -> None:
+async def process_batch(connection: Connection, handle: Handle, batch: Batch) -> None:
     """Have a batch handled; where Postgres refuses its data, halve it until the bad record stands alone."""
     try:
         async with connection.transaction():
             await handle(connection, batch)
     except _BAD_DATA as error:
         if len(batch.records) == 1:
-            await refuse(connection, batch, [Refusal(batch.records[0], f"The database refused it: {error}")])
+            await dead_letter(connection, batch, [DeadLetter(batch.records[0], f"The database refused it: {error}")])
             return
         half = len(batch.records) // 2
         for part in (batch.records[:half], batch.records[half:]):
-            await hand_over(connection, handle, batch._replace(records=part))
+            await process_batch(connection, handle, batch._replace(records=part))
 
 
 class Consumer:
@@ -346,7 +346,7 @@ class Consumer:
                 return next_offset
             batch = Batch(self._cluster, one.topic, one.partition, fresh, self._prefix)
             with bound_contextvars(correlation_id=correlation_of(fresh[0].headers)):
-                await hand_over(connection, self._handlers[batch.topic], batch)
+                await process_batch(connection, self._handlers[batch.topic], batch)
             following: int = fresh[-1].offset + 1
             await _sql.advance_offset(connection, **place, next_offset=following)
             return following

@@ -6,7 +6,7 @@ from typing import Any
 
 from aiokafka import ConsumerRecord
 
-from tidemark_shared.consumer import Batch, Handle, correlation_of, hand_over
+from tidemark_shared.consumer import Batch, Handle, correlation_of, process_batch
 from tidemark_shared.database import Connection, queries
 from tidemark_shared.log import bound_contextvars
 
@@ -54,7 +54,9 @@ async def replay(connection: Connection, handlers: Mapping[str, Handle], id_: in
             raise UnknownDeadLetterError(id_)
         record = _record(row)
         with bound_contextvars(correlation_id=correlation_of(record.headers)):
-            await hand_over(connection, handle, Batch(row["cluster"], row["topic"], row["partition"], [record], prefix))
+            await process_batch(
+                connection, handle, Batch(row["cluster"], row["topic"], row["partition"], [record], prefix)
+            )
         reason: str | None = await _sql.refused_again(connection, id=id_)
         return reason
 

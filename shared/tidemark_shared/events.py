@@ -1,7 +1,7 @@
 """The public events of SPEC 2: topics, types, data, and CloudEvents 1.0 over the Kafka binding.
 
 Binary mode is written; binary and structured mode are read. Reading never guesses: what cannot be understood is
-an :class:`Unreadable` with a reason that a person can act on.
+an :class:`DecodeError` with a reason that a person can act on.
 """
 
 import json
@@ -47,23 +47,23 @@ NOTIFICATIONS = Topic("notifier.notifications", "long", "contract id")
 TOPICS = (WORKLOGS, LIFECYCLE, DIRECTORY, BALANCES, NOTIFICATIONS)
 
 
-class Fault(NamedTuple):
+class FieldError(NamedTuple):
     """One thing that is wrong with an event, and its place in the event as structured mode writes it."""
 
     message: str
     where: tuple[str | int, ...] = ()
 
 
-class Unreadable(Exception):  # noqa: N818 - it names what the record is
+class DecodeError(Exception):
     """A record that cannot be taken; its text is the reason in the dead letters, ``faults`` the same in parts."""
 
-    def __init__(self, reason: str, *faults: Fault) -> None:
+    def __init__(self, reason: str, *faults: FieldError) -> None:
         super().__init__(reason)
-        self.faults = faults or (Fault(reason),)
+        self.faults = faults or (FieldError(reason),)
 
 
-def _at(place: str, reason: str) -> Unreadable:
-    return Unreadable(reason, Fault(reason, (place,)))
+def _at(place: str, reason: str) -> DecodeError:
+    return DecodeError(reason, FieldError(reason, (place,)))
 
 
 def timestamp(instant: datetime) -> str:
@@ -301,23 +301,23 @@ def binary_headers(
 
 
 def read(topic: Topic, headers: Headers, value: bytes | None) -> Event:
-    """The event in a record of ``topic``, old versions upcast. Raises :class:`Unreadable`."""
+    """The event in a record of ``topic``, old versions upcast. Raises :class:`DecodeError`."""
     attributes, prefix, data = _envelope(headers, value)
-    wrong: list[Unreadable] = []
+    wrong: list[DecodeError] = []
     named: list[str] = []
     for name in ("id", "source", "type"):
         try:
             named.append(_attribute(attributes, prefix, name))
-        except Unreadable as error:
+        except DecodeError as error:
             wrong.append(error)
             named.append("")
     id_, source, type_ = named
     try:
         type_, read_data = _data(topic, type_, data) if type_ else (type_, None)
-    except Unreadable as error:
+    except DecodeError as error:
         wrong.append(error)
     if wrong:
-        raise Unreadable(" ".join(map(str, wrong)), *(fault for one in wrong for fault in one.faults))
+        raise DecodeError(" ".join(map(str, wrong)), *(fault for one in wrong for fault in one.faults))
     correlation_id = attributes.get(f"{prefix}correlationid")
     return Event(id_, source, type_, correlation_id if isinstance(correlation_id, str) else id_, read_data)
 
@@ -335,8 +335,8 @@ def _data(topic: Topic, type_: str, data: bytes) -> tuple[str, BaseModel]:
     try:
         return type_, model.model_validate_json(data)
     except ValidationError as error:
-        faults = (Fault(one["msg"], ("data", *one["loc"])) for one in error.errors(include_url=False))
-        raise Unreadable(f"{type_}: {explain(error)}", *faults) from None
+        faults = (FieldError(one["msg"], ("data", *one["loc"])) for one in error.errors(include_url=False))
+        raise DecodeError(f"{type_}: {explain(error)}", *faults) from None
 
 
 def explain(error: ValidationError) -> str:
@@ -351,9 +351,9 @@ def _envelope(headers: Headers, value: bytes | None) -> tuple[dict[str, Any], st
     try:
         named = {name.lower(): (raw or b"").decode() for name, raw in headers}
     except UnicodeDecodeError as error:
-        raise Unreadable(f"A header is not UTF-8: {error}.") from None
+        raise DecodeError(f"A header is not UTF-8: {error}.") from None
     if value is None:
-        raise Unreadable("The record has no value. Publish the event's data as JSON.")
+        raise DecodeError("The record has no value. Publish the event's data as JSON.")
     content_type = named.get("content-type") or ""
     # The content-type comes first: an event in structured mode may repeat its attributes as headers.
     if content_type != _JSON and _kind(content_type) == "application/cloudevents+json":
@@ -363,7 +363,7 @@ def _envelope(headers: Headers, value: bytes | None) -> tuple[dict[str, Any], st
         _expect_json(content_type or _JSON)
         return named, "ce_", value
     if content_type:
-        raise Unreadable(
+        raise DecodeError(
             "The record is no CloudEvent: neither a header ce_specversion (binary mode) nor the content-type "
             "application/cloudevents+json (structured mode)."
         )
@@ -380,14 +380,14 @@ def structured(value: bytes) -> tuple[dict[str, Any], bytes]:
     try:
         envelope = json.loads(value)
     except (ValueError, RecursionError) as error:
-        raise Unreadable(f"The value is not JSON: {error}.") from None
+        raise DecodeError(f"The value is not JSON: {error}.") from None
     return parts(envelope)
 
 
 def parts(envelope: object) -> tuple[dict[str, Any], bytes]:
     """The same of one whose JSON has been read."""
     if not isinstance(envelope, dict) or "specversion" not in envelope:
-        raise Unreadable("The value is no CloudEvent: it has no specversion.")
+        raise DecodeError("The value is no CloudEvent: it has no specversion.")
     _expect_version(envelope["specversion"])
     _expect_json(envelope.get("datacontenttype") or _JSON)
     if "data" not in envelope:

@@ -9,7 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from waiting import until
 
 from tidemark_shared import consumer as module
-from tidemark_shared.consumer import Consumer, Refusal, refuse
+from tidemark_shared.consumer import Consumer, DeadLetter, dead_letter
 from tidemark_shared.database import connect_pool, migrate
 from tidemark_shared.kafka import cluster_id, producer
 
@@ -25,8 +25,8 @@ class Ledger:
         self.batches += 1
         if self.fail:
             raise self.fail.pop()
-        bad = [Refusal(record, "It says bad.") for record in batch.records if record.value == b"bad"]
-        await refuse(connection, batch, bad)
+        bad = [DeadLetter(record, "It says bad.") for record in batch.records if record.value == b"bad"]
+        await dead_letter(connection, batch, bad)
         values = [record.value.decode() for record in batch.records if record.value != b"bad"]
         await connection.executemany("INSERT INTO taken (value) VALUES ($1)", [(value,) for value in values])
 

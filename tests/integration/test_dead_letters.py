@@ -20,7 +20,7 @@ from tidemark_consumption import fold
 from tidemark_consumption.app import handlers
 from tidemark_notifier.judge import Judge
 from tidemark_shared import dead_letters, events
-from tidemark_shared.consumer import Batch, hand_over
+from tidemark_shared.consumer import Batch, process_batch
 from tidemark_shared.database import connect_pool, migrate
 from tidemark_shared.events import WORKLOGS
 
@@ -45,11 +45,11 @@ async def connection(pool):
 def old(monkeypatch):
     """An older version, which refuses all that it reads; calling it makes it this version."""
 
-    def refuse(*_):
-        raise events.Unreadable("An older version does not take this.")
+    def dead_letter(*_):
+        raise events.DecodeError("An older version does not take this.")
 
     for place in ("tidemark_consumption.facts.read", "tidemark_notifier.judge.events.read"):
-        monkeypatch.setattr(place, refuse)
+        monkeypatch.setattr(place, dead_letter)
 
     def mend():
         for place in ("tidemark_consumption.facts.read", "tidemark_notifier.judge.events.read"):
@@ -151,7 +151,9 @@ async def test_the_handler_is_given_the_record_as_it_came(connection):
     )  # fmt: skip
 
     async with connection.transaction():
-        await hand_over(connection, fold.fold_worklogs, Batch("cluster", sent.topic, sent.partition, [sent], "here."))
+        await process_batch(
+            connection, fold.fold_worklogs, Batch("cluster", sent.topic, sent.partition, [sent], "here.")
+        )
     found = []
 
     async def takes(_, batch):

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tidemark_consumption.facts import COLUMNS, MAX_RECORD_BYTES, Fact, copy_text, fact, read_all
-from tidemark_shared.events import DELETED, LINKED, RECORDED, Unreadable
+from tidemark_shared.events import DELETED, LINKED, RECORDED, DecodeError
 
 RECEIVED = datetime(2026, 5, 28, 12, tzinfo=UTC)
 RECEIVED_MS = int(RECEIVED.timestamp() * 1000)
@@ -102,7 +102,7 @@ def test_a_time_up_to_24_hours_ahead_of_the_record_is_taken(type_: str) -> None:
 @pytest.mark.parametrize("type_", VALID)
 def test_a_time_further_ahead_is_refused_for_it_could_never_be_corrected(type_: str) -> None:
     data, field = VALID[type_]
-    with pytest.raises(Unreadable) as raised:
+    with pytest.raises(DecodeError) as raised:
         fact(record({**data, field: (RECEIVED + DAY + MICROSECOND).isoformat()}, type_))
     assert str(raised.value) == (
         f"{field} 2026-05-29T12:00:00.000001Z lies more than 24 hours after the record was published "
@@ -112,14 +112,14 @@ def test_a_time_further_ahead_is_refused_for_it_could_never_be_corrected(type_: 
 
 @pytest.mark.parametrize("timestamp", [-(2**63), -(10**17), 10**17, 2**63 - 1])
 def test_a_record_whose_own_timestamp_is_no_time_is_refused(timestamp: int) -> None:
-    with pytest.raises(Unreadable, match=rf"^The record's own timestamp, {timestamp} ms since 1970, is no time\."):
+    with pytest.raises(DecodeError, match=rf"^The record's own timestamp, {timestamp} ms since 1970, is no time\."):
         fact(record(WORKLOG, timestamp=timestamp))
 
 
 def test_a_record_of_one_mebibyte_is_taken_and_a_greater_one_refused() -> None:
     fits = json.dumps(WORKLOG).encode().ljust(MAX_RECORD_BYTES)
     assert fact(record(fits)).worklog_id == "10100"
-    with pytest.raises(Unreadable, match=r"^The record has 1048577 bytes\. At most 1 MiB \(1048576\) is taken\.$"):
+    with pytest.raises(DecodeError, match=r"^The record has 1048577 bytes\. At most 1 MiB \(1048576\) is taken\.$"):
         fact(record(fits + b" "))
 
 
@@ -136,7 +136,7 @@ def test_a_batch_is_read_to_its_end_whatever_is_in_it() -> None:
 def outcome(one: Any) -> Fact | str:
     try:
         return fact(one)
-    except Unreadable as reason:
+    except DecodeError as reason:
         return str(reason)
 
 

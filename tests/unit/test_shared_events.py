@@ -21,10 +21,10 @@ from tidemark_shared.events import (
     TOPICS,
     TYPES,
     WORKLOGS,
+    DecodeError,
     Event,
     IssueLinked,
     Topic,
-    Unreadable,
     WorklogDeleted,
     WorklogRecorded,
     canonical,
@@ -81,7 +81,7 @@ def worklog(**changes: Any) -> dict[str, Any]:
 
 def refusal(record: Record, topic: Topic = WORKLOGS) -> str:
     """The reason why a record cannot be read."""
-    with pytest.raises(Unreadable) as raised:
+    with pytest.raises(DecodeError) as raised:
         read(topic, *record)
     return str(raised.value)
 
@@ -337,7 +337,7 @@ def test_a_type_of_another_topic_is_unknown_here() -> None:
 
 
 def test_a_record_without_a_value_is_refused() -> None:
-    with pytest.raises(Unreadable, match=r"The record has no value\. Publish the event's data as JSON\."):
+    with pytest.raises(DecodeError, match=r"The record has no value\. Publish the event's data as JSON\."):
         read(WORKLOGS, binary(WORKLOG)[0], None)
 
 
@@ -395,7 +395,7 @@ def test_deep_nesting_is_refused_or_ignored_and_breaks_nothing(depth: int, place
     value = "{" + ",".join(f'"{name}": {text}' for name, text in members.items()) + "}"
     try:
         read(WORKLOGS, [], value.encode())
-    except Unreadable as reason:
+    except DecodeError as reason:
         assert len(str(reason)) < 300  # noqa: PT017 - both ends are right
     else:
         assert place == "extension"
@@ -408,7 +408,7 @@ def test_a_header_that_is_not_utf8_is_refused() -> None:
 
 def test_a_header_without_a_value_is_an_empty_one() -> None:
     headers: list[tuple[str, bytes | None]] = [(name, raw) for name, raw in binary(WORKLOG)[0] if name != "ce_source"]
-    with pytest.raises(Unreadable, match=r"The CloudEvent has no source\."):
+    with pytest.raises(DecodeError, match=r"The CloudEvent has no source\."):
         read(WORKLOGS, [*headers, ("ce_source", None)], b"{}")
 
 

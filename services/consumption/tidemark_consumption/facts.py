@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 from aiokafka import ConsumerRecord
 
-from tidemark_shared.consumer import Refusal
+from tidemark_shared.consumer import DeadLetter
 from tidemark_shared.events import (
     FUTURE_LIMIT,
     WORKLOGS,
-    Fault,
+    DecodeError,
+    FieldError,
     IssueLinked,
-    Unreadable,
     WorklogDeleted,
     WorklogRecorded,
     canonical_json,
@@ -47,9 +47,9 @@ MAX_RECORD_BYTES = 1024 * 1024
 
 
 def fact(record: ConsumerRecord) -> Fact:
-    """The fact in a record. Raises :class:`~tidemark_shared.events.Unreadable` with what is wrong with it."""
+    """The fact in a record. Raises :class:`~tidemark_shared.events.DecodeError` with what is wrong with it."""
     if record.value is not None and len(record.value) > MAX_RECORD_BYTES:
-        raise Unreadable(f"The record has {len(record.value)} bytes. At most 1 MiB ({MAX_RECORD_BYTES}) is taken.")
+        raise DecodeError(f"The record has {len(record.value)} bytes. At most 1 MiB ({MAX_RECORD_BYTES}) is taken.")
     event = read(WORKLOGS, record.headers, record.value)
     data, source, members = event.data, event.source, plain(event.data)
     content = canonical_json(members)
@@ -75,15 +75,15 @@ def fact(record: ConsumerRecord) -> Fact:
     raise AssertionError(data)
 
 
-def read_all(records: Iterable[ConsumerRecord]) -> tuple[list[Fact], list[Refusal]]:
+def read_all(records: Iterable[ConsumerRecord]) -> tuple[list[Fact], list[DeadLetter]]:
     """The facts of a batch, and what is none; in the order of the records."""
     facts: list[Fact] = []
-    refusals: list[Refusal] = []
+    refusals: list[DeadLetter] = []
     for record in records:
         try:
             facts.append(fact(record))
-        except Unreadable as reason:
-            refusals.append(Refusal(record, str(reason)))
+        except DecodeError as reason:
+            refusals.append(DeadLetter(record, str(reason)))
     return facts, refusals
 
 
@@ -116,7 +116,7 @@ def _expect_not_ahead(changed_at: datetime, record_timestamp: int, name: str) ->
     try:
         received = _EPOCH + timedelta(milliseconds=record_timestamp)
     except OverflowError:
-        raise Unreadable(
+        raise DecodeError(
             f"The record's own timestamp, {record_timestamp} ms since 1970, is no time. Check the publisher's clock."
         ) from None
     if changed_at - received > FUTURE_LIMIT:
@@ -124,4 +124,4 @@ def _expect_not_ahead(changed_at: datetime, record_timestamp: int, name: str) ->
             f"{name} {timestamp(changed_at)} lies more than 24 hours after the record was published "
             f"({timestamp(received)}). Check the publisher's clock and time zone, and publish it again."
         )
-        raise Unreadable(reason, Fault(reason, ("data", name)))
+        raise DecodeError(reason, FieldError(reason, ("data", name)))

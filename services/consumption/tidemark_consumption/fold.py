@@ -25,7 +25,7 @@ from tidemark_consumption.terms import (
     team_row,
 )
 from tidemark_shared.calendar import public_holidays
-from tidemark_shared.consumer import Batch, Refusal, refuse
+from tidemark_shared.consumer import Batch, DeadLetter, dead_letter
 from tidemark_shared.database import Connection, queries
 from tidemark_shared.events import (
     DIRECTORY,
@@ -33,12 +33,12 @@ from tidemark_shared.events import (
     LAST_YEAR,
     LIFECYCLE,
     ContractChanged,
+    DecodeError,
     Event,
     OrganizationChanged,
     RateCardChanged,
     TeamChanged,
     Topic,
-    Unreadable,
     read,
 )
 from tidemark_shared.log import correlation_id, get_logger
@@ -65,7 +65,7 @@ async def prepare(connection: Connection) -> None:
 async def fold_worklogs(connection: Connection, batch: Batch) -> None:
     """A batch of ``worklog.events``."""
     facts, refusals = read_all(batch.records)
-    await refuse(connection, batch, refusals)
+    await dead_letter(connection, batch, refusals)
     if not facts:
         return
     learned = await _open(connection, batch)
@@ -278,13 +278,13 @@ async def _open(connection: Connection, batch: Batch) -> Learned:
 
 async def _read(connection: Connection, batch: Batch, topic: Topic) -> list[Event]:
     events: list[Event] = []
-    refusals: list[Refusal] = []
+    refusals: list[DeadLetter] = []
     for record in batch.records:
         try:
             events.append(read(topic, record.headers, record.value))
-        except Unreadable as reason:
-            refusals.append(Refusal(record, str(reason)))
-    await refuse(connection, batch, refusals)
+        except DecodeError as reason:
+            refusals.append(DeadLetter(record, str(reason)))
+    await dead_letter(connection, batch, refusals)
     return events
 
 

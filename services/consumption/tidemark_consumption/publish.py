@@ -8,7 +8,7 @@ from aiokafka import ConsumerRecord
 from pydantic import TypeAdapter, ValidationError
 
 from tidemark_consumption.facts import fact
-from tidemark_shared.events import TYPES, WORKLOGS, Fault, Outgoing, Time, Unreadable, binary_headers, parts
+from tidemark_shared.events import TYPES, WORKLOGS, DecodeError, FieldError, Outgoing, Time, binary_headers, parts
 from tidemark_shared.http import Problem, Violation, pointer
 
 MOST_EVENTS = 1_000
@@ -37,7 +37,7 @@ def records(body: bytes, now: datetime, correlation_id: str) -> list[Outgoing]:
         place = (index,) if isinstance(said, list) else ()
         try:
             found.append(_record(event, now, correlation_id))
-        except Unreadable as error:
+        except DecodeError as error:
             violations += [
                 Violation(code="invalid", path=pointer(*place, *fault.where), message=fault.message)
                 for fault in error.faults
@@ -84,7 +84,7 @@ def _record(event: object, now: datetime, correlation_id: str) -> Outgoing:
             correlation_id=_text(given) if fits else correlation_id,
         )
     except UnicodeEncodeError:
-        raise Unreadable("An attribute holds half of a surrogate pair, which is no text.") from None
+        raise DecodeError("An attribute holds half of a surrogate pair, which is no text.") from None
     # The very record that the consumer will read, by the consumer's own code.
     checked = fact(
         ConsumerRecord(
@@ -107,5 +107,5 @@ def _time_of(attributes: dict[str, Any], now: datetime) -> datetime:
     try:
         return _time.validate_python(attributes["time"])
     except ValidationError as error:
-        faults = [Fault(one["msg"], ("time",)) for one in error.errors(include_url=False)]
-        raise Unreadable("The CloudEvent's time is none.", *faults) from None
+        faults = [FieldError(one["msg"], ("time",)) for one in error.errors(include_url=False)]
+        raise DecodeError("The CloudEvent's time is none.", *faults) from None

@@ -32,7 +32,7 @@ from tidemark_notifier.snapshot import Addressee, Snapshot, addressees, freeze, 
 from tidemark_shared import events, outbox
 from tidemark_shared.bodies import Balance, Team
 from tidemark_shared.calendar import day_in, start_of_day
-from tidemark_shared.consumer import Batch, Refusal, refuse
+from tidemark_shared.consumer import Batch, DeadLetter, dead_letter
 from tidemark_shared.database import Connection, Pool, queries
 from tidemark_shared.log import correlation_id, get_logger
 
@@ -165,9 +165,9 @@ async def _read(connection: Connection, topic: events.Topic, batch: Batch) -> li
             continue  # what compaction leaves of a key that is gone
         try:
             found.append(events.read(topic, record.headers, record.value))
-        except events.Unreadable as reason:
-            refusals.append(Refusal(record, str(reason)))
-    await refuse(connection, batch, refusals)
+        except events.DecodeError as reason:
+            refusals.append(DeadLetter(record, str(reason)))
+    await dead_letter(connection, batch, refusals)
     return found
 
 

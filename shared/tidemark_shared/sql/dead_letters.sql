@@ -1,4 +1,4 @@
--- name: refuse(cluster, topic, partition, copy_topic, offsets, reasons, keys, values, headers, timestamps)!
+-- name: write_dead_letters(cluster, topic, partition, copy_topic, offsets, reasons, keys, values, headers, timestamps)!
 -- A record refused again, by a redelivery or a replay, stays one row. The topic's copy follows by the outbox; of a
 -- record beyond what a topic takes (compressed, any size can arrive), the copy has the reason and the table the rest.
 WITH refused AS (

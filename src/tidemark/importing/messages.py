@@ -14,9 +14,9 @@ from tidemark_shared.events import (
     LINKED,
     RECORDED,
     WORKLOGS,
+    DecodeError,
     Event,
     Headers,
-    Unreadable,
     WorklogDeleted,
     read,
     timestamp,
@@ -102,17 +102,17 @@ def structured(lines: Iterable[str], now: datetime) -> Iterator[Structured | Ref
             try:
                 value = line.strip().encode("utf-8", "surrogateescape")
                 yield Structured(number, _checked(value, now), value)
-            except Unreadable as reason:
+            except DecodeError as reason:
                 yield Refusal(number, "", "unreadable_event", str(reason))
 
 
 def _checked(value: bytes, now: datetime) -> Event:
     if len(value) > _MAX_BYTES:
-        raise Unreadable("The event is larger than 1 MiB. Shorten its description.")
+        raise DecodeError("The event is larger than 1 MiB. Shorten its description.")
     event = read(WORKLOGS, STRUCTURED, value)
     changed_at = event.data.deleted_at if isinstance(event.data, WorklogDeleted) else event.data.updated_at
     if changed_at - now > FUTURE_LIMIT:
-        raise Unreadable(f"It was updated at {timestamp(changed_at)}, in the future. Correct the time.")
+        raise DecodeError(f"It was updated at {timestamp(changed_at)}, in the future. Correct the time.")
     return event
 
 
