@@ -1,0 +1,346 @@
+"""A record of ``worklog.events`` becomes a row of the log, or a reason why not. Pure.
+
+Two paths lead there. The slow path validates with pydantic and explains what is wrong; it alone decides. The fast
+path takes what it can be sure of, at a fraction of the cost, and leaves everything else to the slow path.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from hashlib import sha256
+from operator import itemgetter
+from typing import Annotated, Any, NamedTuple, get_type_hints
+
+import msgspec
+from aiokafka import ConsumerRecord
+from msgspec import Meta
+from pydantic import BaseModel
+
+from tidemark_shared.consumer import DeadLetter
+from tidemark_shared.events import (
+    DELETED,
+    FIRST_YEAR,
+    FUTURE_LIMIT,
+    LAST_YEAR,
+    LINKED,
+    MAX_ATTRIBUTE_BYTES,
+    MAX_ID_BYTES,
+    MAX_SECONDS,
+    RECORDED,
+    TYPES,
+    WORKLOGS,
+    DecodeError,
+    FieldError,
+    Id,
+    Seconds,
+    Text,
+    Time,
+    canonical_json,
+    plain,
+    read,
+    timestamp,
+)
+
+MAX_RECORD_BYTES = 1024 * 1024
+
+
+class FactRow(NamedTuple):
+    """A version of a worklog or a link: the columns of ``fact_log`` after ``batch``. Times are text for Postgres."""
+
+    record_offset: int
+    kind: str
+    source: str
+    issue_id: str
+    worklog_id: str | None
+    author_id: str | None
+    started_at: str | None
+    seconds: int | None
+    team_ref: str | None
+    contract_ref: str | None
+    account_ref: str | None
+    created_at: str | None
+    changed_at: str
+    issue_key: str | None
+    summary: str | None
+    description: str | None
+    digest: bytes
+    """SHA-256 of the canonical content: the greater one wins between facts of the same time."""
+
+
+COLUMNS = FactRow._fields
+
+
+def decode(records: Iterable[ConsumerRecord]) -> tuple[list[str], list[DeadLetter]]:
+    """The rows of a batch as lines for :func:`copy_text`, and the records that make none; both in their order."""
+    lines: list[str] = []
+    dead_letters: list[DeadLetter] = []
+    for record in records:
+        try:
+            lines.append(fast_line(record))
+        except Exception:  # noqa: BLE001 - whatever the fast path meets, the slow path decides
+            try:
+                lines.append(copy_line(decode_record(record)))
+            except DecodeError as error:
+                dead_letters.append(DeadLetter(record, str(error)))
+    return lines, dead_letters
+
+
+def copy_text(batch: int, lines: Sequence[str]) -> bytes:
+    """Rows for ``COPY fact_log (batch, …) FROM STDIN`` in text form; the columns after ``batch`` are ``COLUMNS``."""
+    return "".join([f"{batch}\t{line}\n" for line in lines]).encode()
+
+
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+def copy_line(row: FactRow) -> str:
+    """A row as COPY reads it."""
+    return "\t".join(map(_copy_field, row))
+
+
+def _copy_field(value: str | int | bytes | None) -> str:
+    match value:
+        case None:
+            return "\\N"
+        case str():
+            return value.translate(_ESCAPES)
+        case bytes():
+            return f"\\\\x{value.hex()}"
+    return str(value)
+
+
+# The slow path.
+
+_KINDS = {RECORDED: "recorded", DELETED: "deleted", LINKED: "linked"}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def decode_record(record: ConsumerRecord) -> FactRow:
+    """The row of a record. Raises :class:`~tidemark_shared.events.DecodeError` with what is wrong with it."""
+    if record.value is not None and len(record.value) > MAX_RECORD_BYTES:
+        raise DecodeError(f"The record has {len(record.value)} bytes. At most 1 MiB ({MAX_RECORD_BYTES}) is taken.")
+    event = read(WORKLOGS, record.headers, record.value)
+    kind = _KINDS[event.type]
+    changed_at = "deleted_at" if kind == "deleted" else "updated_at"
+    _expect_not_ahead(getattr(event.data, changed_at), record.timestamp, changed_at)
+    members = plain(event.data)
+    member = members.get
+    return FactRow(
+        record_offset=record.offset,
+        kind=kind,
+        source=event.source,
+        issue_id=members["issue_id"],
+        worklog_id=member("worklog_id"),
+        author_id=member("author_id"),
+        started_at=member("started_at"),
+        seconds=member("seconds"),
+        team_ref=member("team_id"),
+        contract_ref=member("contract_id"),
+        account_ref=member("account_id"),
+        created_at=member("created_at"),
+        changed_at=members[changed_at],
+        issue_key=member("issue_key"),
+        summary=member("summary"),
+        description=member("description"),
+        digest=sha256(canonical_json(members)).digest(),
+    )
+
+
+def _expect_not_ahead(changed_at: datetime, record_timestamp: int, name: str) -> None:
+    """SPEC 2: a time far ahead could never be corrected, because every correction would be older."""
+    try:
+        received = _EPOCH + timedelta(milliseconds=record_timestamp)
+    except OverflowError:
+        raise DecodeError(
+            f"The record's own timestamp, {record_timestamp} ms since 1970, is no time. Check the publisher's clock."
+        ) from None
+    if changed_at - received > FUTURE_LIMIT:
+        reason = (
+            f"{name} {timestamp(changed_at)} lies more than 24 hours after the record was published "
+            f"({timestamp(received)}). Check the publisher's clock and time zone, and publish it again."
+        )
+        raise DecodeError(reason, FieldError(reason, ("data", name)))
+
+
+# The fast path.
+
+_Decoder = Callable[[bytes], Any]
+_Line = Callable[[int, str, Any, str], str]
+
+
+class NotSureError(Exception):
+    """The fast path leaves the record to the slow path."""
+
+
+def fast_line(record: ConsumerRecord) -> str:
+    """The line that the slow path would make of a record. Raises any exception where it is not sure."""
+    names, values = zip(*record.headers, strict=True)
+    id_index, select = _layout(names)
+    attributes = b"\n".join(values)
+    if (
+        not values[id_index]
+        or not attributes.isascii()
+        or b"\0" in attributes
+        or len(attributes) > MAX_ATTRIBUTE_BYTES
+        or len(record.value) > MAX_RECORD_BYTES
+    ):
+        raise NotSureError
+    source, decode_data, line = _route(*select(values))
+    return line(record.offset, source, decode_data(record.value), _latest_time(record.timestamp // _HOUR_MS))
+
+
+@lru_cache
+def _layout(names: tuple[str, ...]) -> tuple[int, Callable[[tuple[bytes, ...]], tuple[bytes, ...]]]:
+    """Where the id and the arguments of :func:`_route` are among headers of these names."""
+    if len({name.lower() for name in names}) < len(names):
+        raise NotSureError
+    wanted = ("ce_specversion", "content-type", "ce_type", "ce_source")
+    return names.index("ce_id"), itemgetter(*map(names.index, wanted))
+
+
+@lru_cache
+def _route(version: bytes, content_type: bytes, type_: bytes, source: bytes) -> tuple[str, _Decoder, _Line]:
+    """The source for COPY, and how to read the data and write the line of an event in binary mode."""
+    if version != b"1.0" or content_type != b"application/json" or not source:
+        raise NotSureError
+    return _copy_field(source.decode()), *_DECODERS[type_]
+
+
+_HOUR_MS = 3_600_000
+
+
+@lru_cache
+def _latest_time(hour: int) -> str:
+    """The latest time that every record published in this hour may state; a later one is for the slow path."""
+    return timestamp(_EPOCH + timedelta(hours=hour) + FUTURE_LIMIT)
+
+
+# Every type of a member, and its type for msgspec. An id of so few characters keeps within the bound of its bytes,
+# whatever they are.
+_FAST_TYPES = (
+    (Id, Annotated[str, Meta(min_length=1, max_length=MAX_ID_BYTES // 4)]),
+    (Text, str),
+    (Time, str),
+    (Seconds, Annotated[int, Meta(ge=1, le=MAX_SECONDS)]),
+)
+
+
+def _fast_type(annotation: Any) -> Any:
+    for declared, fast in _FAST_TYPES:
+        if annotation == declared:
+            return fast
+        if annotation == declared | None:
+            return fast | None
+    raise TypeError(f"The fast path has no type for {annotation}. Add one.")
+
+
+def _decoder(model: type[BaseModel]) -> _Decoder:
+    """Reads the members of a model, in the order of canonical content.
+
+    An unknown member is for the slow path: msgspec would pass over its value without validating it, and so accept
+    what is not JSON.
+    """
+    annotations = get_type_hints(model, include_extras=True)
+    members = [
+        (name, _fast_type(annotations[name]), *([] if field.is_required() else [field.default]))
+        for name, field in sorted(model.model_fields.items())
+    ]
+    struct = msgspec.defstruct(model.__name__, members, kw_only=True, forbid_unknown_fields=True, gc=False)
+    return msgspec.json.Decoder(struct).decode
+
+
+def _recorded_line(offset: int, source: str, data: Any, latest_time: str) -> str:
+    data.started_at = _utc(data.started_at)
+    data.updated_at = _utc(data.updated_at)
+    if data.updated_at > latest_time:
+        raise NotSureError
+    digest = _digest_and_escape(data)
+    team_id, description = data.team_id, data.description
+    return (
+        f"{offset}\trecorded\t{source}\t{data.issue_id}\t{data.worklog_id}\t{data.author_id}\t{data.started_at}\t"
+        f"{data.seconds}\t{_NULL if team_id is None else team_id}\t\\N\t\\N\t\\N\t{data.updated_at}\t\\N\t\\N\t"
+        f"{_NULL if description is None else description}\t\\\\x{digest}"
+    )
+
+
+def _deleted_line(offset: int, source: str, data: Any, latest_time: str) -> str:
+    data.deleted_at = _utc(data.deleted_at)
+    if data.deleted_at > latest_time:
+        raise NotSureError
+    digest = _digest_and_escape(data)
+    return (
+        f"{offset}\tdeleted\t{source}\t{data.issue_id}\t{data.worklog_id}\t\\N\t\\N\t\\N\t\\N\t\\N\t\\N\t\\N\t"
+        f"{data.deleted_at}\t\\N\t\\N\t\\N\t\\\\x{digest}"
+    )
+
+
+def _linked_line(offset: int, source: str, data: Any, latest_time: str) -> str:
+    if data.created_at is not None:
+        data.created_at = _utc(data.created_at)
+    data.updated_at = _utc(data.updated_at)
+    if data.updated_at > latest_time:
+        raise NotSureError
+    digest = _digest_and_escape(data)
+    contract_id, account_id, created_at, issue_key, summary = (
+        _NULL if value is None else value
+        for value in (data.contract_id, data.account_id, data.created_at, data.issue_key, data.summary)
+    )
+    return (
+        f"{offset}\tlinked\t{source}\t{data.issue_id}\t\\N\t\\N\t\\N\t\\N\t\\N\t{contract_id}\t{account_id}\t"
+        f"{created_at}\t{data.updated_at}\t{issue_key}\t{summary}\t\\N\t\\\\x{digest}"
+    )
+
+
+_NULL = "\\N"
+_encode = msgspec.json.Encoder().encode
+
+
+def _digest_and_escape(data: Any) -> str:
+    """The digest of the canonical content, in hexadecimal; the strings of ``data`` are escaped for COPY afterwards.
+
+    msgspec writes just the canonical content of members that are in order. A character that COPY reads in a special
+    way has a backslash there.
+    """
+    content = _encode(data)
+    if b"\\" in content:
+        if b"\\u0000" in content:
+            raise NotSureError
+        for name in data.__struct_fields__:
+            value = getattr(data, name)
+            if type(value) is str:
+                setattr(data, name, value.translate(_ESCAPES))
+    return sha256(content).hexdigest()
+
+
+_DECODERS: dict[bytes, tuple[_Decoder, _Line]] = {
+    type_.encode(): (_decoder(TYPES[WORKLOGS][type_]), line)
+    for type_, line in {RECORDED: _recorded_line, DELETED: _deleted_line, LINKED: _linked_line}.items()
+}
+
+
+# Times repeat within a batch, and their minutes more so.
+_CACHED_TIMES = 2**15
+_match_seconds = re.compile(r":([0-5][0-9])(?:\.([0-9]{1,9}))?(Z|[+-][0-9]{2}:[0-5][0-9])").fullmatch
+
+
+@lru_cache(_CACHED_TIMES)
+def _utc(text: str) -> str:
+    """A time as publishers write it, in the form of :func:`~tidemark_shared.events.timestamp`."""
+    match = _match_seconds(text, 16)
+    if match is None:
+        raise NotSureError
+    second, fraction, offset = match.groups()
+    return f"{_utc_minute(text[:16], offset)}:{second}.{fraction or '':0<6.6}Z"
+
+
+@lru_cache(_CACHED_TIMES)
+def _utc_minute(minute: str, offset: str) -> str:
+    # With these marks where they belong, all the rest must be digits to be parsed.
+    if minute[4::3] != "--T:":
+        raise NotSureError
+    instant = datetime.fromisoformat(minute + offset)
+    utc = minute if instant.tzinfo is UTC else timestamp(instant)
+    if not FIRST_YEAR <= int(utc[:4]) <= LAST_YEAR:
+        raise NotSureError
+    return utc[:16]

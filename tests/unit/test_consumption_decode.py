@@ -1,0 +1,532 @@
+"""A record becomes a row or a reason why not, never another exception; by the fast path only what the slow one says."""
+
+import json
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from types import SimpleNamespace
+from typing import Any
+
+import asyncpg
+import pytest
+from hypothesis import HealthCheck, event, example, given, settings
+from hypothesis import strategies as st
+
+from tidemark_consumption.ingest.decode import (
+    COLUMNS,
+    MAX_RECORD_BYTES,
+    FactRow,
+    copy_line,
+    copy_text,
+    decode,
+    decode_record,
+    fast_line,
+)
+from tidemark_shared.events import DELETED, LINKED, RECORDED, TYPES, WORKLOGS, DecodeError
+from tidemark_shared.upcasts import UPCASTERS
+
+RECEIVED = datetime(2026, 5, 28, 12, tzinfo=UTC)
+RECEIVED_MS = int(RECEIVED.timestamp() * 1000)
+DAY = timedelta(days=1)
+MICROSECOND = timedelta(microseconds=1)
+
+WORKLOG: dict[str, Any] = {
+    "worklog_id": "10100",
+    "issue_id": "10001",
+    "author_id": "712020:ab",
+    "started_at": "2026-03-02T09:00:00+01:00",
+    "seconds": 28800,
+    "team_id": "T1",
+    "description": "x",
+    "updated_at": "2026-03-02T16:05:11.123Z",
+}
+DELETION = {"worklog_id": "10100", "issue_id": "10001", "deleted_at": "2026-03-03T08:00:00Z"}
+LINK = {
+    "issue_id": "10001",
+    "contract_id": "ACME-SUP",
+    "account_id": "Help desk",
+    "created_at": "2026-03-01T08:00:00+01:00",
+    "updated_at": "2026-03-01T08:00:01Z",
+}
+VALID: dict[str, tuple[dict[str, Any], str]] = {
+    RECORDED: (WORKLOG, "updated_at"),
+    DELETED: (DELETION, "deleted_at"),
+    LINKED: (LINK, "updated_at"),
+}
+
+
+def usual_headers(type_: str) -> list[tuple[str, bytes | None]]:
+    return [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", b"0f8fad5b-d9cb-469f-a165-70867728950e"),
+        ("ce_source", b"/jira"),
+        ("ce_type", type_.encode()),
+        ("ce_time", b"2026-05-28T12:00:00Z"),
+        ("content-type", b"application/json"),
+    ]
+
+
+def record(data: object, type_: str = RECORDED, *, timestamp: int = RECEIVED_MS, headers: Any = None) -> Any:
+    """What a row is made of, of all that the broker gives."""
+    value = data if isinstance(data, bytes) or data is None else json.dumps(data).encode()
+    return SimpleNamespace(
+        offset=7,
+        timestamp=timestamp,
+        value=value,
+        headers=tuple(usual_headers(type_) if headers is None else headers),
+        key=None,
+    )
+
+
+def verdict(record: Any) -> str:
+    """The line, or the reason why there is none."""
+    lines, dead_letters = decode([record])
+    assert len(lines) + len(dead_letters) == 1
+    return lines[0] if lines else dead_letters[0].reason
+
+
+def slow_verdict(record: Any) -> str:
+    try:
+        return copy_line(decode_record(record))
+    except DecodeError as reason:
+        return str(reason)
+
+
+# Rows, by both paths.
+
+
+ROWS = [
+    (
+        record(WORKLOG),
+        FactRow(
+            record_offset=7,
+            kind="recorded",
+            source="/jira",
+            issue_id="10001",
+            worklog_id="10100",
+            author_id="712020:ab",
+            started_at="2026-03-02T08:00:00.000000Z",
+            seconds=28800,
+            team_ref="T1",
+            contract_ref=None,
+            account_ref=None,
+            created_at=None,
+            changed_at="2026-03-02T16:05:11.123000Z",
+            issue_key=None,
+            summary=None,
+            description="x",
+            digest=sha256(
+                b'{"author_id":"712020:ab","description":"x","issue_id":"10001","seconds":28800,'
+                b'"started_at":"2026-03-02T08:00:00.000000Z","team_id":"T1",'
+                b'"updated_at":"2026-03-02T16:05:11.123000Z","worklog_id":"10100"}'
+            ).digest(),
+        ),
+    ),
+    (
+        record(DELETION, DELETED),
+        FactRow(
+            7, "deleted", "/jira", "10001", "10100", None, None, None, None, None, None, None,
+            "2026-03-03T08:00:00.000000Z", None, None, None,
+            sha256(
+                b'{"deleted_at":"2026-03-03T08:00:00.000000Z","issue_id":"10001","worklog_id":"10100"}'
+            ).digest(),
+        ),
+    ),
+    (
+        record({**LINK, "issue_key": "SUP-7"}, LINKED),
+        FactRow(
+            7, "linked", "/jira", "10001", None, None, None, None, None, "ACME-SUP", "Help desk",
+            "2026-03-01T07:00:00.000000Z", "2026-03-01T08:00:01.000000Z", "SUP-7", None, None,
+            sha256(
+                b'{"account_id":"Help desk","contract_id":"ACME-SUP","created_at":"2026-03-01T07:00:00.000000Z",'
+                b'"issue_id":"10001","issue_key":"SUP-7","summary":null,"updated_at":"2026-03-01T08:00:01.000000Z"}'
+            ).digest(),
+        ),
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("record", "row"), ROWS)
+def test_an_event_becomes_a_row_with_its_times_in_utc(record: Any, row: FactRow) -> None:
+    assert decode_record(record) == row
+    assert fast_line(record) == copy_line(row)
+
+
+@pytest.mark.parametrize("type_", VALID)
+def test_a_time_up_to_24_hours_ahead_of_the_record_is_taken(type_: str) -> None:
+    data, field = VALID[type_]
+    assert "\t2026-05-29T12:00:00.000000Z\t" in verdict(record({**data, field: (RECEIVED + DAY).isoformat()}, type_))
+
+
+@pytest.mark.parametrize("type_", VALID)
+def test_a_time_further_ahead_is_refused_because_it_could_never_be_corrected(type_: str) -> None:
+    data, field = VALID[type_]
+    assert verdict(record({**data, field: (RECEIVED + DAY + MICROSECOND).isoformat()}, type_)) == (
+        f"{field} 2026-05-29T12:00:00.000001Z lies more than 24 hours after the record was published "
+        "(2026-05-28T12:00:00.000000Z). Check the publisher's clock and time zone, and publish it again."
+    )
+
+
+@pytest.mark.parametrize("timestamp", [-(2**63), -(10**17), 10**17, 2**63 - 1])
+def test_a_record_whose_own_timestamp_is_no_time_is_refused(timestamp: int) -> None:
+    expected = f"The record's own timestamp, {timestamp} ms since 1970, is no time. Check the publisher's clock."
+    assert verdict(record(WORKLOG, timestamp=timestamp)) == expected
+
+
+def test_a_record_of_one_mebibyte_is_taken_and_a_greater_one_refused() -> None:
+    fits = json.dumps(WORKLOG).encode().ljust(MAX_RECORD_BYTES)
+    assert fast_line(record(fits)) == copy_line(decode_record(record(fits)))
+    assert verdict(record(fits + b" ")) == "The record has 1048577 bytes. At most 1 MiB (1048576) is taken."
+
+
+def test_a_batch_is_read_to_its_end_whatever_is_in_it() -> None:
+    records = [record(WORKLOG), record(b"{"), record(None), record(DELETION, DELETED), record(LINK, "nonsense")]
+    lines, dead_letters = decode(records)
+    assert [line.split("\t")[1] for line in lines] == ["recorded", "deleted"]
+    assert [dead_letter.record for dead_letter in dead_letters] == [records[1], records[2], records[4]]
+
+
+# The fast path: it takes what is usual, and nothing that the slow path does not take just so.
+
+
+FAST = [
+    record({**WORKLOG, "team_id": None, "description": 'two\nlines, "quoted", C:\\, \u00e9 \U0001f600'}),
+    record({**WORKLOG, "started_at": "2026-03-02T09:00:00.123456789-03:30", "seconds": 1}),
+    record({**WORKLOG, "issue_id": "\u00e9" * 63, "seconds": 3_600_000}),
+    record({name: value for name, value in WORKLOG.items() if name not in {"team_id", "description"}}),
+    record({**LINK, "contract_id": None, "account_id": None, "created_at": None}, LINKED),
+    record({"issue_id": "10001", "updated_at": "2026-03-01T08:00:01Z"}, LINKED),
+    record(DELETION, DELETED, headers=[*usual_headers(DELETED), ("ce_correlationid", b"c"), ("traceparent", b"00")]),
+    record(DELETION, DELETED, headers=reversed(usual_headers(DELETED))),
+]
+
+
+@pytest.mark.parametrize("record", FAST)
+def test_the_fast_path_takes_what_publishers_usually_write(record: Any) -> None:
+    assert fast_line(record) == copy_line(decode_record(record))
+
+
+def test_no_event_of_the_newest_version_is_upcast_for_the_fast_path_would_not() -> None:
+    assert not UPCASTERS.keys() & TYPES[WORKLOGS].keys()
+
+
+def mostly(usual: Any, *unusual: Any) -> st.SearchStrategy[Any]:
+    return st.integers(0, 15).flatmap(lambda number: st.sampled_from(unusual) if number == 0 else st.just(usual))
+
+
+DATES = (
+    "1970-01-01", "1969-12-31", "2100-12-31", "2101-01-01", "0000-01-01", "0001-01-01", "9999-12-31", "10000-01-01",
+    "2026-02-29", "2024-02-29", "2026-13-01", "2026-00-10", "2026-W10-1", "2026-061", "20260302", "26-03-02",
+    "\uff12026-03-02", "-2026-03-02", " 2026-03-02", "2026-3-2", "2026-03-",
+)  # fmt: skip
+SEPARATORS = ("t", " ", "_", "", "\ud83d", "é")
+CLOCKS = ("24:00:00", "23:59:60", "23:59:59", "00:00:00", "09:00", "09", "9:00:00", "090000", "09:60:00", "09:00:0", "")
+FRACTIONS = (".", ".0", ".5", ",5", ".123456", ".999999999", ".1234567891", ".1_0", ".-1", ".\uff11")
+OFFSETS = (
+    "", "z", "+00:00", "-00:00", "+01:00", "+0100", "+01", "-23:59", "+23:59", "+24:00", "+25:00", "+01:60", "+05:45",
+    "+14:00", "+01:00:30", "+01:00:00", "+1:00", "\N{MINUS SIGN}01:00", " Z", "Z ", "Z\n", "UTC", "[Europe/Berlin]",
+)  # fmt: skip
+composed_times = st.tuples(
+    mostly("2026-03-02", *DATES),
+    mostly("T", *SEPARATORS),
+    mostly("09:00:00", *CLOCKS),
+    mostly("", *FRACTIONS),
+    mostly("Z", *OFFSETS),
+).map("".join)
+drawn_times = st.builds(
+    lambda moment, digits, offset: f"{moment:%Y-%m-%dT%H:%M:%S}{digits and '.'}{digits}{offset}",
+    st.datetimes(datetime(1970, 1, 1), datetime(2026, 5, 29, 12)),  # noqa: DTZ001 - the offset is drawn beside it
+    st.text("0123456789", max_size=10),
+    st.builds("{}{:02}:{:02}".format, st.sampled_from("+-"), st.integers(0, 24), st.integers(0, 60)) | st.just("Z"),
+)
+times = (composed_times | drawn_times).map(json.dumps).map(str.encode)
+
+NUMBERS = (
+    b"1", b"0", b"-0", b"-1", b"1.0", b"1.5", b"1e2", b"1E2", b"1e400", b"01", b"1.", b"+1", b".5", b"0x10", b"1_0",
+    b"3600000", b"3600001", b"9223372036854775808", b"1" * 400, b"1" * 5_000, b"NaN", b"Infinity", b"-Infinity",
+    b'"7"', b"true",
+)  # fmt: skip
+STRINGS = (
+    b'""', b'" "', b'"\\u0000"', b'"\\\\u0000"', b'"\\ud800"', b'"\\ud83d\\ude00"', b'"\\udc00\\ud800"', b'"\xff"',
+    b'"\xed\xa0\x80"', b'"\xc3("', b'"\xf4\x90\x80\x80"', b'"\xc0\x80"', b'"\x01"', b'"\x00"', b'"\x7f"', b'"\t"',
+    b'"\n"',
+    b'"\\x41"', b'"\\/\\b\\f\\n\\r\\t\\"\\\\"', b'"\\u001F\\u007f\\u0080\\u2028"', b'"\\u00e"', b'"\\N"', b'"\\\\N"',
+    b'"\\\\."', b'"',
+    b"'a'", b"a",
+    *(f'"{character * count}"'.encode() for character in "aé\u20ac😀" for count in (63, 64, 85, 127, 255, 256)),
+)  # fmt: skip
+OTHERS = (
+    b"null", b"true", b"[]", b"{}", b'[1,{"a":[null]}]', b'{"a":1,"a":2}', b"[" * 300 + b"]" * 300, b"[1,]", b"{a:1}",
+    b"", b"nul", b"nullx", b"/**/1", b"\x00", b"1 2",
+)  # fmt: skip
+anything = st.one_of(
+    st.sampled_from(STRINGS),
+    st.sampled_from(NUMBERS),
+    st.sampled_from(OTHERS),
+    times,
+    st.text().map(json.dumps).map(str.encode),
+    st.text(st.characters(exclude_categories=["Cs"])).map(lambda text: json.dumps(text, ensure_ascii=False).encode()),
+)
+names = st.sampled_from(
+    [*sorted({*WORKLOG, *DELETION, *LINK, "issue_key", "summary"}), "ISSUE_ID", "", "billable", "id", "issue\0id"]
+).map(json.dumps).map(str.encode) | st.sampled_from(
+    [b'"\\u0069ssue_id"', b'"\\u0073econds"', b'"\xff"', b'"\\ud800"', b"issue_id", b"1"]
+)  # fmt: skip
+space = mostly(b"", b" ", b"\t\r\n", b"\xef\xbb\xbf", b"\x00", b"\x0c", b"\xa0", b"x", b"{}", b",", b"]", b"#")
+
+
+@st.composite
+def values(draw: Any, type_: str) -> bytes:
+    """JSON of an event, with some of it replaced, repeated, left out or spoilt."""
+    members = [(json.dumps(name).encode(), json.dumps(value).encode()) for name, value in VALID[type_][0].items()]
+    for index, (name, _) in enumerate(members):
+        if name.endswith(b'_at"') and draw(st.booleans()):
+            members[index] = (name, draw(times))
+    for _ in range(draw(mostly(0, 1, 2, 3)) if draw(st.booleans()) else 0):
+        members.insert(draw(st.integers(0, len(members))), (draw(names), draw(anything)))
+    if draw(mostly(False, True)):  # noqa: FBT003 - a value like any other
+        members.pop(draw(st.integers(0, len(members) - 1)))
+    if draw(st.booleans()):
+        index = draw(st.integers(0, len(members) - 1))
+        members[index] = (members[index][0], draw(anything))
+    text = b"{" + b",".join(name + draw(space) + b":" + value for name, value in members) + b"}"
+    return draw(space) + text + draw(space)
+
+
+HEADER_VALUES = (
+    None, b"", b"1.0", b"1.1", b"\xff", b"\0", b"a\tb\\c\nd", "é".encode(), b"a" * 1024, b"a" * 1025,
+    b"application/json",
+    b"Application/JSON", b"application/json; charset=utf-8", b"application/cloudevents+json", b"text/plain",
+    *(type_.encode() for type_ in VALID), b"tidemark.worklog.recorded.v2",
+)  # fmt: skip
+header_values = st.sampled_from(HEADER_VALUES) | st.binary(max_size=5)
+
+
+@st.composite
+def headers_drawn(draw: Any, type_: str) -> list[tuple[str, bytes | None]]:
+    headers = usual_headers(type_)
+    for _ in range(draw(mostly(0, 1, 2))):
+        index = draw(st.integers(0, len(headers) - 1))
+        match draw(st.sampled_from(["drop", "repeat", "rename", "replace", "add", "shuffle"])):
+            case "drop":
+                headers.pop(index)
+            case "repeat":
+                headers.append((headers[index][0].upper() if draw(st.booleans()) else headers[index][0], b"1.0"))
+            case "rename":
+                headers[index] = (headers[index][0].title(), headers[index][1])
+            case "replace":
+                headers[index] = (headers[index][0], draw(header_values))
+            case "add":
+                headers.append((draw(st.sampled_from(["x", "X", "", "ce_data", "\0"])), draw(header_values)))
+            case "shuffle":
+                headers = draw(st.permutations(headers))
+    return headers
+
+
+near_limit = st.builds(
+    lambda time, ms: int(datetime.fromisoformat(time).timestamp() * 1000) + ms,
+    st.sampled_from(["2026-03-01T16:05:11.123Z", "2026-03-02T08:00:00Z", "2026-02-28T08:00:01Z"]),
+    st.integers(-2, 2) | st.integers(-7_200_000, 7_200_000),
+)
+timestamps = st.one_of(
+    st.just(RECEIVED_MS), st.just(RECEIVED_MS), near_limit, st.sampled_from([-1, 0, 253_402_300_799_999, 10**15]),
+    st.integers(-(2**63), 2**63 - 1),
+)  # fmt: skip
+types = st.sampled_from(sorted(VALID))
+records = types.flatmap(
+    lambda type_: st.builds(
+        lambda value, headers, timestamp: record(value, headers=headers, timestamp=timestamp),
+        values(type_),
+        headers_drawn(type_),
+        timestamps,
+    )
+)
+
+
+@pytest.mark.parametrize("type_", VALID)
+def test_both_paths_give_the_same_row_or_reason_for_each_odd_value_in_each_member(type_: str) -> None:
+    members = {name: json.dumps(value).encode() for name, value in VALID[type_][0].items()}
+    odd_times = [
+        *(f"{date}T09:00:00Z" for date in DATES),
+        *(f"{date}T00:00:00+05:45" for date in DATES),
+        *(f"2026-03-02{separator}09:00:00Z" for separator in SEPARATORS),
+        *(f"2026-03-02T{clock}{offset}" for clock in CLOCKS for offset in OFFSETS),
+        *(f"2026-03-02T09:00:00{fraction}{offset}" for fraction in FRACTIONS for offset in OFFSETS),
+    ]
+    fragments = [*STRINGS, *NUMBERS, *OTHERS, *(json.dumps(time).encode() for time in odd_times)]
+    for name in [*members, "issue_key", "summary", "billable"]:
+        for fragment in fragments:
+            changed = {**members, name: fragment}
+            value = b"{" + b",".join(json.dumps(name).encode() + b":" + text for name, text in changed.items()) + b"}"
+            assert verdict(record(value, type_)) == slow_verdict(record(value, type_)), (name, fragment)
+
+
+@pytest.mark.parametrize("type_", VALID)
+def test_both_paths_give_the_same_row_or_reason_for_each_odd_header(type_: str) -> None:
+    value, usual = VALID[type_][0], usual_headers(type_)
+    for index, (name, _) in enumerate(usual):
+        for raw in HEADER_VALUES:
+            for headers in (
+                [*usual[:index], (name, raw), *usual[index + 1 :]],
+                [*usual, (name, raw)],
+                [*usual, (name.upper(), raw)],
+                [(name.upper(), raw), *usual],
+                [*usual, ("x", raw)],
+                [*usual[:index], *usual[index + 1 :], ("x", raw)],
+            ):
+                changed = record(value, type_, headers=headers)
+                assert verdict(changed) == slow_verdict(changed), headers
+
+
+@settings(max_examples=1_000, deadline=None)
+@given(records)
+def test_both_paths_give_the_same_row_or_reason(record: Any) -> None:
+    """The line holds the digest of the canonical content, so that is the same too."""
+    expected = slow_verdict(record)
+    assert verdict(record) == expected
+    assert verdict(record) == expected, "also from what was cached"
+    event("accepted" if expected.startswith("7\t") else "refused")
+
+
+# Whatever comes.
+
+
+def assert_row_or_reason(record: Any) -> None:
+    """The row can be written, or the reason be shown: both hold nothing that Postgres or a person cannot take."""
+    decoded = verdict(record)
+    assert decoded == slow_verdict(record)
+    try:
+        row = decode_record(record)
+    except DecodeError:
+        assert decoded.encode()
+        assert len(decoded) < 2_000
+        return
+    texts = [value for value in row if isinstance(value, str)]
+    assert all("\0" not in text and text.encode() is not None for text in texts)
+    assert row.seconds is None or 1 <= row.seconds <= 3_600_000
+    ids = [row.issue_id, row.worklog_id, row.author_id, row.contract_ref, row.account_ref]
+    assert all(id_ is None or 1 <= len(id_.encode()) <= 255 for id_ in ids)
+    assert copy_text(1, [decoded]).count(b"\n") == 1
+
+
+any_headers = st.lists(
+    st.tuples(
+        st.sampled_from(["ce_specversion", "ce_type", "ce_id", "ce_source", "content-type", "CE_ID"]) | st.text(),
+        st.none()
+        | st.binary(max_size=20)
+        | st.sampled_from([b"1.0", b"/s", *(type_.encode() for type_ in VALID), b"application/cloudevents+json"]),
+    ),
+    max_size=8,
+)
+
+
+@settings(max_examples=200)
+@given(any_headers, st.none() | st.binary(max_size=200), timestamps)
+def test_any_bytes_are_a_row_or_a_reason(headers: Any, value: bytes | None, timestamp: int) -> None:
+    assert_row_or_reason(record(value, headers=headers, timestamp=timestamp))
+
+
+any_text = st.text() | st.sampled_from(["\0", "\ud800", "a" * 256, "2026-03-02T09:00:00Z", "1772438400", "ACME-SUP"])
+any_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | any_text | st.sampled_from([10**400, -(10**400)]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(any_text, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(sorted(VALID)), st.data(), timestamps)
+def test_a_good_event_with_anything_in_some_members_is_a_row_or_a_reason(
+    type_: str, data: st.DataObject, timestamp: int
+) -> None:
+    members = {**VALID[type_][0]}
+    for name in data.draw(st.lists(st.sampled_from(sorted(members)) | any_text, max_size=2)):
+        if data.draw(st.booleans()):
+            members[name] = data.draw(any_json)
+        else:
+            members.pop(name, None)
+    attributes: dict[str, Any] = {"specversion": "1.0", "id": "1", "source": "/jira", "type": type_}
+    for name in data.draw(st.lists(st.sampled_from(sorted(attributes)), max_size=1)):
+        attributes[name] = data.draw(any_json)
+    assert_row_or_reason(record(members, type_, timestamp=timestamp))
+    assert_row_or_reason(record({**attributes, "data": members}, headers=[], timestamp=timestamp))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(sorted(VALID)), st.data())
+def test_a_good_event_with_its_bytes_changed_is_a_row_or_a_reason(type_: str, data: st.DataObject) -> None:
+    whole = json.dumps(VALID[type_][0]).encode()
+    begin = data.draw(st.integers(0, len(whole)))
+    length = data.draw(st.integers(0, 5))
+    assert_row_or_reason(record(whole[:begin] + data.draw(st.binary(max_size=5)) + whole[begin + length :], type_))
+
+
+# Rows for COPY.
+
+no_nul = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+awkward = st.lists(st.sampled_from(["\t", "\n", "\r", "\\", "\\N", "\\.", "\\x41", "\b\f\v", "é", "😀", "\u2028", "'"]))
+texts = no_nul | awkward.map("".join)
+FIRST, LAST = datetime.fromisoformat("1970-01-01"), datetime.fromisoformat("2100-12-31")
+moments = st.datetimes(FIRST, LAST, timezones=st.just(UTC)).map(
+    lambda moment: moment.isoformat(timespec="microseconds")[:-6] + "Z"
+)
+rows_drawn = st.builds(
+    FactRow,
+    record_offset=st.integers(0, 2**63 - 1),
+    kind=st.sampled_from(["recorded", "deleted", "linked"]),
+    source=texts,
+    issue_id=texts,
+    worklog_id=st.none() | texts,
+    author_id=st.none() | texts,
+    started_at=st.none() | moments,
+    seconds=st.none() | st.integers(1, 3_600_000),
+    team_ref=st.none() | texts,
+    contract_ref=st.none() | texts,
+    account_ref=st.none() | texts,
+    created_at=st.none() | moments,
+    changed_at=moments,
+    issue_key=st.none() | texts,
+    summary=st.none() | texts,
+    description=st.none() | texts,
+    digest=st.binary(),
+)
+TABLE = """
+CREATE TEMPORARY TABLE stage (
+  batch bigint, record_offset bigint, kind text, source text, issue_id text, worklog_id text, author_id text,
+  started_at timestamptz, seconds integer, team_ref text, contract_ref text, account_ref text,
+  created_at timestamptz, changed_at timestamptz, issue_key text, summary text, description text, digest bytea
+)
+"""
+
+
+@pytest.fixture
+async def stage(database: str) -> Any:
+    connection = await asyncpg.connect(database)
+    await connection.execute(TABLE)
+    yield connection
+    await connection.close()
+
+
+AWKWARD = FactRow(
+    0, "linked", "\\N", "\\.", "",
+    None, None, None, "\\", "\t", "\n", None, "2026-01-01T00:00:00Z", "\r", "", None, b"\\"
+)  # fmt: skip
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(rows_drawn, max_size=5))
+@example([AWKWARD])
+async def test_what_is_copied_is_what_is_read_back(stage: Any, rows: list[FactRow]) -> None:
+    await stage.execute("TRUNCATE stage")
+    source = copy_text(3, [copy_line(row) for row in rows])
+
+    async def pieces() -> Any:
+        yield source
+
+    await stage.copy_to_table("stage", source=pieces(), columns=("batch", *COLUMNS), format="text")
+    stored = await stage.fetch("SELECT * FROM stage")
+    assert Counter(map(tuple, stored)) == Counter((3, *map(moment_or_as_it_is, COLUMNS, row)) for row in rows)
+
+
+def moment_or_as_it_is(name: str, value: Any) -> Any:
+    return datetime.fromisoformat(value) if value is not None and name.endswith("_at") else value
