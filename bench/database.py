@@ -5,6 +5,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -13,8 +14,8 @@ import asyncpg
 from bench import facts
 from tidemark.stack import ports, postgres
 from tidemark.stack.processes import Supervisor
-from tidemark_consumption import fold
 from tidemark_consumption.app import handlers
+from tidemark_consumption.projection import fold
 from tidemark_shared.consumer import Batch
 from tidemark_shared.database import Connection, Pool, connect_pool, migrate
 
@@ -56,7 +57,13 @@ async def database(server_url: str) -> AsyncIterator[Pool]:
 
 
 async def take(connection: Connection, batch: Batch) -> None:
-    """Fold a batch, as the consumer does: in one transaction."""
+    """Append a batch as a consumer does, and fold it as the projector does."""
+    await append(connection, batch)
+    await fold.fold(connection, datetime.now(UTC))
+
+
+async def append(connection: Connection, batch: Batch) -> None:
+    """Append a batch as a consumer does: in one transaction."""
     async with connection.transaction():
         await _HANDLERS[batch.topic](connection, batch)
 

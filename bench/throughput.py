@@ -8,7 +8,7 @@ from rich.table import Table
 
 from bench.database import database, furnish, settle, take, timed
 from bench.facts import CONTRACTS, batches, worklogs
-from tidemark_consumption.facts import COLUMNS, copy_text, read_all
+from tidemark_consumption.ingest.decode import COLUMNS, copy_text, decode
 from tidemark_shared.consumer import Batch
 from tidemark_shared.database import Connection
 
@@ -22,33 +22,33 @@ CREATE TABLE bare AS SELECT * FROM fact_log WITH NO DATA;
 CREATE TEMPORARY TABLE stage ON COMMIT DELETE ROWS AS SELECT * FROM fact_log WITH NO DATA;
 CREATE TABLE winners (
   source text NOT NULL, worklog_id text NOT NULL, issue_id text NOT NULL, author_id text, started_at timestamptz,
-  seconds integer, team_ref text, deleted boolean NOT NULL, changed_at timestamptz NOT NULL, content bytea NOT NULL,
+  seconds integer, team_ref text, deleted boolean NOT NULL, changed_at timestamptz NOT NULL, digest bytea NOT NULL,
   PRIMARY KEY (source, worklog_id)
 )
 """
 _LAST_WRITER = """
 INSERT INTO winners AS w
 SELECT DISTINCT ON (source, worklog_id)
-  source, worklog_id, issue_id, author_id, started_at, seconds, team_ref, kind = 'deleted', changed_at, content
+  source, worklog_id, issue_id, author_id, started_at, seconds, team_ref, kind = 'deleted', changed_at, digest
 FROM stage
-ORDER BY source, worklog_id, changed_at DESC, kind = 'deleted' DESC, content DESC
+ORDER BY source, worklog_id, changed_at DESC, kind = 'deleted' DESC, digest DESC
 ON CONFLICT (source, worklog_id) DO UPDATE SET
   issue_id = excluded.issue_id, author_id = excluded.author_id, started_at = excluded.started_at,
   seconds = excluded.seconds, team_ref = excluded.team_ref, deleted = excluded.deleted,
-  changed_at = excluded.changed_at, content = excluded.content
-WHERE (excluded.changed_at, excluded.deleted, excluded.content) > (w.changed_at, w.deleted, w.content)
+  changed_at = excluded.changed_at, digest = excluded.digest
+WHERE (excluded.changed_at, excluded.deleted, excluded.digest) > (w.changed_at, w.deleted, w.digest)
 """
 
 
 async def _copy(connection: Connection, batch: Batch, table: str) -> None:
-    found, _ = read_all(batch.records)
+    lines, _ = decode(batch.records)
     await connection.copy_to_table(
-        table, source=BytesIO(copy_text(1, found)), columns=("batch", *COLUMNS), format="text"
+        table, source=BytesIO(copy_text(1, lines)), columns=("batch", *COLUMNS), format="text"
     )
 
 
 async def _decoded(_: Connection, batch: Batch) -> None:
-    copy_text(1, read_all(batch.records)[0])
+    copy_text(1, decode(batch.records)[0])
 
 
 async def _bare(connection: Connection, batch: Batch) -> None:

@@ -20,7 +20,7 @@ import structlog
 
 from tidemark.stack import kafka, ports, postgres
 from tidemark.stack.processes import Part, Supervisor
-from tidemark_consumption import fold
+from tidemark_consumption.projection import fold
 from tidemark_shared.database import Connection, Pool, connect_pool, migrate
 
 # For `make mutants`, which asks only whether a test is red, not for the smallest example.

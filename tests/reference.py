@@ -14,6 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from functools import cache, cached_property
+from hashlib import sha256
 from itertools import product
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -101,9 +102,9 @@ def canonical(fact):
 
 
 def rank(fact):
-    """W6: the later wins; at equal times deletion wins, then the greater canonical content."""
+    """W6: the later wins; at equal times deletion wins, then the greater SHA-256 of the canonical content."""
     deleted = fact.type == DELETED
-    return instant(fact.data["deleted_at" if deleted else "updated_at"]), deleted, canonical(fact)
+    return instant(fact.data["deleted_at" if deleted else "updated_at"]), deleted, sha256(canonical(fact)).digest()
 
 
 def that_hold(facts, id_name):

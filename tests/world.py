@@ -8,7 +8,8 @@ from uuid import UUID, uuid5
 from aiokafka import ConsumerRecord
 from reference import Fact
 
-from tidemark_consumption import fold
+from tidemark_consumption.app import handlers
+from tidemark_consumption.projection import fold
 from tidemark_shared.consumer import Batch
 from tidemark_shared.events import DIRECTORY, LIFECYCLE, WORKLOGS
 
@@ -157,22 +158,29 @@ def facts_of(records, learned_at=RECEIVED):
     return facts
 
 
-HANDLERS = {
-    WORKLOGS.name: fold.fold_worklogs,
-    LIFECYCLE.name: fold.fold_lifecycle,
-    DIRECTORY.name: fold.fold_directory,
-}
+HANDLERS = handlers()
 
 
-async def take(connection, records, *, partition=0, first_offset=0, cluster="test", learned_at=None):
-    """Fold records of one topic as one batch, in a transaction of its own."""
+async def append(connection, records, *, partition=0, first_offset=0, cluster="test"):
+    """Append records of one topic to the log as one batch, in a transaction of its own."""
     numbered = [
-        one.__class__(**{**one.__dict__, "offset": first_offset + index, "partition": partition})
-        for index, one in enumerate(records)
+        record.__class__(**{**record.__dict__, "offset": first_offset + index, "partition": partition})
+        for index, record in enumerate(records)
     ]
     async with connection.transaction():
-        batch = Batch(cluster, records[0].topic, partition, numbered, learned_at=learned_at)
-        await HANDLERS[records[0].topic](connection, batch)
+        await HANDLERS[records[0].topic](connection, Batch(cluster, records[0].topic, partition, numbered))
+
+
+async def take(connection, records, *, learned_at=None, **where):
+    """Append records of one topic as one batch, and fold them."""
+    await append(connection, records, **where)
+    await fold.fold(connection, learned_at or datetime.now(UTC))
+
+
+async def fold_rest(connection):
+    """Fold what others left because somebody else was folding."""
+    while await fold.fold(connection, datetime.now(UTC)):
+        pass
 
 
 async def projections(connection):

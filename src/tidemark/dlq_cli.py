@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import typer
 from rich import box
@@ -18,7 +18,7 @@ from tidemark.sentences import sentences
 from tidemark.sentences import show as tell
 from tidemark_shared import dead_letters
 from tidemark_shared.consumer import Handle
-from tidemark_shared.database import Connection, Init, connect_pool
+from tidemark_shared.database import Connection, connect_pool
 from tidemark_shared.log import only_errors
 from tidemark_shared.settings import Settings
 
@@ -28,25 +28,17 @@ app = typer.Typer(help="Dead letters: records that a service refused.", no_args_
 _SERVICES = ("consumption", "notifier")
 
 
-class _Reader(NamedTuple):
-    """A service as it reads: its handlers by topic, and what prepares their connections."""
-
-    handlers: Mapping[str, Handle]
-    init: Init | None = None
-
-
-def _reader(service: str) -> _Reader:
+def _handlers(service: str) -> Mapping[str, Handle]:
     # Loaded here: the code of the services would double the time that every other command takes to start.
     if service == "consumption":
         from tidemark_consumption import app as consumption  # noqa: PLC0415
-        from tidemark_consumption import fold  # noqa: PLC0415
 
-        return _Reader(consumption.handlers(), fold.prepare)
+        return consumption.handlers()
     from tidemark_notifier import app as notifier  # noqa: PLC0415
     from tidemark_notifier.judge import Judge  # noqa: PLC0415
 
     # It judges at once: the service itself would do so with the next record alone.
-    return _Reader(notifier.handlers(Judge(judging=True)))
+    return notifier.handlers(Judge(judging=True))
 
 
 Ids = Annotated[list[int] | None, typer.Argument(help="Numbers, as `tidemark dlq list` shows them.")]
@@ -125,8 +117,8 @@ def replay(
 
 
 @asynccontextmanager
-async def _connected(told: Settings, service: str, init: Init | None = None) -> AsyncIterator[Connection]:
-    pool = await connect_pool(told.database(service), service, size=1, init=init)
+async def _connected(told: Settings, service: str) -> AsyncIterator[Connection]:
+    pool = await connect_pool(told.database(service), service, size=1)
     async with pool, pool.acquire() as connection:
         yield connection
 
@@ -174,10 +166,10 @@ async def _replay(
     refused = 0
     for name in sorted({letter["service"] for letter in chosen}):
         those = [letter["id"] for letter in chosen if letter["service"] == name]
-        reader = _reader(name)
-        async with _connected(told, name, reader.init) as connection:
+        handlers = _handlers(name)
+        async with _connected(told, name) as connection:
             for number in those:
-                again = await dead_letters.replay(connection, reader.handlers, number, prefix=told.topic_prefix)
+                again = await dead_letters.replay(connection, handlers, number, prefix=told.topic_prefix)
                 typer.echo(f"{name} {number}: " + (f"refused again: {_printable(again)}" if again else "taken"))
                 refused += bool(again)
     typer.echo(f"{len(chosen) - refused:,} taken, {refused:,} refused again.")

@@ -20,17 +20,21 @@ def verify(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print for programs.")] = False,
 ) -> None:
-    """Work everything out anew from the facts and compare, while the system runs; status 1 where something differs."""
+    """Recompute everything from the facts and compare, while the system runs; status 1 where something differs."""
     with sentences():
-        found = asyncio.run(_recalled(settings(data_dir).database("consumption"), "verify"))
+        findings = asyncio.run(_replayed(settings(data_dir).database("consumption"), "verify"))
     if as_json:
-        typer.echo(json.dumps({"total": found.total, "differences": [one._asdict() for one in found.first]}))
-    elif found.total:
-        _tell(found)
+        typer.echo(
+            json.dumps(
+                {"total": findings.total, "differences": [difference._asdict() for difference in findings.first]}
+            )
+        )
+    elif findings.total:
+        _print_differences(findings)
         typer.echo("`tidemark rebuild` makes them what the facts say.", err=True)
     else:
         typer.echo("Every row is what the facts say.")
-    raise typer.Exit(1 if found.total else 0)
+    raise typer.Exit(1 if findings.total else 0)
 
 
 def rebuild(
@@ -41,38 +45,38 @@ def rebuild(
     with sentences():
         url = settings(data_dir).database(service)
         if service == "consumption":
-            found = asyncio.run(_recalled(url, "rebuild"))
-            _tell(found)
-            typer.echo(f"Rows mended: {found.total}")
+            findings = asyncio.run(_replayed(url, "rebuild"))
+            _print_differences(findings)
+            typer.echo(f"Rows repaired: {findings.total}")
             return
         from tidemark_contracts.rebuild import rebuild as contracts  # noqa: PLC0415 - as below
 
         typer.echo(f"Contracts rebuilt: {asyncio.run(contracts(url))}")
 
 
-async def _recalled(url: str, what: Literal["verify", "rebuild"]) -> Any:
+async def _replayed(url: str, what: Literal["verify", "rebuild"]) -> Any:
     # Loaded here: the code of the services would double the time that every other command takes to start.
-    from tidemark_consumption import recall  # noqa: PLC0415
+    from tidemark_consumption import replay  # noqa: PLC0415
 
     only_errors()
     async with (
-        await connect_pool(url, "consumption", size=1, init=recall.prepare) as pool,
+        await connect_pool(url, "consumption", size=1, init=replay.prepare) as pool,
         pool.acquire() as connection,
     ):
-        return await getattr(recall, what)(connection)
+        return await getattr(replay, what)(connection)
 
 
-def _tell(found: Any) -> None:
-    for one in found.first:
-        kept, right = one.kept or {}, one.right or {}
-        columns = [name for name in (kept or right) if kept.get(name) != right.get(name)]
-        place = ", ".join(f"{name} {value}" for name, value in one.key.items())
-        if one.kept is None:
-            typer.echo(f"{one.relation}: {place}: is missing")
-        elif one.right is None:
-            typer.echo(f"{one.relation}: {place}: should not be there")
+def _print_differences(findings: Any) -> None:
+    for difference in findings.first:
+        actual, expected = difference.actual or {}, difference.expected or {}
+        columns = [name for name in (actual or expected) if actual.get(name) != expected.get(name)]
+        key = ", ".join(f"{name} {value}" for name, value in difference.key.items())
+        if difference.actual is None:
+            typer.echo(f"{difference.relation}: {key}: is missing")
+        elif difference.expected is None:
+            typer.echo(f"{difference.relation}: {key}: should not be there")
         else:
-            differ = "; ".join(f"{name} is {kept[name]}, should be {right[name]}" for name in columns)
-            typer.echo(f"{one.relation}: {place}: {differ}")
-    if found.total > len(found.first):
-        typer.echo(f"… and {found.total - len(found.first)} more")
+            changes = "; ".join(f"{name} is {actual[name]}, should be {expected[name]}" for name in columns)
+            typer.echo(f"{difference.relation}: {key}: {changes}")
+    if findings.total > len(findings.first):
+        typer.echo(f"… and {findings.total - len(findings.first)} more")

@@ -9,7 +9,7 @@ from histories import seeded
 from reference import Model
 from test_fold_reference import learn
 
-from tidemark_consumption import api, recall
+from tidemark_consumption import api, replay
 from tidemark_shared.database import connect_pool
 from tidemark_shared.http import api as http_api
 from tidemark_shared.settings import Settings
@@ -19,8 +19,8 @@ from tidemark_shared.settings import Settings
 async def client(database, pool):
     app: FastAPI = http_api("consumption", Settings(open=True), None)
     app.include_router(api.router)
-    async with await connect_pool(database, "consumption", size=2, init=recall.prepare) as recalling:
-        app.state.pool, app.state.recalling = pool, recalling
+    async with await connect_pool(database, "consumption", size=2, init=replay.prepare) as replaying:
+        app.state.pool, app.state.replaying = pool, replaying
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
             yield client
 

@@ -13,18 +13,17 @@ from notices import batch as notifier_batch
 from notices import contract_event as told_contract
 from notices import terms as told_terms
 from typer.testing import CliRunner
-from world import contract_event, link, projections, take, uid, worklog
+from world import contract_event, fold_rest, link, projections, take, uid, worklog
 
 from tidemark.cli import app
-from tidemark_consumption import fold
 from tidemark_consumption.app import handlers
+from tidemark_consumption.ingest.append import append_worklogs
+from tidemark_consumption.projection import fold
 from tidemark_notifier.judge import Judge
 from tidemark_shared import dead_letters, events
-from tidemark_shared.consumer import Batch, process_batch
+from tidemark_shared.consumer import Batch, DeadLetter, process_batch
 from tidemark_shared.database import connect_pool, migrate
 from tidemark_shared.events import WORKLOGS
-
-REAL_READ = events.read
 
 
 @pytest.fixture
@@ -45,17 +44,13 @@ async def connection(pool):
 def old(monkeypatch):
     """An older version, which refuses all that it reads; calling it makes it this version."""
 
-    def dead_letter(*_):
-        raise events.DecodeError("An older version does not take this.")
+    def refuse(*arguments):
+        return [], [DeadLetter(record, "An older version does not take this.") for record in arguments[-1]]
 
-    for place in ("tidemark_consumption.facts.read", "tidemark_notifier.judge.events.read"):
-        monkeypatch.setattr(place, dead_letter)
-
-    def mend():
-        for place in ("tidemark_consumption.facts.read", "tidemark_notifier.judge.events.read"):
-            monkeypatch.setattr(place, REAL_READ)
-
-    return mend
+    with monkeypatch.context() as patched:
+        patched.setattr("tidemark_consumption.ingest.append.decode", refuse)
+        patched.setattr("tidemark_notifier.judge.read_events", refuse)
+        yield patched.undo
 
 
 async def letters(connection):
@@ -67,6 +62,7 @@ async def replay(connection, id_, using=None):
 
 
 async def shares(connection):
+    await fold_rest(connection)
     return {row[3:] for row in (await projections(connection))["shares"]}
 
 
@@ -119,7 +115,7 @@ async def test_a_fault_in_the_middle_leaves_nothing_and_the_record_still_waits(c
     old()
 
     async def fails_late(connection, batch):
-        await fold.fold_worklogs(connection, batch)
+        await append_worklogs(connection, batch)
         raise ConnectionResetError
 
     before = await letters(connection)
@@ -140,7 +136,7 @@ async def test_what_was_taken_and_is_refused_once_more_waits_again(connection, o
     assert await replay(connection, letter["id"]) is None
     # The offset was set back, and the batch is read again by a version that does not take it.
     async with connection.transaction():
-        await fold.fold_worklogs(connection, Batch("test", WORKLOGS.name, 0, [worklog("1", seconds=0)]))
+        await append_worklogs(connection, Batch("test", WORKLOGS.name, 0, [worklog("1", seconds=0)]))
     assert [one["id"] for one in await dead_letters.listed(connection)] == [letter["id"]]
 
 
@@ -151,9 +147,7 @@ async def test_the_handler_is_given_the_record_as_it_came(connection):
     )  # fmt: skip
 
     async with connection.transaction():
-        await process_batch(
-            connection, fold.fold_worklogs, Batch("cluster", sent.topic, sent.partition, [sent], "here.")
-        )
+        await process_batch(connection, append_worklogs, Batch("cluster", sent.topic, sent.partition, [sent], "here."))
     found = []
 
     async def takes(_, batch):
@@ -182,7 +176,7 @@ async def test_a_record_of_a_topic_that_is_not_read_here_is_left_as_it_is(connec
     await take(connection, [worklog("1", seconds=0)])
     [before] = await letters(connection)
     with pytest.raises(dead_letters.UnknownDeadLetterError):
-        await replay(connection, before["id"], {"other.events": fold.fold_worklogs})
+        await replay(connection, before["id"], {"other.events": append_worklogs})
     with pytest.raises(dead_letters.UnknownDeadLetterError):
         await replay(connection, before["id"] + 1)
     assert await letters(connection) == [before]

@@ -1,7 +1,7 @@
-"""Two transactions over the same work at once: whoever commits first, the rows are those of a recomputation.
+"""What is appended while a fold over the same work is in flight: the rows are those of a recomputation.
 
-The first is held open just before its commit while the second starts; the second must wait for the first, or not
-mind it. Each guard of the fold has a pair here that goes wrong without it.
+The fold is kept open just before its commit while the next batch is appended: appending never waits for it, and what it
+could not see is folded next.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from world import (
     contract_event,
     deletion,
     facts_of,
+    fold_rest,
     link,
     member,
     projections,
@@ -26,24 +27,16 @@ from world import (
 BOUND = 10
 
 
-async def is_waiting(pool, pid):
-    return await pool.fetchval("SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = $1", pid)
-
-
 async def race(pool, first, second):
-    """Run ``second`` while ``first`` has done everything but commit."""
-    async with pool.acquire() as one, pool.acquire() as other:
-        pid = await other.fetchval("SELECT pg_backend_pid()")
-        transaction = one.transaction()
+    """Append ``second`` while ``first`` has been folded but for its commit: it neither waits nor is it missed."""
+    async with pool.acquire() as connection, pool.acquire() as concurrent:
+        transaction = connection.transaction()
         await transaction.start()
-        await take(one, first, partition=1)
-        running = asyncio.create_task(take(other, second, partition=2))
+        await take(connection, first, partition=1)
         async with asyncio.timeout(BOUND):
-            while not running.done() and not await is_waiting(pool, pid):
-                await asyncio.sleep(0)
+            await take(concurrent, second, partition=2)
         await transaction.commit()
-        async with asyncio.timeout(BOUND):
-            await running
+        await fold_rest(concurrent)
 
 
 NORTH = [member("ann")]
@@ -169,6 +162,8 @@ async def test_activation_link_and_work_at_once_many_times(pool, round_):
 
     async with asyncio.timeout(BOUND):
         await asyncio.gather(*(alone(number, batch) for number, batch in enumerate(batches)))
+    async with pool.acquire() as connection:
+        await fold_rest(connection)
     facts = [drafted, *(one for batch in batches for one in batch)]
     assert await projections(pool) == model_of(facts)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
@@ -14,6 +14,7 @@ from world import (
     contract_event,
     deletion,
     facts_of,
+    fold_rest,
     link,
     rate_card,
     take,
@@ -21,7 +22,7 @@ from world import (
     worklog,
 )
 
-from tidemark_consumption import fold
+from tidemark_consumption.projection import fold
 from tidemark_shared.database import connect_pool
 
 RESTATED = (
@@ -120,9 +121,11 @@ async def test_what_meets_in_one_batch_is_restated_one_by_one(connection, what, 
         [link(created=MARCH), link("I2", created=MARCH), worklog("0", started=MARCH)],
         PASSING[what],
     ]
-    for number, records in enumerate(given):
-        await take(connection, records, first_offset=100 * number, learned_at=LEARNED)
-    facts = [fact for records in given for fact in facts_of(records, LEARNED)]
+    # Every fold is learned after the one before.
+    moments = [LEARNED + timedelta(microseconds=number) for number in range(len(given))]
+    for number, (moment, records) in enumerate(zip(moments, given, strict=True)):
+        await take(connection, records, first_offset=100 * number, learned_at=moment)
+    facts = [fact for moment, records in zip(moments, given, strict=True) for fact in facts_of(records, moment)]
     await compare(connection, facts)
     assert await reported(connection, "restatements", RESTATED) == plain(restatements(facts), RESTATED)
 
@@ -183,4 +186,5 @@ async def test_two_consumers_that_crash_end_in_the_rows_of_the_reference(databas
 
     async with await connect_pool(database, "consumption", init=fold.prepare) as pool:
         await asyncio.gather(*(consume(pool, partition) for partition in range(3)))
+    await fold_rest(connection)
     await compare(connection, history.facts)

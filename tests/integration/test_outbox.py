@@ -17,8 +17,8 @@ from aiokafka.errors import RequestTimedOutError
 from waiting import until
 from world import contract_event, link, take, uid, worklog
 
-from tidemark_consumption import fold
-from tidemark_consumption.balances import BALANCE_OUTBOX
+from tidemark_consumption.balance_outbox import balance_outbox
+from tidemark_consumption.projection import fold
 from tidemark_shared import kafka, outbox
 from tidemark_shared.consumer import Batch, Refusal, refuse
 from tidemark_shared.database import Connection, Pool, connect_pool, migrate
@@ -462,7 +462,7 @@ async def test_a_flood_of_work_is_a_trickle_of_balances_and_the_last_is_the_fina
     rounds: list[Any] = []
 
     async def pending(connection: Connection) -> Any:
-        rows = await BALANCE_OUTBOX.pending(connection)
+        rows = await balances.pending(connection)
         rounds.extend(rows)
         return rows
 
@@ -470,7 +470,8 @@ async def test_a_flood_of_work_is_a_trickle_of_balances_and_the_last_is_the_fina
     try:
         async with (
             pool.acquire() as connection,
-            relaying(kafka_bootstrap_servers, database, BALANCE_OUTBOX._replace(pending=pending), prefix=topic_prefix),
+            balance_outbox(database) as balances,
+            relaying(kafka_bootstrap_servers, database, balances._replace(pending=pending), prefix=topic_prefix),
             Log(kafka_bootstrap_servers, topic) as log,
         ):
             await take(connection, [contract_event()])
@@ -492,7 +493,7 @@ async def test_a_flood_of_work_is_a_trickle_of_balances_and_the_last_is_the_fina
     bodies = [json.loads(one.value) for one in log.records]
     # At most one a round, and the rounds have their pause.
     assert len(bodies) == len(rounds)
-    assert len(bodies) - before <= lasted / BALANCE_OUTBOX.pause_seconds + 2
+    assert len(bodies) - before <= lasted / balances.pause_seconds + 2
     revisions = [one["revision"] for one in bodies]
     assert revisions == sorted(set(revisions))
     assert {one.key for one in log.records} == {contract.encode()}

@@ -10,7 +10,7 @@ from test_fold_reference import compare
 from waiting import until
 from world import contract_event, deletion, facts_of, link, rate_card, take, terms, worklog
 
-from tidemark_consumption import fold
+from tidemark_consumption.ingest.append import append_worklogs
 from tidemark_shared.consumer import Consumer
 from tidemark_shared.kafka import cluster_id, producer
 
@@ -70,7 +70,7 @@ async def test_totals_are_exact_whoever_reads(kafka_bootstrap_servers, topic_pre
     def member():
         return Consumer(
             kafka_bootstrap_servers, pool, cluster=cluster, group=f"{topic}.group",
-            handlers={topic: fold.fold_worklogs}, most_records=8,
+            handlers={topic: append_worklogs}, most_records=8,
         )  # fmt: skip
 
     async def read():

@@ -12,7 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from waiting import until
 from world import SOURCE
 
-from tidemark_consumption import fold
+from tidemark_consumption.ingest.append import append_worklogs
 from tidemark_shared import consumer as module
 from tidemark_shared.consumer import Batch, Consumer
 from tidemark_shared.database import Connection, Pool, connect_pool, migrate
@@ -42,7 +42,7 @@ def worklog(worklog_id: str, **changes: Any) -> bytes:
 @pytest.fixture
 async def pool(database: str) -> AsyncIterator[Pool]:
     await migrate(database, "consumption")
-    pool = await connect_pool(database, "consumption", init=fold.prepare)
+    pool = await connect_pool(database, "consumption")
     yield pool
     pool.terminate()
 
@@ -70,9 +70,7 @@ async def publishing(bootstrap: str, **options: Any) -> AsyncIterator[AIOKafkaPr
 
 
 @asynccontextmanager
-async def consuming(
-    bootstrap: str, pool: Pool, topic: str, handle: Any = fold.fold_worklogs
-) -> AsyncIterator[Consumer]:
+async def consuming(bootstrap: str, pool: Pool, topic: str, handle: Any = append_worklogs) -> AsyncIterator[Consumer]:
     one = Consumer(
         bootstrap, pool, cluster=await cluster_id(bootstrap), group=f"{topic}.group", handlers={topic: handle}
     )
@@ -115,7 +113,7 @@ async def test_what_is_bad_is_refused_with_its_reason_and_stops_nothing(
     async with consuming(kafka_bootstrap_servers, pool, topic) as consumer:
         await until(lambda: consumer.caught_up([topic]))
         assert consumer.problems() == []
-    assert [row["worklog_id"] for row in await pool.fetch("SELECT worklog_id FROM worklogs")] == ["1"]
+    assert [row["worklog_id"] for row in await pool.fetch("SELECT worklog_id FROM fact_log")] == ["1"]
     (letter,) = await pool.fetch("SELECT * FROM reporting.dead_letters")
     assert reason in letter["reason"]
     assert letter["value"] == record["value"]
@@ -132,7 +130,7 @@ async def test_what_publishers_compress_is_read(
         await producer.send_and_wait(topic, worklog("1"), headers=HEADERS)
     async with consuming(kafka_bootstrap_servers, pool, topic) as consumer:
         await until(lambda: consumer.caught_up([topic]))
-    assert await pool.fetchval("SELECT count(*) FROM worklogs") == 1
+    assert await pool.fetchval("SELECT count(*) FROM fact_log") == 1
     assert "at most 1 MiB" in (await pool.fetchval("SELECT lower(reason) FROM reporting.dead_letters")).replace(
         "mib", "MiB"
     )
@@ -147,7 +145,7 @@ async def test_a_correlation_id_that_tables_cannot_hold_costs_no_good_record(
         await producer.send_and_wait(topic, worklog("2"), headers=HEADERS)
     async with consuming(kafka_bootstrap_servers, pool, topic) as consumer:
         await until(lambda: consumer.caught_up([topic]))
-    assert await pool.fetchval("SELECT count(*) FROM worklogs") == 2
+    assert await pool.fetchval("SELECT count(*) FROM fact_log") == 2
     assert await pool.fetchval("SELECT count(*) FROM reporting.dead_letters") == 0
 
 
@@ -161,8 +159,8 @@ async def test_a_service_that_takes_nothing_though_records_wait_is_not_ready(
 
     async def failing(connection: Connection, batch: Batch) -> None:
         if not healthy.is_set():
-            raise RuntimeError("It is not that the data are bad.")
-        await fold.fold_worklogs(connection, batch)
+            raise ConnectionResetError("It is not that the data are bad.")
+        await append_worklogs(connection, batch)
 
     async with publishing(kafka_bootstrap_servers) as producer:
         await producer.send_and_wait(topic, worklog("1"), headers=HEADERS)

@@ -2,33 +2,34 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime
 
 import pytest
 from histories import seeded
 from test_fold_reference import compare, learn
 from typer.testing import CliRunner
-from waiting import until
-from world import account, contract_event, link, member, rate_card, take, team_event, terms, uid, worklog
+from world import account, append, contract_event, link, member, rate_card, take, team_event, terms, uid, worklog
 
 from tidemark.cli import app
-from tidemark_consumption import fold, recall
+from tidemark_consumption import replay
+from tidemark_consumption.projection import fold
 from tidemark_shared.database import connect_pool
 
 
 @pytest.fixture
-async def recalling(database, pool):
+async def replaying(database, pool):
     del pool  # its tables are there
     async with (
-        await connect_pool(database, "consumption", size=1, init=recall.prepare) as recalling,
-        recalling.acquire() as one,
+        await connect_pool(database, "consumption", size=1, init=replay.prepare) as replaying,
+        replaying.acquire() as one,
     ):
         yield one
 
 
 @pytest.mark.parametrize("seed", range(8))
-async def test_what_was_folded_as_it_came_is_what_the_facts_say(connection, recalling, seed):
+async def test_what_was_folded_as_it_came_is_what_the_facts_say(connection, replaying, seed):
     await learn(connection, seeded(seed))
-    assert await recall.verify(recalling) == recall.Findings(0, [])
+    assert await replay.verify(replaying) == replay.Findings(0, [])
 
 
 async def fill(connection):
@@ -66,16 +67,16 @@ SPOILT = [
 
 
 @pytest.mark.parametrize(("spoil", "relation"), SPOILT)
-async def test_a_spoilt_row_is_found_named_and_mended(connection, recalling, spoil, relation):
+async def test_a_spoilt_row_is_found_named_and_mended(connection, replaying, spoil, relation):
     await fill(connection)
     before = await connection.fetch("SELECT * FROM reporting.account_consumption ORDER BY 1, 3, 6")
     revisions = await connection.fetch("SELECT contract_id, revision FROM balances ORDER BY 1")
     await connection.execute(spoil)
-    found = await recall.verify(recalling)
+    found = await replay.verify(replaying)
     assert {one.relation for one in found.first} == ({relation} if relation else set())
     assert found.total == len(found.first) == (1 if relation else 0)
-    assert await recall.rebuild(recalling) == found
-    assert await recall.verify(recalling) == recall.Findings(0, [])
+    assert await replay.rebuild(replaying) == found
+    assert await replay.verify(replaying) == replay.Findings(0, [])
     assert await connection.fetch("SELECT * FROM reporting.account_consumption ORDER BY 1, 3, 6") == before
     raised = await connection.fetch("SELECT contract_id, revision FROM balances ORDER BY 1")
     # What was published of them may have been wrong.
@@ -84,29 +85,29 @@ async def test_a_spoilt_row_is_found_named_and_mended(connection, recalling, spo
     )
 
 
-async def test_everything_that_follows_from_the_facts_is_made_anew_from_nothing(connection, recalling):
+async def test_everything_that_follows_from_the_facts_is_made_anew_from_nothing(connection, replaying):
     history = seeded(3)
     await learn(connection, history)
     for name in await connection.fetchval("SELECT projections()"):
         await connection.execute(f"DELETE FROM {name}")  # noqa: S608 - names of ours
-    await recall.rebuild(recalling)
+    await replay.rebuild(replaying)
     await compare(connection, history.facts)
 
 
-async def test_what_is_learned_while_it_is_rebuilt_is_not_lost(connection, recalling, monkeypatch):
+async def test_what_is_learned_while_it_is_rebuilt_is_not_lost(connection, replaying, monkeypatch):
     await fill(connection)
     await connection.execute("DELETE FROM shares")
-    recalled, learned = asyncio.Event(), asyncio.Event()
-    original = fold.place_recalled
+    replayed, learned = asyncio.Event(), asyncio.Event()
+    original = fold.project_replayed
 
     async def slowly(one):
         await original(one)
-        recalled.set()
+        replayed.set()
         await learned.wait()
 
-    monkeypatch.setattr(fold, "place_recalled", slowly)
-    rebuilding = asyncio.create_task(recall.rebuild(recalling))
-    await recalled.wait()
+    monkeypatch.setattr(fold, "project_replayed", slowly)
+    rebuilding = asyncio.create_task(replay.rebuild(replaying))
+    await replayed.wait()
     # Folding goes on, of every kind, and nobody sees half of a switch.
     await take(connection, [worklog("5"), worklog("1", seconds=60, updated="2026-03-09T00:00:00Z")], first_offset=300)
     await take(connection, [contract_event(2, hours="50")], first_offset=400)
@@ -117,33 +118,32 @@ async def test_what_is_learned_while_it_is_rebuilt_is_not_lost(connection, recal
     assert await connection.fetchval("SELECT sum(seconds) FROM shares WHERE amount = 0") == 60
     learned.set()
     await rebuilding
-    assert await recall.verify(recalling) == recall.Findings(0, [])
+    assert await replay.verify(replaying) == replay.Findings(0, [])
     totals = "SELECT consumed_seconds, planned_seconds FROM reporting.account_totals WHERE contract_code = 'C1'"
     assert tuple(await connection.fetchrow(totals)) == (3660, 50 * 3600 * 12)
 
 
-async def test_batches_wait_for_the_switch_and_then_go_on(pool, connection, recalling, monkeypatch):
+async def test_consumers_append_during_the_switch_and_the_fold_waits_for_it(connection, replaying, monkeypatch):
     await fill(connection)
     await connection.execute("UPDATE shares SET seconds = 0")
     locked, go_on = asyncio.Event(), asyncio.Event()
-    original = recall._differences
+    original = replay._differences
 
     async def slowly(one):
         locked.set()
         await go_on.wait()
         return await original(one)
 
-    monkeypatch.setattr(recall, "_differences", slowly)
-    rebuilding = asyncio.create_task(recall.rebuild(recalling))
+    monkeypatch.setattr(replay, "_differences", slowly)
+    rebuilding = asyncio.create_task(replay.rebuild(replaying))
     await locked.wait()
-    batch = asyncio.create_task(take(connection, [worklog("5")], first_offset=300))
-    async with pool.acquire() as other:
-        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'batches'::regclass"
-        await until(lambda: other.fetchval(waiting))
-        assert await other.fetchval("SELECT sum(seconds) FROM shares") == 0
+    await append(connection, [worklog("5")], first_offset=300)
+    assert await fold.fold(connection, datetime.now(UTC)) is None
+    assert await connection.fetchval("SELECT sum(seconds) FROM shares") == 0
     go_on.set()
-    await asyncio.gather(rebuilding, batch)
-    assert await recall.verify(recalling) == recall.Findings(0, [])
+    await rebuilding
+    assert await fold.fold(connection, datetime.now(UTC))
+    assert await replay.verify(replaying) == replay.Findings(0, [])
 
 
 async def test_the_command_says_what_differs_and_mends_it(database, connection, monkeypatch):
@@ -161,5 +161,5 @@ async def test_the_command_says_what_differs_and_mends_it(database, connection, 
     for_programs = await asyncio.to_thread(run, app, ["verify", "--json"])
     assert json.loads(for_programs.output)["total"] == 1
     mended = await asyncio.to_thread(run, app, ["rebuild"])
-    assert (mended.exit_code, mended.output.splitlines()[-1]) == (0, "Rows mended: 1")
+    assert (mended.exit_code, mended.output.splitlines()[-1]) == (0, "Rows repaired: 1")
     assert (await asyncio.to_thread(run, app, ["verify"])).exit_code == 0

@@ -10,7 +10,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, TypeAdapter
 
-from tidemark_consumption import recall
+from tidemark_consumption import replay
 from tidemark_consumption.answers import (
     CurveDay,
     LinkedBalance,
@@ -19,7 +19,7 @@ from tidemark_consumption.answers import (
     Worklog,
     linked,
 )
-from tidemark_consumption.balances import forecasts
+from tidemark_consumption.balance_outbox import forecast_of
 from tidemark_shared.bodies import Day, Text
 from tidemark_shared.database import Connection, queries
 from tidemark_shared.http import Problem, Violation, require
@@ -50,8 +50,8 @@ class Asked:
         row = await _sql.balance_of(self.connection, ref=self.reference, moment=self.moment)
         if row is None or row["body"] is None:
             raise self.unknown()
-        expected = await forecasts(self.connection, [row["contract_id"]], self.moment)
-        return linked({**json.loads(row["body"]), "forecast": expected.get(row["contract_id"])}, self.as_of)
+        expected = await forecast_of(self.connection, row["contract_id"], self.moment)
+        return linked({**json.loads(row["body"]), "forecast": expected}, self.as_of)
 
     def unknown(self) -> Problem:
         """Nothing is called so."""
@@ -82,12 +82,14 @@ async def _knowing(
         return
     if as_of > now:
         raise _not_known("It lies in the future.")
-    async with request.app.state.recalling.acquire() as connection, connection.transaction():
-        try:
-            await recall.recall(connection, as_of, ref=contract)
-        except recall.TooEarlyError as error:
-            raise _not_known(str(error)) from None
-        yield connection, as_of
+    async with request.app.state.replaying.acquire() as connection:
+        await replay.settle(connection, as_of)
+        async with connection.transaction():
+            try:
+                await replay.replay(connection, as_of, ref=contract)
+            except replay.TooEarlyError as error:
+                raise _not_known(str(error)) from None
+            yield connection, as_of
 
 
 def _not_known(why: str) -> Problem:

@@ -6,11 +6,14 @@ from functools import partial
 
 from fastapi import FastAPI
 
-from tidemark_consumption import api, fold, recall, worklogs_api
-from tidemark_consumption.balances import BALANCE_OUTBOX, begin_days
+from tidemark_consumption import api, replay, worklogs_api
+from tidemark_consumption.balance_outbox import balance_outbox, begin_days
+from tidemark_consumption.ingest import append
+from tidemark_consumption.projection import fold
+from tidemark_consumption.projection.projector import Projector
 from tidemark_consumption.worklogs_api import Publisher
 from tidemark_shared.consumer import Handle
-from tidemark_shared.database import connect_pool
+from tidemark_shared.database import Work, connect_pool
 from tidemark_shared.events import DIRECTORY, LIFECYCLE, WORKLOGS
 from tidemark_shared.http import api as http_api
 from tidemark_shared.service import frame
@@ -18,11 +21,11 @@ from tidemark_shared.settings import Settings, required
 
 
 def handlers() -> dict[str, Handle]:
-    """What is read, by topic. Their connections are prepared by :func:`tidemark_consumption.fold.prepare`."""
+    """What is read, by topic: appended to the logs, and folded by the projector."""
     return {
-        WORKLOGS.name: fold.fold_worklogs,
-        LIFECYCLE.name: fold.fold_lifecycle,
-        DIRECTORY.name: fold.fold_directory,
+        WORKLOGS.name: append.append_worklogs,
+        LIFECYCLE.name: append.append_lifecycle,
+        DIRECTORY.name: append.append_directory,
     }
 
 
@@ -34,21 +37,28 @@ def create_app(settings: Settings) -> FastAPI:
         publisher = Publisher(
             required(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers"), settings.topic_prefix
         )
+        url = settings.database("consumption")
         async with (
-            frame("consumption", settings, init=fold.prepare) as held,
-            # Of its own: requests that wait for Kafka leave the consumer its connections.
-            await connect_pool(settings.database("consumption"), "consumption") as asking,
-            await connect_pool(
-                settings.database("consumption"), "consumption", size=2, init=recall.prepare
-            ) as recalling,
+            frame("consumption", settings) as runtime,
+            # Pools of their own: requests and replays leave consumers and the projector their connections.
+            await connect_pool(url, "consumption", work=Work.REQUEST) as requests,
+            await connect_pool(url, "consumption", size=2, init=replay.prepare, work=Work.REPLAY) as replaying,
+            await connect_pool(url, "consumption", size=2, init=fold.prepare) as folding,
+            balance_outbox(url) as balances,
             aclosing(publisher),
         ):
-            app.state.pool, app.state.problems, app.state.publisher = asking, held.problems, publisher
-            app.state.recalling = recalling
-            held.relay()
-            held.relay(BALANCE_OUTBOX)
-            held.keep("days", partial(begin_days, held.pool))
-            await held.consume(handlers())
+            projector = Projector(folding, replaying)
+
+            async def problems() -> list[str]:
+                return [*await runtime.problems(), *await projector.problems(runtime.pool)]
+
+            app.state.pool, app.state.problems, app.state.publisher = requests, problems, publisher
+            app.state.replaying = replaying
+            runtime.relay()
+            runtime.relay(balances)
+            runtime.keep("days", partial(begin_days, runtime.pool))
+            runtime.keep("projector", projector.run)
+            await runtime.consume(handlers())
             yield
 
     app = http_api("consumption", settings, lifespan)

@@ -1,22 +1,23 @@
-"""What was known at a moment: the logs folded anew, beside what is. SPEC W6, W8.
+"""The log folded again: as of a moment, to verify the projections, and to rebuild them. SPEC W6, W8.
 
-A recalling connection has a world of its own: empty projections under the names of the real ones. What the fold's
-queries and the views of figures say there is so of what was recalled. It lasts as long as the transaction.
+A connection that replays has shadow tables: empty projections under the names of the real ones. What the fold's
+queries and the views of figures say there is so of what was replayed. It lasts as long as the transaction.
 """
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
+from itertools import groupby
 from typing import Any, NamedTuple
 
-from tidemark_consumption import fold
-from tidemark_consumption.terms import refs
+from tidemark_consumption.projection import fold
+from tidemark_consumption.projection.terms import refs
 from tidemark_shared.database import Connection, queries
-from tidemark_shared.events import DIRECTORY, TYPES, ContractChanged
+from tidemark_shared.events import ContractChanged
 
 _sql = queries("tidemark_consumption")
-_AT_ONCE = 500
-_MOST_SHOWN = 1000
+_CHUNK = 500
+_MAX_SHOWN = 1000
 
 
 class TooEarlyError(Exception):
@@ -28,8 +29,8 @@ class Difference(NamedTuple):
 
     relation: str
     key: dict[str, Any]
-    kept: dict[str, Any] | None
-    right: dict[str, Any] | None
+    actual: dict[str, Any] | None
+    expected: dict[str, Any] | None
 
 
 class Findings(NamedTuple):
@@ -40,72 +41,87 @@ class Findings(NamedTuple):
 
 
 async def prepare(connection: Connection) -> None:
-    """The world and the working sets of a recalling connection; for the pool's ``init``."""
+    """The shadow tables of a connection that replays, and the fold's working sets; for the pool's ``init``."""
+    await _sql.create_shadow_tables(connection)
     await fold.prepare(connection)
-    await _sql.open_world(connection)
 
 
-async def recall(connection: Connection, moment: datetime | None = None, *, ref: str | None = None) -> None:
-    """Fill the world with what was known at a moment (that moment included; None: all that is committed).
+async def settle(connection: Connection, moment: datetime) -> None:
+    """Wait, a bounded time, until nothing can be learned at ``moment`` any more, so that its answer never changes.
 
-    ``ref`` narrows it to the contract that is called so, and to its work. Raises :class:`TooEarlyError`.
+    In a transaction of its own: it holds the projector's row. Raises ``asyncpg.LockNotAvailableError``.
+    """
+    async with connection.transaction():
+        await _sql.bound_lock_wait(connection)
+        await _sql.settle_moment(connection, moment=moment)
+
+
+async def replay(connection: Connection, moment: datetime | None = None, *, ref: str | None = None) -> None:
+    """Fill the shadow tables with what was known at a moment (that moment included; None: all that is folded).
+
+    ``ref`` narrows it to the contract of that id or code, and to its work. Raises :class:`TooEarlyError`.
     """
     await _expect_known(connection, moment)
-    await _sql.know(connection, moment=moment)
+    await _sql.set_scope(connection, moment=moment)
     now = moment or await connection.fetchval("SELECT now()")
-    async for rows in _chunks(_sql.known_directory(connection)):
-        await fold.set_directory(connection, [_entity(row) for row in rows], {}, now)
+    async for rows in _chunks(_sql.directory_in_scope(connection)):
+        await fold.set_directory(connection, [fold.directory_change(row) for row in rows], {}, now)
     called: set[str] = set()
-    async for versions in _chunks(_sql.known_contracts(connection, ref=ref)):
+    async for versions in _chunks(_sql.contracts_in_scope(connection, ref=ref)):
         changes = [ContractChanged.model_validate_json(row["event"]) for row in versions]
-        called.update(name for one in changes for name in refs(one))
-        newest = {one.contract_id: one for one in changes}
+        called.update(name for change in changes for name in refs(change))
+        newest = {change.contract_id: change for change in changes}
         await fold.set_terms(connection, list(newest.values()), now)
         await fold.remember_contracts(connection, changes)
-    narrow = None if ref is None else list(called)
-    await _sql.recall_links(connection, refs=narrow)
-    if narrow is None:
-        await _sql.recall_placeholders(connection)
-    await _sql.recall_worklogs(connection, refs=narrow)
-    await _sql.count_rows(connection)
-    await fold.place_recalled(connection)
+    if ref is None:
+        await _sql.replay_links(connection)
+        await _sql.replay_worklogs(connection)
+    else:
+        await _sql.replay_links_to(connection, refs=list(called))
+        await _sql.replay_worklogs_of(connection, refs=list(called))
+    await _sql.analyze_replayed(connection)
+    await fold.project_replayed(connection)
 
 
 async def verify(connection: Connection) -> Findings:
     """What the projections have other than the facts say, at one moment of a system that runs."""
+    await _wait_for_fold(connection)
     async with connection.transaction(isolation="repeatable_read"):
-        await recall(connection)
+        await replay(connection)
         return await _differences(connection)
 
 
 async def rebuild(connection: Connection) -> Findings:
     """Make the projections what the facts say: beside, then in one transaction. Gives what differed.
 
-    Batches are folded on meanwhile. At the end they wait, for as long as it takes to fold what came since.
+    Consumers append meanwhile, and batches are folded. At the end the fold waits, for as long as it takes to fold
+    here what it has folded since.
     """
+    await _wait_for_fold(connection)
     async with connection.transaction():
-        await recall(connection)
-        await _sql.stop_learning(connection)
-        for row in [dict(row) async for row in _sql.unknown(connection)]:
-            await _learn(connection, **row)
-        found = await _differences(connection)
-        for relation in {one.relation for one in found.first}:
-            await _sql.mend(connection, relation=relation)
-        if found.total:
+        await replay(connection)
+        await _sql.lock_projection(connection)
+        since = [dict(row) async for row in _sql.folded_since(connection)]
+        for moment, batches in groupby(since, key=lambda row: row["learned_at"]):
+            await fold.fold_batches(connection, [(row["batch"], row["log"]) for row in batches], moment)
+        findings = await _differences(connection)
+        for relation in {difference.relation for difference in findings.first}:
+            await _sql.repair(connection, relation=relation)
+        if findings.total:
             await _sql.publish_all(connection, correlation_id="rebuild")
-        return found
+        await _sql.note_rebuilt(connection)
+        return findings
 
 
-async def _learn(connection: Connection, number: int, learned_at: datetime, log: str) -> None:
-    if log == "facts":
-        await fold.change_facts(connection, fold.Learned(number, learned_at))
-    elif log == "contracts":
-        rows = _sql.contracts_of(connection, batch=number)
-        changes = [ContractChanged.model_validate_json(row["event"]) async for row in rows]
-        await fold.change_contracts(connection, changes, learned_at)
-    else:
-        entities = [_entity(row) async for row in _sql.directory_of(connection, batch=number)]
-        await fold.change_directory(connection, entities, learned_at)
+async def rebuild_if_due(connection: Connection) -> Findings | None:
+    """Rebuild where a migration changed a rule; None where it did not."""
+    return await rebuild(connection) if await _sql.rebuild_due(connection) else None
+
+
+async def _wait_for_fold(connection: Connection) -> None:
+    async with connection.transaction():
+        await _sql.bound_lock_wait(connection)
+        await _sql.lock_projection(connection)
 
 
 async def _expect_known(connection: Connection, moment: datetime | None) -> None:
@@ -117,16 +133,11 @@ async def _expect_known(connection: Connection, moment: datetime | None) -> None
         raise TooEarlyError(f"What was known at {moment.isoformat()} is not kept here. {since}")
 
 
-def _entity(row: Any) -> fold.DirectoryChanged:
-    entity: fold.DirectoryChanged = TYPES[DIRECTORY][row["type"]].model_validate_json(row["event"])  # type: ignore[assignment]
-    return entity
-
-
-async def _chunks(rows: AsyncIterator[Any]) -> AsyncIterator[list[Any]]:
+async def _chunks(rows: AsyncIterator[Any]) -> AsyncIterator[Sequence[Any]]:
     chunk = []
     async for row in rows:
         chunk.append(row)
-        if len(chunk) == _AT_ONCE:
+        if len(chunk) == _CHUNK:
             yield chunk
             chunk = []
     if chunk:
@@ -137,24 +148,24 @@ async def _differences(connection: Connection) -> Findings:
     total, first = 0, []
     for relation in [row["name"] async for row in _sql.projections(connection)]:
         number = 0
-        async for one in _differences_of(connection, relation):
+        async for difference in _differences_of(connection, relation):
             number += 1
-            if number <= _MOST_SHOWN:
-                first.append(one)
+            if number <= _MAX_SHOWN:
+                first.append(difference)
         total += number
     return Findings(total, first)
 
 
 async def _differences_of(connection: Connection, relation: str) -> AsyncIterator[Difference]:
-    waiting: Difference | None = None
+    pending: Difference | None = None
     async for row in _sql.differences(connection, relation=relation):
         key, values = json.loads(row["key"]), {row["side"]: json.loads(row["row"])}
-        if waiting and waiting.key == key:
-            yield waiting._replace(**values)
-            waiting = None
+        if pending and pending.key == key:
+            yield pending._replace(**values)
+            pending = None
             continue
-        if waiting:
-            yield waiting
-        waiting = Difference(relation, key, values.get("kept"), values.get("right"))
-    if waiting:
-        yield waiting
+        if pending:
+            yield pending
+        pending = Difference(relation, key, values.get("actual"), values.get("expected"))
+    if pending:
+        yield pending

@@ -57,7 +57,7 @@ async def count(
         await _until(lambda: _known(connection, statuses))
         ends = await end_offsets(settings, [WORKLOGS.name, DIRECTORY.name, LIFECYCLE.name])
         service = {"service": "consumption", "cluster": cluster}
-        await _until(lambda: _read(connection, service, ends))
+        await _until(lambda: _folded(connection, service, ends))
         dead_letters = await _sql.dead_letters(
             connection,
             **service,
@@ -83,8 +83,8 @@ async def _until(done: Callable[[], Awaitable[bool]]) -> None:
         await asyncio.sleep(_POLL_SECONDS)
 
 
-async def _read(connection: Any, service: dict[str, str], ends: Offsets) -> bool:
-    """Whether the service has read the logs up to these offsets."""
+async def _folded(connection: Any, service: dict[str, str], ends: Offsets) -> bool:
+    """Whether the service has counted the records before these offsets."""
     return not await _sql.behind(connection, **service, **_columns(ends), ends=list(ends.values()))
 
 

@@ -12,8 +12,10 @@ import secrets
 import shutil
 import ssl
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
@@ -39,22 +41,23 @@ _JAVA = [
 # After a kill the broker waits for its own former session to end; hence a short one.
 _PROPERTIES = """\
 process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller_port}
+node.id={node}
+controller.quorum.voters={voters}
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
 advertised.listeners=PLAINTEXT://127.0.0.1:{port}
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={folder}
 auto.create.topics.enable=false
-default.replication.factor=1
-offsets.topic.replication.factor=1
+default.replication.factor={replicas}
+min.insync.replicas={in_sync}
+offsets.topic.replication.factor={replicas}
 offsets.topic.num.partitions=4
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
+transaction.state.log.replication.factor={replicas}
+transaction.state.log.min.isr={in_sync}
 transaction.state.log.num.partitions=4
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
+share.coordinator.state.topic.replication.factor={replicas}
+share.coordinator.state.topic.min.isr={in_sync}
 group.initial.rebalance.delay.ms=0
 broker.heartbeat.interval.ms=500
 broker.session.timeout.ms=3000
@@ -62,47 +65,85 @@ log.cleaner.dedupe.buffer.size=16777216
 """
 
 
-def bootstrap_servers(port: int) -> str:
-    """Where clients of :func:`prepare`'s broker connect."""
-    return f"127.0.0.1:{port}"
+class Ports(NamedTuple):
+    """Where a node listens: for clients, and for its fellow nodes."""
+
+    client: int
+    controller: int
+
+
+def bootstrap_servers(*ports: int) -> str:
+    """Where clients of :func:`prepare`'s brokers connect."""
+    return ",".join(f"127.0.0.1:{port}" for port in ports)
 
 
 def prepare(folder: Path, port: int, controller_port: int) -> Part:
     """Kafka on ``folder``, formatted where it is new. The jars must be there (:func:`fetch`)."""
+    return _prepare("kafka", folder, 1, [Ports(port, controller_port)], _new_cluster_id())
+
+
+def prepare_cluster(folder: Path, nodes: Sequence[Ports]) -> list[Part]:
+    """Several nodes on folders below ``folder``; every partition is on each, and one may be missing."""
+    names = [f"kafka-{node}" for node in range(1, len(nodes) + 1)]
+    cluster_id = _new_cluster_id()
+    return [_prepare(name, folder / name, node, nodes, cluster_id) for node, name in enumerate(names, start=1)]
+
+
+def _prepare(name: str, folder: Path, node: int, nodes: Sequence[Ports], cluster_id: str) -> Part:
     folder.mkdir(parents=True, exist_ok=True)
     properties = folder.with_name(f"{folder.name}.properties")
-    properties.write_text(_PROPERTIES.format(folder=folder.name, port=port, controller_port=controller_port))
+    own = nodes[node - 1]
+    properties.write_text(
+        _PROPERTIES.format(
+            folder=folder.name,
+            node=node,
+            port=own.client,
+            controller_port=own.controller,
+            voters=",".join(f"{id_}@127.0.0.1:{ports.controller}" for id_, ports in enumerate(nodes, start=1)),
+            replicas=len(nodes),
+            in_sync=max(1, len(nodes) - 1),
+        )
+    )
     java = [*_JAVA, "-cp", f"{_cache()}/*"]
     part = Part(
-        "kafka",
+        name,
         [*java, "kafka.Kafka", properties.name],
-        answers=lambda: answers(bootstrap_servers(port)),
+        answers=lambda: answers(bootstrap_servers(own.client)),
         # Its files are named from here: a properties file takes neither every letter nor a comma.
         folder=folder.parent,
         # Without a locale Java takes no letter beyond ASCII in a path.
         environment={"LC_ALL": "C.UTF-8"},
     )
     if not (folder / "meta.properties").exists():
-        options = ["--ignore-formatted", "--cluster-id", _new_cluster_id(), "--config", properties.name]
+        options = ["--ignore-formatted", "--cluster-id", cluster_id, "--config", properties.name]
         run(part, [*java, "kafka.tools.StorageTool", "format", *options])
     return part
 
 
 async def answers(bootstrap_servers: str) -> bool:
     """Whether a broker tells of its cluster."""
-    host, _, port = bootstrap_servers.partition(",")[0].rpartition(":")
-    try:  # A bare connection first, for the client logs every refused one as an error.
-        _, writer = await asyncio.open_connection(host, port)
-    except OSError:
+    # A bare connection first, for the client logs every refused one as an error.
+    reachable = [server for server in bootstrap_servers.split(",") if await _accepts(server)]
+    if not reachable:
         return False
-    writer.close()
-    client = AIOKafkaClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=5_000)
+    client = AIOKafkaClient(bootstrap_servers=reachable, request_timeout_ms=5_000)
     try:
         await client.bootstrap()
     except (KafkaError, OSError, TimeoutError):
         return False
     finally:
         await client.close()
+    return True
+
+
+async def _accepts(server: str) -> bool:
+    host, _, port = server.strip().rpartition(":")
+    try:
+        async with asyncio.timeout(2):
+            _, writer = await asyncio.open_connection(host, port)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
     return True
 
 

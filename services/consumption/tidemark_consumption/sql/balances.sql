@@ -1,17 +1,31 @@
--- name: pending(now, most)
--- The balances to publish: the previous and the current period of each (SPEC 4).
-SELECT b.contract_id, b.revision, b.correlation_id, body.body::text AS body
+-- The outbox of balances.
+
+-- name: unpublished(excluded, limit)
+-- The contracts whose balance changed since it was last published.
+SELECT b.contract_id
 FROM balances AS b
-JOIN contracts AS c ON c.contract_id = b.contract_id AND c.status IS NOT NULL
-JOIN LATERAL balance(b.contract_id, :now, FALSE) AS body (body) ON TRUE
-WHERE b.revision > b.published
+JOIN contracts AS c USING (contract_id)
+WHERE b.revision > b.published AND c.status IS NOT NULL AND b.contract_id <> ALL(:excluded::uuid [])
 ORDER BY b.contract_id
-LIMIT :most;
+LIMIT :limit;
+
+-- name: balance_to_publish(contract, moment)^
+-- The previous and the current period (SPEC 4), and the revision that these figures are of.
+SELECT b.revision, b.correlation_id, balance(b.contract_id, :moment, FALSE)::text AS body
+FROM balances AS b
+WHERE b.contract_id = :contract;
 
 -- name: published(ids, revisions)!
+-- A row that the fold holds is about to be published again anyway. It is left out, so that the two never wait for each
+-- other.
 UPDATE balances AS b
 SET published = p.revision
-FROM unnest(:ids::uuid [], :revisions::bigint []) AS p (contract_id, revision)
+FROM (
+  SELECT b.contract_id, p.revision
+  FROM unnest(:ids::uuid [], :revisions::bigint []) AS p (contract_id, revision)
+  JOIN balances AS b USING (contract_id)
+  FOR UPDATE OF b SKIP LOCKED
+) AS p
 WHERE b.contract_id = p.contract_id;
 
 -- name: begin_days(now, correlation_id)!
@@ -23,7 +37,10 @@ FROM (
   FROM balances AS b
   JOIN contracts AS c USING (contract_id)
   WHERE c.status = 'ACTIVE' AND b.day < (:now::timestamptz AT TIME ZONE c.timezone)::date
-  ORDER BY b.contract_id
-  FOR UPDATE OF b
+  FOR UPDATE OF b SKIP LOCKED
 ) AS d
 WHERE b.contract_id = d.contract_id;
+
+-- name: analyze_figures#
+-- After a large change, before the planner is asked for anything: autovacuum notices within a minute at best.
+ANALYZE contracts, accounts, account_teams, periods, adjustments, shares, days, unaccounted, balances;

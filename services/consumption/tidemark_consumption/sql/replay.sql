@@ -1,45 +1,54 @@
--- What was known at a moment: the logs folded anew, into the session's own world (migration 0005).
+-- The log folded again, into the session's shadow tables (migration 0006). `consumption.` names the real ones.
 
--- name: open_world#
-SELECT open_world();
+-- name: create_shadow_tables#
+SELECT create_shadow_tables();
+
+-- name: bound_lock_wait#
+SET LOCAL lock_timeout = '10s';
+
+-- name: settle_moment(moment)!
+-- The fold in flight, if there is one, was begun after `learned_at`: it may be learned at the moment. It is waited for,
+-- and every later one is learned after it.
+UPDATE projection SET learned_at = :moment
+WHERE learned_at < :moment;
+
+-- name: lock_projection!
+SELECT FROM projection FOR UPDATE;
+
+-- name: rebuild_due$
+SELECT rebuild_due FROM projection;
+
+-- name: note_rebuilt!
+UPDATE projection SET rebuild_due = FALSE;
 
 -- name: first_moment$
--- Before it nothing is known: either nothing was learned, or the database was filled anew.
+-- Before it nothing is known: either nothing was learned, or the database was filled again.
 SELECT min(learned_at) FROM batches;
 
--- name: know(moment)!
-INSERT INTO known
-SELECT batch FROM batches WHERE :moment::timestamptz IS NULL OR learned_at <= :moment;
+-- name: set_scope(moment)!
+INSERT INTO batches_in_scope (batch, learned_at)
+SELECT batch, learned_at FROM batches WHERE learned_at <= coalesce(:moment::timestamptz, 'infinity');
 
--- name: unknown
--- What was learned since.
-SELECT b.batch AS number, b.learned_at, p.name AS log
+-- name: folded_since
+-- What was folded after the scope was set.
+SELECT b.batch, b.log, b.learned_at
 FROM batches AS b
-CROSS JOIN LATERAL (
-  SELECT 'facts' AS name WHERE EXISTS (SELECT FROM fact_log AS l WHERE l.batch = b.batch)
-  UNION ALL
-  SELECT 'contracts' WHERE EXISTS (SELECT FROM contract_log AS l WHERE l.batch = b.batch)
-  UNION ALL
-  SELECT 'directory' WHERE EXISTS (SELECT FROM directory_log AS l WHERE l.batch = b.batch)
-) AS p
-WHERE NOT EXISTS (SELECT FROM known AS k WHERE k.batch = b.batch)
-ORDER BY b.batch;
+WHERE b.learned_at IS NOT NULL AND NOT EXISTS (SELECT FROM batches_in_scope AS s WHERE s.batch = b.batch)
+ORDER BY b.learned_at, b.batch;
 
--- name: known_directory
--- The newest version of each.
-SELECT DISTINCT ON (entity_id) type, event
-FROM directory_log
-JOIN known USING (batch)
-ORDER BY entity_id, version DESC;
+-- name: directory_in_scope
+-- The newest version of each; of equal ones the first.
+SELECT DISTINCT ON (l.entity_id) l.type, l.event
+FROM directory_log AS l
+JOIN batches_in_scope AS s USING (batch)
+ORDER BY l.entity_id, l.version DESC, s.learned_at, l.batch, l.record_offset;
 
--- name: directory_of(batch)
-SELECT type, event FROM directory_log WHERE batch = :batch ORDER BY version;
-
--- name: known_contracts(ref)
--- Every version of every contract or, with a reference, of those that answer or answered to it, or to their code.
-SELECT l.event
+-- name: contracts_in_scope(ref)
+-- Every version of every contract or, with a reference, of those that it names or named, or that share a code with
+-- these.
+SELECT DISTINCT ON (l.contract_id, l.stream_version) l.event
 FROM contract_log AS l
-JOIN known USING (batch)
+JOIN batches_in_scope AS s USING (batch)
 WHERE :ref::text IS NULL
   OR l.contract_id IN (
     SELECT o.contract_id
@@ -47,76 +56,92 @@ WHERE :ref::text IS NULL
     JOIN contract_log AS o ON o.contract_id = n.contract_id OR o.code = n.code
     WHERE n.code = :ref OR n.contract_id::text = :ref
   )
-ORDER BY l.contract_id, l.stream_version;
+ORDER BY l.contract_id, l.stream_version, s.learned_at, l.batch, l.record_offset;
 
--- name: contracts_of(batch)
-SELECT event FROM contract_log WHERE batch = :batch ORDER BY contract_id, stream_version;
-
--- name: recall_links(refs)!
--- The newest link of each issue or, with references, of those that ever were linked to one of these.
-INSERT INTO issues (source, issue_id, contract_ref, account_ref, created_at, changed_at, content)
-SELECT DISTINCT ON (source, issue_id) source, issue_id, contract_ref, account_ref, created_at, changed_at, content
-FROM fact_log
-JOIN known USING (batch)
-WHERE kind = 'linked'
-  AND (
-    :refs::text [] IS NULL
-    OR (source, issue_id) IN (
-      SELECT source, issue_id FROM fact_log WHERE kind = 'linked' AND contract_ref = ANY(:refs::text [])
-    )
-  )
-ORDER BY source, issue_id, changed_at DESC, content DESC;
-
--- name: recall_placeholders!
--- Issues that work names and no link.
-INSERT INTO issues (source, issue_id)
-SELECT DISTINCT source, issue_id
-FROM fact_log
-JOIN known USING (batch)
-WHERE kind = 'recorded'
-ON CONFLICT DO NOTHING;
-
--- name: recall_worklogs(refs)!
--- The newest version of each worklog or, with references, of those that ever stood on an issue linked to one of these.
-WITH newest AS (
-  SELECT DISTINCT ON (source, worklog_id) *
-  FROM fact_log
-  JOIN known USING (batch)
-  WHERE kind <> 'linked'
-    AND (
-      :refs::text [] IS NULL
-      OR (source, worklog_id) IN (
-        SELECT l.source, l.worklog_id
-        FROM issues AS i
-        JOIN fact_log AS l ON l.issue_id = i.issue_id AND l.source = i.source AND l.kind <> 'deleted'
-        WHERE i.contract_ref = ANY(:refs::text []) AND l.kind = 'recorded'
-      )
-    )
-  ORDER BY source, worklog_id, changed_at DESC, kind = 'deleted' DESC, content DESC
+-- name: replay_links!
+-- The last writer of each link.
+INSERT INTO issues (
+  source, issue_id, contract_ref, account_ref, created_at, changed_at, issue_key, summary, digest
 )
-INSERT INTO staged
+SELECT DISTINCT ON (source, issue_id)
+  source, issue_id, contract_ref, account_ref, created_at, changed_at, issue_key, summary, digest
+FROM fact_log
+JOIN batches_in_scope USING (batch)
+WHERE kind = 'linked'
+ORDER BY source, issue_id, changed_at DESC, digest DESC;
+
+-- name: replay_links_to(refs)!
+-- The same of the issues that ever were linked to one of these.
+INSERT INTO issues (
+  source, issue_id, contract_ref, account_ref, created_at, changed_at, issue_key, summary, digest
+)
+SELECT DISTINCT ON (l.source, l.issue_id)
+  l.source, l.issue_id, l.contract_ref, l.account_ref, l.created_at, l.changed_at, l.issue_key, l.summary, l.digest
+FROM (
+  SELECT DISTINCT source, issue_id FROM fact_log WHERE kind = 'linked' AND contract_ref = ANY(:refs::text [])
+) AS i
+JOIN fact_log AS l ON l.source = i.source AND l.issue_id = i.issue_id AND l.kind = 'linked'
+JOIN batches_in_scope AS s ON s.batch = l.batch
+ORDER BY l.source, l.issue_id, l.changed_at DESC, l.digest DESC;
+
+-- name: replay_worklogs!
+-- The last writer of each worklog.
+INSERT INTO batch_worklogs (
+  batch, record_offset, source, worklog_id, issue_id, author_id, team_ref, started_at, seconds, deleted, changed_at
+)
+SELECT DISTINCT ON (l.source, l.worklog_id)
+  l.batch, l.record_offset, l.source, l.worklog_id, l.issue_id, l.author_id, l.team_ref, l.started_at, l.seconds,
+  l.kind = 'deleted', l.changed_at
+FROM fact_log AS l
+JOIN batches_in_scope AS s USING (batch)
+WHERE l.kind <> 'linked'
+ORDER BY
+  l.source, l.worklog_id, l.changed_at DESC, l.kind = 'deleted' DESC, l.digest DESC, s.learned_at, l.batch,
+  l.record_offset;
+
+-- name: replay_worklogs_of(refs)!
+-- The same of those that were on an issue linked to one of these: the version that held is the one that holds, or a
+-- former one.
+WITH linked AS MATERIALIZED (
+  SELECT source, issue_id FROM issues WHERE contract_ref = ANY(:refs::text [])
+),
+candidates AS MATERIALIZED (
+  SELECT w.source, w.worklog_id FROM linked JOIN consumption.worklogs AS w USING (source, issue_id)
+  UNION
+  SELECT f.source, f.worklog_id FROM linked JOIN consumption.former_versions AS f USING (source, issue_id)
+),
+versions AS MATERIALIZED (
+  SELECT w.batch, w.record_offset FROM candidates JOIN consumption.worklogs AS w USING (source, worklog_id)
+  UNION ALL
+  SELECT f.batch, f.record_offset FROM candidates JOIN consumption.former_versions AS f USING (source, worklog_id)
+),
+newest AS (
+  SELECT DISTINCT ON (l.source, l.worklog_id) l.*
+  FROM versions
+  JOIN batches_in_scope AS s USING (batch)
+  JOIN fact_log AS l USING (batch, record_offset)
+  ORDER BY
+    l.source, l.worklog_id, l.changed_at DESC, l.kind = 'deleted' DESC, l.digest DESC, s.learned_at, l.batch,
+    l.record_offset
+)
+INSERT INTO batch_worklogs (
+  batch, record_offset, source, worklog_id, issue_id, author_id, team_ref, started_at, seconds, deleted, changed_at
+)
 SELECT
-  batch, record_offset, 'recalled', source, worklog_id, issue_id, author_id, team_ref, started_at, changed_at, content
+  n.batch, n.record_offset, n.source, n.worklog_id, n.issue_id, n.author_id, n.team_ref, n.started_at, n.seconds,
+  n.kind = 'deleted', n.changed_at
 FROM newest AS n
-WHERE :refs::text [] IS NULL
-  OR EXISTS (
-    SELECT FROM issues AS i
-    WHERE i.source = n.source AND i.issue_id = n.issue_id AND i.contract_ref = ANY(:refs::text [])
-  );
+JOIN linked USING (source, issue_id);
 
--- name: count_rows#
+-- name: analyze_replayed#
 -- The planner knows nothing of what was just written.
-ANALYZE known, issues, staged;
-
--- name: stop_learning#
--- Until the transaction ends: whoever folds waits, and those that fold are waited for.
-LOCK TABLE batches IN EXCLUSIVE MODE;
+ANALYZE batches_in_scope, issues, batch_worklogs;
 
 -- name: projections
 SELECT unnest(projections()) AS name;
 
 -- name: differences(relation)
--- What is kept beside what should be there, where both have the key.
+-- The actual row beside the expected one, where both have the key.
 SELECT k.key::text, d.side, d.row::text
 FROM differences(:relation) AS d
 CROSS JOIN LATERAL (
@@ -124,8 +149,8 @@ CROSS JOIN LATERAL (
 ) AS k
 ORDER BY k.key;
 
--- name: mend(relation)!
-SELECT mend(:relation);
+-- name: repair(relation)!
+SELECT repair(:relation);
 
 -- name: publish_all(correlation_id)!
 SELECT publish_all(:correlation_id);

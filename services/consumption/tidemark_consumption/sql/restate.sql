@@ -2,40 +2,49 @@
 
 -- name: note_closed(ids, moment)!
 -- Before the terms of these contracts change: what was closed by those that held.
-INSERT INTO closed
-SELECT * FROM closed_periods(:moment) WHERE contract_id = ANY(:ids::uuid [])
+INSERT INTO closed (contract_id, period_start, period_end, per_shown)
+SELECT c.contract_id, p.period_start, p.period_end, c.per_shown
+FROM contracts AS c
+JOIN periods AS p USING (contract_id)
+WHERE c.contract_id = ANY(:ids::uuid [])
+  AND p.period_end < closed_before(c.status, c.timezone, c.activated_at, c.settle_days, :moment)
 ON CONFLICT DO NOTHING;
 
--- name: hold_closed(noted, moment)$
--- The closed periods that the moves touch, but those of contracts noted before; and whoever else changes one of them
--- waits, so that what was before is what the one ahead left. Gives how many contracts there are.
-WITH others AS (
-  INSERT INTO closed
-  SELECT *
-  FROM closed_periods(:moment)
-  WHERE contract_id IN (SELECT contract_id FROM moves WHERE reason IS NULL) AND contract_id <> ALL(:noted::uuid [])
+-- name: note_closed_changes(noted, moment)$
+-- The closed periods that have a delta, but those of contracts noted before. Gives how many are closed in all.
+WITH changed AS MATERIALIZED (
+  SELECT DISTINCT contract_id, period_start
+  FROM deltas
+  WHERE reason IS NULL AND contract_id <> ALL(:noted::uuid [])
+),
+closing AS MATERIALIZED (
+  SELECT
+    c.contract_id, c.per_shown, closed_before(c.status, c.timezone, c.activated_at, c.settle_days, :moment) AS before
+  FROM (SELECT DISTINCT contract_id FROM changed) AS d
+  JOIN contracts AS c USING (contract_id)
+),
+noted AS (
+  INSERT INTO closed (contract_id, period_start, period_end, per_shown)
+  SELECT p.contract_id, p.period_start, p.period_end, c.per_shown
+  FROM closing AS c
+  JOIN changed USING (contract_id)
+  JOIN periods AS p USING (contract_id, period_start)
+  WHERE p.period_end < c.before
   ON CONFLICT DO NOTHING
-  RETURNING contract_id, period_start
+  RETURNING 1
 )
-SELECT count(pg_advisory_xact_lock(4, bucket))
-FROM (
-  SELECT DISTINCT hashtext(contract_id::text) & 2047 AS bucket
-  FROM (SELECT contract_id, period_start FROM others UNION SELECT contract_id, period_start FROM closed) AS c
-  JOIN moves AS m USING (contract_id, period_start)
-  WHERE m.reason IS NULL
-  ORDER BY bucket
-) AS ordered;
+SELECT (SELECT count(*) FROM noted) + (SELECT count(*) FROM closed);
 
 -- name: restate(moment)!
 -- One row a cause and an account's figure that changed, each from where the one before left it.
 WITH net AS (
   SELECT
-    m.contract_id, m.account_id, m.period_start, c.period_end, c.per_shown, m.cause, m.record_offset,
+    m.contract_id, m.account_id, m.period_start, c.period_end, c.per_shown, m.cause, m.batch, m.record_offset,
     sum(m.seconds) AS seconds, sum(m.amount) AS amount
-  FROM moves AS m
+  FROM deltas AS m
   JOIN closed AS c USING (contract_id, period_start)
   WHERE m.reason IS NULL
-  GROUP BY m.contract_id, m.account_id, m.period_start, c.period_end, c.per_shown, m.cause, m.record_offset
+  GROUP BY m.contract_id, m.account_id, m.period_start, c.period_end, c.per_shown, m.cause, m.batch, m.record_offset
 ),
 stood AS (
   SELECT contract_id, account_id, period_start, sum(seconds) AS seconds, sum(amount) AS amount
@@ -51,7 +60,7 @@ steps AS (
   FROM net AS n
   LEFT JOIN stood AS s USING (contract_id, account_id, period_start)
   WINDOW step AS (
-    PARTITION BY n.contract_id, n.account_id, n.period_start ORDER BY n.record_offset, n.cause COLLATE "C"
+    PARTITION BY n.contract_id, n.account_id, n.period_start ORDER BY n.batch, n.record_offset, n.cause COLLATE "C"
   )
 )
 INSERT INTO restatements (
@@ -66,4 +75,4 @@ FROM steps AS s
 JOIN contracts AS c USING (contract_id)
 -- What is shown must differ.
 WHERE s.seconds <> 0 OR half_even(s.after_amount - s.amount, 3600) <> half_even(s.after_amount, 3600)
-ORDER BY s.record_offset, s.cause COLLATE "C", s.contract_id, s.account_id, s.period_start;
+ORDER BY s.batch, s.record_offset, s.cause COLLATE "C", s.contract_id, s.account_id, s.period_start;

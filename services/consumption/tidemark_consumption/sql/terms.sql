@@ -1,33 +1,30 @@
--- A batch of contracts.lifecycle or contracts.directory, in the order in which terms.py calls it.
+-- Versions of contracts and of the directory, in the order in which projection/fold.py calls it.
 
--- name: hold_contracts(refs)!
--- Keep every batch with work of these contracts out until the change is made, and wait for those under way.
-SELECT count(pg_advisory_xact_lock(1, bucket))
-FROM (
-  SELECT DISTINCT hashtext(ref) & 2047 AS bucket FROM unnest(:refs::text []) AS r (ref) ORDER BY bucket
-) AS ordered;
+-- name: logged_contracts(batches)
+-- In the order in which they are learned.
+SELECT event
+FROM contract_log
+WHERE batch = ANY(:batches::bigint [])
+ORDER BY batch, record_offset;
 
--- name: share_persons(refs)!
--- Team attribution of these contracts' work must not change meanwhile.
-SELECT count(pg_advisory_xact_lock_shared(2, bucket))
-FROM (
-  SELECT DISTINCT hashtext(w.author_id) & 2047 AS bucket
-  FROM issues AS i
-  JOIN worklogs AS w ON w.source = i.source AND w.issue_id = i.issue_id
-  WHERE i.contract_ref = ANY(:refs::text []) AND w.author_id IS NOT NULL
-  ORDER BY bucket
-) AS ordered;
-
--- name: log_contracts(batch, ids, versions, events)!
-INSERT INTO contract_log (contract_id, stream_version, batch, code, event)
-SELECT contract_id, stream_version, :batch, event -> 'terms' ->> 'code', event
-FROM unnest(:ids::uuid [], :versions::integer [], :events::jsonb []) AS e (contract_id, stream_version, event)
-ON CONFLICT DO NOTHING;
+-- name: logged_directory(batches)
+SELECT type, event
+FROM directory_log
+WHERE batch = ANY(:batches::bigint [])
+ORDER BY batch, record_offset;
 
 -- name: apply_contracts(rows)
 -- The newest version of each, where it is newer than what is here. Gives the contracts that changed.
-INSERT INTO contracts AS c
-SELECT * FROM jsonb_populate_recordset(NULL::contracts, :rows::jsonb)
+INSERT INTO contracts AS c (
+  contract_id, stream_version, status, code, name, organization_id, owner_name, owner_email, type, recurrence,
+  start_date, end_date, timezone, holidays, currency, currency_digits, per_shown, contracted, unused, cap, lapse_after,
+  overrun, settle_days, activated_at, changed_at
+)
+SELECT
+  contract_id, stream_version, status, code, name, organization_id, owner_name, owner_email, type, recurrence,
+  start_date, end_date, timezone, holidays, currency, currency_digits, per_shown, contracted, unused, cap, lapse_after,
+  overrun, settle_days, activated_at, changed_at
+FROM jsonb_populate_recordset(NULL::contracts, :rows::jsonb)
 ON CONFLICT (contract_id) DO UPDATE SET
   stream_version = excluded.stream_version, status = excluded.status, code = excluded.code, name = excluded.name,
   organization_id = excluded.organization_id, owner_name = excluded.owner_name, owner_email = excluded.owner_email,
@@ -61,24 +58,30 @@ INSERT INTO holidays (code, day)
 SELECT :code, unnest(:days::date []) ON CONFLICT DO NOTHING;
 
 -- name: insert_accounts(rows)!
-INSERT INTO accounts SELECT * FROM jsonb_populate_recordset(NULL::accounts, :rows::jsonb);
+INSERT INTO accounts (contract_id, account_id, position, name, billable, planned)
+SELECT contract_id, account_id, position, name, billable, planned
+FROM jsonb_populate_recordset(NULL::accounts, :rows::jsonb);
 
 -- name: insert_account_teams(rows)!
-INSERT INTO account_teams SELECT * FROM jsonb_populate_recordset(NULL::account_teams, :rows::jsonb);
+INSERT INTO account_teams (contract_id, account_id, team_id, position, is_slice, planned)
+SELECT contract_id, account_id, team_id, position, is_slice, planned
+FROM jsonb_populate_recordset(NULL::account_teams, :rows::jsonb);
 
 -- name: insert_periods(rows)!
-INSERT INTO periods SELECT * FROM jsonb_populate_recordset(NULL::periods, :rows::jsonb);
+INSERT INTO periods (contract_id, period_start, period_end)
+SELECT contract_id, period_start, period_end
+FROM jsonb_populate_recordset(NULL::periods, :rows::jsonb);
 
 -- name: insert_adjustments(rows)!
-INSERT INTO adjustments
+INSERT INTO adjustments (contract_id, account_id, period_start, planned)
 SELECT contract_id, account_id, period_start, sum(planned)
 FROM jsonb_populate_recordset(NULL::adjustments, :rows::jsonb)
 GROUP BY contract_id, account_id, period_start;
 
 -- name: name_accounts(rows)!
 -- From every version, however late it comes: a name belongs to its latest holder, an id to its account for good.
-INSERT INTO account_refs AS r
-SELECT DISTINCT ON (contract_id, ref) *
+INSERT INTO account_refs AS r (contract_id, ref, account_id, stream_version)
+SELECT DISTINCT ON (contract_id, ref) contract_id, ref, account_id, stream_version
 FROM jsonb_populate_recordset(NULL::account_refs, :rows::jsonb)
 ORDER BY contract_id, ref, stream_version DESC
 ON CONFLICT (contract_id, ref) DO UPDATE SET account_id = excluded.account_id, stream_version = excluded.stream_version
@@ -97,11 +100,12 @@ WHERE c.status IS NOT NULL
 ORDER BY r.ref, c.contract_id::text = r.ref DESC, c.contract_id;
 
 -- name: stage_contracts(refs, versions)!
--- The work whose links name one of these, in the version that it is now to stand by.
-INSERT INTO staged
+-- The work whose links name one of these, in the version that decides now.
+INSERT INTO batch_worklogs (
+  cause, source, worklog_id, issue_id, author_id, team_ref, started_at, seconds, deleted, changed_at
+)
 SELECT
-  NULL, NULL, 'contract:' || r.version, w.source, w.worklog_id, w.issue_id, w.author_id, w.team_ref, w.started_at,
-  w.changed_at, w.content
+  'contract:' || r.version, w.source, w.worklog_id, w.issue_id, w.author_id, w.team_ref, w.started_at, w.seconds, FALSE, w.changed_at
 FROM unnest(:refs::text [], :versions::integer []) AS r (ref, version)
 JOIN issues AS i ON i.contract_ref = r.ref
 JOIN worklogs AS w ON w.source = i.source AND w.issue_id = i.issue_id
@@ -113,36 +117,24 @@ INSERT INTO balances AS b (contract_id, day, correlation_id)
 SELECT contract_id, (:moment::timestamptz AT TIME ZONE timezone)::date, :correlation_id
 FROM contracts
 WHERE contract_id = ANY(:ids::uuid [])
-ORDER BY contract_id
 ON CONFLICT (contract_id) DO UPDATE
 SET revision = b.revision + 1, correlation_id = excluded.correlation_id, updated_at = now();
-
--- name: hold_persons(persons)!
-SELECT count(pg_advisory_xact_lock(2, bucket))
-FROM (
-  SELECT DISTINCT hashtext(person) & 2047 AS bucket FROM unnest(:persons::text []) AS p (person) ORDER BY bucket
-) AS ordered;
 
 -- name: persons_of_team(team)
 SELECT DISTINCT person_id FROM memberships WHERE team_id = :team;
 
--- name: log_directory(batch, ids, versions, types, events)!
-INSERT INTO directory_log (entity_id, version, batch, type, event)
-SELECT entity_id, version, :batch, type, event
-FROM unnest(:ids::uuid [], :versions::integer [], :types::text [], :events::jsonb [])
-  AS e (entity_id, version, type, event)
-ON CONFLICT DO NOTHING;
-
 -- name: apply_organizations(rows)!
-INSERT INTO organizations AS o
-SELECT * FROM jsonb_populate_recordset(NULL::organizations, :rows::jsonb)
+INSERT INTO organizations AS o (organization_id, version, name)
+SELECT organization_id, version, name
+FROM jsonb_populate_recordset(NULL::organizations, :rows::jsonb)
 ON CONFLICT (organization_id) DO UPDATE SET version = excluded.version, name = excluded.name
 WHERE excluded.version > o.version;
 
 -- name: apply_teams(rows)
 -- Gives the teams that changed.
-INSERT INTO teams AS t
-SELECT * FROM jsonb_populate_recordset(NULL::teams, :rows::jsonb)
+INSERT INTO teams AS t (team_id, version, name)
+SELECT team_id, version, name
+FROM jsonb_populate_recordset(NULL::teams, :rows::jsonb)
 ON CONFLICT (team_id) DO UPDATE SET version = excluded.version, name = excluded.name
 WHERE excluded.version > t.version
 RETURNING team_id;
@@ -151,23 +143,32 @@ RETURNING team_id;
 DELETE FROM memberships WHERE team_id = ANY(:teams::uuid []);
 
 -- name: insert_memberships(rows)!
-INSERT INTO memberships SELECT * FROM jsonb_populate_recordset(NULL::memberships, :rows::jsonb);
+INSERT INTO memberships (person_id, team_id, first_day, last_day)
+SELECT person_id, team_id, first_day, last_day
+FROM jsonb_populate_recordset(NULL::memberships, :rows::jsonb);
 
 -- name: stage_persons(teams, persons)!
 -- The work of each person in contracts with the team beside it.
-INSERT INTO staged
+INSERT INTO batch_worklogs (
+  cause, source, worklog_id, issue_id, author_id, team_ref, started_at, seconds, deleted, changed_at
+)
 SELECT
-  NULL, NULL, 'membership:' || p.team_id || '/' || p.person_id, w.source, w.worklog_id, w.issue_id, w.author_id,
-  w.team_ref, w.started_at, w.changed_at, w.content
+  'membership:' || p.team_id || '/' || p.person_id, w.source, w.worklog_id, w.issue_id, w.author_id, w.team_ref, w.started_at, w.seconds, FALSE, w.changed_at
 FROM unnest(:teams::uuid [], :persons::text []) AS p (team_id, person_id)
-JOIN (SELECT DISTINCT team_id, contract_id FROM account_teams) AS t USING (team_id)
-JOIN worklogs AS w ON w.contract_id = t.contract_id AND w.author_id = p.person_id
-WHERE NOT w.deleted;
+JOIN worklogs AS w ON w.author_id = p.person_id
+WHERE NOT w.deleted
+  AND EXISTS (SELECT FROM account_teams AS t WHERE t.team_id = p.team_id AND t.contract_id = w.contract_id);
 
 -- name: apply_rate_cards(rows)
 -- Gives the cards that changed.
-INSERT INTO rate_cards AS r
-SELECT * FROM jsonb_populate_recordset(NULL::rate_cards, :rows::jsonb)
+INSERT INTO rate_cards AS r (
+  rate_card_id, version, deleted, person_id, team_id, first_day, currency, workload_seconds, normal, extra_time,
+  weekend, holiday
+)
+SELECT
+  rate_card_id, version, deleted, person_id, team_id, first_day, currency, workload_seconds, normal, extra_time,
+  weekend, holiday
+FROM jsonb_populate_recordset(NULL::rate_cards, :rows::jsonb)
 ON CONFLICT (rate_card_id) DO UPDATE SET
   version = excluded.version, deleted = excluded.deleted, person_id = excluded.person_id, team_id = excluded.team_id,
   first_day = excluded.first_day, currency = excluded.currency, workload_seconds = excluded.workload_seconds,

@@ -5,10 +5,10 @@ FROM reporting.contracts
 WHERE contract_code = ANY(:codes::text []);
 
 -- name: behind(service, cluster, topics, partitions, ends)$
--- How many records of these partitions a service has still to read.
+-- How many records of these partitions a service has still to count.
 SELECT coalesce(sum(e.end_offset - coalesce(p.next_offset, 0)), 0)::bigint
 FROM unnest(:topics::text [], :partitions::integer [], :ends::bigint []) AS e (topic, partition, end_offset)
-LEFT JOIN reporting.progress AS p
+LEFT JOIN reporting.folded_offsets AS p
   ON p.service = :service AND p.cluster = :cluster AND p.topic = e.topic AND p.partition = e.partition
 WHERE e.end_offset > coalesce(p.next_offset, 0);
 

@@ -1,0 +1,1 @@
+"""From the log to figures: one projector a database folds what consumers appended."""

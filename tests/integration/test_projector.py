@@ -1,0 +1,219 @@
+"""One projector folds what consumers append: who may, what is learned when, and what a question as of a moment sees."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from test_fold import model_of
+from test_fold_reference import compare
+from waiting import until
+from world import append, contract_event, facts_of, fold_rest, link, projections, take, team_event, worklog
+
+from tidemark_consumption import replay
+from tidemark_consumption.projection import fold as module
+from tidemark_consumption.projection.fold import fold
+from tidemark_consumption.projection.projector import Projector
+from tidemark_shared.database import connect_pool
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+LATER = "2026-03-05T00:00:00Z"
+
+
+@pytest.fixture
+async def replaying(database, pool):
+    del pool  # its tables are there
+    async with await connect_pool(database, "consumption", size=2, init=replay.prepare) as replaying:
+        yield replaying
+
+
+async def consumed(pool):
+    return await pool.fetchval("SELECT coalesce(sum(seconds), 0) FROM shares")
+
+
+async def as_of(replaying, moment):
+    """What was known at the moment, in seconds."""
+    async with replaying.acquire() as connection:
+        await replay.settle(connection, moment)
+        async with connection.transaction():
+            try:
+                await replay.replay(connection, moment, ref="C1")
+            except replay.TooEarlyError:
+                return None
+            return await connection.fetchval("SELECT coalesce(sum(seconds), 0) FROM shares")
+
+
+class Stepped:
+    """A connection that calls ``before`` ahead of each statement, with its number."""
+
+    def __init__(self, connection, before):
+        self._connection, self._before, self._number = connection, before, 0
+
+    def __getattr__(self, name):
+        value = getattr(self._connection, name)
+        if name not in {"execute", "fetch", "fetchrow", "fetchval", "copy_to_table"}:
+            return value
+
+        async def call(*arguments, **options):
+            self._number += 1
+            await self._before(self._number)
+            return await value(*arguments, **options)
+
+        return call
+
+
+async def test_an_answer_as_of_a_moment_never_changes_whatever_is_appended_and_folded_meanwhile(pool, replaying):
+    answers = []
+    async with pool.acquire() as connection:
+        await take(connection, [contract_event()])
+        await take(connection, [link()])
+
+        async def ask(_number):
+            moment = datetime.now(UTC)
+            answers.append((moment, asyncio.create_task(as_of(replaying, moment))))
+            # Until it has its answer, or waits for the fold in flight.
+            async with pool.acquire() as other:
+                waiting = (
+                    "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%projection%'"
+                )
+                await until(lambda: _settled(answers, other, waiting))
+
+        stepped = Stepped(connection, ask)
+        for number in range(3):
+            await append(stepped, [worklog(str(number), seconds=60)], first_offset=number)
+            await fold(stepped, datetime.now(UTC))
+    first = [(moment, await answer) for moment, answer in answers]
+    assert len(first) > 30
+    assert {answer for _, answer in first} == {0, 60, 120, 180}
+    await fold_rest_of(pool)
+    for moment, answer in first:
+        assert await as_of(replaying, moment) == answer, moment
+    assert await as_of(replaying, datetime.now(UTC)) == 180
+
+
+async def _settled(answers, connection, waiting):
+    open_ = sum(not answer.done() for _, answer in answers)
+    return open_ == 0 or await connection.fetchval(waiting) >= min(open_, 2)
+
+
+async def fold_rest_of(pool):
+    async with pool.acquire() as connection:
+        await fold_rest(connection)
+
+
+async def test_moments_grow_even_if_the_clock_does_not(pool):
+    async with pool.acquire() as connection:
+        for number, now in enumerate([NOW, NOW, NOW - timedelta(days=1), NOW + timedelta(seconds=1)]):
+            await append(connection, [worklog(str(number))], first_offset=number)
+            await fold(connection, now)
+    moments = [row["learned_at"] for row in await pool.fetch("SELECT learned_at FROM batches ORDER BY batch")]
+    microsecond = timedelta(microseconds=1)
+    assert moments == [NOW, NOW + microsecond, NOW + 2 * microsecond, NOW + timedelta(seconds=1)]
+
+
+async def test_while_one_folds_no_other_does(pool):
+    async with pool.acquire() as connection, pool.acquire() as other:
+        await append(connection, [worklog("1")])
+        async with connection.transaction():
+            assert await fold(connection, NOW)
+            assert await fold(other, NOW) is None
+        assert await fold(other, NOW) is None
+        await append(connection, [worklog("2")], first_offset=1)
+        assert await fold(other, NOW)
+
+
+async def test_batches_of_all_partitions_are_folded_together_up_to_a_bound(pool):
+    async with pool.acquire() as connection:
+        for partition in range(4):
+            await append(connection, [worklog(f"{partition}-{number}") for number in range(3)], partition=partition)
+        assert len((await fold(connection, NOW, max_records=7)).batches) == 3
+        assert len((await fold(connection, NOW, max_records=7)).batches) == 1
+        assert await fold(connection, NOW) is None
+
+
+async def test_contracts_teams_and_work_that_wait_together_are_folded_together(pool):
+    records = [[worklog("1")], [link()], [contract_event(1, "DRAFT"), contract_event(2)], [team_event("North", [])]]
+    async with pool.acquire() as connection:
+        for number, batch in enumerate(records):
+            await append(connection, batch, partition=number)
+        assert len((await fold(connection, NOW)).batches) == 4
+        facts = [record for batch in records for record in batch]
+        assert await projections(connection) == model_of(facts)
+        await compare(connection, facts_of(facts))
+
+
+async def test_when_the_one_that_folds_dies_the_next_goes_on(pool, replaying):
+    async with pool.acquire() as connection, pool.acquire() as other:
+        await take(connection, [contract_event()])
+        await take(connection, [link()])
+        await append(connection, [worklog("1")])
+        dying = connection.transaction()
+        await dying.start()
+        await fold(connection, datetime.now(UTC))
+        pid = await connection.fetchval("SELECT pg_backend_pid()")
+        await other.execute("SELECT pg_terminate_backend($1)", pid)
+    projector = asyncio.create_task(Projector(pool, replaying).run())
+    try:
+        await until(lambda: _equals(pool, 3600), within=5)
+    finally:
+        projector.cancel()
+
+
+async def _equals(pool, seconds):
+    return await consumed(pool) == seconds
+
+
+@pytest.fixture
+def poison(monkeypatch):
+    """The fold of a worklog named `poison` fails for a reason that retrying cannot mend."""
+    original = module.change_facts
+
+    async def change_facts(connection, batches, moment):
+        bad = "SELECT count(*) FROM fact_log WHERE batch = ANY($1) AND worklog_id = 'poison'"
+        if poisoned and await connection.fetchval(bad, batches):
+            raise ZeroDivisionError("out of range")
+        await original(connection, batches, moment)
+
+    poisoned = [True]
+    monkeypatch.setattr(module, "change_facts", change_facts)
+    return poisoned
+
+
+async def test_a_batch_that_cannot_be_folded_is_named_and_holds_up_no_other(pool, replaying, poison, monkeypatch):
+    monkeypatch.setattr("tidemark_consumption.projection.projector._RETRY_SECONDS", 0.2)
+    async with pool.acquire() as connection:
+        await take(connection, [contract_event()])
+        await take(connection, [link()])
+        for partition, ids in enumerate((["1"], ["poison"], ["2", "3"])):
+            await append(connection, [worklog(id_) for id_ in ids], partition=partition)
+    projector = Projector(pool, replaying)
+    running = asyncio.create_task(projector.run())
+    try:
+        await until(lambda: _equals(pool, 3 * 3600))
+        (problem,) = await until(lambda: projector.problems(pool))
+        assert "cannot be folded: ZeroDivisionError: out of range." in problem
+        poison.clear()
+        await until(lambda: _equals(pool, 4 * 3600))
+        assert await projector.problems(pool) == []
+    finally:
+        running.cancel()
+
+
+async def test_what_waits_too_long_is_said(pool, replaying, monkeypatch):
+    monkeypatch.setattr("tidemark_consumption.projection.projector._MAX_WAIT_SECONDS", 0)
+    async with pool.acquire() as connection:
+        await append(connection, [worklog("1"), worklog("2")])
+    (problem,) = await Projector(pool, replaying).problems(pool)
+    assert problem.startswith("2 records wait to be counted")
+
+
+async def test_read_is_not_folded(pool):
+    async with pool.acquire() as connection:
+        offsets = "SELECT next_offset FROM reporting.folded_offsets WHERE topic = 'worklog.events'"
+        await connection.execute(
+            "INSERT INTO progress (service, cluster, topic, partition, next_offset) "
+            "VALUES ('consumption', 'test', 'worklog.events', 0, 12)"
+        )
+        await append(connection, [worklog("1"), worklog("2")], first_offset=10)
+        assert await connection.fetchval(offsets) == 10
+        await fold(connection, NOW)
+        assert await connection.fetchval(offsets) == 12
