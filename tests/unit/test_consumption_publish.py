@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from jsonschema import Draft202012Validator
 
-from tidemark_consumption.facts import MAX_RECORD_BYTES
+from tidemark_consumption.ingest.decode import MAX_RECORD_BYTES
 from tidemark_consumption.publish import MOST_EVENTS, records, schema
 from tidemark_shared.events import WORKLOGS, read
 from tidemark_shared.http import Problem

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from tidemark_consumption.terms import (
+from tidemark_consumption.projection.terms import (
     account_refs,
     activations,
     contract_rows,

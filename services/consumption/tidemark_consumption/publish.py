@@ -7,7 +7,7 @@ from typing import Any
 from aiokafka import ConsumerRecord
 from pydantic import TypeAdapter, ValidationError
 
-from tidemark_consumption.facts import fact
+from tidemark_consumption.ingest.decode import decode_record
 from tidemark_shared.events import TYPES, WORKLOGS, DecodeError, FieldError, Outgoing, Time, binary_headers, parts
 from tidemark_shared.http import Problem, Violation, pointer
 
@@ -86,7 +86,7 @@ def _record(event: object, now: datetime, correlation_id: str) -> Outgoing:
     except UnicodeEncodeError:
         raise DecodeError("An attribute holds half of a surrogate pair, which is no text.") from None
     # The very record that the consumer will read, by the consumer's own code.
-    checked = fact(
+    checked = decode_record(
         ConsumerRecord(
             topic=WORKLOGS.name, partition=0, offset=0, timestamp=(now - _EPOCH) // timedelta(milliseconds=1),
             timestamp_type=0, key=None, value=data, checksum=None, serialized_key_size=-1,
