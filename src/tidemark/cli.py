@@ -14,6 +14,7 @@ from tidemark.importing import cli as importing
 from tidemark.sentences import sentences
 from tidemark.stack.up import SERVICES
 from tidemark.stack.up import up as run_stack
+from tidemark.verify_cli import replayed
 from tidemark_shared import database, kafka
 from tidemark_shared.settings import required
 
@@ -89,6 +90,8 @@ def migrate(data_dir: DataDir = _HERE) -> None:
         settings = importing.settings(data_dir)
         for service in SERVICES:
             asyncio.run(database.migrate(settings.database(service), service))
+        if asyncio.run(replayed(settings.database("consumption"), "rebuild_if_due")):
+            typer.echo("A rule of counting changed: the figures of consumption were rebuilt from the facts.")
 
 
 @app.command()

@@ -22,7 +22,7 @@ def verify(
 ) -> None:
     """Recompute everything from the facts and compare, while the system runs; status 1 where something differs."""
     with sentences():
-        findings = asyncio.run(_replayed(settings(data_dir).database("consumption"), "verify"))
+        findings = asyncio.run(replayed(settings(data_dir).database("consumption"), "verify"))
     if as_json:
         typer.echo(
             json.dumps(
@@ -45,7 +45,7 @@ def rebuild(
     with sentences():
         url = settings(data_dir).database(service)
         if service == "consumption":
-            findings = asyncio.run(_replayed(url, "rebuild"))
+            findings = asyncio.run(replayed(url, "rebuild"))
             _print_differences(findings)
             typer.echo(f"Rows repaired: {findings.total}")
             return
@@ -54,7 +54,8 @@ def rebuild(
         typer.echo(f"Contracts rebuilt: {asyncio.run(contracts(url))}")
 
 
-async def _replayed(url: str, what: Literal["verify", "rebuild"]) -> Any:
+async def replayed(url: str, what: Literal["verify", "rebuild", "rebuild_if_due"]) -> Any:
+    """Verify or rebuild consumption's tables; the findings, or None where no rebuild was due."""
     # Loaded here: the code of the services would double the time that every other command takes to start.
     from tidemark_consumption import replay  # noqa: PLC0415
 

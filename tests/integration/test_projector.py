@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import asyncpg
 import pytest
 from test_fold import model_of
 from test_fold_reference import compare
@@ -141,16 +142,17 @@ async def test_contracts_teams_and_work_that_wait_together_are_folded_together(p
         await compare(connection, facts_of(facts))
 
 
-async def test_when_the_one_that_folds_dies_the_next_goes_on(pool, replaying):
-    async with pool.acquire() as connection, pool.acquire() as other:
+async def test_when_the_one_that_folds_dies_the_next_goes_on(database, pool, replaying):
+    async with pool.acquire() as connection:
         await take(connection, [contract_event()])
         await take(connection, [link()])
         await append(connection, [worklog("1")])
-        dying = connection.transaction()
-        await dying.start()
-        await fold(connection, datetime.now(UTC))
-        pid = await connection.fetchval("SELECT pg_backend_pid()")
-        await other.execute("SELECT pg_terminate_backend($1)", pid)
+    dying = await asyncpg.connect(database, server_settings={"search_path": "consumption"})
+    await module.prepare(dying)
+    await dying.transaction().start()
+    assert await fold(dying, datetime.now(UTC))
+    # As the kernel does for a process that is killed.
+    dying.terminate()
     projector = asyncio.create_task(Projector(pool, replaying).run())
     try:
         await until(lambda: _equals(pool, 3600), within=5)

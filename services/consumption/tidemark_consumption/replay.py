@@ -101,9 +101,9 @@ async def rebuild(connection: Connection) -> Findings:
     async with connection.transaction():
         await replay(connection)
         await _sql.lock_projection(connection)
-        since = [dict(row) async for row in _sql.folded_since(connection)]
+        since = [row async for row in _sql.folded_since(connection)]
         for moment, batches in groupby(since, key=lambda row: row["learned_at"]):
-            await fold.fold_batches(connection, [(row["batch"], row["log"]) for row in batches], moment)
+            await fold.fold_batches(connection, list(batches), moment)
         findings = await _differences(connection)
         for relation in {difference.relation for difference in findings.first}:
             await _sql.repair(connection, relation=relation)

@@ -16,6 +16,7 @@ from tidemark_shared.quantities import format_hours
 
 MOST_ACCOUNTS = 6
 MOST_SLICES = 4
+MAX_PERIODS = 240
 # An event holds the whole body, a reason and its frame, in a record of at most 1 MiB (SPEC 2).
 MOST_BYTES = 950_000
 CARD_IDENTITY = {"person_id": "/person_id", "team_id": "/team_id", "currency": "/currency", "from_": "/from"}
@@ -41,6 +42,7 @@ def violations(form: Form, facts: Facts, *, complete: bool) -> list[Violation]:
     found = [
         *_identity(form.terms, facts),
         *_shape(form.terms),
+        *_period_count(form),
         *_size(form.terms),
         *_references(form.terms, facts),
         *_rollover(form),
@@ -96,6 +98,19 @@ def _shape(terms: Contract) -> Iterator[Violation]:
         yield Violation(code="C4.accounts", path="/accounts", message=f"{message} Remove or add some.")
     for index, account in enumerate(terms.accounts):
         yield from _shape_of(account, pointer("accounts", index))
+
+
+def _period_count(form: Form) -> Iterator[Violation]:
+    """C4: a contract's figures are read as a whole, so their number is bounded."""
+    if form.breaks("/start_date", "/end_date", "/recurrence"):
+        return
+    found = _periods(form.terms)
+    if len(found) > MAX_PERIODS:
+        message = (
+            f"The contract has {len(found):,} periods; at most {MAX_PERIODS} are allowed. "
+            f"End it on {found[MAX_PERIODS - 1].end} or earlier, and renew it then."
+        )
+        yield Violation(code="C4.dates", path="/end_date", message=message)
 
 
 def _shape_of(account: Account, path: str) -> Iterator[Violation]:

@@ -32,7 +32,7 @@ from tidemark_notifier.snapshot import Addressee, Snapshot, addressees, freeze, 
 from tidemark_shared import events, outbox
 from tidemark_shared.bodies import Balance, Team
 from tidemark_shared.calendar import day_in, start_of_day
-from tidemark_shared.consumer import Batch, DeadLetter, dead_letter
+from tidemark_shared.consumer import Batch, dead_letter, read_events
 from tidemark_shared.database import Connection, Pool, queries
 from tidemark_shared.log import correlation_id, get_logger
 
@@ -159,16 +159,9 @@ async def change_frame(connection: Connection) -> None:
 
 
 async def _read(connection: Connection, topic: events.Topic, batch: Batch) -> list[events.Event]:
-    found, refusals = [], []
-    for record in batch.records:
-        if record.value is None and topic.retention == "compacted":
-            continue  # what compaction leaves of a key that is gone
-        try:
-            found.append(events.read(topic, record.headers, record.value))
-        except events.DecodeError as reason:
-            refusals.append(DeadLetter(record, str(reason)))
-    await dead_letter(connection, batch, refusals)
-    return found
+    received, dead_letters = read_events(topic, batch.records)
+    await dead_letter(connection, batch, dead_letters)
+    return [event for _, event in received]
 
 
 def _newest(found: Iterable[events.Event], id_: str, version: str) -> dict[UUID, events.Event]:

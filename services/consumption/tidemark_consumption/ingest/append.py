@@ -13,7 +13,7 @@ from tidemark_consumption.projection.terms import ContractRows, contract_rows
 from tidemark_shared.consumer import Batch, dead_letter, read_events
 from tidemark_shared.database import Connection, queries
 from tidemark_shared.events import DIRECTORY, LIFECYCLE
-from tidemark_shared.log import get_logger
+from tidemark_shared.log import correlation_id, get_logger
 
 _log = get_logger()
 _sql = queries("tidemark_consumption")
@@ -97,6 +97,7 @@ async def _append(
         log=log,
         first_offset=batch.records[0].offset,
         record_count=count,
+        correlation_id=correlation_id(),
     )
     await append(number)
     await _sql.wake_projector(connection, channel=CHANNEL)

@@ -9,7 +9,8 @@ ALTER TABLE batches
   ADD COLUMN log text NOT NULL DEFAULT 'facts' CHECK (log IN ('facts', 'contracts', 'directory')),
   ADD COLUMN first_offset bigint NOT NULL DEFAULT 0,
   ADD COLUMN record_count integer NOT NULL DEFAULT 0,
-  ADD COLUMN appended_at timestamptz NOT NULL DEFAULT now();
+  ADD COLUMN appended_at timestamptz NOT NULL DEFAULT now(),
+  ADD COLUMN correlation_id text NOT NULL DEFAULT '';
 UPDATE batches SET appended_at = learned_at;
 UPDATE batches AS b SET log = 'contracts' WHERE EXISTS (SELECT FROM contract_log AS l WHERE l.batch = b.batch);
 UPDATE batches AS b SET log = 'directory' WHERE EXISTS (SELECT FROM directory_log AS l WHERE l.batch = b.batch);
@@ -21,6 +22,7 @@ COMMENT ON COLUMN batches.learned_at IS 'When the projector folded it (SPEC W8);
 COMMENT ON COLUMN batches.log IS 'The log that holds its records.';
 COMMENT ON COLUMN batches.first_offset IS 'Offset of its first record.';
 COMMENT ON COLUMN batches.appended_at IS 'When the consumer appended it.';
+COMMENT ON COLUMN batches.correlation_id IS 'That of its first record: the balances that it changes carry it on.';
 COMMENT ON COLUMN batches.record_count IS 'How many records the log took.';
 CREATE INDEX contracts_of_fixed_price ON contracts (contract_id) WHERE per_shown <> 1;
 CREATE INDEX batches_unfolded ON batches (batch) WHERE learned_at IS NULL;

@@ -32,7 +32,7 @@ from tidemark_shared.events import (
     RateCardChanged,
     TeamChanged,
 )
-from tidemark_shared.log import correlation_id, get_logger
+from tidemark_shared.log import bound_contextvars, correlation_id, get_logger
 
 _log = get_logger()
 _sql = queries("tidemark_consumption")
@@ -68,31 +68,37 @@ async def fold(
         if moment is None:
             return None
         rows = _sql.waiting_batches(connection, most=max_records, held_back=held_back)
-        waiting = [dict(row) async for row in rows]
+        waiting = [row async for row in rows]
         if not waiting:
             return None
         batches = [row["batch"] for row in waiting]
-        await fold_batches(connection, [(row["batch"], row["log"]) for row in waiting], moment)
+        await fold_batches(connection, waiting, moment)
         await _sql.mark_folded(connection, batches=batches, learned_at=moment)
     _log.info("folded", batches=len(batches), first=batches[0], last=batches[-1])
     return Folded(batches, sum(row["record_count"] for row in waiting), moment)
 
 
-async def fold_batches(connection: Connection, waiting: Sequence[tuple[int, str]], moment: datetime) -> None:
-    """Fold batches of the logs, by number and log, as learned at ``moment``: teams and rates, contracts, then work."""
-    numbers: dict[str, list[int]] = {"directory": [], "contracts": [], "facts": []}
-    for batch, log in waiting:
-        numbers[log].append(batch)
-    if numbers["directory"]:
-        rows = _sql.logged_directory(connection, batches=numbers["directory"])
-        await change_directory(connection, [directory_change(row) async for row in rows], moment)
-    if numbers["contracts"]:
-        rows = _sql.logged_contracts(connection, batches=numbers["contracts"])
-        await change_contracts(
-            connection, [ContractChanged.model_validate_json(row["event"]) async for row in rows], moment
-        )
-    if numbers["facts"]:
-        await change_facts(connection, numbers["facts"], moment)
+async def fold_batches(connection: Connection, batches: Sequence[Mapping[str, Any]], moment: datetime) -> None:
+    """Fold rows of ``batches``, as learned at ``moment``: teams and rates, then contracts, then all work at once."""
+    for log, change in (("directory", _change_directory), ("contracts", _change_contracts)):
+        for row in batches:
+            if row["log"] == log:
+                with bound_contextvars(correlation_id=row["correlation_id"]):
+                    await change(connection, row["batch"], moment)
+    if facts := [row for row in batches if row["log"] == "facts"]:
+        with bound_contextvars(correlation_id=facts[0]["correlation_id"]):
+            await change_facts(connection, [row["batch"] for row in facts], moment)
+
+
+async def _change_directory(connection: Connection, batch: int, moment: datetime) -> None:
+    rows = _sql.logged_directory(connection, batch=batch)
+    await change_directory(connection, [directory_change(row) async for row in rows], moment)
+
+
+async def _change_contracts(connection: Connection, batch: int, moment: datetime) -> None:
+    rows = _sql.logged_contracts(connection, batch=batch)
+    changes = [ContractChanged.model_validate_json(row["event"]) async for row in rows]
+    await change_contracts(connection, changes, moment)
 
 
 def directory_change(row: Any) -> DirectoryChanged:

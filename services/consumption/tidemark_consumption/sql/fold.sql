@@ -85,9 +85,9 @@ RETURNING p.learned_at;
 
 -- name: waiting_batches(most, held_back)
 -- Batches to fold, in the order appended, until they hold enough records; the first whatever it holds.
-SELECT batch, log, record_count
+SELECT batch, log, record_count, correlation_id
 FROM (
-  SELECT batch, log, record_count, sum(record_count) OVER (ORDER BY batch) AS total
+  SELECT batch, log, record_count, correlation_id, sum(record_count) OVER (ORDER BY batch) AS total
   FROM batches
   WHERE learned_at IS NULL AND batch <> ALL(:held_back::bigint [])
 ) AS waiting

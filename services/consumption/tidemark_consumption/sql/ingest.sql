@@ -1,8 +1,8 @@
 -- What consumers append. No lock but the partition's row in `progress`, which the consumer holds.
 
--- name: open_batch(cluster, topic, partition, log, first_offset, record_count)$
-INSERT INTO batches (cluster, topic, partition, log, first_offset, record_count)
-VALUES (:cluster, :topic, :partition, :log, :first_offset, :record_count)
+-- name: open_batch(cluster, topic, partition, log, first_offset, record_count, correlation_id)$
+INSERT INTO batches (cluster, topic, partition, log, first_offset, record_count, correlation_id)
+VALUES (:cluster, :topic, :partition, :log, :first_offset, :record_count, :correlation_id)
 RETURNING batch;
 
 -- name: check_terms(contracts, accounts, account_teams, adjustments)!

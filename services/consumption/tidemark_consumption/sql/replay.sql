@@ -31,7 +31,7 @@ SELECT batch, learned_at FROM batches WHERE learned_at <= coalesce(:moment::time
 
 -- name: folded_since
 -- What was folded after the scope was set.
-SELECT b.batch, b.log, b.learned_at
+SELECT b.batch, b.log, b.correlation_id, b.learned_at
 FROM batches AS b
 WHERE b.learned_at IS NOT NULL AND NOT EXISTS (SELECT FROM batches_in_scope AS s WHERE s.batch = b.batch)
 ORDER BY b.learned_at, b.batch;

@@ -1,17 +1,17 @@
 -- Versions of contracts and of the directory, in the order in which projection/fold.py calls it.
 
--- name: logged_contracts(batches)
+-- name: logged_contracts(batch)
 -- In the order in which they are learned.
 SELECT event
 FROM contract_log
-WHERE batch = ANY(:batches::bigint [])
-ORDER BY batch, record_offset;
+WHERE batch = :batch
+ORDER BY record_offset;
 
--- name: logged_directory(batches)
+-- name: logged_directory(batch)
 SELECT type, event
 FROM directory_log
-WHERE batch = ANY(:batches::bigint [])
-ORDER BY batch, record_offset;
+WHERE batch = :batch
+ORDER BY record_offset;
 
 -- name: apply_contracts(rows)
 -- The newest version of each, where it is newer than what is here. Gives the contracts that changed.
