@@ -199,7 +199,7 @@ class Rollover(Body):
     unused: Annotated[Literal["expire", "carry"], _or("expire")] = "expire"
     cap_hours: Hours | None = None
     cap_value_minor: Minor | None = None
-    lapse_after_periods: Annotated[int, Field(strict=True, ge=1)] | None = None
+    lapse_after_periods: Annotated[int, Field(strict=True, ge=1, le=10_000)] | None = None
     overrun: Annotated[Literal["absorb", "deduct"], _or("absorb")] = "absorb"
 
 

@@ -1,6 +1,7 @@
 """Postgres: a pool whose search path is the service's own schema, named queries from files, migrations."""
 
 from collections.abc import Awaitable, Callable
+from enum import Enum
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -18,20 +19,42 @@ Init: TypeAlias = Callable[["asyncpg.Connection[asyncpg.Record]"], Awaitable[Non
 _MIGRATION_LOCK = 7_311_946
 
 
+class Work(Enum):
+    """What a connection is for. The value is how long one of its statements may take; "0": as long as it needs."""
+
+    REQUEST = "30s"
+    PUBLISH = "15s"
+    REPLAY = "10min"
+    FOLD = "0"
+
+
+def server_settings(service: str, work: Work) -> dict[str, str]:
+    """The settings of a session of ``service``."""
+    return {
+        "search_path": service,
+        "application_name": service,
+        # Compiling a query costs more than any query of ours gains by it.
+        "jit": "off",
+        "statement_timeout": work.value,
+        # Between two statements of a transaction there is only arithmetic: a client that pauses so long is stuck, and
+        # others wait for its locks.
+        "idle_in_transaction_session_timeout": "60s",
+        # A query whose client has gone ends, instead of running on for nobody.
+        "client_connection_check_interval": "2s",
+    }
+
+
 def queries(package: str) -> Any:
     """The named queries in ``sql/`` of ``package``: one function a query, called with a connection first."""
     return aiosql.from_path(str(files(package) / "sql"), "asyncpg", mandatory_parameters=False)
 
 
-async def connect_pool(url: str, service: str, *, size: int = 8, init: Init | None = None) -> Pool:
+async def connect_pool(
+    url: str, service: str, *, size: int = 8, init: Init | None = None, work: Work = Work.FOLD
+) -> Pool:
     """A pool on the schema of ``service``. Raises what asyncpg raises where the database is out of reach."""
     return await asyncpg.create_pool(
-        url,
-        min_size=1,
-        max_size=size,
-        init=init,
-        # Compiling a query costs more than any query of ours gains by it.
-        server_settings={"search_path": service, "application_name": service, "jit": "off"},
+        url, min_size=1, max_size=size, init=init, server_settings=server_settings(service, work)
     )
 
 

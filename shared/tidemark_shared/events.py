@@ -8,10 +8,10 @@ import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from json.encoder import encode_basestring
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, Self
 from uuid import UUID, uuid4
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError, model_validator
 from pydantic.functional_validators import AfterValidator, BeforeValidator
 from pydantic_core import PydanticCustomError
 
@@ -24,6 +24,7 @@ MAX_ID_BYTES = 255
 # Of the attributes; ours to choose: a source is part of keys, which Postgres bounds.
 MAX_ATTRIBUTE_BYTES = 1024
 FIRST_YEAR, LAST_YEAR = 1970, 2100
+MAX_SECONDS = 3_600_000
 
 
 class Topic(NamedTuple):
@@ -112,7 +113,7 @@ Time = Annotated[
     AfterValidator(_bounded_time),
     PlainSerializer(timestamp, when_used="json"),
 ]
-Seconds = Annotated[int, Field(ge=1, le=3_600_000)]
+Seconds = Annotated[int, Field(ge=1, le=MAX_SECONDS)]
 
 
 class Data(BaseModel):
@@ -163,16 +164,30 @@ class ContractTerms(bodies.Contract):
     id: UUID
 
 
+def _identified(terms: bodies.Contract) -> bodies.Contract:
+    """Terms whose accounts and slices can be told apart: a reader keeps them by their ids."""
+    ids = [account.id for account in terms.accounts]
+    if None in ids or len(set(ids)) < len(ids):
+        raise PydanticCustomError("account_id", "In an event every account has an id of its own.")
+    for account in terms.accounts:
+        if len({item.team_id for item in account.slices}) < len(account.slices):
+            raise PydanticCustomError("team_twice", "An account has at most one slice for a team.")
+    return terms
+
+
+Version = Annotated[int, Field(ge=1, lt=2**31)]
+
+
 class ContractChanged(BaseModel):
     """Every ``tidemark.contract.*`` event: what the contract is from now on, who did it and why."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     contract_id: UUID
-    stream_version: Annotated[int, Field(ge=1)]
+    stream_version: Version
     status: bodies.Status | None = Field(description="null once a draft is discarded")
     previous_status: bodies.Status | None
-    terms: bodies.Contract
+    terms: Annotated[bodies.Contract, AfterValidator(_identified)]
     actor: str
     reason: str | None = None
     occurred_at: Time
@@ -184,7 +199,7 @@ class _Entity(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     id: UUID
-    version: Annotated[int, Field(ge=1)]
+    version: Version
     deleted: bool = False
 
 
@@ -196,6 +211,13 @@ class TeamChanged(_Entity, bodies.Team):
     """A team's full state."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", validate_by_name=True, serialize_by_alias=True)
+
+    @model_validator(mode="after")
+    def _one_membership_from_a_day(self) -> Self:
+        begun = [(member.person_id, member.from_) for member in self.members]
+        if len(set(begun)) < len(begun):
+            raise PydanticCustomError("membership_twice", "A person has at most one membership from a day on.")
+        return self
 
 
 class RateCardChanged(_Entity, bodies.RateCard):

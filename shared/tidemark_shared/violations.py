@@ -74,9 +74,9 @@ CODES: dict[Code, Meaning] = {
         "Another slice of this account is this team's. Put both into one, or name another team.",
     ),
     "C4.dates": Meaning(
-        "A contract has a start and an end date, and does not end before it starts.",
+        "A contract has a start and an end date, does not end before it starts, and has at most 240 periods.",
         _ALWAYS,
-        "The contract ends before it starts. Take 2026-01-01 or later.",
+        "The contract has 241 periods; at most 240 are allowed. End it on 2045-12-31 or earlier, and renew it then.",
     ),
     "C5.precision": Meaning("Hours have at most two decimals.", _ALWAYS, "Hours have at most two decimals."),
     "unknown_reference": Meaning(

@@ -13,7 +13,7 @@ from tidemark_notifier.guard import Guard
 from tidemark_notifier.judge import Judge
 from tidemark_notifier.smtp import Server
 from tidemark_shared.consumer import Consumer, Handle
-from tidemark_shared.database import connect_pool
+from tidemark_shared.database import Work, connect_pool
 from tidemark_shared.events import BALANCES, DIRECTORY, LIFECYCLE
 from tidemark_shared.http import api as http_api
 from tidemark_shared.service import Frame, frame
@@ -45,7 +45,7 @@ def create_app(settings: Settings) -> FastAPI:
         async with (
             frame("notifier", settings) as held,
             # Of its own: rules that wait for word of a contract leave the consumer its connections.
-            await connect_pool(settings.database("notifier"), "notifier") as asking,
+            await connect_pool(settings.database("notifier"), "notifier", work=Work.REQUEST) as asking,
             # Proxies named in the environment are for the world outside.
             httpx.AsyncClient(base_url=settings.consumption_url, timeout=_ASK_SECONDS, trust_env=False) as consumption,
         ):

@@ -47,7 +47,7 @@ async def terms(api, **changes):
     return {
         "code": "ACME-SUP", "name": "Support", "description": "",
         "owner": {"name": "Olga", "email": "olga@provider.example"}, "organization_id": await organization(api),
-        "type": "time_and_materials", "recurrence": "monthly", "start_date": "2026-01-01", "end_date": "2099-12-31",
+        "type": "time_and_materials", "recurrence": "none", "start_date": "2026-01-01", "end_date": "2099-12-31",
         "timezone": "Europe/Berlin", "holidays": "DE-BE", "contracted_hours": "40",
         "accounts": [{"name": "Help desk", "planned_hours": "40", "slices": slices}], **changes,
     }  # fmt: skip

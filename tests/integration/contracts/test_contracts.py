@@ -54,7 +54,8 @@ async def test_what_is_created_is_answered_with_its_body_and_ids(api):
 async def test_a_fixed_price_that_rolls_over_and_is_adjusted_reaches_the_topic(api, published):
     own = str(uuid4())
     body = await terms(
-        api, type="fixed_price", contracted_hours=None, contracted_value_minor=1_000_000, currency="EUR",
+        api, type="fixed_price", recurrence="monthly", end_date="2045-12-31",
+        contracted_hours=None, contracted_value_minor=1_000_000, currency="EUR",
         rollover={"unused": "carry", "cap_value_minor": 500_000, "lapse_after_periods": 3, "overrun": "deduct"},
         adjustments=[{"account_id": own, "period_start": "2026-03-01", "value_minor": -1_000_001, "reason": "credit"}],
     )  # fmt: skip

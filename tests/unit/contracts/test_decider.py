@@ -234,9 +234,17 @@ def test_a_contract_keeps_its_links_through_all_that_follows():
 def test_what_would_last_beyond_all_days_is_refused_at_its_place():
     stream = Stream()
     for what in ACTIVE:
-        stream.do(command(what, start_date="2050-01-01", end_date="2099-12-31"))
+        stream.do(command(what, start_date="2050-01-01", end_date="2099-12-31", recurrence=None))
     _, refused = successor(stream)
     assert [(one.code, one.path) for one in refused.violations] == [("invalid", "/end_date")]
+
+
+def test_a_renewal_with_too_many_periods_is_refused_at_its_end():
+    state = given_a_contract("ACTIVE").state
+    # From before there was a bound.
+    state = replace(state, terms=state.terms.model_copy(update={"end_date": date(2046, 1, 31)}))
+    refused = decide(Command("drafted", renewal(state, "NEXT"), renewed_from=uid("old")), State(), facts())
+    assert [(one.code, one.path) for one in refused.violations] == [("C4.dates", "/end_date")]
 
 
 def test_a_renewal_under_a_code_that_is_taken_is_a_duplicate():

@@ -1,0 +1,263 @@
+"""Balances stay fast whatever the planner believes, and no contract's balance waits for another's."""
+
+import asyncio
+import json
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+import structlog
+from fastapi import FastAPI
+from waiting import until
+from world import account, contract_event, take, terms, uid
+
+from tidemark_consumption import api, balance_outbox
+from tidemark_shared import database as shared_database
+from tidemark_shared.database import Work, connect_pool, queries
+from tidemark_shared.http import api as http_api
+from tidemark_shared.settings import Settings
+
+PERIODS, ACCOUNTS, SLICES = 240, 6, 4
+ROWS_SHOWN = PERIODS * (1 + ACCOUNTS * (1 + SLICES))
+# Each row passes through some nodes of a plan, and the reporting views join the six accounts. Quadratic plans handle
+# at least as many rows for each as there are periods.
+MAX_ROWS = 100 * ROWS_SHOWN
+MOMENT = datetime(2026, 3, 15, tzinfo=UTC)
+TABLES = ["contracts", "accounts", "account_teams", "periods", "adjustments", "shares", "days", "balances"]
+LOCK = 4711
+NOT_SLICED = False
+
+
+def large_contract(code):
+    teams = [uid(f"team {number}") for number in range(SLICES)]
+    accounts = [
+        account(f"{code} {number}", "40", id_=uid(f"{code} {number}"), slices=[(team, "10") for team in teams])
+        for number in range(ACCOUNTS)
+    ]
+    rollover = {"unused": "carry", "cap_hours": None, "cap_value_minor": None, "lapse_after_periods": None,
+                "overrun": "deduct"}  # fmt: skip
+    return contract_event(
+        terms=terms(code, accounts=accounts, hours="240", start="2006-04-01", end="2026-03-31", rollover=rollover)
+    )
+
+
+async def log_work_everywhere(connection):
+    await connection.execute(
+        """
+        INSERT INTO shares (contract_id, account_id, team_id, period_start, seconds, amount, unrated_seconds, worklogs)
+        SELECT contract_id, account_id, team_id, period_start, 3600, 0, 0, 2
+        FROM account_teams JOIN periods USING (contract_id)
+        ON CONFLICT DO NOTHING;
+        INSERT INTO days (
+          contract_id, account_id, team_id, period_start, day, seconds, amount, unrated_seconds, worklogs
+        )
+        SELECT contract_id, account_id, team_id, period_start, period_start + n, 1800, 0, 0, 1
+        FROM account_teams JOIN periods USING (contract_id) CROSS JOIN generate_series(0, 1) AS n
+        ON CONFLICT DO NOTHING
+        """
+    )
+
+
+@pytest.fixture(params=["none", "of a smaller system", "of one contract among many", "fresh"])
+async def statistics(request, connection):
+    """A contract as large as they come, and statistics that fit it or do not."""
+    for table in TABLES:
+        await connection.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
+    if request.param == "of a smaller system":
+        await take(connection, [contract_event(end="2026-01-31")])
+        await log_work_everywhere(connection)
+        await queries("tidemark_consumption").analyze_figures(connection)
+    await take(connection, [large_contract("LARGE")])
+    await log_work_everywhere(connection)
+    if request.param in {"fresh", "of one contract among many"}:
+        await queries("tidemark_consumption").analyze_figures(connection)
+    if request.param == "of one contract among many":
+        await take(connection, [large_contract(f"L{number}") for number in range(3)])
+        await log_work_everywhere(connection)
+    # A quadratic plan would run for minutes.
+    await connection.execute("SET statement_timeout = '30s'")
+
+
+def rows_handled(plan):
+    """The rows that all parts of a plan read, joined or threw away."""
+    own = plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0) + plan.get("Rows Removed by Join Filter", 0)
+    return own * plan["Actual Loops"] + sum(rows_handled(part) for part in plan.get("Plans", []))
+
+
+async def explained(connection, query, *arguments):
+    (explanation,) = json.loads(
+        await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON, TIMING OFF) {query}", *arguments)
+    )
+    return rows_handled(explanation["Plan"])
+
+
+async def balance_body(connection, *, complete):
+    """The query inside the function, which EXPLAIN does not look into."""
+    body = await connection.fetchval("SELECT prosrc FROM pg_proc WHERE proname = 'balance'")
+    parameters = {"of_contract": f"'{uid('contract LARGE')}'::uuid", "moment": f"'{MOMENT}'::timestamptz"}
+    for name, value in {**parameters, "complete": str(complete)}.items():
+        body = body.replace(name, value)
+    return body
+
+
+@pytest.mark.usefixtures("statistics")
+async def test_a_balance_handles_rows_in_proportion_to_what_it_shows(connection):
+    query = await balance_body(connection, complete=True)
+    assert await explained(connection, query) < MAX_ROWS
+    body = json.loads(await connection.fetchval("SELECT balance($1, $2, TRUE)", uid("contract LARGE"), MOMENT))
+    assert len(body["periods"]) == PERIODS
+    assert sum(len(slice_["periods"]) for one in body["accounts"] for slice_ in one["slices"]) == PERIODS * 24
+
+
+@pytest.mark.usefixtures("statistics")
+async def test_so_do_the_curve_the_pace_and_the_reporting_views(connection):
+    sql, contract = queries("tidemark_consumption"), uid("contract LARGE")
+    assert await explained(connection, sql.curve.sql, contract, None, NOT_SLICED, None, MOMENT) < MAX_ROWS
+    assert await explained(connection, sql.pace.sql, MOMENT, contract) < MAX_ROWS
+    for view in ("contracts", "contract_periods", "account_consumption", "account_totals", "slice_consumption"):
+        rows = await explained(connection, f"SELECT * FROM reporting.{view} WHERE contract_id = $1", contract)  # noqa: S608
+        assert rows < MAX_ROWS, view
+
+
+# The publisher.
+
+
+@pytest.fixture
+async def two_contracts(connection):
+    await take(connection, [contract_event(), contract_event(code="C2")])
+    return uid("contract C1"), uid("contract C2")
+
+
+async def replace_balance(connection, of_first):
+    """Let the first contract's balance do something else before it is computed."""
+    await connection.execute(
+        f"""
+        ALTER FUNCTION balance RENAME TO computed_balance;
+        CREATE FUNCTION balance(of_contract uuid, moment timestamptz, complete boolean) RETURNS jsonb
+        LANGUAGE plpgsql AS $$
+        BEGIN
+          IF of_contract = '{uid("contract C1")}' THEN
+            {of_first};
+          END IF;
+          RETURN computed_balance(of_contract, moment, complete);
+        END
+        $$
+        """
+    )
+
+
+async def published(outbox, connection):
+    """The contracts that one round publishes."""
+    rows = await outbox.pending(connection)
+    await outbox.published(connection, [row.id for row in rows])
+    return {str(row.id[0]) for row in rows}
+
+
+async def test_a_slow_balance_does_not_hold_up_another(database, pool, connection, two_contracts):
+    slow, other = two_contracts
+    await replace_balance(connection, f"PERFORM pg_advisory_xact_lock_shared({LOCK})")
+    async with pool.acquire() as blocker, balance_outbox.balance_outbox(database) as outbox:
+        await blocker.execute(f"SELECT pg_advisory_lock({LOCK})")
+        assert await published(outbox, connection) == {other}
+        await connection.execute("UPDATE balances SET revision = revision + 1")
+        assert await published(outbox, connection) == {other}
+        await blocker.execute(f"SELECT pg_advisory_unlock({LOCK})")
+        await until(lambda: published(outbox, connection))
+        revision = "SELECT published = revision FROM balances WHERE contract_id = $1"
+        # Computed before the second change or after it: either way the newest follows.
+        await until(lambda: caught_up(outbox, connection, revision, slow))
+
+
+async def caught_up(outbox, connection, revision, contract):
+    await published(outbox, connection)
+    return await connection.fetchval(revision, contract)
+
+
+async def test_a_balance_that_fails_is_logged_once_postponed_and_published_once_it_works(
+    database, connection, two_contracts, monkeypatch
+):
+    failing, other = two_contracts
+    monkeypatch.setattr(balance_outbox, "_MIN_RETRY_SECONDS", 0.01)
+    await replace_balance(connection, "PERFORM 1 / (SELECT count(*) FROM organizations)")
+    async with balance_outbox.balance_outbox(database) as outbox:
+        with structlog.testing.capture_logs() as logs:
+            assert await published(outbox, connection) == {other}
+            source = outbox.pending.__self__
+            await until(lambda: postponed_for(outbox, connection, source, 0.05))
+        errors = [one for one in logs if one["event"] == "balance_postponed"]
+        assert [one["contract_id"] for one in errors] == [failing]
+        await connection.execute("DROP FUNCTION balance; ALTER FUNCTION computed_balance RENAME TO balance")
+        assert await until(lambda: published(outbox, connection)) == {failing}
+
+
+async def postponed_for(outbox, connection, source, seconds):
+    """Whether the pauses have grown so far."""
+    await published(outbox, connection)
+    return any(retry.pause_seconds > seconds for retry in source._retries.values())
+
+
+@pytest.fixture
+def short_statements(monkeypatch):
+    """Statements time out at once."""
+    original = shared_database.server_settings
+    monkeypatch.setattr(shared_database, "server_settings", lambda *of: {**original(*of), "statement_timeout": "200ms"})
+
+
+@pytest.mark.usefixtures("short_statements")
+async def test_a_balance_that_takes_too_long_is_postponed(database, pool, connection, two_contracts):
+    slow, other = two_contracts
+    await replace_balance(connection, f"PERFORM pg_advisory_xact_lock_shared({LOCK})")
+    async with pool.acquire() as blocker, balance_outbox.balance_outbox(database) as outbox:
+        await blocker.execute(f"SELECT pg_advisory_lock({LOCK})")
+        with structlog.testing.capture_logs() as logs:
+            await until(lambda: failed(outbox, connection, logs))
+        (error,) = [one for one in logs if one["event"] == "balance_postponed"]
+        assert error["contract_id"] == slow
+        assert "QueryCanceled" in error["error"]
+        assert await connection.fetchval("SELECT published = revision FROM balances WHERE contract_id = $1", other)
+
+
+async def failed(outbox, connection, logs):
+    await published(outbox, connection)
+    return any(one["event"] == "balance_postponed" for one in logs)
+
+
+# Time-outs.
+
+
+@pytest.mark.usefixtures("short_statements")
+async def test_a_request_that_takes_too_long_is_answered_with_when_to_try_again(database, connection, two_contracts):
+    await replace_balance(connection, "PERFORM pg_sleep(600)")
+    app: FastAPI = http_api("consumption", Settings(open=True), None)
+    app.include_router(api.router)
+    async with (
+        await connect_pool(database, "consumption", size=1, work=Work.REQUEST) as app.state.pool,
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client,
+    ):
+        answer = await client.get(f"/v1/contracts/{two_contracts[0]}/balance")
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) > 0
+
+
+@pytest.mark.usefixtures("pool")
+async def test_each_class_of_work_has_its_time_out(database):
+    for work, expected in ((Work.REQUEST, "30s"), (Work.PUBLISH, "15s"), (Work.REPLAY, "10min"), (Work.FOLD, "0")):
+        async with await connect_pool(database, "consumption", size=1, work=work) as limited:
+            assert await limited.fetchval("SHOW statement_timeout") == expected
+
+
+async def test_a_query_whose_client_has_gone_ends(database, connection):
+    async with await connect_pool(database, "consumption", size=1, work=Work.FOLD) as abandoned:
+        client = await abandoned.acquire()
+        pid = await client.fetchval("SELECT pg_backend_pid()")
+        query = asyncio.create_task(client.execute("SELECT pg_sleep(600)"))
+        running = "SELECT count(*) FROM pg_stat_activity WHERE pid = $1 AND state = 'active'"
+        await until(lambda: connection.fetchval(running, pid))
+        client.terminate()
+        with pytest.raises(Exception, match="closed"):
+            await query
+        await until(lambda: gone(connection, running, pid), within=15)
+
+
+async def gone(connection, running, pid):
+    return not await connection.fetchval(running, pid)
