@@ -24,6 +24,10 @@ run: setup ## Start everything, tell the story, and say where to look
 test: setup ## Run the tests (ARGS="-k …" chooses)
 	@$(BIN)/pytest $(ARGS)
 
+.PHONY: faults
+faults: setup ## Kill brokers of a cluster of three (TIDEMARK_FAULT_ROUNDS=10 does so ten times)
+	@$(BIN)/pytest tests/faults -s $(ARGS)
+
 .PHONY: check
 check: setup docs-check ## Format, lint, types, imports between packages, generated documents
 	@$(BIN)/ruff format --check .

@@ -9,6 +9,7 @@ from aiokafka import ConsumerRecord
 from tidemark_shared.consumer import Batch, Handle, correlation_of, process_batch
 from tidemark_shared.database import Connection, queries
 from tidemark_shared.log import bound_contextvars
+from tidemark_shared.records import INCOMPLETE_HEADER
 
 _sql = queries("tidemark_shared")
 
@@ -43,8 +44,9 @@ async def one(connection: Connection, id_: int) -> dict[str, Any] | None:
 async def replay(connection: Connection, handlers: Mapping[str, Handle], id_: int, *, prefix: str = "") -> str | None:
     """Hand a dead letter to its handler once more, as it came, in one transaction.
 
-    None where it is taken; where it is refused again, the reason, which its row has from then on. It goes to this
-    service alone and not to its topic again, where others that took it long ago would read it twice.
+    None where it is taken; where it is refused again, the reason, which its row has from then on. Of one that was too
+    large or damaged only a part is kept, and no replay takes that. It goes to this service alone and not to its topic
+    again, where others that took it long ago would read it twice.
     Raises :class:`UnknownDeadLetterError`; and what the handler raises, of which nothing stays.
     """
     async with connection.transaction():
@@ -53,6 +55,9 @@ async def replay(connection: Connection, handlers: Mapping[str, Handle], id_: in
         if not handle:
             raise UnknownDeadLetterError(id_)
         record = _record(row)
+        if any(name == INCOMPLETE_HEADER for name, _ in record.headers):
+            incomplete: str = await _sql.refuse_replay(connection, id=id_)
+            return incomplete
         with bound_contextvars(correlation_id=correlation_of(record.headers)):
             await process_batch(
                 connection, handle, Batch(row["cluster"], row["topic"], row["partition"], [record], prefix)

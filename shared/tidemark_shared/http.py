@@ -134,7 +134,8 @@ def api(name: str, settings: Settings, lifespan: Any) -> FastAPI:
     """The application of a service: its routes are added by the service.
 
     The lifespan sets ``app.state.problems``, which ``/readyz`` asks (a list of sentences, empty when the service makes
-    progress), and ``app.state.pool``, where :func:`require` looks for revoked tokens.
+    progress), and ``app.state.pool``, where :func:`require` looks for revoked tokens. It may set
+    ``app.state.failures``, which ``/healthz`` asks: sentences that say why the process must be restarted.
     """
     app = _Api(
         title=f"Tidemark {name}",
@@ -144,15 +145,17 @@ def api(name: str, settings: Settings, lifespan: Any) -> FastAPI:
         redoc_url=None,
         responses={status: {"model": ProblemBody, "description": about} for status, about in _DECLARED.items()},
     )
-    app.state.settings = settings
+    app.state.settings, app.state.failures = settings, _no_failures
     app.middleware("http")(_correlate)
     app.exception_handler(Problem)(_problem)
     app.exception_handler(HTTPException)(_http_exception)
     app.exception_handler(RequestValidationError)(_invalid)
 
     @app.get("/healthz", include_in_schema=False)
-    async def healthz() -> dict[str, str]:
-        return {"status": "alive"}
+    async def healthz(request: Request) -> JSONResponse:
+        if failures := await request.app.state.failures():
+            return JSONResponse({"status": "failed", "problems": failures}, 503)
+        return JSONResponse({"status": "alive"})
 
     @app.get("/readyz", include_in_schema=False)
     async def readyz(request: Request) -> JSONResponse:
@@ -160,6 +163,10 @@ def api(name: str, settings: Settings, lifespan: Any) -> FastAPI:
         return JSONResponse({"ready": not problems, "problems": problems}, 503 if problems else 200)
 
     return app
+
+
+async def _no_failures() -> list[str]:
+    return []
 
 
 async def _correlate(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:

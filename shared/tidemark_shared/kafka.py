@@ -5,6 +5,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
@@ -63,6 +64,20 @@ async def create_topics(bootstrap: str, *, prefix: str = "", replication: int = 
             finally:
                 await admin.close()
     raise AssertionError  # the loop above returns or raises
+
+
+async def is_compacted(bootstrap: str, topic: str) -> bool:
+    """Whether compaction may remove records of a topic, by its configuration."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    try:
+        await admin.start()
+        (response,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+    finally:
+        await admin.close()
+    ((code, message, _, _, entries),) = response.resources
+    if code:
+        raise for_code(code)(f"{topic}: {message}")
+    return any(name == "cleanup.policy" and "compact" in value for name, value, *_ in entries)
 
 
 def _new(name: str, like: Topic, prefix: str, replication: int) -> NewTopic:

@@ -14,7 +14,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, sto
 
 from tidemark_shared import kafka, log
 from tidemark_shared.consumer import Consumer, Handle
-from tidemark_shared.database import Init, Pool, connect_pool
+from tidemark_shared.database import Pool, Work, connect_pool
 from tidemark_shared.outbox import RECORDS, Outbox, Relay
 from tidemark_shared.requests import forget_answers
 from tidemark_shared.settings import Settings, required
@@ -94,22 +94,26 @@ class Frame:
             found.append(f"The database does not answer: {error!r}.")
         return found
 
+    async def failures(self) -> list[str]:
+        """Why the process should be restarted; for ``/healthz``."""
+        return self.consumer.failures() if self.consumer else []
+
     @property
     def _bootstrap(self) -> str:
         return required(self.settings.kafka_bootstrap_servers, "kafka_bootstrap_servers")
 
     async def close(self) -> None:
-        """Stop reading, then end the tasks."""
-        if self.consumer:
-            await self.consumer.stop()
+        """End the tasks, also the one that would replace a client that is stopped, then stop reading."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self.consumer:
+            await self.consumer.stop()
 
 
 @asynccontextmanager
-async def frame(service: str, settings: Settings, *, init: Init | None = None) -> AsyncIterator[Frame]:
-    """Wait for the database and the broker, then hold them for the service; ``init`` prepares each connection."""
+async def frame(service: str, settings: Settings, *, work: Work = Work.FOLD) -> AsyncIterator[Frame]:
+    """Wait for the database and the broker, then hold them for the service, whose connections are for ``work``."""
     async for attempt in AsyncRetrying(
         stop=stop_after_delay(_START_PATIENCE_SECONDS),
         wait=wait_random_exponential(multiplier=0.1, max=2),
@@ -117,7 +121,7 @@ async def frame(service: str, settings: Settings, *, init: Init | None = None) -
         reraise=True,
     ):
         with attempt:
-            pool = await connect_pool(settings.database(service), service, init=init)
+            pool = await connect_pool(settings.database(service), service, work=work)
     cluster = await kafka.cluster_id(
         required(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers"), patience=_START_PATIENCE_SECONDS
     )

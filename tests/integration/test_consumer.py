@@ -5,13 +5,18 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
+from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.consumer import fetcher
 from waiting import until
 
+from tidemark.stack import kafka
 from tidemark_shared import consumer as module
+from tidemark_shared import liveness
 from tidemark_shared.consumer import Consumer, DeadLetter, dead_letter
 from tidemark_shared.database import connect_pool, migrate
 from tidemark_shared.kafka import cluster_id, producer
+from tidemark_shared.records import BatchBoundaryError, _PartitionRecords
 
 
 class Ledger:
@@ -47,7 +52,7 @@ async def topic(kafka_bootstrap_servers, topic_prefix):
     return name
 
 
-async def make(bootstrap, name, *, partitions=1, delete=False):
+async def make(bootstrap, name, *, partitions=1, delete=False, config=None):
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
@@ -55,7 +60,7 @@ async def make(bootstrap, name, *, partitions=1, delete=False):
             await admin.delete_topics([name])
 
         async def created():
-            response = await admin.create_topics([NewTopic(name, partitions, 1)])
+            response = await admin.create_topics([NewTopic(name, partitions, 1, topic_configs=config)])
             return response.topic_errors[0][1] == 0
 
         await until(created)
@@ -63,12 +68,12 @@ async def make(bootstrap, name, *, partitions=1, delete=False):
         await admin.close()
 
 
-async def publish(bootstrap, topic, values, *, headers=()):
+async def publish(bootstrap, topic, values, *, headers=(), partition=None, key=None):
     one = producer(bootstrap)
     await one.start()
     try:
         for value in values:
-            await one.send_and_wait(topic, value.encode(), headers=list(headers))
+            await one.send_and_wait(topic, value.encode(), headers=list(headers), partition=partition, key=key)
     finally:
         await one.stop()
 
@@ -118,7 +123,8 @@ async def test_a_consumer_that_takes_nothing_or_hears_nothing_says_so(
 ):
     monkeypatch.setattr(module, "_PATIENCE_SECONDS", 0.5)
     ledger = Ledger()
-    ledger.fail = [RuntimeError("no luck")] * 3
+    monkeypatch.setattr(module, "_WATCH_SECONDS", 0.05)
+    ledger.fail = [ConnectionError("no luck")] * 3
     await publish(kafka_bootstrap_servers, topic, ["a"])
     async with consuming(kafka_bootstrap_servers, pool, topic, ledger) as one:
         assert any("offset 0 waits" in problem for problem in await until(one.problems))
@@ -164,7 +170,7 @@ async def test_two_consumers_of_one_partition_take_each_record_once(kafka_bootst
             cluster=cluster,
             group=f"{topic}.{group}",
             handlers={topic: Ledger()},
-            most_records=7,
+            max_records=7,
         )
         for group in ("live", "zombie")
     ]
@@ -178,37 +184,38 @@ async def test_two_consumers_of_one_partition_take_each_record_once(kafka_bootst
 
 @pytest.fixture
 def aligned(monkeypatch):
-    """Set once the consumer stands at the stored offset, after which nothing is read twice by itself."""
+    """Set once the worker stands at the stored offset, after which nothing is read twice by itself."""
     done = asyncio.Event()
-    align = Consumer.align
+    align = module._Worker._align
 
-    async def aligning(self, partitions):
-        await align(self, partitions)
+    async def aligning(self):
+        await align(self)
         done.set()
 
-    monkeypatch.setattr(module.Consumer, "align", aligning)
+    monkeypatch.setattr(module._Worker, "_align", aligning)
     return done
 
 
 @pytest.fixture
 def lost(monkeypatch):
-    """The frame swallows what is raised before the handler, and the position has moved on: the first batch is lost."""
+    """The first batch is lost between the fetch, which has moved the position, and the worker."""
     lost = []
-    take = Consumer._on_batch
+    take = module._Worker._take
 
-    async def losing(self, message):
+    async def losing(self, items):
         if lost:
-            await take(self, message)
+            await take(self, items)
         else:
-            lost.append(message)
+            lost.append(items)
 
-    monkeypatch.setattr(module.Consumer, "_on_batch", losing)
+    monkeypatch.setattr(module._Worker, "_take", losing)
     return lost
 
 
 async def test_a_lost_batch_is_read_again_when_the_next_shows_a_gap(
-    kafka_bootstrap_servers, pool, topic, lost, aligned
+    kafka_bootstrap_servers, pool, topic, lost, aligned, monkeypatch
 ):
+    monkeypatch.setattr(module._Worker, "_check_position", lambda _: asyncio.sleep(0))
     async with consuming(kafka_bootstrap_servers, pool, topic, Ledger(), watched=False):
         await aligned.wait()
         await publish(kafka_bootstrap_servers, topic, ["a"])
@@ -218,7 +225,7 @@ async def test_a_lost_batch_is_read_again_when_the_next_shows_a_gap(
 
 
 async def test_a_lost_batch_is_read_again_when_none_follows(kafka_bootstrap_servers, pool, topic, lost, aligned):
-    async with consuming(kafka_bootstrap_servers, pool, topic, Ledger()):
+    async with consuming(kafka_bootstrap_servers, pool, topic, Ledger(), watched=False):
         await aligned.wait()
         await publish(kafka_bootstrap_servers, topic, ["a"])
         await holds(pool, "a")
@@ -238,3 +245,211 @@ async def test_a_topic_recreated_under_a_consumer_stops_it_and_is_said(kafka_boo
     async with consuming(kafka_bootstrap_servers, pool, topic, Ledger()) as restarted:
         await until(restarted.problems, within=40)
     assert await taken(pool) == ["a", "b", "c"]
+
+
+async def test_a_partition_that_fails_holds_up_no_other(kafka_bootstrap_servers, pool, topic_prefix):
+    topic, ledger, released = f"{topic_prefix}two", Ledger(), asyncio.Event()
+    await make(kafka_bootstrap_servers, topic, partitions=2)
+
+    async def handle(connection, batch):
+        if batch.partition == 0:
+            await released.wait()
+        await ledger(connection, batch)
+
+    await publish(kafka_bootstrap_servers, topic, ["stuck"], partition=0)
+    async with consuming(kafka_bootstrap_servers, pool, topic, handle):
+        for value in ("a", "b", "c"):
+            await publish(kafka_bootstrap_servers, topic, [value], partition=1)
+            await until(lambda value=value: _has(pool, value), within=5)
+        assert await taken(pool) == ["a", "b", "c"]
+        released.set()
+        await holds(pool, "a", "b", "c", "stuck")
+
+
+async def _has(pool, value):
+    return value in await taken(pool)
+
+
+async def test_an_exception_that_nobody_foresaw_costs_its_record_alone(kafka_bootstrap_servers, pool, topic):
+    ledger = Ledger()
+
+    async def handle(connection, batch):
+        if any(record.value == b"odd" for record in batch.records):
+            raise KeyError("account_id")
+        await ledger(connection, batch)
+
+    await publish(kafka_bootstrap_servers, topic, ["a", "odd", "b"])
+    async with consuming(kafka_bootstrap_servers, pool, topic, handle):
+        await holds(pool, "a", "b")
+    letter = await pool.fetchrow("SELECT * FROM reporting.dead_letters")
+    assert letter["value"] == b"odd"
+    assert letter["reason"].startswith("Internal error: KeyError: 'account_id'.")
+
+
+async def test_several_servers_may_be_named_and_some_be_gone(kafka_bootstrap_servers, pool, topic):
+    servers = f"127.0.0.1:1,{kafka_bootstrap_servers}, 127.0.0.1:2"
+    assert await kafka.answers(servers)
+    assert not await kafka.answers("127.0.0.1:1,127.0.0.1:2")
+    await publish(servers, topic, ["a"])
+    async with consuming(servers, pool, topic, Ledger()):
+        await holds(pool, "a")
+
+
+@pytest.fixture
+def hole(monkeypatch):
+    """The log has lost offset 1."""
+    take = _PartitionRecords.take
+
+    def taking(self, most, high_water):
+        return [item for item in take(self, most, high_water) if item.offset != 1]
+
+    monkeypatch.setattr(_PartitionRecords, "take", taking)
+
+
+@pytest.mark.usefixtures("hole")
+async def test_a_gap_stops_its_partition_and_is_named(kafka_bootstrap_servers, pool, topic):
+    await publish(kafka_bootstrap_servers, topic, ["a", "b", "c"])
+    async with consuming(kafka_bootstrap_servers, pool, topic, Ledger()) as one:
+        (problem,) = await until(one.problems)
+    assert problem.startswith(f"{topic}/0: offsets 1 to 1 are missing from the log, read twice")
+    assert "set the row's next_offset in reporting.progress to 2" in problem
+    assert await taken(pool) == []
+
+
+@pytest.mark.usefixtures("hole")
+async def test_a_gap_on_a_compacted_topic_is_passed(kafka_bootstrap_servers, pool, topic_prefix):
+    topic = f"{topic_prefix}compacted"
+    await make(kafka_bootstrap_servers, topic, config={"cleanup.policy": "compact"})
+    for value in ("a", "b", "c"):
+        await publish(kafka_bootstrap_servers, topic, [value], key=value.encode())
+    async with consuming(kafka_bootstrap_servers, pool, topic, Ledger()) as one:
+        await holds(pool, "a", "c")
+        assert await one.caught_up([topic])
+        assert one.problems() == []
+
+
+async def test_markers_of_transactions_are_no_gaps(kafka_bootstrap_servers, pool, topic):
+    async with AIOKafkaProducer(bootstrap_servers=kafka_bootstrap_servers, transactional_id=topic) as transactional:
+        for value in (b"a", b"b"):
+            async with transactional.transaction():
+                await transactional.send_and_wait(topic, value)
+    async with consuming(kafka_bootstrap_servers, pool, topic, Ledger()) as one:
+        await until(lambda: one.caught_up([topic]))
+        assert one.problems() == []
+    assert await taken(pool) == ["a", "b"]
+
+
+async def test_bytes_that_are_no_batch_stop_their_partition(kafka_bootstrap_servers, pool, topic, monkeypatch):
+    begin = _PartitionRecords._begin
+
+    def damaged(self, items, high_water):
+        if self.next_fetch_offset == 1 and self._at < len(self._data):
+            raise BatchBoundaryError("it has 7 bytes of format 9")
+        return begin(self, items, high_water)
+
+    monkeypatch.setattr(_PartitionRecords, "_begin", damaged)
+    await publish(kafka_bootstrap_servers, topic, ["a", "b"])
+    async with consuming(kafka_bootstrap_servers, pool, topic, Ledger()) as one:
+        await holds(pool, "a")
+        (problem,) = await until(one.problems)
+    assert f"{topic}/0: what the broker sends at offset 1 is no record batch (it has 7 bytes of format 9)" in problem
+
+
+async def _kill_fetching(client):
+    client._fetcher._fetch_task.cancel()
+
+
+async def _kill_metadata(client):
+    client._client._sync_task.cancel()
+
+
+async def _kill_coordination(client):
+    client._coordinator._coordination_task.cancel()
+
+
+async def _bring_nothing(client):
+    asked = asyncio.Event()
+
+    async def nothing(*_, **__):
+        asked.set()
+        return await _nothing()
+
+    client._fetcher.fetched_records = nothing
+    await asked.wait()
+
+
+async def _answer_nothing(client):
+    async def never(*_, **__):
+        await asyncio.Event().wait()
+
+    client.end_offsets = never
+
+
+async def _nothing(*_, **__):
+    await asyncio.sleep(0.05)
+    return {}
+
+
+@pytest.mark.parametrize("fault", [_kill_fetching, _kill_metadata, _kill_coordination, _bring_nothing, _answer_nothing])
+async def test_a_client_that_makes_no_progress_is_replaced(fault, kafka_bootstrap_servers, pool, topic, monkeypatch):
+    monkeypatch.setattr(liveness, "STUCK_SECONDS", 1.0)
+    monkeypatch.setattr(module, "_ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(module, "_WATCH_SECONDS", 0.1)
+    async with consuming(kafka_bootstrap_servers, pool, topic, Ledger()) as one:
+        await publish(kafka_bootstrap_servers, topic, ["a"])
+        await holds(pool, "a")
+        client = one._client
+        await fault(client)
+        await publish(kafka_bootstrap_servers, topic, ["b"])
+        await until(lambda: one._client not in {client, None})
+        await holds(pool, "a", "b")
+        await until(lambda: one._health._failing_since is None)
+        assert one.failures() == []
+
+
+async def test_one_that_is_stopped_is_not_connected_anew(kafka_bootstrap_servers, pool, topic, monkeypatch):
+    monkeypatch.setattr(module, "_WATCH_SECONDS", 0.05)
+    async with consuming(kafka_bootstrap_servers, pool, topic, Ledger(), watched=False) as one:
+        watching = asyncio.create_task(one.watch())
+        await one.stop()
+        await asyncio.wait_for(watching, 10)
+        assert one._client is None
+
+
+async def test_a_process_that_no_new_client_helps_says_that_it_is_dead(
+    kafka_bootstrap_servers, pool, topic, monkeypatch
+):
+    monkeypatch.setattr(liveness, "STUCK_SECONDS", 0.5)
+    monkeypatch.setattr(module, "_WATCH_SECONDS", 0.1)
+    monkeypatch.setattr(liveness, "DEAD_SECONDS", 1.0)
+    async with consuming(kafka_bootstrap_servers, pool, topic, Ledger()) as one:
+        assert one.failures() == []
+        with monkeypatch.context() as patch:
+            patch.setattr(fetcher.Fetcher, "fetched_records", _nothing)
+            await publish(kafka_bootstrap_servers, topic, ["a"])
+            (failure,) = await until(one.failures)
+        assert failure.startswith("The consumer has made no progress for ")
+        await holds(pool, "a")
+        await until(lambda: not one.failures())
+
+
+async def test_a_handler_that_takes_long_or_backs_off_is_no_reason_to_replace_the_client(
+    kafka_bootstrap_servers, pool, topic, monkeypatch
+):
+    monkeypatch.setattr(liveness, "STUCK_SECONDS", 0.3)
+    monkeypatch.setattr(module, "_WATCH_SECONDS", 0.05)
+    busy, ledger = asyncio.Event(), Ledger()
+
+    async def handle(connection, batch):
+        if not busy.is_set():
+            raise ConnectionError("not yet")
+        await ledger(connection, batch)
+
+    await publish(kafka_bootstrap_servers, topic, ["a"])
+    async with consuming(kafka_bootstrap_servers, pool, topic, handle) as one:
+        client, looks = one._client, set()
+        # Ten looks of the watch, which would have replaced it.
+        await until(lambda: looks.add(one._health.looked_at) or len(looks) > 20)
+        busy.set()
+        await holds(pool, "a")
+        assert one._client is client

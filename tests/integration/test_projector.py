@@ -15,6 +15,7 @@ from tidemark_consumption.projection import fold as module
 from tidemark_consumption.projection.fold import fold
 from tidemark_consumption.projection.projector import Projector
 from tidemark_shared.database import connect_pool
+from tidemark_shared.database import queries as database_queries
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 LATER = "2026-03-05T00:00:00Z"
@@ -219,3 +220,18 @@ async def test_read_is_not_folded(pool):
         assert await connection.fetchval(offsets) == 10
         await fold(connection, NOW)
         assert await connection.fetchval(offsets) == 12
+
+
+async def test_the_relay_waits_for_no_row_that_the_fold_holds(pool):
+    queries = database_queries("tidemark_consumption")
+    async with pool.acquire() as connection, pool.acquire() as relay:
+        await take(connection, [contract_event()])
+        await take(connection, [link()])
+        contract, revision = await connection.fetchrow("SELECT contract_id, revision FROM balances")
+        await append(connection, [worklog("1")])
+        async with connection.transaction():
+            await fold(connection, datetime.now(UTC))
+            await queries.published(relay, ids=[contract], revisions=[revision])
+        assert await connection.fetchval("SELECT published FROM balances") == 0
+        await queries.published(relay, ids=[contract], revisions=[revision])
+        assert await connection.fetchval("SELECT published FROM balances") == revision

@@ -8,10 +8,14 @@ from reference import Model
 from test_consumer import make
 from test_fold_reference import compare
 from waiting import until
-from world import contract_event, deletion, facts_of, link, rate_card, take, terms, worklog
+from world import contract_event, deletion, facts_of, fold_rest, link, rate_card, take, terms, worklog
 
+from tidemark_consumption import replay
 from tidemark_consumption.ingest.append import append_worklogs
+from tidemark_consumption.projection import fold
+from tidemark_consumption.projection.projector import Projector
 from tidemark_shared.consumer import Consumer
+from tidemark_shared.database import connect_pool
 from tidemark_shared.kafka import cluster_id, producer
 
 ISSUES, PARTITIONS = 12, 4
@@ -55,8 +59,22 @@ async def publish(bootstrap, topic, records, draw):
         await one.stop()
 
 
+@pytest.fixture
+async def folding(database, pool):
+    del pool  # its tables are there
+    async with await connect_pool(database, "consumption", size=4, init=fold.prepare) as folding:
+        yield folding
+
+
+@pytest.fixture
+async def replaying(database, pool):
+    del pool  # its tables are there
+    async with await connect_pool(database, "consumption", size=2, init=replay.prepare) as replaying:
+        yield replaying
+
+
 @pytest.mark.timeout(400)
-async def test_totals_are_exact_whoever_reads(kafka_bootstrap_servers, topic_prefix, pool):
+async def test_totals_are_exact_whoever_reads(kafka_bootstrap_servers, topic_prefix, pool, folding, replaying):
     draw = random.Random(7)
     topic, records = f"{topic_prefix}worklogs", backlog(draw)
     before = [contract_event(), contract_event(terms=terms("C2", value=90_000)), rate_card()]
@@ -70,7 +88,7 @@ async def test_totals_are_exact_whoever_reads(kafka_bootstrap_servers, topic_pre
     def member():
         return Consumer(
             kafka_bootstrap_servers, pool, cluster=cluster, group=f"{topic}.group",
-            handlers={topic: append_worklogs}, most_records=8,
+            handlers={topic: append_worklogs}, max_records=1,
         )  # fmt: skip
 
     async def read():
@@ -81,6 +99,8 @@ async def test_totals_are_exact_whoever_reads(kafka_bootstrap_servers, topic_pre
 
     members, left, watching = [], [], []
     try:
+        # Two projectors, of which one at a time folds.
+        watching += [asyncio.create_task(Projector(folding, replaying).run()) for _ in range(2)]
         for share in range(6):
             await until(lambda share=share: past(len(records) * share // 12), within=100)
             joined = member()
@@ -95,10 +115,10 @@ async def test_totals_are_exact_whoever_reads(kafka_bootstrap_servers, topic_pre
         for task in watching:
             task.cancel()
         await asyncio.gather(*(one.stop() for one in members))
-    # They left while there was work to do.
     # They came and went while there was work to do.
     assert sum(offset < len(records) for offset in left) >= 3
     async with pool.acquire() as connection:
+        await fold_rest(connection)
         model = await compare(connection, facts_of([*before, *records]))
     assert isinstance(model, Model)
     assert await pool.fetchval("SELECT count(*) FROM fact_log") == len(records)

@@ -53,7 +53,7 @@ def create_app(settings: Settings) -> FastAPI:
                 return [*await runtime.problems(), *await projector.problems(runtime.pool)]
 
             app.state.pool, app.state.problems, app.state.publisher = requests, problems, publisher
-            app.state.replaying = replaying
+            app.state.replaying, app.state.failures = replaying, runtime.failures
             runtime.relay()
             runtime.relay(balances)
             runtime.keep("days", partial(begin_days, runtime.pool))

@@ -19,7 +19,7 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with frame("contracts", settings, work=Work.REQUEST) as held:
-            app.state.pool, app.state.problems = held.pool, held.problems
+            app.state.pool, app.state.problems, app.state.failures = held.pool, held.problems, held.failures
             held.relay()
             held.keep("clock", partial(clock.run, held.pool))
             yield

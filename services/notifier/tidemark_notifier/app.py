@@ -63,7 +63,7 @@ def create_app(settings: Settings) -> FastAPI:
                 waiting = "Contracts and the directory are still being read; nothing is judged yet."
                 return [*await held.problems(), *([] if judge.judging else [waiting])]
 
-            app.state.problems = problems
+            app.state.problems, app.state.failures = problems, held.failures
             yield
 
     app = http_api("notifier", settings, lifespan)

@@ -57,3 +57,9 @@ RETURNING *;
 -- name: refused_again(id)$
 SELECT reason FROM dead_letters
 WHERE id = :id AND replayed_at IS NULL;
+
+-- name: refuse_replay(id)$
+-- It waits as before: only a part of the record is kept.
+UPDATE dead_letters SET replayed_at = NULL
+WHERE id = :id
+RETURNING reason;

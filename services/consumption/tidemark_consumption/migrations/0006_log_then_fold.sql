@@ -11,9 +11,13 @@ ALTER TABLE batches
   ADD COLUMN record_count integer NOT NULL DEFAULT 0,
   ADD COLUMN appended_at timestamptz NOT NULL DEFAULT now(),
   ADD COLUMN correlation_id text NOT NULL DEFAULT '';
-UPDATE batches SET appended_at = learned_at;
-UPDATE batches AS b SET log = 'contracts' WHERE EXISTS (SELECT FROM contract_log AS l WHERE l.batch = b.batch);
-UPDATE batches AS b SET log = 'directory' WHERE EXISTS (SELECT FROM directory_log AS l WHERE l.batch = b.batch);
+-- By the topic, whose name may have a prefix: of a batch that brought only versions that were there the log has nothing.
+UPDATE batches SET
+  appended_at = learned_at,
+  log = CASE
+    WHEN topic LIKE '%contracts.lifecycle' THEN 'contracts' WHEN topic LIKE '%contracts.directory' THEN 'directory'
+    ELSE 'facts'
+  END;
 ALTER TABLE batches ALTER COLUMN log DROP DEFAULT, ALTER COLUMN first_offset DROP DEFAULT,
   ALTER COLUMN record_count DROP DEFAULT;
 COMMENT ON TABLE batches IS 'One row for each transaction that appended records of a partition to a log.';

@@ -257,9 +257,8 @@ async def project_replayed(connection: Connection) -> None:
 
 
 async def _add_up(connection: Connection) -> None:
-    await _sql.project_shares(connection)
-    await _sql.project_days(connection)
-    await _sql.project_unaccounted(connection)
+    await _sql.add_up(connection)
+    await _sql.add_up_unaccounted(connection)
     await _sql.drop_empty(connection)
     await _sql.mark_dirty(connection, correlation_id=correlation_id())
 

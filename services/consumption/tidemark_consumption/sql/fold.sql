@@ -12,8 +12,10 @@ CREATE TEMPORARY TABLE IF NOT EXISTS batch_worklogs (
   deleted boolean NOT NULL, changed_at timestamptz NOT NULL
 ) ON COMMIT DELETE ROWS;
 CREATE TEMPORARY TABLE IF NOT EXISTS deltas (
-  contract_id uuid, account_id uuid, team_id uuid, period_start date, day date, reason text, author_id text,
-  seconds bigint NOT NULL, amount numeric NOT NULL, unrated_seconds bigint NOT NULL, worklogs integer NOT NULL,
+  contract_id uuid, account_id uuid, team_id uuid, period_start date, day date, reason text,
+  -- The planner takes half of a boolean's rows to be true; of a column without statistics it takes hardly any for null.
+  counts boolean NOT NULL GENERATED ALWAYS AS (reason IS NULL) STORED,
+  author_id text, seconds bigint NOT NULL, amount numeric NOT NULL, unrated_seconds bigint NOT NULL, worklogs integer NOT NULL,
   cause text NOT NULL, batch bigint, record_offset bigint
 ) ON COMMIT DELETE ROWS;
 CREATE TEMPORARY TABLE IF NOT EXISTS affected_person_days (
@@ -24,20 +26,28 @@ CREATE TEMPORARY TABLE IF NOT EXISTS closed (
   contract_id uuid, period_start date, period_end date NOT NULL, per_shown smallint NOT NULL,
   PRIMARY KEY (contract_id, period_start)
 ) ON COMMIT DELETE ROWS;
--- What each worklog counts towards, and why it does not count where it does not: SPEC W1, W4, W5. The day first and
--- once, then each person's team on a day once: asked again for every worklog and period, both cost more than the rest.
+-- What each worklog counts towards, and why it does not count where it does not: SPEC W1, W4, W5. What many worklogs
+-- share is worked out once: the terms of an issue, a person's team on a day, the period of a day.
 CREATE OR REPLACE TEMPORARY VIEW attributed AS
-WITH linked AS MATERIALIZED (
+WITH linked_issues AS MATERIALIZED (
   SELECT
-    w.*, i.contract_ref, c.contract_id, c.status, c.per_shown, a.account_id,
-    (w.started_at AT TIME ZONE c.timezone)::date AS day,
+    i.source, i.issue_id, i.contract_ref, c.contract_id, c.status, c.per_shown, c.timezone, a.account_id,
     CASE WHEN c.per_shown <> 1 THEN (i.created_at AT TIME ZONE c.timezone)::date END AS issue_day
-  FROM batch_worklogs AS w
-  LEFT JOIN issues AS i ON i.source = w.source AND i.issue_id = w.issue_id AND NOT w.deleted
+  FROM (SELECT DISTINCT source, issue_id FROM batch_worklogs WHERE NOT deleted) AS b
+  JOIN issues AS i USING (source, issue_id)
   LEFT JOIN contract_refs AS r ON r.ref = i.contract_ref
   LEFT JOIN contracts AS c ON c.contract_id = r.contract_id
   LEFT JOIN account_refs AS f ON f.contract_id = c.contract_id AND f.ref = i.account_ref
   LEFT JOIN accounts AS a ON a.contract_id = f.contract_id AND a.account_id = f.account_id
+),
+linked AS MATERIALIZED (
+  SELECT
+    w.*, i.contract_ref, i.contract_id, i.status, i.account_id, d.day,
+    -- The governing date (SPEC W1): of the work, or of the issue.
+    CASE i.per_shown WHEN 1 THEN d.day ELSE i.issue_day END AS governing_day
+  FROM batch_worklogs AS w
+  LEFT JOIN linked_issues AS i ON i.source = w.source AND i.issue_id = w.issue_id AND NOT w.deleted
+  CROSS JOIN LATERAL (SELECT (w.started_at AT TIME ZONE i.timezone)::date AS day) AS d
 ),
 person_teams AS MATERIALIZED (
   SELECT DISTINCT ON (l.contract_id, l.account_id, l.author_id, l.day)
@@ -47,6 +57,11 @@ person_teams AS MATERIALIZED (
   JOIN memberships AS m
     ON m.team_id = t.team_id AND m.person_id = l.author_id AND l.day BETWEEN m.first_day AND m.last_day
   ORDER BY l.contract_id, l.account_id, l.author_id, l.day, t.position
+),
+governing_periods AS MATERIALIZED (
+  SELECT l.contract_id, l.governing_day, p.period_start
+  FROM (SELECT DISTINCT contract_id, governing_day FROM linked) AS l
+  JOIN periods AS p ON p.contract_id = l.contract_id AND l.governing_day BETWEEN p.period_start AND p.period_end
 )
 SELECT
   l.batch, l.record_offset, l.cause, l.source, l.worklog_id, l.issue_id, l.author_id, l.team_ref, l.started_at,
@@ -68,10 +83,7 @@ LEFT JOIN account_teams AS own
   ON own.contract_id = l.contract_id AND own.account_id = l.account_id AND own.team_id::text = l.team_ref
 LEFT JOIN person_teams AS t
   ON t.contract_id = l.contract_id AND t.account_id = l.account_id AND t.author_id = l.author_id AND t.day = l.day
--- The governing date (SPEC W1): of the work, or of the issue.
-LEFT JOIN periods AS p
-  ON p.contract_id = l.contract_id
-  AND CASE l.per_shown WHEN 1 THEN l.day ELSE l.issue_day END BETWEEN p.period_start AND p.period_end;
+LEFT JOIN governing_periods AS p ON p.contract_id = l.contract_id AND p.governing_day = l.governing_day;
 
 -- name: begin_fold(now)$
 -- The moment at which what follows is learned: later than every fold before, and than every moment that was asked
@@ -253,43 +265,46 @@ SELECT
   contract_id, account_id, team_id, period_start, day, reason, author_id, seconds, 0, 0, 1, cause, batch, record_offset
 FROM changed;
 
--- name: project_shares!
-WITH net AS (
+-- name: add_up!
+-- What counts, by day and then by period.
+WITH daily AS MATERIALIZED (
+  SELECT
+    contract_id, account_id, team_id, period_start, day, sum(seconds) AS seconds, sum(amount) AS amount,
+    sum(unrated_seconds) AS unrated_seconds, sum(worklogs) AS worklogs
+  FROM deltas
+  WHERE counts
+  GROUP BY contract_id, account_id, team_id, period_start, day
+),
+days AS (
+  INSERT INTO days AS d (
+    contract_id, account_id, team_id, period_start, day, seconds, amount, unrated_seconds, worklogs
+  )
+  SELECT contract_id, account_id, team_id, period_start, day, seconds, amount, unrated_seconds, worklogs
+  FROM daily
+  WHERE (seconds, amount, unrated_seconds, worklogs) <> (0, 0, 0, 0)
+  ON CONFLICT (contract_id, account_id, team_id, period_start, day) DO UPDATE SET
+    seconds = d.seconds + excluded.seconds, amount = d.amount + excluded.amount,
+    unrated_seconds = d.unrated_seconds + excluded.unrated_seconds, worklogs = d.worklogs + excluded.worklogs
+)
+INSERT INTO shares AS s (contract_id, account_id, team_id, period_start, seconds, amount, unrated_seconds, worklogs)
+SELECT contract_id, account_id, team_id, period_start, seconds, amount, unrated_seconds, worklogs
+FROM (
   SELECT
     contract_id, account_id, team_id, period_start, sum(seconds) AS seconds, sum(amount) AS amount,
     sum(unrated_seconds) AS unrated_seconds, sum(worklogs) AS worklogs
-  FROM deltas
-  WHERE reason IS NULL
+  FROM daily
   GROUP BY contract_id, account_id, team_id, period_start
-)
-INSERT INTO shares AS s (contract_id, account_id, team_id, period_start, seconds, amount, unrated_seconds, worklogs)
-SELECT contract_id, account_id, team_id, period_start, seconds, amount, unrated_seconds, worklogs FROM net
+) AS net
 WHERE (seconds, amount, unrated_seconds, worklogs) <> (0, 0, 0, 0)
 ON CONFLICT (contract_id, account_id, team_id, period_start) DO UPDATE SET
   seconds = s.seconds + excluded.seconds, amount = s.amount + excluded.amount,
   unrated_seconds = s.unrated_seconds + excluded.unrated_seconds, worklogs = s.worklogs + excluded.worklogs;
 
--- name: project_days!
-WITH net AS (
-  SELECT
-    contract_id, account_id, team_id, period_start, day, sum(seconds) AS seconds, sum(amount) AS amount,
-    sum(unrated_seconds) AS unrated_seconds, sum(worklogs) AS worklogs
-  FROM deltas
-  WHERE reason IS NULL
-  GROUP BY contract_id, account_id, team_id, period_start, day
-)
-INSERT INTO days AS d (contract_id, account_id, team_id, period_start, day, seconds, amount, unrated_seconds, worklogs)
-SELECT contract_id, account_id, team_id, period_start, day, seconds, amount, unrated_seconds, worklogs FROM net
-WHERE (seconds, amount, unrated_seconds, worklogs) <> (0, 0, 0, 0)
-ON CONFLICT (contract_id, account_id, team_id, period_start, day) DO UPDATE SET
-  seconds = d.seconds + excluded.seconds, amount = d.amount + excluded.amount,
-  unrated_seconds = d.unrated_seconds + excluded.unrated_seconds, worklogs = d.worklogs + excluded.worklogs;
-
--- name: project_unaccounted!
+-- name: add_up_unaccounted!
 WITH net AS (
   SELECT contract_id, reason, sum(seconds) AS seconds, sum(worklogs) AS worklogs
   FROM deltas
-  WHERE reason IS NOT NULL AND contract_id IS NOT NULL
+  WHERE NOT counts AND contract_id IS NOT NULL
   GROUP BY contract_id, reason
   HAVING sum(seconds) <> 0 OR sum(worklogs) <> 0
 )

@@ -8,7 +8,7 @@ SELECT DISTINCT ON (d.contract_id, d.author_id, d.day)
   d.contract_id, d.author_id, d.day, d.cause, d.batch, d.record_offset
 FROM deltas AS d
 JOIN contracts AS c ON c.contract_id = d.contract_id AND c.per_shown <> 1
-WHERE d.reason IS NULL
+WHERE d.counts
 ORDER BY d.contract_id, d.author_id, d.day, d.batch, d.record_offset
 ON CONFLICT DO NOTHING;
 

@@ -15,7 +15,7 @@ ON CONFLICT DO NOTHING;
 WITH changed AS MATERIALIZED (
   SELECT DISTINCT contract_id, period_start
   FROM deltas
-  WHERE reason IS NULL AND contract_id <> ALL(:noted::uuid [])
+  WHERE counts AND contract_id <> ALL(:noted::uuid [])
 ),
 closing AS MATERIALIZED (
   SELECT
@@ -43,7 +43,7 @@ WITH net AS (
     sum(m.seconds) AS seconds, sum(m.amount) AS amount
   FROM deltas AS m
   JOIN closed AS c USING (contract_id, period_start)
-  WHERE m.reason IS NULL
+  WHERE m.counts
   GROUP BY m.contract_id, m.account_id, m.period_start, c.period_end, c.per_shown, m.cause, m.batch, m.record_offset
 ),
 stood AS (

@@ -1,0 +1,104 @@
+"""When a Kafka client is replaced, and when the process says that it should be restarted."""
+
+from types import SimpleNamespace
+
+import httpx
+import pytest
+from aiokafka import TopicPartition
+from fastapi import FastAPI
+
+from tidemark_shared import liveness
+from tidemark_shared.http import api
+from tidemark_shared.liveness import Health
+from tidemark_shared.settings import Settings
+
+A, B = TopicPartition("a", 0), TopicPartition("b", 0)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = SimpleNamespace(now=1_000.0)
+    monkeypatch.setattr(liveness, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    return clock
+
+
+def test_a_client_that_answers_and_moves_is_left_alone(clock):
+    health = Health()
+    for offset in range(100):
+        clock.now += 5
+        health.answered({A: offset})
+        health.moved({A: offset})
+        assert health.reason_to_replace() == ""
+    assert health.failures() == []
+
+
+def test_one_that_stands_still_is_replaced_less_and_less_often_until_the_process_is_dead(clock):
+    health, replaced = Health(), []
+    while clock.now < 1_200:
+        clock.now += 1
+        health.answered({A: 7})
+        health.moved({A: 7})
+        if reason := health.reason_to_replace():
+            assert reason == "records wait at a/0 from offset 7 on, and the client brings none"
+            replaced.append(clock.now - 1_000)
+            health.replaced()
+    assert replaced == [12, 33, 74, 135, 196]
+    (failure,) = health.failures()
+    assert failure.startswith("The consumer has made no progress for 188 s")
+    health.answered({})
+    health.moved({A: 7})
+    assert health.failures()  # it is at work again, and has not shown anything for it
+    health.moved({A: 8})
+    assert health.failures() == []
+
+
+def test_one_that_does_not_answer_or_has_died_is_replaced(clock):
+    health = Health()
+    clock.now += 11
+    assert health.reason_to_replace() == "Kafka has not answered the client for 11 s"
+    health.replaced()
+    assert health.reason_to_replace() == ""
+    clock.now += 21
+    health.answered({})
+    health.died()
+    assert health.reason_to_replace() == "a background task of the client has ended"
+
+
+def test_a_partition_without_a_leader_makes_no_process_dead(clock):
+    health, replaced = Health(), []
+    while clock.now < 1_300:
+        clock.now += 1
+        health.answered({}, [B])
+        health.moved({A: 7, B: 9})
+        if reason := health.reason_to_replace():
+            assert reason == "the leader of b/0 has not answered"
+            replaced.append(clock.now - 1_000)
+            health.replaced()
+        assert health.failures() == []
+    assert replaced == [12, 33, 74, 135, 196, 257]
+
+
+def test_a_kafka_that_is_away_does_not_make_the_process_dead(clock):
+    health = Health()
+    for _ in range(600):
+        clock.now += 1
+        health.unreachable()
+        if health.reason_to_replace():
+            health.replaced()
+        assert health.failures() == []
+
+
+@pytest.mark.parametrize("failures", [[], ["The consumer has made no progress."]])
+async def test_healthz_is_503_where_the_process_should_be_restarted(failures):
+    app: FastAPI = api("test", Settings(secret="s" * 32), None)
+
+    async def ask():
+        return failures
+
+    app.state.failures = ask
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        answer = await client.get("/healthz")
+    if failures:
+        assert (answer.status_code, answer.json()) == (503, {"status": "failed", "problems": failures})
+    else:
+        assert (answer.status_code, answer.json()) == (200, {"status": "alive"})

@@ -1,0 +1,337 @@
+"""Record batches read whatever they hold: what can be read is read, the rest is named, and memory stays bounded."""
+
+import random
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.consumer import consumer, fetcher
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from record_batches import CODECS, Raw, batch, encoded, snappy_raw, varint
+
+from tidemark_shared import records
+from tidemark_shared.consumer import read_events
+from tidemark_shared.events import BALANCES, DIRECTORY, WORKLOGS
+from tidemark_shared.records import BadRecord, BatchBoundaryError, RawBatch, Skipped, as_bytes
+
+TP = TopicPartition("topic", 3)
+MIB = 1_048_576
+
+
+def reader(data, *, first=0):
+    return fetcher.PartitionRecords(TP, fetcher.MemoryRecords(data), None, first, None, as_bytes, True, 0)  # noqa: FBT003
+
+
+def items(*batches, first=0, most=1_000_000, high_water=10**9, apart=True):
+    """All that a reader makes of batches; those that go apart are parsed where ``apart`` allows any."""
+    partition, found = reader(b"".join(batches), first=first), []
+    while not partition.is_drained:
+        for item in partition.take(most, high_water):
+            if isinstance(item, RawBatch):
+                assert apart
+                for part in item.parts():
+                    found += part
+            else:
+                found.append(item)
+    return found
+
+
+def shown(found):
+    """Values of records, reasons of bad ones, ranges of those that are skipped; with their offsets."""
+    return [
+        (item.offset, item.value)
+        if isinstance(item, ConsumerRecord)
+        else (item.offset, item.reason)
+        if isinstance(item, BadRecord)
+        else (item.offset, item.following)
+        for item in found
+    ]
+
+
+def good(found):
+    return [(item.offset, item.value) for item in found if isinstance(item, ConsumerRecord)]
+
+
+def test_the_library_reads_by_these_classes():
+    """A release of aiokafka that is built otherwise must not leave its own reading in use."""
+    assert fetcher.PartitionRecords is records._PartitionRecords
+    source = Path(fetcher.__file__).read_text()
+    for use in (
+        "records = MemoryRecords(part_data[-1])",
+        "if records.has_next():",
+        "partition_records = PartitionRecords(",
+        "self._records[tp] = FetchResult(",
+        "if type(res_or_error) is FetchResult:",
+        "records = res_or_error.getall(max_records)",
+        "if not res_or_error.has_more():",
+        "self._partition_records.next_fetch_offset",
+    ):
+        assert use in source, use
+    assert "value_deserializer=self._value_deserializer" in Path(consumer.__file__).read_text()
+    assert AIOKafkaConsumer.getmany
+
+
+def test_another_consumer_reads_as_aiokafka_does():
+    data = batch([Raw(b"a"), Raw(b"b")])
+    partition = fetcher.PartitionRecords(TP, fetcher.MemoryRecords(data), None, 0, None, None, True, 0)  # noqa: FBT003
+    assert [record.value for record in partition] == [b"a", b"b"]
+
+
+@pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
+def test_ordinary_batches_are_read_from_any_offset_in_any_portion(codec):
+    batches = [batch([Raw(b"%d" % (n + i)) for i in range(10)], base=n, codec=codec) for n in range(0, 50, 10)]
+    for first, most in ((0, 1), (0, 7), (13, 10), (49, 100)):
+        found = items(*batches, first=first, most=most, apart=False)
+        assert [record.offset for record in found] == [*range(first, 50)]
+        assert [record.value for record in found] == [b"%d" % n for n in range(first, 50)]
+
+
+@pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
+def test_a_header_name_that_is_not_utf8_costs_its_record_alone(codec):
+    bad = Raw(b"value", b"key", [(b"a", b"1"), (b"x\xff\xfe", b"2")], 5)
+    found = items(batch([Raw(b"a"), bad, Raw(b"b")], codec=codec), batch([Raw(b"c")], base=3))
+    assert good(found) == [(0, b"a"), (2, b"b"), (3, b"c")]
+    (item,) = (item for item in found if isinstance(item, BadRecord))
+    assert (item.offset, item.following) == (1, 2)
+    assert (item.record.key, item.record.value, item.record.timestamp) == (b"key", b"value", 5)
+    assert item.record.headers == (("a", b"1"), (r"x\xff\xfe", b"2"))
+    assert item.reason == r"topic/3, offset 1: The name of a header is not UTF-8: x\xff\xfe."
+
+
+@pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
+@pytest.mark.parametrize("size", [MIB, MIB + 1, 3 * MIB])
+def test_a_value_above_1_mib_is_cut_to_its_head(codec, size):
+    found = items(batch([Raw(b"a"), Raw(b"x" * size), Raw(b"b")], codec=codec))
+    assert [item.offset for item in found] == [0, 1, 2]
+    if size <= MIB:
+        assert len(found[1].value) == size
+    else:
+        assert found[1].reason.startswith(f"topic/3, offset 1: The record has {size} bytes. At most 1 MiB (1048576)")
+        assert found[1].record.value == b"x" * 65_536
+        assert ("tidemark_dlq_incomplete", b"%d" % size) in found[1].record.headers
+
+
+@pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
+def test_a_batch_beyond_the_buffer_is_read_as_a_stream(codec):
+    content = [Raw(b"%d" % n * (n % 3 * 100_000)) for n in range(300)]
+    found = items(batch(content, codec=codec))
+    assert [item.value for item in found] == [record.value for record in content]
+
+
+def test_large_keys_and_headers_are_cut_too():
+    found = items(
+        batch(
+            [
+                Raw(key=b"k" * 3 * MIB),
+                Raw(headers=[(b"n" * 3 * MIB, b"v" * 3 * MIB)] * 3),
+                Raw(headers=[(b"n", None)] * 100_000),
+                Raw(headers=[(b"n", None)] * 1_000),
+            ],
+            codec=4,
+        )
+    )
+    assert [type(item) for item in found] == [BadRecord, BadRecord, BadRecord, ConsumerRecord]
+    assert len(found[0].record.key) == 65_536
+    assert all(len(name) <= 1_024 for name, _ in found[1].record.headers)
+    assert len(found[2].record.headers) <= 51
+    assert "100000 headers. At most 1000" in found[2].reason
+
+
+def test_an_unknown_codec_is_one_dead_letter_for_the_batch():
+    found = items(batch([Raw(b"a")]), batch([Raw()] * 5, base=1, codec=0, attributes=5), batch([Raw(b"b")], base=6))
+    assert good(found) == [(0, b"a"), (6, b"b")]
+    assert (found[1].offset, found[1].following) == (1, 6)
+    assert found[1].reason == (
+        "topic/3, offsets 1 to 5: the record batch cannot be read, because its compression 5 is unknown. "
+        "Publish its events again."
+    )
+
+
+@pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
+def test_a_truncated_batch_is_read_up_to_its_end(codec):
+    content = [Raw(random.Random(n).randbytes(1_000)) for n in range(200)]
+    whole = batch(content, codec=codec)[61:]
+    found = items(batch(content, codec=codec, payload=whole[: len(whole) * 3 // 4]), batch([Raw(b"z")], base=200))
+    assert len(good(found)) > (1 if codec in {1, 2} else 50) or codec == 3
+    assert all(value == content[offset].value for offset, value in good(found)[:-1])
+    assert found[-1].value == b"z"
+    assert isinstance(found[-2], BadRecord)
+    assert (found[-2].offset, found[-2].following) == (len(good(found)) - 1, 200)
+
+
+def test_numbers_of_records_that_are_wrong():
+    content = [Raw(b"a"), Raw(b"b"), Raw(b"c")]
+    assert good(items(batch(content, count=1))) == [(0, b"a"), (1, b"b"), (2, b"c")]
+    (*_, rest) = found = items(batch(content, count=9, last_delta=5))
+    assert len(good(found)) == 3
+    assert (rest.offset, rest.following) == (3, 6)
+    assert "it names 9 records and has 3" in rest.reason
+    assert len(good(items(batch(content, count=-1)))) == 3
+
+
+def test_damage_inside_a_record_costs_that_record():
+    negative = varint(7) + b"\0" + varint(0) + varint(1) + varint(99) + b"zz"
+    found = items(batch([Raw(b"a"), negative, Raw(b"c")]))
+    assert good(found) == [(0, b"a"), (2, b"c")]
+    assert "malformed: a field of 99 bytes exceeds the record" in found[1].reason
+    rest = items(batch([Raw(b"a"), varint(-5), Raw(b"c")]))
+    assert shown(rest)[0] == (0, b"a")
+    assert (rest[1].offset, rest[1].following) == (1, 3)
+    strange = items(batch([Raw(b"a"), Raw(b"b"), Raw(b"c")], deltas=[0, 7, 2], last_delta=2))
+    assert (strange[1].offset, strange[1].following) == (1, 3)
+
+
+def test_a_wrong_checksum_makes_the_whole_batch_untrusted():
+    found = items(batch([Raw(b"a")]), batch([Raw(), Raw()], base=1, crc=7), batch([Raw(b"b")], base=3))
+    assert good(found) == [(0, b"a"), (3, b"b")]
+    assert "checksum" in found[1].reason
+    assert (found[1].offset, found[1].following) == (1, 3)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        batch(base=1, length=-1),
+        batch(base=1, length=10),
+        batch(base=1, magic=1),
+        batch(base=1, magic=3),
+        batch(base=1, last_delta=-5),
+        batch(base=1, last_delta=500),
+        b"\0" * 100,
+    ],
+    ids=range(7),
+)
+def test_what_is_no_batch_is_an_error_behind_what_can_be_read(data):
+    with pytest.raises(BatchBoundaryError):
+        items(data, high_water=100)
+    partition = reader(batch([Raw(b"a")]) + data)
+    assert good(partition.take(10, 100)) == [(0, b"a")]
+    with pytest.raises(BatchBoundaryError):
+        partition.take(10, 100)
+
+
+@pytest.mark.parametrize("data", [batch()[:40], batch()[:11], batch(length=5_000)])
+def test_a_response_may_end_within_a_batch_but_not_within_the_first(data):
+    with pytest.raises(BatchBoundaryError):
+        items(data)
+    assert len(items(batch([Raw(b"a")]), data)) == 1
+
+
+def test_markers_and_compaction_are_told_apart():
+    marker = batch([Raw(b"\0" * 6, b"\0\0\0\1")], base=2, attributes=0x30)
+    compacted = batch([Raw(b"a"), Raw(b"b")], base=3, deltas=[1, 4], last_delta=6)
+    emptied = batch([], base=10, deltas=[], last_delta=2, count=0)
+    found = items(batch([Raw(), Raw()]), marker, compacted, emptied)
+    assert found[2] == Skipped(2, 3, is_control=True)
+    assert [item.offset for item in found] == [0, 1, 2, 4, 7, 8, 10]
+    assert found[5:] == [Skipped(8, 10, is_control=False), Skipped(10, 13, is_control=False)]
+
+
+fields = st.none() | st.binary(max_size=20)
+raws = st.builds(
+    Raw,
+    fields,
+    fields,
+    st.lists(st.tuples(st.text(max_size=5).map(str.encode), fields), max_size=3),
+    st.integers(0, 99),
+)
+
+
+@given(st.lists(raws, min_size=1, max_size=20), st.sampled_from([*CODECS.values()]))
+def test_both_parsers_read_the_same(content, codec):
+    data = batch(content, codec=codec)
+    fast = reader(data).take(100, 100)
+    (slow,) = RawBatch(TP.topic, TP.partition, data, 0, len(content), is_intact=True).parts()
+    assert fast == slow
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(raws, min_size=1, max_size=20),
+    st.sampled_from([*CODECS.values()]),
+    st.data(),
+)
+def test_any_damage_behind_a_valid_checksum_ends_with_every_offset_accounted_for(content, codec, data):
+    payload = bytearray(batch(content, codec=codec)[61:])
+    for _ in range(data.draw(st.integers(1, 4))):
+        payload[data.draw(st.integers(0, len(payload) - 1))] = data.draw(st.integers(0, 255))
+    found = items(batch(content, codec=codec, payload=bytes(payload)), batch([Raw(b"z")], base=len(content)))
+    expected = 0
+    for item in found:
+        assert item.offset >= expected
+        expected = item.offset + 1 if isinstance(item, ConsumerRecord) else item.following
+    assert expected == len(content) + 1
+    assert good(found)[-1] == (len(content), b"z")
+
+
+def test_snappy_without_a_frame_and_gzip_of_several_members():
+    body = encoded(Raw(b"a"), 0) + encoded(Raw(b"b"), 1)
+    assert [value for _, value in good(items(batch([b"", b""], codec=2, payload=snappy_raw(body))))] == [b"a", b"b"]
+    members = b"".join(zlib.compress(part, wbits=31) for part in (body[:5], body[5:]))
+    assert len(good(items(batch([b"", b""], codec=1, payload=members)))) == 2
+
+
+def test_a_snappy_block_that_claims_gigabytes_takes_none():
+    (item,) = items(batch(codec=2, payload=b"\xff\xff\xff\xff\x0f" + b"\0" * 50))
+    assert "a snappy block has more than" in item.reason
+
+
+BOMB = """
+import sys
+from pathlib import Path
+sys.path[:0] = {path!r}
+import psutil, zlib, zstandard
+from test_shared_records import items, good
+from record_batches import Raw, batch, encoded, varint
+size = {size}
+body = bytearray(encoded(Raw(b""), 0))
+before = varint(size + 20)  # the record's length, its fields, and the length of the value
+fields = b"\\0" + varint(0) + varint(1) + varint(-1) + varint(size)
+before = varint(len(fields) + size + 1) + fields
+compressor = zstandard.ZstdCompressor().compressobj() if {codec} == 4 else zlib.compressobj(1, wbits=31)
+parts = [compressor.compress(bytes(body) + before)]
+block = b" " * 1_000_000
+for _ in range(size // len(block)):
+    parts.append(compressor.compress(block))
+parts += [compressor.compress(b"\\0" + encoded(Raw(b"last"), 2)), compressor.flush()]
+data = batch([b"", b"", b""], codec={codec}, payload=b"".join(parts))
+del parts
+before = psutil.Process().memory_info().rss // 1024
+found = items(data)
+# getrusage would count what the parent held before it became this process.
+(after,) = [int(line.split()[1]) for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line]
+assert [offset for offset, _ in good(found)] == [0, 2], found
+assert len(found[1].record.value) == 65_536
+assert f"{{size}} bytes" in found[1].reason
+print(len(data), after - before)
+"""
+
+
+@pytest.mark.parametrize(("codec", "size"), [(4, 1_100_000_000), (1, 300_000_000)], ids=["zstd", "gzip"])
+@pytest.mark.skipif(sys.platform != "linux", reason="It reads the most memory ever held from /proc.")
+def test_a_bomb_takes_little_memory(codec, size):
+    """The most that a process of its own ever held, beyond what it held before."""
+    path = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+    run = subprocess.run(
+        [sys.executable, "-c", BOMB.format(path=path, codec=codec, size=size)],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    sent, kibibytes = map(int, run.stdout.split())
+    print(f"{sent} bytes sent, {kibibytes} KiB more at most")
+    assert kibibytes < 100_000
+
+
+def test_a_tombstone_is_passed_where_the_topic_is_compacted_and_a_dead_letter_elsewhere():
+    (record,) = items(batch([Raw(None, b"key")]))
+    assert read_events(DIRECTORY, [record]) == ([], [])
+    assert read_events(BALANCES, [record]) == ([], [])
+    received, dead_letters = read_events(WORKLOGS, [record])
+    assert received == []
+    assert dead_letters[0].record is record
+    assert "no value" in dead_letters[0].reason
