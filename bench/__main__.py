@@ -6,22 +6,31 @@ import logging
 
 from rich.console import Console
 
-from bench import activation, forecast, growth, notify, throughput
+from bench import activation, end_to_end, forecast, growth, latency, notify, throughput
 from bench.database import server
 from tidemark_shared import log
 
+# Each of the latter starts servers of its own, and takes minutes: only when asked for by name.
 PARTS = ("throughput", "growth", "activation", "notify", "forecast")
+WHOLE = ("end-to-end", "latency")
 
 
 async def _measure(given: argparse.Namespace) -> None:
-    console = Console()
+    # Wide enough for the tables, so that they can be pasted into docs/performance.md.
+    console = Console(width=160)
     if "forecast" in given.parts:
         console.print(forecast.measure() if forecast.TIME_LOG.exists() else forecast.ABSENT)
-    if {*given.parts} == {"forecast"}:
+    if "end-to-end" in given.parts:
+        console.print(
+            await end_to_end.measure(records=given.records or 500_000, runs=given.runs, only=given.contenders)
+        )
+    if "latency" in given.parts:
+        console.print(await latency.measure())
+    if {*given.parts} <= {"forecast", *WHOLE}:
         return
     async with server() as url:
         if "throughput" in given.parts:
-            console.print(await throughput.measure(url, records=given.records, runs=given.runs))
+            console.print(await throughput.measure(url, records=given.records or 100_000, runs=given.runs))
         if "growth" in given.parts:
             standing = [10_000, 100_000, *([1_000_000] if given.full else [])]
             console.print(await growth.measure(url, standing=standing, runs=2 * given.runs + 1))
@@ -34,12 +43,27 @@ async def _measure(given: argparse.Namespace) -> None:
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", default=PARTS, choices=PARTS, help="what to measure; all of it by default")
-    parser.add_argument("--records", type=int, default=100_000, help="worklogs to fold, by default 100,000")
+    parser.add_argument(
+        "parts",
+        nargs="*",
+        default=PARTS,
+        choices=(*PARTS, *WHOLE),
+        help=f"what to measure; by default all but {' and '.join(WHOLE)}",
+    )
+    parser.add_argument("--records", type=int, help="worklogs: by default 100,000 to fold, 500,000 from end to end")
     parser.add_argument("--runs", type=int, default=3, help="of each, by default 3")
     parser.add_argument("--full", action="store_true", help="growth up to 1,000,000 worklogs; takes minutes")
+    parser.add_argument(
+        "--contenders",
+        nargs="+",
+        default=(),
+        choices=end_to_end.CONTENDERS,
+        help="of end-to-end; by default all, and peers are installed into the user's cache",
+    )
     log.configure("bench", "WARNING")
     logging.getLogger("pogo_core").setLevel(logging.ERROR)
+    # A topic that was made a moment ago has no leader yet; the client tries again.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     asyncio.run(_measure(parser.parse_args()))
 
 

@@ -75,6 +75,8 @@ class Batch(NamedTuple):
     records: Sequence[ConsumerRecord]
     prefix: str = ""
     """What the topic's name begins with here; the relay writes it before the names of the outbox."""
+    learned_at: datetime | None = None
+    """When it counts as learned; None for the time of the transaction."""
 
 
 class DeadLetter(NamedTuple):
