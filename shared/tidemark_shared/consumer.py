@@ -10,6 +10,7 @@ import contextlib
 import json
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import NamedTuple, NoReturn
 
 import asyncpg
