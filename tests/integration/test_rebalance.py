@@ -49,7 +49,7 @@ async def publish(bootstrap, topic, records, draw):
     try:
         sent = [
             await one.send(
-                topic, record.value, headers=record.headers, partition=draw.randrange(PARTITIONS),
+                topic, record.value, key=record.key, headers=record.headers, partition=draw.randrange(PARTITIONS),
                 timestamp_ms=record.timestamp,
             )
             for record in records

@@ -1,0 +1,486 @@
+"""From Kafka to exact figures in Postgres: Tidemark's own process beside floors and peers, in one run.
+
+Every contender reads the same records in the same partitions into a fresh database. One that is a process is started
+and warmed with the first records, then suspended while the backlog is published; the clock runs from its resumption
+to the moment when a query shows the exact figures.
+"""
+
+import asyncio
+import gc
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from statistics import median
+from uuid import uuid4
+
+import asyncpg
+import psutil
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from rich.box import MARKDOWN
+from rich.console import Group
+from rich.progress import Progress
+from rich.table import Table
+
+from bench import facts
+from bench.backlog import (
+    CODES,
+    CONTRACTS,
+    Backlog,
+    Event,
+    Loader,
+    Totals,
+    as_messages,
+    loader_producer,
+    message,
+    spread,
+)
+from bench.peers import install
+from bench.stack import SERVERS, Stack, running_stack, settle
+from tidemark.stack import ports
+from tidemark.stack.processes import Part, StackError
+from tidemark_shared.database import migrate
+from tidemark_shared.events import DIRECTORY, LIFECYCLE, WORKLOGS
+from tidemark_shared.kafka import PARTITIONS, create_topics
+
+WARM = 20_000
+# A transaction a record takes minutes for what the rest do in seconds; its rate does not depend on the number.
+SLOW_WARM, SLOW_RECORDS = 200, 5_000
+BATCH = 20_000
+_BOUND_SECONDS = 300
+_POLL_SECONDS = 0.05
+_PEERS = Path(__file__).with_name("peers")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One run of a contender: how long it took, what it cost, and whether its figures were exact."""
+
+    records: int
+    seconds: float
+    cpu: Mapping[str, float]
+    exact: bool | None
+
+
+class UnavailableError(Exception):
+    """A contender that cannot run, with the reason."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a contender is given for a run: parts, a database, topics of its own, and the records."""
+
+    stack: Stack
+    backlog: Backlog
+    url: str
+    prefix: str
+    loader: Loader
+
+    @property
+    def topic(self) -> str:
+        """The topic with the worklog events."""
+        return self.prefix + WORKLOGS.name
+
+    def fetch(self, query: str) -> Awaitable[list[asyncpg.Record]]:
+        """Ask the database."""
+        return _fetch(self.url, query)
+
+
+Run = Callable[[Trial], Awaitable[Outcome]]
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A row of the table. ``limits`` says what its figure does not include."""
+
+    name: str
+    run: Run
+    limits: str
+    warm: int = WARM
+    most_records: int | None = None
+
+
+async def _fetch(url: str, query: str) -> list[asyncpg.Record]:
+    connection = await asyncpg.connect(url)
+    try:
+        return await connection.fetch(query)
+    finally:
+        await connection.close()
+
+
+# Floors: in this process, for they are a loop around one client
+
+
+async def drain(trial: Trial) -> Outcome:
+    """Read all records with one bare consumer and do nothing with them."""
+    await trial.loader.publish(trial.topic, map(message, trial.backlog.events()))
+    consumer = AIOKafkaConsumer(bootstrap_servers=trial.stack.bootstrap, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        consumer.assign([TopicPartition(trial.topic, partition) for partition in range(PARTITIONS)])
+        left = trial.backlog.records
+        async with _clock(trial.stack) as clock:
+            while left:
+                left -= sum(map(len, (await consumer.getmany(timeout_ms=1000)).values()))
+    finally:
+        await consumer.stop()
+    return Outcome(trial.backlog.records, clock.seconds, clock.cpu, exact=None)
+
+
+_FLOOR_TABLE = """
+CREATE TABLE worklogs (
+  source text NOT NULL, worklog_id text NOT NULL, issue_id text NOT NULL, author_id text, started_at timestamptz,
+  seconds integer NOT NULL, deleted boolean NOT NULL, changed_at timestamptz NOT NULL, content bytea NOT NULL,
+  PRIMARY KEY (source, worklog_id)
+)
+"""
+_STAGE = "CREATE TEMPORARY TABLE stage ON COMMIT DELETE ROWS AS SELECT * FROM worklogs WITH NO DATA"
+_LAST_WRITER = """
+INSERT INTO worklogs AS w
+  (source, worklog_id, issue_id, author_id, started_at, seconds, deleted, changed_at, content)
+SELECT DISTINCT ON (source, worklog_id)
+  source, worklog_id, issue_id, author_id, started_at, seconds, deleted, changed_at, content
+FROM stage
+ORDER BY source, worklog_id, changed_at DESC, deleted DESC, content DESC
+ON CONFLICT (source, worklog_id) DO UPDATE SET
+  issue_id = excluded.issue_id, author_id = excluded.author_id, started_at = excluded.started_at,
+  seconds = excluded.seconds, deleted = excluded.deleted, changed_at = excluded.changed_at, content = excluded.content
+WHERE (excluded.changed_at, excluded.deleted, excluded.content) > (w.changed_at, w.deleted, w.content)
+"""
+_FLOOR_TOTALS = """
+SELECT substr(issue_id, 2)::int % 800 AS account, sum(seconds) AS seconds, count(*) AS worklogs
+FROM worklogs WHERE NOT deleted GROUP BY 1
+"""
+_FLOOR_CONNECTIONS = 2
+
+
+def _copy_row(item: Event, content: bytes) -> str:
+    version = item.version
+    return (
+        f"/tracker\tW{item.worklog}\tI{item.issue}\tperson-{item.author}\t{item.started_at}\t{version.seconds}\t"
+        f"{'t' if version.deleted else 'f'}\t{version.changed_at}\t\\\\x{content.hex()}\n"
+    )
+
+
+def _decoded(events: Iterable[Event]) -> list[list[bytes]]:
+    """The input of COPY in batches, for each connection: each has half of the partitions."""
+    rows: list[list[str]] = [[] for _ in range(_FLOOR_CONNECTIONS)]
+    for item in events:
+        _, value, _ = message(item)
+        rows[item.issue % _FLOOR_CONNECTIONS].append(_copy_row(item, value))
+    return [["".join(part[at : at + BATCH]).encode() for at in range(0, len(part), BATCH)] for part in rows]
+
+
+async def _upsert_all(connection: asyncpg.Connection, batches: Iterable[bytes]) -> None:
+    for batch in batches:
+        async with connection.transaction():
+            await connection.copy_to_table("stage", source=BytesIO(batch), format="text")
+            await connection.execute(_LAST_WRITER)
+
+
+async def database_floor(trial: Trial) -> Outcome:
+    """Write records that were decoded before: COPY to a stage and one last-writer upsert a batch."""
+    warm, batches = _decoded(trial.backlog.warm_events()), _decoded(trial.backlog.events())
+    connections = [await asyncpg.connect(trial.url) for _ in batches]
+    try:
+        await connections[0].execute(_FLOOR_TABLE)
+        for connection, part in zip(connections, warm, strict=True):
+            await connection.execute(_STAGE)
+            await _upsert_all(connection, part)
+        await settle(trial.url)
+        async with _clock(trial.stack) as clock:
+            await asyncio.gather(*map(_upsert_all, connections, batches))
+        exact = _as_totals(await trial.fetch(_FLOOR_TOTALS)) == trial.backlog.final_totals()
+    finally:
+        for connection in connections:
+            await connection.close()
+    return Outcome(trial.backlog.records, clock.seconds, clock.cpu, exact)
+
+
+# Contenders that are processes of their own
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Where a contender shows its figures: a cheap query for their sum, and one for each account."""
+
+    total: str
+    accounts: str
+    is_in_total: Callable[[int], bool] = lambda _: True
+
+    def expected(self, totals: Totals) -> tuple[int, int]:
+        """What the cheap query answers when the figures are these."""
+        parts = [figures for account, figures in totals.items() if self.is_in_total(account)]
+        return sum(seconds for seconds, _ in parts), sum(worklogs for _, worklogs in parts)
+
+
+def _as_totals(rows: Iterable[asyncpg.Record]) -> Totals:
+    return {row["account"]: (int(row["seconds"]), int(row["worklogs"])) for row in rows if row["worklogs"]}
+
+
+async def _wait_until_exact(trial: Trial, figures: Figures, totals: Totals, part: str) -> float:
+    """The moment when the figures are exactly these."""
+    connection = await asyncpg.connect(trial.url)
+    expected, row = figures.expected(totals), None
+    try:
+        async with asyncio.timeout(_BOUND_SECONDS):
+            while True:
+                asked_at = time.perf_counter()
+                row = await connection.fetchrow(figures.total)
+                if tuple(map(int, row)) == expected and _as_totals(await connection.fetch(figures.accounts)) == totals:
+                    return asked_at
+                await asyncio.sleep(_POLL_SECONDS)
+    except TimeoutError:
+        raise UnavailableError(
+            f"not exact after {_BOUND_SECONDS} s: (seconds, worklogs) {tuple(row or ())} instead of {expected}; "
+            f"{trial.stack.log_tail(part)}"
+        ) from None
+    finally:
+        await connection.close()
+
+
+async def _measure_process(trial: Trial, figures: Figures, part: Part) -> Outcome:
+    """Start, warm, suspend, publish, resume, and wait for the figures."""
+    backlog = trial.backlog
+    built = trial.loader.build(spread(map(message, backlog.events())))
+    final = backlog.final_totals()
+    await trial.loader.publish(trial.topic, map(message, backlog.warm_events()))
+    async with trial.stack.running(part):
+        await _wait_until_exact(trial, figures, backlog.warm_totals(), part.name)
+        await settle(trial.url)
+        with trial.stack.suspended([part.name]):
+            await trial.loader.send(trial.topic, built)
+            before = _cpu(trial.stack, part.name)
+            begun = time.perf_counter()
+        seconds = await _wait_until_exact(trial, figures, final, part.name) - begun
+        after = _cpu(trial.stack, part.name)
+        # Figures that pass through the right values are not figures that stay.
+        await asyncio.sleep(1)
+        exact = _as_totals(await trial.fetch(figures.accounts)) == final
+    return Outcome(backlog.records, seconds, {name: after[name] - before[name] for name in after}, exact)
+
+
+_TIDEMARK = Figures(
+    "SELECT coalesce(sum(consumed_seconds), 0), coalesce(sum(worklog_count), 0) FROM reporting.contracts",
+    f"""
+    SELECT
+      substr(contract_code, 2)::int + {CONTRACTS} * substr(account_name, 9)::int AS account,
+      consumed_seconds AS seconds, worklog_count AS worklogs
+    FROM reporting.account_totals
+    """,  # noqa: S608 - a constant
+    # A contract's total is that of its billable accounts; the first account is not billable.
+    lambda account: account >= CONTRACTS,
+)
+
+
+async def tidemark(trial: Trial) -> Outcome:
+    """The product's own process, every rule on."""
+    await migrate(trial.url, "consumption")
+    contracts = [facts.contract(code) for code in CODES]
+    for topic, records in ((LIFECYCLE, contracts), (DIRECTORY, facts.teams()), (WORKLOGS, facts.links(CODES))):
+        await trial.loader.publish(trial.prefix + topic.name, as_messages(records))
+    return await _measure_process(trial, _TIDEMARK, consumption(trial.stack, trial.url, trial.prefix))
+
+
+def consumption(stack: Stack, url: str, prefix: str = "") -> Part:
+    """The consumption service."""
+    port = ports.free()
+    environment = {
+        "TIDEMARK_DATABASE_URL": url,
+        "TIDEMARK_KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap,
+        "TIDEMARK_TOPIC_PREFIX": prefix,
+        "TIDEMARK_PORT": str(port),
+        "TIDEMARK_OPEN": "1",
+        "TIDEMARK_SECRET": uuid4().hex,
+        "TIDEMARK_LOG_LEVEL": "WARNING",
+    }
+    command = [sys.executable, "-m", "tidemark_consumption"]
+    return Part("consumption", command, lambda: listens(port), environment=environment)
+
+
+async def listens(port: int) -> bool:
+    """Whether something listens on a port."""
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+_SINK = """
+CREATE TABLE account_totals (account integer PRIMARY KEY, seconds bigint NOT NULL, worklogs bigint NOT NULL);
+CREATE TABLE worklogs (
+  worklog_id text PRIMARY KEY, account integer NOT NULL, seconds integer NOT NULL, deleted boolean NOT NULL,
+  changed_at timestamptz NOT NULL
+)
+"""
+_PEER = Figures(
+    "SELECT coalesce(sum(seconds), 0)::bigint, coalesce(sum(worklogs), 0)::bigint FROM account_totals",
+    "SELECT account, seconds, worklogs FROM account_totals",
+)
+
+
+def peer(name: str, command: Callable[[], list[str]]) -> Run:
+    """A contender that writes to a table of sums; ``command`` makes it available, or says why it is not."""
+
+    async def run(trial: Trial) -> Outcome:
+        try:
+            arguments = await asyncio.to_thread(command)
+        except install.InstallError as reason:
+            raise UnavailableError(str(reason)) from None
+        connection = await asyncpg.connect(trial.url)
+        await connection.execute(_SINK)
+        await connection.close()
+        address, _, database = trial.url.rpartition("@")[2].partition("/")
+        user, _, password = trial.url.removeprefix("postgresql://").rpartition("@")[0].partition(":")
+        environment = {
+            "BENCH_BOOTSTRAP": trial.stack.bootstrap,
+            "BENCH_TOPIC": trial.topic,
+            "BENCH_DATABASE_URL": trial.url,
+            "BENCH_JDBC_URL": f"jdbc:postgresql://{address}/{database}",
+            "BENCH_USER": user,
+            "BENCH_PASSWORD": password,
+            "BENCH_FOLDER": str(trial.stack.folder / f"{name}-{trial.prefix}"),
+        }
+        part = Part(name, arguments, _started, environment=environment)
+        return await _measure_process(trial, _PEER, part)
+
+    return run
+
+
+async def _started() -> bool:
+    """A peer has no address to ask: its first figures are waited for."""
+    return True
+
+
+CONTENDERS = {
+    "drain": Contender("drain by bare aiokafka", drain, "Reads only."),
+    "floor": Contender(
+        "floor of the database", database_floor, "Decoded before the clock starts; keeps the latest version; no sums."
+    ),
+    "tidemark": Contender("Tidemark", tidemark, "Every rule on; every version kept; any figure as of any moment."),
+    "faststream": Contender(
+        "FastStream, a transaction a record",
+        peer("faststream", lambda: [sys.executable, str(_PEERS / "faststream_handler.py")]),
+        f"{SLOW_RECORDS:,} records. Last-writer sums by account alone; keeps the latest version; at least once.",
+        SLOW_WARM,
+        SLOW_RECORDS,
+    ),
+    "flink": Contender(
+        "Flink SQL",
+        peer("flink", install.flink),
+        "Last-writer sums by account alone. The versions are in Flink's state, not in Postgres; a bad record stops "
+        "the job; ties are decided by arrival; after a crash older sums may show again for a while.",
+    ),
+    "kafka-streams": Contender(
+        "Kafka Streams",
+        peer("kafka-streams", install.kafka_streams),
+        "Last-writer sums by account alone. The versions are in its changelog topics, not in Postgres; a bad record "
+        "stops it; exactly once to Kafka, at least once to Postgres; between a subtraction and its addition a sum is "
+        "wrong for a moment.",
+    ),
+    "pathway": Contender(
+        "Pathway",
+        peer("pathway", install.pathway),
+        "Last-writer sums by account alone. No snapshots: a restart reads the topic again from its begin; versions "
+        "are in memory.",
+    ),
+}
+
+# What the rates are compared with.
+_BASES = {"floor": "floor", "flink": "Flink", "faststream": "FastStream"}
+
+
+class _Clock:
+    seconds: float
+    cpu: dict[str, float]
+
+
+def _cpu(stack: Stack, part: str | None) -> dict[str, float]:
+    own = stack.cpu_seconds([part]) if part else sum(psutil.Process().cpu_times()[:2])
+    return {"own": own, **{name: stack.cpu_seconds([name]) for name in SERVERS}}
+
+
+@asynccontextmanager
+async def _clock(stack: Stack) -> AsyncIterator[_Clock]:
+    """The time and CPU of a block that runs in this process."""
+    clock = _Clock()
+    before, begun = _cpu(stack, None), time.perf_counter()
+    yield clock
+    clock.seconds = time.perf_counter() - begun
+    after = _cpu(stack, None)
+    clock.cpu = {name: after[name] - before[name] for name in after}
+
+
+@dataclass
+class _Row:
+    outcomes: list[Outcome] = field(default_factory=list)
+    reason: str = ""
+
+    @property
+    def rates(self) -> list[float]:
+        return [outcome.records / outcome.seconds for outcome in self.outcomes]
+
+
+async def _run(stack: Stack, contender: Contender, records: int) -> Outcome:
+    """One run of one contender."""
+    backlog = Backlog(contender.warm, min(records, contender.most_records or records))
+    prefix = f"bench-{uuid4().hex[:8]}."
+    await create_topics(stack.bootstrap, prefix=prefix)
+    async with AsyncExitStack() as exits:
+        url = await exits.enter_async_context(stack.database())
+        producer = loader_producer(stack.bootstrap)
+        await producer.start()
+        exits.push_async_callback(producer.stop)
+        return await contender.run(Trial(stack, backlog, url, prefix, Loader(producer)))
+
+
+async def measure(*, records: int, runs: int, only: Iterable[str] = ()) -> Group:
+    """Each contender once a run, in turn, so that what slows the machine slows all of them."""
+    chosen = {key: CONTENDERS[key] for key in CONTENDERS if not only or key in only}
+    rows = {key: _Row() for key in chosen}
+    gc.freeze()
+    async with running_stack() as stack:
+        with Progress(transient=True) as progress:
+            task = progress.add_task("", total=runs * len(chosen))
+            for _ in range(runs):
+                for key, contender in chosen.items():
+                    progress.update(task, description=contender.name)
+                    if not rows[key].reason:
+                        try:
+                            rows[key].outcomes.append(await _run(stack, contender, records))
+                        except (UnavailableError, StackError) as reason:
+                            rows[key].reason = str(reason)
+                    progress.advance(task)
+    return _report(rows, records, runs)
+
+
+def _report(rows: Mapping[str, _Row], records: int, runs: int) -> Group:
+    table = Table(
+        title=f"{records:,} records in {PARTITIONS} partitions, median (least to most) of {runs}; CPU in seconds a run",
+        box=MARKDOWN,
+    )
+    ratios = [f"÷ {base}" for base in _BASES.values()]
+    for column in ("contender", "records/s", *ratios, "CPU own", "Postgres", "Kafka", "exact"):
+        table.add_column(column, justify="left" if column == "contender" else "right", no_wrap=True)
+    medians = {key: median(row.rates) for key, row in rows.items() if row.outcomes}
+    for key, row in rows.items():
+        name = CONTENDERS[key].name
+        if not row.outcomes:
+            table.add_row(name, "not measured", *[""] * (4 + len(_BASES)))
+            continue
+        rates = row.rates
+        verdicts = {outcome.exact for outcome in row.outcomes}
+        table.add_row(
+            name,
+            f"{medians[key]:,.0f} ({min(rates):,.0f} to {max(rates):,.0f})",
+            *(f"{medians[key] / medians[base]:.3g}" if base in medians else "" for base in _BASES),
+            *(f"{median(outcome.cpu[part] for outcome in row.outcomes):.1f}" for part in ("own", *SERVERS)),
+            "" if verdicts == {None} else "yes" if verdicts == {True} else "no",
+        )
+    notes = [f"- {CONTENDERS[key].name}: {row.reason or CONTENDERS[key].limits}" for key, row in rows.items()]
+    return Group(table, "", *notes)
