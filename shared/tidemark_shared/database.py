@@ -41,7 +41,12 @@ def server_settings(service: str, work: Work) -> dict[str, str]:
         "idle_in_transaction_session_timeout": "60s",
         # A query whose client has gone ends, instead of running on for nobody.
         "client_connection_check_interval": "2s",
+        **(_LARGE_SETS if work in (Work.FOLD, Work.REPLAY) else {}),
     }
+
+
+# A fold sorts and hashes tens of thousands of rows, and keeps them in temporary tables: in memory, not on disk.
+_LARGE_SETS = {"work_mem": "64MB", "temp_buffers": "64MB"}
 
 
 def queries(package: str) -> Any:
