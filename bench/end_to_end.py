@@ -51,7 +51,7 @@ WARM = 20_000
 SLOW_WARM, SLOW_RECORDS = 200, 5_000
 BATCH = 20_000
 _BOUND_SECONDS = 300
-_POLL_SECONDS = 0.05
+_POLL_SECONDS = 0.2
 _PEERS = Path(__file__).with_name("peers")
 
 

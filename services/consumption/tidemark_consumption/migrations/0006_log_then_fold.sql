@@ -115,7 +115,10 @@ FROM (
     l.record_offset
 ) AS l
 WHERE l.source = w.source AND l.worklog_id = w.worklog_id;
-DROP INDEX worklogs_by_contract;
+DROP INDEX worklogs_by_contract, worklogs_by_issue;
+-- The id before the source, which says little: no index can be mistaken for another by its first column.
+ALTER TABLE worklogs DROP CONSTRAINT worklogs_pkey, ADD PRIMARY KEY (worklog_id, source);
+CREATE INDEX worklogs_by_issue ON worklogs (issue_id, source);
 CREATE INDEX worklogs_by_person_day ON worklogs (author_id, day);
 DROP VIEW reporting.unaccounted_worklogs;
 ALTER TABLE worklogs DROP COLUMN content, ALTER COLUMN batch SET NOT NULL, ALTER COLUMN record_offset SET NOT NULL;
@@ -127,11 +130,11 @@ CREATE TABLE former_versions (
   issue_id text NOT NULL,
   batch bigint NOT NULL,
   record_offset bigint NOT NULL,
-  PRIMARY KEY (source, worklog_id, batch, record_offset)
+  PRIMARY KEY (worklog_id, source, batch, record_offset)
 );
 COMMENT ON TABLE former_versions IS 'Versions of worklogs that held once: an earlier moment is answered from these and '
 'from `worklogs`, so the log needs no index on every version.';
-CREATE INDEX former_versions_by_issue ON former_versions (source, issue_id);
+CREATE INDEX former_versions_by_issue ON former_versions (issue_id, source);
 INSERT INTO former_versions (source, worklog_id, issue_id, batch, record_offset)
 SELECT l.source, l.worklog_id, l.issue_id, l.batch, l.record_offset
 FROM fact_log AS l
@@ -140,13 +143,20 @@ WHERE l.kind <> 'linked' AND (l.batch, l.record_offset) <> (w.batch, w.record_of
 
 -- One writer needs no placeholders for issues without a link.
 DELETE FROM issues WHERE content IS NULL;
-ALTER TABLE issues ADD COLUMN issue_key text, ADD COLUMN summary text, ADD COLUMN digest bytea;
-UPDATE issues SET
-  issue_key = convert_from(content, 'UTF8')::jsonb ->> 'issue_key',
-  summary = convert_from(content, 'UTF8')::jsonb ->> 'summary',
-  digest = sha256(content);
-ALTER TABLE issues DROP COLUMN content, ALTER COLUMN changed_at SET NOT NULL, ALTER COLUMN digest SET NOT NULL;
+ALTER TABLE issues ADD COLUMN batch bigint, ADD COLUMN record_offset bigint;
+UPDATE issues AS i SET batch = l.batch, record_offset = l.record_offset
+FROM (
+  SELECT DISTINCT ON (l.source, l.issue_id) l.source, l.issue_id, l.batch, l.record_offset
+  FROM fact_log AS l
+  JOIN batches AS b USING (batch)
+  WHERE l.kind = 'linked'
+  ORDER BY l.source, l.issue_id, l.changed_at DESC, l.digest DESC, b.learned_at, l.batch, l.record_offset
+) AS l
+WHERE l.source = i.source AND l.issue_id = i.issue_id;
+ALTER TABLE issues DROP COLUMN content, ALTER COLUMN changed_at SET NOT NULL, ALTER COLUMN batch SET NOT NULL,
+  ALTER COLUMN record_offset SET NOT NULL;
 COMMENT ON TABLE issues IS 'The link of each issue that holds: the last writer''s.';
+COMMENT ON COLUMN issues.batch IS 'With record_offset: the version that holds, in fact_log.';
 
 CREATE VIEW reporting.unaccounted_worklogs AS
 SELECT
@@ -186,6 +196,9 @@ COMMENT ON COLUMN reporting.folded_offsets.topic IS 'Topic.';
 COMMENT ON COLUMN reporting.folded_offsets.partition IS 'Partition.';
 COMMENT ON COLUMN reporting.folded_offsets.next_offset IS 'The first offset whose record does not count yet.';
 
+ALTER TABLE balances ADD COLUMN published_at timestamptz NOT NULL DEFAULT '-infinity';
+COMMENT ON COLUMN balances.published_at IS 'When it was last published: whoever waited longest is next.';
+
 -- A digest in the log; the fold asks for it where two versions have the same time.
 CREATE FUNCTION digest_of(of_batch bigint, of_offset bigint) RETURNS bytea
 LANGUAGE sql STABLE
@@ -207,7 +220,8 @@ DROP FUNCTION closed_periods;
 -- Facts of batches that may meet another in a closed period, in the order learned. More than do is no harm: the batches
 -- are folded in more waves. `former_*` is the version that holds before. A worklog that comes once, in hours, while no
 -- link changes, meets no other: it is not looked at. The planner knows nothing of batches that were appended a moment
--- ago, so its choice is made here: sets are hashed, and what is looked up in a large table is LATERAL.
+-- ago, so its choice is made here: sets are hashed, what is looked up in a large table is LATERAL, and each step is
+-- MATERIALIZED, or steps would be joined in another order.
 CREATE FUNCTION backdated_facts(batches bigint [], moment timestamptz)
 RETURNS TABLE (
   batch bigint, record_offset bigint, kind text, source text, issue_id text, worklog_id text, author_id text,
@@ -225,6 +239,13 @@ AS $$
     SELECT f.source, f.worklog_id FROM facts AS f WHERE f.kind <> 'linked' GROUP BY f.source, f.worklog_id HAVING count(*) > 1
   ),
   relinked AS MATERIALIZED (SELECT DISTINCT f.source, f.issue_id FROM facts AS f WHERE f.kind = 'linked'),
+  on_relinked AS MATERIALIZED (
+    SELECT r.source, w.worklog_id
+    FROM relinked AS r
+    CROSS JOIN LATERAL (
+      SELECT w.worklog_id FROM worklogs AS w WHERE w.source = r.source AND w.issue_id = r.issue_id OFFSET 0
+    ) AS w
+  ),
   suspects AS MATERIALIZED (
     SELECT f.*, w.issue_id AS former_issue_id, w.author_id AS former_author_id, w.started_at AS former_started_at
     FROM (
@@ -232,12 +253,7 @@ AS $$
       UNION
       SELECT f.batch, f.record_offset FROM facts AS f JOIN relinked USING (source, issue_id)
       UNION
-      SELECT f.batch, f.record_offset
-      FROM relinked AS r
-      CROSS JOIN LATERAL (
-        SELECT w.worklog_id FROM worklogs AS w WHERE w.source = r.source AND w.issue_id = r.issue_id OFFSET 0
-      ) AS w
-      JOIN facts AS f ON f.source = r.source AND f.worklog_id = w.worklog_id
+      SELECT f.batch, f.record_offset FROM facts AS f JOIN on_relinked USING (source, worklog_id)
       UNION
       SELECT f.batch, f.record_offset FROM facts AS f WHERE EXISTS (SELECT FROM contracts AS c WHERE c.per_shown <> 1)
     ) AS s
@@ -255,15 +271,16 @@ AS $$
     UNION
     SELECT s.batch, s.record_offset, s.source, s.former_issue_id FROM suspects AS s WHERE s.former_issue_id IS NOT NULL
   ),
+  issue_refs AS MATERIALIZED (
+    SELECT d.source, d.issue_id, i.contract_ref
+    FROM (SELECT DISTINCT s.source, s.issue_id FROM suspect_issues AS s) AS d
+    CROSS JOIN LATERAL (
+      SELECT i.contract_ref FROM issues AS i WHERE i.source = d.source AND i.issue_id = d.issue_id OFFSET 0
+    ) AS i
+  ),
   refs AS MATERIALIZED (
     SELECT s.batch, s.record_offset, i.contract_ref
-    FROM (
-      SELECT d.source, d.issue_id, i.contract_ref
-      FROM (SELECT DISTINCT s.source, s.issue_id FROM suspect_issues AS s) AS d
-      CROSS JOIN LATERAL (
-        SELECT i.contract_ref FROM issues AS i WHERE i.source = d.source AND i.issue_id = d.issue_id OFFSET 0
-      ) AS i
-    ) AS i
+    FROM issue_refs AS i
     JOIN suspect_issues AS s USING (source, issue_id)
     UNION
     SELECT s.batch, s.record_offset, f.contract_ref

@@ -134,12 +134,13 @@ ORDER BY d.day;
 -- In the order of their start, those behind the one that is named; `reasons` null: what counts.
 SELECT
   w.source, w.worklog_id, w.issue_id,
-  i.issue_key, i.summary,
+  k.issue_key, k.summary,
   w.author_id, w.started_at, w.seconds, w.day, w.account_id, a.name AS account_name, a.billable, w.team_id,
   t.name AS team_name, w.period_start, w.reason, g.amount AS amount_exact, g.unrated_seconds,
   l.description, w.changed_at AS updated_at
 FROM worklogs AS w
 JOIN issues AS i ON i.source = w.source AND i.issue_id = w.issue_id
+JOIN fact_log AS k ON k.batch = i.batch AND k.record_offset = i.record_offset
 JOIN fact_log AS l ON l.batch = w.batch AND l.record_offset = w.record_offset
 LEFT JOIN accounts AS a ON a.contract_id = w.contract_id AND a.account_id = w.account_id
 LEFT JOIN teams AS t ON t.team_id = w.team_id

@@ -1,12 +1,18 @@
 -- The outbox of balances.
 
 -- name: unpublished(excluded, limit)
--- The contracts whose balance changed since it was last published.
+-- The contracts whose balance changed since it was last published; whoever waited longest first, so that many that
+-- change all the time leave none behind.
 SELECT b.contract_id
 FROM balances AS b
 JOIN contracts AS c USING (contract_id)
 WHERE b.revision > b.published AND c.status IS NOT NULL AND b.contract_id <> ALL(:excluded::uuid [])
-ORDER BY b.contract_id
+  -- While a backlog is folded, a balance is about to change again: it is published every few seconds.
+  AND (
+    b.published_at < now() - interval '5 seconds'
+    OR (SELECT coalesce(sum(record_count), 0) FROM batches WHERE learned_at IS NULL) < 20000
+  )
+ORDER BY b.published_at, b.contract_id
 LIMIT :limit;
 
 -- name: balance_to_publish(contract, moment)^
@@ -19,7 +25,7 @@ WHERE b.contract_id = :contract;
 -- A row that the fold holds is about to be published again anyway. It is left out, so that the two never wait for each
 -- other.
 UPDATE balances AS b
-SET published = p.revision
+SET published = p.revision, published_at = now()
 FROM (
   SELECT b.contract_id, p.revision
   FROM unnest(:ids::uuid [], :revisions::bigint []) AS p (contract_id, revision)

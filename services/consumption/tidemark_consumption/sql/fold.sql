@@ -131,32 +131,30 @@ SELECT * FROM backdated_facts(:batches, :moment);
 
 -- name: link_issues(batches, first_batch, first_offset, end_batch, end_offset)^
 -- The last writer of each link. Gives the issues whose link changed, and the record that did it.
-WITH newest AS (
+WITH linked AS (
+  INSERT INTO issues AS i (
+    source, issue_id, contract_ref, account_ref, created_at, changed_at, batch, record_offset
+  )
   SELECT DISTINCT ON (source, issue_id)
-    source, issue_id, contract_ref, account_ref, created_at, changed_at, issue_key, summary, digest, batch, record_offset
+    source, issue_id, contract_ref, account_ref, created_at, changed_at, batch, record_offset
   FROM fact_log
   WHERE batch = ANY(:batches::bigint []) AND kind = 'linked'
     AND (batch, record_offset) >= (:first_batch, :first_offset) AND (batch, record_offset) < (:end_batch, :end_offset)
   ORDER BY source, issue_id, changed_at DESC, digest DESC, batch, record_offset
-),
-linked AS (
-  INSERT INTO issues AS i (
-    source, issue_id, contract_ref, account_ref, created_at, changed_at, issue_key, summary, digest
-  )
-  SELECT source, issue_id, contract_ref, account_ref, created_at, changed_at, issue_key, summary, digest
-  FROM newest
   ON CONFLICT (source, issue_id) DO UPDATE SET
     contract_ref = excluded.contract_ref, account_ref = excluded.account_ref, created_at = excluded.created_at,
-    changed_at = excluded.changed_at, issue_key = excluded.issue_key, summary = excluded.summary,
-    digest = excluded.digest
-  WHERE (excluded.changed_at, excluded.digest) > (i.changed_at, i.digest)
-  RETURNING i.source, i.issue_id
+    changed_at = excluded.changed_at, batch = excluded.batch, record_offset = excluded.record_offset
+  WHERE excluded.changed_at > i.changed_at
+    OR (
+      excluded.changed_at = i.changed_at
+      AND digest_of(excluded.batch, excluded.record_offset) > digest_of(i.batch, i.record_offset)
+    )
+  RETURNING i.source, i.issue_id, i.batch, i.record_offset
 )
 SELECT
-  coalesce(array_agg(n.source), '{}') AS sources, coalesce(array_agg(n.issue_id), '{}') AS issues,
-  coalesce(array_agg(n.batch), '{}') AS batches, coalesce(array_agg(n.record_offset), '{}') AS offsets
-FROM linked
-JOIN newest AS n USING (source, issue_id);
+  coalesce(array_agg(source), '{}') AS sources, coalesce(array_agg(issue_id), '{}') AS issues,
+  coalesce(array_agg(batch), '{}') AS batches, coalesce(array_agg(record_offset), '{}') AS offsets
+FROM linked;
 
 -- name: stage_facts(batches, first_batch, first_offset, end_batch, end_offset)!
 -- The newest version of each worklog in the batches; of equal ones the first.

@@ -60,29 +60,25 @@ ORDER BY l.contract_id, l.stream_version, s.learned_at, l.batch, l.record_offset
 
 -- name: replay_links!
 -- The last writer of each link.
-INSERT INTO issues (
-  source, issue_id, contract_ref, account_ref, created_at, changed_at, issue_key, summary, digest
-)
-SELECT DISTINCT ON (source, issue_id)
-  source, issue_id, contract_ref, account_ref, created_at, changed_at, issue_key, summary, digest
-FROM fact_log
-JOIN batches_in_scope USING (batch)
-WHERE kind = 'linked'
-ORDER BY source, issue_id, changed_at DESC, digest DESC;
+INSERT INTO issues (source, issue_id, contract_ref, account_ref, created_at, changed_at, batch, record_offset)
+SELECT DISTINCT ON (l.source, l.issue_id)
+  l.source, l.issue_id, l.contract_ref, l.account_ref, l.created_at, l.changed_at, l.batch, l.record_offset
+FROM fact_log AS l
+JOIN batches_in_scope AS s USING (batch)
+WHERE l.kind = 'linked'
+ORDER BY l.source, l.issue_id, l.changed_at DESC, l.digest DESC, s.learned_at, l.batch, l.record_offset;
 
 -- name: replay_links_to(refs)!
 -- The same of the issues that ever were linked to one of these.
-INSERT INTO issues (
-  source, issue_id, contract_ref, account_ref, created_at, changed_at, issue_key, summary, digest
-)
+INSERT INTO issues (source, issue_id, contract_ref, account_ref, created_at, changed_at, batch, record_offset)
 SELECT DISTINCT ON (l.source, l.issue_id)
-  l.source, l.issue_id, l.contract_ref, l.account_ref, l.created_at, l.changed_at, l.issue_key, l.summary, l.digest
+  l.source, l.issue_id, l.contract_ref, l.account_ref, l.created_at, l.changed_at, l.batch, l.record_offset
 FROM (
   SELECT DISTINCT source, issue_id FROM fact_log WHERE kind = 'linked' AND contract_ref = ANY(:refs::text [])
 ) AS i
 JOIN fact_log AS l ON l.source = i.source AND l.issue_id = i.issue_id AND l.kind = 'linked'
 JOIN batches_in_scope AS s ON s.batch = l.batch
-ORDER BY l.source, l.issue_id, l.changed_at DESC, l.digest DESC;
+ORDER BY l.source, l.issue_id, l.changed_at DESC, l.digest DESC, s.learned_at, l.batch, l.record_offset;
 
 -- name: replay_worklogs!
 -- The last writer of each worklog.
