@@ -20,7 +20,7 @@ from world import contract_event, link, take, uid, worklog
 from tidemark_consumption.balance_outbox import balance_outbox
 from tidemark_consumption.projection import fold
 from tidemark_shared import kafka, outbox
-from tidemark_shared.consumer import Batch, Refusal, refuse
+from tidemark_shared.consumer import Batch, DeadLetter, dead_letter
 from tidemark_shared.database import Connection, Pool, connect_pool, migrate
 from tidemark_shared.events import BALANCES, Outgoing
 from tidemark_shared.outbox import RECORDS, Outbox, Relay, put
@@ -391,7 +391,7 @@ def kafka_record(value: bytes, *, key: bytes | None = b"k", headers: Any = (("ce
 
 async def refuse_one(pool: Pool, topic: str, record: Any, reason: str, *, prefix: str = "") -> None:
     async with pool.acquire() as connection, connection.transaction():
-        await refuse(connection, Batch("c", topic, 0, [record], prefix), [Refusal(record, reason)])
+        await dead_letter(connection, Batch("c", topic, 0, [record], prefix), [DeadLetter(record, reason)])
 
 
 def tidemark_headers(record: ConsumerRecord) -> dict[str, str]:
