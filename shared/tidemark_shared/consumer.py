@@ -40,7 +40,7 @@ _READ_AGAIN_SECONDS = 0.1
 _ANSWER_SECONDS = 5.0
 _POLL_MS = 200
 # A partition that is not in the fetch under way waits for its end.
-_FETCH_WAIT_MS = 100
+_FETCH_WAIT_MS = 25
 # How long a topic that was deleted, recreated or given partitions may go unnoticed.
 _METADATA_MS = 5_000
 # A broker that is gone without closing its connections costs one of these.

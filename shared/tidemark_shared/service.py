@@ -102,13 +102,15 @@ class Frame:
     def _bootstrap(self) -> str:
         return required(self.settings.kafka_bootstrap_servers, "kafka_bootstrap_servers")
 
-    async def close(self) -> None:
-        """End the tasks, also the one that would replace a client that is stopped, then stop reading."""
-        for task in self._tasks:
+    async def aclose(self) -> None:
+        """End the tasks, also the one that would replace a client that is stopped, then stop reading; once."""
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self.consumer:
-            await self.consumer.stop()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        consumer, self.consumer = self.consumer, None
+        if consumer:
+            await consumer.stop()
 
 
 @asynccontextmanager
@@ -130,7 +132,7 @@ async def frame(service: str, settings: Settings, *, work: Work = Work.FOLD) -> 
     try:
         yield held
     finally:
-        await held.close()
+        await held.aclose()
         pool.terminate()
 
 

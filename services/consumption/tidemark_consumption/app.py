@@ -46,11 +46,13 @@ def create_app(settings: Settings) -> FastAPI:
             await connect_pool(url, "consumption", size=2, init=fold.prepare) as folding,
             balance_outbox(url) as balances,
             aclosing(publisher),
+            # Last, so it ends first: its tasks hold connections of the pools, which wait for them.
+            aclosing(runtime),
         ):
             projector = Projector(folding, replaying)
 
             async def problems() -> list[str]:
-                return [*await runtime.problems(), *await projector.problems(runtime.pool)]
+                return await runtime.problems() or await projector.problems(runtime.pool)
 
             app.state.pool, app.state.problems, app.state.publisher = requests, problems, publisher
             app.state.replaying, app.state.failures = replaying, runtime.failures

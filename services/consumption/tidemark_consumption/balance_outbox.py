@@ -23,12 +23,13 @@ from tidemark_shared.outbox import Outbox, Row
 _log = get_logger()
 _sql = queries("tidemark_consumption")
 
-_MAX_CONTRACTS = 200
+# Few a round, those that waited longest first: one that changes now and then is next, whatever changes all the time.
+_MAX_CONTRACTS = 50
 _CONNECTIONS = 4
 # How long a round waits for the balances that it asked for. Those that take longer join a later round.
 _WAIT_SECONDS = 0.25
-# Four rounds a second: a crossing raises its alert within a second, and a flood of work is a trickle of balances.
-_PAUSE_SECONDS = 0.25
+# A crossing raises its alert within a second, and a flood of work is a trickle of balances.
+_PAUSE_SECONDS = 0.2
 _MIN_RETRY_SECONDS, _MAX_RETRY_SECONDS = 1.0, 300.0
 _DAY_CHECK_SECONDS = 5
 

@@ -25,7 +25,7 @@ _sql = queries("tidemark_consumption")
 # The safety net where a notification is missed.
 _POLL_SECONDS = 1.0
 # A fold of a few records costs nearly as much as one of a hundred: what comes within this time is folded together.
-_GATHER_SECONDS = 0.04
+_GATHER_SECONDS = 0.02
 _RETRY_SECONDS = 60.0
 # How long a batch may wait until the service is no longer ready.
 _MAX_WAIT_SECONDS = 120.0
