@@ -41,6 +41,10 @@ def server_settings(service: str, work: Work) -> dict[str, str]:
         "idle_in_transaction_session_timeout": "60s",
         # A query whose client has gone ends, instead of running on for nobody.
         "client_connection_check_interval": "2s",
+        # A client whose machine has vanished is noticed too, and what it held is free.
+        "tcp_keepalives_idle": "5",
+        "tcp_keepalives_interval": "5",
+        "tcp_keepalives_count": "3",
         **(_LARGE_SETS if work in (Work.FOLD, Work.REPLAY) else {}),
     }
 

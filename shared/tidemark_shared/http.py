@@ -29,6 +29,7 @@ _DATABASE_AWAY = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
+    asyncpg.LockNotAvailableError,
 )
 _HEADERS = {401: {"www-authenticate": "Bearer"}, 503: {"retry-after": "2"}}
 _JSON, _PROBLEM = "application/json", "application/problem+json"

@@ -106,6 +106,11 @@ PASSING = {
         worklog("0", issue="I2", started=MARCH, updated="2026-05-06T00:00:00Z"),
         link(account="Design", updated="2026-05-05T00:00:00Z"),
     ],
+    "work that changes its author, and other work of the day": [
+        worklog("1", started=MARCH),
+        worklog("1", author="zoe", started=MARCH, updated="2026-05-05T00:00:00Z"),
+        worklog("2", started=MARCH),
+    ],
     "work of an open period alone": [worklog("1", started=MAY), worklog("2", started=MAY)],
 }
 

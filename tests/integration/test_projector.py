@@ -8,7 +8,7 @@ import pytest
 from test_fold import model_of
 from test_fold_reference import compare
 from waiting import until
-from world import append, contract_event, facts_of, fold_rest, link, projections, take, team_event, worklog
+from world import account, append, contract_event, facts_of, fold_rest, link, projections, take, team_event, worklog
 
 from tidemark_consumption import replay
 from tidemark_consumption.projection import fold as module
@@ -235,3 +235,24 @@ async def test_the_relay_waits_for_no_row_that_the_fold_holds(pool):
         assert await connection.fetchval("SELECT published FROM balances") == 0
         await queries.published(relay, ids=[contract], revisions=[revision])
         assert await connection.fetchval("SELECT published FROM balances") == revision
+
+
+async def test_a_batch_that_another_process_has_folded_is_no_problem(pool, replaying, poison):
+    projector = Projector(pool, replaying)
+    async with pool.acquire() as connection:
+        await append(connection, [worklog("poison")])
+        assert await projector._fold(connection)
+        assert await projector.problems(connection)
+        poison.clear()
+        assert await fold(connection, datetime.now(UTC))
+        assert await projector.problems(connection) == []
+
+
+async def test_of_two_events_of_one_version_the_first_holds_now_and_in_a_replay(pool, replaying):
+    async with pool.acquire() as connection:
+        await take(connection, [contract_event(1, hours="40")])
+        await take(connection, [contract_event(1, hours="50", accounts=[account("Other", "50")])], first_offset=1)
+        await take(connection, [link(account="Other"), worklog("1")])
+        assert await consumed(pool) == 0
+    async with replaying.acquire() as connection:
+        assert await replay.verify(connection) == replay.Findings(0, [])

@@ -44,12 +44,13 @@ def create_app(settings: Settings) -> FastAPI:
             await connect_pool(url, "consumption", work=Work.REQUEST) as requests,
             await connect_pool(url, "consumption", size=2, init=replay.prepare, work=Work.REPLAY) as replaying,
             await connect_pool(url, "consumption", size=2, init=fold.prepare) as folding,
+            await connect_pool(url, "consumption", size=1, init=replay.prepare) as rebuilding,
             balance_outbox(url) as balances,
             aclosing(publisher),
             # Last, so it ends first: its tasks hold connections of the pools, which wait for them.
             aclosing(runtime),
         ):
-            projector = Projector(folding, replaying)
+            projector = Projector(folding, rebuilding)
 
             async def problems() -> list[str]:
                 return await runtime.problems() or await projector.problems(runtime.pool)

@@ -20,6 +20,8 @@ _sql = queries("tidemark_consumption")
 
 # Postgres tells whoever listens here that batches wait to be folded.
 CHANNEL = "consumption_batches"
+# A contract may have thousands of periods.
+_CHECKED_TOGETHER = 100
 
 
 async def append_worklogs(connection: Connection, batch: Batch) -> None:
@@ -41,7 +43,9 @@ async def append_lifecycle(connection: Connection, batch: Batch) -> None:
     await dead_letter(connection, batch, dead_letters)
 
     async def append(number: int) -> None:
-        await _check(connection, [contract_rows(event.data) for _, event in received])
+        for start in range(0, len(received), _CHECKED_TOGETHER):
+            some = received[start : start + _CHECKED_TOGETHER]
+            await _check(connection, [contract_rows(event.data) for _, event in some])
         await _sql.append_contracts(
             connection,
             batch=number,

@@ -349,6 +349,8 @@ BEGIN
       'CREATE TEMPORARY TABLE %I (LIKE %I.%1$I INCLUDING ALL) ON COMMIT DELETE ROWS', relation, current_schema()
     );
   END LOOP;
+  -- An answer as of a moment is the same for ever, its revision included.
+  ALTER TABLE pg_temp.balances ALTER COLUMN revision SET DEFAULT 0;
   FOR view IN SELECT v.name, v.query FROM jsonb_to_recordset(views) AS v (name text, query text) LOOP
     EXECUTE format('CREATE TEMPORARY VIEW %I AS %s', view.name, view.query);
   END LOOP;

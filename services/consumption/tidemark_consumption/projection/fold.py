@@ -39,6 +39,8 @@ _sql = queries("tidemark_consumption")
 
 # More records in one fold cost less each; fewer are seen sooner.
 MAX_RECORDS = 60_000
+# Their periods, up to thousands each, are one parameter.
+_MAX_CONTRACTS = 200
 
 DirectoryChanged = OrganizationChanged | TeamChanged | RateCardChanged
 
@@ -132,7 +134,8 @@ async def change_facts(connection: Connection, batches: Sequence[int], moment: d
 async def change_contracts(connection: Connection, changes: Sequence[ContractChanged], moment: datetime) -> None:
     """Apply versions of contracts: the first of each, then the second of each, and so on, so that each is a cause."""
     for group in independent_groups(changes, lambda change: [change.contract_id]):
-        await set_terms(connection, group, moment)
+        for start in range(0, len(group), _MAX_CONTRACTS):
+            await set_terms(connection, group[start : start + _MAX_CONTRACTS], moment)
     _log.info("contracts_changed", contracts=sorted({str(change.contract_id) for change in changes}))
 
 

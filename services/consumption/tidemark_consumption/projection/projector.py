@@ -23,7 +23,7 @@ _log = get_logger()
 _sql = queries("tidemark_consumption")
 
 # The safety net where a notification is missed.
-_POLL_SECONDS = 1.0
+_POLL_SECONDS = 0.25
 # A fold of a few records costs nearly as much as one of a hundred: what comes within this time is folded together.
 _GATHER_SECONDS = 0.02
 _RETRY_SECONDS = 60.0
@@ -39,8 +39,8 @@ def _utc_now() -> datetime:
 class Projector:
     """Folds for ever; :meth:`run` is restarted by the runtime when it raises."""
 
-    def __init__(self, pool: Pool, replaying: Pool, *, clock: Callable[[], datetime] = _utc_now) -> None:
-        self._pool, self._replaying, self._clock = pool, replaying, clock
+    def __init__(self, pool: Pool, rebuilding: Pool, *, clock: Callable[[], datetime] = _utc_now) -> None:
+        self._pool, self._rebuilding, self._clock = pool, rebuilding, clock
         self._woken = asyncio.Event()
         self._failing: dict[int, tuple[float, str]] = {}
         self._one_by_one = 0
@@ -48,7 +48,7 @@ class Projector:
 
     async def run(self) -> NoReturn:
         """Fold what waits, again and again."""
-        async with self._replaying.acquire() as connection:
+        async with self._rebuilding.acquire() as connection:
             if await rebuild_if_due(connection):
                 _log.info("rebuilt", reason="a migration changed a rule")
         async with self._pool.acquire() as listening, self._pool.acquire() as connection:
@@ -64,6 +64,9 @@ class Projector:
 
     async def problems(self, connection: Any) -> list[str]:
         """Why what was appended is not counted; empty where it is, or soon will be."""
+        # Another process may have folded it since.
+        unfolded = {row["batch"] async for row in _sql.unfolded(connection, batches=list(self._failing))}
+        self._failing = {batch: reason for batch, reason in self._failing.items() if batch in unfolded}
         failing = [
             f"Batch {batch} cannot be folded: {reason} Everything else is. The log of this service has the details."
             for batch, (_, reason) in self._failing.items()

@@ -4,7 +4,8 @@ Each version of a fact that changes a closed period leaves one restatement, from
 (SPEC 9). So versions that affect the same figure are folded one after the other; all others at once.
 """
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 Key: TypeAlias = tuple[str | None, ...]
@@ -31,11 +32,15 @@ def waves(backdated: Iterable[Mapping[str, Any]]) -> Iterator[Wave]:
 
     ``backdated`` are the facts that may change a closed period, in the order learned: rows of ``backdated_facts``.
     """
+    facts = list(backdated)
+    versions: defaultdict[Key, list[Mapping[str, Any]]] = defaultdict(list)
+    for fact in facts:
+        versions[_worklog(fact)].append(fact)
     first = Position(0, 0)
     exclusive: set[Key] = set()
     shared: set[Key] = set()
-    for fact in backdated:
-        own, common = _keys(fact)
+    for fact in facts:
+        own, common = _keys(fact, versions[_worklog(fact)])
         if own & (exclusive | shared) or common & exclusive:
             position = Position(fact["batch"], fact["record_offset"])
             yield Wave(first, position)
@@ -46,16 +51,25 @@ def waves(backdated: Iterable[Mapping[str, Any]]) -> Iterator[Wave]:
     yield Wave(first, Position(_LAST, _LAST))
 
 
-def _keys(fact: Mapping[str, Any]) -> tuple[set[Key], set[Key]]:
-    """What no other fact of its wave may touch, and what others may touch too."""
+def _worklog(fact: Mapping[str, Any]) -> Key:
+    return fact["source"], fact["worklog_id"]
+
+
+def _keys(fact: Mapping[str, Any], versions: Sequence[Mapping[str, Any]]) -> tuple[set[Key], set[Key]]:
+    """What no other fact of its wave may touch, and what others may touch too.
+
+    ``versions`` are those of the same worklog: which one holds before a wave is known only once it comes.
+    """
     source = fact["source"]
     if fact["kind"] == "linked":
         # With a fixed price the work of an issue is rated beside that of other issues.
         return {("issue", source, fact["issue_id"]), *({_ALL} if fact["fixed"] else ())}, {_ALL}
     own: set[Key] = {("worklog", source, fact["worklog_id"])}
     if fact["fixed"]:
-        own |= {("person", fact[name]) for name in ("author_id", "former_author_id") if fact[name]}
-    return own, {_ALL, *(("issue", source, fact[name]) for name in ("issue_id", "former_issue_id"))}
+        own |= {("person", version[name]) for version in versions for name in ("author_id", "former_author_id")}
+        own -= {("person", None)}
+    issues = {version[name] for version in versions for name in ("issue_id", "former_issue_id")}
+    return own, {_ALL, *(("issue", source, issue) for issue in issues)}
 
 
 Change = TypeVar("Change")

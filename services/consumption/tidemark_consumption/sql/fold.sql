@@ -87,8 +87,12 @@ LEFT JOIN governing_periods AS p ON p.contract_id = l.contract_id AND p.governin
 
 -- name: begin_fold(now)$
 -- The moment at which what follows is learned: later than every fold before, and than every moment that was asked
--- for. Null while another process folds: the row is its until it commits.
-WITH free AS MATERIALIZED (SELECT singleton FROM projection FOR UPDATE SKIP LOCKED)
+-- for. Null where nothing waits, and while another process folds: the row is its until it commits.
+WITH free AS MATERIALIZED (
+  SELECT singleton FROM projection
+  WHERE EXISTS (SELECT FROM batches WHERE learned_at IS NULL)
+  FOR UPDATE SKIP LOCKED
+)
 UPDATE projection AS p
 SET learned_at = greatest(:now, p.learned_at + interval '1 microsecond')
 FROM free
@@ -106,6 +110,10 @@ FROM (
 WHERE total - record_count < :most
 ORDER BY batch;
 
+-- name: unfolded(batches)
+SELECT batch FROM batches
+WHERE batch = ANY(:batches::bigint []) AND learned_at IS NULL;
+
 -- name: oldest_waiting(now, failing)^
 -- How many records wait to be folded, and for how many seconds the oldest has.
 SELECT sum(record_count) AS records, extract(EPOCH FROM :now - min(appended_at))::float AS seconds
@@ -117,14 +125,12 @@ HAVING count(*) > 0;
 UPDATE batches SET learned_at = :learned_at
 WHERE batch = ANY(:batches::bigint []);
 
--- name: clear_deltas!
--- Of the wave before, in the same transaction.
-WITH a AS (DELETE FROM affected_person_days),
-c AS (DELETE FROM closed)
-DELETE FROM deltas;
+-- name: clear_deltas#
+-- Of the wave before, in the same transaction. Truncated: deleted rows would be read again by every later wave.
+TRUNCATE affected_person_days, closed, deltas;
 
--- name: clear_batch_worklogs!
-DELETE FROM batch_worklogs;
+-- name: clear_batch_worklogs#
+TRUNCATE batch_worklogs;
 
 -- name: backdated_facts(batches, moment)
 SELECT * FROM backdated_facts(:batches, :moment);
@@ -149,12 +155,16 @@ WITH linked AS (
       excluded.changed_at = i.changed_at
       AND digest_of(excluded.batch, excluded.record_offset) > digest_of(i.batch, i.record_offset)
     )
-  RETURNING i.source, i.issue_id, i.batch, i.record_offset
+  RETURNING
+    i.source, i.issue_id, i.batch, i.record_offset,
+    (old.contract_ref, old.account_ref, old.created_at)
+      IS DISTINCT FROM (new.contract_ref, new.account_ref, new.created_at) AS is_moved
 )
 SELECT
   coalesce(array_agg(source), '{}') AS sources, coalesce(array_agg(issue_id), '{}') AS issues,
   coalesce(array_agg(batch), '{}') AS batches, coalesce(array_agg(record_offset), '{}') AS offsets
-FROM linked;
+FROM linked
+WHERE is_moved;
 
 -- name: stage_facts(batches, first_batch, first_offset, end_batch, end_offset)!
 -- The newest version of each worklog in the batches; of equal ones the first.

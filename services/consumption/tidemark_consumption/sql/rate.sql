@@ -73,8 +73,12 @@ WITH work AS (
     ) - w.seconds AS seconds_before
   FROM affected_person_days AS t
   JOIN contracts AS c ON c.contract_id = t.contract_id AND c.per_shown <> 1
-  JOIN worklogs AS w
-    ON w.author_id = t.author_id AND w.day = t.day AND w.contract_id = t.contract_id AND w.reason IS NULL
+  -- Looked up by person and day, whatever the planner believes of a table that has just grown.
+  CROSS JOIN LATERAL (
+    SELECT * FROM worklogs AS w
+    WHERE w.author_id = t.author_id AND w.day = t.day AND w.contract_id = t.contract_id AND w.reason IS NULL
+    OFFSET 0
+  ) AS w
   LEFT JOIN holidays AS h ON h.code = c.holidays AND h.day = w.day
 ),
 rated AS (

@@ -53,7 +53,10 @@ WHERE :ref::text IS NULL
   OR l.contract_id IN (
     SELECT o.contract_id
     FROM contract_log AS n
-    JOIN contract_log AS o ON o.contract_id = n.contract_id OR o.code = n.code
+    JOIN contract_log AS o
+      ON o.contract_id = n.contract_id OR o.code = n.code
+      -- An id comes before a code, also one that is another's id.
+      OR o.contract_id::text = n.code OR o.code = n.contract_id::text
     WHERE n.code = :ref OR n.contract_id::text = :ref
   )
 ORDER BY l.contract_id, l.stream_version, s.learned_at, l.batch, l.record_offset;

@@ -1,11 +1,18 @@
 -- Versions of contracts and of the directory, in the order in which projection/fold.py calls it.
 
 -- name: logged_contracts(batch)
--- In the order in which they are learned.
-SELECT event
-FROM contract_log
-WHERE batch = :batch
-ORDER BY record_offset;
+-- In the order in which they are learned. Of two events of one version the first holds, as when the log is replayed.
+SELECT l.event
+FROM contract_log AS l
+JOIN batches AS b USING (batch)
+WHERE l.batch = :batch AND NOT EXISTS (
+  SELECT FROM contract_log AS e
+  JOIN batches AS n ON n.batch = e.batch
+  WHERE e.contract_id = l.contract_id AND e.stream_version = l.stream_version
+    AND (coalesce(n.learned_at, 'infinity'), e.batch, e.record_offset)
+      < (coalesce(b.learned_at, 'infinity'), l.batch, l.record_offset)
+)
+ORDER BY l.record_offset;
 
 -- name: logged_directory(batch)
 SELECT type, event
@@ -93,11 +100,18 @@ DELETE FROM contract_refs WHERE ref = ANY(:refs::text []);
 -- name: name_contracts(refs)!
 -- Who answers to each of these references now; an id comes before a code, a discarded draft answers to none.
 INSERT INTO contract_refs (ref, contract_id)
-SELECT DISTINCT ON (r.ref) r.ref, c.contract_id
-FROM unnest(:refs::text []) AS r (ref)
-JOIN contracts AS c ON c.code = r.ref OR c.contract_id::text = r.ref
-WHERE c.status IS NOT NULL
-ORDER BY r.ref, c.contract_id::text = r.ref DESC, c.contract_id;
+SELECT DISTINCT ON (n.ref) n.ref, n.contract_id
+FROM (
+  SELECT r.ref, c.contract_id, c.status, FALSE AS by_id
+  FROM unnest(:refs::text []) AS r (ref)
+  JOIN contracts AS c ON c.code = r.ref
+  UNION ALL
+  SELECT r.ref, c.contract_id, c.status, TRUE
+  FROM unnest(:refs::text []) AS r (ref)
+  JOIN contracts AS c ON c.contract_id = CASE WHEN r.ref ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN r.ref::uuid END
+) AS n
+WHERE n.status IS NOT NULL
+ORDER BY n.ref, n.by_id DESC, n.contract_id;
 
 -- name: stage_contracts(refs, versions)!
 -- The work whose links name one of these, in the version that decides now.
