@@ -19,7 +19,7 @@ from tidemark_consumption.projection.terms import (
     refs,
     team_row,
 )
-from tidemark_consumption.projection.waves import independent_groups, waves
+from tidemark_consumption.projection.waves import START, independent_groups, waves
 from tidemark_shared.calendar import public_holidays
 from tidemark_shared.database import Connection, queries
 from tidemark_shared.events import (
@@ -120,7 +120,7 @@ async def change_facts(connection: Connection, batches: Sequence[int], moment: d
             "end_batch": wave.end.batch,
             "end_offset": wave.end.record_offset,
         }
-        await _sql.clear_deltas(connection)
+        await (_sql.clear_waves if wave.first > START else _sql.clear_deltas)(connection)
         linked = await _sql.link_issues(connection, **scope)
         await _sql.stage_facts(connection, **scope)
         await _sql.fold_worklogs(connection)

@@ -20,6 +20,9 @@ class Position(NamedTuple):
     record_offset: int
 
 
+START = Position(0, 0)
+
+
 class Wave(NamedTuple):
     """Facts from a position up to, but not including, another."""
 
@@ -36,7 +39,7 @@ def waves(backdated: Iterable[Mapping[str, Any]]) -> Iterator[Wave]:
     versions: defaultdict[Key, list[Mapping[str, Any]]] = defaultdict(list)
     for fact in facts:
         versions[_worklog(fact)].append(fact)
-    first = Position(0, 0)
+    first = START
     exclusive: set[Key] = set()
     shared: set[Key] = set()
     for fact in facts:

@@ -125,12 +125,18 @@ HAVING count(*) > 0;
 UPDATE batches SET learned_at = :learned_at
 WHERE batch = ANY(:batches::bigint []);
 
--- name: clear_deltas#
--- Of the wave before, in the same transaction. Truncated: deleted rows would be read again by every later wave.
-TRUNCATE affected_person_days, closed, deltas;
+-- name: clear_deltas!
+-- Of what was folded before in the same transaction.
+WITH a AS (DELETE FROM affected_person_days),
+c AS (DELETE FROM closed)
+DELETE FROM deltas;
 
--- name: clear_batch_worklogs#
-TRUNCATE batch_worklogs;
+-- name: clear_waves#
+-- The same where there may be many waves: deleted rows would be read again by each later one.
+TRUNCATE affected_person_days, closed, deltas, batch_worklogs;
+
+-- name: clear_batch_worklogs!
+DELETE FROM batch_worklogs;
 
 -- name: backdated_facts(batches, moment)
 SELECT * FROM backdated_facts(:batches, :moment);
