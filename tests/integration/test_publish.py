@@ -192,7 +192,7 @@ async def test_requests_that_wait_for_kafka_leave_the_consumer_its_connections(w
             answer = await asyncio.wait_for(own.fetchval("SELECT count(*) FROM worklogs"), 5)
             return answer == 1
 
-        own = world.app.state.problems.__self__.pool
+        own = world.app.state.failures.__self__.pool
         await until(taken)
     finally:
         go_on.set()
