@@ -93,7 +93,7 @@ class Health:
         if seconds <= DEAD_SECONDS:
             return []
         sentence = (
-            f"The consumer has made no progress for {seconds:.0f} s, and connecting to Kafka anew has not helped. "
+            f"The consumer has made no progress for {seconds:.0f} s, and a new connection to Kafka has not helped. "
             "Restart this process; its log says what was tried."
         )
         return [sentence]

@@ -51,7 +51,7 @@ async def forecast_of(connection: Connection, contract_id: UUID, moment: datetim
 
 
 async def begin_days(pool: Pool) -> NoReturn:
-    """Publish the balance of each ACTIVE contract anew when its day begins, again and again (SPEC 5, N1).
+    """Publish the balance of each ACTIVE contract once more when its day begins, for ever (SPEC 5, N1).
 
     The period that is the current one, and the forecast, are those of the day; also after downtime.
     """
