@@ -20,6 +20,7 @@ import structlog
 
 from tidemark.stack import kafka, ports, postgres
 from tidemark.stack.processes import Part, Supervisor
+from tidemark.stack.up import SERVICES
 from tidemark_consumption.projection import fold
 from tidemark_shared.database import Connection, Pool, connect_pool, migrate
 
@@ -37,6 +38,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 _CONTAINERS = os.environ.get("TIDEMARK_TEST_PARTS") == "containers"
 _number = count(1)
+# No test pulls the plug of the machine; a killed process loses nothing that it has handed to the kernel.
+_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
 @asynccontextmanager
@@ -62,7 +65,7 @@ async def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterato
     else:
         folder = tmp_path_factory.mktemp("postgres")
         port, password = ports.free(), uuid4().hex
-        async with _running(folder, postgres.prepare(folder / "data", port, password)):
+        async with _running(folder, postgres.prepare(folder / "data", port, password, _FAST)):
             yield postgres.url(port, password)
 
 
@@ -84,13 +87,12 @@ async def kafka_bootstrap_servers(tmp_path_factory: pytest.TempPathFactory) -> A
             yield kafka.bootstrap_servers(port)
 
 
-@pytest.fixture
-async def database(postgres_url: str) -> AsyncIterator[str]:
-    """The URL of a fresh, empty database."""
+@asynccontextmanager
+async def _new_database(postgres_url: str, template: str = "template1") -> AsyncIterator[str]:
     name = f"test_{os.getpid()}_{next(_number)}"
     server = await asyncpg.connect(postgres_url)
     try:
-        await server.execute(f"CREATE DATABASE {name}")
+        await server.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         yield f"{postgres_url.rpartition('/')[0]}/{name}"
         await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
     finally:
@@ -98,9 +100,31 @@ async def database(postgres_url: str) -> AsyncIterator[str]:
 
 
 @pytest.fixture
+async def empty_database(postgres_url: str) -> AsyncIterator[str]:
+    """The URL of a fresh database without any tables."""
+    async with _new_database(postgres_url) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+async def template(postgres_url: str) -> AsyncIterator[str]:
+    """The name of a database with the tables of all services, which nobody is connected to."""
+    async with _new_database(postgres_url) as url:
+        for service in SERVICES:
+            await migrate(url, service)
+        yield url.rpartition("/")[2]
+
+
+@pytest.fixture
+async def database(postgres_url: str, template: str) -> AsyncIterator[str]:
+    """The URL of a fresh database with the tables of all services."""
+    async with _new_database(postgres_url, template) as url:
+        yield url
+
+
+@pytest.fixture
 async def pool(database: str) -> AsyncIterator[Pool]:
     """Connections to a database with the tables of consumption, as its service has them."""
-    await migrate(database, "consumption")
     async with await connect_pool(database, "consumption", size=16, init=fold.prepare) as pool:
         yield pool
 

@@ -126,9 +126,11 @@ class Relay:
         finally:
             # A start that is cut short leaves a connection open that nobody can close: it is waited for.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.gather(starting, return_exceptions=True), _STOP_SECONDS)
+                async with asyncio.timeout(_STOP_SECONDS):
+                    await asyncio.gather(starting, return_exceptions=True)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(producer.stop(), _STOP_SECONDS)
+                async with asyncio.timeout(_STOP_SECONDS):
+                    await producer.stop()
 
     async def _send(self, producer: AIOKafkaProducer, row: Row) -> "asyncio.Future[Any] | Exception":
         record = row.record

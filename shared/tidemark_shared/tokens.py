@@ -5,10 +5,13 @@ from typing import Literal, NamedTuple, get_args
 from uuid import uuid4
 
 import jwt
+from jwt.types import Options
 
 Role = Literal["viewer", "publisher", "manager", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
 _ALGORITHM = "HS256"
+# `iat` tells when a token was made and is no condition (RFC 7519, 4.1.6): the clock of whoever made it may be ahead.
+_OPTIONS: Options = {"require": ["sub", "role", "jti"], "verify_iat": False}
 
 
 class Actor(NamedTuple):
@@ -46,7 +49,7 @@ def issue(
 def check(secret: str, token: str) -> Token:
     """What the token says, whether it is revoked left aside. Raises :class:`InvalidTokenError`."""
     try:
-        claims = jwt.decode(token, secret, [_ALGORITHM], options={"require": ["sub", "role", "jti"]})
+        claims = jwt.decode(token, secret, [_ALGORITHM], options=_OPTIONS)
     except jwt.ExpiredSignatureError:
         raise InvalidTokenError("The token has expired. Make a new one with `tidemark token create`.") from None
     except jwt.InvalidTokenError:

@@ -17,7 +17,7 @@ from waiting import until
 from tidemark.stack import kafka, ports
 from tidemark.stack.processes import Supervisor
 from tidemark_shared.consumer import Consumer
-from tidemark_shared.database import connect_pool, migrate
+from tidemark_shared.database import connect_pool
 from tidemark_shared.kafka import cluster_id, producer
 
 ROUNDS = int(os.environ.get("TIDEMARK_FAULT_ROUNDS", "2"))
@@ -61,7 +61,6 @@ async def cluster(tmp_path):
 
 @pytest.fixture
 async def pool(database):
-    await migrate(database, "consumption")
     pool = await connect_pool(database, "consumption")
     await pool.execute("CREATE TABLE taken (value text NOT NULL)")
     yield pool

@@ -18,7 +18,7 @@ from world import contract_event, facts_of, rate_card, terms
 from tidemark.stack import ports
 from tidemark.stack.processes import Part, Supervisor
 from tidemark_consumption import replay
-from tidemark_shared.database import connect_pool, migrate
+from tidemark_shared.database import connect_pool
 from tidemark_shared.events import DIRECTORY, LIFECYCLE, WORKLOGS
 from tidemark_shared.kafka import create_topics
 
@@ -29,7 +29,6 @@ pytestmark = pytest.mark.timeout(180 + 10 * ROUNDS)
 
 @pytest.fixture
 async def environment(database, kafka_bootstrap_servers, topic_prefix):
-    await migrate(database, "consumption")
     await create_topics(kafka_bootstrap_servers, prefix=topic_prefix)
     return {
         **os.environ,

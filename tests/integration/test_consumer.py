@@ -14,7 +14,7 @@ from tidemark.stack import kafka
 from tidemark_shared import consumer as module
 from tidemark_shared import liveness
 from tidemark_shared.consumer import Consumer, DeadLetter, dead_letter
-from tidemark_shared.database import connect_pool, migrate
+from tidemark_shared.database import connect_pool
 from tidemark_shared.kafka import cluster_id, producer
 from tidemark_shared.records import BatchBoundaryError, _PartitionRecords
 
@@ -38,7 +38,6 @@ class Ledger:
 
 @pytest.fixture
 async def pool(database):
-    await migrate(database, "consumption")
     pool = await connect_pool(database, "consumption")
     await pool.execute("CREATE TABLE taken (value text NOT NULL CHECK (value <> 'poison'))")
     yield pool
@@ -412,7 +411,8 @@ async def test_one_that_is_stopped_is_not_connected_anew(kafka_bootstrap_servers
     async with consuming(kafka_bootstrap_servers, pool, topic, Ledger(), watched=False) as one:
         watching = asyncio.create_task(one.watch())
         await one.stop()
-        await asyncio.wait_for(watching, 10)
+        async with asyncio.timeout(10):
+            await watching
         assert one._client is None
 
 

@@ -15,7 +15,6 @@ from processes import service_process
 from waiting import until
 
 from tidemark.stack import ports
-from tidemark_shared.database import migrate
 from tidemark_shared.kafka import create_topics
 
 TIDEMARK = Path(sys.executable).with_name("tidemark")
@@ -45,11 +44,11 @@ accounts:
 
 
 @pytest.fixture(scope="module")
-async def environment(postgres_url, kafka_bootstrap_servers, tmp_path_factory):
+async def environment(postgres_url, template, kafka_bootstrap_servers, tmp_path_factory):
     """Contracts, consumption and the one address in front of them; an organization and a team."""
     name, prefix = f"contract_cli_{os.getpid()}", f"t{uuid4().hex[:8]}."
     server = await asyncpg.connect(postgres_url)
-    await server.execute(f"CREATE DATABASE {name}")
+    await server.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
     database, logs = f"{postgres_url.rpartition('/')[0]}/{name}", tmp_path_factory.mktemp("logs")
     await create_topics(kafka_bootstrap_servers, prefix=prefix)
     port = {name: ports.free() for name in ("contracts", "consumption", "web")}
@@ -67,8 +66,6 @@ async def environment(postgres_url, kafka_bootstrap_servers, tmp_path_factory):
         # The address is ready once the notifier is too, which has no part in this.
         for service, answers in (("contracts", "/readyz"), ("consumption", "/readyz"), ("web", "/healthz")):
             told = {**environment, "TIDEMARK_PORT": str(port[service])}
-            if service != "web":
-                await migrate(database, service)
             await stack.enter_async_context(service_process(service, told, logs, answers=answers))
         async with httpx.AsyncClient(base_url=environment["TIDEMARK_API_URL"]) as api:
             for path, body in (("organizations", {"name": "Acme", "timezone": "UTC"}), ("teams", {"name": "Support"})):

@@ -28,7 +28,6 @@ from tidemark_shared.events import WORKLOGS
 
 @pytest.fixture
 async def pool(database):
-    await migrate(database, "consumption")
     pool = await connect_pool(database, "consumption", init=fold.prepare)
     yield pool
     pool.terminate()
@@ -207,7 +206,6 @@ async def services(database, monkeypatch):
     monkeypatch.setenv("TIDEMARK_DATABASE_URL", database)
     pools = {}
     for service, init in (("consumption", fold.prepare), ("notifier", None)):
-        await migrate(database, service)
         pools[service] = await connect_pool(database, service, size=1, init=init)
     yield pools
     for pool in pools.values():

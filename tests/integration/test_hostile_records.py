@@ -17,7 +17,7 @@ from waiting import until
 
 from tidemark_shared import dead_letters
 from tidemark_shared.consumer import Consumer, dead_letter, read_events
-from tidemark_shared.database import connect_pool, migrate
+from tidemark_shared.database import connect_pool
 from tidemark_shared.events import RECORDED, WORKLOGS
 from tidemark_shared.kafka import cluster_id
 
@@ -28,7 +28,6 @@ PARTITIONS = 3
 
 @pytest.fixture
 async def pool(database):
-    await migrate(database, "consumption")
     pool = await connect_pool(database, "consumption")
     await pool.execute("CREATE TABLE taken (worklog_id text PRIMARY KEY)")
     yield pool

@@ -25,7 +25,6 @@ import pytest
 from processes import service_process
 
 from tidemark.stack import ports
-from tidemark_shared.database import migrate
 from tidemark_shared.kafka import create_topics
 
 ROOT = Path(__file__).parents[2]
@@ -72,13 +71,13 @@ class Running(NamedTuple):
 
 @pytest.fixture(scope="module")
 async def running(
-    postgres_url: str, kafka_bootstrap_servers: str, tmp_path_factory: pytest.TempPathFactory
+    postgres_url: str, template: str, kafka_bootstrap_servers: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Running]:
     """The two services that an import needs, on a database and topics of their own."""
     name, prefix = f"import_{os.getpid()}", f"t{uuid4().hex[:8]}."
     database = f"{postgres_url.rpartition('/')[0]}/{name}"
     server = await asyncpg.connect(postgres_url)
-    await server.execute(f"CREATE DATABASE {name}")
+    await server.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
     await create_topics(kafka_bootstrap_servers, prefix=prefix)
     folder, api_port = tmp_path_factory.mktemp("import"), ports.free()
     environment = {
@@ -91,7 +90,6 @@ async def running(
     }
     async with AsyncExitStack() as stack:
         for service, port in (("contracts", api_port), ("consumption", ports.free())):
-            await migrate(database, service)
             told = {**environment, "TIDEMARK_PORT": str(port)}
             await stack.enter_async_context(service_process(service, told, folder))
         yield Running(environment, database, folder)

@@ -52,10 +52,10 @@ def migrations(package, last, folder):
 
 
 @pytest.fixture(params=FILLED)
-async def filled(request, database, tmp_path):
+async def filled(request, empty_database, tmp_path):
     """A database as the code before left it."""
     stored = FILLED[request.param]
-    connection = await asyncpg.connect(database)
+    connection = await asyncpg.connect(empty_database)
     try:
         await connection.execute("CREATE SCHEMA consumption; SET search_path TO consumption")
         for package, last in LAST_MIGRATIONS.items():
@@ -81,34 +81,34 @@ def received(offset, topic, type_, source, data):
 
 
 @pytest.fixture
-async def connection(database, filled):
+async def connection(empty_database, filled):
     """A connection that folds, to the migrated database."""
     del filled  # it is there
-    await migrate(database, "consumption")
+    await migrate(empty_database, "consumption")
     async with (
-        await connect_pool(database, "consumption", size=1, init=fold.prepare) as pool,
+        await connect_pool(empty_database, "consumption", size=1, init=fold.prepare) as pool,
         pool.acquire() as connection,
     ):
         yield connection
 
 
 @pytest.fixture
-async def replaying(database, connection):
+async def replaying(empty_database, connection):
     """A connection that replays, after the rebuild with which the projector begins."""
     del connection  # it has migrated
     async with (
-        await connect_pool(database, "consumption", size=1, init=replay.prepare) as pool,
+        await connect_pool(empty_database, "consumption", size=1, init=replay.prepare) as pool,
         pool.acquire() as replaying,
     ):
         assert await replay.rebuild_if_due(replaying)
         yield replaying
 
 
-async def test_the_figures_are_those_of_the_facts(database, filled, connection, replaying):
+async def test_the_figures_are_those_of_the_facts(empty_database, filled, connection, replaying):
     assert await replay.verify(replaying) == CLEAN
     await compare(connection, filled.before.facts)
     # Once is enough.
-    await migrate(database, "consumption")
+    await migrate(empty_database, "consumption")
     assert await replay.rebuild_if_due(replaying) is None
     assert await replay.verify(replaying) == CLEAN
     # They are no projection: what was reported stays.
@@ -159,11 +159,11 @@ async def test_new_batches_are_folded_on_top(filled, connection, replaying):
 
 
 @pytest.mark.parametrize("filled", ["rules"], indirect=True)
-async def test_the_command_leaves_figures_that_are_those_of_the_facts(database, filled, monkeypatch):
+async def test_the_command_leaves_figures_that_are_those_of_the_facts(empty_database, filled, monkeypatch):
     del filled  # it is there
-    monkeypatch.setenv("TIDEMARK_DATABASE_URL", database)
+    monkeypatch.setenv("TIDEMARK_DATABASE_URL", empty_database)
     run = CliRunner().invoke
-    await migrate(database, "consumption")
+    await migrate(empty_database, "consumption")
     # Ties are decided by another rule now.
     assert (await asyncio.to_thread(run, app, ["verify"])).exit_code == 1
     migrated = await asyncio.to_thread(run, app, ["migrate"])

@@ -20,7 +20,7 @@ from tidemark_notifier.app import create_app
 from tidemark_notifier.judge import Judge, change_frame
 from tidemark_notifier.rules import Rule
 from tidemark_shared import kafka
-from tidemark_shared.database import connect_pool, migrate
+from tidemark_shared.database import connect_pool
 from tidemark_shared.events import BALANCE, BALANCES, DIRECTORY, LIFECYCLE, NOTIFICATIONS, ORGANIZATION_CHANGED, read
 from tidemark_shared.settings import Settings
 from tidemark_shared.tokens import issue
@@ -42,7 +42,6 @@ async def until(condition, seconds=20):
 
 @pytest.fixture
 async def pool(database):
-    await migrate(database, "notifier")
     pool = await connect_pool(database, "notifier")
     yield pool
     pool.terminate()
@@ -474,7 +473,6 @@ async def test_the_view_has_its_columns_each_with_a_comment_and_is_open_to_opera
 
 @asynccontextmanager
 async def service(database, bootstrap, prefix, smtp_port, **changes):
-    await migrate(database, "notifier")
     await kafka.create_topics(bootstrap, prefix=prefix)
     app = create_app(
         Settings(

@@ -27,7 +27,7 @@ from tidemark_notifier.evaluate import (
 from tidemark_notifier.judge import Judge, change_frame
 from tidemark_notifier.rules import Rule, StoredRule
 from tidemark_shared.bodies import Balance
-from tidemark_shared.database import connect_pool, migrate
+from tidemark_shared.database import connect_pool
 from tidemark_shared.events import BALANCE, BALANCES, DIRECTORY, LIFECYCLE, ORGANIZATION_CHANGED
 
 CONTRACT, ACME = uid("contract"), uid("Acme")
@@ -405,7 +405,6 @@ class Kept(Machine):
 
 
 def test_what_two_instances_tell_on_a_real_database_is_what_the_model_says(database):
-    asyncio.run(migrate(database, "notifier"))
     machine = type("OnDatabase", (Kept,), {"url": database})
     run_state_machine_as_test(
         machine,

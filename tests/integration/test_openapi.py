@@ -22,7 +22,6 @@ import tidemark_consumption.app
 import tidemark_contracts.app
 import tidemark_notifier.app
 from tidemark.stack import ports
-from tidemark_shared.database import migrate
 from tidemark_shared.kafka import create_topics
 from tidemark_shared.settings import Settings
 from tidemark_shared.tokens import issue
@@ -60,7 +59,6 @@ async def served(app) -> AsyncIterator[str]:
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module:hypothesis.errors.HypothesisDeprecationWarning")
 @pytest.mark.parametrize("service", APPS)
 async def test_no_answer_is_a_fault_or_undeclared(service, database, kafka_bootstrap_servers, topic_prefix):
-    await migrate(database, service)
     await create_topics(kafka_bootstrap_servers, prefix=topic_prefix)
     app = APPS[service](
         Settings(

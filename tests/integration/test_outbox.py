@@ -21,7 +21,7 @@ from tidemark_consumption.balance_outbox import balance_outbox
 from tidemark_consumption.projection import fold
 from tidemark_shared import kafka, outbox
 from tidemark_shared.consumer import Batch, DeadLetter, dead_letter
-from tidemark_shared.database import Connection, Pool, connect_pool, migrate
+from tidemark_shared.database import Connection, Pool, connect_pool
 from tidemark_shared.events import BALANCES, Outgoing
 from tidemark_shared.outbox import RECORDS, Outbox, Relay, put
 from tidemark_shared.service import for_ever
@@ -32,7 +32,6 @@ LOCK = "tidemark.consumption.outbox"
 
 @pytest.fixture
 async def pool(database: str) -> AsyncIterator[Pool]:
-    await migrate(database, SERVICE)
     pool = await connect_pool(database, SERVICE, size=20)
     yield pool
     pool.terminate()
@@ -457,7 +456,6 @@ async def test_a_flood_of_work_is_a_trickle_of_balances_and_the_last_is_the_fina
     kafka_bootstrap_servers: str, topic_prefix: str, database: str
 ) -> None:
     topic = await make(kafka_bootstrap_servers, f"{topic_prefix}{BALANCES.name}")
-    await migrate(database, SERVICE)
     pool = await connect_pool(database, SERVICE, init=fold.prepare)
     rounds: list[Any] = []
 

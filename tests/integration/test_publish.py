@@ -16,7 +16,6 @@ from tidemark_consumption import worklogs_api
 from tidemark_consumption.app import create_app
 from tidemark_consumption.worklogs_api import Publisher
 from tidemark_shared import kafka
-from tidemark_shared.database import migrate
 from tidemark_shared.settings import Settings
 from tidemark_shared.tokens import issue
 
@@ -69,7 +68,6 @@ class World:
 
 @asynccontextmanager
 async def running(database, bootstrap, prefix):
-    await migrate(database, "consumption")
     await kafka.create_topics(bootstrap, prefix=prefix)
     app = create_app(
         Settings(database_url=database, kafka_bootstrap_servers=bootstrap, topic_prefix=prefix, secret=SECRET)
@@ -189,8 +187,8 @@ async def test_requests_that_wait_for_kafka_leave_the_consumer_its_connections(w
         await producer.stop()
 
         async def taken():
-            answer = await asyncio.wait_for(own.fetchval("SELECT count(*) FROM worklogs"), 5)
-            return answer == 1
+            async with asyncio.timeout(5):
+                return await own.fetchval("SELECT count(*) FROM worklogs") == 1
 
         own = world.app.state.failures.__self__.pool
         await until(taken)

@@ -15,7 +15,7 @@ from world import SOURCE
 from tidemark_consumption.ingest.append import append_worklogs
 from tidemark_shared import consumer as module
 from tidemark_shared.consumer import Batch, Consumer
-from tidemark_shared.database import Connection, Pool, connect_pool, migrate
+from tidemark_shared.database import Connection, Pool, connect_pool
 from tidemark_shared.events import RECORDED
 from tidemark_shared.kafka import cluster_id
 
@@ -41,7 +41,6 @@ def worklog(worklog_id: str, **changes: Any) -> bytes:
 
 @pytest.fixture
 async def pool(database: str) -> AsyncIterator[Pool]:
-    await migrate(database, "consumption")
     pool = await connect_pool(database, "consumption")
     yield pool
     pool.terminate()

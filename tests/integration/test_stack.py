@@ -109,7 +109,8 @@ async def _see_it(env: dict[str, str]) -> None:
     await connection.close()
     servers = env["TIDEMARK_KAFKA_BOOTSTRAP_SERVERS"]
     async with AIOKafkaConsumer(_TOPIC, bootstrap_servers=servers, auto_offset_reset="earliest") as consumer:
-        record = await asyncio.wait_for(consumer.getone(), 30)
+        async with asyncio.timeout(30):
+            record = await consumer.getone()
     assert record.value == b"kept"
 
 

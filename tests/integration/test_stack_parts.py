@@ -13,8 +13,8 @@ from tidemark_shared.events import TOPICS
 from tidemark_shared.kafka import create_topics
 
 
-async def test_database_is_fresh(database: str) -> None:
-    connection = await asyncpg.connect(database)
+async def test_database_is_fresh(empty_database: str) -> None:
+    connection = await asyncpg.connect(empty_database)
     assert await connection.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == 0
     await connection.close()
 

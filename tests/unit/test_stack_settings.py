@@ -94,4 +94,5 @@ async def test_a_part_elsewhere_that_does_not_answer_is_a_sentence(
     monkeypatch.setenv("TIDEMARK_KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
     state.environment = up._settle(state, tmp_path, 8123)
     with pytest.raises(StackError, match=r"The database of contracts could not be set up .*TIDEMARK_DATABASE_URL"):
-        await asyncio.wait_for(up._Stack(state, tmp_path).run(demo=False), 60)
+        async with asyncio.timeout(60):
+            await up._Stack(state, tmp_path).run(demo=False)

@@ -95,4 +95,5 @@ class Publisher:
 
 async def _stop(producer: AIOKafkaProducer) -> None:
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(producer.stop(), _STOP_SECONDS)
+        async with asyncio.timeout(_STOP_SECONDS):
+            await producer.stop()

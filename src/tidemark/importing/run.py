@@ -200,7 +200,8 @@ async def _publisher(settings: Settings, acknowledged: Callable[[list[Sent]], No
         yield Publisher(producer, topic, sorted(await producer.partitions_for(topic)), acknowledged)
     finally:
         with suppress(TimeoutError):
-            await asyncio.wait_for(producer.stop(), _STOP_SECONDS)
+            async with asyncio.timeout(_STOP_SECONDS):
+                await producer.stop()
 
 
 async def _publish(publisher: Publisher, ready: Iterable[Message]) -> int:

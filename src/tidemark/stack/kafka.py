@@ -38,6 +38,7 @@ _JAVA = [
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX",
 ]
+# Work of last year has timestamps of last year: a topic that states no retention keeps it too.
 # After a kill the broker waits for its own former session to end; hence a short one.
 _PROPERTIES = """\
 process.roles=broker,controller
@@ -49,6 +50,7 @@ controller.listener.names=CONTROLLER
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={folder}
 auto.create.topics.enable=false
+log.retention.ms=-1
 default.replication.factor={replicas}
 min.insync.replicas={in_sync}
 offsets.topic.replication.factor={replicas}

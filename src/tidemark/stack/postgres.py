@@ -3,8 +3,10 @@
 import os
 import shutil
 import signal
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 
 import asyncpg
 import psutil
@@ -32,14 +34,14 @@ def url(port: int, password: str) -> str:
     return f"postgresql://{_USER}:{password}@127.0.0.1:{port}/{_DATABASE}"
 
 
-def prepare(folder: Path, port: int, password: str) -> Part:
-    """Postgres on ``folder``, which is made where there is none."""
+def prepare(folder: Path, port: int, password: str, settings: Mapping[str, str] = MappingProxyType({})) -> Part:
+    """Postgres on ``folder``, which is made where there is none; ``settings`` override its own."""
     installed = _installed()
     folder.parent.mkdir(parents=True, exist_ok=True)
-    settings = [f"--{name}={value}" for name, value in {**_SETTINGS, "port": str(port)}.items()]
+    arguments = [f"--{name}={value}" for name, value in {**_SETTINGS, **settings, "port": str(port)}.items()]
     part = Part(
         "postgres",
-        [str(installed / "bin/postgres"), "-D", str(folder), *settings],
+        [str(installed / "bin/postgres"), "-D", str(folder), *arguments],
         answers=lambda: answers(url(port, password)),
         user=_other_than_root(installed, folder),
         clear=lambda: _end_left_behind(folder),

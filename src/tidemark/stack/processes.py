@@ -216,7 +216,8 @@ class Supervisor:
             return
         process.send_signal(part.stop_signal)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(_ended(process), _GRACE_SECONDS)
+            async with asyncio.timeout(_GRACE_SECONDS):
+                await _ended(process)
         _kill_group(process.pid)
         process.wait()
 

@@ -5,7 +5,7 @@ from aiokafka import AIOKafkaConsumer
 from contracting import SECRET, serving
 from waiting import until
 
-from tidemark_shared.database import connect_pool, migrate
+from tidemark_shared.database import connect_pool
 from tidemark_shared.events import read
 from tidemark_shared.kafka import create_topics
 from tidemark_shared.settings import Settings
@@ -13,7 +13,6 @@ from tidemark_shared.settings import Settings
 
 @pytest.fixture
 async def settings(database, kafka_bootstrap_servers, topic_prefix):
-    await migrate(database, "contracts")
     return Settings(
         database_url=database, kafka_bootstrap_servers=kafka_bootstrap_servers, topic_prefix=topic_prefix, secret=SECRET
     )

@@ -1,12 +1,11 @@
 import pytest
 from mail_server import MailServer
 
-from tidemark_shared.database import connect_pool, migrate
+from tidemark_shared.database import connect_pool
 
 
 @pytest.fixture
 async def pool(database):
-    await migrate(database, "notifier")
     pool = await connect_pool(database, "notifier")
     yield pool
     pool.terminate()

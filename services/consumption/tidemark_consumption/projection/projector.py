@@ -83,7 +83,8 @@ class Projector:
 
     async def _wait(self) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._woken.wait(), _POLL_SECONDS)
+            async with asyncio.timeout(_POLL_SECONDS):
+                await self._woken.wait()
         await asyncio.sleep(_GATHER_SECONDS)
 
     async def _fold(self, connection: Any) -> bool:
