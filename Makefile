@@ -21,8 +21,12 @@ run: setup ## Start everything, tell the story, and say where to look
 	@exec $(BIN)/tidemark up --demo
 
 .PHONY: test
-test: setup ## Run the tests (ARGS="-k …" chooses)
-	@$(BIN)/pytest $(ARGS)
+test: setup ## Run the tests, a worker for each core (ARGS="-k …" chooses)
+	@$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+
+.PHONY: test-fast
+test-fast: setup ## Run the unit tests alone, which start nothing
+	@$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile tests/unit $(ARGS)
 
 .PHONY: faults
 faults: setup ## Kill brokers of a cluster of three (TIDEMARK_FAULT_ROUNDS=10 does so ten times)
