@@ -10,8 +10,8 @@ from zlib import crc32
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 
 from bench.facts import ACCOUNTS, DAYS, ISSUES, PEOPLE
-from tidemark_shared.events import DELETED, RECORDED
-from tidemark_shared.kafka import PARTITIONS
+from tidemark_shared.messaging.events import DELETED, RECORDED
+from tidemark_shared.messaging.kafka import PARTITIONS
 
 CONTRACTS = 200
 CODES = [f"C{number}" for number in range(CONTRACTS)]

@@ -16,8 +16,8 @@ from tidemark.stack import ports, postgres
 from tidemark.stack.processes import Supervisor
 from tidemark_consumption.app import handlers
 from tidemark_consumption.projection import fold
-from tidemark_shared.consumer import Batch
 from tidemark_shared.database import Connection, Pool, connect_pool, migrate
+from tidemark_shared.messaging.batches import Batch
 
 _HANDLERS = handlers()
 

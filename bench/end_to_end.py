@@ -43,8 +43,8 @@ from bench.stack import SERVERS, Stack, running_stack, settle
 from tidemark.stack import ports
 from tidemark.stack.processes import Part, StackError
 from tidemark_shared.database import migrate
-from tidemark_shared.events import DIRECTORY, LIFECYCLE, WORKLOGS
-from tidemark_shared.kafka import PARTITIONS, create_topics
+from tidemark_shared.messaging.kafka import PARTITIONS, create_topics
+from tidemark_shared.messaging.topics import DIRECTORY, LIFECYCLE, WORKLOGS
 
 WARM = 20_000
 # A transaction a record takes minutes for what the rest do in seconds; its rate does not depend on the number.

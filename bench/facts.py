@@ -9,17 +9,9 @@ from uuid import UUID, uuid5
 
 from aiokafka import ConsumerRecord
 
-from tidemark_shared.consumer import Batch
-from tidemark_shared.events import (
-    CONTRACT_EVENTS,
-    DIRECTORY,
-    LIFECYCLE,
-    LINKED,
-    RECORDED,
-    TEAM_CHANGED,
-    WORKLOGS,
-    Topic,
-)
+from tidemark_shared.messaging.batches import Batch
+from tidemark_shared.messaging.events import CONTRACT_EVENTS, LINKED, RECORDED, TEAM_CHANGED
+from tidemark_shared.messaging.topics import DIRECTORY, LIFECYCLE, WORKLOGS, Topic
 
 CONTRACTS, ACCOUNTS, TEAMS, PEOPLE, ISSUES = 100, 4, 10, 200, 4_000
 # Work lies on 60 days and 400 accounts, so most of a batch touches rows of its own: a pessimistic case.

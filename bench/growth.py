@@ -8,8 +8,8 @@ from rich.table import Table
 from bench.database import database, furnish, settle, take, timed
 from bench.facts import batches, worklogs
 from bench.throughput import CODES
-from tidemark_shared.consumer import Batch
 from tidemark_shared.database import Connection, Pool
+from tidemark_shared.messaging.batches import Batch
 
 MEASURED = 5_000
 

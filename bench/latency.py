@@ -38,15 +38,9 @@ from bench.stack import SERVERS, Stack, running_stack, settle
 from tidemark.stack import ports
 from tidemark.stack.processes import Part
 from tidemark_shared.database import migrate
-from tidemark_shared.events import (
-    CONTRACT_EVENTS,
-    DIRECTORY,
-    LIFECYCLE,
-    LINKED,
-    ORGANIZATION_CHANGED,
-    WORKLOGS,
-)
-from tidemark_shared.kafka import create_topics, producer
+from tidemark_shared.messaging.events import CONTRACT_EVENTS, LINKED, ORGANIZATION_CHANGED
+from tidemark_shared.messaging.kafka import create_topics, producer
+from tidemark_shared.messaging.topics import DIRECTORY, LIFECYCLE, WORKLOGS
 
 RATE, SECONDS = 1_000, 20
 # Contracts of 40 h, each taken across its threshold by one worklog, evenly over the time.

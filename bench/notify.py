@@ -24,8 +24,9 @@ from bench.facts import uid
 from tidemark.stack import kafka, ports
 from tidemark.stack.processes import Part, Supervisor
 from tidemark_shared.database import migrate
-from tidemark_shared.events import BALANCE, BALANCES, CONTRACT_EVENTS, DIRECTORY, LIFECYCLE, ORGANIZATION_CHANGED, Topic
-from tidemark_shared.kafka import create_topics, producer
+from tidemark_shared.messaging.events import BALANCE, CONTRACT_EVENTS, ORGANIZATION_CHANGED
+from tidemark_shared.messaging.kafka import create_topics, producer
+from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE, Topic
 
 CONTRACTS, A_SECOND = 300, 20
 _PLANNED = 40 * 3600

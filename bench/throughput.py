@@ -9,8 +9,8 @@ from rich.table import Table
 from bench.database import database, furnish, settle, take, timed
 from bench.facts import CONTRACTS, batches, worklogs
 from tidemark_consumption.ingest.decode import COLUMNS, copy_text, decode
-from tidemark_shared.consumer import Batch
 from tidemark_shared.database import Connection
+from tidemark_shared.messaging.batches import Batch
 
 Variant = Callable[[Connection, Batch], Awaitable[None]]
 

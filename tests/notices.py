@@ -9,8 +9,8 @@ from aiokafka import ConsumerRecord
 
 from tidemark_notifier.evaluate import Changed, Known, Organization, Terms
 from tidemark_notifier.rules import StoredRule
-from tidemark_shared.bodies import Balance, Team
-from tidemark_shared.consumer import Batch
+from tidemark_shared.domain.bodies import Balance, Team
+from tidemark_shared.messaging.batches import Batch
 
 NAMESPACE = UUID("0b5e6a52-0000-4000-8000-000000000000")
 HOUR = 3600

@@ -10,8 +10,8 @@ from reference import Fact
 
 from tidemark_consumption.app import handlers
 from tidemark_consumption.projection import fold
-from tidemark_shared.consumer import Batch
-from tidemark_shared.events import DIRECTORY, LIFECYCLE, WORKLOGS
+from tidemark_shared.messaging.batches import Batch
+from tidemark_shared.messaging.topics import DIRECTORY, LIFECYCLE, WORKLOGS
 
 NAMESPACE = UUID("5a1f0c1e-0000-4000-8000-000000000000")
 RECEIVED_MS = 1_780_000_000_000  # 2026-05-28: the record's timestamp; facts of the tests lie before it

@@ -8,8 +8,9 @@ import argparse
 import asyncio
 from collections.abc import Sequence
 
-from tidemark_shared import kafka, log
+from tidemark_shared import log
 from tidemark_shared.database import migrate
+from tidemark_shared.messaging import kafka
 from tidemark_shared.settings import Settings, required
 
 

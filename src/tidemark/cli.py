@@ -15,7 +15,8 @@ from tidemark.sentences import sentences
 from tidemark.stack.up import SERVICES
 from tidemark.stack.up import up as run_stack
 from tidemark.verify_cli import replayed
-from tidemark_shared import database, kafka
+from tidemark_shared import database
+from tidemark_shared.messaging import kafka
 from tidemark_shared.settings import required
 
 # Sentences and tables of our own, no decoration by the library; and its shell completion writes into start-up files.

@@ -22,9 +22,11 @@ from rich.console import Console
 
 from tidemark.importing import figures
 from tidemark.importing.api import Api, ApiError, Entity, Json, contract_path
-from tidemark_shared import kafka
 from tidemark_shared.database import queries
-from tidemark_shared.events import LINKED, RECORDED, WORKLOGS, Data, IssueLinked, WorklogRecorded, outgoing
+from tidemark_shared.messaging import kafka
+from tidemark_shared.messaging.cloudevents import outbox_record
+from tidemark_shared.messaging.events import LINKED, RECORDED, Data, IssueLinked, WorklogRecorded
+from tidemark_shared.messaging.topics import WORKLOGS
 from tidemark_shared.settings import Settings, required
 
 CODE = "ACME-SUP"
@@ -247,7 +249,7 @@ async def _sending(settings: Settings, now: datetime) -> AsyncIterator[Callable[
     producer = kafka.producer(required(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers"))
 
     async def send(type_: str, issue: str, data: Data) -> None:
-        record = outgoing(WORKLOGS, issue, type_, data, source=SOURCE, time=now, correlation_id="demonstration")
+        record = outbox_record(WORKLOGS, issue, type_, data, source=SOURCE, time=now, correlation_id="demonstration")
         topic = settings.topic_prefix + record.topic
         await producer.send_and_wait(topic, record.value, key=record.key, headers=record.headers)
 

@@ -16,10 +16,10 @@ from rich.text import Text
 from tidemark.importing.cli import DataDir, settings
 from tidemark.sentences import sentences
 from tidemark.sentences import show as tell
-from tidemark_shared import dead_letters
-from tidemark_shared.consumer import Handle
 from tidemark_shared.database import Connection, connect_pool
 from tidemark_shared.log import only_errors
+from tidemark_shared.messaging import dead_letters
+from tidemark_shared.messaging.batches import Handler
 from tidemark_shared.settings import Settings
 
 app = typer.Typer(help="Dead letters: records that a service refused.", no_args_is_help=True)
@@ -28,7 +28,7 @@ app = typer.Typer(help="Dead letters: records that a service refused.", no_args_
 _SERVICES = ("consumption", "notifier")
 
 
-def _handlers(service: str) -> Mapping[str, Handle]:
+def _handlers(service: str) -> Mapping[str, Handler]:
     # Loaded here: the code of the services would double the time that every other command takes to start.
     if service == "consumption":
         from tidemark_consumption import app as consumption  # noqa: PLC0415

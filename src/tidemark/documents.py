@@ -13,10 +13,10 @@ from typing import Any
 import tidemark_consumption.app
 import tidemark_contracts.app
 import tidemark_notifier.app
-from tidemark_shared.asyncapi import document
-from tidemark_shared.events import TOPICS
+from tidemark_shared.domain.violations import CODES
+from tidemark_shared.messaging.asyncapi import document
+from tidemark_shared.messaging.topics import TOPICS
 from tidemark_shared.settings import Settings
-from tidemark_shared.violations import CODES
 
 _DOCS = Path("docs")
 _ABOUT_VIOLATIONS = """# Violations

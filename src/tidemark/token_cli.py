@@ -17,8 +17,8 @@ from rich.table import Table
 from tidemark.importing.cli import DataDir, settings
 from tidemark.sentences import sentences, show
 from tidemark.stack.up import SERVICES
-from tidemark_shared import tokens
 from tidemark_shared.database import Connection, queries
+from tidemark_shared.http import tokens
 from tidemark_shared.settings import Settings, required
 
 _sql = queries("tidemark_shared")

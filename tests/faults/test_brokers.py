@@ -16,9 +16,9 @@ from waiting import until
 
 from tidemark.stack import kafka, ports
 from tidemark.stack.processes import Supervisor
-from tidemark_shared.consumer import Consumer
 from tidemark_shared.database import connect_pool
-from tidemark_shared.kafka import cluster_id, producer
+from tidemark_shared.messaging.consumer import Consumer
+from tidemark_shared.messaging.kafka import cluster_id, producer
 
 ROUNDS = int(os.environ.get("TIDEMARK_FAULT_ROUNDS", "2"))
 PARTITIONS = 4

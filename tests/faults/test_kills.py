@@ -19,8 +19,8 @@ from tidemark.stack import ports
 from tidemark.stack.processes import Part, Supervisor
 from tidemark_consumption import replay
 from tidemark_shared.database import connect_pool
-from tidemark_shared.events import DIRECTORY, LIFECYCLE, WORKLOGS
-from tidemark_shared.kafka import create_topics
+from tidemark_shared.messaging.kafka import create_topics
+from tidemark_shared.messaging.topics import DIRECTORY, LIFECYCLE, WORKLOGS
 
 ROUNDS = int(os.environ.get("TIDEMARK_FAULT_ROUNDS", "4"))
 

@@ -11,7 +11,7 @@ from test_fold_reference import learn
 
 from tidemark_consumption import api, replay
 from tidemark_shared.database import connect_pool
-from tidemark_shared.http import api as http_api
+from tidemark_shared.http.app import api as http_api
 from tidemark_shared.settings import Settings
 
 

@@ -14,7 +14,7 @@ from world import account, contract_event, take, terms, uid
 from tidemark_consumption import api, balance_outbox
 from tidemark_shared import database as shared_database
 from tidemark_shared.database import Work, connect_pool, queries
-from tidemark_shared.http import api as http_api
+from tidemark_shared.http.app import api as http_api
 from tidemark_shared.settings import Settings
 
 PERIODS, ACCOUNTS, SLICES = 240, 6, 4

@@ -11,12 +11,14 @@ from aiokafka.consumer import fetcher
 from waiting import until
 
 from tidemark.stack import kafka
-from tidemark_shared import consumer as module
-from tidemark_shared import liveness
-from tidemark_shared.consumer import Consumer, DeadLetter, dead_letter
 from tidemark_shared.database import connect_pool
-from tidemark_shared.kafka import cluster_id, producer
-from tidemark_shared.records import BatchBoundaryError, _PartitionRecords
+from tidemark_shared.messaging import consumer as consumer_module
+from tidemark_shared.messaging import liveness, partition_worker
+from tidemark_shared.messaging.batches import DeadLetter, dead_letter
+from tidemark_shared.messaging.consumer import Consumer
+from tidemark_shared.messaging.fetching import _PartitionRecords
+from tidemark_shared.messaging.kafka import cluster_id, producer
+from tidemark_shared.messaging.record_batches import BatchBoundaryError
 
 
 class Ledger:
@@ -120,16 +122,16 @@ async def test_what_fails_is_taken_once_it_succeeds_and_only_once(kafka_bootstra
 async def test_a_consumer_that_takes_nothing_or_hears_nothing_says_so(
     kafka_bootstrap_servers, pool, topic, monkeypatch
 ):
-    monkeypatch.setattr(module, "_PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr(consumer_module, "_PATIENCE_SECONDS", 0.5)
     ledger = Ledger()
-    monkeypatch.setattr(module, "_WATCH_SECONDS", 0.05)
+    monkeypatch.setattr(consumer_module, "_WATCH_SECONDS", 0.05)
     ledger.fail = [ConnectionError("no luck")] * 3
     await publish(kafka_bootstrap_servers, topic, ["a"])
     async with consuming(kafka_bootstrap_servers, pool, topic, ledger) as one:
         assert any("offset 0 waits" in problem for problem in await until(one.problems))
         await holds(pool, "a")
         await until(lambda: not one.problems())
-    monkeypatch.setattr(module, "_SILENT_SECONDS", 0)
+    monkeypatch.setattr(consumer_module, "_SILENT_SECONDS", 0)
     assert any("has not answered" in problem for problem in one.problems())
 
 
@@ -185,13 +187,13 @@ async def test_two_consumers_of_one_partition_take_each_record_once(kafka_bootst
 def aligned(monkeypatch):
     """Set once the worker stands at the stored offset, after which nothing is read twice by itself."""
     done = asyncio.Event()
-    align = module._Worker._align
+    align = partition_worker.PartitionWorker._align
 
     async def aligning(self):
         await align(self)
         done.set()
 
-    monkeypatch.setattr(module._Worker, "_align", aligning)
+    monkeypatch.setattr(partition_worker.PartitionWorker, "_align", aligning)
     return done
 
 
@@ -199,7 +201,7 @@ def aligned(monkeypatch):
 def lost(monkeypatch):
     """The first batch is lost between the fetch, which has moved the position, and the worker."""
     lost = []
-    take = module._Worker._take
+    take = partition_worker.PartitionWorker._take
 
     async def losing(self, items):
         if lost:
@@ -207,14 +209,14 @@ def lost(monkeypatch):
         else:
             lost.append(items)
 
-    monkeypatch.setattr(module._Worker, "_take", losing)
+    monkeypatch.setattr(partition_worker.PartitionWorker, "_take", losing)
     return lost
 
 
 async def test_a_lost_batch_is_read_again_when_the_next_shows_a_gap(
     kafka_bootstrap_servers, pool, topic, lost, aligned, monkeypatch
 ):
-    monkeypatch.setattr(module._Worker, "_check_position", lambda _: asyncio.sleep(0))
+    monkeypatch.setattr(partition_worker.PartitionWorker, "_check_position", lambda _: asyncio.sleep(0))
     async with consuming(kafka_bootstrap_servers, pool, topic, Ledger(), watched=False):
         await aligned.wait()
         await publish(kafka_bootstrap_servers, topic, ["a"])
@@ -311,7 +313,7 @@ async def test_a_gap_stops_its_partition_and_is_named(kafka_bootstrap_servers, p
     async with consuming(kafka_bootstrap_servers, pool, topic, Ledger()) as one:
         (problem,) = await until(one.problems)
     assert problem.startswith(f"{topic}/0: offsets 1 to 1 are missing from the log, read twice")
-    assert "set the row's next_offset in reporting.progress to 2" in problem
+    assert "set the row's next_offset in reporting.consumer_offsets to 2" in problem
     assert await taken(pool) == []
 
 
@@ -392,8 +394,8 @@ async def _nothing(*_, **__):
 @pytest.mark.parametrize("fault", [_kill_fetching, _kill_metadata, _kill_coordination, _bring_nothing, _answer_nothing])
 async def test_a_client_that_makes_no_progress_is_replaced(fault, kafka_bootstrap_servers, pool, topic, monkeypatch):
     monkeypatch.setattr(liveness, "STUCK_SECONDS", 1.0)
-    monkeypatch.setattr(module, "_ANSWER_SECONDS", 0.5)
-    monkeypatch.setattr(module, "_WATCH_SECONDS", 0.1)
+    monkeypatch.setattr(consumer_module, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(consumer_module, "_WATCH_SECONDS", 0.1)
     async with consuming(kafka_bootstrap_servers, pool, topic, Ledger()) as one:
         await publish(kafka_bootstrap_servers, topic, ["a"])
         await holds(pool, "a")
@@ -407,7 +409,7 @@ async def test_a_client_that_makes_no_progress_is_replaced(fault, kafka_bootstra
 
 
 async def test_one_that_is_stopped_is_not_connected_anew(kafka_bootstrap_servers, pool, topic, monkeypatch):
-    monkeypatch.setattr(module, "_WATCH_SECONDS", 0.05)
+    monkeypatch.setattr(consumer_module, "_WATCH_SECONDS", 0.05)
     async with consuming(kafka_bootstrap_servers, pool, topic, Ledger(), watched=False) as one:
         watching = asyncio.create_task(one.watch())
         await one.stop()
@@ -420,7 +422,7 @@ async def test_a_process_that_no_new_client_helps_says_that_it_is_dead(
     kafka_bootstrap_servers, pool, topic, monkeypatch
 ):
     monkeypatch.setattr(liveness, "STUCK_SECONDS", 0.5)
-    monkeypatch.setattr(module, "_WATCH_SECONDS", 0.1)
+    monkeypatch.setattr(consumer_module, "_WATCH_SECONDS", 0.1)
     monkeypatch.setattr(liveness, "DEAD_SECONDS", 1.0)
     async with consuming(kafka_bootstrap_servers, pool, topic, Ledger()) as one:
         assert one.failures() == []
@@ -437,7 +439,7 @@ async def test_a_handler_that_takes_long_or_backs_off_is_no_reason_to_replace_th
     kafka_bootstrap_servers, pool, topic, monkeypatch
 ):
     monkeypatch.setattr(liveness, "STUCK_SECONDS", 0.3)
-    monkeypatch.setattr(module, "_WATCH_SECONDS", 0.05)
+    monkeypatch.setattr(consumer_module, "_WATCH_SECONDS", 0.05)
     busy, ledger = asyncio.Event(), Ledger()
 
     async def handle(connection, batch):

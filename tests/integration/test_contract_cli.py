@@ -15,7 +15,7 @@ from processes import service_process
 from waiting import until
 
 from tidemark.stack import ports
-from tidemark_shared.kafka import create_topics
+from tidemark_shared.messaging.kafka import create_topics
 
 TIDEMARK = Path(sys.executable).with_name("tidemark")
 TERMS = """

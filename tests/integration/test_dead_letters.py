@@ -20,10 +20,11 @@ from tidemark_consumption.app import handlers
 from tidemark_consumption.ingest.append import append_worklogs
 from tidemark_consumption.projection import fold
 from tidemark_notifier.judge import Judge
-from tidemark_shared import dead_letters, events
-from tidemark_shared.consumer import Batch, DeadLetter, process_batch
 from tidemark_shared.database import connect_pool, migrate
-from tidemark_shared.events import WORKLOGS
+from tidemark_shared.messaging import dead_letters
+from tidemark_shared.messaging.batches import Batch, DeadLetter, process_batch
+from tidemark_shared.messaging.events import BALANCE, CONTRACT_EVENTS, ORGANIZATION_CHANGED
+from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE, WORKLOGS
 
 
 @pytest.fixture
@@ -294,14 +295,14 @@ async def test_a_balance_that_the_notifier_refused_is_judged_at_its_replay(servi
     period = ("2026-01-01", "2026-12-31")
     crossed = balance(contract, 1, consumed=33 * HOUR, period=period)
     async with pool.acquire() as connection, connection.transaction():
-        await judge.balances(connection, notifier_batch(events.BALANCES, events.BALANCE, crossed))
+        await judge.balances(connection, notifier_batch(BALANCES, BALANCE, crossed))
     old()
     body = told_terms(recurrence="none", start=period[0], end=period[1])
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("INSERT INTO rules (body) VALUES ($1)", json.dumps(rule()))
-        await judge.directory(connection, notifier_batch(events.DIRECTORY, events.ORGANIZATION_CHANGED, organization()))
+        await judge.directory(connection, notifier_batch(DIRECTORY, ORGANIZATION_CHANGED, organization()))
         told = told_contract(contract, terms=body)
-        await judge.lifecycle(connection, notifier_batch(events.LIFECYCLE, events.CONTRACT_EVENTS[2], told))
+        await judge.lifecycle(connection, notifier_batch(LIFECYCLE, CONTRACT_EVENTS[2], told))
     assert await pool.fetchval("SELECT count(*) FROM notifications") == 0
     for _ in range(2):
         [letter] = json.loads(await dlq("list", "--json", "--all"))
@@ -321,7 +322,7 @@ async def test_numbers_of_services_with_databases_of_their_own_are_told_apart(
         [id_] = await refused_worklogs(services["consumption"], worklog("1"))
         pool = await connect_pool(other, "notifier", size=1)
         async with pool.acquire() as connection, connection.transaction():
-            batch = notifier_batch(events.BALANCES, events.BALANCE, {})
+            batch = notifier_batch(BALANCES, BALANCE, {})
             await Judge().balances(connection, batch)
         pool.terminate()
         assert "Several services" in await dlq("show", id_, status=1)

@@ -15,11 +15,13 @@ from record_batches import CODECS, Raw, batch, encoded, produce, varint
 from test_consumer import make
 from waiting import until
 
-from tidemark_shared import dead_letters
-from tidemark_shared.consumer import Consumer, dead_letter, read_events
 from tidemark_shared.database import connect_pool
-from tidemark_shared.events import RECORDED, WORKLOGS
-from tidemark_shared.kafka import cluster_id
+from tidemark_shared.messaging import dead_letters
+from tidemark_shared.messaging.batches import dead_letter, read_events
+from tidemark_shared.messaging.consumer import Consumer
+from tidemark_shared.messaging.events import RECORDED
+from tidemark_shared.messaging.kafka import cluster_id
+from tidemark_shared.messaging.topics import WORKLOGS
 
 MIB = 1_048_576
 HEADERS = [(b"ce_specversion", b"1.0"), (b"ce_id", b"e"), (b"ce_source", b"/test"), (b"ce_type", RECORDED.encode())]

@@ -25,7 +25,7 @@ import pytest
 from processes import service_process
 
 from tidemark.stack import ports
-from tidemark_shared.kafka import create_topics
+from tidemark_shared.messaging.kafka import create_topics
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("TIDEMARK_TEST_DATA") or ROOT.parent / "shared" / "data") / "cesaw" / "time_log.csv.xz"

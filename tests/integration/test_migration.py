@@ -25,7 +25,7 @@ from tidemark_consumption import replay
 from tidemark_consumption.ingest.decode import decode_record
 from tidemark_consumption.projection import fold
 from tidemark_shared.database import connect_pool, migrate
-from tidemark_shared.events import DIRECTORY, LIFECYCLE, TOPICS, WORKLOGS
+from tidemark_shared.messaging.topics import DIRECTORY, LIFECYCLE, TOPICS, WORKLOGS
 
 FILLED = json.loads(lzma.decompress((Path(__file__).parent / "fixtures" / "before_0006.json.xz").read_bytes()))
 LAST_MIGRATIONS = {"tidemark_shared": "shared_0003_tokens", "tidemark_consumption": "0005_recall"}
@@ -45,7 +45,7 @@ class Filled(NamedTuple):
 def migrations(package, last, folder):
     """A folder with the migrations of a package up to this one."""
     folder.mkdir()
-    for file in Path(str(files(package) / "migrations")).glob("*.sql"):
+    for file in Path(str(files(package) / "database/migrations")).glob("*.sql"):
         if file.stem <= last:
             shutil.copy(file, folder)
     return folder
@@ -60,6 +60,10 @@ async def filled(request, empty_database, tmp_path):
         await connection.execute("CREATE SCHEMA consumption; SET search_path TO consumption")
         for package, last in LAST_MIGRATIONS.items():
             await pogo.apply(connection, migrations(package, last, tmp_path / package), schema_name="consumption")
+        # As they were called then.
+        await connection.execute("ALTER TABLE reporting.consumer_offsets RENAME TO progress")
+        await connection.execute("ALTER TABLE consumer_offsets RENAME TO progress")
+        await connection.execute("ALTER TABLE idempotency_keys RENAME TO answers")
         for table, rows in stored["tables"].items():
             await connection.copy_to_table(table, source=BytesIO(rows.encode()), schema_name="consumption")
         for table, column in (("batches", "batch"), ("restatements", "restatement")):

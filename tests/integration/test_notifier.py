@@ -19,11 +19,13 @@ from tidemark_notifier import judge as judge_module
 from tidemark_notifier.app import create_app
 from tidemark_notifier.judge import Judge, change_frame
 from tidemark_notifier.rules import Rule
-from tidemark_shared import kafka
 from tidemark_shared.database import connect_pool
-from tidemark_shared.events import BALANCE, BALANCES, DIRECTORY, LIFECYCLE, NOTIFICATIONS, ORGANIZATION_CHANGED, read
+from tidemark_shared.http.tokens import issue
+from tidemark_shared.messaging import kafka
+from tidemark_shared.messaging.cloudevents import decode_event
+from tidemark_shared.messaging.events import BALANCE, ORGANIZATION_CHANGED
+from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE, NOTIFICATIONS
 from tidemark_shared.settings import Settings
-from tidemark_shared.tokens import issue
 
 ACTIVATED = "tidemark.contract.activated.v1"
 TODAY = datetime.now(UTC).date()
@@ -133,7 +135,7 @@ async def test_a_crossing_is_told_once_with_a_frozen_copy_its_deliveries_and_its
     ]
     [record] = await pool.fetch("SELECT * FROM outbox")
     headers = [(name, bytes.fromhex(value)) for name, value in json.loads(record["headers"])]
-    event = read(NOTIFICATIONS, headers, record["value"])
+    event = decode_event(NOTIFICATIONS, headers, record["value"])
     assert (event.type, record["key"]) == ("tidemark.notification.raised.v1", world.contract.encode())
     assert (event.data.notification_id, event.data.raised_at) == (told["id"], told["raised_at"])
 

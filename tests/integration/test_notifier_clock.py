@@ -15,9 +15,10 @@ from tidemark_notifier.app import create_app
 from tidemark_notifier.guard import Guard
 from tidemark_notifier.judge import Judge, change_frame
 from tidemark_notifier.rules import Rule
-from tidemark_shared.events import BALANCE, BALANCES, DIRECTORY, LIFECYCLE, ORGANIZATION_CHANGED, TEAM_CHANGED
+from tidemark_shared.http.tokens import issue
+from tidemark_shared.messaging.events import BALANCE, ORGANIZATION_CHANGED, TEAM_CHANGED
+from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE
 from tidemark_shared.settings import Settings
-from tidemark_shared.tokens import issue
 
 SECRET = "0123456789abcdef0123456789abcdef"  # noqa: S105 - signs the tokens of these tests
 ACTIVATED = "tidemark.contract.activated.v1"

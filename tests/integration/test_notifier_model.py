@@ -26,9 +26,10 @@ from tidemark_notifier.evaluate import (
 )
 from tidemark_notifier.judge import Judge, change_frame
 from tidemark_notifier.rules import Rule, StoredRule
-from tidemark_shared.bodies import Balance
 from tidemark_shared.database import connect_pool
-from tidemark_shared.events import BALANCE, BALANCES, DIRECTORY, LIFECYCLE, ORGANIZATION_CHANGED
+from tidemark_shared.domain.bodies import Balance
+from tidemark_shared.messaging.events import BALANCE, ORGANIZATION_CHANGED
+from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE
 
 CONTRACT, ACME = uid("contract"), uid("Acme")
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -22,9 +22,9 @@ import tidemark_consumption.app
 import tidemark_contracts.app
 import tidemark_notifier.app
 from tidemark.stack import ports
-from tidemark_shared.kafka import create_topics
+from tidemark_shared.http.tokens import issue
+from tidemark_shared.messaging.kafka import create_topics
 from tidemark_shared.settings import Settings
-from tidemark_shared.tokens import issue
 
 SECRET = "0123456789abcdef0123456789abcdef"  # noqa: S105 - signs the tokens of these tests
 APPS = {

@@ -19,12 +19,13 @@ from world import contract_event, link, take, uid, worklog
 
 from tidemark_consumption.balance_outbox import balance_outbox
 from tidemark_consumption.projection import fold
-from tidemark_shared import kafka, outbox
-from tidemark_shared.consumer import Batch, DeadLetter, dead_letter
 from tidemark_shared.database import Connection, Pool, connect_pool
-from tidemark_shared.events import BALANCES, Outgoing
-from tidemark_shared.outbox import RECORDS, Outbox, Relay, put
-from tidemark_shared.service import for_ever
+from tidemark_shared.messaging import kafka, outbox
+from tidemark_shared.messaging.batches import Batch, DeadLetter, dead_letter
+from tidemark_shared.messaging.cloudevents import OutboxRecord
+from tidemark_shared.messaging.outbox import RECORDS, Outbox, Relay, put
+from tidemark_shared.messaging.topics import BALANCES
+from tidemark_shared.runtime import keep_running
 
 SERVICE = "consumption"
 LOCK = "tidemark.consumption.outbox"
@@ -63,7 +64,7 @@ async def topic(kafka_bootstrap_servers: str, topic_prefix: str) -> str:
 async def relaying(bootstrap: str, url: str, outbox: Outbox = RECORDS, *, prefix: str = "") -> AsyncIterator[None]:
     """A relay, started again whenever it fails, as the frame of a service does."""
     relay = Relay(url, SERVICE, bootstrap, outbox, prefix=prefix)
-    task = asyncio.create_task(for_ever("relay", relay.run))
+    task = asyncio.create_task(keep_running("relay", relay.run))
     try:
         yield
     finally:
@@ -107,11 +108,11 @@ def values_by_key(records: Iterable[ConsumerRecord]) -> dict[bytes | None, list[
     return found
 
 
-def row(topic: str, key: str | None, value: bytes | None, headers: Iterable[tuple[str, bytes]] = ()) -> Outgoing:
-    return Outgoing(topic, None if key is None else key.encode(), list(headers), value)
+def row(topic: str, key: str | None, value: bytes | None, headers: Iterable[tuple[str, bytes]] = ()) -> OutboxRecord:
+    return OutboxRecord(topic, None if key is None else key.encode(), list(headers), value)
 
 
-async def write(pool: Pool, *rows: Outgoing) -> None:
+async def write(pool: Pool, *rows: OutboxRecord) -> None:
     async with pool.acquire() as connection, connection.transaction():
         await put(connection, rows)
 

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
-from tidemark_shared.events import TOPICS
+from tidemark_shared.messaging.topics import TOPICS
 from tidemark_shared.prepare import prepare
 from tidemark_shared.settings import SettingMissingError, Settings
 

@@ -213,7 +213,7 @@ async def test_read_is_not_folded(pool):
     async with pool.acquire() as connection:
         offsets = "SELECT next_offset FROM reporting.folded_offsets WHERE topic = 'worklog.events'"
         await connection.execute(
-            "INSERT INTO progress (service, cluster, topic, partition, next_offset) "
+            "INSERT INTO consumer_offsets (service, cluster, topic, partition, next_offset) "
             "VALUES ('consumption', 'test', 'worklog.events', 0, 12)"
         )
         await append(connection, [worklog("1"), worklog("2")], first_offset=10)

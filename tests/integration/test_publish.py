@@ -15,9 +15,9 @@ from tidemark.stack import ports
 from tidemark_consumption import worklogs_api
 from tidemark_consumption.app import create_app
 from tidemark_consumption.worklogs_api import Publisher
-from tidemark_shared import kafka
+from tidemark_shared.http.tokens import issue
+from tidemark_shared.messaging import kafka
 from tidemark_shared.settings import Settings
-from tidemark_shared.tokens import issue
 
 SECRET = "0123456789abcdef0123456789abcdef"  # noqa: S105 - signs the tokens of these tests
 

@@ -34,7 +34,7 @@ async def test_a_query_runs(reader, query):
 async def test_every_relation_and_column_says_what_it_is(reader):
     relations = {
         "contracts", "contract_periods", "account_consumption", "account_totals", "slice_consumption",
-        "daily_consumption", "unaccounted_worklogs", "restatements", "dead_letters", "progress",
+        "daily_consumption", "unaccounted_worklogs", "restatements", "dead_letters", "consumer_offsets",
         "folded_offsets", "notifications",
     }  # fmt: skip
     rows = await reader.fetch(

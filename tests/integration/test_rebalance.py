@@ -14,9 +14,9 @@ from tidemark_consumption import replay
 from tidemark_consumption.ingest.append import append_worklogs
 from tidemark_consumption.projection import fold
 from tidemark_consumption.projection.projector import Projector
-from tidemark_shared.consumer import Consumer
 from tidemark_shared.database import connect_pool
-from tidemark_shared.kafka import cluster_id, producer
+from tidemark_shared.messaging.consumer import Consumer
+from tidemark_shared.messaging.kafka import cluster_id, producer
 
 ISSUES, PARTITIONS = 12, 4
 
@@ -92,7 +92,7 @@ async def test_totals_are_exact_whoever_reads(kafka_bootstrap_servers, topic_pre
         )  # fmt: skip
 
     async def read():
-        return await pool.fetchval("SELECT coalesce(sum(next_offset), 0) FROM progress WHERE topic = $1", topic)
+        return await pool.fetchval("SELECT coalesce(sum(next_offset), 0) FROM consumer_offsets WHERE topic = $1", topic)
 
     async def past(offset):
         return await read() >= offset

@@ -13,11 +13,13 @@ from waiting import until
 from world import SOURCE
 
 from tidemark_consumption.ingest.append import append_worklogs
-from tidemark_shared import consumer as module
-from tidemark_shared.consumer import Batch, Consumer
 from tidemark_shared.database import Connection, Pool, connect_pool
-from tidemark_shared.events import RECORDED
-from tidemark_shared.kafka import cluster_id
+from tidemark_shared.messaging import consumer as consumer_module
+from tidemark_shared.messaging import partition_worker
+from tidemark_shared.messaging.batches import Batch
+from tidemark_shared.messaging.consumer import Consumer
+from tidemark_shared.messaging.events import RECORDED
+from tidemark_shared.messaging.kafka import cluster_id
 
 WORKLOG = {
     "worklog_id": "1",
@@ -151,9 +153,9 @@ async def test_a_correlation_id_that_tables_cannot_hold_costs_no_good_record(
 async def test_a_service_that_takes_nothing_though_records_wait_is_not_ready(
     kafka_bootstrap_servers: str, topic: str, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_PATIENCE_SECONDS", 0.5)
-    monkeypatch.setattr(module, "_WATCH_SECONDS", 0.05)
-    monkeypatch.setattr(module, "_MOST_BACK_OFF_SECONDS", 0.1)
+    monkeypatch.setattr(consumer_module, "_PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr(consumer_module, "_WATCH_SECONDS", 0.05)
+    monkeypatch.setattr(partition_worker, "_MAX_BACK_OFF_SECONDS", 0.1)
     healthy = asyncio.Event()
 
     async def failing(connection: Connection, batch: Batch) -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from tidemark.stack import ports, postgres
 from tidemark.stack.processes import Supervisor, alive_after
-from tidemark_shared.events import TOPICS
-from tidemark_shared.kafka import create_topics
+from tidemark_shared.messaging.kafka import create_topics
+from tidemark_shared.messaging.topics import TOPICS
 
 
 async def test_database_is_fresh(empty_database: str) -> None:

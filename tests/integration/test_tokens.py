@@ -17,10 +17,11 @@ from typer.testing import CliRunner
 from tidemark.cli import app
 from tidemark.stack.up import SERVICES
 from tidemark_shared.database import connect_pool
-from tidemark_shared.http import api, require
-from tidemark_shared.requests import OneTransaction, Read
+from tidemark_shared.http.app import api
+from tidemark_shared.http.auth import require
+from tidemark_shared.http.requests import OneTransaction, Read
+from tidemark_shared.http.tokens import Actor, issue
 from tidemark_shared.settings import Settings
-from tidemark_shared.tokens import Actor, issue
 
 SECRET = "a secret that is long enough for it"  # noqa: S105 - it guards nothing
 

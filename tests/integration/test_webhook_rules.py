@@ -10,7 +10,8 @@ from notices import contract_event, organization, rule, terms
 from test_notifier import ACTIVATED, PERIOD, World, mail_server, publish, service  # noqa: F401 - `mail_server` is a fixture
 from waiting import until
 
-from tidemark_shared.events import BALANCE, BALANCES, DIRECTORY, LIFECYCLE, ORGANIZATION_CHANGED
+from tidemark_shared.messaging.events import BALANCE, ORGANIZATION_CHANGED
+from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE
 
 SECRET, OTHER = ("whsec_" + base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2))
 HIDDEN = "whsec_********"

@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 from reference import carried
 from world import account, contract_event, link, member, take, team_event, terms, uid, worklog
 
-from tidemark_shared.bodies import Balance, Contract
-from tidemark_shared.calendar import current, day_in, periods, start_of_day
 from tidemark_shared.database import queries
-from tidemark_shared.events import BALANCE, BALANCES, read
-from tidemark_shared.quantities import percent
+from tidemark_shared.domain.bodies import Balance, Contract
+from tidemark_shared.domain.calendar import current, day_in, periods, start_of_day
+from tidemark_shared.domain.quantities import percent
+from tidemark_shared.messaging.cloudevents import decode_event
+from tidemark_shared.messaging.events import BALANCE
+from tidemark_shared.messaging.topics import BALANCES
 
 on_one_database = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -308,7 +310,7 @@ async def test_the_balance_is_read_as_the_event_it_is_published_as(connection: A
     await fill(connection, contract_event(accounts=[account("A1", "40")]), [worklog("1", issue="I1", seconds=115_200)])
     body = json.dumps(await body_of(connection, datetime(2026, 3, 5, tzinfo=UTC), complete=False)).encode()
     headers = [("ce_specversion", "1.0"), ("ce_id", "1"), ("ce_source", "/consumption"), ("ce_type", BALANCE)]
-    balance = read(BALANCES, [(name, value.encode()) for name, value in headers], body).data
+    balance = decode_event(BALANCES, [(name, value.encode()) for name, value in headers], body).data
     assert [(str(one.start), one.consumed, one.percent) for one in balance.periods] == [
         ("2026-02-01", 0, "0.00"),
         ("2026-03-01", 115_200, "80.00"),

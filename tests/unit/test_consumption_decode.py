@@ -22,8 +22,10 @@ from tidemark_consumption.ingest.decode import (
     decode_record,
     fast_line,
 )
-from tidemark_shared.events import DELETED, LINKED, RECORDED, TYPES, WORKLOGS, DecodeError
-from tidemark_shared.upcasts import UPCASTERS
+from tidemark_shared.messaging.cloudevents import DecodeError
+from tidemark_shared.messaging.events import DELETED, LINKED, RECORDED, TYPES
+from tidemark_shared.messaging.topics import WORKLOGS
+from tidemark_shared.messaging.upcasts import UPCASTERS
 
 RECEIVED = datetime(2026, 5, 28, 12, tzinfo=UTC)
 RECEIVED_MS = int(RECEIVED.timestamp() * 1000)

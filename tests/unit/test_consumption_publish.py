@@ -8,8 +8,9 @@ from jsonschema import Draft202012Validator
 
 from tidemark_consumption.ingest.decode import MAX_RECORD_BYTES
 from tidemark_consumption.publish import MOST_EVENTS, records, schema
-from tidemark_shared.events import WORKLOGS, read
-from tidemark_shared.http import Problem
+from tidemark_shared.http.problems import Problem
+from tidemark_shared.messaging.cloudevents import decode_event
+from tidemark_shared.messaging.topics import WORKLOGS
 
 NOW = datetime(2026, 3, 3, 12, tzinfo=UTC)
 RECORDED, DELETED, LINKED = (f"tidemark.{name}.v1" for name in ("worklog.recorded", "worklog.deleted", "issue.linked"))
@@ -57,7 +58,7 @@ def test_each_of_the_three_types_becomes_a_record_in_binary_mode_keyed_by_its_is
         "content-type": b"application/json",
     }  # fmt: skip
     assert json.loads(found.value) == OF[type_]
-    assert read(WORKLOGS, found.headers, found.value).id == "e-1"
+    assert decode_event(WORKLOGS, found.headers, found.value).id == "e-1"
 
 
 def test_an_event_without_a_time_has_that_of_the_request_and_keeps_its_own_correlation():

@@ -12,7 +12,7 @@ from tidemark_consumption.projection.terms import (
     refs,
     team_row,
 )
-from tidemark_shared.events import ContractChanged, OrganizationChanged, TeamChanged
+from tidemark_shared.messaging.events import ContractChanged, OrganizationChanged, TeamChanged
 
 CONTRACT, OTHER = UUID(int=1), UUID(int=2)
 HELP, INTERNAL = UUID(int=11), UUID(int=12)

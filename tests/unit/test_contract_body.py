@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tidemark.contracts.body import BodyError, assigned, read_body, with_ids
-from tidemark_shared.bodies import Contract
+from tidemark_shared.domain.bodies import Contract
 
 ID = "7d3c9a52-9d2b-4d9e-8f0e-0a6f3c1d2b4a"
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemark.demo import ACCOUNTS, DAYS, WORKING_DAYS, read_mail, work
-from tidemark_shared.calendar import periods
+from tidemark_shared.domain.calendar import periods
 
 
 @given(st.dates(date(2020, 1, 1), date(2060, 1, 1)))

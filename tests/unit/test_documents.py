@@ -12,20 +12,13 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from tidemark import documents
-from tidemark_shared import kafka
-from tidemark_shared.asyncapi import document
-from tidemark_shared.events import (
-    NOTIFICATIONS,
-    RECORDED,
-    TOPICS,
-    TYPES,
-    WORKLOGS,
-    Topic,
-    WorklogRecorded,
-    outgoing,
-)
+from tidemark_shared.domain.violations import CODES
+from tidemark_shared.messaging import kafka
+from tidemark_shared.messaging.asyncapi import document
+from tidemark_shared.messaging.cloudevents import outbox_record
+from tidemark_shared.messaging.events import RECORDED, TYPES, WorklogRecorded
+from tidemark_shared.messaging.topics import NOTIFICATIONS, TOPICS, WORKLOGS, Topic
 from tidemark_shared.settings import Settings
-from tidemark_shared.violations import CODES
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -99,7 +92,7 @@ def test_a_topic_is_described_as_it_is_created(topic: Topic) -> None:
 def test_the_attributes_are_those_that_are_written() -> None:
     data = WorklogRecorded.model_validate_json(json.dumps(EXAMPLE))
     now = datetime.now(UTC)
-    record = outgoing(WORKLOGS, "10001", RECORDED, data, source="/x", time=now, correlation_id="y")
+    record = outbox_record(WORKLOGS, "10001", RECORDED, data, source="/x", time=now, correlation_id="y")
     headers = document(WORKLOGS)["components"]["messages"][RECORDED]["headers"]
     written = {name: value.decode() for name, value in record.headers}
     assert set(headers["properties"]) == set(written)
@@ -116,7 +109,7 @@ def test_the_payload_takes_the_example_of_the_specification_and_refuses_a_bad_on
 
 
 def test_dead_letters_are_described_with_the_headers_that_the_table_of_refusals_adds() -> None:
-    added = set(re.findall(r"tidemark_dlq_\w+", (ROOT / "shared/tidemark_shared/sql/dead_letters.sql").read_text()))
+    added = set(re.findall(r"tidemark_dlq_\w+", (ROOT / "shared/tidemark_shared/database/queries/dead_letters.sql").read_text()))
     assert set(document(WORKLOGS)["components"]["messages"]["refused"]["headers"]["properties"]) == added
 
 

@@ -11,7 +11,9 @@ from tidemark.importing.memory import Memory, Sent, later
 from tidemark.importing.messages import STRUCTURED, Message, Structured, of_events, of_plan, structured
 from tidemark.importing.plan import Link, Plan
 from tidemark.importing.rows import Refusal, Row
-from tidemark_shared.events import LINKED, RECORDED, WORKLOGS, read, timestamp
+from tidemark_shared.messaging.cloudevents import decode_event
+from tidemark_shared.messaging.events import LINKED, RECORDED, timestamp
+from tidemark_shared.messaging.topics import WORKLOGS
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -34,13 +36,13 @@ def acknowledged(*sent: Message) -> dict[str, Sent]:
 
 
 def updated_at(message: Message) -> datetime:
-    found: datetime = read(WORKLOGS, message.headers, message.value).data.updated_at
+    found: datetime = decode_event(WORKLOGS, message.headers, message.value).data.updated_at
     return found
 
 
 def test_links_and_worklogs_are_events_that_their_readers_take() -> None:
     link, worklog = messages(plan())
-    linked, recorded = (read(WORKLOGS, one.headers, one.value) for one in (link, worklog))
+    linked, recorded = (decode_event(WORKLOGS, one.headers, one.value) for one in (link, worklog))
     assert (linked.type, linked.source, linked.data.contract_id, linked.data.account_id) == (
         LINKED,
         "tracker",

@@ -26,8 +26,10 @@ from world import (
     worklog,
 )
 
-from tidemark_shared.bodies import Balance
-from tidemark_shared.events import TOPICS, canonical, read
+from tidemark_shared.domain.bodies import Balance
+from tidemark_shared.messaging.cloudevents import decode_event
+from tidemark_shared.messaging.events import canonical
+from tidemark_shared.messaging.topics import TOPICS
 
 H = 3600
 C1, SUPPORT, DESIGN = uid("contract C1"), uid("account Support"), uid("account Design")
@@ -627,7 +629,7 @@ def test_the_records_of_any_history_are_such_as_the_services_take(history):
     for moment, records in history.batches:
         assert len({one.topic for one in records}) == 1
         for one, fact in zip(records, facts_of(records, moment), strict=True):
-            event = read(topics[one.topic], one.headers, one.value)
+            event = decode_event(topics[one.topic], one.headers, one.value)
             if one.topic == "worklog.events":
                 assert canonical(event.data) == canonical_of(fact)
 

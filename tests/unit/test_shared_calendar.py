@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tidemark_shared.calendar import Period, current, day_in, periods, renewed, start_of_day
+from tidemark_shared.domain.calendar import Period, current, day_in, periods, renewed, start_of_day
 
 DAY = timedelta(days=1)
 

@@ -12,26 +12,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from tidemark_shared import events, upcasts
-from tidemark_shared.bodies import Balance
-from tidemark_shared.events import (
+from tidemark_shared.domain.bodies import Balance
+from tidemark_shared.messaging import upcasts
+from tidemark_shared.messaging.cloudevents import DecodeError, Event, decode_event, encode_headers, outbox_record
+from tidemark_shared.messaging.events import (
+    BALANCE,
     DELETED,
     LINKED,
     RECORDED,
-    TOPICS,
     TYPES,
-    WORKLOGS,
-    DecodeError,
-    Event,
     IssueLinked,
-    Topic,
     WorklogDeleted,
     WorklogRecorded,
     canonical,
-    headers_as_json,
-    outgoing,
-    read,
 )
+from tidemark_shared.messaging.topics import TOPICS, WORKLOGS, Topic
 
 FIXTURES = Path(__file__).parent / "fixtures" / "events"
 Record = tuple[list[tuple[str, bytes]], bytes]
@@ -82,7 +77,7 @@ def worklog(**changes: Any) -> dict[str, Any]:
 def refusal(record: Record, topic: Topic = WORKLOGS) -> str:
     """The reason why a record cannot be read."""
     with pytest.raises(DecodeError) as raised:
-        read(topic, *record)
+        decode_event(topic, *record)
     return str(raised.value)
 
 
@@ -108,19 +103,19 @@ WORKLOGS_DRAWN = st.fixed_dictionaries(
 
 @given(WORKLOGS_DRAWN)
 def test_binary_and_structured_mode_read_alike(data: dict[str, Any]) -> None:
-    assert read(WORKLOGS, *binary(data)) == read(WORKLOGS, *structured(data))
+    assert decode_event(WORKLOGS, *binary(data)) == decode_event(WORKLOGS, *structured(data))
 
 
 @pytest.mark.parametrize("type_", VALID)
 def test_the_examples_of_the_public_surface_are_read(type_: str) -> None:
-    event = read(WORKLOGS, *binary(VALID[type_], {**ATTRIBUTES, "type": type_}))
+    event = decode_event(WORKLOGS, *binary(VALID[type_], {**ATTRIBUTES, "type": type_}))
     assert (event.id, event.source, event.type) == ("e-1", "/jira/acme", type_)
     given_members = {name: value for name, value in VALID[type_].items() if not name.endswith("_at")}
     assert event.data.model_dump(include=set(given_members)) == given_members
 
 
 def test_times_are_held_in_utc_to_the_microsecond_and_finer_digits_are_cut() -> None:
-    data = read(WORKLOGS, *binary(worklog(started_at="2026-03-02T09:00:00.1234569+01:00"))).data
+    data = decode_event(WORKLOGS, *binary(worklog(started_at="2026-03-02T09:00:00.1234569+01:00"))).data
     assert data.started_at == datetime(2026, 3, 2, 8, 0, 0, 123456, UTC)
     assert b'"started_at":"2026-03-02T08:00:00.123456Z"' in canonical(data)
 
@@ -128,12 +123,14 @@ def test_times_are_held_in_utc_to_the_microsecond_and_finer_digits_are_cut() -> 
 @pytest.mark.parametrize("mode", [binary, structured])
 def test_unknown_fields_and_attributes_are_ignored(mode: Callable[..., Record]) -> None:
     more = mode(worklog(billable=True, nested={"a": [1, None]}), {**ATTRIBUTES, "subject": "x", "traceparent": "y"})
-    assert read(WORKLOGS, *more) == read(WORKLOGS, *mode(WORKLOG))
+    assert decode_event(WORKLOGS, *more) == decode_event(WORKLOGS, *mode(WORKLOG))
 
 
 def test_an_event_in_structured_mode_may_repeat_its_attributes_as_headers() -> None:
     headers, value = structured(WORKLOG)
-    assert read(WORKLOGS, [*binary(WORKLOG)[0][:-1], *headers], value) == read(WORKLOGS, *binary(WORKLOG))
+    assert decode_event(WORKLOGS, [*binary(WORKLOG)[0][:-1], *headers], value) == decode_event(
+        WORKLOGS, *binary(WORKLOG)
+    )
 
 
 @pytest.mark.parametrize(
@@ -145,25 +142,25 @@ def test_an_event_in_structured_mode_may_repeat_its_attributes_as_headers() -> N
     ],
 )
 def test_structured_mode_is_known_by_its_content_type_or_the_lack_of_one(headers: list[tuple[str, bytes]]) -> None:
-    assert read(WORKLOGS, headers, structured(WORKLOG)[1]).data.seconds == 28800
+    assert decode_event(WORKLOGS, headers, structured(WORKLOG)[1]).data.seconds == 28800
 
 
 @pytest.mark.parametrize(
     "content_type", ["application/json", "application/json; charset=utf-8", "Application/JSON", "application/x+json"]
 )
 def test_binary_mode_takes_any_json(content_type: str) -> None:
-    assert read(WORKLOGS, *binary(WORKLOG, content_type=content_type)).data.seconds == 28800
+    assert decode_event(WORKLOGS, *binary(WORKLOG, content_type=content_type)).data.seconds == 28800
 
 
 def test_binary_mode_without_a_content_type_is_json() -> None:
     headers, value = binary(WORKLOG)
-    assert read(WORKLOGS, headers[:-1], value).data.seconds == 28800
+    assert decode_event(WORKLOGS, headers[:-1], value).data.seconds == 28800
 
 
 def test_the_correlation_id_is_the_publishers_or_else_the_events_own() -> None:
-    assert read(WORKLOGS, *binary(WORKLOG)).correlation_id == "e-1"
-    assert read(WORKLOGS, *binary(WORKLOG, {**ATTRIBUTES, "correlationid": "c-9"})).correlation_id == "c-9"
-    assert read(WORKLOGS, *structured(WORKLOG, {**ATTRIBUTES, "correlationid": 9})).correlation_id == "e-1"
+    assert decode_event(WORKLOGS, *binary(WORKLOG)).correlation_id == "e-1"
+    assert decode_event(WORKLOGS, *binary(WORKLOG, {**ATTRIBUTES, "correlationid": "c-9"})).correlation_id == "c-9"
+    assert decode_event(WORKLOGS, *structured(WORKLOG, {**ATTRIBUTES, "correlationid": 9})).correlation_id == "e-1"
 
 
 # Bounds. Each refusal names the field.
@@ -171,7 +168,7 @@ def test_the_correlation_id_is_the_publishers_or_else_the_events_own() -> None:
 
 @pytest.mark.parametrize("seconds", [1, 60, 3_600_000])
 def test_seconds_from_1_to_3600000_are_taken(seconds: int) -> None:
-    assert read(WORKLOGS, *binary(worklog(seconds=seconds))).data.seconds == seconds
+    assert decode_event(WORKLOGS, *binary(worklog(seconds=seconds))).data.seconds == seconds
 
 
 @pytest.mark.parametrize("mode", [binary, structured])
@@ -186,7 +183,7 @@ def test_seconds_are_an_integer_in_bounds_and_nothing_else(mode: Callable[..., R
 
 @pytest.mark.parametrize("one", ["a", "a" * 255, "é" * 127, "日" * 85, "😀" * 63, "\x01", " ", "\\N", "\t\n\r"])
 def test_ids_of_1_to_255_bytes_are_taken_as_they_stand(one: str) -> None:
-    data = read(WORKLOGS, *binary(worklog(worklog_id=one, issue_id=one, author_id=one))).data
+    data = decode_event(WORKLOGS, *binary(worklog(worklog_id=one, issue_id=one, author_id=one))).data
     assert (data.worklog_id, data.issue_id, data.author_id) == (one, one, one)
 
 
@@ -224,7 +221,7 @@ def test_ids_out_of_bounds_are_refused_by_name(type_: str, field: str, one: obje
 def test_what_is_missing_is_refused_by_name_or_means_null(type_: str, field: str) -> None:
     record = binary(without(VALID[type_], field), {**ATTRIBUTES, "type": type_})
     if (type_, field) in {(LINKED, one) for one in ("issue_key", "summary", "contract_id", "account_id", "created_at")}:
-        assert getattr(read(WORKLOGS, *record).data, field) is None
+        assert getattr(decode_event(WORKLOGS, *record).data, field) is None
     else:
         assert refusal(record) == f"{type_}: {field}: Field required"
 
@@ -251,7 +248,7 @@ def test_every_fault_of_a_record_is_named_at_once() -> None:
     ],
 )
 def test_times_from_1970_to_2100_are_taken(moment: str) -> None:
-    read(WORKLOGS, *binary(worklog(started_at=moment)))
+    decode_event(WORKLOGS, *binary(worklog(started_at=moment)))
 
 
 @pytest.mark.parametrize("mode", [binary, structured])
@@ -309,7 +306,7 @@ def test_an_event_without_an_attribute_is_refused_by_its_name(mode: Callable[...
 @pytest.mark.parametrize("mode", [binary, structured])
 def test_an_attribute_that_tables_cannot_hold_is_refused_by_its_name(mode: Callable[..., Record]) -> None:
     assert refusal(mode(WORKLOG, {**ATTRIBUTES, "source": "/a\0"})) == "The CloudEvent's source holds a NUL character."
-    read(WORKLOGS, *mode(WORKLOG, {**ATTRIBUTES, "source": "é" * 512}))
+    decode_event(WORKLOGS, *mode(WORKLOG, {**ATTRIBUTES, "source": "é" * 512}))
     reason = refusal(mode(WORKLOG, {**ATTRIBUTES, "source": "é" * 513}))
     assert reason == "The CloudEvent's source has 1026 bytes; at most 1024 are taken."
 
@@ -333,12 +330,12 @@ def test_an_unknown_type_is_refused_with_those_that_are_known() -> None:
 
 
 def test_a_type_of_another_topic_is_unknown_here() -> None:
-    assert refusal(binary({}, {**ATTRIBUTES, "type": events.BALANCE})).startswith("Unknown event type ")
+    assert refusal(binary({}, {**ATTRIBUTES, "type": BALANCE})).startswith("Unknown event type ")
 
 
 def test_a_record_without_a_value_is_refused() -> None:
     with pytest.raises(DecodeError, match=r"The record has no value\. Publish the event's data as JSON\."):
-        read(WORKLOGS, binary(WORKLOG)[0], None)
+        decode_event(WORKLOGS, binary(WORKLOG)[0], None)
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/avro", "jsonp"])
@@ -394,7 +391,7 @@ def test_deep_nesting_is_refused_or_ignored_and_breaks_nothing(depth: int, place
     members[place] = deep
     value = "{" + ",".join(f'"{name}": {text}' for name, text in members.items()) + "}"
     try:
-        read(WORKLOGS, [], value.encode())
+        decode_event(WORKLOGS, [], value.encode())
     except DecodeError as reason:
         assert len(str(reason)) < 300  # noqa: PT017 - both ends are right
     else:
@@ -409,7 +406,7 @@ def test_a_header_that_is_not_utf8_is_refused() -> None:
 def test_a_header_without_a_value_is_an_empty_one() -> None:
     headers: list[tuple[str, bytes | None]] = [(name, raw) for name, raw in binary(WORKLOG)[0] if name != "ce_source"]
     with pytest.raises(DecodeError, match=r"The CloudEvent has no source\."):
-        read(WORKLOGS, [*headers, ("ce_source", None)], b"{}")
+        decode_event(WORKLOGS, [*headers, ("ce_source", None)], b"{}")
 
 
 def test_a_reason_stays_short_whatever_the_publisher_wrote() -> None:
@@ -421,7 +418,7 @@ def test_a_reason_stays_short_whatever_the_publisher_wrote() -> None:
 
 def test_headers_are_kept_to_the_byte_and_a_nul_in_a_name_is_shown() -> None:
     headers = [("a", b"\x00\xff"), ("b", None), ("a", b""), ("c\0d", b"e")]
-    assert headers_as_json(headers) == [["a", "00ff"], ["b", None], ["a", ""], ["c\\0d", "65"]]
+    assert encode_headers(headers) == [["a", "00ff"], ["b", None], ["a", ""], ["c\\0d", "65"]]
 
 
 # Canonical content.
@@ -435,7 +432,7 @@ def test_canonical_content_is_rfc_8785(data: dict[str, Any]) -> None:
     }
     known = {**dict.fromkeys(WORKLOG), **data, **moments}
     known.pop("unheard_of", None)
-    assert canonical(read(WORKLOGS, *binary(data)).data) == rfc8785.dumps(known)
+    assert canonical(decode_event(WORKLOGS, *binary(data)).data) == rfc8785.dumps(known)
 
 
 @given(
@@ -456,15 +453,15 @@ OPTIONAL = [
 @pytest.mark.parametrize(("type_", "field"), OPTIONAL)
 def test_an_absent_optional_member_equals_an_explicit_null(type_: str, field: str) -> None:
     attributes = {**ATTRIBUTES, "type": type_}
-    absent = read(WORKLOGS, *binary(without(VALID[type_], field), attributes))
-    null = read(WORKLOGS, *binary({**VALID[type_], field: None}, attributes))
+    absent = decode_event(WORKLOGS, *binary(without(VALID[type_], field), attributes))
+    null = decode_event(WORKLOGS, *binary({**VALID[type_], field: None}, attributes))
     assert absent == null
     assert canonical(absent.data) == canonical(null.data)
 
 
 def test_the_same_instant_in_another_zone_or_with_finer_digits_has_the_same_canonical_content() -> None:
     forms = ["2026-03-02T09:00:00+01:00", "2026-03-02T08:00:00Z", "2026-03-02T08:00:00.0000009Z", "2026-03-02 08:00Z"]
-    assert len({canonical(read(WORKLOGS, *binary(worklog(started_at=form))).data) for form in forms}) == 1
+    assert len({canonical(decode_event(WORKLOGS, *binary(worklog(started_at=form))).data) for form in forms}) == 1
 
 
 # Writing.
@@ -473,17 +470,17 @@ def test_the_same_instant_in_another_zone_or_with_finer_digits_has_the_same_cano
 @given(WORKLOGS_DRAWN, st.datetimes(timezones=st.just(UTC)))
 def test_what_is_written_is_read_again(data: dict[str, Any], moment: datetime) -> None:
     written = WorklogRecorded.model_validate_json(json.dumps(data))
-    record = outgoing(WORKLOGS, "k", RECORDED, written, source="/contracts", time=moment, correlation_id="c-1")
+    record = outbox_record(WORKLOGS, "k", RECORDED, written, source="/contracts", time=moment, correlation_id="c-1")
     assert (record.topic, record.key) == ("worklog.events", b"k")
     assert record.value is not None
     assert dict(record.headers)["content-type"] == b"application/json"
-    assert read(WORKLOGS, record.headers, record.value)[1:] == ("/contracts", RECORDED, "c-1", written)
+    assert decode_event(WORKLOGS, record.headers, record.value)[1:] == ("/contracts", RECORDED, "c-1", written)
 
 
 def test_an_event_is_written_in_binary_mode_with_all_its_attributes() -> None:
     data = WorklogDeleted(worklog_id="1", issue_id="2", deleted_at=datetime(2026, 1, 1, tzinfo=UTC))
     moment = datetime(2026, 1, 1, 12, tzinfo=timezone(timedelta(hours=2)))
-    record = outgoing(WORKLOGS, "2", DELETED, data, source="/x", time=moment, correlation_id="c")
+    record = outbox_record(WORKLOGS, "2", DELETED, data, source="/x", time=moment, correlation_id="c")
     headers = dict(record.headers)
     assert headers.pop("ce_id")
     assert headers == {
@@ -526,8 +523,8 @@ def test_an_old_version_is_upcast_step_by_step_to_the_newest(monkeypatch: pytest
     monkeypatch.setitem(upcasts.UPCASTERS, "tidemark.worklog.recorded.v0.1", minutes_to_seconds)
     monkeypatch.setitem(upcasts.UPCASTERS, "tidemark.worklog.recorded.v0.2", person_to_author)
     old = {**without(without(WORKLOG, "seconds"), "author_id"), "minutes": 480, "person": "712020:ab"}
-    event = read(WORKLOGS, *binary(old, {**ATTRIBUTES, "type": "tidemark.worklog.recorded.v0.1"}))
-    assert event == read(WORKLOGS, *binary(WORKLOG))
+    event = decode_event(WORKLOGS, *binary(old, {**ATTRIBUTES, "type": "tidemark.worklog.recorded.v0.1"}))
+    assert event == decode_event(WORKLOGS, *binary(WORKLOG))
 
 
 @pytest.mark.parametrize("path", golden())
@@ -543,7 +540,7 @@ def test_every_type_of_event_may_get_a_version_before_it(path: Path, monkeypatch
     monkeypatch.setitem(upcasts.UPCASTERS, old["type"], unwrapped)
     attributes = {name: value for name, value in old.items() if name != "data"}
     topic = topic_of(envelope["type"])
-    found = [read(topic, *binary(old["data"], attributes)), read(topic, [], json.dumps(old).encode())]
+    found = [decode_event(topic, *binary(old["data"], attributes)), decode_event(topic, [], json.dumps(old).encode())]
     assert [(one.type, one.data.model_dump(mode="json")) for one in found] == [
         (envelope["type"], fixture["read_as"])
     ] * 2
@@ -574,7 +571,10 @@ def test_a_published_version_is_read_as_it_always_was(path: Path) -> None:
     envelope = fixture["event"]
     attributes = {name: value for name, value in envelope.items() if name != "data"}
     topic = topic_of(envelope["type"])
-    found = [read(topic, *binary(envelope["data"], attributes)), read(topic, [], json.dumps(envelope).encode())]
+    found = [
+        decode_event(topic, *binary(envelope["data"], attributes)),
+        decode_event(topic, [], json.dumps(envelope).encode()),
+    ]
     assert [one.data.model_dump(mode="json") for one in found] == [fixture["read_as"]] * 2
 
 
@@ -587,12 +587,12 @@ def test_every_type_of_event_has_its_fixture() -> None:
 def test_what_is_read_from_a_fixture_is_written_and_read_the_same(path: Path) -> None:
     envelope = json.loads(path.read_text())["event"]
     topic = topic_of(envelope["type"])
-    first: Event = read(topic, [], json.dumps(envelope).encode())
+    first: Event = decode_event(topic, [], json.dumps(envelope).encode())
     model: BaseModel = first.data
-    record = outgoing(
+    record = outbox_record(
         topic, "k", first.type, model, source="/x", time=datetime(2026, 1, 1, tzinfo=UTC), correlation_id="c"
     )
-    assert read(topic, record.headers, record.value).data == model
+    assert decode_event(topic, record.headers, record.value).data == model
 
 
 def test_the_fixture_of_the_balance_is_the_balance_of_the_public_surface() -> None:

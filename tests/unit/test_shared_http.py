@@ -13,11 +13,13 @@ from fastapi import FastAPI, Query
 from httpx import Response
 from pydantic import BaseModel
 
-from tidemark_shared.bodies import Contract
-from tidemark_shared.http import Problem, Violation, api, pointer, require
+from tidemark_shared.domain.bodies import Contract
+from tidemark_shared.http.app import api
+from tidemark_shared.http.auth import require
+from tidemark_shared.http.problems import Problem, Violation, pointer
+from tidemark_shared.http.tokens import ROLES, Actor, Role, issue
 from tidemark_shared.log import correlation_id
 from tidemark_shared.settings import Settings
-from tidemark_shared.tokens import ROLES, Actor, Role, issue
 
 SECRET = "a secret of at least thirty-two bytes"  # noqa: S105 - it guards nothing
 NOW = datetime.now(UTC)

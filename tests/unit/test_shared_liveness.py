@@ -7,9 +7,9 @@ import pytest
 from aiokafka import TopicPartition
 from fastapi import FastAPI
 
-from tidemark_shared import liveness
-from tidemark_shared.http import api
-from tidemark_shared.liveness import Health
+from tidemark_shared.http.app import api
+from tidemark_shared.messaging import liveness
+from tidemark_shared.messaging.liveness import Health
 from tidemark_shared.settings import Settings
 
 A, B = TopicPartition("a", 0), TopicPartition("b", 0)

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic_core import PydanticCustomError
 
-from tidemark_shared.quantities import format_hours, parse_hours, percent, seconds
+from tidemark_shared.domain.quantities import format_hours, parse_hours, percent, seconds
 
 MOST_HUNDREDTHS = 99_999_999_999
 

@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from record_batches import CODECS, Raw, batch, encoded, snappy_raw, varint
 
-from tidemark_shared import records
-from tidemark_shared.consumer import read_events
-from tidemark_shared.events import BALANCES, DIRECTORY, WORKLOGS
-from tidemark_shared.records import BadRecord, BatchBoundaryError, RawBatch, Skipped, as_bytes
+from tidemark_shared.messaging import fetching
+from tidemark_shared.messaging.batches import read_events
+from tidemark_shared.messaging.fetching import as_bytes
+from tidemark_shared.messaging.record_batches import BadRecord, BatchBoundaryError, RawBatch, Skipped
+from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, WORKLOGS
 
 TP = TopicPartition("topic", 3)
 MIB = 1_048_576
@@ -58,7 +59,7 @@ def good(found):
 
 def test_the_library_reads_by_these_classes():
     """A release of aiokafka that is built otherwise must not leave its own reading in use."""
-    assert fetcher.PartitionRecords is records._PartitionRecords
+    assert fetcher.PartitionRecords is fetching._PartitionRecords
     source = Path(fetcher.__file__).read_text()
     for use in (
         "records = MemoryRecords(part_data[-1])",

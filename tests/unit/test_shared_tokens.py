@@ -6,7 +6,7 @@ from typing import Any
 import jwt
 import pytest
 
-from tidemark_shared.tokens import ROLES, Actor, InvalidTokenError, Role, Token, check, issue
+from tidemark_shared.http.tokens import ROLES, Actor, InvalidTokenError, Role, Token, check, issue
 
 SECRET = "a secret of at least thirty-two bytes"  # noqa: S105 - it guards nothing
 NOW = datetime.now(UTC)

@@ -1,6 +1,6 @@
 """``python -m tidemark_consumption``: serve."""
 
 from tidemark_consumption.app import create_app
-from tidemark_shared.service import serve
+from tidemark_shared.runtime import serve
 
 serve("consumption", create_app)

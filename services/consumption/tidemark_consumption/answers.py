@@ -6,7 +6,15 @@ from typing import Any, Literal
 from urllib.parse import urlencode
 from uuid import UUID
 
-from tidemark_shared.bodies import AccountBalance, Balance, Body, ContractPeriodFigures, Day, Figures, PeriodFigures
+from tidemark_shared.domain.bodies import (
+    AccountBalance,
+    Balance,
+    Body,
+    ContractPeriodFigures,
+    Day,
+    Figures,
+    PeriodFigures,
+)
 
 Reason = Literal[
     "issue_not_linked", "contract_unknown", "account_unknown", "contract_draft", "contract_inactive", "outside_dates"

@@ -20,10 +20,11 @@ from tidemark_consumption.answers import (
     linked,
 )
 from tidemark_consumption.balance_outbox import forecast_of
-from tidemark_shared.bodies import Day, Text
 from tidemark_shared.database import Connection, queries
-from tidemark_shared.http import Problem, Violation, require
-from tidemark_shared.requests import Cursor, Page, cursor_after, parts_of
+from tidemark_shared.domain.bodies import Day, Text
+from tidemark_shared.http.auth import require
+from tidemark_shared.http.pagination import Cursor, Page, cursor_after, parts_of
+from tidemark_shared.http.problems import Problem, Violation
 
 _sql = queries("tidemark_consumption")
 

@@ -12,15 +12,15 @@ from tidemark_consumption.ingest import append
 from tidemark_consumption.projection import fold
 from tidemark_consumption.projection.projector import Projector
 from tidemark_consumption.worklogs_api import Publisher
-from tidemark_shared.consumer import Handle
 from tidemark_shared.database import Work, connect_pool
-from tidemark_shared.events import DIRECTORY, LIFECYCLE, WORKLOGS
-from tidemark_shared.http import api as http_api
-from tidemark_shared.service import frame
+from tidemark_shared.http.app import api as http_api
+from tidemark_shared.messaging.batches import Handler
+from tidemark_shared.messaging.topics import DIRECTORY, LIFECYCLE, WORKLOGS
+from tidemark_shared.runtime import service_runtime
 from tidemark_shared.settings import Settings, required
 
 
-def handlers() -> dict[str, Handle]:
+def handlers() -> dict[str, Handler]:
     """What is read, by topic: appended to the logs, and folded by the projector."""
     return {
         WORKLOGS.name: append.append_worklogs,
@@ -39,7 +39,7 @@ def create_app(settings: Settings) -> FastAPI:
         )
         url = settings.database("consumption")
         async with (
-            frame("consumption", settings) as runtime,
+            service_runtime("consumption", settings) as runtime,
             # Pools of their own: requests and replays leave consumers and the projector their connections.
             await connect_pool(url, "consumption", work=Work.REQUEST) as requests,
             await connect_pool(url, "consumption", size=2, init=replay.prepare, work=Work.REPLAY) as replaying,

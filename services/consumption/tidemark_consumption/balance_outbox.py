@@ -16,9 +16,11 @@ import asyncpg
 
 from tidemark_consumption.forecast import forecast
 from tidemark_shared.database import Connection, Pool, Work, connect_pool, queries
-from tidemark_shared.events import BALANCE, BALANCES, Outgoing, binary_headers
 from tidemark_shared.log import get_logger
-from tidemark_shared.outbox import Outbox, Row
+from tidemark_shared.messaging.cloudevents import OutboxRecord, binary_headers
+from tidemark_shared.messaging.events import BALANCE
+from tidemark_shared.messaging.outbox import Outbox, Row
+from tidemark_shared.messaging.topics import BALANCES
 
 _log = get_logger()
 _sql = queries("tidemark_consumption")
@@ -120,7 +122,7 @@ class _Balances:
             return None
         return Row(
             (contract_id, balance["revision"]),
-            Outgoing(
+            OutboxRecord(
                 BALANCES.name,
                 str(contract_id).encode(),
                 binary_headers(

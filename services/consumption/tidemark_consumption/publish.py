@@ -8,8 +8,10 @@ from aiokafka import ConsumerRecord
 from pydantic import TypeAdapter, ValidationError
 
 from tidemark_consumption.ingest.decode import decode_record
-from tidemark_shared.events import TYPES, WORKLOGS, DecodeError, FieldError, Outgoing, Time, binary_headers, parts
-from tidemark_shared.http import Problem, Violation, pointer
+from tidemark_shared.http.problems import Problem, Violation, pointer
+from tidemark_shared.messaging.cloudevents import DecodeError, FieldError, OutboxRecord, binary_headers, parts
+from tidemark_shared.messaging.events import TYPES, Time
+from tidemark_shared.messaging.topics import WORKLOGS
 
 MOST_EVENTS = 1_000
 _MOST_CORRELATION = 128
@@ -17,7 +19,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _time = TypeAdapter(Time)
 
 
-def records(body: bytes, now: datetime, correlation_id: str) -> list[Outgoing]:
+def records(body: bytes, now: datetime, correlation_id: str) -> list[OutboxRecord]:
     """One structured CloudEvent, or an array of at most 1,000, as records in binary mode, keyed by issue.
 
     Each keeps its id, source and time, or has ``now``; and its ``correlationid``, or has this request's. Raises a
@@ -31,7 +33,7 @@ def records(body: bytes, now: datetime, correlation_id: str) -> list[Outgoing]:
     if len(events) > MOST_EVENTS:
         message = f"There are {len(events)} events. At most {MOST_EVENTS:,} are taken at once."
         raise _refused([Violation(code="invalid", path="", message=message)])
-    found: list[Outgoing] = []
+    found: list[OutboxRecord] = []
     violations: list[Violation] = []
     for index, event in enumerate(events):
         place = (index,) if isinstance(said, list) else ()
@@ -71,7 +73,7 @@ def _refused(violations: list[Violation]) -> Problem:
     return Problem(422, "The request is not valid", "Each violation says where. Nothing was taken.", violations)
 
 
-def _record(event: object, now: datetime, correlation_id: str) -> Outgoing:
+def _record(event: object, now: datetime, correlation_id: str) -> OutboxRecord:
     attributes, data = parts(event)
     given = attributes.get("correlationid")
     fits = isinstance(given, str) and 0 < len(given) <= _MOST_CORRELATION and "\0" not in given
@@ -93,7 +95,7 @@ def _record(event: object, now: datetime, correlation_id: str) -> Outgoing:
             serialized_value_size=len(data), headers=headers,
         )
     )  # fmt: skip
-    return Outgoing(WORKLOGS.name, checked.issue_id.encode(), headers, data)
+    return OutboxRecord(WORKLOGS.name, checked.issue_id.encode(), headers, data)
 
 
 def _text(value: object) -> str:

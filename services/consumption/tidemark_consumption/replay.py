@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from tidemark_consumption.projection import fold
 from tidemark_consumption.projection.terms import refs
 from tidemark_shared.database import Connection, queries
-from tidemark_shared.events import ContractChanged
+from tidemark_shared.messaging.events import ContractChanged
 
 _sql = queries("tidemark_consumption")
 _CHUNK = 500

@@ -12,11 +12,11 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
 from tidemark_consumption.publish import records, schema
-from tidemark_shared import kafka
-from tidemark_shared.events import Outgoing
-from tidemark_shared.http import Problem
+from tidemark_shared.http.problems import Problem
+from tidemark_shared.http.requests import Call, OneTransaction, posting
 from tidemark_shared.log import correlation_id, get_logger
-from tidemark_shared.requests import Call, OneTransaction, posting
+from tidemark_shared.messaging import kafka
+from tidemark_shared.messaging.cloudevents import OutboxRecord
 
 _log = get_logger()
 
@@ -57,7 +57,7 @@ class Publisher:
         self._producer: AIOKafkaProducer | None = None
         self._opening = asyncio.Lock()
 
-    async def send(self, found: Sequence[Outgoing]) -> None:
+    async def send(self, found: Sequence[OutboxRecord]) -> None:
         """Return once Kafka has acknowledged all. Raises a 503 where it has not within ten seconds."""
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):

@@ -1,6 +1,6 @@
 """``python -m tidemark_contracts``: serve."""
 
 from tidemark_contracts.app import create_app
-from tidemark_shared.service import serve
+from tidemark_shared.runtime import serve
 
 serve("contracts", create_app)

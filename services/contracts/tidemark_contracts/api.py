@@ -13,30 +13,19 @@ from tidemark_contracts.decider import Command, Refusal, State, What, decide, ev
 from tidemark_contracts.forms import AmendmentForm, ContractForm, Why
 from tidemark_contracts.history import tell
 from tidemark_contracts.rules import references
-from tidemark_shared import bodies
-from tidemark_shared.bodies import Body, Day, Name, Status, Text
-from tidemark_shared.events import ContractChanged
-from tidemark_shared.http import Problem
-from tidemark_shared.requests import (
-    Call,
-    Change,
-    Create,
-    Cursor,
-    Known,
-    Limit,
-    OneTransaction,
-    Page,
-    Read,
-    page,
-    read_cursor,
-)
+from tidemark_shared.domain import bodies
+from tidemark_shared.domain.bodies import Body, Day, Name, Status, Text
+from tidemark_shared.http.pagination import Cursor, Limit, Page, page, read_cursor
+from tidemark_shared.http.problems import Problem
+from tidemark_shared.http.requests import Call, Change, Create, OneTransaction, Read, Versioned
+from tidemark_shared.messaging.events import ContractChanged
 
 router = APIRouter(prefix="/v1/contracts", route_class=OneTransaction)
 
 Reference = Annotated[Text, Path(description="The contract's id or code.")]
 
 
-class Contract(Known, bodies.Contract):
+class Contract(Versioned, bodies.Contract):
     """A contract as it stands, and the contracts that it renews and is renewed as."""
 
     status: Status
@@ -227,7 +216,7 @@ async def _find(call: Call, reference: str) -> tuple[UUID, State]:
 async def _load(call: Call, reference: str) -> tuple[UUID, State]:
     contract_id, _ = await _find(call, reference)
     state = await store.load(call.session, contract_id)
-    call.expect(state.version)
+    call.require_version(state.version)
     return contract_id, state
 
 
@@ -254,7 +243,7 @@ async def _do(call: Call, contract_id: UUID, state: State, command: Command) -> 
 
 
 def _answer(call: Call, contract_id: UUID, state: State) -> Contract:
-    call.stands_at(state.version)
+    call.set_etag(state.version)
     return _contract(contract_id, state)
 
 

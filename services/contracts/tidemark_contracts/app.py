@@ -8,8 +8,8 @@ from fastapi import FastAPI
 
 from tidemark_contracts import api, clock, directory_api
 from tidemark_shared.database import Work
-from tidemark_shared.http import api as http_api
-from tidemark_shared.service import frame
+from tidemark_shared.http.app import api as http_api
+from tidemark_shared.runtime import service_runtime
 from tidemark_shared.settings import Settings
 
 
@@ -18,7 +18,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with frame("contracts", settings, work=Work.REQUEST) as held:
+        async with service_runtime("contracts", settings, work=Work.REQUEST) as held:
             app.state.pool, app.state.problems, app.state.failures = held.pool, held.problems, held.failures
             held.relay()
             held.keep("clock", partial(clock.run, held.pool))

@@ -9,8 +9,8 @@ from tidemark_contracts import store
 from tidemark_contracts.decider import SYSTEM, Command, Refusal, decide
 from tidemark_contracts.rules import Facts
 from tidemark_shared.database import Pool, queries
+from tidemark_shared.http.requests import ConflictError
 from tidemark_shared.log import bound_contextvars, get_logger
-from tidemark_shared.requests import ConflictError
 
 _log = get_logger()
 _sql = queries("tidemark_contracts")

@@ -8,9 +8,9 @@ from uuid import UUID
 from tidemark_contracts import rules
 from tidemark_contracts.forms import Form, read
 from tidemark_contracts.rules import Facts
-from tidemark_shared.bodies import Contract, Status
-from tidemark_shared.calendar import renewed
-from tidemark_shared.http import Violation
+from tidemark_shared.domain.bodies import Contract, Status
+from tidemark_shared.domain.calendar import renewed
+from tidemark_shared.http.problems import Violation
 
 What: TypeAlias = Literal[
     "drafted", "revised", "activated", "amended", "suspended", "resumed", "expired", "closed", "renewed", "discarded"

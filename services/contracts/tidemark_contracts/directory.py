@@ -13,11 +13,11 @@ import asyncpg
 from pydantic import BaseModel
 
 from tidemark_contracts.store import publication
-from tidemark_shared import outbox
-from tidemark_shared.bodies import Body, Organization, RateCard, Team
 from tidemark_shared.database import Connection, queries
-from tidemark_shared.events import (
-    DIRECTORY,
+from tidemark_shared.domain.bodies import Body, Organization, RateCard, Team
+from tidemark_shared.http.requests import ConflictError
+from tidemark_shared.messaging import outbox
+from tidemark_shared.messaging.events import (
     ORGANIZATION_CHANGED,
     RATE_CARD_CHANGED,
     TEAM_CHANGED,
@@ -25,7 +25,7 @@ from tidemark_shared.events import (
     RateCardChanged,
     TeamChanged,
 )
-from tidemark_shared.requests import ConflictError
+from tidemark_shared.messaging.topics import DIRECTORY
 
 _sql = queries("tidemark_contracts")
 

@@ -9,22 +9,11 @@ from fastapi import APIRouter, Query
 from tidemark_contracts import directory
 from tidemark_contracts.directory import ORGANIZATION, RATE_CARD, TEAM, Entity, Kind
 from tidemark_contracts.rules import directory_violations
-from tidemark_shared import bodies
-from tidemark_shared.bodies import Body, Text
-from tidemark_shared.http import Problem
-from tidemark_shared.requests import (
-    Call,
-    Change,
-    Create,
-    Cursor,
-    Known,
-    Limit,
-    OneTransaction,
-    Page,
-    Read,
-    page,
-    read_cursor,
-)
+from tidemark_shared.domain import bodies
+from tidemark_shared.domain.bodies import Body, Text
+from tidemark_shared.http.pagination import Cursor, Limit, Page, page, read_cursor
+from tidemark_shared.http.problems import Problem
+from tidemark_shared.http.requests import Call, Change, Create, OneTransaction, Read, Versioned
 
 router = APIRouter(prefix="/v1", route_class=OneTransaction)
 
@@ -34,15 +23,15 @@ OfTeam = Annotated[UUID | None, Query(description="The team that the card is for
 Exactly = Annotated[Text | None, Query(description="The name, exactly.")]
 
 
-class Organization(Known, bodies.Organization):
+class Organization(Versioned, bodies.Organization):
     """An organization as it stands."""
 
 
-class Team(Known, bodies.Team):
+class Team(Versioned, bodies.Team):
     """A team as it stands."""
 
 
-class RateCard(Known, bodies.RateCard):
+class RateCard(Versioned, bodies.RateCard):
     """A rate card as it stands."""
 
 
@@ -162,14 +151,14 @@ async def _create(call: Call, kind: Kind, body: Body) -> dict[str, Any]:
 
 async def _change(call: Call, kind: Kind, id_: UUID, body: Body) -> dict[str, Any]:
     before = await _find(call, kind, id_)
-    call.expect(before.version)
+    call.require_version(before.version)
     await _check(call, kind, body, before.body)
     return _answer(call, await directory.change(call.session, kind, before, body, datetime.now(UTC)))
 
 
 async def _delete(call: Call, kind: Kind, id_: UUID) -> None:
     before = await _find(call, kind, id_)
-    call.expect(before.version)
+    call.require_version(before.version)
     try:
         await directory.remove(call.session, kind, before, datetime.now(UTC))
     except directory.ReferredToError:
@@ -199,7 +188,7 @@ def _path(kind: Kind, id_: UUID) -> str:
 
 
 def _answer(call: Call, entity: Entity) -> dict[str, Any]:
-    call.stands_at(entity.version)
+    call.set_etag(entity.version)
     return _plain(entity)
 
 

@@ -13,8 +13,8 @@ from uuid import NAMESPACE_OID, UUID, uuid5
 from pydantic import Field, GetCoreSchemaHandler, TypeAdapter, ValidationError
 from pydantic_core import CoreSchema, core_schema
 
-from tidemark_shared.bodies import Contract, Text
-from tidemark_shared.http import Violation, pointer, violations_of
+from tidemark_shared.domain.bodies import Contract, Text
+from tidemark_shared.http.problems import Violation, pointer, violations_of
 
 Why = Annotated[Text, Field(min_length=1)]
 

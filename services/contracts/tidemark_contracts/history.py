@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from tidemark_contracts.decider import State
-from tidemark_shared.bodies import Contract, money
-from tidemark_shared.http import pointer
+from tidemark_shared.domain.bodies import Contract, money
+from tidemark_shared.http.problems import pointer
 
 
 class Change(NamedTuple):

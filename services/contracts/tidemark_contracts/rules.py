@@ -9,10 +9,10 @@ from decimal import Decimal
 from uuid import UUID
 
 from tidemark_contracts.forms import Form
-from tidemark_shared.bodies import Account, Body, Contract, RateCard, Team, money
-from tidemark_shared.calendar import Period, day_in, periods
-from tidemark_shared.http import Violation, pointer
-from tidemark_shared.quantities import format_hours
+from tidemark_shared.domain.bodies import Account, Body, Contract, RateCard, Team, money
+from tidemark_shared.domain.calendar import Period, day_in, periods
+from tidemark_shared.domain.quantities import format_hours
+from tidemark_shared.http.problems import Violation, pointer
 
 MOST_ACCOUNTS = 6
 MOST_SLICES = 4

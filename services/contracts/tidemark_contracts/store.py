@@ -12,14 +12,16 @@ import asyncpg
 from tidemark_contracts import rules
 from tidemark_contracts.decider import Event, State, evolve
 from tidemark_contracts.rules import Facts
-from tidemark_shared import outbox
-from tidemark_shared.bodies import Contract
-from tidemark_shared.calendar import start_of_day
 from tidemark_shared.database import Connection, queries
-from tidemark_shared.events import LIFECYCLE, ContractChanged, Outgoing, Topic, outgoing
-from tidemark_shared.http import Problem
+from tidemark_shared.domain.bodies import Contract
+from tidemark_shared.domain.calendar import start_of_day
+from tidemark_shared.http.problems import Problem
+from tidemark_shared.http.requests import ConflictError
 from tidemark_shared.log import correlation_id
-from tidemark_shared.requests import ConflictError
+from tidemark_shared.messaging import outbox
+from tidemark_shared.messaging.cloudevents import OutboxRecord, outbox_record
+from tidemark_shared.messaging.events import ContractChanged
+from tidemark_shared.messaging.topics import LIFECYCLE, Topic
 
 _sql = queries("tidemark_contracts")
 
@@ -170,6 +172,6 @@ def published(contract_id: UUID, before: State, event: Event) -> tuple[str, Cont
     )
 
 
-def publication(topic: Topic, key: UUID, type_: str, data: Any, time: datetime) -> Outgoing:
+def publication(topic: Topic, key: UUID, type_: str, data: Any, time: datetime) -> OutboxRecord:
     """An event of this service as a record, keyed by what it is about."""
-    return outgoing(topic, str(key), type_, data, source=SOURCE, time=time, correlation_id=correlation_id())
+    return outbox_record(topic, str(key), type_, data, source=SOURCE, time=time, correlation_id=correlation_id())

@@ -17,19 +17,9 @@ from tidemark_notifier.rules import REVEALED, Rule, StoredRule, keep_secrets
 from tidemark_notifier.snapshot import Snapshot
 from tidemark_notifier.webhook import Webhook
 from tidemark_shared.database import Connection, queries
-from tidemark_shared.http import Problem, Violation
-from tidemark_shared.requests import (
-    Call,
-    Change,
-    Create,
-    Cursor,
-    Limit,
-    OneTransaction,
-    Page,
-    Read,
-    page,
-    read_cursor,
-)
+from tidemark_shared.http.pagination import Cursor, Limit, Page, page, read_cursor
+from tidemark_shared.http.problems import Problem, Violation
+from tidemark_shared.http.requests import Call, Change, Create, OneTransaction, Read
 
 _sql = queries("tidemark_notifier")
 
@@ -230,7 +220,7 @@ def notification(told: Webhook) -> None:
 
 
 def _answer(call: Call, rule: StoredRule) -> StoredRule:
-    call.stands_at(rule.version)
+    call.set_etag(rule.version)
     return rule
 
 
@@ -248,7 +238,7 @@ async def _existing(call: Call, rule_id: UUID) -> StoredRule:
 
 async def _matching(call: Call, rule_id: UUID) -> StoredRule:
     rule = await _existing(call, rule_id)
-    call.expect(rule.version)
+    call.require_version(rule.version)
     return rule
 
 

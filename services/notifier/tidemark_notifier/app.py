@@ -12,18 +12,19 @@ from tidemark_notifier.deliver import Deliverer, by_mail, by_webhook
 from tidemark_notifier.guard import Guard
 from tidemark_notifier.judge import Judge
 from tidemark_notifier.smtp import Server
-from tidemark_shared.consumer import Consumer, Handle
 from tidemark_shared.database import Work, connect_pool
-from tidemark_shared.events import BALANCES, DIRECTORY, LIFECYCLE
-from tidemark_shared.http import api as http_api
-from tidemark_shared.service import Frame, frame
+from tidemark_shared.http.app import api as http_api
+from tidemark_shared.messaging.batches import Handler
+from tidemark_shared.messaging.consumer import Consumer
+from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE
+from tidemark_shared.runtime import ServiceRuntime, service_runtime
 from tidemark_shared.settings import Settings, required
 
 _GLANCE_SECONDS = 0.2
 _ASK_SECONDS = 20
 
 
-def handlers(judge: Judge) -> dict[str, Handle]:
+def handlers(judge: Judge) -> dict[str, Handler]:
     """What is read, by topic."""
     return {
         LIFECYCLE.name: judge.lifecycle,
@@ -43,7 +44,7 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with (
-            frame("notifier", settings) as held,
+            service_runtime("notifier", settings) as held,
             # Of its own: rules that wait for word of a contract leave the consumer its connections.
             await connect_pool(settings.database("notifier"), "notifier", work=Work.REQUEST) as asking,
             # Proxies named in the environment are for the world outside.
@@ -73,7 +74,7 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
-async def _begin(judge: Judge, held: Frame, consumer: Consumer) -> None:
+async def _begin(judge: Judge, held: ServiceRuntime, consumer: Consumer) -> None:
     """Judge once what many contracts rest on has been read to its end; then there is nothing more to do."""
     topics = [held.settings.topic_prefix + topic.name for topic in (LIFECYCLE, DIRECTORY)]
     while True:

@@ -21,9 +21,10 @@ from tidemark_notifier.judge import DELIVERED, FAILED, to_publish
 from tidemark_notifier.mail import message
 from tidemark_notifier.rules import Channel
 from tidemark_notifier.snapshot import Addressee, Snapshot
-from tidemark_shared import events, outbox
 from tidemark_shared.database import Pool, queries
 from tidemark_shared.log import get_logger
+from tidemark_shared.messaging import outbox
+from tidemark_shared.messaging.events import Notification
 
 _log = get_logger()
 _sql = queries("tidemark_notifier")
@@ -171,8 +172,8 @@ class Deliverer:
             await outbox.put(connection, [to_publish(DELIVERED if status == "delivered" else FAILED, event, now)])
 
 
-def _event(row: Any, error: str | None = None) -> events.Notification:
-    return events.Notification(
+def _event(row: Any, error: str | None = None) -> Notification:
+    return Notification(
         **{name: row[name] for name in _EVENT_COLUMNS},
         period_start=row["period_start"] and row["period_start"].isoformat(),
         delivery_id=row["id"],

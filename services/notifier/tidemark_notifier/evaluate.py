@@ -16,9 +16,9 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from tidemark_notifier.rules import StoredRule, Trigger
-from tidemark_shared.bodies import Balance, Body, ContractPeriodFigures, Figures, PeriodFigures, Status, Team
-from tidemark_shared.calendar import Period, current, periods
-from tidemark_shared.quantities import seconds
+from tidemark_shared.domain.bodies import Balance, Body, ContractPeriodFigures, Figures, PeriodFigures, Status, Team
+from tidemark_shared.domain.calendar import Period, current, periods
+from tidemark_shared.domain.quantities import seconds
 
 LATE_DAYS = 30
 _WHOLE = 1_000_000

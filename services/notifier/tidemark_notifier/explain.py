@@ -9,7 +9,7 @@ from tidemark_notifier.evaluate import CALENDAR, Known, Level, Past, Sight, Tell
 from tidemark_notifier.rules import Scope, StoredRule, Trigger
 from tidemark_notifier.snapshot import currency, reason, said, subject_name, used
 from tidemark_notifier.words import day, days, quantity
-from tidemark_shared.bodies import Balance, Body
+from tidemark_shared.domain.bodies import Balance, Body
 
 State = Literal[
     "fired", "skipped", "due", "not_reached", "no_plan", "asleep", "waits", "not_applicable", "off", "replaced"

@@ -29,20 +29,23 @@ from tidemark_notifier.evaluate import (
 )
 from tidemark_notifier.rules import REVEALED, Scope, StoredRule
 from tidemark_notifier.snapshot import Addressee, Snapshot, addressees, freeze, frozen
-from tidemark_shared import events, outbox
-from tidemark_shared.bodies import Balance, Team
-from tidemark_shared.calendar import day_in, start_of_day
-from tidemark_shared.consumer import Batch, dead_letter, read_events
 from tidemark_shared.database import Connection, Pool, queries
+from tidemark_shared.domain.bodies import Balance, Team
+from tidemark_shared.domain.calendar import day_in, start_of_day
 from tidemark_shared.log import correlation_id, get_logger
+from tidemark_shared.messaging import outbox
+from tidemark_shared.messaging.batches import Batch, dead_letter, read_events
+from tidemark_shared.messaging.cloudevents import Event, OutboxRecord, outbox_record
+from tidemark_shared.messaging.events import NOTIFICATION_EVENTS, ORGANIZATION_CHANGED, TEAM_CHANGED, Notification
+from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE, NOTIFICATIONS, Topic
 
 _log = get_logger()
 _sql = queries("tidemark_notifier")
 
 _MOST_CONTRACTS = 500
 _PAUSE_SECONDS = 0.25
-_KINDS = {events.ORGANIZATION_CHANGED: "organization", events.TEAM_CHANGED: "team"}
-RAISED, DELIVERED, FAILED, RESOLVED = events.NOTIFICATION_EVENTS
+_KINDS = {ORGANIZATION_CHANGED: "organization", TEAM_CHANGED: "team"}
+RAISED, DELIVERED, FAILED, RESOLVED = NOTIFICATION_EVENTS
 
 
 class Judge:
@@ -54,7 +57,7 @@ class Judge:
 
     async def lifecycle(self, connection: Connection, batch: Batch) -> None:
         """The handler of ``contracts.lifecycle``."""
-        read = sorted(await _read(connection, events.LIFECYCLE, batch), key=lambda event: event.data.stream_version)
+        read = sorted(await _read(connection, LIFECYCLE, batch), key=lambda event: event.data.stream_version)
         changes: dict[UUID, list[Changed]] = {}
         for event in read:
             changes.setdefault(event.data.contract_id, []).append(Changed(event.data.stream_version, event.data.status))
@@ -71,7 +74,7 @@ class Judge:
 
     async def balances(self, connection: Connection, batch: Batch) -> None:
         """The handler of ``consumption.balances``."""
-        found = _newest(await _read(connection, events.BALANCES, batch), "contract_id", "revision")
+        found = _newest(await _read(connection, BALANCES, batch), "contract_id", "revision")
         await _sql.share_frame(connection)
         await _sql.store_balances(
             connection,
@@ -84,7 +87,7 @@ class Judge:
 
     async def directory(self, connection: Connection, batch: Batch) -> None:
         """The handler of ``contracts.directory``: a contract waits for its organization."""
-        read = [event for event in await _read(connection, events.DIRECTORY, batch) if event.type in _KINDS]
+        read = [event for event in await _read(connection, DIRECTORY, batch) if event.type in _KINDS]
         found = _newest(read, "id", "version")
         await _sql.change_frame(connection)
         await _sql.store_directory(
@@ -94,9 +97,7 @@ class Judge:
             versions=[event.data.version for event in found.values()],
             bodies=[event.data.model_dump_json() for event in found.values()],
         )
-        await _sql.sweep(
-            connection, scopes=[id_ for id_, event in found.items() if event.type == events.ORGANIZATION_CHANGED]
-        )
+        await _sql.sweep(connection, scopes=[id_ for id_, event in found.items() if event.type == ORGANIZATION_CHANGED])
 
     async def rules_changed(self, connection: Connection, scopes: Iterable[Scope]) -> None:
         """Have judged what a change of rules touches, in the transaction that began with :func:`change_frame`."""
@@ -158,13 +159,13 @@ async def change_frame(connection: Connection) -> None:
     await _sql.change_frame(connection)
 
 
-async def _read(connection: Connection, topic: events.Topic, batch: Batch) -> list[events.Event]:
+async def _read(connection: Connection, topic: Topic, batch: Batch) -> list[Event]:
     received, dead_letters = read_events(topic, batch.records)
     await dead_letter(connection, batch, dead_letters)
     return [event for _, event in received]
 
 
-def _newest(found: Iterable[events.Event], id_: str, version: str) -> dict[UUID, events.Event]:
+def _newest(found: Iterable[Event], id_: str, version: str) -> dict[UUID, Event]:
     """Of each id the newest version, in the order of ids."""
     ordered = sorted(found, key=lambda event: (getattr(event.data, id_), getattr(event.data, version)))
     return {getattr(event.data, id_): event for event in ordered}
@@ -365,9 +366,9 @@ async def _raise(connection: Connection, now: datetime, raised: Sequence[Raised]
     )
 
 
-def _event(one: Raised, now: datetime) -> events.Notification:
+def _event(one: Raised, now: datetime) -> Notification:
     subject = one.sight.subject
-    return events.Notification(
+    return Notification(
         notification_id=one.id,
         contract_id=one.known.id,
         contract_code=one.known.terms.code,
@@ -392,10 +393,10 @@ def _deliveries(one: Raised) -> list[dict[str, Any]]:
     ]
 
 
-def to_publish(type_: str, data: events.Notification, now: datetime) -> events.Outgoing:
+def to_publish(type_: str, data: Notification, now: datetime) -> OutboxRecord:
     """An event of ``notifier.notifications``."""
-    return events.outgoing(
-        events.NOTIFICATIONS,
+    return outbox_record(
+        NOTIFICATIONS,
         str(data.contract_id),
         type_,
         data,

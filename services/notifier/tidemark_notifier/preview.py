@@ -12,7 +12,7 @@ from uuid import UUID
 from tidemark_notifier.evaluate import Changed, Known, Notice, Telling, evaluate
 from tidemark_notifier.rules import StoredRule
 from tidemark_notifier.snapshot import addressees, freeze, subject_name
-from tidemark_shared.bodies import (
+from tidemark_shared.domain.bodies import (
     AccountBalance,
     Balance,
     Body,

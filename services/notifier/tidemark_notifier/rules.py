@@ -25,8 +25,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from tidemark_shared.bodies import Body, Currency, Name, Status, Text
-from tidemark_shared.quantities import format_hours, parse_hours
+from tidemark_shared.domain.bodies import Body, Currency, Name, Status, Text
+from tidemark_shared.domain.quantities import format_hours, parse_hours
 
 PLACEHOLDERS = (
     "contract_code", "contract_name", "organization", "account", "team", "subject", "period", "start_date", "end_date",

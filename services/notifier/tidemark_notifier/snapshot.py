@@ -9,8 +9,8 @@ from uuid import UUID
 from tidemark_notifier.evaluate import Known, Level, Notice, Occasion, Sight
 from tidemark_notifier.rules import Channel, Receiver, Secret, StoredRule, Trigger
 from tidemark_notifier.words import day, days, quantity, span
-from tidemark_shared.bodies import AccountBalance, Balance, Body, Figures, Forecast, Status
-from tidemark_shared.quantities import format_hours, percent, seconds
+from tidemark_shared.domain.bodies import AccountBalance, Balance, Body, Figures, Forecast, Status
+from tidemark_shared.domain.quantities import format_hours, percent, seconds
 
 
 class Addressee(Body):

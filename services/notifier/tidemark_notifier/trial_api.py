@@ -15,10 +15,12 @@ from tidemark_notifier.explain import Explained, Fired, explain
 from tidemark_notifier.judge import Case, cases, raise_test, stored_rule
 from tidemark_notifier.preview import CurveDay, Foretold, Place, places, preview
 from tidemark_notifier.rules import Rule, StoredRule
-from tidemark_shared.bodies import Text
 from tidemark_shared.database import Connection, queries
-from tidemark_shared.http import Problem, require
-from tidemark_shared.requests import Create, OneTransaction, Page, Read
+from tidemark_shared.domain.bodies import Text
+from tidemark_shared.http.auth import require
+from tidemark_shared.http.pagination import Page
+from tidemark_shared.http.problems import Problem
+from tidemark_shared.http.requests import Create, OneTransaction, Read
 
 _sql = queries("tidemark_notifier")
 

@@ -17,8 +17,8 @@ from tidemark_notifier.guard import ForbiddenAddressError, Guard, GuardedBackend
 from tidemark_notifier.mail import headline, link
 from tidemark_notifier.rules import SECRET_PREFIX
 from tidemark_notifier.snapshot import Line, Snapshot
-from tidemark_shared.bodies import Forecast, Status
-from tidemark_shared.events import NOTIFICATION_EVENTS, Notification
+from tidemark_shared.domain.bodies import Forecast, Status
+from tidemark_shared.messaging.events import NOTIFICATION_EVENTS, Notification
 
 RAISED, _, _, RESOLVED = NOTIFICATION_EVENTS
 _STEP_SECONDS = 10

@@ -3,7 +3,7 @@
 from calendar import monthrange
 from datetime import date
 
-from tidemark_shared.bodies import minor_digits
+from tidemark_shared.domain.bodies import minor_digits
 
 
 def quantity(value: int, currency: str | None) -> str:

@@ -11,7 +11,8 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from tidemark_shared.http import Problem, ProblemBody, answered, api
+from tidemark_shared.http.app import api
+from tidemark_shared.http.problems import Problem, ProblemBody, problem_response
 from tidemark_shared.log import correlation_id, get_logger
 from tidemark_shared.settings import Settings
 from tidemark_web.documents import merged
@@ -92,14 +93,14 @@ def create_app(settings: Settings) -> FastAPI:
 async def _forward(request: Request, name: str, url: str) -> Response:
     client: httpx.AsyncClient = request.app.state.client
     has_body = "content-length" in request.headers or "transfer-encoding" in request.headers
-    outgoing = client.build_request(
+    upstream_request = client.build_request(
         request.method,
         url,
         headers=[*_end_to_end(request.headers.raw, {"x-request-id"}), (b"x-request-id", correlation_id().encode())],
         content=request.stream() if has_body else None,
     )
-    outgoing.extensions["upstream"] = name
-    answer = await client.send(outgoing, stream=True)
+    upstream_request.extensions["upstream"] = name
+    answer = await client.send(upstream_request, stream=True)
     response = StreamingResponse(_body(answer), answer.status_code)
     response.raw_headers = _end_to_end(answer.headers.raw)
     return response
@@ -130,7 +131,7 @@ async def _unreachable(_: Request, error: Exception) -> Response:
     assert isinstance(error, httpx.TransportError)  # noqa: S101 - registered for it alone
     name = error.request.extensions.get("upstream", "A service")
     _log.warning("upstream_unreachable", upstream=name, error=repr(error))
-    return answered(
+    return problem_response(
         ProblemBody(
             title=f"{name} does not answer",
             status=503,

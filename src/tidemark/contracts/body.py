@@ -9,7 +9,7 @@ from uuid import UUID
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from tidemark_shared.http import pointer
+from tidemark_shared.http.problems import pointer
 
 Json = dict[str, Any]
 IdOf = Callable[[str, str, str], str]

@@ -10,9 +10,9 @@ from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from tidemark_shared.bodies import minor_digits
-from tidemark_shared.calendar import day_in
-from tidemark_shared.quantities import SECONDS_PER_HOUR
+from tidemark_shared.domain.bodies import minor_digits
+from tidemark_shared.domain.calendar import day_in
+from tidemark_shared.domain.quantities import SECONDS_PER_HOUR
 
 Json = dict[str, Any]
 

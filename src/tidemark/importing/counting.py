@@ -9,7 +9,7 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer
 
 from tidemark_shared.database import queries
-from tidemark_shared.events import DIRECTORY, LIFECYCLE, WORKLOGS
+from tidemark_shared.messaging.topics import DIRECTORY, LIFECYCLE, WORKLOGS
 from tidemark_shared.settings import Settings, required
 
 _POLL_SECONDS = 0.2

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from tidemark.importing.api import Api, ApiError, Entity, Json, contract_path
 from tidemark.importing.mapping import Mapping
 from tidemark.importing.plan import Plan, PlannedContract
-from tidemark_shared.quantities import format_hours
+from tidemark_shared.domain.quantities import format_hours
 
 
 class Established(NamedTuple):

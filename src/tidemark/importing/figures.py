@@ -10,7 +10,7 @@ from rich import box
 from rich.table import Table
 
 from tidemark_shared.database import queries
-from tidemark_shared.quantities import SECONDS_PER_HOUR
+from tidemark_shared.domain.quantities import SECONDS_PER_HOUR
 from tidemark_shared.settings import Settings
 
 _sql = queries("tidemark.importing")

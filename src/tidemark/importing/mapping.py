@@ -15,8 +15,9 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from tidemark_shared import bodies
-from tidemark_shared.events import Id, explain
+from tidemark_shared.domain import bodies
+from tidemark_shared.messaging.cloudevents import explain
+from tidemark_shared.messaging.events import Id
 
 
 class MappingError(Exception):

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from tidemark_shared.events import timestamp
+from tidemark_shared.messaging.events import timestamp
 
 _TABLES = """
 PRAGMA journal_mode = WAL;

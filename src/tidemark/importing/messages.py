@@ -9,18 +9,9 @@ from typing import Any, NamedTuple
 from tidemark.importing.memory import Sent, later
 from tidemark.importing.plan import Plan
 from tidemark.importing.rows import Refusal
-from tidemark_shared.events import (
-    FUTURE_LIMIT,
-    LINKED,
-    RECORDED,
-    WORKLOGS,
-    DecodeError,
-    Event,
-    Headers,
-    WorklogDeleted,
-    read,
-    timestamp,
-)
+from tidemark_shared.messaging.cloudevents import DecodeError, Event, Headers, decode_event
+from tidemark_shared.messaging.events import FUTURE_LIMIT, LINKED, RECORDED, WorklogDeleted, timestamp
+from tidemark_shared.messaging.topics import WORKLOGS
 
 STRUCTURED: Headers = [("content-type", b"application/cloudevents+json")]
 _MAX_BYTES = 1_048_576
@@ -109,7 +100,7 @@ def structured(lines: Iterable[str], now: datetime) -> Iterator[Structured | Ref
 def _checked(value: bytes, now: datetime) -> Event:
     if len(value) > _MAX_BYTES:
         raise DecodeError("The event is larger than 1 MiB. Shorten its description.")
-    event = read(WORKLOGS, STRUCTURED, value)
+    event = decode_event(WORKLOGS, STRUCTURED, value)
     changed_at = event.data.deleted_at if isinstance(event.data, WorklogDeleted) else event.data.updated_at
     if changed_at - now > FUTURE_LIMIT:
         raise DecodeError(f"It was updated at {timestamp(changed_at)}, in the future. Correct the time.")

@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeVar
 from tidemark.importing.files import FileError, Record
 from tidemark.importing.mapping import Account, Mapping, chooser, render
 from tidemark.importing.rows import Refusal, Refused, Row, exact_seconds, place, placing, read_header
-from tidemark_shared.events import FIRST_YEAR
+from tidemark_shared.messaging.events import FIRST_YEAR
 
 MAX_SLICES = 4
 _Thing = TypeVar("_Thing")

@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.partitioner import DefaultPartitioner
 
 from tidemark.importing.memory import Sent
-from tidemark_shared.events import Headers
+from tidemark_shared.messaging.cloudevents import Headers
 
 # Sending each record by itself costs more than all else: whole batches are built here, one a partition at a time.
 BATCH_BYTES = 256 * 1024

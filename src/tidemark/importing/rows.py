@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from tidemark.importing.files import FileError, Record
 from tidemark.importing.mapping import REMEMBERED, Mapping, chooser, columns, render
-from tidemark_shared.events import FIRST_YEAR, FUTURE_LIMIT, LAST_YEAR, MAX_ID_BYTES
+from tidemark_shared.messaging.events import FIRST_YEAR, FUTURE_LIMIT, LAST_YEAR, MAX_ID_BYTES
 
 MAX_SECONDS = 3_600_000
 _SECONDS = {"seconds": 1, "minutes": 60, "hours": 3600}

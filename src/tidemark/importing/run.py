@@ -23,8 +23,9 @@ from tidemark.importing.memory import Memory, Sent
 from tidemark.importing.messages import Message, Structured
 from tidemark.importing.publishing import BATCH_BYTES, Publisher
 from tidemark.importing.rows import Refusal
-from tidemark_shared import kafka
-from tidemark_shared.events import WORKLOGS, WorklogRecorded, timestamp
+from tidemark_shared.messaging import kafka
+from tidemark_shared.messaging.events import WorklogRecorded, timestamp
+from tidemark_shared.messaging.topics import WORKLOGS
 from tidemark_shared.settings import SettingMissingError, Settings, required
 
 Progress = Callable[[str, int, int | None], None]

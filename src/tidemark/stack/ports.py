@@ -3,7 +3,7 @@
 import random
 import socket
 
-# Below what systems hand out for outgoing connections: while a part is down, none of those can take its port.
+# Below what systems hand out for outbox_record connections: while a part is down, none of those can take its port.
 _RANGE = range(15_000, 32_000)
 
 

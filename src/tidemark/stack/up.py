@@ -18,9 +18,9 @@ from tidemark.stack import kafka, ports, postgres
 from tidemark.stack.processes import Mark, Part, StackError, Supervisor, end, mark
 from tidemark.stack.state import State, held
 from tidemark_shared.database import migrate
-from tidemark_shared.kafka import create_topics
+from tidemark_shared.http.tokens import issue
+from tidemark_shared.messaging.kafka import create_topics
 from tidemark_shared.settings import Settings
-from tidemark_shared.tokens import issue
 
 SERVICES = ("contracts", "consumption", "notifier")
 _LOOPBACK, _EVERYWHERE = "127.0.0.1", "0.0.0.0"  # noqa: S104 - compared with, never bound

@@ -6,8 +6,8 @@ from contracting import SECRET, serving
 from waiting import until
 
 from tidemark_shared.database import connect_pool
-from tidemark_shared.events import read
-from tidemark_shared.kafka import create_topics
+from tidemark_shared.messaging.cloudevents import decode_event
+from tidemark_shared.messaging.kafka import create_topics
 from tidemark_shared.settings import Settings
 
 
@@ -46,7 +46,7 @@ async def published(settings):
         async def enough():
             for records in (await consumer.getmany(timeout_ms=100)).values():
                 for record in records:
-                    event = read(topic, record.headers, record.value)
+                    event = decode_event(topic, record.headers, record.value)
                     found.setdefault(event.id, (record.key.decode(), event))
             return len(found) >= count
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import httpx
 
 from tidemark_contracts.app import create_app
-from tidemark_shared.tokens import issue
+from tidemark_shared.http.tokens import issue
 
 SECRET = "0123456789abcdef0123456789abcdef"  # noqa: S105 - signs the tokens of these tests
 

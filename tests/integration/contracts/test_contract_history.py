@@ -2,7 +2,7 @@
 
 from contracting import act, activated, answered, team
 
-from tidemark_shared.events import LIFECYCLE
+from tidemark_shared.messaging.topics import LIFECYCLE
 
 
 async def test_history_tells_who_what_when_why_and_every_leaf_that_changed(api):

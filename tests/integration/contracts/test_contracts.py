@@ -12,7 +12,7 @@ from waiting import until
 
 from tidemark_contracts import clock
 from tidemark_contracts.app import create_app
-from tidemark_shared.events import DIRECTORY, LIFECYCLE
+from tidemark_shared.messaging.topics import DIRECTORY, LIFECYCLE
 
 
 async def test_a_contract_and_what_it_refers_to_reach_the_topics(api, published):

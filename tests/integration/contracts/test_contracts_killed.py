@@ -11,8 +11,8 @@ from contracting import SECRET, act, activated, answered
 from waiting import until
 
 from tidemark.stack import ports
-from tidemark_shared.events import LIFECYCLE
-from tidemark_shared.tokens import issue
+from tidemark_shared.http.tokens import issue
+from tidemark_shared.messaging.topics import LIFECYCLE
 
 
 @asynccontextmanager
@@ -47,7 +47,7 @@ async def process(settings):
         await running.wait()
 
 
-async def stands_at(api, contract):
+async def set_etag(api, contract):
     return (await answered(api.get(f"/contracts/{contract['id']}"), 200)).json()["version"]
 
 
@@ -85,7 +85,7 @@ async def test_streams_stay_in_order_however_often_who_writes_and_publishes_is_k
 
             async def amend(contract, api=api):
                 with suppress(httpx.TransportError):
-                    for version in range(await stands_at(api, contract), 1000):
+                    for version in range(await set_etag(api, contract), 1000):
                         body = contract | {"name": f"Version {version + 1}", "reason": "r"}
                         await answered(act(api, contract["id"], "amend", version, body), 200)
 
@@ -96,7 +96,7 @@ async def test_streams_stay_in_order_however_often_who_writes_and_publishes_is_k
                 await until(lambda least=30 * rounds: waiting(pool, least), pause=0)
                 kill()
     async with process(settings) as (api, _):
-        reached = {contract["id"]: await stands_at(api, contract) for contract in contracts}
+        reached = {contract["id"]: await set_etag(api, contract) for contract in contracts}
         events = await published(LIFECYCLE, sum(reached.values()))
     assert all(in_order(events, contract, version) for contract, version in reached.items())
 

@@ -4,7 +4,7 @@ from asyncio import gather
 
 from contracting import answered, codes, put, team
 
-from tidemark_shared.events import DIRECTORY
+from tidemark_shared.messaging.topics import DIRECTORY
 
 RATES = {"normal": 9000, "extra_time": 11000, "weekend": 13500, "holiday": 18000}
 

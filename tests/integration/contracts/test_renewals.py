@@ -5,7 +5,7 @@ from asyncio import gather
 import pytest
 from contracting import act, activated, answered, codes, drafted
 
-from tidemark_shared.events import LIFECYCLE
+from tidemark_shared.messaging.topics import LIFECYCLE
 
 YEAR = {"start_date": "2090-01-01", "end_date": "2090-12-31"}
 

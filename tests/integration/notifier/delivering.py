@@ -12,7 +12,8 @@ from tidemark_notifier.deliver import Deliverer, Patience, by_mail
 from tidemark_notifier.rules import REVEALED
 from tidemark_notifier.smtp import Server
 from tidemark_notifier.snapshot import Addressee
-from tidemark_shared.events import NOTIFICATIONS, read
+from tidemark_shared.messaging.cloudevents import decode_event
+from tidemark_shared.messaging.topics import NOTIFICATIONS
 
 OWNER = Addressee(email="olga@provider.example.com", name="Olga", kind="owner")
 CUSTOMER = Addressee(email="ann@acme.example.com", name="Ann", kind="contacts", role="billing")
@@ -67,6 +68,8 @@ async def settled(pool, within=20):
 async def events_of(pool):
     rows = await pool.fetch("SELECT * FROM outbox ORDER BY id")
     return [
-        read(NOTIFICATIONS, [(name, bytes.fromhex(value)) for name, value in json.loads(row["headers"])], row["value"])
+        decode_event(
+            NOTIFICATIONS, [(name, bytes.fromhex(value)) for name, value in json.loads(row["headers"])], row["value"]
+        )
         for row in rows
     ]

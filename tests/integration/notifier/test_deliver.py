@@ -15,7 +15,7 @@ from waiting import until
 
 from tidemark.stack import ports
 from tidemark_notifier import deliver as deliver_module
-from tidemark_shared import kafka
+from tidemark_shared.messaging import kafka
 
 
 async def test_a_mail_is_delivered_and_recorded(pool, mail_server):

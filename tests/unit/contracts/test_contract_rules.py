@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from tidemark_contracts import rules
 from tidemark_contracts.forms import Form
-from tidemark_shared.bodies import RateCard, Team
-from tidemark_shared.http import Violation
-from tidemark_shared.violations import CODES, Code
+from tidemark_shared.domain.bodies import RateCard, Team
+from tidemark_shared.domain.violations import CODES, Code
+from tidemark_shared.http.problems import Violation
 
 HELP_DESK = str(uid("help desk"))
 FIXED = {"type": "fixed_price", "contracted_hours": None, "contracted_value_minor": 10_00, "currency": "EUR"}

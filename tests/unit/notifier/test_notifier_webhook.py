@@ -16,7 +16,7 @@ from seen import line, seen
 from tidemark_notifier.guard import ForbiddenAddressError, Guard, is_internal
 from tidemark_notifier.rules import HIDDEN, REVEALED, Rule, keep_secrets
 from tidemark_notifier.webhook import Webhook, body, pause_asked, refusal, signature
-from tidemark_shared.events import Notification
+from tidemark_shared.messaging.events import Notification
 
 NOW = datetime(2026, 3, 15, 9, 30, tzinfo=UTC)
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()

@@ -10,10 +10,10 @@ from io import BytesIO
 
 from tidemark_consumption.ingest.decode import COLUMNS, copy_text, decode
 from tidemark_consumption.projection.terms import ContractRows, contract_rows
-from tidemark_shared.consumer import Batch, dead_letter, read_events
 from tidemark_shared.database import Connection, queries
-from tidemark_shared.events import DIRECTORY, LIFECYCLE
 from tidemark_shared.log import correlation_id, get_logger
+from tidemark_shared.messaging.batches import Batch, dead_letter, read_events
+from tidemark_shared.messaging.topics import DIRECTORY, LIFECYCLE
 
 _log = get_logger()
 _sql = queries("tidemark_consumption")

@@ -17,30 +17,27 @@ from aiokafka import ConsumerRecord
 from msgspec import Meta
 from pydantic import BaseModel
 
-from tidemark_shared.consumer import DeadLetter
-from tidemark_shared.events import (
+from tidemark_shared.messaging.batches import DeadLetter
+from tidemark_shared.messaging.cloudevents import MAX_ATTRIBUTE_BYTES, DecodeError, FieldError, decode_event
+from tidemark_shared.messaging.events import (
     DELETED,
     FIRST_YEAR,
     FUTURE_LIMIT,
     LAST_YEAR,
     LINKED,
-    MAX_ATTRIBUTE_BYTES,
     MAX_ID_BYTES,
     MAX_SECONDS,
     RECORDED,
     TYPES,
-    WORKLOGS,
-    DecodeError,
-    FieldError,
     Id,
     Seconds,
     Text,
     Time,
     canonical_json,
     plain,
-    read,
     timestamp,
 )
+from tidemark_shared.messaging.topics import WORKLOGS
 
 MAX_RECORD_BYTES = 1024 * 1024
 
@@ -117,10 +114,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def decode_record(record: ConsumerRecord) -> FactRow:
-    """The row of a record. Raises :class:`~tidemark_shared.events.DecodeError` with what is wrong with it."""
+    """The row of a record. Raises :class:`DecodeError` with what is wrong with it."""
     if record.value is not None and len(record.value) > MAX_RECORD_BYTES:
         raise DecodeError(f"The record has {len(record.value)} bytes. At most 1 MiB ({MAX_RECORD_BYTES}) is taken.")
-    event = read(WORKLOGS, record.headers, record.value)
+    event = decode_event(WORKLOGS, record.headers, record.value)
     kind = _KINDS[event.type]
     changed_at = "deleted_at" if kind == "deleted" else "updated_at"
     _expect_not_ahead(getattr(event.data, changed_at), record.timestamp, changed_at)
@@ -326,7 +323,7 @@ _match_seconds = re.compile(r":([0-5][0-9])(?:\.([0-9]{1,9}))?(Z|[+-][0-9]{2}:[0
 
 @lru_cache(_CACHED_TIMES)
 def _utc(text: str) -> str:
-    """A time as publishers write it, in the form of :func:`~tidemark_shared.events.timestamp`."""
+    """A time as publishers write it, in the form of :func:`~tidemark_shared.messaging.events.timestamp`."""
     match = _match_seconds(text, 16)
     if match is None:
         raise NotSureError

@@ -20,10 +20,10 @@ from tidemark_consumption.projection.terms import (
     team_row,
 )
 from tidemark_consumption.projection.waves import START, independent_groups, waves
-from tidemark_shared.calendar import public_holidays
 from tidemark_shared.database import Connection, queries
-from tidemark_shared.events import (
-    DIRECTORY,
+from tidemark_shared.domain.calendar import public_holidays
+from tidemark_shared.log import bound_contextvars, correlation_id, get_logger
+from tidemark_shared.messaging.events import (
     FIRST_YEAR,
     LAST_YEAR,
     TYPES,
@@ -32,7 +32,7 @@ from tidemark_shared.events import (
     RateCardChanged,
     TeamChanged,
 )
-from tidemark_shared.log import bound_contextvars, correlation_id, get_logger
+from tidemark_shared.messaging.topics import DIRECTORY
 
 _log = get_logger()
 _sql = queries("tidemark_consumption")

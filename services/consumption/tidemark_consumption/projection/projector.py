@@ -15,9 +15,9 @@ import asyncpg
 from tidemark_consumption.ingest.append import CHANNEL
 from tidemark_consumption.projection.fold import MAX_RECORDS, fold
 from tidemark_consumption.replay import rebuild_if_due
-from tidemark_shared.consumer import TRANSIENT
 from tidemark_shared.database import Pool, queries
 from tidemark_shared.log import get_logger
+from tidemark_shared.messaging.batches import TRANSIENT
 
 _log = get_logger()
 _sql = queries("tidemark_consumption")

@@ -4,10 +4,16 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from tidemark_shared.bodies import Account, Contract, minor_digits
-from tidemark_shared.calendar import periods
-from tidemark_shared.events import ContractChanged, OrganizationChanged, RateCardChanged, TeamChanged, timestamp
-from tidemark_shared.quantities import SECONDS_PER_HOUR, seconds
+from tidemark_shared.domain.bodies import Account, Contract, minor_digits
+from tidemark_shared.domain.calendar import periods
+from tidemark_shared.domain.quantities import SECONDS_PER_HOUR, seconds
+from tidemark_shared.messaging.events import (
+    ContractChanged,
+    OrganizationChanged,
+    RateCardChanged,
+    TeamChanged,
+    timestamp,
+)
 
 # An id is never given up to a name: no version of a contract is later than this.
 _FOR_GOOD = 2**62

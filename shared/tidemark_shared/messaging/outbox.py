@@ -16,10 +16,10 @@ import asyncpg
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from tidemark_shared import kafka
 from tidemark_shared.database import Connection, queries
-from tidemark_shared.events import Outgoing, headers_as_json
 from tidemark_shared.log import get_logger
+from tidemark_shared.messaging import kafka
+from tidemark_shared.messaging.cloudevents import OutboxRecord, encode_headers
 
 _log = get_logger()
 _sql = queries("tidemark_shared")
@@ -34,7 +34,7 @@ class Row(NamedTuple):
     """A record to publish, and what :attr:`Outbox.published` needs to know it by."""
 
     id: Any
-    record: Outgoing
+    record: OutboxRecord
 
 
 class Outbox(NamedTuple):
@@ -47,21 +47,21 @@ class Outbox(NamedTuple):
     """Between two rounds: short for prompt delivery, longer to let changes of one key gather."""
 
 
-async def put(connection: Connection, records: Iterable[Outgoing]) -> None:
+async def put(connection: Connection, records: Iterable[OutboxRecord]) -> None:
     """Write records to the outbox of the service, in the caller's transaction."""
     rows = list(records)
     await _sql.put(
         connection,
         topics=[row.topic for row in rows],
         keys=[row.key for row in rows],
-        headers=[json.dumps(headers_as_json(row.headers)) for row in rows],
+        headers=[json.dumps(encode_headers(row.headers)) for row in rows],
         values=[row.value for row in rows],
     )
 
 
 async def _pending(connection: Connection) -> list[Row]:
     return [
-        Row(row["id"], Outgoing(row["topic"], row["key"], _headers(row["headers"]), row["value"]))
+        Row(row["id"], OutboxRecord(row["topic"], row["key"], _headers(row["headers"]), row["value"]))
         async for row in _sql.pending(connection, most=_MOST_ROWS)
     ]
 

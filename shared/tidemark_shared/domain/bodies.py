@@ -24,8 +24,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from tidemark_shared.calendar import holiday_codes
-from tidemark_shared.quantities import format_hours, parse_hours
+from tidemark_shared.domain.calendar import holiday_codes
+from tidemark_shared.domain.quantities import format_hours, parse_hours
 
 Status = Literal["DRAFT", "ACTIVE", "EXPIRED", "INACTIVE", "CLOSED"]
 

@@ -2,15 +2,15 @@
 -- Two requests with one key: the second waits for the first and finds its answer.
 SELECT pg_advisory_xact_lock(hashtextextended(:key, hashtextextended(:actor, 0)));
 
--- name: known_answer(actor, key)^
+-- name: stored_response(actor, key)^
 SELECT request, status, headers, body
-FROM answers
+FROM idempotency_keys
 WHERE actor = :actor AND key = :key;
 
--- name: keep_answer(actor, key, request, status, headers, body)!
-INSERT INTO answers (actor, key, request, status, headers, body)
+-- name: store_response(actor, key, request, status, headers, body)!
+INSERT INTO idempotency_keys (actor, key, request, status, headers, body)
 VALUES (:actor, :key, :request, :status, :headers, :body);
 
--- name: forget_answers(before)!
-DELETE FROM answers
+-- name: delete_expired_keys(before)!
+DELETE FROM idempotency_keys
 WHERE answered_at < :before;

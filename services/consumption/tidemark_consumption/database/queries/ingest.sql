@@ -1,4 +1,4 @@
--- What consumers append. No lock but the partition's row in `progress`, which the consumer holds.
+-- What consumers append. No lock but the partition's row in `consumer_offsets`, which the consumer holds.
 
 -- name: open_batch(cluster, topic, partition, log, first_offset, record_count, correlation_id)$
 INSERT INTO batches (cluster, topic, partition, log, first_offset, record_count, correlation_id)

@@ -184,7 +184,7 @@ COMMENT ON COLUMN reporting.unaccounted_worklogs.account_ref IS 'The account as 
 CREATE VIEW reporting.folded_offsets AS
 SELECT
   p.service, p.cluster, p.topic, p.partition, coalesce(min(b.first_offset), p.next_offset) AS next_offset
-FROM progress AS p
+FROM consumer_offsets AS p
 LEFT JOIN batches AS b
   ON b.learned_at IS NULL AND b.cluster = p.cluster AND b.topic = p.topic AND b.partition = p.partition
 GROUP BY p.service, p.cluster, p.topic, p.partition, p.next_offset;

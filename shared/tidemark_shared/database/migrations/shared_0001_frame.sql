@@ -1,4 +1,4 @@
--- what every service has: its progress, its dead letters, its outbox; and the schema for operations teams
+-- what every service has: its consumer offsets, its dead letters, its outbox; and the schema for operations teams
 -- depends:
 
 -- migrate: apply
@@ -48,7 +48,7 @@ COMMENT ON COLUMN reporting.dead_letters.record_timestamp IS 'The record''s time
 COMMENT ON COLUMN reporting.dead_letters.received_at IS 'When it was refused.';
 COMMENT ON COLUMN reporting.dead_letters.replayed_at IS 'When a replay took it; null while it waits, and again once it is refused again.';
 
-CREATE TABLE IF NOT EXISTS reporting.progress (
+CREATE TABLE IF NOT EXISTS reporting.consumer_offsets (
   service text NOT NULL,
   cluster text NOT NULL,
   topic text NOT NULL,
@@ -58,16 +58,16 @@ CREATE TABLE IF NOT EXISTS reporting.progress (
   PRIMARY KEY (service, cluster, topic, partition)
 ) PARTITION BY LIST (service);
 
-COMMENT ON TABLE reporting.progress IS 'How far each service has read: the offset is committed with what it made.';
-COMMENT ON COLUMN reporting.progress.service IS 'The service that reads.';
-COMMENT ON COLUMN reporting.progress.cluster IS 'Id of the Kafka cluster.';
-COMMENT ON COLUMN reporting.progress.topic IS 'Topic.';
-COMMENT ON COLUMN reporting.progress.partition IS 'Partition.';
-COMMENT ON COLUMN reporting.progress.next_offset IS 'The first offset not yet read.';
-COMMENT ON COLUMN reporting.progress.updated_at IS 'When the last batch was committed.';
+COMMENT ON TABLE reporting.consumer_offsets IS 'How far each service has read: the offset is committed with what it made.';
+COMMENT ON COLUMN reporting.consumer_offsets.service IS 'The service that reads.';
+COMMENT ON COLUMN reporting.consumer_offsets.cluster IS 'Id of the Kafka cluster.';
+COMMENT ON COLUMN reporting.consumer_offsets.topic IS 'Topic.';
+COMMENT ON COLUMN reporting.consumer_offsets.partition IS 'Partition.';
+COMMENT ON COLUMN reporting.consumer_offsets.next_offset IS 'The first offset not yet read.';
+COMMENT ON COLUMN reporting.consumer_offsets.updated_at IS 'When the last batch was committed.';
 
 CREATE TABLE dead_letters PARTITION OF reporting.dead_letters FOR VALUES IN (current_schema()::text);
-CREATE TABLE progress PARTITION OF reporting.progress FOR VALUES IN (current_schema()::text);
+CREATE TABLE consumer_offsets PARTITION OF reporting.consumer_offsets FOR VALUES IN (current_schema()::text);
 
 CREATE TABLE outbox (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -91,4 +91,4 @@ $$;
 
 -- migrate: rollback
 
-DROP TABLE outbox, progress, dead_letters;
+DROP TABLE outbox, consumer_offsets, dead_letters;

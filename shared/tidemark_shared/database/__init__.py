@@ -54,8 +54,8 @@ _LARGE_SETS = {"work_mem": "64MB", "temp_buffers": "64MB"}
 
 
 def queries(package: str) -> Any:
-    """The named queries in ``sql/`` of ``package``: one function a query, called with a connection first."""
-    return aiosql.from_path(str(files(package) / "sql"), "asyncpg", mandatory_parameters=False)
+    """The named queries in ``database/queries`` of ``package``: one function a query, called with a connection first."""
+    return aiosql.from_path(str(files(package) / "database/queries"), "asyncpg", mandatory_parameters=False)
 
 
 async def connect_pool(
@@ -75,6 +75,6 @@ async def migrate(url: str, service: str) -> None:
         await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{service}"')
         await connection.execute(f'SET search_path TO "{service}"')
         for package in ("tidemark_shared", f"tidemark_{service}"):
-            await pogo.apply(connection, Path(str(files(package) / "migrations")), schema_name=service)
+            await pogo.apply(connection, Path(str(files(package) / "database/migrations")), schema_name=service)
     finally:
         await connection.close()

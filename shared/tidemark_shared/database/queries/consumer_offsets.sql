@@ -1,12 +1,12 @@
 -- name: stored_offsets(cluster, topics, partitions)
 -- The next offset of each partition that has one.
 SELECT topic, partition, next_offset
-FROM progress
+FROM consumer_offsets
 WHERE cluster = :cluster
   AND (topic, partition) IN (SELECT * FROM unnest(:topics::text [], :partitions::integer []));
 
 -- name: seed_offset(cluster, topic, partition, next_offset)!
-INSERT INTO progress (service, cluster, topic, partition, next_offset)
+INSERT INTO consumer_offsets (service, cluster, topic, partition, next_offset)
 VALUES (current_schema(), :cluster, :topic, :partition, :next_offset)
 ON CONFLICT DO NOTHING;
 
@@ -14,11 +14,11 @@ ON CONFLICT DO NOTHING;
 -- Held to the end of the transaction: of two consumers of one partition the second waits, then drops what the
 -- first has taken.
 SELECT next_offset
-FROM progress
+FROM consumer_offsets
 WHERE cluster = :cluster AND topic = :topic AND partition = :partition
 FOR UPDATE;
 
 -- name: advance_offset(cluster, topic, partition, next_offset)!
-UPDATE progress
+UPDATE consumer_offsets
 SET next_offset = :next_offset, updated_at = now()
 WHERE cluster = :cluster AND topic = :topic AND partition = :partition;

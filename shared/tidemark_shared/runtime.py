@@ -12,11 +12,13 @@ from aiokafka.errors import KafkaError
 from fastapi import FastAPI
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-from tidemark_shared import kafka, log
-from tidemark_shared.consumer import Consumer, Handle
+from tidemark_shared import log
 from tidemark_shared.database import Pool, Work, connect_pool
-from tidemark_shared.outbox import RECORDS, Outbox, Relay
-from tidemark_shared.requests import forget_answers
+from tidemark_shared.http.requests import delete_expired_keys
+from tidemark_shared.messaging import kafka
+from tidemark_shared.messaging.batches import Handler
+from tidemark_shared.messaging.consumer import Consumer
+from tidemark_shared.messaging.outbox import RECORDS, Outbox, Relay
 from tidemark_shared.settings import Settings, required
 
 _log = log.get_logger()
@@ -27,7 +29,7 @@ _FORGET_SECONDS = 60
 _PASSING = (KafkaError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
-async def for_ever(name: str, task: Callable[[], Awaitable[Any]]) -> None:
+async def keep_running(name: str, task: Callable[[], Awaitable[Any]]) -> None:
     """Run ``task`` again, after a growing pause, whenever it ends or raises."""
 
     def report(state: RetryCallState) -> None:
@@ -40,7 +42,7 @@ async def for_ever(name: str, task: Callable[[], Awaitable[Any]]) -> None:
             raise RuntimeError("The task ended by itself.")
 
 
-class Frame:
+class ServiceRuntime:
     """What a service's code is given: its database, its consumer (where it reads), and tasks that are kept alive."""
 
     def __init__(self, service: str, settings: Settings, pool: Pool, cluster: str) -> None:
@@ -51,7 +53,7 @@ class Frame:
 
     def keep(self, name: str, task: Callable[[], Awaitable[Any]]) -> None:
         """Run a task as long as the service runs."""
-        self._tasks.append(asyncio.create_task(for_ever(name, task), name=name))
+        self._tasks.append(asyncio.create_task(keep_running(name, task), name=name))
 
     def relay(self, outbox: Outbox = RECORDS) -> None:
         """Publish an outbox as long as the service runs."""
@@ -64,7 +66,7 @@ class Frame:
         )
         self.keep(outbox.name, relay.run)
 
-    async def consume(self, handlers: Mapping[str, Handle]) -> Consumer:
+    async def consume(self, handlers: Mapping[str, Handler]) -> Consumer:
         """Read topics as a member of the service's group, as long as the service runs."""
         prefix = self.settings.topic_prefix
         self.consumer = consumer = Consumer(
@@ -82,7 +84,7 @@ class Frame:
     async def forget(self) -> NoReturn:
         """Forget, again and again, the answers to old idempotency keys."""
         while True:
-            await forget_answers(self.pool, datetime.now(UTC))
+            await delete_expired_keys(self.pool, datetime.now(UTC))
             await asyncio.sleep(_FORGET_SECONDS)
 
     async def problems(self) -> list[str]:
@@ -114,7 +116,7 @@ class Frame:
 
 
 @asynccontextmanager
-async def frame(service: str, settings: Settings, *, work: Work = Work.FOLD) -> AsyncIterator[Frame]:
+async def service_runtime(service: str, settings: Settings, *, work: Work = Work.FOLD) -> AsyncIterator[ServiceRuntime]:
     """Wait for the database and the broker, then hold them for the service, whose connections are for ``work``."""
     async for attempt in AsyncRetrying(
         stop=stop_after_delay(_START_PATIENCE_SECONDS),
@@ -127,7 +129,7 @@ async def frame(service: str, settings: Settings, *, work: Work = Work.FOLD) -> 
     cluster = await kafka.cluster_id(
         required(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers"), patience=_START_PATIENCE_SECONDS
     )
-    held = Frame(service, settings, pool, cluster)
+    held = ServiceRuntime(service, settings, pool, cluster)
     held.keep("forget", held.forget)
     try:
         yield held

@@ -1,4 +1,4 @@
-"""AsyncAPI 3.0 documents of the public topics, one a topic, from :mod:`tidemark_shared.events`. Pure.
+"""AsyncAPI 3.0 documents of the public topics, one a topic, from :mod:`tidemark_shared.messaging.events`. Pure.
 
 Seen from Tidemark: it receives ``worklog.events`` and sends the rest. ``make docs`` writes them to ``docs/asyncapi``.
 """
@@ -20,8 +20,9 @@ from faststream.specification.asyncapi.v3_0_0.schema.operations import Action
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from tidemark_shared.events import BALANCES, DIRECTORY, LIFECYCLE, NOTIFICATIONS, TYPES, WORKLOGS, Topic
-from tidemark_shared.kafka import MAX_MESSAGE_BYTES, PARTITIONS
+from tidemark_shared.messaging.events import TYPES
+from tidemark_shared.messaging.kafka import MAX_MESSAGE_BYTES, PARTITIONS
+from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE, NOTIFICATIONS, WORKLOGS, Topic
 
 # Of the public surface: grows with what it takes and sends, not with the code.
 _VERSION = "1"
@@ -146,7 +147,7 @@ def _key(topic: Topic) -> dict[str, Any]:
 
 
 def _attributes(type_: str) -> dict[str, Any]:
-    """The headers of an event in binary mode, as :func:`tidemark_shared.events.binary_headers` writes them."""
+    """The headers of an event in binary mode, as :func:`binary_headers` of cloudevents writes them."""
     properties = {
         "ce_specversion": {**_TEXT, "const": "1.0"},
         "ce_id": {**_TEXT, "minLength": 1, "description": "With ce_source it names the event."},

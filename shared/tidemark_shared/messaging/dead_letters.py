@@ -6,10 +6,10 @@ from typing import Any
 
 from aiokafka import ConsumerRecord
 
-from tidemark_shared.consumer import Batch, Handle, correlation_of, process_batch
 from tidemark_shared.database import Connection, queries
 from tidemark_shared.log import bound_contextvars
-from tidemark_shared.records import INCOMPLETE_HEADER
+from tidemark_shared.messaging.batches import Batch, Handler, correlation_of, process_batch
+from tidemark_shared.messaging.record_batches import INCOMPLETE_HEADER
 
 _sql = queries("tidemark_shared")
 
@@ -41,7 +41,7 @@ async def one(connection: Connection, id_: int) -> dict[str, Any] | None:
     return row and {**row, "headers": _headers(row["headers"])}
 
 
-async def replay(connection: Connection, handlers: Mapping[str, Handle], id_: int, *, prefix: str = "") -> str | None:
+async def replay(connection: Connection, handlers: Mapping[str, Handler], id_: int, *, prefix: str = "") -> str | None:
     """Hand a dead letter to its handler once more, as it came, in one transaction.
 
     None where it is taken; where it is refused again, the reason, which its row has from then on. Of one that was too

@@ -1,28 +1,26 @@
-"""What every route shares: one transaction a request, idempotency keys, If-Match, pages. SPEC 4 and 9."""
+"""What every route shares: one transaction a request, idempotency keys, If-Match. SPEC 4 and 9."""
 
-import base64
 import hashlib
 import json
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Generic, Protocol, TypeVar
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import Depends, Header, Query, Request, Response
+from fastapi import Depends, Header, Request, Response
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel
 
-from tidemark_shared.bodies import Text
 from tidemark_shared.database import Connection, Pool, queries
-from tidemark_shared.http import Problem, Violation, require
-from tidemark_shared.tokens import Actor, Role
+from tidemark_shared.http.auth import require
+from tidemark_shared.http.problems import Problem, Violation
+from tidemark_shared.http.tokens import Actor, Role
 
 _sql = queries("tidemark_shared")
-_after = TypeAdapter(tuple[Text, UUID])
-_MOST_KEY = 255
-_KEEP_ANSWERS = timedelta(days=7)
+_MAX_KEY_LENGTH = 255
+_KEY_RETENTION = timedelta(days=7)
 
 
 class ConflictError(Exception):
@@ -43,26 +41,26 @@ class OneTransaction(APIRoute):
                 request.state.connection = connection
                 try:
                     response = await handle(request)
-                except _KnownAnswer as known:
+                except _StoredResponse as known:
                     return known.response
                 except ConflictError:
                     raise _stale() from None
-                await _keep(request, response)
+                await _store_response(request, response)
                 return response
 
         return answer
 
 
-class _KnownAnswer(Exception):  # noqa: N818 - it carries an answer
+class _StoredResponse(Exception):  # noqa: N818 - it carries an answer
     def __init__(self, response: Response) -> None:
         self.response = response
 
 
-async def _keep(request: Request, response: Response) -> None:
+async def _store_response(request: Request, response: Response) -> None:
     if key := getattr(request.state, "key", None):
         actor, name, digest = key
         headers = json.dumps(dict(response.headers))
-        await _sql.keep_answer(
+        await _sql.store_response(
             request.state.connection, actor=actor, key=name, request=digest,
             status=response.status_code, headers=headers, body=bytes(response.body),
         )  # fmt: skip
@@ -85,12 +83,12 @@ class Call:
     actor: Actor
     wanted: str = "*"
 
-    def expect(self, version: int) -> None:
+    def require_version(self, version: int) -> None:
         """Refuse to change a version that the caller has not seen."""
         if self.wanted.strip() != "*" and f'"{version}"' not in (tag.strip() for tag in self.wanted.split(",")):
             raise _stale()
 
-    def stands_at(self, version: int) -> None:
+    def set_etag(self, version: int) -> None:
         """Tell the version that the answer shows."""
         self.response.headers["etag"] = f'"{version}"'
 
@@ -110,10 +108,10 @@ def posting(role: Role) -> Any:
         request: Request,
         response: Response,
         actor: Annotated[Actor, require(role)],
-        idempotency_key: Annotated[str | None, Header(max_length=_MOST_KEY)] = None,
+        idempotency_key: Annotated[str | None, Header(max_length=_MAX_KEY_LENGTH)] = None,
     ) -> Call:
         if idempotency_key is not None:
-            await _answer_if_known(request, actor, idempotency_key)
+            await _answer_from_store(request, actor, idempotency_key)
         return Call(request.state.connection, response, actor)
 
     return Depends(call)
@@ -136,77 +134,29 @@ Change = Annotated[Call, Depends(_change)]
 """A change of something that exists: says which version it saw."""
 
 
-async def _answer_if_known(request: Request, actor: Actor, name: str) -> None:
+async def _answer_from_store(request: Request, actor: Actor, name: str) -> None:
     """A known key is answered before anything else is checked (SPEC 4)."""
     connection: Connection = request.state.connection
     digest = await _digest(request)
     await _sql.lock_key(connection, actor=actor.name, key=name)
-    known = await _sql.known_answer(connection, actor=actor.name, key=name)
+    known = await _sql.stored_response(connection, actor=actor.name, key=name)
     if known is None:
         request.state.key = (actor.name, name, digest)
         return
     if known["request"] != digest:
         message = "This Idempotency-Key was used for another request. Take a new one."
         raise Problem(422, "The key is known", message, [Violation(code="duplicate", path="", message=message)])
-    raise _KnownAnswer(Response(known["body"], known["status"], json.loads(known["headers"])))
+    raise _StoredResponse(Response(known["body"], known["status"], json.loads(known["headers"])))
 
 
-async def forget_answers(pool: Pool, now: datetime) -> None:
+async def delete_expired_keys(pool: Pool, now: datetime) -> None:
     """Forget what was answered to keys more than 7 days ago (SPEC 4)."""
     async with pool.acquire() as connection:
-        await _sql.forget_answers(connection, before=now - _KEEP_ANSWERS)
+        await _sql.delete_expired_keys(connection, before=now - _KEY_RETENTION)
 
 
-Item = TypeVar("Item")
-
-
-class Page(BaseModel, Generic[Item]):
-    """A part of a list; ``next`` is the ``cursor`` of the part that follows, null at the end."""
-
-    items: list[Item]
-    next: str | None
-
-
-class Known(BaseModel):
+class Versioned(BaseModel):
     """What Tidemark adds to a body that it keeps; the version is the ETag."""
 
     id: UUID
     version: int
-
-
-class _Identified(Protocol):
-    @property
-    def id(self) -> UUID: ...
-
-
-Kept = TypeVar("Kept", bound=_Identified)
-Parts = TypeVar("Parts")
-Limit = Annotated[int, Query(ge=1, le=200)]
-Cursor = Annotated[str | None, Query(description="`next` of the page before.")]
-
-
-def page(found: Sequence[Kept], limit: int, order: Callable[[Kept], str] = lambda one: str(one.id)) -> "Page[Kept]":
-    """A page of what was ``found`` where one more than ``limit`` was asked for, by ``order`` and id."""
-    last = found[limit - 1] if len(found) > limit else None
-    return Page(items=list(found[:limit]), next=last and cursor_after(order(last), str(last.id)))
-
-
-def read_cursor(cursor: str | None) -> tuple[str, UUID] | None:
-    """What the page before ended with."""
-    return parts_of(cursor, _after)
-
-
-def cursor_after(*parts: str) -> str:
-    """The cursor of a page that ended with what these parts tell."""
-    return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode()
-
-
-def parts_of(cursor: str | None, adapter: TypeAdapter[Parts]) -> Parts | None:
-    """What the page before ended with. Raises a 422 where the cursor is none that was given out."""
-    if cursor is None:
-        return None
-    try:
-        return adapter.validate_json(base64.urlsafe_b64decode(cursor))
-    except ValueError:
-        violation = Violation(code="invalid", path="/cursor", message="The cursor is not one that was given out.")
-        raise Problem(422, "The request is not valid", violation.message, [violation]) from None

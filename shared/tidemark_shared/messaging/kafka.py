@@ -9,7 +9,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-from tidemark_shared.events import BALANCES, DIRECTORY, LIFECYCLE, TOPICS, WORKLOGS, Topic
+from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE, TOPICS, WORKLOGS, Topic
 
 # A record of 1 MiB (SPEC 2) with its headers.
 MAX_MESSAGE_BYTES = 1_200_000

@@ -1,0 +1,61 @@
+"""Problems (RFC 9457): what is answered where a request is refused. SPEC 4."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+
+from tidemark_shared.domain.violations import CODES, Code
+
+MEDIA_TYPE = "application/problem+json"
+_HEADERS = {401: {"www-authenticate": "Bearer"}, 503: {"retry-after": "2"}}
+
+
+class Violation(BaseModel):
+    """One thing that is wrong: a code for programs, a JSON Pointer to the place, a sentence for people."""
+
+    code: Code
+    path: str
+    message: str
+
+
+class ProblemBody(BaseModel):
+    """RFC 9457 problem details."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    violations: list[Violation] = []
+
+
+class Problem(Exception):  # noqa: N818 - the name of RFC 9457
+    """An answer that is an error: raised anywhere below a route."""
+
+    def __init__(self, status: int, title: str, detail: str = "", violations: Sequence[Violation] = ()) -> None:
+        super().__init__(title)
+        self.body = ProblemBody(title=title, status=status, detail=detail, violations=list(violations))
+
+
+def pointer(*parts: object) -> str:
+    """A JSON Pointer (RFC 6901)."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+
+
+def violations_of(errors: Sequence[Any], *, skip: int = 0) -> list[Violation]:
+    """What pydantic found, as violations. ``skip`` is the number of leading parts of its locations to leave out."""
+    return [
+        Violation(
+            code=error["type"] if error["type"] in CODES else "invalid",
+            # Where the text is no JSON, the location is a place in the text and none in the body.
+            path="" if error["type"] == "json_invalid" else pointer(*error["loc"][skip:]),
+            message=error["msg"],
+        )
+        for error in errors
+    ]
+
+
+def problem_response(body: ProblemBody) -> JSONResponse:
+    """The response that a problem is; a 503 says when to try again."""
+    return JSONResponse(body.model_dump(), body.status, _HEADERS.get(body.status), media_type=MEDIA_TYPE)

@@ -1,0 +1,1 @@
+"""Kafka: topics, events, consumers, outbox, dead letters."""

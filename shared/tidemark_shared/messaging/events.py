@@ -1,0 +1,251 @@
+"""The public events of SPEC 2: their types, the data of each, and canonical content."""
+
+from datetime import UTC, datetime, timedelta
+from json.encoder import encode_basestring
+from typing import Annotated, Any, Self
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic.functional_validators import AfterValidator, BeforeValidator
+from pydantic_core import PydanticCustomError
+
+from tidemark_shared.domain import bodies
+from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE, NOTIFICATIONS, WORKLOGS, Topic
+
+MAX_ID_BYTES = 255
+FIRST_YEAR, LAST_YEAR = 1970, 2100
+MAX_SECONDS = 3_600_000
+FUTURE_LIMIT = timedelta(hours=24)
+
+
+def timestamp(instant: datetime) -> str:
+    """UTC with six fraction digits and ``Z``: the form of canonical content (SPEC 9)."""
+    if instant.tzinfo is not UTC:
+        instant = instant.astimezone(UTC)
+    return instant.isoformat("T", "microseconds")[:-6] + "Z"
+
+
+def _bounded_id(text: str) -> str:
+    if len(text) > MAX_ID_BYTES // 4 and len(text.encode()) > MAX_ID_BYTES:
+        raise PydanticCustomError("id_too_long", "An id has at most 255 bytes.")
+    if "\0" in text:
+        raise PydanticCustomError("nul", "The text holds a NUL character.")
+    return text
+
+
+def _without_nul(text: str) -> str:
+    if "\0" in text:
+        raise PydanticCustomError("nul", "The text holds a NUL character.")
+    return text
+
+
+def _written_out(value: object) -> object:
+    # Left to itself, the parser takes digits for seconds since 1970: a time without an offset.
+    if isinstance(value, datetime) or (isinstance(value, str) and value[4:5] == "-"):
+        return value
+    raise PydanticCustomError("time", 'A time is a string with an offset, such as "2026-03-02T09:00:00+01:00".')
+
+
+def _bounded_time(instant: datetime) -> datetime:
+    # Near the ends of the calendar the shift to UTC overflows; the plain year settles those.
+    if FIRST_YEAR - 1 <= instant.year <= LAST_YEAR + 1:
+        instant = instant.astimezone(UTC)
+    if not FIRST_YEAR <= instant.year <= LAST_YEAR:
+        raise PydanticCustomError("time_out_of_range", "A time lies from 1970 to 2100.")
+    return instant
+
+
+Id = Annotated[str, Field(min_length=1), AfterValidator(_bounded_id)]
+Text = Annotated[str, AfterValidator(_without_nul)]
+Time = Annotated[
+    AwareDatetime,
+    Field(strict=False),
+    BeforeValidator(_written_out),
+    AfterValidator(_bounded_time),
+    PlainSerializer(timestamp, when_used="json"),
+]
+Seconds = Annotated[int, Field(ge=1, le=MAX_SECONDS)]
+
+
+class Data(BaseModel):
+    """The data of an event: strict on types, unknown extra fields ignored."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+
+
+class WorklogRecorded(Data):
+    """The full state of a worklog; a correction is the same event with a later ``updated_at``."""
+
+    worklog_id: Id
+    issue_id: Id
+    author_id: Id
+    started_at: Time
+    seconds: Seconds
+    team_id: Text | None = None
+    description: Text | None = None
+    updated_at: Time
+
+
+class WorklogDeleted(Data):
+    """A worklog is gone, whatever issue the deletion names (SPEC 9)."""
+
+    worklog_id: Id
+    issue_id: Id
+    deleted_at: Time
+
+
+class IssueLinked(Data):
+    """An issue belongs to an account of a contract; ``contract_id`` null unlinks.
+
+    ``contract_id`` takes an id or a code, ``account_id`` an id or a name.
+    """
+
+    issue_id: Id
+    issue_key: Text | None = None
+    summary: Text | None = None
+    contract_id: Id | None = None
+    account_id: Id | None = None
+    created_at: Time | None = None
+    updated_at: Time
+
+
+class ContractTerms(bodies.Contract):
+    """The terms with their ids, as events carry them."""
+
+    id: UUID
+
+
+def _identified(terms: bodies.Contract) -> bodies.Contract:
+    """Terms whose accounts and slices can be told apart: a reader keeps them by their ids."""
+    ids = [account.id for account in terms.accounts]
+    if None in ids or len(set(ids)) < len(ids):
+        raise PydanticCustomError("account_id", "In an event every account has an id of its own.")
+    for account in terms.accounts:
+        if len({item.team_id for item in account.slices}) < len(account.slices):
+            raise PydanticCustomError("team_twice", "An account has at most one slice for a team.")
+    return terms
+
+
+Version = Annotated[int, Field(ge=1, lt=2**31)]
+
+
+class ContractChanged(BaseModel):
+    """Every ``tidemark.contract.*`` event: what the contract is from now on, who did it and why."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    contract_id: UUID
+    stream_version: Version
+    status: bodies.Status | None = Field(description="null once a draft is discarded")
+    previous_status: bodies.Status | None
+    terms: Annotated[bodies.Contract, AfterValidator(_identified)]
+    actor: str
+    reason: str | None = None
+    occurred_at: Time
+    renewed_from: UUID | None = None
+    renewed_as: UUID | None = None
+
+
+class _Entity(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: UUID
+    version: Version
+    deleted: bool = False
+
+
+class OrganizationChanged(_Entity, bodies.Organization):
+    """An organization's full state."""
+
+
+class TeamChanged(_Entity, bodies.Team):
+    """A team's full state."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", validate_by_name=True, serialize_by_alias=True)
+
+    @model_validator(mode="after")
+    def _one_membership_from_a_day(self) -> Self:
+        begun = [(member.person_id, member.from_) for member in self.members]
+        if len(set(begun)) < len(begun):
+            raise PydanticCustomError("membership_twice", "A person has at most one membership from a day on.")
+        return self
+
+
+class RateCardChanged(_Entity, bodies.RateCard):
+    """A rate card's full state."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", validate_by_name=True, serialize_by_alias=True)
+
+
+class Notification(BaseModel):
+    """``tidemark.notification.*``: what was told, about which contract, and how it went."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    notification_id: UUID
+    contract_id: UUID
+    contract_code: str
+    rule_id: UUID
+    rule_name: str
+    subject: str
+    subject_id: str
+    threshold: str | None
+    period_start: str | None
+    raised_at: Time
+    delivery_id: UUID | None = None
+    channel: str | None = None
+    receiver: str | None = None
+    error: str | None = None
+
+
+RECORDED = "tidemark.worklog.recorded.v1"
+DELETED = "tidemark.worklog.deleted.v1"
+LINKED = "tidemark.issue.linked.v1"
+BALANCE = "tidemark.contract.balance.v1"
+ORGANIZATION_CHANGED = "tidemark.organization.changed.v1"
+TEAM_CHANGED = "tidemark.team.changed.v1"
+RATE_CARD_CHANGED = "tidemark.rate_card.changed.v1"
+CONTRACT_EVENTS = tuple(
+    f"tidemark.contract.{name}.v1"
+    for name in (
+        "drafted", "revised", "activated", "amended", "suspended",
+        "resumed", "expired", "closed", "renewed", "discarded",
+    )
+)  # fmt: skip
+NOTIFICATION_EVENTS = tuple(
+    f"tidemark.notification.{name}.v1" for name in ("raised", "delivered", "failed", "resolved")
+)
+
+TYPES: dict[Topic, dict[str, type[BaseModel]]] = {
+    WORKLOGS: {RECORDED: WorklogRecorded, DELETED: WorklogDeleted, LINKED: IssueLinked},
+    LIFECYCLE: dict.fromkeys(CONTRACT_EVENTS, ContractChanged),
+    DIRECTORY: {
+        ORGANIZATION_CHANGED: OrganizationChanged,
+        TEAM_CHANGED: TeamChanged,
+        RATE_CARD_CHANGED: RateCardChanged,
+    },
+    BALANCES: {BALANCE: bodies.Balance},
+    NOTIFICATIONS: dict.fromkeys(NOTIFICATION_EVENTS, Notification),
+}
+
+
+def canonical(data: Data) -> bytes:
+    """Canonical content (SPEC 9): RFC 8785 JSON, absent optional members null, times in UTC to the microsecond."""
+    return canonical_json(plain(data))
+
+
+def plain(data: Data) -> dict[str, Any]:
+    """The members of an event, its times as :func:`timestamp` writes them."""
+    return {name: timestamp(value) if isinstance(value, datetime) else value for name, value in data.__dict__.items()}
+
+
+def canonical_json(members: dict[str, Any]) -> bytes:
+    """RFC 8785 for members such as ours: ASCII names; strings, integers, null. Held against the `rfc8785` package."""
+    return ("{" + ",".join([f'"{name}":{_literal(members[name])}' for name in sorted(members)]) + "}").encode()
+
+
+def _literal(value: str | int | None) -> str:
+    if value is None:
+        return "null"
+    # The mandatory escapes and no others.
+    return encode_basestring(value) if isinstance(value, str) else str(value)
