@@ -41,7 +41,7 @@ _SATURDAY = 5
 _DAY_SECONDS = 3.0
 _PATIENCE_SECONDS = 30.0
 _POLL_SECONDS = 0.1
-_sql = queries("tidemark.importing")
+_sql = queries("tidemark")
 
 TEAMS = {"Support": ("Sam", "Sue"), "Engineering": ("Eve", "Eli")}
 ACCOUNTS: dict[str, dict[str, Any]] = {

@@ -13,7 +13,7 @@ from tidemark_shared.messaging.topics import DIRECTORY, LIFECYCLE, WORKLOGS
 from tidemark_shared.settings import Settings, required
 
 _POLL_SECONDS = 0.2
-_sql = queries("tidemark.importing")
+_sql = queries("tidemark")
 
 Offsets = dict[tuple[str, int], int]
 

@@ -13,7 +13,7 @@ from tidemark_shared.database import queries
 from tidemark_shared.domain.quantities import SECONDS_PER_HOUR
 from tidemark_shared.settings import Settings
 
-_sql = queries("tidemark.importing")
+_sql = queries("tidemark")
 
 
 class UnknownContractError(Exception):
