@@ -10,8 +10,8 @@ from zlib import crc32
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 
 from bench.facts import ACCOUNTS, DAYS, ISSUES, PEOPLE
-from tidemark_shared.messaging.events import DELETED, RECORDED
-from tidemark_shared.messaging.kafka import PARTITIONS
+from tidemark_shared.messaging.events import WORKLOG_DELETED, WORKLOG_RECORDED
+from tidemark_shared.messaging.kafka import PARTITION_COUNT
 
 CONTRACTS = 200
 CODES = [f"C{number}" for number in range(CONTRACTS)]
@@ -80,8 +80,8 @@ _HEADERS: list[Header] = [
     ("ce_source", b"/tracker"),
     ("content-type", b"application/json"),
 ]
-_RECORDED = [*_HEADERS, ("ce_type", RECORDED.encode())]
-_DELETED = [*_HEADERS, ("ce_type", DELETED.encode())]
+_RECORDED = [*_HEADERS, ("ce_type", WORKLOG_RECORDED.encode())]
+_DELETED = [*_HEADERS, ("ce_type", WORKLOG_DELETED.encode())]
 
 
 def message(item: Event) -> Message:
@@ -142,9 +142,9 @@ def totals(events: Iterable[Event]) -> Totals:
 
 def spread(messages: Iterable[Message]) -> list[list[Message]]:
     """The messages by partition: a key is always in the same one."""
-    partitions: list[list[Message]] = [[] for _ in range(PARTITIONS)]
+    partitions: list[list[Message]] = [[] for _ in range(PARTITION_COUNT)]
     for item in messages:
-        partitions[crc32(item.key) % PARTITIONS].append(item)
+        partitions[crc32(item.key) % PARTITION_COUNT].append(item)
     return partitions
 
 

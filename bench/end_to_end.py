@@ -43,7 +43,7 @@ from bench.stack import SERVERS, Stack, running_stack, settle
 from tidemark.stack import ports
 from tidemark.stack.processes import Part, StackError
 from tidemark_shared.database import migrate
-from tidemark_shared.messaging.kafka import PARTITIONS, create_topics
+from tidemark_shared.messaging.kafka import PARTITION_COUNT, create_topics
 from tidemark_shared.messaging.topics import DIRECTORY, LIFECYCLE, WORKLOGS
 
 WARM = 20_000
@@ -120,7 +120,7 @@ async def drain(trial: Trial) -> Outcome:
     consumer = AIOKafkaConsumer(bootstrap_servers=trial.stack.bootstrap, auto_offset_reset="earliest")
     await consumer.start()
     try:
-        consumer.assign([TopicPartition(trial.topic, partition) for partition in range(PARTITIONS)])
+        consumer.assign([TopicPartition(trial.topic, partition) for partition in range(PARTITION_COUNT)])
         left = trial.backlog.records
         async with _clock(trial.stack) as clock:
             while left:
@@ -461,7 +461,10 @@ async def measure(*, records: int, runs: int, only: Iterable[str] = ()) -> Group
 
 def _report(rows: Mapping[str, _Row], records: int, runs: int) -> Group:
     table = Table(
-        title=f"{records:,} records in {PARTITIONS} partitions, median (least to most) of {runs}; CPU in seconds a run",
+        title=(
+            f"{records:,} records in {PARTITION_COUNT} partitions, median (least to most) of {runs}; "
+            "CPU in seconds a run"
+        ),
         box=MARKDOWN,
     )
     ratios = [f"÷ {base}" for base in _BASES.values()]

@@ -10,7 +10,7 @@ from uuid import UUID, uuid5
 from aiokafka import ConsumerRecord
 
 from tidemark_shared.messaging.batches import Batch
-from tidemark_shared.messaging.events import CONTRACT_EVENTS, LINKED, RECORDED, TEAM_CHANGED
+from tidemark_shared.messaging.events import CONTRACT_EVENTS, ISSUE_LINKED, TEAM_CHANGED, WORKLOG_RECORDED
 from tidemark_shared.messaging.topics import DIRECTORY, LIFECYCLE, WORKLOGS, Topic
 
 CONTRACTS, ACCOUNTS, TEAMS, PEOPLE, ISSUES = 100, 4, 10, 200, 4_000
@@ -107,7 +107,7 @@ def links(codes: Sequence[str], prefix: str = "I") -> list[ConsumerRecord]:
     return [
         _record(
             WORKLOGS,
-            LINKED,
+            ISSUE_LINKED,
             {
                 "issue_id": f"{prefix}{issue}",
                 "issue_key": f"SUP-{issue}",
@@ -140,7 +140,7 @@ def _worklog(number: int, prefix: str) -> ConsumerRecord:
         "description": "Looked into it, and wrote down what was found.",
         "updated_at": (started + timedelta(days=1, seconds=number % 100)).isoformat(),
     }
-    return _record(WORKLOGS, RECORDED, data)
+    return _record(WORKLOGS, WORKLOG_RECORDED, data)
 
 
 def batches(records: Sequence[ConsumerRecord], size: int, *, partitions: int = 1) -> list[Batch]:

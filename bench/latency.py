@@ -38,8 +38,8 @@ from bench.stack import SERVERS, Stack, running_stack, settle
 from tidemark.stack import ports
 from tidemark.stack.processes import Part
 from tidemark_shared.database import migrate
-from tidemark_shared.messaging.events import CONTRACT_EVENTS, LINKED, ORGANIZATION_CHANGED
-from tidemark_shared.messaging.kafka import create_topics, producer
+from tidemark_shared.messaging.events import CONTRACT_EVENTS, ISSUE_LINKED, ORGANIZATION_CHANGED
+from tidemark_shared.messaging.kafka import create_producer, create_topics
 from tidemark_shared.messaging.topics import DIRECTORY, LIFECYCLE, WORKLOGS
 
 RATE, SECONDS = 1_000, 20
@@ -120,7 +120,7 @@ def _link(number: int) -> Message:
         "created_at": at,
         "updated_at": at,
     }
-    return _message(LINKED, data["issue_id"], data)
+    return _message(ISSUE_LINKED, data["issue_id"], data)
 
 
 def _crossing(number: int) -> Message:
@@ -252,7 +252,7 @@ async def measure() -> Group:
         async with stack.running(consumption(stack, url), _notifier(stack, url, smtp, port)):
             await _prepare(stack, connection, f"http://127.0.0.1:{port}")
             await settle(url)
-            sender = producer(stack.bootstrap)
+            sender = create_producer(stack.bootstrap)
             await sender.start()
             before, begun = {part: stack.cpu_seconds([part]) for part in _PARTS}, time.perf_counter()
             watching = asyncio.create_task(_watch(connection, timing, ended))

@@ -24,8 +24,8 @@ from bench.facts import uid
 from tidemark.stack import kafka, ports
 from tidemark.stack.processes import Part, Supervisor
 from tidemark_shared.database import migrate
-from tidemark_shared.messaging.events import BALANCE, CONTRACT_EVENTS, ORGANIZATION_CHANGED
-from tidemark_shared.messaging.kafka import create_topics, producer
+from tidemark_shared.messaging.events import CONTRACT_BALANCE, CONTRACT_EVENTS, ORGANIZATION_CHANGED
+from tidemark_shared.messaging.kafka import create_producer, create_topics
 from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE, Topic
 
 CONTRACTS, A_SECOND = 300, 20
@@ -87,7 +87,7 @@ async def _running(server_url: str) -> AsyncIterator[_Running]:
             }
             command = [sys.executable, "-m", "tidemark_notifier"]
             await supervisor.start(Part("notifier", command, lambda: _ready(url), environment=environment))
-            sender, database = producer(servers), await asyncpg.connect(own)
+            sender, database = create_producer(servers), await asyncpg.connect(own)
             await sender.start()
             yield _Running(sender, sink, database, url)
             await sender.stop()
@@ -193,7 +193,7 @@ async def _furnish(running: _Running, codes: list[str]) -> None:
     await _send(running, DIRECTORY, ORGANIZATION_CHANGED, organization, "organization")
     for code in codes:
         await _send(running, LIFECYCLE, CONTRACT_EVENTS[0], _contract(code), uid(code))
-        await _send(running, BALANCES, BALANCE, _balance(code, 1, 0), uid(code))
+        await _send(running, BALANCES, CONTRACT_BALANCE, _balance(code, 1, 0), uid(code))
     async with httpx.AsyncClient(base_url=running.url, trust_env=False) as client:
         (await client.post("/v1/rules", json=_RULE)).raise_for_status()
     count = "SELECT count(*) FROM notifier.contracts WHERE terms IS NOT NULL AND balance IS NOT NULL"
@@ -212,7 +212,9 @@ async def _cross(running: _Running, codes: list[str], threshold: int, *, pause: 
     for code in codes:
         sent[f"{code} {threshold} %"] = time.perf_counter()
         sending.append(
-            asyncio.create_task(_send(running, BALANCES, BALANCE, _balance(code, threshold, consumed), uid(code)))
+            asyncio.create_task(
+                _send(running, BALANCES, CONTRACT_BALANCE, _balance(code, threshold, consumed), uid(code))
+            )
         )
         await asyncio.sleep(pause)
     await asyncio.gather(*sending)

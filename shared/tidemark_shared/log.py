@@ -7,7 +7,14 @@ import structlog
 from structlog.contextvars import bind_contextvars, bound_contextvars, get_contextvars
 from structlog.typing import FilteringBoundLogger, Processor
 
-__all__ = ["bind_contextvars", "bound_contextvars", "configure", "correlation_id", "get_logger", "only_errors"]
+__all__ = [
+    "bind_contextvars",
+    "bound_contextvars",
+    "configure",
+    "get_correlation_id",
+    "get_logger",
+    "log_only_errors",
+]
 
 
 def configure(service: str, level: str) -> None:
@@ -38,7 +45,7 @@ def configure(service: str, level: str) -> None:
     bind_contextvars(service=service)
 
 
-def only_errors() -> None:
+def log_only_errors() -> None:
     """For a command that tells itself what it does."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("ERROR"))
 
@@ -49,6 +56,6 @@ def get_logger() -> FilteringBoundLogger:
     return logger
 
 
-def correlation_id() -> str:
+def get_correlation_id() -> str:
     """The id that ties the logs and events of one cause together; empty outside of any."""
     return str(get_contextvars().get("correlation_id", ""))

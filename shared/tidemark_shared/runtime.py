@@ -13,13 +13,13 @@ from fastapi import FastAPI
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from tidemark_shared import log
-from tidemark_shared.database import Pool, Work, connect_pool
+from tidemark_shared.database import Pool, Workload, connect_pool
 from tidemark_shared.http.requests import delete_expired_keys
 from tidemark_shared.messaging import kafka
 from tidemark_shared.messaging.batches import Handler
 from tidemark_shared.messaging.consumer import Consumer
-from tidemark_shared.messaging.outbox import RECORDS, Outbox, Relay
-from tidemark_shared.settings import Settings, required
+from tidemark_shared.messaging.outbox import RECORD_OUTBOX, Outbox, Relay
+from tidemark_shared.settings import Settings, require_setting
 
 _log = log.get_logger()
 
@@ -51,22 +51,22 @@ class ServiceRuntime:
         self._tasks: list[asyncio.Task[None]] = []
         self.consumer: Consumer | None = None
 
-    def keep(self, name: str, task: Callable[[], Awaitable[Any]]) -> None:
+    def run_task(self, name: str, task: Callable[[], Awaitable[Any]]) -> None:
         """Run a task as long as the service runs."""
         self._tasks.append(asyncio.create_task(keep_running(name, task), name=name))
 
-    def relay(self, outbox: Outbox = RECORDS) -> None:
+    def relay_outbox(self, outbox: Outbox = RECORD_OUTBOX) -> None:
         """Publish an outbox as long as the service runs."""
         relay = Relay(
-            self.settings.database(self.service),
+            self.settings.service_database_url(self.service),
             self.service,
             self._bootstrap,
             outbox,
             prefix=self.settings.topic_prefix,
         )
-        self.keep(outbox.name, relay.run)
+        self.run_task(outbox.name, relay.run)
 
-    async def consume(self, handlers: Mapping[str, Handler]) -> Consumer:
+    async def start_consumer(self, handlers: Mapping[str, Handler]) -> Consumer:
         """Read topics as a member of the service's group, as long as the service runs."""
         prefix = self.settings.topic_prefix
         self.consumer = consumer = Consumer(
@@ -78,7 +78,7 @@ class ServiceRuntime:
             prefix=prefix,
         )
         await consumer.start()
-        self.keep("consumer", consumer.watch)
+        self.run_task("consumer", consumer.watch)
         return consumer
 
     async def forget(self) -> NoReturn:
@@ -102,7 +102,7 @@ class ServiceRuntime:
 
     @property
     def _bootstrap(self) -> str:
-        return required(self.settings.kafka_bootstrap_servers, "kafka_bootstrap_servers")
+        return require_setting(self.settings.kafka_bootstrap_servers, "kafka_bootstrap_servers")
 
     async def aclose(self) -> None:
         """End the tasks, also the one that would replace a client that is stopped, then stop reading; once."""
@@ -116,8 +116,10 @@ class ServiceRuntime:
 
 
 @asynccontextmanager
-async def service_runtime(service: str, settings: Settings, *, work: Work = Work.FOLD) -> AsyncIterator[ServiceRuntime]:
-    """Wait for the database and the broker, then hold them for the service, whose connections are for ``work``."""
+async def service_runtime(
+    service: str, settings: Settings, *, workload: Workload = Workload.FOLD
+) -> AsyncIterator[ServiceRuntime]:
+    """Wait for the database and the broker, then hold them for the service, whose connections are for ``workload``."""
     async for attempt in AsyncRetrying(
         stop=stop_after_delay(_START_PATIENCE_SECONDS),
         wait=wait_random_exponential(multiplier=0.1, max=2),
@@ -125,12 +127,13 @@ async def service_runtime(service: str, settings: Settings, *, work: Work = Work
         reraise=True,
     ):
         with attempt:
-            pool = await connect_pool(settings.database(service), service, work=work)
-    cluster = await kafka.cluster_id(
-        required(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers"), patience=_START_PATIENCE_SECONDS
+            pool = await connect_pool(settings.service_database_url(service), service, workload=workload)
+    cluster = await kafka.fetch_cluster_id(
+        require_setting(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers"),
+        timeout_seconds=_START_PATIENCE_SECONDS,
     )
     held = ServiceRuntime(service, settings, pool, cluster)
-    held.keep("forget", held.forget)
+    held.run_task("forget", held.forget)
     try:
         yield held
     finally:

@@ -38,20 +38,20 @@ class Settings(BaseSettings):
     topic_prefix: str = Field("", description="Before every topic's name; lets one broker serve many systems.")
     log_level: str = "INFO"
 
-    def database(self, service: str) -> str:
+    def service_database_url(self, service: str) -> str:
         """The connection string of a service's database: its own, else the common one."""
         own: str | None = getattr(self, f"{service}_database_url")
-        return own or required(self.database_url, "database_url")
+        return own or require_setting(self.database_url, "database_url")
 
 
-def required(value: str | None, name: str) -> str:
+def require_setting(value: str | None, name: str) -> str:
     """``value``, or an error that names the variable to set."""
     if not value:
-        raise SettingMissingError(name)
+        raise MissingSettingError(name)
     return value
 
 
-class SettingMissingError(Exception):
+class MissingSettingError(Exception):
     """A setting that this process needs is not in its environment."""
 
     def __init__(self, name: str) -> None:

@@ -17,7 +17,7 @@ from tidemark.stack.up import up as run_stack
 from tidemark.verify_cli import replayed
 from tidemark_shared import database
 from tidemark_shared.messaging import kafka
-from tidemark_shared.settings import required
+from tidemark_shared.settings import require_setting
 
 # Sentences and tables of our own, no decoration by the library; and its shell completion writes into start-up files.
 app = typer.Typer(
@@ -90,8 +90,8 @@ def migrate(data_dir: DataDir = _HERE) -> None:
     with sentences():
         settings = importing.settings(data_dir)
         for service in SERVICES:
-            asyncio.run(database.migrate(settings.database(service), service))
-        if asyncio.run(replayed(settings.database("consumption"), "rebuild_if_due")):
+            asyncio.run(database.migrate(settings.service_database_url(service), service))
+        if asyncio.run(replayed(settings.service_database_url("consumption"), "rebuild_if_due")):
             typer.echo("A rule of counting changed: the figures of consumption were rebuilt from the facts.")
 
 
@@ -103,7 +103,7 @@ def topics(
     """Make the Kafka topics that are missing, and print their names."""
     with sentences():
         settings = importing.settings(data_dir)
-        servers = required(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers")
+        servers = require_setting(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers")
         made = kafka.create_topics(servers, prefix=settings.topic_prefix, replication=replication)
         for topic in asyncio.run(made):
             typer.echo(topic)

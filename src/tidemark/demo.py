@@ -25,9 +25,9 @@ from tidemark.importing.api import Api, ApiError, Entity, Json, contract_path
 from tidemark_shared.database import queries
 from tidemark_shared.messaging import kafka
 from tidemark_shared.messaging.cloudevents import outbox_record
-from tidemark_shared.messaging.events import LINKED, RECORDED, Data, IssueLinked, WorklogRecorded
+from tidemark_shared.messaging.events import ISSUE_LINKED, WORKLOG_RECORDED, EventData, IssueLinked, WorklogRecorded
 from tidemark_shared.messaging.topics import WORKLOGS
-from tidemark_shared.settings import Settings, required
+from tidemark_shared.settings import Settings, require_setting
 
 CODE = "ACME-SUP"
 CUSTOMER = "ann@acme.example"
@@ -167,7 +167,7 @@ async def _work(settings: Settings, contract: Json, now: datetime) -> None:
     """Log the work day by day, and give each day the time to be counted and told of."""
     start, billed = date.fromisoformat(contract["start_date"]), 0
     issues = {name: f"SUP-{number}" for number, name in enumerate(ACCOUNTS, 1)}
-    async with _connected(settings.database("consumption")) as connection, _sending(settings, now) as send:
+    async with _connected(settings.service_database_url("consumption")) as connection, _sending(settings, now) as send:
         for account, issue in issues.items():
             link = {
                 "issue_id": issue,
@@ -176,12 +176,14 @@ async def _work(settings: Settings, contract: Json, now: datetime) -> None:
                 "contract_id": CODE,
                 "account_id": account,
             }
-            await send(LINKED, issue, IssueLinked.model_validate({**link, "updated_at": now}))
+            await send(ISSUE_LINKED, issue, IssueLinked.model_validate({**link, "updated_at": now}))
         for day, done in work(start):
             for number, (account, person, minutes) in enumerate(done):
                 log: Json = {"worklog_id": f"{day}/{number}", "issue_id": issues[account], "author_id": person}
                 log |= {"started_at": datetime.combine(day, time(9), ZoneInfo(ZONE)), "seconds": minutes * 60}
-                await send(RECORDED, issues[account], WorklogRecorded.model_validate({**log, "updated_at": now}))
+                await send(
+                    WORKLOG_RECORDED, issues[account], WorklogRecorded.model_validate({**log, "updated_at": now})
+                )
                 billed += minutes * 60 if ACCOUNTS[account]["billable"] else 0
             await _until(partial(_counted, connection, start, billed), _DAY_SECONDS)
 
@@ -199,7 +201,7 @@ async def _show(settings: Settings, console: Console, maildir: Path | None, now:
         found[:] = [row async for row in _sql.mails(connection, contract_code=CODE, receiver=CUSTOMER)]
         return any(row["threshold"] == "100" and row["status"] == "delivered" for row in found)
 
-    async with _connected(settings.database("notifier")) as connection:
+    async with _connected(settings.service_database_url("notifier")) as connection:
         in_time = await _until(warned, _PATIENCE_SECONDS)
     console.print(await figures.table(settings, CODE, now))
     console.print(f"The customer, {CUSTOMER}, was told {len(found)} times:")
@@ -245,10 +247,12 @@ async def _connected(url: str) -> AsyncIterator[Any]:
 
 
 @asynccontextmanager
-async def _sending(settings: Settings, now: datetime) -> AsyncIterator[Callable[[str, str, Data], Awaitable[None]]]:
-    producer = kafka.producer(required(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers"))
+async def _sending(
+    settings: Settings, now: datetime
+) -> AsyncIterator[Callable[[str, str, EventData], Awaitable[None]]]:
+    producer = kafka.create_producer(require_setting(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers"))
 
-    async def send(type_: str, issue: str, data: Data) -> None:
+    async def send(type_: str, issue: str, data: EventData) -> None:
         record = outbox_record(WORKLOGS, issue, type_, data, source=SOURCE, time=now, correlation_id="demonstration")
         topic = settings.topic_prefix + record.topic
         await producer.send_and_wait(topic, record.value, key=record.key, headers=record.headers)

@@ -17,7 +17,7 @@ from tidemark.importing.cli import DataDir, settings
 from tidemark.sentences import sentences
 from tidemark.sentences import show as tell
 from tidemark_shared.database import Connection, connect_pool
-from tidemark_shared.log import only_errors
+from tidemark_shared.log import log_only_errors
 from tidemark_shared.messaging import dead_letters
 from tidemark_shared.messaging.batches import Handler
 from tidemark_shared.settings import Settings
@@ -109,7 +109,7 @@ def replay(
         raise typer.BadParameter("Name the numbers to replay, or --all.")
     if numbers and (topic or reason):
         raise typer.BadParameter("--topic and --reason choose among --all.")
-    only_errors()
+    log_only_errors()
     with sentences(ChoiceError, dead_letters.UnknownDeadLetterError):
         refused = asyncio.run(_replay(settings(data_dir), service, numbers or [], topic, reason))
     if refused:
@@ -118,7 +118,7 @@ def replay(
 
 @asynccontextmanager
 async def _connected(told: Settings, service: str) -> AsyncIterator[Connection]:
-    pool = await connect_pool(told.database(service), service, size=1)
+    pool = await connect_pool(told.service_database_url(service), service, size=1)
     async with pool, pool.acquire() as connection:
         yield connection
 
@@ -127,7 +127,7 @@ async def _listed(told: Settings, service: str | None, **wanted: Any) -> list[Le
     found: list[Letter] = []
     for name in [service] if service else _SERVICES:
         async with _connected(told, name) as connection:
-            found += await dead_letters.listed(connection, **wanted)
+            found += await dead_letters.list_dead_letters(connection, **wanted)
     return sorted(found, key=lambda letter: (letter["received_at"], letter["id"]))
 
 
@@ -136,7 +136,7 @@ async def _one(told: Settings, service: str | None, number: int) -> Letter:
     found: list[Letter] = []
     for name in [service] if service else _SERVICES:
         async with _connected(told, name) as connection:
-            letter = await dead_letters.one(connection, number)
+            letter = await dead_letters.find_dead_letter(connection, number)
             found += [letter] if letter else []
     if not found:
         raise ChoiceError(f"There is no dead letter {number}. `tidemark dlq list --all` shows what there is.")
@@ -169,7 +169,7 @@ async def _replay(
         handlers = _handlers(name)
         async with _connected(told, name) as connection:
             for number in those:
-                again = await dead_letters.replay(connection, handlers, number, prefix=told.topic_prefix)
+                again = await dead_letters.replay_dead_letter(connection, handlers, number, prefix=told.topic_prefix)
                 typer.echo(f"{name} {number}: " + (f"refused again: {_printable(again)}" if again else "taken"))
                 refused += bool(again)
     typer.echo(f"{len(chosen) - refused:,} taken, {refused:,} refused again.")

@@ -13,8 +13,8 @@ from typing import Any
 import tidemark_consumption.app
 import tidemark_contracts.app
 import tidemark_notifier.app
-from tidemark_shared.domain.violations import CODES
-from tidemark_shared.messaging.asyncapi import document
+from tidemark_shared.domain.violations import VIOLATION_CODES
+from tidemark_shared.messaging.asyncapi import build_asyncapi_document
 from tidemark_shared.messaging.topics import TOPICS
 from tidemark_shared.settings import Settings
 
@@ -36,13 +36,13 @@ def generated() -> dict[str, str]:
     """Every generated file: its path below ``docs``, and what belongs in it."""
     # Nothing is connected to: the application is made, not run.
     settings = Settings(smtp_url="smtp://localhost")
-    documents = {f"asyncapi/{topic.name}.json": document(topic) for topic in TOPICS}
+    documents = {f"asyncapi/{topic.name}.json": build_asyncapi_document(topic) for topic in TOPICS}
     documents |= {f"openapi/{name}.json": create_app(settings).openapi() for name, create_app in _SERVICES.items()}
     return {path: _text(content) for path, content in documents.items()} | {"violations.md": _violations()}
 
 
 def _violations() -> str:
-    rows = [f"| `{code}` | {one.rule} | {one.when} | {one.example} |" for code, one in CODES.items()]
+    rows = [f"| `{code}` | {one.rule} | {one.when} | {one.example} |" for code, one in VIOLATION_CODES.items()]
     return "\n".join([_ABOUT_VIOLATIONS, "| code | rule | when | for example |", "|---|---|---|---|", *rows, ""])
 
 

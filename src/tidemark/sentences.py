@@ -9,7 +9,7 @@ from aiokafka.errors import KafkaError
 from rich.console import Console, RenderableType
 
 from tidemark.stack.processes import StackError
-from tidemark_shared.settings import SettingMissingError
+from tidemark_shared.settings import MissingSettingError
 
 
 def show(what: RenderableType) -> None:
@@ -20,7 +20,7 @@ def show(what: RenderableType) -> None:
 @contextmanager
 def sentences(*errors: type[Exception]) -> Iterator[None]:
     """End the command with status 1 and a sentence where one of ``errors``, or what is needed, is in the way."""
-    told: tuple[type[Exception], ...] = (StackError, SettingMissingError, *errors)
+    told: tuple[type[Exception], ...] = (StackError, MissingSettingError, *errors)
     try:
         yield
     except told as error:

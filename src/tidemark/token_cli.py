@@ -19,7 +19,7 @@ from tidemark.sentences import sentences, show
 from tidemark.stack.up import SERVICES
 from tidemark_shared.database import Connection, queries
 from tidemark_shared.http import tokens
-from tidemark_shared.settings import Settings, required
+from tidemark_shared.settings import Settings, require_setting
 
 _sql = queries("tidemark_shared")
 
@@ -57,7 +57,7 @@ def create(
     now, until, id_ = datetime.now(UTC), expires and expires.replace(tzinfo=UTC), str(uuid4())
     with sentences():
         told = settings(data_dir)
-        token = tokens.issue(required(told.secret, "secret"), name, role, id_=id_, now=now, expires=until)
+        token = tokens.issue_token(require_setting(told.secret, "secret"), name, role, id_=id_, now=now, expires=until)
         asyncio.run(_keep(told, [Registered(id=id_, name=name, role=role, created_at=now, expires_at=until)]))
     typer.echo(token)
 
@@ -124,7 +124,7 @@ async def _revoke(told: Settings, name_or_id: str, now: datetime) -> None:
 async def _keep(told: Settings, changed: list[Registered]) -> None:
     for service in SERVICES:
         async with _connected(told, service) as connection:
-            await _sql.keep_tokens(connection, tokens=_listed.dump_json(changed).decode())
+            await _sql.upsert_tokens(connection, tokens=_listed.dump_json(changed).decode())
 
 
 async def _read(told: Settings) -> list[Registered]:
@@ -144,7 +144,7 @@ def _agreed(copies: Sequence[Registered]) -> Registered:
 
 @asynccontextmanager
 async def _connected(told: Settings, service: str) -> AsyncIterator[Connection]:
-    connection = await asyncpg.connect(told.database(service), server_settings={"search_path": service})
+    connection = await asyncpg.connect(told.service_database_url(service), server_settings={"search_path": service})
     try:
         yield connection
     finally:

@@ -10,7 +10,7 @@ import typer
 from tidemark.importing.cli import DataDir, settings
 from tidemark.sentences import sentences
 from tidemark_shared.database import connect_pool
-from tidemark_shared.log import only_errors
+from tidemark_shared.log import log_only_errors
 
 _HERE = Path(".tidemark")
 
@@ -22,7 +22,7 @@ def verify(
 ) -> None:
     """Recompute everything from the facts and compare, while the system runs; status 1 where something differs."""
     with sentences():
-        findings = asyncio.run(replayed(settings(data_dir).database("consumption"), "verify"))
+        findings = asyncio.run(replayed(settings(data_dir).service_database_url("consumption"), "verify"))
     if as_json:
         typer.echo(
             json.dumps(
@@ -43,7 +43,7 @@ def rebuild(
 ) -> None:
     """Make the tables that follow from facts or events anew, and switch to them at once, while the system runs."""
     with sentences():
-        url = settings(data_dir).database(service)
+        url = settings(data_dir).service_database_url(service)
         if service == "consumption":
             findings = asyncio.run(replayed(url, "rebuild"))
             _print_differences(findings)
@@ -59,7 +59,7 @@ async def replayed(url: str, what: Literal["verify", "rebuild", "rebuild_if_due"
     # Loaded here: the code of the services would double the time that every other command takes to start.
     from tidemark_consumption import replay  # noqa: PLC0415
 
-    only_errors()
+    log_only_errors()
     async with (
         await connect_pool(url, "consumption", size=1, init=replay.prepare) as pool,
         pool.acquire() as connection,

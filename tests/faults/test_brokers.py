@@ -18,7 +18,7 @@ from tidemark.stack import kafka, ports
 from tidemark.stack.processes import Supervisor
 from tidemark_shared.database import connect_pool
 from tidemark_shared.messaging.consumer import Consumer
-from tidemark_shared.messaging.kafka import cluster_id, producer
+from tidemark_shared.messaging.kafka import create_producer, fetch_cluster_id
 
 ROUNDS = int(os.environ.get("TIDEMARK_FAULT_ROUNDS", "2"))
 PARTITIONS = 4
@@ -87,7 +87,7 @@ async def is_whole(bootstrap, topic):
 
 async def publish_until(stop, bootstrap, topic, acknowledged):
     """A record after another, each sent until it is acknowledged once."""
-    client = producer(bootstrap)
+    client = create_producer(bootstrap)
     await client.start()
     try:
         number = 0
@@ -135,7 +135,7 @@ async def test_the_leader_is_killed_again_and_again(cluster, pool, topic_prefix)
     consumer = Consumer(
         cluster.bootstrap,
         pool,
-        cluster=await cluster_id(cluster.bootstrap),
+        cluster=await fetch_cluster_id(cluster.bootstrap),
         group=f"{topic}.group",
         handlers={topic: handle},
     )

@@ -11,13 +11,13 @@ from test_fold_reference import learn
 
 from tidemark_consumption import api, replay
 from tidemark_shared.database import connect_pool
-from tidemark_shared.http.app import api as http_api
+from tidemark_shared.http.app import create_api
 from tidemark_shared.settings import Settings
 
 
 @pytest.fixture
 async def client(database, pool):
-    app: FastAPI = http_api("consumption", Settings(open=True), None)
+    app: FastAPI = create_api("consumption", Settings(open=True), None)
     app.include_router(api.router)
     async with await connect_pool(database, "consumption", size=2, init=replay.prepare) as replaying:
         app.state.pool, app.state.replaying = pool, replaying

@@ -13,8 +13,8 @@ from world import account, contract_event, take, terms, uid
 
 from tidemark_consumption import api, balance_outbox
 from tidemark_shared import database as shared_database
-from tidemark_shared.database import Work, connect_pool, queries
-from tidemark_shared.http.app import api as http_api
+from tidemark_shared.database import Workload, connect_pool, queries
+from tidemark_shared.http.app import create_api
 from tidemark_shared.settings import Settings
 
 PERIODS, ACCOUNTS, SLICES = 240, 6, 4
@@ -148,8 +148,8 @@ async def replace_balance(connection, of_first):
 
 async def published(outbox, connection):
     """The contracts that one round publishes."""
-    rows = await outbox.pending(connection)
-    await outbox.published(connection, [row.id for row in rows])
+    rows = await outbox.load_rows(connection)
+    await outbox.mark_published(connection, [row.id for row in rows])
     return {str(row.id[0]) for row in rows}
 
 
@@ -182,7 +182,7 @@ async def test_a_balance_that_fails_is_logged_once_postponed_and_published_once_
     async with balance_outbox.balance_outbox(database) as outbox:
         with structlog.testing.capture_logs() as logs:
             assert await published(outbox, connection) == {other}
-            source = outbox.pending.__self__
+            source = outbox.load_rows.__self__
             await until(lambda: postponed_for(outbox, connection, source, 0.05))
         errors = [one for one in logs if one["event"] == "balance_postponed"]
         assert [one["contract_id"] for one in errors] == [failing]
@@ -228,10 +228,10 @@ async def failed(outbox, connection, logs):
 @pytest.mark.usefixtures("short_statements")
 async def test_a_request_that_takes_too_long_is_answered_with_when_to_try_again(database, connection, two_contracts):
     await replace_balance(connection, "PERFORM pg_sleep(600)")
-    app: FastAPI = http_api("consumption", Settings(open=True), None)
+    app: FastAPI = create_api("consumption", Settings(open=True), None)
     app.include_router(api.router)
     async with (
-        await connect_pool(database, "consumption", size=1, work=Work.REQUEST) as app.state.pool,
+        await connect_pool(database, "consumption", size=1, workload=Workload.REQUEST) as app.state.pool,
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client,
     ):
         answer = await client.get(f"/v1/contracts/{two_contracts[0]}/balance")
@@ -241,13 +241,18 @@ async def test_a_request_that_takes_too_long_is_answered_with_when_to_try_again(
 
 @pytest.mark.usefixtures("pool")
 async def test_each_class_of_work_has_its_time_out(database):
-    for work, expected in ((Work.REQUEST, "30s"), (Work.PUBLISH, "15s"), (Work.REPLAY, "10min"), (Work.FOLD, "0")):
-        async with await connect_pool(database, "consumption", size=1, work=work) as limited:
+    for workload, expected in (
+        (Workload.REQUEST, "30s"),
+        (Workload.PUBLISH, "15s"),
+        (Workload.REPLAY, "10min"),
+        (Workload.FOLD, "0"),
+    ):
+        async with await connect_pool(database, "consumption", size=1, workload=workload) as limited:
             assert await limited.fetchval("SHOW statement_timeout") == expected
 
 
 async def test_a_query_whose_client_has_gone_ends(database, connection):
-    async with await connect_pool(database, "consumption", size=1, work=Work.FOLD) as abandoned:
+    async with await connect_pool(database, "consumption", size=1, workload=Workload.FOLD) as abandoned:
         client = await abandoned.acquire()
         pid = await client.fetchval("SELECT pg_backend_pid()")
         query = asyncio.create_task(client.execute("SELECT pg_sleep(600)"))

@@ -17,7 +17,7 @@ from tidemark_shared.messaging import liveness, partition_worker
 from tidemark_shared.messaging.batches import DeadLetter, dead_letter
 from tidemark_shared.messaging.consumer import Consumer
 from tidemark_shared.messaging.fetching import _PartitionRecords
-from tidemark_shared.messaging.kafka import cluster_id, producer
+from tidemark_shared.messaging.kafka import create_producer, fetch_cluster_id
 from tidemark_shared.messaging.record_batches import BatchBoundaryError
 
 
@@ -70,7 +70,7 @@ async def make(bootstrap, name, *, partitions=1, delete=False, config=None):
 
 
 async def publish(bootstrap, topic, values, *, headers=(), partition=None, key=None):
-    one = producer(bootstrap)
+    one = create_producer(bootstrap)
     await one.start()
     try:
         for value in values:
@@ -82,7 +82,7 @@ async def publish(bootstrap, topic, values, *, headers=(), partition=None, key=N
 @asynccontextmanager
 async def consuming(bootstrap, pool, topic, handler, *, watched=True):
     one = Consumer(
-        bootstrap, pool, cluster=await cluster_id(bootstrap), group=f"{topic}.group", handlers={topic: handler}
+        bootstrap, pool, cluster=await fetch_cluster_id(bootstrap), group=f"{topic}.group", handlers={topic: handler}
     )
     await one.start()
     watching = asyncio.create_task(one.watch()) if watched else None
@@ -162,7 +162,7 @@ async def test_a_header_that_is_no_text_loses_nothing(kafka_bootstrap_servers, p
 
 async def test_two_consumers_of_one_partition_take_each_record_once(kafka_bootstrap_servers, pool, topic):
     """A zombie: it still reads a partition that the group has given to another."""
-    cluster = await cluster_id(kafka_bootstrap_servers)
+    cluster = await fetch_cluster_id(kafka_bootstrap_servers)
     await publish(kafka_bootstrap_servers, topic, [f"{number:03}" for number in range(300)])
     consumers = [
         Consumer(

@@ -23,7 +23,7 @@ from tidemark_notifier.judge import Judge
 from tidemark_shared.database import connect_pool, migrate
 from tidemark_shared.messaging import dead_letters
 from tidemark_shared.messaging.batches import Batch, DeadLetter, process_batch
-from tidemark_shared.messaging.events import BALANCE, CONTRACT_EVENTS, ORGANIZATION_CHANGED
+from tidemark_shared.messaging.events import CONTRACT_BALANCE, CONTRACT_EVENTS, ORGANIZATION_CHANGED
 from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE, WORKLOGS
 
 
@@ -58,7 +58,7 @@ async def letters(connection):
 
 
 async def replay(connection, id_, using=None):
-    return await dead_letters.replay(connection, using or handlers(), id_)
+    return await dead_letters.replay_dead_letter(connection, using or handlers(), id_)
 
 
 async def shares(connection):
@@ -75,7 +75,7 @@ async def test_a_record_that_breaks_a_bound_stays_one_row_and_is_listed_with_its
     for _ in range(2):
         assert "seconds" in await replay(connection, before["id"])
     assert [dict(row) for row in await letters(connection)] == [dict(before)]
-    assert [one["id"] for one in await dead_letters.listed(connection)] == [before["id"]]
+    assert [one["id"] for one in await dead_letters.list_dead_letters(connection)] == [before["id"]]
 
 
 async def test_what_an_older_version_refused_is_taken_and_its_figures_come(connection, old):
@@ -86,8 +86,8 @@ async def test_what_an_older_version_refused_is_taken_and_its_figures_come(conne
     for letter in await letters(connection):
         assert await replay(connection, letter["id"]) is None
     assert await shares(connection) == COUNTED
-    assert await dead_letters.listed(connection) == []
-    assert len(await dead_letters.listed(connection, everything=True)) == 2
+    assert await dead_letters.list_dead_letters(connection) == []
+    assert len(await dead_letters.list_dead_letters(connection, everything=True)) == 2
 
 
 async def test_to_replay_twice_is_to_replay_once(connection, old):
@@ -137,7 +137,7 @@ async def test_what_was_taken_and_is_refused_once_more_waits_again(connection, o
     # The offset was set back, and the batch is read again by a version that does not take it.
     async with connection.transaction():
         await append_worklogs(connection, Batch("test", WORKLOGS.name, 0, [worklog("1", seconds=0)]))
-    assert [one["id"] for one in await dead_letters.listed(connection)] == [letter["id"]]
+    assert [one["id"] for one in await dead_letters.list_dead_letters(connection)] == [letter["id"]]
 
 
 async def test_the_handler_is_given_the_record_as_it_came(connection):
@@ -154,7 +154,9 @@ async def test_the_handler_is_given_the_record_as_it_came(connection):
         found.append(batch)
 
     [letter] = await letters(connection)
-    assert await dead_letters.replay(connection, {WORKLOGS.name: takes}, letter["id"], prefix="here.") is None
+    assert (
+        await dead_letters.replay_dead_letter(connection, {WORKLOGS.name: takes}, letter["id"], prefix="here.") is None
+    )
     [batch] = found
     assert batch._replace(records=()) == Batch("cluster", "here.worklog.events", 3, (), "here.")
     assert [vars(one) for one in batch.records] == [
@@ -295,7 +297,7 @@ async def test_a_balance_that_the_notifier_refused_is_judged_at_its_replay(servi
     period = ("2026-01-01", "2026-12-31")
     crossed = balance(contract, 1, consumed=33 * HOUR, period=period)
     async with pool.acquire() as connection, connection.transaction():
-        await judge.balances(connection, notifier_batch(BALANCES, BALANCE, crossed))
+        await judge.balances(connection, notifier_batch(BALANCES, CONTRACT_BALANCE, crossed))
     old()
     body = told_terms(recurrence="none", start=period[0], end=period[1])
     async with pool.acquire() as connection, connection.transaction():
@@ -322,7 +324,7 @@ async def test_numbers_of_services_with_databases_of_their_own_are_told_apart(
         [id_] = await refused_worklogs(services["consumption"], worklog("1"))
         pool = await connect_pool(other, "notifier", size=1)
         async with pool.acquire() as connection, connection.transaction():
-            batch = notifier_batch(BALANCES, BALANCE, {})
+            batch = notifier_batch(BALANCES, CONTRACT_BALANCE, {})
             await Judge().balances(connection, batch)
         pool.terminate()
         assert "Several services" in await dlq("show", id_, status=1)

@@ -17,14 +17,19 @@ from waiting import until
 
 from tidemark_shared.database import connect_pool
 from tidemark_shared.messaging import dead_letters
-from tidemark_shared.messaging.batches import dead_letter, read_events
+from tidemark_shared.messaging.batches import dead_letter, decode_events
 from tidemark_shared.messaging.consumer import Consumer
-from tidemark_shared.messaging.events import RECORDED
-from tidemark_shared.messaging.kafka import cluster_id
+from tidemark_shared.messaging.events import WORKLOG_RECORDED
+from tidemark_shared.messaging.kafka import fetch_cluster_id
 from tidemark_shared.messaging.topics import WORKLOGS
 
 MIB = 1_048_576
-HEADERS = [(b"ce_specversion", b"1.0"), (b"ce_id", b"e"), (b"ce_source", b"/test"), (b"ce_type", RECORDED.encode())]
+HEADERS = [
+    (b"ce_specversion", b"1.0"),
+    (b"ce_id", b"e"),
+    (b"ce_source", b"/test"),
+    (b"ce_type", WORKLOG_RECORDED.encode()),
+]
 PARTITIONS = 3
 
 
@@ -44,7 +49,7 @@ async def topic(kafka_bootstrap_servers, topic_prefix):
 
 
 async def handle(connection, batch):
-    received, bad = read_events(WORKLOGS, batch.records)
+    received, bad = decode_events(WORKLOGS, batch.records)
     await dead_letter(connection, batch, bad)
     await connection.executemany(
         "INSERT INTO taken (worklog_id) VALUES ($1)", [(event.data.worklog_id,) for _, event in received]
@@ -54,7 +59,7 @@ async def handle(connection, batch):
 @contextlib.asynccontextmanager
 async def consuming(bootstrap, pool, topic):
     consumer = Consumer(
-        bootstrap, pool, cluster=await cluster_id(bootstrap), group=f"{topic}.group", handlers={topic: handle}
+        bootstrap, pool, cluster=await fetch_cluster_id(bootstrap), group=f"{topic}.group", handlers={topic: handle}
     )
     await consumer.start()
     watching = asyncio.create_task(consumer.watch())
@@ -82,7 +87,7 @@ def structured(worklog_id, **changes):
         "specversion": "1.0",
         "id": "e",
         "source": "/test",
-        "type": RECORDED,
+        "type": WORKLOG_RECORDED,
         "data": json.loads(worklog(worklog_id)),
     }
     return json.dumps({**event, **changes}).encode()
@@ -252,5 +257,5 @@ async def test_a_large_record_is_kept_by_its_head_and_no_replay_takes_that(kafka
     (copy,) = await pool.fetch("SELECT * FROM outbox")
     assert ["tidemark_dlq_incomplete", b"20000000".hex()] in json.loads(copy["headers"])
     async with pool.acquire() as connection:
-        assert await dead_letters.replay(connection, {topic: handle}, letter["id"]) == letter["reason"]
+        assert await dead_letters.replay_dead_letter(connection, {topic: handle}, letter["id"]) == letter["reason"]
     assert await pool.fetchval("SELECT replayed_at FROM reporting.dead_letters") is None

@@ -20,10 +20,10 @@ from tidemark_notifier.app import create_app
 from tidemark_notifier.judge import Judge, change_frame
 from tidemark_notifier.rules import Rule
 from tidemark_shared.database import connect_pool
-from tidemark_shared.http.tokens import issue
+from tidemark_shared.http.tokens import issue_token
 from tidemark_shared.messaging import kafka
 from tidemark_shared.messaging.cloudevents import decode_event
-from tidemark_shared.messaging.events import BALANCE, ORGANIZATION_CHANGED
+from tidemark_shared.messaging.events import CONTRACT_BALANCE, ORGANIZATION_CHANGED
 from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE, NOTIFICATIONS
 from tidemark_shared.settings import Settings
 
@@ -79,7 +79,7 @@ class World:
         return balance(self.contract, revision, consumed=int(hours * HOUR), period=PERIOD, **changes)
 
     async def tell_balances(self, *bodies, connection=None):
-        await self._take(self.judge.balances, BALANCES, BALANCE, bodies, connection)
+        await self._take(self.judge.balances, BALANCES, CONTRACT_BALANCE, bodies, connection)
 
     async def begin(self):
         await self.tell_organization()
@@ -497,7 +497,7 @@ async def service(database, bootstrap, prefix, smtp_port, **changes):
 
 
 def _client(app, role):
-    token = issue(SECRET, "tester", role, now=datetime.now(UTC))
+    token = issue_token(SECRET, "tester", role, now=datetime.now(UTC))
     return httpx.AsyncClient(
         transport=httpx.ASGITransport(app, raise_app_exceptions=False),
         base_url="http://notifier",
@@ -512,7 +512,7 @@ async def client(database, kafka_bootstrap_servers, topic_prefix, mail_server):
 
 
 async def publish(bootstrap, prefix, topic, type_, data, key):
-    producer = kafka.producer(bootstrap)
+    producer = kafka.create_producer(bootstrap)
     await producer.start()
     try:
         [made] = batch(topic, type_, data).records
@@ -526,7 +526,7 @@ async def test_from_a_balance_on_kafka_to_a_mail(client, kafka_bootstrap_servers
     to = (kafka_bootstrap_servers, topic_prefix)
     body = terms(organization=world.organization, recurrence="none", start=PERIOD[0], end=PERIOD[1])
     # In the worst order: the balance first, its organization last.
-    await publish(*to, BALANCES, BALANCE, world.balance(1, 33), world.contract)
+    await publish(*to, BALANCES, CONTRACT_BALANCE, world.balance(1, 33), world.contract)
     await publish(*to, LIFECYCLE, ACTIVATED, contract_event(world.contract, terms=body), world.contract)
     await publish(*to, DIRECTORY, ORGANIZATION_CHANGED, organization(id_=world.organization), world.organization)
 
@@ -539,7 +539,7 @@ async def test_from_a_balance_on_kafka_to_a_mail(client, kafka_bootstrap_servers
 
     await mails(1)
     begun = asyncio.get_running_loop().time()
-    await publish(*to, BALANCES, BALANCE, world.balance(2, 40), world.contract)
+    await publish(*to, BALANCES, CONTRACT_BALANCE, world.balance(2, 40), world.contract)
     await mails(2)
     seconds = asyncio.get_running_loop().time() - begun
     assert [mail["Subject"].split(" used")[0] for mail in mail_server.received] == ["82.5 %", "100 %"]
@@ -566,7 +566,7 @@ async def test_what_was_given_up_is_sent_again_by_hand(client, kafka_bootstrap_s
     assert (await client.post("/v1/rules", json=rule())).status_code == 201
     await publish(*to, DIRECTORY, ORGANIZATION_CHANGED, organization(id_=world.organization), world.organization)
     await publish(*to, LIFECYCLE, ACTIVATED, contract_event(world.contract, terms=body), world.contract)
-    await publish(*to, BALANCES, BALANCE, world.balance(1, 33), world.contract)
+    await publish(*to, BALANCES, CONTRACT_BALANCE, world.balance(1, 33), world.contract)
 
     async def in_status(status):
         return (await client.get("/v1/notifications", params={"status": status})).json()["items"]

@@ -15,8 +15,8 @@ from tidemark_notifier.app import create_app
 from tidemark_notifier.guard import Guard
 from tidemark_notifier.judge import Judge, change_frame
 from tidemark_notifier.rules import Rule
-from tidemark_shared.http.tokens import issue
-from tidemark_shared.messaging.events import BALANCE, ORGANIZATION_CHANGED, TEAM_CHANGED
+from tidemark_shared.http.tokens import issue_token
+from tidemark_shared.messaging.events import CONTRACT_BALANCE, ORGANIZATION_CHANGED, TEAM_CHANGED
 from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE
 from tidemark_shared.settings import Settings
 
@@ -49,7 +49,7 @@ class Timed(World):
 
     async def tell_march(self, revision, hours, **changes):
         body = balance(self.contract, revision, consumed=int(hours * HOUR), code=self.code, **changes)
-        await self._take(self.judge.balances, BALANCES, BALANCE, [body])
+        await self._take(self.judge.balances, BALANCES, CONTRACT_BALANCE, [body])
 
     async def make_rule(self, body):
         async with self.pool.acquire() as connection, connection.transaction():
@@ -209,7 +209,9 @@ async def many(pool, count):  # noqa: F811
     await world._take(
         world.judge.lifecycle, LIFECYCLE, ACTIVATED, [contract_event(one, 1, "ACTIVE", terms=body) for one in ids]
     )
-    await world._take(world.judge.balances, BALANCES, BALANCE, [balance(one, 1, consumed=33 * HOUR) for one in ids])
+    await world._take(
+        world.judge.balances, BALANCES, CONTRACT_BALANCE, [balance(one, 1, consumed=33 * HOUR) for one in ids]
+    )
     async with pool.acquire() as connection, connection.transaction():
         await change_frame(connection)
         await connection.execute("INSERT INTO rules (body) VALUES ($1)", Rule.model_validate(rule()).model_dump_json())
@@ -246,7 +248,7 @@ async def test_balances_are_taken_between_the_parts_of_a_sweep(pool, monkeypatch
     monkeypatch.setattr(judge_module, "_MOST_CONTRACTS", 3)
     world, ids = await many(pool, 8)
     assert await world.judge._part(pool, NOON)
-    await world._take(world.judge.balances, BALANCES, BALANCE, [balance(ids[-1], 2, consumed=34 * HOUR)])
+    await world._take(world.judge.balances, BALANCES, CONTRACT_BALANCE, [balance(ids[-1], 2, consumed=34 * HOUR)])
     assert await told_to(pool) == [*ids[:3], ids[-1]]
     await world.judge.catch_up(pool, NOON)
     assert await told_to(pool) == ids
@@ -286,7 +288,7 @@ async def asking(pool, database, judge, curve=None):  # noqa: F811
 
     app = create_app(Settings(database_url=database, smtp_url="smtp://127.0.0.1:1", secret=SECRET))
     app.state.pool, app.state.judge, app.state.guard = pool, judge, Guard.of("")
-    token = issue(SECRET, "tester", "manager", now=datetime.now(UTC))
+    token = issue_token(SECRET, "tester", "manager", now=datetime.now(UTC))
     async with (
         httpx.AsyncClient(transport=httpx.MockTransport(consumption), base_url="http://consumption") as upstream,
         httpx.AsyncClient(

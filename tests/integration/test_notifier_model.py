@@ -28,7 +28,7 @@ from tidemark_notifier.judge import Judge, change_frame
 from tidemark_notifier.rules import Rule, StoredRule
 from tidemark_shared.database import connect_pool
 from tidemark_shared.domain.bodies import Balance
-from tidemark_shared.messaging.events import BALANCE, ORGANIZATION_CHANGED
+from tidemark_shared.messaging.events import CONTRACT_BALANCE, ORGANIZATION_CHANGED
 from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE
 
 CONTRACT, ACME = uid("contract"), uid("Acme")
@@ -379,7 +379,7 @@ class Kept(Machine):
         self.runner.run(self._take(Judge.lifecycle, LIFECYCLE, type_, found))
 
     def do_balances(self, found):
-        self.runner.run(self._take(Judge.balances, BALANCES, BALANCE, [balance_of(one) for one in found]))
+        self.runner.run(self._take(Judge.balances, BALANCES, CONTRACT_BALANCE, [balance_of(one) for one in found]))
 
     def do_pass(self):
         async def both():

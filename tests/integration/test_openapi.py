@@ -22,7 +22,7 @@ import tidemark_consumption.app
 import tidemark_contracts.app
 import tidemark_notifier.app
 from tidemark.stack import ports
-from tidemark_shared.http.tokens import issue
+from tidemark_shared.http.tokens import issue_token
 from tidemark_shared.messaging.kafka import create_topics
 from tidemark_shared.settings import Settings
 
@@ -66,7 +66,10 @@ async def test_no_answer_is_a_fault_or_undeclared(service, database, kafka_boots
             secret=SECRET, smtp_url="smtp://127.0.0.1:9",
         )
     )  # fmt: skip
-    headers = {"authorization": f"Bearer {issue(SECRET, 'olga', 'admin', now=datetime.now(UTC))}", "if-match": "*"}
+    headers = {
+        "authorization": f"Bearer {issue_token(SECRET, 'olga', 'admin', now=datetime.now(UTC))}",
+        "if-match": "*",
+    }
     async with served(app) as url:
         known = await something_to_find(url, headers) if service == "contracts" else {}
         await asyncio.to_thread(ask_everything, app.openapi(), url, headers, known)

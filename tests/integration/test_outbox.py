@@ -23,7 +23,7 @@ from tidemark_shared.database import Connection, Pool, connect_pool
 from tidemark_shared.messaging import kafka, outbox
 from tidemark_shared.messaging.batches import Batch, DeadLetter, dead_letter
 from tidemark_shared.messaging.cloudevents import OutboxRecord
-from tidemark_shared.messaging.outbox import RECORDS, Outbox, Relay, put
+from tidemark_shared.messaging.outbox import RECORD_OUTBOX, Outbox, Relay, write_outbox
 from tidemark_shared.messaging.topics import BALANCES
 from tidemark_shared.runtime import keep_running
 
@@ -61,7 +61,9 @@ async def topic(kafka_bootstrap_servers: str, topic_prefix: str) -> str:
 
 
 @asynccontextmanager
-async def relaying(bootstrap: str, url: str, outbox: Outbox = RECORDS, *, prefix: str = "") -> AsyncIterator[None]:
+async def relaying(
+    bootstrap: str, url: str, outbox: Outbox = RECORD_OUTBOX, *, prefix: str = ""
+) -> AsyncIterator[None]:
     """A relay, started again whenever it fails, as the frame of a service does."""
     relay = Relay(url, SERVICE, bootstrap, outbox, prefix=prefix)
     task = asyncio.create_task(keep_running("relay", relay.run))
@@ -114,7 +116,7 @@ def row(topic: str, key: str | None, value: bytes | None, headers: Iterable[tupl
 
 async def write(pool: Pool, *rows: OutboxRecord) -> None:
     async with pool.acquire() as connection, connection.transaction():
-        await put(connection, rows)
+        await write_outbox(connection, rows)
 
 
 async def left(pool: Pool, count: int) -> bool:
@@ -148,7 +150,7 @@ async def test_each_key_is_in_order_however_many_write_and_whenever_they_commit(
             version = await connection.fetchval(
                 "UPDATE streams SET version = version + 1 WHERE key = $1 RETURNING version", key
             )
-            await put(connection, [row(topic, key, str(version).encode())])
+            await write_outbox(connection, [row(topic, key, str(version).encode())])
         # One in five thinks better of it, and its numbers go to the next.
         await (transaction.rollback() if number % 5 == 0 else transaction.commit())
 
@@ -177,7 +179,7 @@ async def test_a_row_that_commits_late_is_published_though_later_ones_are_out_al
     ):
         transaction = slow.transaction()
         await transaction.start()
-        await put(slow, [row(topic, "slow", b"1")])
+        await write_outbox(slow, [row(topic, "slow", b"1")])
         await write(pool, row(topic, "quick", b"1"))
         await log.holds(lambda records: [one.key for one in records] == [b"quick"])
         await transaction.commit()
@@ -280,10 +282,10 @@ async def test_what_was_published_and_not_yet_deleted_is_published_again_in_the_
         if not deaths:
             deaths.append(ids)
             await connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
-        await RECORDS.published(connection, ids)
+        await RECORD_OUTBOX.mark_published(connection, ids)
 
     async with (
-        relaying(kafka_bootstrap_servers, database, RECORDS._replace(published=dying_once)),
+        relaying(kafka_bootstrap_servers, database, RECORD_OUTBOX._replace(published=dying_once)),
         Log(kafka_bootstrap_servers, topic) as log,
     ):
         await until(lambda: left(pool, 0))
@@ -342,7 +344,7 @@ async def test_a_relay_that_is_stopped_while_it_starts_leaves_no_connection_behi
     kafka_bootstrap_servers: str, database: str
 ) -> None:
     for steps in range(0, 60, 2):
-        producing = Relay(database, SERVICE, kafka_bootstrap_servers, RECORDS)._producing()
+        producing = Relay(database, SERVICE, kafka_bootstrap_servers, RECORD_OUTBOX)._producing()
         starting = asyncio.create_task(producing.__aenter__())
         # A turn of the loop each: cut short at many places.
         for _ in range(steps):
@@ -461,7 +463,7 @@ async def test_a_flood_of_work_is_a_trickle_of_balances_and_the_last_is_the_fina
     rounds: list[Any] = []
 
     async def pending(connection: Connection) -> Any:
-        rows = await balances.pending(connection)
+        rows = await balances.load_rows(connection)
         rounds.extend(rows)
         return rows
 

@@ -15,7 +15,7 @@ from tidemark.stack import ports
 from tidemark_consumption import worklogs_api
 from tidemark_consumption.app import create_app
 from tidemark_consumption.worklogs_api import Publisher
-from tidemark_shared.http.tokens import issue
+from tidemark_shared.http.tokens import issue_token
 from tidemark_shared.messaging import kafka
 from tidemark_shared.settings import Settings
 
@@ -38,7 +38,7 @@ class World:
         self.app, self.bootstrap, self.topic = app, bootstrap, f"{prefix}worklog.events"
 
     def client(self, role="publisher"):
-        token = issue(SECRET, "tester", role, now=datetime.now(UTC))
+        token = issue_token(SECRET, "tester", role, now=datetime.now(UTC))
         headers = {"authorization": f"Bearer {token}"}
         return httpx.AsyncClient(
             transport=httpx.ASGITransport(self.app), base_url="http://consumption", headers=headers
@@ -54,7 +54,7 @@ class World:
         consumer = AIOKafkaConsumer(bootstrap_servers=self.bootstrap, auto_offset_reset="earliest")
         await consumer.start()
         try:
-            partitions = [TopicPartition(self.topic, number) for number in range(kafka.PARTITIONS)]
+            partitions = [TopicPartition(self.topic, number) for number in range(kafka.PARTITION_COUNT)]
             consumer.assign(partitions)
             ends = await consumer.end_offsets(partitions)
             found = []
@@ -179,7 +179,7 @@ async def test_requests_that_wait_for_kafka_leave_the_consumer_its_connections(w
     posts = [asyncio.create_task(world.post(event(number))) for number in range(9)]
     try:
         await until(lambda: len(waiting) == 8)
-        producer = kafka.producer(world.bootstrap)
+        producer = kafka.create_producer(world.bootstrap)
         await producer.start()
         body = json.dumps(event(10)).encode()
         headers = [("content-type", b"application/cloudevents+json")]

@@ -16,7 +16,7 @@ from tidemark_consumption.projection import fold
 from tidemark_consumption.projection.projector import Projector
 from tidemark_shared.database import connect_pool
 from tidemark_shared.messaging.consumer import Consumer
-from tidemark_shared.messaging.kafka import cluster_id, producer
+from tidemark_shared.messaging.kafka import create_producer, fetch_cluster_id
 
 ISSUES, PARTITIONS = 12, 4
 
@@ -44,7 +44,7 @@ def backlog(draw):
 
 
 async def publish(bootstrap, topic, records, draw):
-    one = producer(bootstrap)
+    one = create_producer(bootstrap)
     await one.start()
     try:
         sent = [
@@ -83,7 +83,7 @@ async def test_totals_are_exact_whoever_reads(kafka_bootstrap_servers, topic_pre
         await take(connection, before[2:])
     await make(kafka_bootstrap_servers, topic, partitions=PARTITIONS)
     await publish(kafka_bootstrap_servers, topic, records, draw)
-    cluster = await cluster_id(kafka_bootstrap_servers)
+    cluster = await fetch_cluster_id(kafka_bootstrap_servers)
 
     def member():
         return Consumer(

@@ -18,8 +18,8 @@ from tidemark_shared.messaging import consumer as consumer_module
 from tidemark_shared.messaging import partition_worker
 from tidemark_shared.messaging.batches import Batch
 from tidemark_shared.messaging.consumer import Consumer
-from tidemark_shared.messaging.events import RECORDED
-from tidemark_shared.messaging.kafka import cluster_id
+from tidemark_shared.messaging.events import WORKLOG_RECORDED
+from tidemark_shared.messaging.kafka import fetch_cluster_id
 
 WORKLOG = {
     "worklog_id": "1",
@@ -29,7 +29,7 @@ WORKLOG = {
     "seconds": 3600,
     "updated_at": "2026-03-02T10:00:00Z",
 }
-ATTRIBUTES = {"ce_specversion": "1.0", "ce_id": "e", "ce_source": SOURCE, "ce_type": RECORDED}
+ATTRIBUTES = {"ce_specversion": "1.0", "ce_id": "e", "ce_source": SOURCE, "ce_type": WORKLOG_RECORDED}
 HEADERS = [(name, text.encode()) for name, text in ATTRIBUTES.items()]
 
 
@@ -73,7 +73,7 @@ async def publishing(bootstrap: str, **options: Any) -> AsyncIterator[AIOKafkaPr
 @asynccontextmanager
 async def consuming(bootstrap: str, pool: Pool, topic: str, handle: Any = append_worklogs) -> AsyncIterator[Consumer]:
     one = Consumer(
-        bootstrap, pool, cluster=await cluster_id(bootstrap), group=f"{topic}.group", handlers={topic: handle}
+        bootstrap, pool, cluster=await fetch_cluster_id(bootstrap), group=f"{topic}.group", handlers={topic: handle}
     )
     await one.start()
     watching = asyncio.create_task(one.watch())

@@ -17,10 +17,10 @@ from typer.testing import CliRunner
 from tidemark.cli import app
 from tidemark.stack.up import SERVICES
 from tidemark_shared.database import connect_pool
-from tidemark_shared.http.app import api
-from tidemark_shared.http.auth import require
-from tidemark_shared.http.requests import OneTransaction, Read
-from tidemark_shared.http.tokens import Actor, issue
+from tidemark_shared.http.app import create_api
+from tidemark_shared.http.auth import require_role
+from tidemark_shared.http.requests import ReadCall, TransactionRoute
+from tidemark_shared.http.tokens import Actor, issue_token
 from tidemark_shared.settings import Settings
 
 SECRET = "a secret that is long enough for it"  # noqa: S105 - it guards nothing
@@ -53,8 +53,8 @@ async def services(settings):
     async with AsyncExitStack() as stack:
         clients = {}
         for service in SERVICES:
-            one = api(service, settings, None)
-            one.state.pool = await connect_pool(settings.database(service), service, size=1)
+            one = create_api(service, settings, None)
+            one.state.pool = await connect_pool(settings.service_database_url(service), service, size=1)
             stack.callback(one.state.pool.terminate)
             one.include_router(routes())
             transport = httpx.ASGITransport(one)
@@ -65,10 +65,10 @@ async def services(settings):
 
 
 def routes():
-    router = APIRouter(route_class=OneTransaction)
+    router = APIRouter(route_class=TransactionRoute)
 
     @router.get("/name")
-    async def name(call: Read, _: Annotated[Actor, require("viewer")]) -> str:
+    async def name(call: ReadCall, _: Annotated[Actor, require_role("viewer")]) -> str:
         return call.actor.name
 
     return router
@@ -130,7 +130,7 @@ async def test_an_id_revokes_one_and_a_name_all_of_its_tokens(services, tidemark
 
 
 async def test_a_token_that_nobody_registered_is_good_until_its_id_is_revoked(services, tidemark):
-    token = issue(SECRET, "local", "admin", now=datetime.now(UTC))
+    token = issue_token(SECRET, "local", "admin", now=datetime.now(UTC))
     assert await is_good(services, token)
     assert "is revoked" in await tidemark("revoke", id_of(token))
     assert not await is_good(services, token)

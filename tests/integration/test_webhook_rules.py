@@ -10,7 +10,7 @@ from notices import contract_event, organization, rule, terms
 from test_notifier import ACTIVATED, PERIOD, World, mail_server, publish, service  # noqa: F401 - `mail_server` is a fixture
 from waiting import until
 
-from tidemark_shared.messaging.events import BALANCE, ORGANIZATION_CHANGED
+from tidemark_shared.messaging.events import CONTRACT_BALANCE, ORGANIZATION_CHANGED
 from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE
 
 SECRET, OTHER = ("whsec_" + base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2))
@@ -54,7 +54,7 @@ async def test_from_a_balance_on_kafka_to_a_signed_webhook(client, kafka_bootstr
     body = terms(organization=world.organization, recurrence="none", start=PERIOD[0], end=PERIOD[1])
     await publish(*to, DIRECTORY, ORGANIZATION_CHANGED, organization(id_=world.organization), world.organization)
     await publish(*to, LIFECYCLE, ACTIVATED, contract_event(world.contract, terms=body), world.contract)
-    await publish(*to, BALANCES, BALANCE, world.balance(1, 33), world.contract)
+    await publish(*to, BALANCES, CONTRACT_BALANCE, world.balance(1, 33), world.contract)
 
     await until(lambda: endpoint.requests)
     [(_, headers, sent)] = endpoint.requests

@@ -16,10 +16,10 @@ from world import account, contract_event, link, member, take, team_event, terms
 
 from tidemark_shared.database import queries
 from tidemark_shared.domain.bodies import Balance, Contract
-from tidemark_shared.domain.calendar import current, day_in, periods, start_of_day
-from tidemark_shared.domain.quantities import percent
+from tidemark_shared.domain.calendar import find_period_index, split_into_periods, start_of_day, to_local_day
+from tidemark_shared.domain.quantities import compute_percent
 from tidemark_shared.messaging.cloudevents import decode_event
-from tidemark_shared.messaging.events import BALANCE
+from tidemark_shared.messaging.events import CONTRACT_BALANCE
 from tidemark_shared.messaging.topics import BALANCES
 
 on_one_database = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -39,7 +39,7 @@ async def test_the_percentage_of_sql_is_that_of_python(connection: Any, pairs: l
         *zip(*((Decimal(consumed), Decimal(planned)) for consumed, planned in pairs), strict=True),
     )
     found = [row["percent"] for row in rows]
-    assert found == [percent(consumed, planned) for consumed, planned in pairs]
+    assert found == [compute_percent(consumed, planned) for consumed, planned in pairs]
     assert all(one is None or one.as_tuple().exponent == -2 for one in found)
 
 
@@ -283,8 +283,8 @@ async def test_the_balance_is_the_public_body_and_says_what_the_tables_say(
 
 def expect_brief(contract: Contract, moment: datetime, complete: Any, brief: Any) -> None:
     """On the topic: the previous and the current period, nothing else left out."""
-    found = periods(contract.recurrence, contract.start_date, contract.end_date)
-    now = current(found, day_in(moment, ZoneInfo(contract.timezone)))
+    found = split_into_periods(contract.recurrence, contract.start_date, contract.end_date)
+    now = find_period_index(found, to_local_day(moment, ZoneInfo(contract.timezone)))
     shown = {str(one.start) for one in found[max(now - 1, 0) : now + 1]}
 
     def cut(body: Any) -> Any:
@@ -309,7 +309,7 @@ async def test_a_discarded_draft_has_no_balance(connection: Any) -> None:
 async def test_the_balance_is_read_as_the_event_it_is_published_as(connection: Any) -> None:
     await fill(connection, contract_event(accounts=[account("A1", "40")]), [worklog("1", issue="I1", seconds=115_200)])
     body = json.dumps(await body_of(connection, datetime(2026, 3, 5, tzinfo=UTC), complete=False)).encode()
-    headers = [("ce_specversion", "1.0"), ("ce_id", "1"), ("ce_source", "/consumption"), ("ce_type", BALANCE)]
+    headers = [("ce_specversion", "1.0"), ("ce_id", "1"), ("ce_source", "/consumption"), ("ce_type", CONTRACT_BALANCE)]
     balance = decode_event(BALANCES, [(name, value.encode()) for name, value in headers], body).data
     assert [(str(one.start), one.consumed, one.percent) for one in balance.periods] == [
         ("2026-02-01", 0, "0.00"),

@@ -23,7 +23,7 @@ from tidemark_consumption.ingest.decode import (
     fast_line,
 )
 from tidemark_shared.messaging.cloudevents import DecodeError
-from tidemark_shared.messaging.events import DELETED, LINKED, RECORDED, TYPES
+from tidemark_shared.messaging.events import EVENT_TYPES, ISSUE_LINKED, WORKLOG_DELETED, WORKLOG_RECORDED
 from tidemark_shared.messaging.topics import WORKLOGS
 from tidemark_shared.messaging.upcasts import UPCASTERS
 
@@ -51,9 +51,9 @@ LINK = {
     "updated_at": "2026-03-01T08:00:01Z",
 }
 VALID: dict[str, tuple[dict[str, Any], str]] = {
-    RECORDED: (WORKLOG, "updated_at"),
-    DELETED: (DELETION, "deleted_at"),
-    LINKED: (LINK, "updated_at"),
+    WORKLOG_RECORDED: (WORKLOG, "updated_at"),
+    WORKLOG_DELETED: (DELETION, "deleted_at"),
+    ISSUE_LINKED: (LINK, "updated_at"),
 }
 
 
@@ -68,7 +68,7 @@ def usual_headers(type_: str) -> list[tuple[str, bytes | None]]:
     ]
 
 
-def record(data: object, type_: str = RECORDED, *, timestamp: int = RECEIVED_MS, headers: Any = None) -> Any:
+def record(data: object, type_: str = WORKLOG_RECORDED, *, timestamp: int = RECEIVED_MS, headers: Any = None) -> Any:
     """What a row is made of, of all that the broker gives."""
     value = data if isinstance(data, bytes) or data is None else json.dumps(data).encode()
     return SimpleNamespace(
@@ -125,7 +125,7 @@ ROWS = [
         ),
     ),
     (
-        record(DELETION, DELETED),
+        record(DELETION, WORKLOG_DELETED),
         FactRow(
             7, "deleted", "/jira", "10001", "10100", None, None, None, None, None, None, None,
             "2026-03-03T08:00:00.000000Z", None, None, None,
@@ -135,7 +135,7 @@ ROWS = [
         ),
     ),
     (
-        record({**LINK, "issue_key": "SUP-7"}, LINKED),
+        record({**LINK, "issue_key": "SUP-7"}, ISSUE_LINKED),
         FactRow(
             7, "linked", "/jira", "10001", None, None, None, None, None, "ACME-SUP", "Help desk",
             "2026-03-01T07:00:00.000000Z", "2026-03-01T08:00:01.000000Z", "SUP-7", None, None,
@@ -182,7 +182,7 @@ def test_a_record_of_one_mebibyte_is_taken_and_a_greater_one_refused() -> None:
 
 
 def test_a_batch_is_read_to_its_end_whatever_is_in_it() -> None:
-    records = [record(WORKLOG), record(b"{"), record(None), record(DELETION, DELETED), record(LINK, "nonsense")]
+    records = [record(WORKLOG), record(b"{"), record(None), record(DELETION, WORKLOG_DELETED), record(LINK, "nonsense")]
     lines, dead_letters = decode(records)
     assert [line.split("\t")[1] for line in lines] == ["recorded", "deleted"]
     assert [dead_letter.record for dead_letter in dead_letters] == [records[1], records[2], records[4]]
@@ -196,10 +196,14 @@ FAST = [
     record({**WORKLOG, "started_at": "2026-03-02T09:00:00.123456789-03:30", "seconds": 1}),
     record({**WORKLOG, "issue_id": "\u00e9" * 63, "seconds": 3_600_000}),
     record({name: value for name, value in WORKLOG.items() if name not in {"team_id", "description"}}),
-    record({**LINK, "contract_id": None, "account_id": None, "created_at": None}, LINKED),
-    record({"issue_id": "10001", "updated_at": "2026-03-01T08:00:01Z"}, LINKED),
-    record(DELETION, DELETED, headers=[*usual_headers(DELETED), ("ce_correlationid", b"c"), ("traceparent", b"00")]),
-    record(DELETION, DELETED, headers=reversed(usual_headers(DELETED))),
+    record({**LINK, "contract_id": None, "account_id": None, "created_at": None}, ISSUE_LINKED),
+    record({"issue_id": "10001", "updated_at": "2026-03-01T08:00:01Z"}, ISSUE_LINKED),
+    record(
+        DELETION,
+        WORKLOG_DELETED,
+        headers=[*usual_headers(WORKLOG_DELETED), ("ce_correlationid", b"c"), ("traceparent", b"00")],
+    ),
+    record(DELETION, WORKLOG_DELETED, headers=reversed(usual_headers(WORKLOG_DELETED))),
 ]
 
 
@@ -209,7 +213,7 @@ def test_the_fast_path_takes_what_publishers_usually_write(record: Any) -> None:
 
 
 def test_no_event_of_the_newest_version_is_upcast_for_the_fast_path_would_not() -> None:
-    assert not UPCASTERS.keys() & TYPES[WORKLOGS].keys()
+    assert not UPCASTERS.keys() & EVENT_TYPES[WORKLOGS].keys()
 
 
 def mostly(usual: Any, *unusual: Any) -> st.SearchStrategy[Any]:

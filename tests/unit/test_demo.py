@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemark.demo import ACCOUNTS, DAYS, WORKING_DAYS, read_mail, work
-from tidemark_shared.domain.calendar import periods
+from tidemark_shared.domain.calendar import split_into_periods
 
 
 @given(st.dates(date(2020, 1, 1), date(2060, 1, 1)))
@@ -18,7 +18,7 @@ def test_sixty_hours_are_billed_in_one_period_before_today(start: date) -> None:
     assert len(done) == WORKING_DAYS
     minutes = sum(minutes for _, logs in done for account, _, minutes in logs if ACCOUNTS[account]["billable"])
     assert minutes == 60 * 60
-    first = periods("monthly", start, start + timedelta(days=364))[0]
+    first = split_into_periods("monthly", start, start + timedelta(days=364))[0]
     assert all(first.start <= day <= min(first.end, start + timedelta(days=DAYS - 1)) for day, _ in done)
 
 

@@ -81,7 +81,7 @@ def test_every_port_is_open_to_this_machine_alone() -> None:
 def test_a_service_starts_on_tables_that_its_own_image_has_made(service: str) -> None:
     once = COMPOSE["services"][f"{service}-migrate"]
     assert once["build"] == COMPOSE["services"][service]["build"]
-    assert once["command"] == ["python", "-m", "tidemark_shared.prepare", service]
+    assert once["command"] == ["python", "-m", "tidemark_shared.provision", service]
     job = of_kind("Job")["migrate"]["spec"]["template"]["spec"]["containers"]
     assert [one["command"][:4] for one in job if one["image"] == f"tidemark-{service}"] == [once["command"]]
 

@@ -12,11 +12,11 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from tidemark import documents
-from tidemark_shared.domain.violations import CODES
+from tidemark_shared.domain.violations import VIOLATION_CODES
 from tidemark_shared.messaging import kafka
-from tidemark_shared.messaging.asyncapi import document
+from tidemark_shared.messaging.asyncapi import build_asyncapi_document
 from tidemark_shared.messaging.cloudevents import outbox_record
-from tidemark_shared.messaging.events import RECORDED, TYPES, WorklogRecorded
+from tidemark_shared.messaging.events import EVENT_TYPES, WORKLOG_RECORDED, WorklogRecorded
 from tidemark_shared.messaging.topics import NOTIFICATIONS, TOPICS, WORKLOGS, Topic
 from tidemark_shared.settings import Settings
 
@@ -56,9 +56,9 @@ def resolved(whole: Any, reference: str) -> Any:
 
 @topics
 def test_a_topic_is_described_with_every_event_that_it_carries(topic: Topic) -> None:
-    whole = document(topic)
-    assert set(whole["channels"][topic.name]["messages"]) == set(TYPES[topic])
-    for type_ in TYPES[topic]:
+    whole = build_asyncapi_document(topic)
+    assert set(whole["channels"][topic.name]["messages"]) == set(EVENT_TYPES[topic])
+    for type_ in EVENT_TYPES[topic]:
         message = whole["components"]["messages"][type_]
         assert message["headers"]["properties"]["ce_type"]["const"] == type_
         assert topic.key in message["bindings"]["kafka"]["key"]["description"]
@@ -66,7 +66,7 @@ def test_a_topic_is_described_with_every_event_that_it_carries(topic: Topic) -> 
 
 @topics
 def test_every_reference_leads_somewhere(topic: Topic) -> None:
-    whole = document(topic)
+    whole = build_asyncapi_document(topic)
     found = set(references(whole))
     assert found
     for reference in found:
@@ -75,8 +75,8 @@ def test_every_reference_leads_somewhere(topic: Topic) -> None:
 
 @topics
 def test_a_topic_is_described_as_it_is_created(topic: Topic) -> None:
-    channels = document(topic)["channels"]
-    told = {topic.name: topic} | ({} if topic is NOTIFICATIONS else {topic.dead_letters: WORKLOGS})
+    channels = build_asyncapi_document(topic)["channels"]
+    told = {topic.name: topic} | ({} if topic is NOTIFICATIONS else {topic.dead_letter_topic: WORKLOGS})
     assert set(channels) == set(told)
     for name, like in told.items():
         binding = channels[name]["bindings"]["kafka"]
@@ -92,16 +92,16 @@ def test_a_topic_is_described_as_it_is_created(topic: Topic) -> None:
 def test_the_attributes_are_those_that_are_written() -> None:
     data = WorklogRecorded.model_validate_json(json.dumps(EXAMPLE))
     now = datetime.now(UTC)
-    record = outbox_record(WORKLOGS, "10001", RECORDED, data, source="/x", time=now, correlation_id="y")
-    headers = document(WORKLOGS)["components"]["messages"][RECORDED]["headers"]
+    record = outbox_record(WORKLOGS, "10001", WORKLOG_RECORDED, data, source="/x", time=now, correlation_id="y")
+    headers = build_asyncapi_document(WORKLOGS)["components"]["messages"][WORKLOG_RECORDED]["headers"]
     written = {name: value.decode() for name, value in record.headers}
     assert set(headers["properties"]) == set(written)
     Draft202012Validator(headers).validate(written)
 
 
 def test_the_payload_takes_the_example_of_the_specification_and_refuses_a_bad_one() -> None:
-    whole = document(WORKLOGS)
-    payload = whole["components"]["messages"][RECORDED]["payload"]
+    whole = build_asyncapi_document(WORKLOGS)
+    payload = whole["components"]["messages"][WORKLOG_RECORDED]["payload"]
     validator = Draft202012Validator({**payload, "components": whole["components"]})
     assert validator.is_valid(EXAMPLE)
     assert not validator.is_valid({**EXAMPLE, "seconds": 0})
@@ -109,8 +109,10 @@ def test_the_payload_takes_the_example_of_the_specification_and_refuses_a_bad_on
 
 
 def test_dead_letters_are_described_with_the_headers_that_the_table_of_refusals_adds() -> None:
-    added = set(re.findall(r"tidemark_dlq_\w+", (ROOT / "shared/tidemark_shared/database/queries/dead_letters.sql").read_text()))
-    assert set(document(WORKLOGS)["components"]["messages"]["refused"]["headers"]["properties"]) == added
+    added = set(
+        re.findall(r"tidemark_dlq_\w+", (ROOT / "shared/tidemark_shared/database/queries/dead_letters.sql").read_text())
+    )
+    assert set(build_asyncapi_document(WORKLOGS)["components"]["messages"]["refused"]["headers"]["properties"]) == added
 
 
 def test_every_topic_and_service_has_its_document_the_same_each_time() -> None:
@@ -123,8 +125,8 @@ def test_every_topic_and_service_has_its_document_the_same_each_time() -> None:
 
 def test_every_code_of_a_violation_has_its_row() -> None:
     page = documents.generated()["violations.md"]
-    assert re.findall(r"^\| `([^`]+)` \|", page, re.MULTILINE) == list(CODES)
-    for code, meaning in CODES.items():
+    assert re.findall(r"^\| `([^`]+)` \|", page, re.MULTILINE) == list(VIOLATION_CODES)
+    for code, meaning in VIOLATION_CODES.items():
         assert f"| `{code}` | {' | '.join(meaning)} |\n" in page
 
 

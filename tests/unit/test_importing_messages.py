@@ -12,7 +12,7 @@ from tidemark.importing.messages import STRUCTURED, Message, Structured, of_even
 from tidemark.importing.plan import Link, Plan
 from tidemark.importing.rows import Refusal, Row
 from tidemark_shared.messaging.cloudevents import decode_event
-from tidemark_shared.messaging.events import LINKED, RECORDED, timestamp
+from tidemark_shared.messaging.events import ISSUE_LINKED, WORKLOG_RECORDED, format_timestamp
 from tidemark_shared.messaging.topics import WORKLOGS
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -44,12 +44,12 @@ def test_links_and_worklogs_are_events_that_their_readers_take() -> None:
     link, worklog = messages(plan())
     linked, recorded = (decode_event(WORKLOGS, one.headers, one.value) for one in (link, worklog))
     assert (linked.type, linked.source, linked.data.contract_id, linked.data.account_id) == (
-        LINKED,
+        ISSUE_LINKED,
         "tracker",
         "C",
         "A",
     )
-    assert (recorded.type, recorded.data.worklog_id, recorded.data.seconds) == (RECORDED, "w", 60)
+    assert (recorded.type, recorded.data.worklog_id, recorded.data.seconds) == (WORKLOG_RECORDED, "w", 60)
     assert (recorded.data.team_id, recorded.data.description) == (TEAM, "ä\n")
     assert linked.data.updated_at == recorded.data.updated_at == NOW
     assert {link.issue, worklog.issue} == {"i"}
@@ -85,13 +85,13 @@ def test_the_files_own_update_holds() -> None:
     [(1, False, 1), (0, False, 0.000001), (-1, False, 0.000001), (1, True, 1), (0, True, 0.000001), (-1, True, -1)],
 )
 def test_later_is_later_unless_the_source_says_otherwise(own: int, stated: bool, found: float) -> None:  # noqa: FBT001
-    assert later(timestamp(NOW), NOW + own * SECOND, stated=stated) == timestamp(NOW + found * SECOND)
+    assert later(format_timestamp(NOW), NOW + own * SECOND, stated=stated) == format_timestamp(NOW + found * SECOND)
 
 
 def event(**changes: object) -> str:
     data = {"worklog_id": "w", "issue_id": "i", "author_id": "p", "started_at": "2026-03-02T09:00:00Z"}
     data |= {"seconds": 60, "updated_at": "2026-03-02T10:00:00Z"} | changes  # type: ignore[operator]
-    return json.dumps({"specversion": "1.0", "id": "1", "source": "t", "type": RECORDED, "data": data})
+    return json.dumps({"specversion": "1.0", "id": "1", "source": "t", "type": WORKLOG_RECORDED, "data": data})
 
 
 def test_structured_events_are_published_as_they_came() -> None:
@@ -125,10 +125,10 @@ def test_what_readers_would_refuse_is_refused_with_its_line(line: str, sentence:
 def test_an_unfinished_import_keeps_its_first_start(tmp_path: Path) -> None:
     with Memory(tmp_path, "cluster", "topic", "source") as memory:
         assert memory.begin("file", NOW) == NOW
-        memory.remember([Sent("worklog/w", b"digest", timestamp(NOW))])
+        memory.remember([Sent("worklog/w", b"digest", format_timestamp(NOW))])
     with Memory(tmp_path, "cluster", "topic", "source") as memory:
         assert memory.begin("file", NOW + SECOND) == NOW
-        assert memory.sent() == {"worklog/w": Sent("worklog/w", b"digest", timestamp(NOW))}
+        assert memory.sent() == {"worklog/w": Sent("worklog/w", b"digest", format_timestamp(NOW))}
         memory.finish()
     with Memory(tmp_path, "cluster", "topic", "source") as memory:
         assert memory.begin("file", NOW + SECOND) == NOW + SECOND
@@ -142,6 +142,6 @@ def test_another_file_is_another_import_and_never_the_earlier_one(tmp_path: Path
 
 def test_another_target_has_another_memory(tmp_path: Path) -> None:
     with Memory(tmp_path, "cluster", "source") as memory:
-        memory.remember([Sent("worklog/w", b"digest", timestamp(NOW))])
+        memory.remember([Sent("worklog/w", b"digest", format_timestamp(NOW))])
     with Memory(tmp_path, "other", "source") as memory:
         assert memory.sent() == {}

@@ -9,7 +9,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tidemark_shared.domain.calendar import Period, current, day_in, periods, renewed, start_of_day
+from tidemark_shared.domain.calendar import (
+    Period,
+    compute_renewal_period,
+    find_period_index,
+    split_into_periods,
+    start_of_day,
+    to_local_day,
+)
 
 DAY = timedelta(days=1)
 
@@ -39,13 +46,13 @@ spans = st.tuples(st.dates(date(1970, 1, 1), date(2090, 12, 31)), st.integers(0,
 @example((date(2026, 12, 31), date(2026, 12, 31)))
 @example((date(2099, 12, 31), date(2100, 12, 31)))
 def test_monthly_periods_start_on_the_start_day_clamped_to_the_months_end(span: tuple[date, date]) -> None:
-    assert periods("monthly", *span) == monthly(*span)
+    assert split_into_periods("monthly", *span) == monthly(*span)
 
 
 @given(spans)
 def test_periods_tile_the_contract(span: tuple[date, date]) -> None:
     start, end = span
-    for found in (periods("monthly", start, end), periods("none", start, end)):
+    for found in (split_into_periods("monthly", start, end), split_into_periods("none", start, end)):
         assert (found[0].start, found[-1].end) == (start, end)
         assert all(one.start <= one.end for one in found)
         assert all(two.start - one.end == DAY for one, two in pairwise(found))
@@ -53,16 +60,16 @@ def test_periods_tile_the_contract(span: tuple[date, date]) -> None:
 
 @given(spans)
 def test_without_recurrence_there_is_one_period(span: tuple[date, date]) -> None:
-    assert periods("none", *span) == [Period(*span)]
+    assert split_into_periods("none", *span) == [Period(*span)]
 
 
 def test_the_day_is_counted_from_the_start_and_not_from_the_month_before() -> None:
-    starts = [one.start for one in periods("monthly", date(2024, 1, 31), date(2024, 5, 31))]
+    starts = [one.start for one in split_into_periods("monthly", date(2024, 1, 31), date(2024, 5, 31))]
     assert starts == [date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31), date(2024, 4, 30), date(2024, 5, 31)]
 
 
 def test_a_year_of_four_months_is_four_periods() -> None:
-    assert periods("monthly", date(2026, 1, 1), date(2026, 4, 30)) == [
+    assert split_into_periods("monthly", date(2026, 1, 1), date(2026, 4, 30)) == [
         (date(2026, 1, 1), date(2026, 1, 31)),
         (date(2026, 2, 1), date(2026, 2, 28)),
         (date(2026, 3, 1), date(2026, 3, 31)),
@@ -71,21 +78,24 @@ def test_a_year_of_four_months_is_four_periods() -> None:
 
 
 def test_the_last_period_is_cut_at_the_end() -> None:
-    assert periods("monthly", date(2026, 1, 15), date(2026, 2, 20))[-1] == (date(2026, 2, 15), date(2026, 2, 20))
+    assert split_into_periods("monthly", date(2026, 1, 15), date(2026, 2, 20))[-1] == (
+        date(2026, 2, 15),
+        date(2026, 2, 20),
+    )
 
 
 @given(spans, st.integers(-400, 1600))
 def test_the_current_period_holds_today_or_is_the_nearest(span: tuple[date, date], days: int) -> None:
     start, end = span
     today = start + days * DAY
-    found = periods("monthly", start, end)
+    found = split_into_periods("monthly", start, end)
     inside = [number for number, one in enumerate(found) if one.start <= today <= one.end]
     if today < start:
-        assert current(found, today) == 0
+        assert find_period_index(found, today) == 0
     elif today > end:
-        assert current(found, today) == len(found) - 1
+        assert find_period_index(found, today) == len(found) - 1
     else:
-        assert [current(found, today)] == inside
+        assert [find_period_index(found, today)] == inside
 
 
 def plus_months(day: date, months: int) -> date:
@@ -107,7 +117,7 @@ def plus_months(day: date, months: int) -> date:
 def test_a_renewal_lasts_as_many_months_or_else_as_many_days(span: tuple[date, date]) -> None:
     start, end = span
     months = [number for number in range(1, 1300) if plus_months(start, number) == end + DAY]
-    found = renewed(start, end)
+    found = compute_renewal_period(start, end)
     assert found.start == end + DAY
     if months:
         assert found.end + DAY == plus_months(found.start, months[0])
@@ -127,7 +137,7 @@ def test_a_renewal_lasts_as_many_months_or_else_as_many_days(span: tuple[date, d
     ],
 )
 def test_renewals_as_people_count_them(start: str, end: str, last: str) -> None:
-    assert renewed(date.fromisoformat(start), date.fromisoformat(end)).end == date.fromisoformat(last)
+    assert compute_renewal_period(date.fromisoformat(start), date.fromisoformat(end)).end == date.fromisoformat(last)
 
 
 # Days whose midnight does not exist, exists twice, or that do not exist at all.
@@ -171,8 +181,8 @@ def test_a_day_starts_with_its_first_instant_whatever_the_clocks_do(name: str, d
     found = start_of_day(day, zone)
     assert found == first_instant(day, zone)
     assert found.tzinfo is UTC
-    assert day_in(found, zone) == day
-    assert day_in(found - timedelta(microseconds=1), zone) < day
+    assert to_local_day(found, zone) == day
+    assert to_local_day(found - timedelta(microseconds=1), zone) < day
 
 
 @given(
@@ -184,7 +194,7 @@ def test_a_day_starts_with_its_first_instant_whatever_the_clocks_do(name: str, d
 def test_the_instant_before_the_start_of_a_day_is_in_the_day_before(name: str, day: date) -> None:
     zone = ZoneInfo(name)
     found = start_of_day(day, zone)
-    assert day_in(found - timedelta(microseconds=1), zone) < day <= day_in(found, zone)
+    assert to_local_day(found - timedelta(microseconds=1), zone) < day <= to_local_day(found, zone)
 
 
 def test_a_day_that_was_left_out_starts_and_ends_at_once() -> None:

@@ -14,17 +14,17 @@ from pydantic import BaseModel
 
 from tidemark_shared.domain.bodies import Balance
 from tidemark_shared.messaging import upcasts
-from tidemark_shared.messaging.cloudevents import DecodeError, Event, decode_event, encode_headers, outbox_record
+from tidemark_shared.messaging.cloudevents import CloudEvent, DecodeError, decode_event, encode_headers, outbox_record
 from tidemark_shared.messaging.events import (
-    BALANCE,
-    DELETED,
-    LINKED,
-    RECORDED,
-    TYPES,
+    CONTRACT_BALANCE,
+    EVENT_TYPES,
+    ISSUE_LINKED,
+    WORKLOG_DELETED,
+    WORKLOG_RECORDED,
     IssueLinked,
     WorklogDeleted,
     WorklogRecorded,
-    canonical,
+    canonical_content,
 )
 from tidemark_shared.messaging.topics import TOPICS, WORKLOGS, Topic
 
@@ -51,8 +51,8 @@ LINK = {
     "created_at": "2026-01-02T08:00:00Z",
     "updated_at": "2026-01-03T08:00:00Z",
 }
-VALID: dict[str, dict[str, Any]] = {RECORDED: WORKLOG, DELETED: DELETION, LINKED: LINK}
-ATTRIBUTES = {"specversion": "1.0", "id": "e-1", "source": "/jira/acme", "type": RECORDED}
+VALID: dict[str, dict[str, Any]] = {WORKLOG_RECORDED: WORKLOG, WORKLOG_DELETED: DELETION, ISSUE_LINKED: LINK}
+ATTRIBUTES = {"specversion": "1.0", "id": "e-1", "source": "/jira/acme", "type": WORKLOG_RECORDED}
 
 
 def binary(data: object, attributes: Mapping[str, str] = ATTRIBUTES, content_type: str = "application/json") -> Record:
@@ -117,7 +117,7 @@ def test_the_examples_of_the_public_surface_are_read(type_: str) -> None:
 def test_times_are_held_in_utc_to_the_microsecond_and_finer_digits_are_cut() -> None:
     data = decode_event(WORKLOGS, *binary(worklog(started_at="2026-03-02T09:00:00.1234569+01:00"))).data
     assert data.started_at == datetime(2026, 3, 2, 8, 0, 0, 123456, UTC)
-    assert b'"started_at":"2026-03-02T08:00:00.123456Z"' in canonical(data)
+    assert b'"started_at":"2026-03-02T08:00:00.123456Z"' in canonical_content(data)
 
 
 @pytest.mark.parametrize("mode", [binary, structured])
@@ -178,7 +178,7 @@ def test_seconds_from_1_to_3600000_are_taken(seconds: int) -> None:
     ids=str,
 )
 def test_seconds_are_an_integer_in_bounds_and_nothing_else(mode: Callable[..., Record], seconds: object) -> None:
-    assert refusal(mode(worklog(seconds=seconds))).startswith(f"{RECORDED}: seconds: Input should be ")
+    assert refusal(mode(worklog(seconds=seconds))).startswith(f"{WORKLOG_RECORDED}: seconds: Input should be ")
 
 
 @pytest.mark.parametrize("one", ["a", "a" * 255, "é" * 127, "日" * 85, "😀" * 63, "\x01", " ", "\\N", "\t\n\r"])
@@ -188,14 +188,14 @@ def test_ids_of_1_to_255_bytes_are_taken_as_they_stand(one: str) -> None:
 
 
 ID_FIELDS = [
-    (RECORDED, "worklog_id"),
-    (RECORDED, "issue_id"),
-    (RECORDED, "author_id"),
-    (DELETED, "worklog_id"),
-    (DELETED, "issue_id"),
-    (LINKED, "issue_id"),
-    (LINKED, "contract_id"),
-    (LINKED, "account_id"),
+    (WORKLOG_RECORDED, "worklog_id"),
+    (WORKLOG_RECORDED, "issue_id"),
+    (WORKLOG_RECORDED, "author_id"),
+    (WORKLOG_DELETED, "worklog_id"),
+    (WORKLOG_DELETED, "issue_id"),
+    (ISSUE_LINKED, "issue_id"),
+    (ISSUE_LINKED, "contract_id"),
+    (ISSUE_LINKED, "account_id"),
 ]
 
 
@@ -220,7 +220,9 @@ def test_ids_out_of_bounds_are_refused_by_name(type_: str, field: str, one: obje
 )
 def test_what_is_missing_is_refused_by_name_or_means_null(type_: str, field: str) -> None:
     record = binary(without(VALID[type_], field), {**ATTRIBUTES, "type": type_})
-    if (type_, field) in {(LINKED, one) for one in ("issue_key", "summary", "contract_id", "account_id", "created_at")}:
+    if (type_, field) in {
+        (ISSUE_LINKED, one) for one in ("issue_key", "summary", "contract_id", "account_id", "created_at")
+    }:
         assert getattr(decode_event(WORKLOGS, *record).data, field) is None
     else:
         assert refusal(record) == f"{type_}: {field}: Field required"
@@ -228,7 +230,7 @@ def test_what_is_missing_is_refused_by_name_or_means_null(type_: str, field: str
 
 def test_every_fault_of_a_record_is_named_at_once() -> None:
     reason = refusal(binary(worklog(seconds=0, author_id="", started_at="yesterday")))
-    assert [part.split(":")[0] for part in reason.removeprefix(f"{RECORDED}: ").split("; ")] == [
+    assert [part.split(":")[0] for part in reason.removeprefix(f"{WORKLOG_RECORDED}: ").split("; ")] == [
         "author_id",
         "started_at",
         "seconds",
@@ -284,13 +286,13 @@ def test_times_from_1970_to_2100_are_taken(moment: str) -> None:
 def test_times_without_offset_out_of_bounds_or_of_another_kind_are_refused_by_name(
     mode: Callable[..., Record], field: str, moment: object
 ) -> None:
-    assert refusal(mode(worklog(**{field: moment}))).startswith(f"{RECORDED}: {field}: ")
+    assert refusal(mode(worklog(**{field: moment}))).startswith(f"{WORKLOG_RECORDED}: {field}: ")
 
 
 @pytest.mark.parametrize("field", ["team_id", "description"])
 @pytest.mark.parametrize("one", ["\0", 7, {}], ids=repr)
 def test_other_texts_are_texts_without_nul(field: str, one: object) -> None:
-    assert refusal(binary(worklog(**{field: one}))).startswith(f"{RECORDED}: {field}: ")
+    assert refusal(binary(worklog(**{field: one}))).startswith(f"{WORKLOG_RECORDED}: {field}: ")
 
 
 # The envelope. Each refusal says what is wrong and, where there is one, the way out.
@@ -326,11 +328,11 @@ def test_another_specversion_is_refused(mode: Callable[..., Record], version: st
 def test_an_unknown_type_is_refused_with_those_that_are_known() -> None:
     reason = refusal(binary(WORKLOG, {**ATTRIBUTES, "type": "tidemark.worklog.recorded.v9"}))
     assert reason.startswith("Unknown event type 'tidemark.worklog.recorded.v9'. worklog.events takes ")
-    assert all(known in reason for known in (RECORDED, DELETED, LINKED))
+    assert all(known in reason for known in (WORKLOG_RECORDED, WORKLOG_DELETED, ISSUE_LINKED))
 
 
 def test_a_type_of_another_topic_is_unknown_here() -> None:
-    assert refusal(binary({}, {**ATTRIBUTES, "type": BALANCE})).startswith("Unknown event type ")
+    assert refusal(binary({}, {**ATTRIBUTES, "type": CONTRACT_BALANCE})).startswith("Unknown event type ")
 
 
 def test_a_record_without_a_value_is_refused() -> None:
@@ -366,14 +368,14 @@ NO_JSON = [b"", b"{", b"\xff\xfe\x00", b"{'a': 1}", b'"\xc3\x28"', b"nope", b'{"
 
 @pytest.mark.parametrize("value", NO_JSON, ids=lambda value: repr(value[:8]))
 def test_what_is_no_json_is_refused_in_both_modes(value: bytes) -> None:
-    assert refusal(binary(value)).startswith(f"{RECORDED}: the data: Invalid JSON: ")
+    assert refusal(binary(value)).startswith(f"{WORKLOG_RECORDED}: the data: Invalid JSON: ")
     assert refusal(([], value)).startswith("The value is not JSON: ")
 
 
 @pytest.mark.parametrize("data", [[], "worklog", 7, None], ids=repr)
 @pytest.mark.parametrize("mode", [binary, structured])
 def test_data_that_is_no_object_is_refused(mode: Callable[..., Record], data: object) -> None:
-    assert refusal(mode(data)) == f"{RECORDED}: the data: Input should be an object"
+    assert refusal(mode(data)) == f"{WORKLOG_RECORDED}: the data: Input should be an object"
 
 
 @pytest.mark.parametrize("value", [b'{"worklog_id": "\\ud800"}', b'{"worklog_id": "\\udc00\\ud800"}'])
@@ -432,7 +434,7 @@ def test_canonical_content_is_rfc_8785(data: dict[str, Any]) -> None:
     }
     known = {**dict.fromkeys(WORKLOG), **data, **moments}
     known.pop("unheard_of", None)
-    assert canonical(decode_event(WORKLOGS, *binary(data)).data) == rfc8785.dumps(known)
+    assert canonical_content(decode_event(WORKLOGS, *binary(data)).data) == rfc8785.dumps(known)
 
 
 @given(
@@ -441,12 +443,12 @@ def test_canonical_content_is_rfc_8785(data: dict[str, Any]) -> None:
 def test_canonical_content_escapes_what_rfc_8785_escapes_and_no_more(one: str) -> None:
     link = IssueLinked(issue_id="1", summary=one, updated_at=datetime(2026, 1, 1, tzinfo=UTC))
     members = {**dict.fromkeys(LINK), "issue_id": "1", "summary": one, "updated_at": "2026-01-01T00:00:00.000000Z"}
-    assert canonical(link) == rfc8785.dumps(members)
+    assert canonical_content(link) == rfc8785.dumps(members)
 
 
 OPTIONAL = [
-    *((RECORDED, one) for one in ("team_id", "description")),
-    *((LINKED, one) for one in ("issue_key", "summary", "contract_id", "account_id", "created_at")),
+    *((WORKLOG_RECORDED, one) for one in ("team_id", "description")),
+    *((ISSUE_LINKED, one) for one in ("issue_key", "summary", "contract_id", "account_id", "created_at")),
 ]
 
 
@@ -456,12 +458,14 @@ def test_an_absent_optional_member_equals_an_explicit_null(type_: str, field: st
     absent = decode_event(WORKLOGS, *binary(without(VALID[type_], field), attributes))
     null = decode_event(WORKLOGS, *binary({**VALID[type_], field: None}, attributes))
     assert absent == null
-    assert canonical(absent.data) == canonical(null.data)
+    assert canonical_content(absent.data) == canonical_content(null.data)
 
 
 def test_the_same_instant_in_another_zone_or_with_finer_digits_has_the_same_canonical_content() -> None:
     forms = ["2026-03-02T09:00:00+01:00", "2026-03-02T08:00:00Z", "2026-03-02T08:00:00.0000009Z", "2026-03-02 08:00Z"]
-    assert len({canonical(decode_event(WORKLOGS, *binary(worklog(started_at=form))).data) for form in forms}) == 1
+    assert (
+        len({canonical_content(decode_event(WORKLOGS, *binary(worklog(started_at=form))).data) for form in forms}) == 1
+    )
 
 
 # Writing.
@@ -470,23 +474,25 @@ def test_the_same_instant_in_another_zone_or_with_finer_digits_has_the_same_cano
 @given(WORKLOGS_DRAWN, st.datetimes(timezones=st.just(UTC)))
 def test_what_is_written_is_read_again(data: dict[str, Any], moment: datetime) -> None:
     written = WorklogRecorded.model_validate_json(json.dumps(data))
-    record = outbox_record(WORKLOGS, "k", RECORDED, written, source="/contracts", time=moment, correlation_id="c-1")
+    record = outbox_record(
+        WORKLOGS, "k", WORKLOG_RECORDED, written, source="/contracts", time=moment, correlation_id="c-1"
+    )
     assert (record.topic, record.key) == ("worklog.events", b"k")
     assert record.value is not None
     assert dict(record.headers)["content-type"] == b"application/json"
-    assert decode_event(WORKLOGS, record.headers, record.value)[1:] == ("/contracts", RECORDED, "c-1", written)
+    assert decode_event(WORKLOGS, record.headers, record.value)[1:] == ("/contracts", WORKLOG_RECORDED, "c-1", written)
 
 
 def test_an_event_is_written_in_binary_mode_with_all_its_attributes() -> None:
     data = WorklogDeleted(worklog_id="1", issue_id="2", deleted_at=datetime(2026, 1, 1, tzinfo=UTC))
     moment = datetime(2026, 1, 1, 12, tzinfo=timezone(timedelta(hours=2)))
-    record = outbox_record(WORKLOGS, "2", DELETED, data, source="/x", time=moment, correlation_id="c")
+    record = outbox_record(WORKLOGS, "2", WORKLOG_DELETED, data, source="/x", time=moment, correlation_id="c")
     headers = dict(record.headers)
     assert headers.pop("ce_id")
     assert headers == {
         "ce_specversion": b"1.0",
         "ce_source": b"/x",
-        "ce_type": DELETED.encode(),
+        "ce_type": WORKLOG_DELETED.encode(),
         "ce_time": b"2026-01-01T10:00:00.000000Z",
         "ce_correlationid": b"c",
         "content-type": b"application/json",
@@ -506,7 +512,7 @@ def golden() -> list[Any]:
 
 
 def topic_of(type_: str) -> Topic:
-    return next(topic for topic in TOPICS if type_ in TYPES[topic])
+    return next(topic for topic in TOPICS if type_ in EVENT_TYPES[topic])
 
 
 def test_an_old_version_is_upcast_step_by_step_to_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -518,7 +524,7 @@ def test_an_old_version_is_upcast_step_by_step_to_the_newest(monkeypatch: pytest
     def person_to_author(data: bytes) -> tuple[str, bytes]:
         members = json.loads(data)
         members["author_id"] = members.pop("person")
-        return RECORDED, json.dumps(members).encode()
+        return WORKLOG_RECORDED, json.dumps(members).encode()
 
     monkeypatch.setitem(upcasts.UPCASTERS, "tidemark.worklog.recorded.v0.1", minutes_to_seconds)
     monkeypatch.setitem(upcasts.UPCASTERS, "tidemark.worklog.recorded.v0.2", person_to_author)
@@ -547,7 +553,7 @@ def test_every_type_of_event_may_get_a_version_before_it(path: Path, monkeypatch
 
 
 def test_the_newest_version_is_left_as_it_is() -> None:
-    assert upcasts.upcast(RECORDED, b"{}") == (RECORDED, b"{}")
+    assert upcasts.upcast(WORKLOG_RECORDED, b"{}") == (WORKLOG_RECORDED, b"{}")
 
 
 @pytest.mark.parametrize(
@@ -579,7 +585,7 @@ def test_a_published_version_is_read_as_it_always_was(path: Path) -> None:
 
 
 def test_every_type_of_event_has_its_fixture() -> None:
-    known = {type_ for types in TYPES.values() for type_ in types}
+    known = {type_ for types in EVENT_TYPES.values() for type_ in types}
     assert {path.stem for path in FIXTURES.glob("*.json")} >= known
 
 
@@ -587,7 +593,7 @@ def test_every_type_of_event_has_its_fixture() -> None:
 def test_what_is_read_from_a_fixture_is_written_and_read_the_same(path: Path) -> None:
     envelope = json.loads(path.read_text())["event"]
     topic = topic_of(envelope["type"])
-    first: Event = decode_event(topic, [], json.dumps(envelope).encode())
+    first: CloudEvent = decode_event(topic, [], json.dumps(envelope).encode())
     model: BaseModel = first.data
     record = outbox_record(
         topic, "k", first.type, model, source="/x", time=datetime(2026, 1, 1, tzinfo=UTC), correlation_id="c"

@@ -14,11 +14,11 @@ from httpx import Response
 from pydantic import BaseModel
 
 from tidemark_shared.domain.bodies import Contract
-from tidemark_shared.http.app import api
-from tidemark_shared.http.auth import require
-from tidemark_shared.http.problems import Problem, Violation, pointer
-from tidemark_shared.http.tokens import ROLES, Actor, Role, issue
-from tidemark_shared.log import correlation_id
+from tidemark_shared.http.app import create_api
+from tidemark_shared.http.auth import require_role
+from tidemark_shared.http.problems import Problem, Violation, json_pointer
+from tidemark_shared.http.tokens import ROLES, Actor, Role, issue_token
+from tidemark_shared.log import get_correlation_id
 from tidemark_shared.settings import Settings
 
 SECRET = "a secret of at least thirty-two bytes"  # noqa: S105 - it guards nothing
@@ -51,7 +51,7 @@ class NothingRevoked:
 
 
 def application(**settings: Any) -> FastAPI:
-    app = api("test", Settings(**{"secret": SECRET, **settings}), lifespan)
+    app = create_api("test", Settings(**{"secret": SECRET, **settings}), lifespan)
 
     async def no_problems() -> list[str]:
         return []
@@ -79,14 +79,14 @@ def application(**settings: Any) -> FastAPI:
 
     @app.get("/correlation")
     async def correlation() -> str:
-        return correlation_id()
+        return get_correlation_id()
 
     return app
 
 
 def add_guarded(app: FastAPI, role: Role) -> None:
     @app.get(f"/{role}")
-    async def guarded(actor: Annotated[Actor, require(role)]) -> list[str]:
+    async def guarded(actor: Annotated[Actor, require_role(role)]) -> list[str]:
         return list(actor)
 
 
@@ -191,7 +191,7 @@ async def test_a_database_that_does_not_answer_passes(error: Exception) -> None:
     [((), ""), (("a",), "/a"), (("a", 0, "b"), "/a/0/b"), (("a/b", "~c"), "/a~1b/~0c"), (("",), "/")],
 )
 def test_a_pointer_is_that_of_rfc_6901(parts: tuple[object, ...], expected: str) -> None:
-    assert pointer(*parts) == expected
+    assert json_pointer(*parts) == expected
 
 
 # Tokens.
@@ -200,7 +200,7 @@ def test_a_pointer_is_that_of_rfc_6901(parts: tuple[object, ...], expected: str)
 @pytest.mark.parametrize("wanted", ROLES)
 @pytest.mark.parametrize("role", ROLES)
 async def test_a_role_may_do_what_it_reaches_and_is_told_what_it_lacks(role: Role, wanted: Role) -> None:
-    answer = await ask(application(), "GET", f"/{wanted}", headers=bearer(issue(SECRET, "ann", role, now=NOW)))
+    answer = await ask(application(), "GET", f"/{wanted}", headers=bearer(issue_token(SECRET, "ann", role, now=NOW)))
     if ROLES.index(role) >= ROLES.index(wanted):
         assert (answer.status_code, answer.json()) == (200, ["ann", role])
     else:
@@ -209,7 +209,7 @@ async def test_a_role_may_do_what_it_reaches_and_is_told_what_it_lacks(role: Rol
         assert wanted in answer.json()["detail"]
 
 
-EXPIRED = issue(SECRET, "ann", "admin", now=NOW - timedelta(days=2), expires=NOW - timedelta(days=1))
+EXPIRED = issue_token(SECRET, "ann", "admin", now=NOW - timedelta(days=2), expires=NOW - timedelta(days=1))
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ EXPIRED = issue(SECRET, "ann", "admin", now=NOW - timedelta(days=2), expires=NOW
         {"authorization": "Bearer"},
         bearer("nonsense"),
         bearer(EXPIRED),
-        bearer(issue(SECRET[::-1], "ann", "admin", now=NOW)),
+        bearer(issue_token(SECRET[::-1], "ann", "admin", now=NOW)),
     ],
     ids=range(7),
 )

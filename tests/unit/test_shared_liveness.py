@@ -7,9 +7,9 @@ import pytest
 from aiokafka import TopicPartition
 from fastapi import FastAPI
 
-from tidemark_shared.http.app import api
+from tidemark_shared.http.app import create_api
 from tidemark_shared.messaging import liveness
-from tidemark_shared.messaging.liveness import Health
+from tidemark_shared.messaging.liveness import ClientHealth
 from tidemark_shared.settings import Settings
 
 A, B = TopicPartition("a", 0), TopicPartition("b", 0)
@@ -23,7 +23,7 @@ def clock(monkeypatch):
 
 
 def test_a_client_that_answers_and_moves_is_left_alone(clock):
-    health = Health()
+    health = ClientHealth()
     for offset in range(100):
         clock.now += 5
         health.answered({A: offset})
@@ -33,7 +33,7 @@ def test_a_client_that_answers_and_moves_is_left_alone(clock):
 
 
 def test_one_that_stands_still_is_replaced_less_and_less_often_until_the_process_is_dead(clock):
-    health, replaced = Health(), []
+    health, replaced = ClientHealth(), []
     while clock.now < 1_200:
         clock.now += 1
         health.answered({A: 7})
@@ -53,7 +53,7 @@ def test_one_that_stands_still_is_replaced_less_and_less_often_until_the_process
 
 
 def test_one_that_does_not_answer_or_has_died_is_replaced(clock):
-    health = Health()
+    health = ClientHealth()
     clock.now += 11
     assert health.reason_to_replace() == "Kafka has not answered the client for 11 s"
     health.replaced()
@@ -65,7 +65,7 @@ def test_one_that_does_not_answer_or_has_died_is_replaced(clock):
 
 
 def test_a_partition_without_a_leader_makes_no_process_dead(clock):
-    health, replaced = Health(), []
+    health, replaced = ClientHealth(), []
     while clock.now < 1_300:
         clock.now += 1
         health.answered({}, [B])
@@ -79,7 +79,7 @@ def test_a_partition_without_a_leader_makes_no_process_dead(clock):
 
 
 def test_a_kafka_that_is_away_does_not_make_the_process_dead(clock):
-    health = Health()
+    health = ClientHealth()
     for _ in range(600):
         clock.now += 1
         health.unreachable()
@@ -90,7 +90,7 @@ def test_a_kafka_that_is_away_does_not_make_the_process_dead(clock):
 
 @pytest.mark.parametrize("failures", [[], ["The consumer has made no progress."]])
 async def test_healthz_is_503_where_the_process_should_be_restarted(failures):
-    app: FastAPI = api("test", Settings(secret="s" * 32), None)
+    app: FastAPI = create_api("test", Settings(secret="s" * 32), None)
 
     async def ask():
         return failures

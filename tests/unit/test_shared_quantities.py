@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic_core import PydanticCustomError
 
-from tidemark_shared.domain.quantities import format_hours, parse_hours, percent, seconds
+from tidemark_shared.domain.quantities import compute_percent, format_hours, hours_to_seconds, parse_hours
 
 MOST_HUNDREDTHS = 99_999_999_999
 
@@ -22,7 +22,7 @@ def half_even(consumed: int, planned: int) -> Decimal:
 @given(st.integers(-MOST_HUNDREDTHS, MOST_HUNDREDTHS))
 def test_hours_with_two_decimals_are_whole_seconds(hundredths: int) -> None:
     hours = parse_hours(f"{'-' * (hundredths < 0)}{abs(hundredths) // 100}.{abs(hundredths) % 100:02}")
-    assert seconds(hours) == hundredths * 36
+    assert hours_to_seconds(hours) == hundredths * 36
     assert Fraction(hours) == Fraction(hundredths, 100)
 
 
@@ -101,13 +101,13 @@ def test_hours_are_a_decimal_string_and_nothing_else(value: object) -> None:
 @example(115_200, 144_000)
 @example(2, 3)
 def test_percentages_are_exact_and_rounded_half_even(consumed: int, planned: int) -> None:
-    assert percent(consumed, planned) == half_even(consumed, planned)
+    assert compute_percent(consumed, planned) == half_even(consumed, planned)
 
 
 @given(st.integers(1, 10**6), st.integers(0, 10**6))
 def test_a_tie_goes_to_the_even_hundredth(planned: int, hundredths: int) -> None:
     # Twice 10,000 of it are planned, so that half a hundredth of a percent is a whole number.
-    found = percent(planned * (2 * hundredths + 1), 20_000 * planned)
+    found = compute_percent(planned * (2 * hundredths + 1), 20_000 * planned)
     assert found is not None
     assert found * 100 % 2 == 0
     assert abs(found * 100 - Decimal(2 * hundredths + 1) / 2) == Decimal("0.5")
@@ -115,4 +115,4 @@ def test_a_tie_goes_to_the_even_hundredth(planned: int, hundredths: int) -> None
 
 @given(st.integers(0, 10**16), st.integers(-(10**16), 0))
 def test_where_nothing_is_planned_there_is_no_percentage(consumed: int, planned: int) -> None:
-    assert percent(consumed, planned) is None
+    assert compute_percent(consumed, planned) is None

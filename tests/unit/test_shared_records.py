@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from record_batches import CODECS, Raw, batch, encoded, snappy_raw, varint
 
 from tidemark_shared.messaging import fetching
-from tidemark_shared.messaging.batches import read_events
+from tidemark_shared.messaging.batches import decode_events
 from tidemark_shared.messaging.fetching import as_bytes
-from tidemark_shared.messaging.record_batches import BadRecord, BatchBoundaryError, RawBatch, Skipped
+from tidemark_shared.messaging.record_batches import BatchBoundaryError, RawBatch, SkippedOffsets, UndecodableRecord
 from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, WORKLOGS
 
 TP = TopicPartition("topic", 3)
@@ -47,7 +47,7 @@ def shown(found):
         (item.offset, item.value)
         if isinstance(item, ConsumerRecord)
         else (item.offset, item.reason)
-        if isinstance(item, BadRecord)
+        if isinstance(item, UndecodableRecord)
         else (item.offset, item.following)
         for item in found
     ]
@@ -96,7 +96,7 @@ def test_a_header_name_that_is_not_utf8_costs_its_record_alone(codec):
     bad = Raw(b"value", b"key", [(b"a", b"1"), (b"x\xff\xfe", b"2")], 5)
     found = items(batch([Raw(b"a"), bad, Raw(b"b")], codec=codec), batch([Raw(b"c")], base=3))
     assert good(found) == [(0, b"a"), (2, b"b"), (3, b"c")]
-    (item,) = (item for item in found if isinstance(item, BadRecord))
+    (item,) = (item for item in found if isinstance(item, UndecodableRecord))
     assert (item.offset, item.following) == (1, 2)
     assert (item.record.key, item.record.value, item.record.timestamp) == (b"key", b"value", 5)
     assert item.record.headers == (("a", b"1"), (r"x\xff\xfe", b"2"))
@@ -135,7 +135,7 @@ def test_large_keys_and_headers_are_cut_too():
             codec=4,
         )
     )
-    assert [type(item) for item in found] == [BadRecord, BadRecord, BadRecord, ConsumerRecord]
+    assert [type(item) for item in found] == [UndecodableRecord, UndecodableRecord, UndecodableRecord, ConsumerRecord]
     assert len(found[0].record.key) == 65_536
     assert all(len(name) <= 1_024 for name, _ in found[1].record.headers)
     assert len(found[2].record.headers) <= 51
@@ -160,7 +160,7 @@ def test_a_truncated_batch_is_read_up_to_its_end(codec):
     assert len(good(found)) > (1 if codec in {1, 2} else 50) or codec == 3
     assert all(value == content[offset].value for offset, value in good(found)[:-1])
     assert found[-1].value == b"z"
-    assert isinstance(found[-2], BadRecord)
+    assert isinstance(found[-2], UndecodableRecord)
     assert (found[-2].offset, found[-2].following) == (len(good(found)) - 1, 200)
 
 
@@ -227,9 +227,9 @@ def test_markers_and_compaction_are_told_apart():
     compacted = batch([Raw(b"a"), Raw(b"b")], base=3, deltas=[1, 4], last_delta=6)
     emptied = batch([], base=10, deltas=[], last_delta=2, count=0)
     found = items(batch([Raw(), Raw()]), marker, compacted, emptied)
-    assert found[2] == Skipped(2, 3, is_control=True)
+    assert found[2] == SkippedOffsets(2, 3, is_control=True)
     assert [item.offset for item in found] == [0, 1, 2, 4, 7, 8, 10]
-    assert found[5:] == [Skipped(8, 10, is_control=False), Skipped(10, 13, is_control=False)]
+    assert found[5:] == [SkippedOffsets(8, 10, is_control=False), SkippedOffsets(10, 13, is_control=False)]
 
 
 fields = st.none() | st.binary(max_size=20)
@@ -330,9 +330,9 @@ def test_a_bomb_takes_little_memory(codec, size):
 
 def test_a_tombstone_is_passed_where_the_topic_is_compacted_and_a_dead_letter_elsewhere():
     (record,) = items(batch([Raw(None, b"key")]))
-    assert read_events(DIRECTORY, [record]) == ([], [])
-    assert read_events(BALANCES, [record]) == ([], [])
-    received, dead_letters = read_events(WORKLOGS, [record])
+    assert decode_events(DIRECTORY, [record]) == ([], [])
+    assert decode_events(BALANCES, [record]) == ([], [])
+    received, dead_letters = decode_events(WORKLOGS, [record])
     assert received == []
     assert dead_letters[0].record is record
     assert "no value" in dead_letters[0].reason

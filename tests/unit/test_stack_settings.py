@@ -76,7 +76,11 @@ def test_one_own_database_beside_ours(state: State, tmp_path: Path, monkeypatch:
     told = up._settle(state, tmp_path, 8123)
     ours = state.embedded["TIDEMARK_DATABASE_URL"]
     settings = up.settings(told)
-    assert [settings.database(service) for service in up.SERVICES] == [ours, "postgresql://elsewhere/figures", ours]
+    assert [settings.service_database_url(service) for service in up.SERVICES] == [
+        ours,
+        "postgresql://elsewhere/figures",
+        ours,
+    ]
     assert told["TIDEMARK_DATABASE_URL"] == "postgresql://elsewhere/figures"
 
 

@@ -22,13 +22,13 @@ from tidemark_consumption.answers import (
 from tidemark_consumption.balance_outbox import forecast_of
 from tidemark_shared.database import Connection, queries
 from tidemark_shared.domain.bodies import Day, Text
-from tidemark_shared.http.auth import require
-from tidemark_shared.http.pagination import Cursor, Page, cursor_after, parts_of
+from tidemark_shared.http.auth import require_role
+from tidemark_shared.http.pagination import Cursor, Page, decode_cursor, encode_cursor
 from tidemark_shared.http.problems import Problem, Violation
 
 _sql = queries("tidemark_consumption")
 
-router = APIRouter(prefix="/v1/contracts/{contract:path}", dependencies=[require("viewer")])
+router = APIRouter(prefix="/v1/contracts/{contract:path}", dependencies=[require_role("viewer")])
 
 _Position = TypeAdapter(tuple[AwareDatetime, Text, Text])
 
@@ -155,7 +155,7 @@ def _period(text: str) -> Any:
 @router.get("/worklogs")
 async def worklogs(asked: Ask, behind: Annotated[Behind, Query()]) -> Page[Worklog]:
     """The worklogs that make a figure, in the order of their start: their sum is what is consumed."""
-    started_at, source, worklog_id = parts_of(behind.cursor, _Position) or (None, None, None)
+    started_at, source, worklog_id = decode_cursor(behind.cursor, _Position) or (None, None, None)
     reasons = None if behind.reason is None else [behind.reason]
     rows = _sql.worklogs_of(
         asked.connection,
@@ -172,5 +172,5 @@ async def worklogs(asked: Ask, behind: Annotated[Behind, Query()]) -> Page[Workl
     )
     found = [Worklog.model_validate(dict(row)) async for row in rows]
     last = found[behind.limit - 1] if len(found) > behind.limit else None
-    after = last and cursor_after(last.started_at.isoformat(), last.source, last.worklog_id)
+    after = last and encode_cursor(last.started_at.isoformat(), last.source, last.worklog_id)
     return Page(items=found[: behind.limit], next=after)

@@ -12,12 +12,12 @@ from tidemark_consumption.ingest import append
 from tidemark_consumption.projection import fold
 from tidemark_consumption.projection.projector import Projector
 from tidemark_consumption.worklogs_api import Publisher
-from tidemark_shared.database import Work, connect_pool
-from tidemark_shared.http.app import api as http_api
+from tidemark_shared.database import Workload, connect_pool
+from tidemark_shared.http.app import create_api
 from tidemark_shared.messaging.batches import Handler
 from tidemark_shared.messaging.topics import DIRECTORY, LIFECYCLE, WORKLOGS
 from tidemark_shared.runtime import service_runtime
-from tidemark_shared.settings import Settings, required
+from tidemark_shared.settings import Settings, require_setting
 
 
 def handlers() -> dict[str, Handler]:
@@ -35,14 +35,14 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         publisher = Publisher(
-            required(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers"), settings.topic_prefix
+            require_setting(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers"), settings.topic_prefix
         )
-        url = settings.database("consumption")
+        url = settings.service_database_url("consumption")
         async with (
             service_runtime("consumption", settings) as runtime,
             # Pools of their own: requests and replays leave consumers and the projector their connections.
-            await connect_pool(url, "consumption", work=Work.REQUEST) as requests,
-            await connect_pool(url, "consumption", size=2, init=replay.prepare, work=Work.REPLAY) as replaying,
+            await connect_pool(url, "consumption", workload=Workload.REQUEST) as requests,
+            await connect_pool(url, "consumption", size=2, init=replay.prepare, workload=Workload.REPLAY) as replaying,
             await connect_pool(url, "consumption", size=2, init=fold.prepare) as folding,
             await connect_pool(url, "consumption", size=1, init=replay.prepare) as rebuilding,
             balance_outbox(url) as balances,
@@ -57,14 +57,14 @@ def create_app(settings: Settings) -> FastAPI:
 
             app.state.pool, app.state.problems, app.state.publisher = requests, problems, publisher
             app.state.replaying, app.state.failures = replaying, runtime.failures
-            runtime.relay()
-            runtime.relay(balances)
-            runtime.keep("days", partial(begin_days, runtime.pool))
-            runtime.keep("projector", projector.run)
-            await runtime.consume(handlers())
+            runtime.relay_outbox()
+            runtime.relay_outbox(balances)
+            runtime.run_task("days", partial(begin_days, runtime.pool))
+            runtime.run_task("projector", projector.run)
+            await runtime.start_consumer(handlers())
             yield
 
-    app = http_api("consumption", settings, lifespan)
+    app = create_api("consumption", settings, lifespan)
     app.include_router(worklogs_api.router)
     app.include_router(api.router)
     return app

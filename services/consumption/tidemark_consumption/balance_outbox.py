@@ -15,11 +15,11 @@ from uuid import UUID, uuid4
 import asyncpg
 
 from tidemark_consumption.forecast import forecast
-from tidemark_shared.database import Connection, Pool, Work, connect_pool, queries
+from tidemark_shared.database import Connection, Pool, Workload, connect_pool, queries
 from tidemark_shared.log import get_logger
-from tidemark_shared.messaging.cloudevents import OutboxRecord, binary_headers
-from tidemark_shared.messaging.events import BALANCE
-from tidemark_shared.messaging.outbox import Outbox, Row
+from tidemark_shared.messaging.cloudevents import OutboxRecord, build_binary_headers
+from tidemark_shared.messaging.events import CONTRACT_BALANCE
+from tidemark_shared.messaging.outbox import Outbox, OutboxRow
 from tidemark_shared.messaging.topics import BALANCES
 
 _log = get_logger()
@@ -66,7 +66,7 @@ async def begin_days(pool: Pool) -> NoReturn:
 @asynccontextmanager
 async def balance_outbox(url: str) -> AsyncIterator[Outbox]:
     """The outbox, with connections of its own to compute balances on."""
-    pool = await connect_pool(url, "consumption", size=_CONNECTIONS, work=Work.PUBLISH)
+    pool = await connect_pool(url, "consumption", size=_CONNECTIONS, workload=Workload.PUBLISH)
     source = _Balances(pool)
     try:
         yield Outbox("balances", source.pending, _published, pause_seconds=_PAUSE_SECONDS)
@@ -87,10 +87,10 @@ class _Balances:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._tasks: dict[UUID, asyncio.Task[Row | None]] = {}
+        self._tasks: dict[UUID, asyncio.Task[OutboxRow | None]] = {}
         self._retries: dict[UUID, _Retry] = {}
 
-    async def pending(self, connection: Connection) -> Sequence[Row]:
+    async def pending(self, connection: Connection) -> Sequence[OutboxRow]:
         """Start what is due, and give what is ready."""
         clock = asyncio.get_running_loop().time()
         postponed = (contract_id for contract_id, retry in self._retries.items() if retry.due > clock)
@@ -104,7 +104,7 @@ class _Balances:
         rows = [self._tasks.pop(contract_id).result() for contract_id in ready]
         return [row for row in rows if row]
 
-    async def _compute(self, contract_id: UUID) -> Row | None:
+    async def _compute(self, contract_id: UUID) -> OutboxRow | None:
         now = datetime.now(UTC)
         try:
             async with self._pool.acquire() as connection:
@@ -120,13 +120,17 @@ class _Balances:
         # A draft that was discarded meanwhile has none.
         if balance is None or balance["body"] is None:
             return None
-        return Row(
+        return OutboxRow(
             (contract_id, balance["revision"]),
             OutboxRecord(
                 BALANCES.name,
                 str(contract_id).encode(),
-                binary_headers(
-                    BALANCE, id_=str(uuid4()), source="/consumption", time=now, correlation_id=balance["correlation_id"]
+                build_binary_headers(
+                    CONTRACT_BALANCE,
+                    id_=str(uuid4()),
+                    source="/consumption",
+                    time=now,
+                    correlation_id=balance["correlation_id"],
                 ),
                 json.dumps({**json.loads(balance["body"]), "forecast": expected}).encode(),
             ),

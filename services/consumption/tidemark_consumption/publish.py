@@ -8,15 +8,21 @@ from aiokafka import ConsumerRecord
 from pydantic import TypeAdapter, ValidationError
 
 from tidemark_consumption.ingest.decode import decode_record
-from tidemark_shared.http.problems import Problem, Violation, pointer
-from tidemark_shared.messaging.cloudevents import DecodeError, FieldError, OutboxRecord, binary_headers, parts
-from tidemark_shared.messaging.events import TYPES, Time
+from tidemark_shared.http.problems import Problem, Violation, json_pointer
+from tidemark_shared.messaging.cloudevents import (
+    DecodeError,
+    FieldError,
+    OutboxRecord,
+    build_binary_headers,
+    split_envelope,
+)
+from tidemark_shared.messaging.events import EVENT_TYPES, EventTime
 from tidemark_shared.messaging.topics import WORKLOGS
 
 MOST_EVENTS = 1_000
 _MOST_CORRELATION = 128
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_time = TypeAdapter(Time)
+_time = TypeAdapter(EventTime)
 
 
 def records(body: bytes, now: datetime, correlation_id: str) -> list[OutboxRecord]:
@@ -41,8 +47,8 @@ def records(body: bytes, now: datetime, correlation_id: str) -> list[OutboxRecor
             found.append(_record(event, now, correlation_id))
         except DecodeError as error:
             violations += [
-                Violation(code="invalid", path=pointer(*place, *fault.where), message=fault.message)
-                for fault in error.faults
+                Violation(code="invalid", path=json_pointer(*place, *field_error.location), message=field_error.message)
+                for field_error in error.field_errors
             ]
     if violations:
         raise _refused(violations)
@@ -64,7 +70,7 @@ def schema() -> dict[str, Any]:
                 "data": model.model_json_schema(),
             },
         }
-        for type_, model in TYPES[WORKLOGS].items()
+        for type_, model in EVENT_TYPES[WORKLOGS].items()
     ]
     return {"oneOf": [*kinds, {"type": "array", "maxItems": MOST_EVENTS, "items": {"oneOf": kinds}}]}
 
@@ -74,11 +80,11 @@ def _refused(violations: list[Violation]) -> Problem:
 
 
 def _record(event: object, now: datetime, correlation_id: str) -> OutboxRecord:
-    attributes, data = parts(event)
+    attributes, data = split_envelope(event)
     given = attributes.get("correlationid")
     fits = isinstance(given, str) and 0 < len(given) <= _MOST_CORRELATION and "\0" not in given
     try:
-        headers = binary_headers(
+        headers = build_binary_headers(
             _text(attributes.get("type")),
             id_=_text(attributes.get("id")),
             source=_text(attributes.get("source")),

@@ -13,8 +13,8 @@ from pydantic import BaseModel
 
 from tidemark_consumption.publish import records, schema
 from tidemark_shared.http.problems import Problem
-from tidemark_shared.http.requests import Call, OneTransaction, posting
-from tidemark_shared.log import correlation_id, get_logger
+from tidemark_shared.http.requests import Call, TransactionRoute, post_call
+from tidemark_shared.log import get_correlation_id, get_logger
 from tidemark_shared.messaging import kafka
 from tidemark_shared.messaging.cloudevents import OutboxRecord
 
@@ -23,7 +23,7 @@ _log = get_logger()
 _PATIENCE_SECONDS = 10.0
 _STOP_SECONDS = 5
 
-router = APIRouter(prefix="/v1", route_class=OneTransaction)
+router = APIRouter(prefix="/v1", route_class=TransactionRoute)
 
 
 class Accepted(BaseModel):
@@ -37,13 +37,13 @@ class Accepted(BaseModel):
     status_code=202,
     openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": schema()}}}},
 )
-async def publish_worklogs(request: Request, _: Annotated[Call, posting("publisher")]) -> Accepted:
+async def publish_worklogs(request: Request, _: Annotated[Call, post_call("publisher")]) -> Accepted:
     """Publish one structured CloudEvent, or an array of at most 1,000; one bad refuses all.
 
     Answered once Kafka has them all, so that an `Idempotency-Key` is known from then on. After a 503 some of them may
     be there: send all again, which does no harm.
     """
-    found = records(await request.body(), datetime.now(UTC), correlation_id())
+    found = records(await request.body(), datetime.now(UTC), get_correlation_id())
     publisher: Publisher = request.app.state.publisher
     await publisher.send(found)
     return Accepted(accepted=len(found))
@@ -83,7 +83,7 @@ class Publisher:
     async def _open(self) -> AIOKafkaProducer:
         async with self._opening:
             if self._producer is None:
-                producer = kafka.producer(self._bootstrap)
+                producer = kafka.create_producer(self._bootstrap)
                 try:
                     await producer.start()
                     self._producer = producer

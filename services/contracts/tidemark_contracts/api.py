@@ -15,12 +15,12 @@ from tidemark_contracts.history import tell
 from tidemark_contracts.rules import references
 from tidemark_shared.domain import bodies
 from tidemark_shared.domain.bodies import Body, Day, Name, Status, Text
-from tidemark_shared.http.pagination import Cursor, Limit, Page, page, read_cursor
+from tidemark_shared.http.pagination import Cursor, Limit, Page, build_page, decode_page_cursor
 from tidemark_shared.http.problems import Problem
-from tidemark_shared.http.requests import Call, Change, Create, OneTransaction, Read, Versioned
+from tidemark_shared.http.requests import Call, ChangeCall, CreateCall, ReadCall, TransactionRoute, Versioned
 from tidemark_shared.messaging.events import ContractChanged
 
-router = APIRouter(prefix="/v1/contracts", route_class=OneTransaction)
+router = APIRouter(prefix="/v1/contracts", route_class=TransactionRoute)
 
 Reference = Annotated[Text, Path(description="The contract's id or code.")]
 
@@ -80,7 +80,7 @@ class Published(BaseModel):
 
 
 @router.post("", status_code=201)
-async def create(body: ContractForm, call: Create) -> Contract:
+async def create(body: ContractForm, call: CreateCall) -> Contract:
     """Draft a contract."""
     return await _draft(call, uuid4(), Command("drafted", body))
 
@@ -101,44 +101,44 @@ class Wanted(BaseModel):
 
 
 @router.get("")
-async def list_(call: Read, wanted: Annotated[Wanted, Query()]) -> Page[Contract]:
+async def list_(call: ReadCall, wanted: Annotated[Wanted, Query()]) -> Page[Contract]:
     """Contracts by code."""
-    found = await store.page(call.session, read_cursor(wanted.cursor), **dict(wanted))
-    return page([_contract(*one) for one in found], wanted.limit, lambda one: one.code)
+    found = await store.page(call.session, decode_page_cursor(wanted.cursor), **dict(wanted))
+    return build_page([_contract(*one) for one in found], wanted.limit, lambda one: one.code)
 
 
 @router.post("/{contract:path}/activate")
-async def activate(contract: Reference, call: Change, _: Nothing | None = None) -> Contract:
+async def activate(contract: Reference, call: ChangeCall, _: Nothing | None = None) -> Contract:
     """Let a draft count; one whose end has passed expires at once."""
     return await _change(call, contract, Command("activated"))
 
 
 @router.post("/{contract:path}/amend")
-async def amend(contract: Reference, body: AmendmentForm, call: Change) -> Contract:
+async def amend(contract: Reference, body: AmendmentForm, call: ChangeCall) -> Contract:
     """Change the whole contract from its start; an EXPIRED one whose end is now today or later becomes ACTIVE."""
     return await _change(call, contract, Command("amended", body, body.reason))
 
 
 @router.post("/{contract:path}/suspend")
-async def suspend(contract: Reference, body: Reason, call: Change) -> Contract:
+async def suspend(contract: Reference, body: Reason, call: ChangeCall) -> Contract:
     """Stop counting, until it is resumed."""
     return await _change(call, contract, Command("suspended", reason=body.reason))
 
 
 @router.post("/{contract:path}/resume")
-async def resume(contract: Reference, body: Reason, call: Change) -> Contract:
+async def resume(contract: Reference, body: Reason, call: ChangeCall) -> Contract:
     """Count again, what was logged meanwhile too; one whose end has passed expires at once."""
     return await _change(call, contract, Command("resumed", reason=body.reason))
 
 
 @router.post("/{contract:path}/close")
-async def close(contract: Reference, body: Reason, call: Change) -> Contract:
+async def close(contract: Reference, body: Reason, call: ChangeCall) -> Contract:
     """End a contract for good."""
     return await _change(call, contract, Command("closed", reason=body.reason))
 
 
 @router.post("/{contract:path}/renew", status_code=201)
-async def renew(contract: Reference, body: Renewal, call: Change) -> Contract:
+async def renew(contract: Reference, body: Renewal, call: ChangeCall) -> Contract:
     """Draft the contract that follows: right after this one, of the same length and shape. Answers with the draft."""
     contract_id, state = await _load(call, contract)
     draft_id = uuid4()
@@ -148,7 +148,7 @@ async def renew(contract: Reference, body: Renewal, call: Change) -> Contract:
 
 
 @router.get("/{contract:path}/history")
-async def history(contract: Reference, call: Read) -> Page[Happened]:
+async def history(contract: Reference, call: ReadCall) -> Page[Happened]:
     """Who did what, when and why, and what changed; oldest first, all on one page."""
     contract_id, _ = await _find(call, contract)
     events = await store.events(call.session, contract_id)
@@ -175,7 +175,7 @@ async def history(contract: Reference, call: Read) -> Page[Happened]:
 
 
 @router.get("/{contract:path}/events")
-async def events(contract: Reference, call: Read) -> Page[Published]:
+async def events(contract: Reference, call: ReadCall) -> Page[Published]:
     """The contract's events as they are published; oldest first, all on one page."""
     contract_id, _ = await _find(call, contract)
     items, state = [], State()
@@ -188,19 +188,19 @@ async def events(contract: Reference, call: Read) -> Page[Published]:
 
 # A code may hold slashes, so what ends in nothing more comes last.
 @router.get("/{contract:path}")
-async def read(contract: Reference, call: Read) -> Contract:
+async def read(contract: Reference, call: ReadCall) -> Contract:
     """One contract."""
     return _answer(call, *await _find(call, contract))
 
 
 @router.put("/{contract:path}")
-async def revise(contract: Reference, body: ContractForm, call: Change) -> Contract:
+async def revise(contract: Reference, body: ContractForm, call: ChangeCall) -> Contract:
     """Edit a draft; takes the whole body."""
     return await _change(call, contract, Command("revised", body))
 
 
 @router.delete("/{contract:path}", status_code=204)
-async def discard(contract: Reference, call: Change) -> None:
+async def discard(contract: Reference, call: ChangeCall) -> None:
     """Discard a draft."""
     contract_id, state = await _load(call, contract)
     await _do(call, contract_id, state, Command("discarded"))

@@ -9,7 +9,7 @@ from tidemark_contracts import store
 from tidemark_contracts.decider import SYSTEM, Command, Refusal, decide
 from tidemark_contracts.rules import Facts
 from tidemark_shared.database import Pool, queries
-from tidemark_shared.http.requests import ConflictError
+from tidemark_shared.http.requests import VersionConflictError
 from tidemark_shared.log import bound_contextvars, get_logger
 
 _log = get_logger()
@@ -37,7 +37,7 @@ async def expire_due(pool: Pool, now: datetime) -> int:
     for contract_id in due:
         try:
             expired += await _expire(pool, contract_id, now)
-        except ConflictError:
+        except VersionConflictError:
             # Another instance was first, or somebody changed it: if it is still due, the next round sees it.
             continue
         except Exception as error:  # noqa: BLE001 - one contract that fails does not hold up the others

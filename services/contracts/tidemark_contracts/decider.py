@@ -9,7 +9,7 @@ from tidemark_contracts import rules
 from tidemark_contracts.forms import Form, read
 from tidemark_contracts.rules import Facts
 from tidemark_shared.domain.bodies import Contract, Status
-from tidemark_shared.domain.calendar import renewed
+from tidemark_shared.domain.calendar import compute_renewal_period
 from tidemark_shared.http.problems import Violation
 
 What: TypeAlias = Literal[
@@ -123,7 +123,7 @@ def renewal(state: State, code: str) -> Form:
     if state.terms is None:
         raise AssertionError("A contract that can be renewed has terms.")
     body = state.terms.model_dump(mode="json")
-    start, end = renewed(state.terms.start_date, state.terms.end_date)
+    start, end = compute_renewal_period(state.terms.start_date, state.terms.end_date)
     accounts = [{**account, "id": None} for account in body["accounts"]]
     changes = {"code": code, "start_date": start, "end_date": end, "accounts": accounts, "adjustments": []}
     return read(body | changes)

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from tidemark_contracts.store import publication
 from tidemark_shared.database import Connection, queries
 from tidemark_shared.domain.bodies import Body, Organization, RateCard, Team
-from tidemark_shared.http.requests import ConflictError
+from tidemark_shared.http.requests import VersionConflictError
 from tidemark_shared.messaging import outbox
 from tidemark_shared.messaging.events import (
     ORGANIZATION_CHANGED,
@@ -86,7 +86,7 @@ async def add(connection: Connection, kind: Kind, id_: UUID, body: Body, now: da
     if await _sql.add_entity(connection, kind=kind.name, id=id_, name=kind.order(body), body=written) is None:
         # None where it went at this very moment.
         twin = await _sql.twin(connection, body=written)
-        raise TwinError(twin) if twin else ConflictError
+        raise TwinError(twin) if twin else VersionConflictError
     return await _tell(connection, kind, Entity(id_, 1, body), now)
 
 
@@ -98,7 +98,7 @@ async def change(connection: Connection, kind: Kind, before: Entity, body: Body,
         connection, id=before.id, version=before.version, name=kind.order(body), body=body.model_dump_json()
     )
     if version is None:
-        raise ConflictError
+        raise VersionConflictError
     return await _tell(connection, kind, Entity(before.id, version, body), now)
 
 
@@ -109,7 +109,7 @@ async def remove(connection: Connection, kind: Kind, before: Entity, now: dateti
     except asyncpg.ForeignKeyViolationError:
         raise ReferredToError from None
     if version is None:
-        raise ConflictError
+        raise VersionConflictError
     await _tell(connection, kind, before._replace(version=version), now, deleted=True)
 
 
@@ -138,7 +138,7 @@ async def names(connection: Connection, ids: Collection[UUID]) -> dict[UUID, str
 
 async def _tell(connection: Connection, kind: Kind, entity: Entity, now: datetime, *, deleted: bool = False) -> Entity:
     changed = kind.changed(id=entity.id, version=entity.version, deleted=deleted, **dict(entity.body))
-    await outbox.put(connection, [publication(DIRECTORY, entity.id, kind.event, changed, now)])
+    await outbox.write_outbox(connection, [publication(DIRECTORY, entity.id, kind.event, changed, now)])
     return entity
 
 

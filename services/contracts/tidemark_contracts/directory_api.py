@@ -11,11 +11,11 @@ from tidemark_contracts.directory import ORGANIZATION, RATE_CARD, TEAM, Entity, 
 from tidemark_contracts.rules import directory_violations
 from tidemark_shared.domain import bodies
 from tidemark_shared.domain.bodies import Body, Text
-from tidemark_shared.http.pagination import Cursor, Limit, Page, page, read_cursor
+from tidemark_shared.http.pagination import Cursor, Limit, Page, build_page, decode_page_cursor
 from tidemark_shared.http.problems import Problem
-from tidemark_shared.http.requests import Call, Change, Create, OneTransaction, Read, Versioned
+from tidemark_shared.http.requests import Call, ChangeCall, CreateCall, ReadCall, TransactionRoute, Versioned
 
-router = APIRouter(prefix="/v1", route_class=OneTransaction)
+router = APIRouter(prefix="/v1", route_class=TransactionRoute)
 
 Search = Annotated[Text | None, Query(description="In the name, whatever the case.")]
 Person = Annotated[Text | None, Query(description="The person's id.")]
@@ -36,104 +36,106 @@ class RateCard(Versioned, bodies.RateCard):
 
 
 @router.post("/organizations", status_code=201)
-async def create_organization(body: bodies.Organization, call: Create) -> Organization:
+async def create_organization(body: bodies.Organization, call: CreateCall) -> Organization:
     """Create an organization."""
     return Organization(**await _create(call, ORGANIZATION, body))
 
 
 @router.get("/organizations")
 async def list_organizations(
-    call: Read, name: Exactly = None, text: Search = None, cursor: Cursor = None, limit: Limit = 50
+    call: ReadCall, name: Exactly = None, text: Search = None, cursor: Cursor = None, limit: Limit = 50
 ) -> Page[Organization]:
     """Organizations by name."""
     found = await directory.page(
-        call.session, ORGANIZATION, name=name, text=text, after=read_cursor(cursor), most=limit + 1
+        call.session, ORGANIZATION, name=name, text=text, after=decode_page_cursor(cursor), most=limit + 1
     )
-    return page([Organization(**_plain(one)) for one in found], limit, lambda one: one.name)
+    return build_page([Organization(**_plain(one)) for one in found], limit, lambda one: one.name)
 
 
 @router.get("/organizations/{organization}")
-async def read_organization(organization: UUID, call: Read) -> Organization:
+async def read_organization(organization: UUID, call: ReadCall) -> Organization:
     """One organization."""
     return Organization(**_answer(call, await _find(call, ORGANIZATION, organization)))
 
 
 @router.put("/organizations/{organization}")
-async def change_organization(organization: UUID, body: bodies.Organization, call: Change) -> Organization:
+async def change_organization(organization: UUID, body: bodies.Organization, call: ChangeCall) -> Organization:
     """Change an organization; takes the whole body."""
     return Organization(**await _change(call, ORGANIZATION, organization, body))
 
 
 @router.delete("/organizations/{organization}", status_code=204)
-async def delete_organization(organization: UUID, call: Change) -> None:
+async def delete_organization(organization: UUID, call: ChangeCall) -> None:
     """Delete an organization that no contract names."""
     await _delete(call, ORGANIZATION, organization)
 
 
 @router.post("/teams", status_code=201)
-async def create_team(body: bodies.Team, call: Create) -> Team:
+async def create_team(body: bodies.Team, call: CreateCall) -> Team:
     """Create a team."""
     return Team(**await _create(call, TEAM, body))
 
 
 @router.get("/teams")
 async def list_teams(
-    call: Read, name: Exactly = None, text: Search = None, cursor: Cursor = None, limit: Limit = 50
+    call: ReadCall, name: Exactly = None, text: Search = None, cursor: Cursor = None, limit: Limit = 50
 ) -> Page[Team]:
     """Teams by name."""
-    found = await directory.page(call.session, TEAM, name=name, text=text, after=read_cursor(cursor), most=limit + 1)
-    return page([Team(**_plain(one)) for one in found], limit, lambda one: one.name)
+    found = await directory.page(
+        call.session, TEAM, name=name, text=text, after=decode_page_cursor(cursor), most=limit + 1
+    )
+    return build_page([Team(**_plain(one)) for one in found], limit, lambda one: one.name)
 
 
 @router.get("/teams/{team}")
-async def read_team(team: UUID, call: Read) -> Team:
+async def read_team(team: UUID, call: ReadCall) -> Team:
     """One team."""
     return Team(**_answer(call, await _find(call, TEAM, team)))
 
 
 @router.put("/teams/{team}")
-async def change_team(team: UUID, body: bodies.Team, call: Change) -> Team:
+async def change_team(team: UUID, body: bodies.Team, call: ChangeCall) -> Team:
     """Change a team; takes the whole body."""
     return Team(**await _change(call, TEAM, team, body))
 
 
 @router.delete("/teams/{team}", status_code=204)
-async def delete_team(team: UUID, call: Change) -> None:
+async def delete_team(team: UUID, call: ChangeCall) -> None:
     """Delete a team that no contract and no rate card names."""
     await _delete(call, TEAM, team)
 
 
 @router.post("/rate-cards", status_code=201)
-async def create_rate_card(body: bodies.RateCard, call: Create) -> RateCard:
+async def create_rate_card(body: bodies.RateCard, call: CreateCall) -> RateCard:
     """Create a rate card; one of this person, team, currency and first day that exists already is a 409."""
     return RateCard(**await _create(call, RATE_CARD, body))
 
 
 @router.get("/rate-cards")
 async def list_rate_cards(
-    call: Read, person: Person = None, team: OfTeam = None, cursor: Cursor = None, limit: Limit = 50
+    call: ReadCall, person: Person = None, team: OfTeam = None, cursor: Cursor = None, limit: Limit = 50
 ) -> Page[RateCard]:
     """Rate cards by person and first day."""
     found = await directory.page(
-        call.session, RATE_CARD, person=person, team=team, after=read_cursor(cursor), most=limit + 1
+        call.session, RATE_CARD, person=person, team=team, after=decode_page_cursor(cursor), most=limit + 1
     )
-    return page([RateCard(**_plain(one)) for one in found], limit, RATE_CARD.order)
+    return build_page([RateCard(**_plain(one)) for one in found], limit, RATE_CARD.order)
 
 
 @router.get("/rate-cards/{rate_card}")
-async def read_rate_card(rate_card: UUID, call: Read) -> RateCard:
+async def read_rate_card(rate_card: UUID, call: ReadCall) -> RateCard:
     """One rate card."""
     return RateCard(**_answer(call, await _find(call, RATE_CARD, rate_card)))
 
 
 @router.put("/rate-cards/{rate_card}")
-async def change_rate_card(rate_card: UUID, body: bodies.RateCard, call: Change) -> RateCard:
+async def change_rate_card(rate_card: UUID, body: bodies.RateCard, call: ChangeCall) -> RateCard:
     """Change a rate card; takes the whole body. Person, team, currency and first day stay."""
     return RateCard(**await _change(call, RATE_CARD, rate_card, body))
 
 
 @router.delete("/rate-cards/{rate_card}", status_code=204)
-async def delete_rate_card(rate_card: UUID, call: Change) -> None:
+async def delete_rate_card(rate_card: UUID, call: ChangeCall) -> None:
     """Delete a rate card."""
     await _delete(call, RATE_CARD, rate_card)
 

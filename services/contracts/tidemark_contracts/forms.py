@@ -14,7 +14,7 @@ from pydantic import Field, GetCoreSchemaHandler, TypeAdapter, ValidationError
 from pydantic_core import CoreSchema, core_schema
 
 from tidemark_shared.domain.bodies import Contract, Text
-from tidemark_shared.http.problems import Violation, pointer, violations_of
+from tidemark_shared.http.problems import Violation, json_pointer, to_violations
 
 Why = Annotated[Text, Field(min_length=1)]
 
@@ -81,7 +81,7 @@ def _read(body: object, validate: Callable[[object], Contract]) -> Form:
             raise
         errors = error.errors(include_url=False)
         sound = validate(_with_stand_ins(body, [one["loc"] for one in errors]))
-        return replace(_form(sound), broken=tuple(_named(one, body) for one in violations_of(errors)))
+        return replace(_form(sound), broken=tuple(_named(one, body) for one in to_violations(errors)))
 
 
 def read(body: dict[str, Any]) -> Form:
@@ -114,7 +114,7 @@ def _with_stand_ins(body: dict[str, Any], places: Sequence[tuple[str | int, ...]
 def _stand_in(place: tuple[str | int, ...]) -> object:
     """Something that no rule complains of: each name and id is like no other."""
     kind = f"{place[-2]} item" if isinstance(place[-1], int) else place[-1]
-    name = pointer(*place)
+    name = json_pointer(*place)
     match kind:
         case "code" | "name" | "reason":
             return name

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from tidemark_contracts.decider import State
-from tidemark_shared.domain.bodies import Contract, money
-from tidemark_shared.http.problems import pointer
+from tidemark_shared.domain.bodies import Contract, format_money
+from tidemark_shared.http.problems import json_pointer
 
 
 class Change(NamedTuple):
@@ -80,7 +80,7 @@ class _Comparison:
             elif was != now:
                 word = _WORDS.get(name, name.replace("_", " "))
                 shown = f"{self._shown(name, was, self._before)} → {self._shown(name, now, self._after)}"
-                yield Change(_sentence(whose, f"{word} {shown}"), pointer(*inner.after), was, now)
+                yield Change(_sentence(whose, f"{word} {shown}"), json_pointer(*inner.after), was, now)
 
     def _items(
         self, whose: tuple[str, ...], kind: str, place: _Place, before: list[Any], after: list[Any]
@@ -89,18 +89,18 @@ class _Comparison:
         for key, (index, item) in was.items():
             if key not in now:
                 sentence = _sentence(whose, f"{self._called(kind, item)} removed")
-                yield Change(sentence, pointer(*place.before, index), item, None)
+                yield Change(sentence, json_pointer(*place.before, index), item, None)
         for key, (index, item) in now.items():
             if key not in was:
                 sentence = _sentence(whose, f"{self._called(kind, item)} added")
-                yield Change(sentence, pointer(*place.after, index), None, item)
+                yield Change(sentence, json_pointer(*place.after, index), None, item)
             elif isinstance(item, dict):
                 old_index, old = was[key]
                 inner = place.inner(old_index, index)
                 yield from self._members((*whose, self._called(kind, old)), inner, old, item)
         orders = [[key for key in one if key in was and key in now] for one in (was, now)]
         if orders[0] != orders[1]:
-            yield Change(_sentence(whose, f"{kind} in another order"), pointer(*place.after), before, after)
+            yield Change(_sentence(whose, f"{kind} in another order"), json_pointer(*place.after), before, after)
 
     def _called(self, kind: str, item: Any) -> str:
         match kind:
@@ -122,7 +122,7 @@ class _Comparison:
         if isinstance(value, bool):
             return "yes" if value else "no"
         if name.endswith("_minor"):
-            return money(value, terms["currency"])
+            return format_money(value, terms["currency"])
         return shorten(self._name(value) if name == "organization_id" else str(value), _LONGEST, placeholder="…")
 
 

@@ -9,10 +9,10 @@ from decimal import Decimal
 from uuid import UUID
 
 from tidemark_contracts.forms import Form
-from tidemark_shared.domain.bodies import Account, Body, Contract, RateCard, Team, money
-from tidemark_shared.domain.calendar import Period, day_in, periods
+from tidemark_shared.domain.bodies import Account, Body, Contract, RateCard, Team, format_money
+from tidemark_shared.domain.calendar import Period, split_into_periods, to_local_day
 from tidemark_shared.domain.quantities import format_hours
-from tidemark_shared.http.problems import Violation, pointer
+from tidemark_shared.http.problems import Violation, json_pointer
 
 MOST_ACCOUNTS = 6
 MOST_SLICES = 4
@@ -59,7 +59,7 @@ def violations(form: Form, facts: Facts, *, complete: bool) -> list[Violation]:
 
 def has_ended(terms: Contract, now: datetime) -> bool:
     """Whether the end date has passed in the contract's own time zone (SPEC C7)."""
-    return day_in(now, terms.zone) > terms.end_date
+    return to_local_day(now, terms.zone) > terms.end_date
 
 
 def _identity(terms: Contract, facts: Facts) -> Iterator[Violation]:
@@ -84,7 +84,7 @@ def _repeated(values: Iterable[tuple[object, int, str]]) -> Iterator[tuple[str, 
     seen: set[object] = set()
     for value, index, name in values:
         if value in seen:
-            yield pointer("accounts", index, name), value
+            yield json_pointer("accounts", index, name), value
         seen.add(value)
 
 
@@ -97,7 +97,7 @@ def _shape(terms: Contract) -> Iterator[Violation]:
         message = f"A contract has 1 to {MOST_ACCOUNTS} accounts; this one has {len(terms.accounts)}."
         yield Violation(code="C4.accounts", path="/accounts", message=f"{message} Remove or add some.")
     for index, account in enumerate(terms.accounts):
-        yield from _shape_of(account, pointer("accounts", index))
+        yield from _shape_of(account, json_pointer("accounts", index))
 
 
 def _period_count(form: Form) -> Iterator[Violation]:
@@ -149,8 +149,8 @@ def _foreign(terms: Contract) -> Iterator[Violation]:
     stated: list[tuple[str, Body, str]] = [
         ("", terms, f"contracted_{other}"),
         ("/rollover", terms.rollover, f"cap_{other}"),
-        *((pointer("accounts", i), one, f"planned_{other}") for i, one in enumerate(terms.accounts)),
-        *((pointer("adjustments", i), one, other) for i, one in enumerate(terms.adjustments)),
+        *((json_pointer("accounts", i), one, f"planned_{other}") for i, one in enumerate(terms.accounts)),
+        *((json_pointer("adjustments", i), one, other) for i, one in enumerate(terms.adjustments)),
     ]
     foreign, kind = ("time and materials", "a fixed price") if fixed else ("a fixed price", "time and materials")
     for path, body, name in stated:
@@ -160,7 +160,7 @@ def _foreign(terms: Contract) -> Iterator[Violation]:
     for index, one in enumerate(terms.adjustments):
         if getattr(one, own) is None:
             message = "An adjustment states how much it adds or takes away. State it."
-            yield Violation(code="invalid", path=pointer("adjustments", index, own), message=message)
+            yield Violation(code="invalid", path=json_pointer("adjustments", index, own), message=message)
 
 
 def _rollover(form: Form) -> Iterator[Violation]:
@@ -170,17 +170,17 @@ def _rollover(form: Form) -> Iterator[Violation]:
         for name, plain in (("unused", "expire"), ("overrun", "absorb")):
             if getattr(rollover, name) != plain:
                 message = f"Without monthly recurrence nothing rolls over. Take {plain}, or monthly recurrence."
-                yield Violation(code="invalid", path=pointer("rollover", name), message=message)
+                yield Violation(code="invalid", path=json_pointer("rollover", name), message=message)
     for name in ("cap_hours", "cap_value_minor", "lapse_after_periods"):
         limit = getattr(rollover, name)
         if limit is None:
             continue
         if rollover.unused == "expire" and not form.breaks("/rollover/unused"):
             message = "Nothing is carried over, so there is nothing to limit. Leave it out, or carry."
-            yield Violation(code="invalid", path=pointer("rollover", name), message=message)
+            yield Violation(code="invalid", path=json_pointer("rollover", name), message=message)
         if limit < 0:
             message = "A cap is not below zero. State zero or more, or leave it out for none."
-            yield Violation(code="invalid", path=pointer("rollover", name), message=message)
+            yield Violation(code="invalid", path=json_pointer("rollover", name), message=message)
 
 
 def _references(terms: Contract, facts: Facts) -> Iterator[Violation]:
@@ -196,9 +196,9 @@ def _references(terms: Contract, facts: Facts) -> Iterator[Violation]:
 def _teams(terms: Contract) -> Iterator[tuple[str, UUID]]:
     for index, account in enumerate(terms.accounts):
         for i, team in enumerate(account.teams):
-            yield pointer("accounts", index, "teams", i), team
+            yield json_pointer("accounts", index, "teams", i), team
         for i, one in enumerate(account.slices):
-            yield pointer("accounts", index, "slices", i, "team_id"), one.team_id
+            yield json_pointer("accounts", index, "slices", i, "team_id"), one.team_id
 
 
 def references(terms: Contract) -> set[UUID]:
@@ -211,22 +211,28 @@ def _adjusted(form: Form) -> Iterator[Violation]:
     terms = form.terms
     accounts = {account.id for account in terms.accounts}
     # An id that could not be read is perhaps the one that is named.
-    all_ids = not form.breaks(*(pointer("accounts", index, "id") for index in range(max(1, len(terms.accounts)))))
+    all_ids = not form.breaks(*(json_pointer("accounts", index, "id") for index in range(max(1, len(terms.accounts)))))
     starts = [] if form.breaks("/start_date", "/end_date", "/recurrence") else [one.start for one in _periods(terms)]
     for index, one in enumerate(terms.adjustments):
         if all_ids and one.account_id not in accounts:
             message = "An adjustment names one of the contract's accounts. Take the id of one of them."
-            yield Violation(code="unknown_reference", path=pointer("adjustments", index, "account_id"), message=message)
+            yield Violation(
+                code="unknown_reference", path=json_pointer("adjustments", index, "account_id"), message=message
+            )
         nearest = starts[max(0, bisect_right(starts, one.period_start) - 1)] if starts else one.period_start
         if nearest != one.period_start:
             message = f"No period of the contract starts on {one.period_start}. Take a first day such as {nearest}."
             yield Violation(
-                code="unknown_reference", path=pointer("adjustments", index, "period_start"), message=message
+                code="unknown_reference", path=json_pointer("adjustments", index, "period_start"), message=message
             )
 
 
 def _periods(terms: Contract) -> list[Period]:
-    return periods(terms.recurrence, terms.start_date, terms.end_date) if terms.start_date <= terms.end_date else []
+    return (
+        split_into_periods(terms.recurrence, terms.start_date, terms.end_date)
+        if terms.start_date <= terms.end_date
+        else []
+    )
 
 
 def _amounts(terms: Contract) -> Iterator[Violation]:
@@ -248,7 +254,7 @@ def _amounts(terms: Contract) -> Iterator[Violation]:
         message = f"The billable accounts plan {shown(billable)}; contracted are {shown(contracted)}. Make them equal."
         yield Violation(code="C2.sum", path="/accounts", message=message)
     for index, account in enumerate(terms.accounts):
-        yield from _slices(account, pointer("accounts", index, "slices"), fixed=fixed)
+        yield from _slices(account, json_pointer("accounts", index, "slices"), fixed=fixed)
 
 
 def _overdrawn(terms: Contract) -> Iterator[Violation]:
@@ -264,7 +270,7 @@ def _overdrawn(terms: Contract) -> Iterator[Violation]:
         key, amount = (one.account_id, one.period_start), _exact(one.value_minor if fixed else one.hours) or Decimal(0)
         total[key] += amount
         if amount < 0:
-            place[key] = pointer("adjustments", index, "value_minor" if fixed else "hours")
+            place[key] = json_pointer("adjustments", index, "value_minor" if fixed else "hours")
     for (account_id, start), path in place.items():
         if account := accounts.get(account_id):
             planned = _own(account, "planned", fixed=fixed) or Decimal(0)
@@ -306,7 +312,7 @@ def _shown(terms: Contract) -> Callable[[Decimal], str]:
     """How an amount of this contract reads."""
     if terms.type == "time_and_materials":
         return lambda amount: f"{format_hours(amount)} h"
-    return lambda amount: money(int(amount), terms.currency)
+    return lambda amount: format_money(int(amount), terms.currency)
 
 
 def _sum(amounts: Iterable[Decimal | None]) -> Decimal:
@@ -348,7 +354,7 @@ def _memberships(team: Team) -> Iterator[Violation]:
     """Memberships end after they begin, and those of one person do not overlap (SPEC 9)."""
     taken: dict[str, date] = {}
     for index, member in sorted(enumerate(team.members), key=lambda one: one[1].from_):
-        path, last = pointer("members", index), member.until or date.max
+        path, last = json_pointer("members", index), member.until or date.max
         if last < member.from_:
             yield Violation(code="invalid", path=f"{path}/until", message="It ends before it begins. Take a later day.")
         if member.from_ <= taken.get(member.person_id, date.min):

@@ -16,8 +16,8 @@ from tidemark_shared.database import Connection, queries
 from tidemark_shared.domain.bodies import Contract
 from tidemark_shared.domain.calendar import start_of_day
 from tidemark_shared.http.problems import Problem
-from tidemark_shared.http.requests import ConflictError
-from tidemark_shared.log import correlation_id
+from tidemark_shared.http.requests import VersionConflictError
+from tidemark_shared.log import get_correlation_id
 from tidemark_shared.messaging import outbox
 from tidemark_shared.messaging.cloudevents import OutboxRecord, outbox_record
 from tidemark_shared.messaging.events import ContractChanged
@@ -105,15 +105,15 @@ async def append(connection: Connection, contract_id: UUID, before: State, new: 
             actors=[event.actor for event in new],
             reasons=[event.reason for event in new],
             occurred_at=[event.occurred_at for event in new],
-            correlation_id=correlation_id(),
+            correlation_id=get_correlation_id(),
         )
     except asyncpg.UniqueViolationError:
-        raise ConflictError from None
+        raise VersionConflictError from None
     if state.status is None:
         await _sql.forget(connection, id=contract_id)
     else:
         await save(connection, {contract_id: state})
-    await outbox.put(connection, records)
+    await outbox.write_outbox(connection, records)
     return state
 
 
@@ -174,4 +174,4 @@ def published(contract_id: UUID, before: State, event: Event) -> tuple[str, Cont
 
 def publication(topic: Topic, key: UUID, type_: str, data: Any, time: datetime) -> OutboxRecord:
     """An event of this service as a record, keyed by what it is about."""
-    return outbox_record(topic, str(key), type_, data, source=SOURCE, time=time, correlation_id=correlation_id())
+    return outbox_record(topic, str(key), type_, data, source=SOURCE, time=time, correlation_id=get_correlation_id())

@@ -11,9 +11,9 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from tidemark_shared.http.app import api
+from tidemark_shared.http.app import create_api
 from tidemark_shared.http.problems import Problem, ProblemBody, problem_response
-from tidemark_shared.log import correlation_id, get_logger
+from tidemark_shared.log import get_correlation_id, get_logger
 from tidemark_shared.settings import Settings
 from tidemark_web.documents import merged
 
@@ -82,7 +82,7 @@ def create_app(settings: Settings) -> FastAPI:
         query = request.scope["query_string"].decode("latin-1")
         return await _forward(request, name, upstreams[name].rstrip("/") + path + (f"?{query}" if query else ""))
 
-    app = api("web", settings, lifespan)
+    app = create_api("web", settings, lifespan)
     app.router.routes.insert(0, Route("/openapi.json", documents))  # instead of this process's own, which is empty
     app.router.routes.append(Route("/", start))
     app.router.routes.append(Route("/{path:path}", forward, methods=_METHODS))
@@ -96,7 +96,7 @@ async def _forward(request: Request, name: str, url: str) -> Response:
     upstream_request = client.build_request(
         request.method,
         url,
-        headers=[*_end_to_end(request.headers.raw, {"x-request-id"}), (b"x-request-id", correlation_id().encode())],
+        headers=[*_end_to_end(request.headers.raw, {"x-request-id"}), (b"x-request-id", get_correlation_id().encode())],
         content=request.stream() if has_body else None,
     )
     upstream_request.extensions["upstream"] = name

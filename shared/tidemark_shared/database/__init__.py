@@ -1,25 +1,28 @@
 """Postgres: a pool whose search path is the service's own schema, named queries from files, migrations."""
 
-from collections.abc import Awaitable, Callable
+import json
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from enum import Enum
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import aiosql
 import asyncpg
+from asyncpg.pool import PoolConnectionProxy
 from pogo_core.util import migrate as pogo
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
-
-Init: TypeAlias = Callable[["asyncpg.Connection[asyncpg.Record]"], Awaitable[None]]
+# A pool hands out proxies of its connections; both have the same methods.
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+Init: TypeAlias = Callable[[Connection], Coroutine[Any, Any, None]]
+_Row = TypeVar("_Row")
 
 # Any number: it only has to be the same for everyone who migrates one database.
 _MIGRATION_LOCK = 7_311_946
 
 
-class Work(Enum):
+class Workload(Enum):
     """What a connection is for. The value is how long one of its statements may take; "0": as long as it needs."""
 
     REQUEST = "30s"
@@ -28,14 +31,14 @@ class Work(Enum):
     FOLD = "0"
 
 
-def server_settings(service: str, work: Work) -> dict[str, str]:
+def server_settings(service: str, workload: Workload) -> dict[str, str]:
     """The settings of a session of ``service``."""
     return {
         "search_path": service,
         "application_name": service,
         # Compiling a query costs more than any query of ours gains by it.
         "jit": "off",
-        "statement_timeout": work.value,
+        "statement_timeout": workload.value,
         # Between two statements of a transaction there is only arithmetic: a client that pauses so long is stuck, and
         # others wait for its locks.
         "idle_in_transaction_session_timeout": "60s",
@@ -45,7 +48,7 @@ def server_settings(service: str, work: Work) -> dict[str, str]:
         "tcp_keepalives_idle": "5",
         "tcp_keepalives_interval": "5",
         "tcp_keepalives_count": "3",
-        **(_LARGE_SETS if work in (Work.FOLD, Work.REPLAY) else {}),
+        **(_LARGE_SETS if workload in (Workload.FOLD, Workload.REPLAY) else {}),
     }
 
 
@@ -58,12 +61,31 @@ def queries(package: str) -> Any:
     return aiosql.from_path(str(files(package) / "database/queries"), "asyncpg", mandatory_parameters=False)
 
 
+class JsonRows(str, Generic[_Row]):
+    """Rows of a table as JSON, as :func:`json_rows` makes them."""
+
+    __slots__ = ()
+
+
+def json_rows(
+    row_type: type[_Row], rows: Iterable[Mapping[str, Any]], default: Callable[[Any], Any] | None = None
+) -> JsonRows[_Row]:
+    """``rows`` for a query that reads them with ``jsonb_populate_recordset``.
+
+    Postgres ignores a key that is not a column, and makes the column null. So such a key raises :class:`TypeError`.
+    """
+    listed, columns = list(rows), row_type.__annotations__.keys()
+    if unknown := {key for row in listed for key in row.keys() - columns}:
+        raise TypeError(f"{row_type.__name__} has no column {', '.join(sorted(unknown))}; it has {', '.join(columns)}")
+    return JsonRows(json.dumps(listed, default=default))
+
+
 async def connect_pool(
-    url: str, service: str, *, size: int = 8, init: Init | None = None, work: Work = Work.FOLD
+    url: str, service: str, *, size: int = 8, init: Init | None = None, workload: Workload = Workload.FOLD
 ) -> Pool:
     """A pool on the schema of ``service``. Raises what asyncpg raises where the database is out of reach."""
     return await asyncpg.create_pool(
-        url, min_size=1, max_size=size, init=init, server_settings=server_settings(service, work)
+        url, min_size=1, max_size=size, init=init, server_settings=server_settings(service, workload)
     )
 
 

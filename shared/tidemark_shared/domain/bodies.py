@@ -70,7 +70,7 @@ def minor_digits(currency: str) -> int | None:
     return _EXPONENTS.get(currency)
 
 
-def money(minor: int, currency: str | None) -> str:
+def format_money(minor: int, currency: str | None) -> str:
     """An amount as people write it: ``1050 of EUR`` is ``10.50 EUR``; without a known currency, minor units."""
     digits = minor_digits(currency) if currency else None
     return f"{minor} minor units" if digits is None else f"{Decimal(minor).scaleb(-digits):.{digits}f} {currency}"
@@ -115,7 +115,7 @@ Hours = Annotated[
     PlainSerializer(format_hours, return_type=str),
     WithJsonSchema({"type": "string", "pattern": r"^-?\d{1,9}(\.\d{1,2})?$", "examples": ["37.5"]}),
 ]
-Minor = Annotated[int, Field(strict=True, ge=-(10**15), le=10**15)]
+MinorAmount = Annotated[int, Field(strict=True, ge=-(10**15), le=10**15)]
 Currency = Annotated[str, Field(pattern="^[A-Z]{3}$"), AfterValidator(_currency)]
 Rate = Annotated[int, Field(strict=True, ge=0, le=10**12)]
 
@@ -198,7 +198,7 @@ class Rollover(Body):
 
     unused: Annotated[Literal["expire", "carry"], _or("expire")] = "expire"
     cap_hours: Hours | None = None
-    cap_value_minor: Minor | None = None
+    cap_value_minor: MinorAmount | None = None
     lapse_after_periods: Annotated[int, Field(strict=True, ge=1, le=10_000)] | None = None
     overrun: Annotated[Literal["absorb", "deduct"], _or("absorb")] = "absorb"
 
@@ -209,7 +209,7 @@ class Slice(Body):
     team_id: UUID
     planned_hours: Hours | None = None
     # Read only to be refused: no slice carries a value (SPEC C3).
-    planned_value_minor: Annotated[Minor | None, Field(exclude=True)] = None
+    planned_value_minor: Annotated[MinorAmount | None, Field(exclude=True)] = None
 
 
 class Account(Body):
@@ -219,7 +219,7 @@ class Account(Body):
     name: Name
     billable: Annotated[bool, _or(True), Field(strict=True)] = True  # noqa: FBT003
     planned_hours: Hours | None = None
-    planned_value_minor: Minor | None = None
+    planned_value_minor: MinorAmount | None = None
     teams: Annotated[tuple[UUID, ...], _or(())] = ()
     slices: Annotated[tuple[Slice, ...], _or(())] = ()
 
@@ -230,7 +230,7 @@ class Adjustment(Body):
     account_id: UUID
     period_start: Day
     hours: Hours | None = None
-    value_minor: Minor | None = None
+    value_minor: MinorAmount | None = None
     reason: Name
 
 
@@ -249,7 +249,7 @@ class Contract(Body):
     timezone: Zone
     holidays: Annotated[Name, AfterValidator(_calendar)] | None = None
     contracted_hours: Hours | None = None
-    contracted_value_minor: Minor | None = None
+    contracted_value_minor: MinorAmount | None = None
     currency: Currency | None = None
     rollover: Annotated[Rollover, _or(Rollover())] = Rollover()
     accounts: Annotated[tuple[Account, ...], _or(())] = ()

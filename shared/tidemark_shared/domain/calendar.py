@@ -17,7 +17,7 @@ class Period(NamedTuple):
     end: date
 
 
-def periods(recurrence: Literal["none", "monthly"], start: date, end: date) -> list[Period]:
+def split_into_periods(recurrence: Literal["none", "monthly"], start: date, end: date) -> list[Period]:
     """The periods of a contract, oldest first.
 
     Period k of a monthly contract runs from ``start`` + k months, the day clamped to the month's end and always
@@ -34,13 +34,13 @@ def periods(recurrence: Literal["none", "monthly"], start: date, end: date) -> l
     return found
 
 
-def renewed(start: date, end: date) -> Period:
+def compute_renewal_period(start: date, end: date) -> Period:
     """The days right after a contract's: as many months where it lasts whole ones, else as many days (SPEC C8).
 
     Months are counted as in :func:`periods`, each contract from its own start.
     """
     first = end + timedelta(days=1)
-    months = relativedelta(months=len(periods("monthly", start, end)))
+    months = relativedelta(months=len(split_into_periods("monthly", start, end)))
     if start + months == first:
         return Period(first, first + months - timedelta(days=1))
     return Period(first, first + (end - start))
@@ -56,12 +56,12 @@ def start_of_day(day: date, zone: ZoneInfo) -> datetime:
     return instant
 
 
-def day_in(instant: datetime, zone: ZoneInfo) -> date:
+def to_local_day(instant: datetime, zone: ZoneInfo) -> date:
     """The day that an instant falls on in ``zone``."""
     return instant.astimezone(zone).date()
 
 
-def current(found: list[Period], today: date) -> int:
+def find_period_index(found: list[Period], today: date) -> int:
     """The index of the period that holds ``today``: before the start the first, after the end the last (N1)."""
     return next((index for index, period in enumerate(found) if today <= period.end), len(found) - 1)
 

@@ -31,12 +31,12 @@ def format_hours(hours: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def seconds(hours: Decimal) -> int:
+def hours_to_seconds(hours: Decimal) -> int:
     """Whole seconds. Exact for hours of at most two decimals: a hundredth of an hour is 36 seconds."""
     return int(hours * SECONDS_PER_HOUR)
 
 
-def percent(consumed: int, planned: int) -> Decimal | None:
+def compute_percent(consumed: int, planned: int) -> Decimal | None:
     """``consumed`` of ``planned`` with two decimals, half-even; None where nothing is planned (SPEC 9)."""
     if planned <= 0:
         return None

@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from tidemark_shared.http.problems import MEDIA_TYPE, Problem, ProblemBody, problem_response, violations_of
+from tidemark_shared.http.problems import PROBLEM_MEDIA_TYPE, Problem, ProblemBody, problem_response, to_violations
 from tidemark_shared.log import bound_contextvars, get_logger
 from tidemark_shared.settings import Settings
 
@@ -43,14 +43,14 @@ class _Api(FastAPI):
                 for status in _DECLARED:
                     content = operation["responses"][status]["content"]
                     if _JSON in content:
-                        content[MEDIA_TYPE] = content.pop(_JSON)
+                        content[PROBLEM_MEDIA_TYPE] = content.pop(_JSON)
         return document
 
 
 Problems = Callable[[], Awaitable[list[str]]]
 
 
-def api(name: str, settings: Settings, lifespan: Any) -> FastAPI:
+def create_api(name: str, settings: Settings, lifespan: Any) -> FastAPI:
     """The application of a service: its routes are added by the service.
 
     The lifespan sets ``app.state.problems``, which ``/readyz`` asks (a list of sentences, empty when the service makes
@@ -124,7 +124,7 @@ async def _http_exception(_: Request, error: Exception) -> JSONResponse:
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it alone
-    violations = violations_of(error.errors(), skip=1)
+    violations = to_violations(error.errors(), skip=1)
     return problem_response(
         ProblemBody(
             title="The request is not valid", status=422, detail="Each violation says where.", violations=violations

@@ -34,23 +34,25 @@ Limit = Annotated[int, Query(ge=1, le=200)]
 Cursor = Annotated[str | None, Query(description="`next` of the page before.")]
 
 
-def page(found: Sequence[Kept], limit: int, order: Callable[[Kept], str] = lambda one: str(one.id)) -> "Page[Kept]":
+def build_page(
+    found: Sequence[Kept], limit: int, order: Callable[[Kept], str] = lambda one: str(one.id)
+) -> "Page[Kept]":
     """A page of what was ``found`` where one more than ``limit`` was asked for, by ``order`` and id."""
     last = found[limit - 1] if len(found) > limit else None
-    return Page(items=list(found[:limit]), next=last and cursor_after(order(last), str(last.id)))
+    return Page(items=list(found[:limit]), next=last and encode_cursor(order(last), str(last.id)))
 
 
-def read_cursor(cursor: str | None) -> tuple[str, UUID] | None:
+def decode_page_cursor(cursor: str | None) -> tuple[str, UUID] | None:
     """What the page before ended with."""
-    return parts_of(cursor, _after)
+    return decode_cursor(cursor, _after)
 
 
-def cursor_after(*parts: str) -> str:
+def encode_cursor(*parts: str) -> str:
     """The cursor of a page that ended with what these parts tell."""
     return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode()
 
 
-def parts_of(cursor: str | None, adapter: TypeAdapter[Parts]) -> Parts | None:
+def decode_cursor(cursor: str | None, adapter: TypeAdapter[Parts]) -> Parts | None:
     """What the page before ended with. Raises a 422 where the cursor is none that was given out."""
     if cursor is None:
         return None

@@ -6,16 +6,16 @@ from typing import Any
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
-from tidemark_shared.domain.violations import CODES, Code
+from tidemark_shared.domain.violations import VIOLATION_CODES, ViolationCode
 
-MEDIA_TYPE = "application/problem+json"
+PROBLEM_MEDIA_TYPE = "application/problem+json"
 _HEADERS = {401: {"www-authenticate": "Bearer"}, 503: {"retry-after": "2"}}
 
 
 class Violation(BaseModel):
     """One thing that is wrong: a code for programs, a JSON Pointer to the place, a sentence for people."""
 
-    code: Code
+    code: ViolationCode
     path: str
     message: str
 
@@ -38,18 +38,18 @@ class Problem(Exception):  # noqa: N818 - the name of RFC 9457
         self.body = ProblemBody(title=title, status=status, detail=detail, violations=list(violations))
 
 
-def pointer(*parts: object) -> str:
+def json_pointer(*parts: object) -> str:
     """A JSON Pointer (RFC 6901)."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
 
 
-def violations_of(errors: Sequence[Any], *, skip: int = 0) -> list[Violation]:
+def to_violations(errors: Sequence[Any], *, skip: int = 0) -> list[Violation]:
     """What pydantic found, as violations. ``skip`` is the number of leading parts of its locations to leave out."""
     return [
         Violation(
-            code=error["type"] if error["type"] in CODES else "invalid",
+            code=error["type"] if error["type"] in VIOLATION_CODES else "invalid",
             # Where the text is no JSON, the location is a place in the text and none in the body.
-            path="" if error["type"] == "json_invalid" else pointer(*error["loc"][skip:]),
+            path="" if error["type"] == "json_invalid" else json_pointer(*error["loc"][skip:]),
             message=error["msg"],
         )
         for error in errors
@@ -58,4 +58,4 @@ def violations_of(errors: Sequence[Any], *, skip: int = 0) -> list[Violation]:
 
 def problem_response(body: ProblemBody) -> JSONResponse:
     """The response that a problem is; a 503 says when to try again."""
-    return JSONResponse(body.model_dump(), body.status, _HEADERS.get(body.status), media_type=MEDIA_TYPE)
+    return JSONResponse(body.model_dump(), body.status, _HEADERS.get(body.status), media_type=PROBLEM_MEDIA_TYPE)

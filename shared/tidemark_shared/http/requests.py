@@ -14,7 +14,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from tidemark_shared.database import Connection, Pool, queries
-from tidemark_shared.http.auth import require
+from tidemark_shared.http.auth import require_role
 from tidemark_shared.http.problems import Problem, Violation
 from tidemark_shared.http.tokens import Actor, Role
 
@@ -23,11 +23,11 @@ _MAX_KEY_LENGTH = 255
 _KEY_RETENTION = timedelta(days=7)
 
 
-class ConflictError(Exception):
+class VersionConflictError(Exception):
     """Somebody else changed it since it was read: a 412."""
 
 
-class OneTransaction(APIRoute):
+class TransactionRoute(APIRoute):
     """Each request is one transaction; what it answers to an ``Idempotency-Key`` is committed with what it did."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -43,7 +43,7 @@ class OneTransaction(APIRoute):
                     response = await handle(request)
                 except _StoredResponse as known:
                     return known.response
-                except ConflictError:
+                except VersionConflictError:
                     raise _stale() from None
                 await _store_response(request, response)
                 return response
@@ -97,17 +97,17 @@ def _stale() -> Problem:
     return Problem(412, "It has changed meanwhile", "Read it again, and send its new ETag as If-Match.")
 
 
-def _read(request: Request, response: Response, actor: Annotated[Actor, require("viewer")]) -> Call:
+def _read(request: Request, response: Response, actor: Annotated[Actor, require_role("viewer")]) -> Call:
     return Call(request.state.connection, response, actor)
 
 
-def posting(role: Role) -> Any:
+def post_call(role: Role) -> Any:
     """A dependency that gives the :class:`Call` of a POST that ``role`` may make; a known key is answered here."""
 
     async def call(
         request: Request,
         response: Response,
-        actor: Annotated[Actor, require(role)],
+        actor: Annotated[Actor, require_role(role)],
         idempotency_key: Annotated[str | None, Header(max_length=_MAX_KEY_LENGTH)] = None,
     ) -> Call:
         if idempotency_key is not None:
@@ -117,12 +117,12 @@ def posting(role: Role) -> Any:
     return Depends(call)
 
 
-Read = Annotated[Call, Depends(_read)]
-Create = Annotated[Call, posting("manager")]
+ReadCall = Annotated[Call, Depends(_read)]
+CreateCall = Annotated[Call, post_call("manager")]
 
 
 def _change(
-    call: Create,
+    call: CreateCall,
     if_match: Annotated[str | None, Header(description='The ETag of what was read, such as `"3"`.')] = None,
 ) -> Call:
     if if_match is None:
@@ -130,7 +130,7 @@ def _change(
     return replace(call, wanted=if_match)
 
 
-Change = Annotated[Call, Depends(_change)]
+ChangeCall = Annotated[Call, Depends(_change)]
 """A change of something that exists: says which version it saw."""
 
 

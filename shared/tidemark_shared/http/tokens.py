@@ -20,12 +20,12 @@ class Actor(NamedTuple):
     name: str
     role: Role
 
-    def may(self, role: Role) -> bool:
+    def has_role(self, role: Role) -> bool:
         """Whether this actor's role reaches ``role``."""
         return ROLES.index(self.role) >= ROLES.index(role)
 
 
-class Token(NamedTuple):
+class VerifiedToken(NamedTuple):
     """A token that is sound."""
 
     id: str
@@ -36,7 +36,7 @@ class InvalidTokenError(Exception):
     """The token is not ours, or no longer good; the text says which."""
 
 
-def issue(
+def issue_token(
     secret: str, name: str, role: Role, *, now: datetime, expires: datetime | None = None, id_: str | None = None
 ) -> str:
     """A token for ``name``; the name is the actor in every history, the id what the token can be revoked by."""
@@ -46,7 +46,7 @@ def issue(
     return jwt.encode(claims, secret, _ALGORITHM)
 
 
-def check(secret: str, token: str) -> Token:
+def verify_token(secret: str, token: str) -> VerifiedToken:
     """What the token says, whether it is revoked left aside. Raises :class:`InvalidTokenError`."""
     try:
         claims = jwt.decode(token, secret, [_ALGORITHM], options=_OPTIONS)
@@ -56,4 +56,4 @@ def check(secret: str, token: str) -> Token:
         raise InvalidTokenError("The token is not valid here. Make one with `tidemark token create`.") from None
     if claims["role"] not in ROLES:
         raise InvalidTokenError("The token names no role that is known here.")
-    return Token(claims["jti"], Actor(claims["sub"], claims["role"]))
+    return VerifiedToken(claims["jti"], Actor(claims["sub"], claims["role"]))

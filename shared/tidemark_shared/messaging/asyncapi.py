@@ -20,8 +20,8 @@ from faststream.specification.asyncapi.v3_0_0.schema.operations import Action
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from tidemark_shared.messaging.events import TYPES
-from tidemark_shared.messaging.kafka import MAX_MESSAGE_BYTES, PARTITIONS
+from tidemark_shared.messaging.events import EVENT_TYPES
+from tidemark_shared.messaging.kafka import MAX_MESSAGE_BYTES, PARTITION_COUNT
 from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE, NOTIFICATIONS, WORKLOGS, Topic
 
 # Of the public surface: grows with what it takes and sends, not with the code.
@@ -57,18 +57,18 @@ class _Binding(ChannelBinding):
     kafka: _KafkaBinding
 
 
-def document(topic: Topic) -> dict[str, Any]:
+def build_asyncapi_document(topic: Topic) -> dict[str, Any]:
     """The document of a topic and of its dead letters, where somebody here reads it and may refuse."""
-    models = dict.fromkeys(TYPES[topic].values())
+    models = dict.fromkeys(EVENT_TYPES[topic].values())
     _, schemas = models_json_schema(
         [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
     )
-    messages = {type_: _message(topic, type_, model) for type_, model in TYPES[topic].items()}
+    messages = {type_: _message(topic, type_, model) for type_, model in EVENT_TYPES[topic].items()}
     action = Action.RECEIVE if topic is WORKLOGS else Action.SEND
     channels = {topic.name: _channel(topic.name, topic, _ABOUT[topic], list(messages))}
     operations = {topic.name: _operation(action, topic.name, list(messages))}
     if topic is not NOTIFICATIONS:
-        name, message = topic.dead_letters, "refused"
+        name, message = topic.dead_letter_topic, "refused"
         about = f"Records of {topic.name} that were refused, as they came, with the reason."
         channels[name] = _channel(name, WORKLOGS, about, [message])
         operations[name] = _operation(Action.SEND, name, [message])
@@ -95,7 +95,7 @@ def _channel(name: str, like: Topic, about: str, messages: list[str]) -> Channel
         messages={name: Reference.model_validate({"$ref": f"#/components/messages/{name}"}) for name in messages},
         bindings=_Binding(
             kafka=_KafkaBinding(
-                partitions=PARTITIONS,
+                partitions=PARTITION_COUNT,
                 topicConfiguration={**configuration, "max.message.bytes": MAX_MESSAGE_BYTES},
                 bindingVersion=_BINDING,
             )

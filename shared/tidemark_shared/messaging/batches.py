@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 
 from tidemark_shared.database import Connection, queries
 from tidemark_shared.log import get_logger
-from tidemark_shared.messaging.cloudevents import DecodeError, Event, Headers, decode_event, encode_headers
+from tidemark_shared.messaging.cloudevents import CloudEvent, DecodeError, RecordHeaders, decode_event, encode_headers
 from tidemark_shared.messaging.topics import Topic
 
 _log = get_logger()
@@ -21,7 +21,7 @@ _MAX_CORRELATION_LENGTH = 128
 _MAX_REASON_LENGTH = 2_000
 
 # What passes by itself, or once an operator has acted: connections, locks, deadlocks, room, a missing migration.
-TRANSIENT = (
+TRANSIENT_ERRORS = (
     OSError,
     TimeoutError,
     MemoryError,
@@ -87,7 +87,7 @@ async def process_batch(connection: Connection, handle: Handler, batch: Batch) -
     try:
         async with connection.transaction():
             await handle(connection, batch)
-    except TRANSIENT:
+    except TRANSIENT_ERRORS:
         raise
     except Exception as error:  # noqa: BLE001 - whatever else a handler raises, it is the data that make it
         if len(batch.records) == 1:
@@ -115,10 +115,10 @@ class ReceivedEvent(NamedTuple):
     """An event and the record that it came in."""
 
     record: ConsumerRecord
-    event: Event
+    event: CloudEvent
 
 
-def read_events(topic: Topic, records: Collection[ConsumerRecord]) -> tuple[list[ReceivedEvent], list[DeadLetter]]:
+def decode_events(topic: Topic, records: Collection[ConsumerRecord]) -> tuple[list[ReceivedEvent], list[DeadLetter]]:
     """The events in records of ``topic``, and the dead letters; the same for every service."""
     received, dead_letters = [], []
     for record in records:
@@ -136,7 +136,7 @@ def is_tombstone(topic: Topic, record: ConsumerRecord) -> bool:
     return record.value is None and topic.retention == "compacted"
 
 
-def correlation_of(headers: Headers) -> str:
+def read_correlation_id(headers: RecordHeaders) -> str:
     """The id as its publisher wrote it, made fit for logs, tables and headers whatever was written."""
     named = dict(headers)
     text = (named.get("ce_correlationid") or named.get("ce_id") or b"").decode(errors="replace")

@@ -11,11 +11,11 @@ from uuid import uuid4
 
 from pydantic import BaseModel, ValidationError
 
-from tidemark_shared.messaging.events import TYPES, timestamp
+from tidemark_shared.messaging.events import EVENT_TYPES, format_timestamp
 from tidemark_shared.messaging.topics import Topic
 from tidemark_shared.messaging.upcasts import upcast
 
-Headers = Sequence[tuple[str, bytes | None]]
+RecordHeaders = Sequence[tuple[str, bytes | None]]
 
 # Ours to choose: a source is part of keys, which Postgres bounds.
 MAX_ATTRIBUTE_BYTES = 1024
@@ -27,22 +27,22 @@ class FieldError(NamedTuple):
     """One thing that is wrong with an event, and its place in the event as structured mode writes it."""
 
     message: str
-    where: tuple[str | int, ...] = ()
+    location: tuple[str | int, ...] = ()
 
 
 class DecodeError(Exception):
-    """A record that cannot be taken; its text is the reason in the dead letters, ``faults`` the same in parts."""
+    """A record that cannot be taken; its text is the reason in the dead letters, ``field_errors`` the same in parts."""
 
-    def __init__(self, reason: str, *faults: FieldError) -> None:
+    def __init__(self, reason: str, *field_errors: FieldError) -> None:
         super().__init__(reason)
-        self.faults = faults or (FieldError(reason),)
+        self.field_errors = field_errors or (FieldError(reason),)
 
 
 def _at(place: str, reason: str) -> DecodeError:
     return DecodeError(reason, FieldError(reason, (place,)))
 
 
-class Event(NamedTuple):
+class CloudEvent(NamedTuple):
     """A CloudEvent whose data has been read and checked."""
 
     id: str
@@ -65,12 +65,12 @@ def outbox_record(
     topic: Topic, key: str, type_: str, data: BaseModel, *, source: str, time: datetime, correlation_id: str
 ) -> OutboxRecord:
     """An event in binary mode. ``source`` is the service's name as a URI reference, such as ``/contracts``."""
-    headers = binary_headers(type_, id_=str(uuid4()), source=source, time=time, correlation_id=correlation_id)
+    headers = build_binary_headers(type_, id_=str(uuid4()), source=source, time=time, correlation_id=correlation_id)
     value = data.model_dump_json().encode()
     return OutboxRecord(topic.name, key.encode(), headers, value)
 
 
-def binary_headers(
+def build_binary_headers(
     type_: str, *, id_: str, source: str, time: datetime, correlation_id: str
 ) -> list[tuple[str, bytes]]:
     """The attributes of an event in binary mode."""
@@ -79,14 +79,14 @@ def binary_headers(
         "ce_id": id_,
         "ce_source": source,
         "ce_type": type_,
-        "ce_time": timestamp(time),
+        "ce_time": format_timestamp(time),
         "ce_correlationid": correlation_id,
         "content-type": "application/json",
     }
     return [(name, text.encode()) for name, text in attributes.items()]
 
 
-def decode_event(topic: Topic, headers: Headers, value: bytes | None) -> Event:
+def decode_event(topic: Topic, headers: RecordHeaders, value: bytes | None) -> CloudEvent:
     """The event in a record of ``topic``, old versions upcast. Raises :class:`DecodeError`."""
     attributes, prefix, data = _envelope(headers, value)
     wrong: list[DecodeError] = []
@@ -103,9 +103,9 @@ def decode_event(topic: Topic, headers: Headers, value: bytes | None) -> Event:
     except DecodeError as error:
         wrong.append(error)
     if wrong:
-        raise DecodeError(" ".join(map(str, wrong)), *(fault for one in wrong for fault in one.faults))
+        raise DecodeError(" ".join(map(str, wrong)), *(fault for one in wrong for fault in one.field_errors))
     correlation_id = attributes.get(f"{prefix}correlationid")
-    return Event(id_, source, type_, correlation_id if isinstance(correlation_id, str) else id_, read_data)
+    return CloudEvent(id_, source, type_, correlation_id if isinstance(correlation_id, str) else id_, read_data)
 
 
 def _data(topic: Topic, type_: str, data: bytes) -> tuple[str, BaseModel]:
@@ -114,25 +114,25 @@ def _data(topic: Topic, type_: str, data: bytes) -> tuple[str, BaseModel]:
         type_, data = upcast(type_, data)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise _at("data", f"{type_}: The data is not that of this version: {error!r}.") from None
-    model = TYPES[topic].get(type_)
+    model = EVENT_TYPES[topic].get(type_)
     if model is None:
-        known = ", ".join(TYPES[topic])
+        known = ", ".join(EVENT_TYPES[topic])
         raise _at("type", f"Unknown event type {_shown(type_)}. {topic.name} takes {known}.")
     try:
         return type_, model.model_validate_json(data)
     except ValidationError as error:
         faults = (FieldError(one["msg"], ("data", *one["loc"])) for one in error.errors(include_url=False))
-        raise DecodeError(f"{type_}: {explain(error)}", *faults) from None
+        raise DecodeError(f"{type_}: {describe_validation_error(error)}", *faults) from None
 
 
-def explain(error: ValidationError) -> str:
+def describe_validation_error(error: ValidationError) -> str:
     """All that pydantic found, in one line for a person: ``seconds: Input should be …; updated_at: …``."""
     return "; ".join(
         f"{'/'.join(map(str, one['loc'])) or 'the data'}: {one['msg']}" for one in error.errors(include_url=False)
     )
 
 
-def _envelope(headers: Headers, value: bytes | None) -> tuple[dict[str, Any], str, bytes]:
+def _envelope(headers: RecordHeaders, value: bytes | None) -> tuple[dict[str, Any], str, bytes]:
     """The attributes, what stands before their names, and the data as JSON text."""
     try:
         named = {name.lower(): (raw or b"").decode() for name, raw in headers}
@@ -157,20 +157,20 @@ def _envelope(headers: Headers, value: bytes | None) -> tuple[dict[str, Any], st
 
 
 def _structured(value: bytes) -> tuple[dict[str, Any], str, bytes]:
-    attributes, data = structured(value)
+    attributes, data = parse_structured(value)
     return attributes, "", data
 
 
-def structured(value: bytes) -> tuple[dict[str, Any], bytes]:
+def parse_structured(value: bytes) -> tuple[dict[str, Any], bytes]:
     """The attributes and data of a CloudEvent in structured mode."""
     try:
         envelope = json.loads(value)
     except (ValueError, RecursionError) as error:
         raise DecodeError(f"The value is not JSON: {error}.") from None
-    return parts(envelope)
+    return split_envelope(envelope)
 
 
-def parts(envelope: object) -> tuple[dict[str, Any], bytes]:
+def split_envelope(envelope: object) -> tuple[dict[str, Any], bytes]:
     """The same of one whose JSON has been read."""
     if not isinstance(envelope, dict) or "specversion" not in envelope:
         raise DecodeError("The value is no CloudEvent: it has no specversion.")

@@ -113,4 +113,4 @@ def _unpack(form: str, data: memoryview, at: int) -> tuple[Any, ...]:
 
 _CODECS: dict[int, Callable[[memoryview], Iterator[bytes]]] = {0: _plain, 1: _gzip, 2: _snappy, 3: _lz4, 4: _zstd}
 # What a damaged batch may raise while it is decompressed.
-DAMAGE = (MalformedError, zlib.error, zstandard.ZstdError, cramjam.DecompressionError)
+CORRUPTION_ERRORS = (MalformedError, zlib.error, zstandard.ZstdError, cramjam.DecompressionError)

@@ -16,10 +16,10 @@ from aiokafka.errors import KafkaError
 from tidemark_shared.database import Pool, queries
 from tidemark_shared.log import get_logger
 from tidemark_shared.messaging import kafka
-from tidemark_shared.messaging.batches import TRANSIENT, Handler
+from tidemark_shared.messaging.batches import TRANSIENT_ERRORS, Handler
 from tidemark_shared.messaging.fetching import as_bytes
-from tidemark_shared.messaging.liveness import Health, background_tasks
-from tidemark_shared.messaging.partition_worker import ANSWER_SECONDS, PartitionWorker
+from tidemark_shared.messaging.liveness import ClientHealth, background_tasks
+from tidemark_shared.messaging.partition_worker import ANSWER_TIMEOUT_SECONDS, PartitionWorker
 
 _log = get_logger()
 _sql = queries("tidemark_shared")
@@ -72,13 +72,13 @@ class Consumer:
         self._compacted: dict[str, bool] = {}
         self._hints: dict[TopicPartition, int] = {}
         self._hinting: asyncio.Task[NoReturn] | None = None
-        self._health = Health()
+        self._health = ClientHealth()
         self._progress: dict[TopicPartition, tuple[int, float]] = {}
         self._waiting: list[str] = []
 
     async def start(self) -> None:
         """Join the group and read."""
-        self._health, self._is_closed = Health(), False
+        self._health, self._is_closed = ClientHealth(), False
         async with self._changing:
             await self._connect()
         self._hinting = asyncio.create_task(self._commit_hints(), name="hints")
@@ -116,7 +116,7 @@ class Consumer:
     async def watch(self) -> None:
         """Look after the client until it is stopped: replace one that makes no progress, and note what waits."""
         while not self._is_closed:
-            with contextlib.suppress(*TRANSIENT):
+            with contextlib.suppress(*TRANSIENT_ERRORS):
                 await self._look(await self._connected())
             if reason := self._health.reason_to_replace():
                 _log.error("client_replaced", reason=reason)
@@ -206,7 +206,7 @@ class Consumer:
                 return self._client
             try:
                 return await self._connect()
-            except TRANSIENT as error:
+            except TRANSIENT_ERRORS as error:
                 _log.warning("connect_failed", error=repr(error))
                 self._health.unreachable()
                 raise
@@ -309,7 +309,7 @@ async def _end_offsets(client: AIOKafkaConsumer, partitions: Sequence[TopicParti
     """The end offsets of those partitions whose leaders answer; one that is away must not hide the others."""
 
     async def end_of(tp: TopicPartition) -> int:
-        async with asyncio.timeout(ANSWER_SECONDS):
+        async with asyncio.timeout(ANSWER_TIMEOUT_SECONDS):
             return int((await client.end_offsets([tp]))[tp])
 
     answers = await asyncio.gather(*map(end_of, partitions), return_exceptions=True)

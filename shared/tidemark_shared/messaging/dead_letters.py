@@ -8,7 +8,7 @@ from aiokafka import ConsumerRecord
 
 from tidemark_shared.database import Connection, queries
 from tidemark_shared.log import bound_contextvars
-from tidemark_shared.messaging.batches import Batch, Handler, correlation_of, process_batch
+from tidemark_shared.messaging.batches import Batch, Handler, process_batch, read_correlation_id
 from tidemark_shared.messaging.record_batches import INCOMPLETE_HEADER
 
 _sql = queries("tidemark_shared")
@@ -23,7 +23,7 @@ class UnknownDeadLetterError(Exception):
         )
 
 
-async def listed(
+async def list_dead_letters(
     connection: Connection, *, topic: str | None = None, reason: str | None = None, everything: bool = False
 ) -> list[dict[str, Any]]:
     """The dead letters of the connection's service, oldest first, without what is in them.
@@ -35,13 +35,15 @@ async def listed(
     return [dict(row) async for row in rows]
 
 
-async def one(connection: Connection, id_: int) -> dict[str, Any] | None:
+async def find_dead_letter(connection: Connection, id_: int) -> dict[str, Any] | None:
     """A dead letter as its row stands; ``headers`` as pairs of a name and bytes or None."""
     row = await _sql.dead_letter(connection, id=id_)
     return row and {**row, "headers": _headers(row["headers"])}
 
 
-async def replay(connection: Connection, handlers: Mapping[str, Handler], id_: int, *, prefix: str = "") -> str | None:
+async def replay_dead_letter(
+    connection: Connection, handlers: Mapping[str, Handler], id_: int, *, prefix: str = ""
+) -> str | None:
     """Hand a dead letter to its handler once more, as it came, in one transaction.
 
     None where it is taken; where it is refused again, the reason, which its row has from then on. Of one that was too
@@ -58,7 +60,7 @@ async def replay(connection: Connection, handlers: Mapping[str, Handler], id_: i
         if any(name == INCOMPLETE_HEADER for name, _ in record.headers):
             incomplete: str = await _sql.refuse_replay(connection, id=id_)
             return incomplete
-        with bound_contextvars(correlation_id=correlation_of(record.headers)):
+        with bound_contextvars(correlation_id=read_correlation_id(record.headers)):
             await process_batch(
                 connection, handle, Batch(row["cluster"], row["topic"], row["partition"], [record], prefix)
             )

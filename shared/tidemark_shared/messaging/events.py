@@ -18,7 +18,7 @@ MAX_SECONDS = 3_600_000
 FUTURE_LIMIT = timedelta(hours=24)
 
 
-def timestamp(instant: datetime) -> str:
+def format_timestamp(instant: datetime) -> str:
     """UTC with six fraction digits and ``Z``: the form of canonical content (SPEC 9)."""
     if instant.tzinfo is not UTC:
         instant = instant.astimezone(UTC)
@@ -56,57 +56,57 @@ def _bounded_time(instant: datetime) -> datetime:
 
 
 Id = Annotated[str, Field(min_length=1), AfterValidator(_bounded_id)]
-Text = Annotated[str, AfterValidator(_without_nul)]
-Time = Annotated[
+EventText = Annotated[str, AfterValidator(_without_nul)]
+EventTime = Annotated[
     AwareDatetime,
     Field(strict=False),
     BeforeValidator(_written_out),
     AfterValidator(_bounded_time),
-    PlainSerializer(timestamp, when_used="json"),
+    PlainSerializer(format_timestamp, when_used="json"),
 ]
-Seconds = Annotated[int, Field(ge=1, le=MAX_SECONDS)]
+WorklogSeconds = Annotated[int, Field(ge=1, le=MAX_SECONDS)]
 
 
-class Data(BaseModel):
+class EventData(BaseModel):
     """The data of an event: strict on types, unknown extra fields ignored."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
 
 
-class WorklogRecorded(Data):
+class WorklogRecorded(EventData):
     """The full state of a worklog; a correction is the same event with a later ``updated_at``."""
 
     worklog_id: Id
     issue_id: Id
     author_id: Id
-    started_at: Time
-    seconds: Seconds
-    team_id: Text | None = None
-    description: Text | None = None
-    updated_at: Time
+    started_at: EventTime
+    seconds: WorklogSeconds
+    team_id: EventText | None = None
+    description: EventText | None = None
+    updated_at: EventTime
 
 
-class WorklogDeleted(Data):
+class WorklogDeleted(EventData):
     """A worklog is gone, whatever issue the deletion names (SPEC 9)."""
 
     worklog_id: Id
     issue_id: Id
-    deleted_at: Time
+    deleted_at: EventTime
 
 
-class IssueLinked(Data):
+class IssueLinked(EventData):
     """An issue belongs to an account of a contract; ``contract_id`` null unlinks.
 
     ``contract_id`` takes an id or a code, ``account_id`` an id or a name.
     """
 
     issue_id: Id
-    issue_key: Text | None = None
-    summary: Text | None = None
+    issue_key: EventText | None = None
+    summary: EventText | None = None
     contract_id: Id | None = None
     account_id: Id | None = None
-    created_at: Time | None = None
-    updated_at: Time
+    created_at: EventTime | None = None
+    updated_at: EventTime
 
 
 class ContractTerms(bodies.Contract):
@@ -141,7 +141,7 @@ class ContractChanged(BaseModel):
     terms: Annotated[bodies.Contract, AfterValidator(_identified)]
     actor: str
     reason: str | None = None
-    occurred_at: Time
+    occurred_at: EventTime
     renewed_from: UUID | None = None
     renewed_as: UUID | None = None
 
@@ -177,7 +177,7 @@ class RateCardChanged(_Entity, bodies.RateCard):
     model_config = ConfigDict(frozen=True, extra="ignore", validate_by_name=True, serialize_by_alias=True)
 
 
-class Notification(BaseModel):
+class NotificationChanged(BaseModel):
     """``tidemark.notification.*``: what was told, about which contract, and how it went."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -191,17 +191,17 @@ class Notification(BaseModel):
     subject_id: str
     threshold: str | None
     period_start: str | None
-    raised_at: Time
+    raised_at: EventTime
     delivery_id: UUID | None = None
     channel: str | None = None
     receiver: str | None = None
     error: str | None = None
 
 
-RECORDED = "tidemark.worklog.recorded.v1"
-DELETED = "tidemark.worklog.deleted.v1"
-LINKED = "tidemark.issue.linked.v1"
-BALANCE = "tidemark.contract.balance.v1"
+WORKLOG_RECORDED = "tidemark.worklog.recorded.v1"
+WORKLOG_DELETED = "tidemark.worklog.deleted.v1"
+ISSUE_LINKED = "tidemark.issue.linked.v1"
+CONTRACT_BALANCE = "tidemark.contract.balance.v1"
 ORGANIZATION_CHANGED = "tidemark.organization.changed.v1"
 TEAM_CHANGED = "tidemark.team.changed.v1"
 RATE_CARD_CHANGED = "tidemark.rate_card.changed.v1"
@@ -216,27 +216,29 @@ NOTIFICATION_EVENTS = tuple(
     f"tidemark.notification.{name}.v1" for name in ("raised", "delivered", "failed", "resolved")
 )
 
-TYPES: dict[Topic, dict[str, type[BaseModel]]] = {
-    WORKLOGS: {RECORDED: WorklogRecorded, DELETED: WorklogDeleted, LINKED: IssueLinked},
+EVENT_TYPES: dict[Topic, dict[str, type[BaseModel]]] = {
+    WORKLOGS: {WORKLOG_RECORDED: WorklogRecorded, WORKLOG_DELETED: WorklogDeleted, ISSUE_LINKED: IssueLinked},
     LIFECYCLE: dict.fromkeys(CONTRACT_EVENTS, ContractChanged),
     DIRECTORY: {
         ORGANIZATION_CHANGED: OrganizationChanged,
         TEAM_CHANGED: TeamChanged,
         RATE_CARD_CHANGED: RateCardChanged,
     },
-    BALANCES: {BALANCE: bodies.Balance},
-    NOTIFICATIONS: dict.fromkeys(NOTIFICATION_EVENTS, Notification),
+    BALANCES: {CONTRACT_BALANCE: bodies.Balance},
+    NOTIFICATIONS: dict.fromkeys(NOTIFICATION_EVENTS, NotificationChanged),
 }
 
 
-def canonical(data: Data) -> bytes:
+def canonical_content(data: EventData) -> bytes:
     """Canonical content (SPEC 9): RFC 8785 JSON, absent optional members null, times in UTC to the microsecond."""
-    return canonical_json(plain(data))
+    return canonical_json(plain_members(data))
 
 
-def plain(data: Data) -> dict[str, Any]:
+def plain_members(data: EventData) -> dict[str, Any]:
     """The members of an event, its times as :func:`timestamp` writes them."""
-    return {name: timestamp(value) if isinstance(value, datetime) else value for name, value in data.__dict__.items()}
+    return {
+        name: format_timestamp(value) if isinstance(value, datetime) else value for name, value in data.__dict__.items()
+    }
 
 
 def canonical_json(members: dict[str, Any]) -> bytes:

@@ -17,20 +17,20 @@ from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.memory_records import MemoryRecords
 
-from tidemark_shared.messaging.codecs import DAMAGE, MAX_BUFFER_BYTES, decompress
+from tidemark_shared.messaging.codecs import CORRUPTION_ERRORS, MAX_BUFFER_BYTES, decompress
 from tidemark_shared.messaging.record_batches import (
-    CODEC,
-    COUNT_AT,
-    HEADER,
+    BATCH_HEADER,
+    CODEC_MASK,
+    COUNT_POSITION,
     MAX_HEADERS,
+    MAX_PART_RECORDS,
     MAX_VALUE_BYTES,
     MAX_VARINT_SHIFT,
-    PART_RECORDS,
-    RECORDS_AT,
+    RECORDS_POSITION,
     BatchBoundaryError,
-    Item,
+    FetchedItem,
     RawBatch,
-    Skipped,
+    SkippedOffsets,
 )
 
 # What one call returns at most, so that many batches that each fit do not add up.
@@ -47,25 +47,25 @@ def as_bytes(value: bytes | None) -> bytes | None:
 
 def _uncompressed(data: memoryview, codec: int) -> bytes | None:
     """The batch as its producer would have written it without compression; None where it is too large or damaged."""
-    chunks = [bytes(data[:RECORDS_AT])]
+    chunks = [bytes(data[:RECORDS_POSITION])]
     size = 0
     try:
-        for chunk in decompress(codec, data[RECORDS_AT:]):
+        for chunk in decompress(codec, data[RECORDS_POSITION:]):
             size += len(chunk)
             if size > MAX_BUFFER_BYTES:
                 return None
             chunks.append(chunk)
-    except DAMAGE:
+    except CORRUPTION_ERRORS:
         return None
     batch = bytearray(b"".join(chunks))
     struct.pack_into(">i", batch, 8, len(batch) - _LENGTH_ENDS_AT)
-    batch[22] &= ~CODEC & 0xFF
+    batch[22] &= ~CODEC_MASK & 0xFF
     return bytes(batch)
 
 
 def _has_large_record(batch: bytes, count: int) -> bool:
     """Whether a record of an uncompressed batch exceeds 1 MiB, or their lengths do not fit the batch."""
-    at, end = RECORDS_AT, len(batch)
+    at, end = RECORDS_POSITION, len(batch)
     for _ in range(count):
         value = shift = 0
         while True:
@@ -118,9 +118,9 @@ class _PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]
         self._failed = self.is_drained = False
         self.next_fetch_offset: int
 
-    def take(self, most: int, high_water: int) -> list[Item]:
+    def take(self, most: int, high_water: int) -> list[FetchedItem]:
         """Up to ``most`` records and what stands for the others; ``next_fetch_offset`` is the offset after them."""
-        items: list[Item] = []
+        items: list[FetchedItem] = []
         size = 0
         while len(items) < most and size < _TAKE_BYTES:
             if self._open is None:
@@ -143,11 +143,11 @@ class _PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]
                 items.append(self._raw(data, following, is_intact=True))
                 break
             if self.next_fetch_offset < following:
-                items.append(Skipped(self.next_fetch_offset, following, is_control=False))
+                items.append(SkippedOffsets(self.next_fetch_offset, following, is_control=False))
                 self.next_fetch_offset = following
         return items
 
-    def _begin(self, items: list[Item], high_water: int) -> bool:
+    def _begin(self, items: list[FetchedItem], high_water: int) -> bool:
         """Open the next batch, or add what stands for it; False where there is none, or not all of it yet."""
         data, at = self._data, self._at
         left = len(data) - at
@@ -158,10 +158,10 @@ class _PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]
                 raise BatchBoundaryError("its length exceeds what the broker sends of it")
             return False
         end = at + _LENGTH_ENDS_AT + length
-        if length < RECORDS_AT - _LENGTH_ENDS_AT or data[at + 16] != _MAGIC:
+        if length < RECORDS_POSITION - _LENGTH_ENDS_AT or data[at + 16] != _MAGIC:
             raise BatchBoundaryError(f"it has {length} bytes of format {data[at + 16] if left > 16 else '?'}")  # noqa: PLR2004
         batch = bytes(data[at:end])
-        base, _, _, _, _, attributes, last_delta, _, _ = HEADER.unpack_from(batch)
+        base, _, _, _, _, attributes, last_delta, _, _ = BATCH_HEADER.unpack_from(batch)
         following = base + last_delta + 1
         is_intact = DefaultRecordBatch(batch).validate_crc() if self._check_crcs else True
         next_base = struct.unpack_from(">q", data, end)[0] if len(data) - end >= _LENGTH_ENDS_AT else None
@@ -173,10 +173,10 @@ class _PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]
         if following <= self.next_fetch_offset:
             return True
         if is_intact and attributes & _CONTROL:
-            items.append(Skipped(max(base, self.next_fetch_offset), following, is_control=True))
+            items.append(SkippedOffsets(max(base, self.next_fetch_offset), following, is_control=True))
             self.next_fetch_offset = following
             return True
-        plain = self._plain(batch, attributes & CODEC) if is_intact else None
+        plain = self._plain(batch, attributes & CODEC_MASK) if is_intact else None
         if plain is None:
             items.append(self._raw(batch, following, is_intact=is_intact))
         else:
@@ -188,15 +188,15 @@ class _PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]
     def _plain(self, batch: bytes, codec: int) -> bytes | None:
         """The batch for aiokafka's parser; None where that must not see it."""
         plain = _uncompressed(memoryview(batch), codec) if codec else batch
-        if plain is None or len(plain) > MAX_BUFFER_BYTES + RECORDS_AT:
+        if plain is None or len(plain) > MAX_BUFFER_BYTES + RECORDS_POSITION:
             return None
         if len(plain) > MAX_VALUE_BYTES:
-            (count,) = struct.unpack_from(">i", plain, COUNT_AT)
+            (count,) = struct.unpack_from(">i", plain, COUNT_POSITION)
             if _has_large_record(plain, count):
                 return None
         return plain
 
-    def _parse(self, batch: Any, following: int, items: list[Item], most: int) -> bool:
+    def _parse(self, batch: Any, following: int, items: list[FetchedItem], most: int) -> bool:
         """Add the records of an open batch; True where there may be more."""
         topic, partition = self._tp
         first, previous = self.next_fetch_offset, self._previous
@@ -246,14 +246,14 @@ class _PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]
 class _FetchResult(fetcher.FetchResult):  # type: ignore[misc]
     _partition_records: _PartitionRecords | None
 
-    def getall(self, max_records: int | None = None) -> list[Item]:
+    def getall(self, max_records: int | None = None) -> list[FetchedItem]:
         records = self._partition_records
         if records is None or not records.takes:
             return list(super().getall(max_records))
         if not self.check_assignment(self._topic_partition):
             return []
         high_water = self._assignment.state_value(self._topic_partition).highwater
-        items: list[Item] = records.take(max_records or PART_RECORDS, high_water)
+        items: list[FetchedItem] = records.take(max_records or MAX_PART_RECORDS, high_water)
         self._update_position()
         if records.is_drained:
             self._partition_records = None

@@ -13,7 +13,7 @@ from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE, TOP
 
 # A record of 1 MiB (SPEC 2) with its headers.
 MAX_MESSAGE_BYTES = 1_200_000
-PARTITIONS = 4
+PARTITION_COUNT = 4
 
 _CONFIGS: dict[str, dict[str, str]] = {
     "forever": {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"},
@@ -22,7 +22,7 @@ _CONFIGS: dict[str, dict[str, str]] = {
 }
 
 
-def producer(bootstrap: str, **options: Any) -> AIOKafkaProducer:
+def create_producer(bootstrap: str, **options: Any) -> AIOKafkaProducer:
     """An idempotent producer: what it acknowledges is in the log once, in order per key."""
     return AIOKafkaProducer(
         bootstrap_servers=bootstrap,
@@ -33,9 +33,9 @@ def producer(bootstrap: str, **options: Any) -> AIOKafkaProducer:
     )
 
 
-async def cluster_id(bootstrap: str, *, patience: float = 60) -> str:
-    """The id of the cluster; waits up to ``patience`` seconds for a broker to answer."""
-    async for attempt in _retrying(patience):
+async def fetch_cluster_id(bootstrap: str, *, timeout_seconds: float = 60) -> str:
+    """The id of the cluster; waits up to ``timeout_seconds`` seconds for a broker to answer."""
+    async for attempt in _retrying(timeout_seconds):
         with attempt:
             admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
             try:
@@ -46,12 +46,15 @@ async def cluster_id(bootstrap: str, *, patience: float = 60) -> str:
     raise AssertionError  # the loop above returns or raises
 
 
-async def create_topics(bootstrap: str, *, prefix: str = "", replication: int = 1, patience: float = 60) -> list[str]:
+async def create_topics(
+    bootstrap: str, *, prefix: str = "", replication: int = 1, timeout_seconds: float = 60
+) -> list[str]:
     """Create the topics that are missing, with the retention of SPEC 2; the names of those created."""
     wanted = [_new(topic.name, topic, prefix, replication) for topic in TOPICS] + [
-        _new(topic.dead_letters, WORKLOGS, prefix, replication) for topic in (WORKLOGS, LIFECYCLE, DIRECTORY, BALANCES)
+        _new(topic.dead_letter_topic, WORKLOGS, prefix, replication)
+        for topic in (WORKLOGS, LIFECYCLE, DIRECTORY, BALANCES)
     ]
-    async for attempt in _retrying(patience):
+    async for attempt in _retrying(timeout_seconds):
         with attempt:
             admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
             try:
@@ -82,7 +85,7 @@ async def is_compacted(bootstrap: str, topic: str) -> bool:
 
 def _new(name: str, like: Topic, prefix: str, replication: int) -> NewTopic:
     config = {**_CONFIGS[like.retention], "max.message.bytes": str(MAX_MESSAGE_BYTES)}
-    return NewTopic(prefix + name, PARTITIONS, replication, topic_configs=config)
+    return NewTopic(prefix + name, PARTITION_COUNT, replication, topic_configs=config)
 
 
 def _raise_for(response: Any) -> None:
@@ -93,9 +96,9 @@ def _raise_for(response: Any) -> None:
             raise error(f"{name}: {rest[0] if rest else ''}")
 
 
-def _retrying(patience: float) -> AsyncRetrying:
+def _retrying(timeout_seconds: float) -> AsyncRetrying:
     return AsyncRetrying(
-        stop=stop_after_delay(patience),
+        stop=stop_after_delay(timeout_seconds),
         wait=wait_random_exponential(multiplier=0.1, max=2),
         retry=retry_if_exception_type((KafkaError, OSError)),
         reraise=True,

@@ -14,7 +14,7 @@ _MOST_STUCK_SECONDS = 60.0
 DEAD_SECONDS = 120.0
 
 
-class Health:
+class ClientHealth:
     """Whether the client makes progress, by what the watch sees of it."""
 
     def __init__(self) -> None:

@@ -30,8 +30,8 @@ _STOP_SECONDS = 5
 _REFUSED_SECONDS = 30.0
 
 
-class Row(NamedTuple):
-    """A record to publish, and what :attr:`Outbox.published` needs to know it by."""
+class OutboxRow(NamedTuple):
+    """A record to publish, and what :attr:`Outbox.mark_published` needs to know it by."""
 
     id: Any
     record: OutboxRecord
@@ -41,13 +41,13 @@ class Outbox(NamedTuple):
     """Where a relay takes its rows from."""
 
     name: str
-    pending: Callable[[Connection], Awaitable[Sequence[Row]]]
-    published: Callable[[Connection, Sequence[Any]], Awaitable[None]]
+    load_rows: Callable[[Connection], Awaitable[Sequence[OutboxRow]]]
+    mark_published: Callable[[Connection, Sequence[Any]], Awaitable[None]]
     pause_seconds: float
     """Between two rounds: short for prompt delivery, longer to let changes of one key gather."""
 
 
-async def put(connection: Connection, records: Iterable[OutboxRecord]) -> None:
+async def write_outbox(connection: Connection, records: Iterable[OutboxRecord]) -> None:
     """Write records to the outbox of the service, in the caller's transaction."""
     rows = list(records)
     await _sql.put(
@@ -59,9 +59,9 @@ async def put(connection: Connection, records: Iterable[OutboxRecord]) -> None:
     )
 
 
-async def _pending(connection: Connection) -> list[Row]:
+async def _pending(connection: Connection) -> list[OutboxRow]:
     return [
-        Row(row["id"], OutboxRecord(row["topic"], row["key"], _headers(row["headers"]), row["value"]))
+        OutboxRow(row["id"], OutboxRecord(row["topic"], row["key"], _headers(row["headers"]), row["value"]))
         async for row in _sql.pending(connection, most=_MOST_ROWS)
     ]
 
@@ -75,7 +75,7 @@ def _headers(text: str) -> list[tuple[str, bytes]]:
     return [(name, bytes.fromhex(value or "")) for name, value in json.loads(text)]
 
 
-RECORDS = Outbox("outbox", _pending, _published, pause_seconds=0.05)
+RECORD_OUTBOX = Outbox("outbox", _pending, _published, pause_seconds=0.05)
 
 
 class Relay:
@@ -103,13 +103,13 @@ class Relay:
     async def _publish_for_ever(self, connection: Connection, producer: AIOKafkaProducer) -> None:
         clock = asyncio.get_running_loop().time
         while True:
-            rows = await self._outbox.pending(connection)
+            rows = await self._outbox.load_rows(connection)
             if fit := [row for row in rows if _place(row) not in self._refused]:
                 done, failure = await self._publish(producer, fit)
-                await self._outbox.published(connection, done)
+                await self._outbox.mark_published(connection, done)
                 if failure:
                     if not _passes(failure):
-                        await self._single_out(connection, await self._outbox.pending(connection))
+                        await self._single_out(connection, await self._outbox.load_rows(connection))
                     raise failure
             if due := [row for row in rows if self._refused.get(_place(row), math.inf) < clock()]:
                 await self._single_out(connection, due)
@@ -118,7 +118,7 @@ class Relay:
 
     @contextlib.asynccontextmanager
     async def _producing(self) -> AsyncIterator[AIOKafkaProducer]:
-        producer = kafka.producer(self._bootstrap)
+        producer = kafka.create_producer(self._bootstrap)
         starting = asyncio.ensure_future(producer.start())
         try:
             await asyncio.shield(starting)
@@ -132,7 +132,7 @@ class Relay:
                 async with asyncio.timeout(_STOP_SECONDS):
                     await producer.stop()
 
-    async def _send(self, producer: AIOKafkaProducer, row: Row) -> "asyncio.Future[Any] | Exception":
+    async def _send(self, producer: AIOKafkaProducer, row: OutboxRow) -> "asyncio.Future[Any] | Exception":
         record = row.record
         # Kafka takes a record without key and value, and one may be refused; the producer takes none such.
         value = b"" if record.key is None and record.value is None else record.value
@@ -144,13 +144,15 @@ class Relay:
             return error
         return sent
 
-    async def _publish(self, producer: AIOKafkaProducer, rows: Sequence[Row]) -> tuple[list[Any], BaseException | None]:
+    async def _publish(
+        self, producer: AIOKafkaProducer, rows: Sequence[OutboxRow]
+    ) -> tuple[list[Any], BaseException | None]:
         """Send all, then wait for all. Gives the rows that are done and the first failure.
 
         After a failure the later rows of its key stay, though Kafka may have taken them: they go out once more,
         behind the one that failed.
         """
-        sent: list[tuple[Row, asyncio.Future[Any]]] = []
+        sent: list[tuple[OutboxRow, asyncio.Future[Any]]] = []
         done: list[Any] = []
         held_back: set[tuple[str, bytes | None]] = set()
         failure: BaseException | None = None
@@ -173,7 +175,7 @@ class Relay:
         _log.debug("published", outbox=self._outbox.name, count=len(done))
         return done, failure
 
-    async def _single_out(self, connection: Connection, rows: Sequence[Row]) -> None:
+    async def _single_out(self, connection: Connection, rows: Sequence[OutboxRow]) -> None:
         """Send rows one by one: what Kafka refuses takes its neighbours along, but is to hold back its key alone."""
         left = deque(rows)
         while left:
@@ -184,7 +186,7 @@ class Relay:
                     _, failure = await self._publish(producer, [row])
                     if failure is None:
                         self._refused.pop(_place(row), None)
-                        await self._outbox.published(connection, [row.id])
+                        await self._outbox.mark_published(connection, [row.id])
                         continue
                     if _passes(failure):
                         raise failure
@@ -194,7 +196,7 @@ class Relay:
                     break
 
 
-def _place(row: Row) -> tuple[str, bytes | None]:
+def _place(row: OutboxRow) -> tuple[str, bytes | None]:
     """Where order counts: rows of one topic and key."""
     return row.record.topic, row.record.key
 

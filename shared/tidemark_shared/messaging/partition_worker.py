@@ -14,8 +14,14 @@ from aiokafka.errors import RecordTooLargeError
 
 from tidemark_shared.database import Connection, queries
 from tidemark_shared.log import bound_contextvars, get_logger
-from tidemark_shared.messaging.batches import Batch, DeadLetter, correlation_of, dead_letter, process_batch
-from tidemark_shared.messaging.record_batches import BadRecord, BatchBoundaryError, Item, RawBatch, Skipped
+from tidemark_shared.messaging.batches import Batch, DeadLetter, dead_letter, process_batch, read_correlation_id
+from tidemark_shared.messaging.record_batches import (
+    BatchBoundaryError,
+    FetchedItem,
+    RawBatch,
+    SkippedOffsets,
+    UndecodableRecord,
+)
 
 if TYPE_CHECKING:
     from tidemark_shared.messaging.consumer import Consumer
@@ -23,7 +29,7 @@ if TYPE_CHECKING:
 _log = get_logger()
 _sql = queries("tidemark_shared")
 
-ANSWER_SECONDS = 5.0
+ANSWER_TIMEOUT_SECONDS = 5.0
 _BACK_OFF_SECONDS = 0.5
 _MAX_BACK_OFF_SECONDS = 8.0
 _READ_AGAIN_SECONDS = 0.1
@@ -114,7 +120,7 @@ class PartitionWorker:
         """Set the position to the database's offset; stop where the log does not hold it."""
         stored = (await self._consumer.stored([self._tp])).get(self._tp)
         # After the stored offset: the log may grow meanwhile, and must not look shorter than what was taken.
-        async with asyncio.timeout(ANSWER_SECONDS):
+        async with asyncio.timeout(ANSWER_TIMEOUT_SECONDS):
             begin = (await self._client.beginning_offsets([self._tp]))[self._tp]
             end = (await self._client.end_offsets([self._tp]))[self._tp]
         if stored is None:
@@ -146,7 +152,7 @@ class PartitionWorker:
             ) from None
         finally:
             self.is_waiting = False
-        items: list[Item] = fetched.get(self._tp, [])
+        items: list[FetchedItem] = fetched.get(self._tp, [])
         if self.is_revoked:
             return False
         if items:
@@ -160,7 +166,7 @@ class PartitionWorker:
         if await self._client.position(self._tp) != self.offset:
             raise _ReadAgainError(f"the position left offset {self.offset}, and no records came")
 
-    async def _take_all(self, items: list[Item]) -> None:
+    async def _take_all(self, items: list[FetchedItem]) -> None:
         last = items[-1]
         raw = last if isinstance(last, RawBatch) else None
         if raw:
@@ -176,7 +182,7 @@ class PartitionWorker:
             if part:
                 await self._take_once_more_at_gaps(part)
 
-    async def _take_once_more_at_gaps(self, items: list[Item]) -> None:
+    async def _take_once_more_at_gaps(self, items: list[FetchedItem]) -> None:
         try:
             await self._take(items)
         except _GapError as gap:
@@ -196,7 +202,7 @@ class PartitionWorker:
             self._read_again_at = offset
             raise _ReadAgainError(why)
 
-    async def _take(self, items: list[Item]) -> None:
+    async def _take(self, items: list[FetchedItem]) -> None:
         """One transaction: what no other has taken yet, and the offset after it."""
         place = {"cluster": self._consumer.cluster, "topic": self._tp.topic, "partition": self._tp.partition}
         async with (
@@ -220,7 +226,7 @@ class PartitionWorker:
         if not items:
             raise _ReadAgainError(f"offset {next_offset} is stored already")
 
-    def _check_for_gaps(self, items: list[Item], next_offset: int) -> None:
+    def _check_for_gaps(self, items: list[FetchedItem], next_offset: int) -> None:
         """Raise where offsets are missing: all of them must be accounted for, but for what compaction removed.
 
         A lost batch leaves a gap as compaction does, so one at the front is read twice even there.
@@ -229,28 +235,28 @@ class PartitionWorker:
             if not self._is_compacted or (start == next_offset and self._read_again_at != start):
                 raise _GapError(start, end)
 
-    async def _handle(self, connection: Connection, items: list[Item]) -> None:
+    async def _handle(self, connection: Connection, items: list[FetchedItem]) -> None:
         records = [item for item in items if isinstance(item, ConsumerRecord)]
-        bad = [DeadLetter(item.record, item.reason) for item in items if isinstance(item, BadRecord)]
+        bad = [DeadLetter(item.record, item.reason) for item in items if isinstance(item, UndecodableRecord)]
         batch = Batch(self._consumer.cluster, self._tp.topic, self._tp.partition, records, self._consumer.prefix)
-        correlation_id = correlation_of(records[0].headers) if records else ""
+        correlation_id = read_correlation_id(records[0].headers) if records else ""
         with bound_contextvars(correlation_id=correlation_id):
             if records:
                 await process_batch(connection, self._consumer.handlers[self._tp.topic], batch)
             await dead_letter(connection, batch, bad)
 
 
-def _following(item: Item) -> int:
+def _following(item: FetchedItem) -> int:
     return int(item.offset) + 1 if isinstance(item, ConsumerRecord) else item.following
 
 
-def _gaps(items: list[Item], expected: int) -> Iterator[tuple[int, int]]:
+def _gaps(items: list[FetchedItem], expected: int) -> Iterator[tuple[int, int]]:
     """The ranges of offsets, from ``expected`` on, that nothing accounts for."""
     if set(map(type, items)) == {ConsumerRecord} and int(items[-1].offset) - expected + 1 == len(items):
         return  # as many records as offsets, the usual case
     for item in items:
         if item.offset > expected:
             yield expected, item.offset
-        if isinstance(item, Skipped) and not item.is_control:
+        if isinstance(item, SkippedOffsets) and not item.is_control:
             yield item.offset, item.following
         expected = _following(item)

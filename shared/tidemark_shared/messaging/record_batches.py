@@ -1,6 +1,6 @@
 """Record batches that aiokafka must not see, parsed so that no record stops its partition or exhausts the memory.
 
-Each record that can be read is read, and each other one is a :class:`BadRecord` with a reason.
+Each record that can be read is read, and each other one is a :class:`UndecodableRecord` with a reason.
 """
 
 import struct
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from aiokafka import ConsumerRecord
 
-from tidemark_shared.messaging.codecs import DAMAGE, MalformedError, decompress
+from tidemark_shared.messaging.codecs import CORRUPTION_ERRORS, MalformedError, decompress
 
 MAX_VALUE_BYTES = 1_048_576
 MAX_HEADERS = 1_000
@@ -19,16 +19,16 @@ INCOMPLETE_HEADER = "tidemark_dlq_incomplete"
 _HEAD_HEADERS, _HEAD_HEADER_BYTES = 50, 1_024
 # A record has a value of at most 1 MiB, and as much again for its key and headers.
 _MAX_RECORD_BYTES = 2 * MAX_VALUE_BYTES
-PART_RECORDS, _PART_BYTES = 5_000, 4 * 1_048_576
+MAX_PART_RECORDS, _PART_BYTES = 5_000, 4 * 1_048_576
 
 # Base offset, length, leader epoch, magic, checksum, attributes, last offset delta, first and greatest timestamp.
-HEADER = struct.Struct(">qiibIhiqq")
-COUNT_AT, RECORDS_AT = 57, 61
-CODEC, _APPEND_TIME = 0x07, 0x08
+BATCH_HEADER = struct.Struct(">qiibIhiqq")
+COUNT_POSITION, RECORDS_POSITION = 57, 61
+CODEC_MASK, _APPEND_TIME = 0x07, 0x08
 MAX_VARINT_SHIFT = 63
 
 
-class BadRecord(NamedTuple):
+class UndecodableRecord(NamedTuple):
     """Offsets that cannot be handed to a handler, with what can be read of them, and why."""
 
     record: ConsumerRecord
@@ -42,7 +42,7 @@ class BadRecord(NamedTuple):
         return int(self.record.offset)
 
 
-class Skipped(NamedTuple):
+class SkippedOffsets(NamedTuple):
     """Offsets without a record: a transaction's marker, or what compaction removed at the end of a batch."""
 
     offset: int
@@ -67,36 +67,36 @@ class RawBatch(NamedTuple):
     is_intact: bool
     """Whether the checksum holds."""
 
-    def parts(self) -> Iterator[list["Item"]]:
+    def parts(self) -> Iterator[list["FetchedItem"]]:
         """Its records in parts of bounded size; each step may take long and belongs into a thread."""
-        part: list[Item] = []
+        part: list[FetchedItem] = []
         size = 0
         for item in self._items():
             part.append(item)
             record = item if isinstance(item, ConsumerRecord) else getattr(item, "record", None)
             size += len(record.value or b"") + len(record.key or b"") if record else 0
-            if len(part) >= PART_RECORDS or size >= _PART_BYTES:
+            if len(part) >= MAX_PART_RECORDS or size >= _PART_BYTES:
                 yield part
                 part, size = [], 0
         yield part
 
-    def _items(self) -> Iterator["Item"]:
+    def _items(self) -> Iterator["FetchedItem"]:
         if not self.is_intact:
             yield self._rest(self.offset, "its checksum does not match its content")
             return
-        base, _, _, _, _, attributes, _, first, greatest = HEADER.unpack_from(self.data)
-        (count,) = struct.unpack_from(">i", self.data, COUNT_AT)
+        base, _, _, _, _, attributes, _, first, greatest = BATCH_HEADER.unpack_from(self.data)
+        (count,) = struct.unpack_from(">i", self.data, COUNT_POSITION)
         expected, read = base, 0
         try:
-            stream = _Stream(decompress(attributes & CODEC, memoryview(self.data)[RECORDS_AT:]))
+            stream = _Stream(decompress(attributes & CODEC_MASK, memoryview(self.data)[RECORDS_POSITION:]))
             # What the batch says of its number of records may be wrong; its bytes and its last offset decide.
             while expected < self.following and not stream.at_end():
                 item = self._next(stream, expected, base, greatest if attributes & _APPEND_TIME else None, first)
                 read += 1
-                expected = item.following if isinstance(item, BadRecord) else item.offset + 1
+                expected = item.following if isinstance(item, UndecodableRecord) else item.offset + 1
                 if item.offset >= self.offset:
                     yield item
-        except DAMAGE as error:
+        except CORRUPTION_ERRORS as error:
             yield self._rest(max(expected, self.offset), str(error).rstrip("."))
             return
         expected = max(expected, self.offset)
@@ -104,11 +104,11 @@ class RawBatch(NamedTuple):
             if read < count:
                 yield self._rest(expected, f"it names {count} records and has {read}")
             else:
-                yield Skipped(expected, self.following, is_control=False)
+                yield SkippedOffsets(expected, self.following, is_control=False)
 
     def _next(
         self, stream: "_Stream", expected: int, base: int, append_time: int | None, first: int
-    ) -> "ConsumerRecord | BadRecord":
+    ) -> "ConsumerRecord | UndecodableRecord":
         length = stream.varint()
         if length < 0:
             raise MalformedError(f"offset {expected} has a record of {length} bytes")
@@ -138,12 +138,12 @@ class RawBatch(NamedTuple):
         )
         if not problem:
             return kept
-        return BadRecord(kept, f"{self.topic}/{self.partition}, offset {offset}: {problem}", offset + 1)
+        return UndecodableRecord(kept, f"{self.topic}/{self.partition}, offset {offset}: {problem}", offset + 1)
 
-    def _rest(self, offset: int, why: str) -> BadRecord:
+    def _rest(self, offset: int, why: str) -> UndecodableRecord:
         record = _consumer_record(self.topic, self.partition, offset, -1, 0, None, None, [(INCOMPLETE_HEADER, b"")])
         offsets = f"offsets {offset} to {self.following - 1}" if self.following - offset > 1 else f"offset {offset}"
-        return BadRecord(
+        return UndecodableRecord(
             record,
             f"{self.topic}/{self.partition}, {offsets}: the record batch cannot be read, because {why}. "
             "Publish its events again.",
@@ -151,7 +151,7 @@ class RawBatch(NamedTuple):
         )
 
 
-Item: TypeAlias = "ConsumerRecord | BadRecord | Skipped | RawBatch"
+FetchedItem: TypeAlias = "ConsumerRecord | UndecodableRecord | SkippedOffsets | RawBatch"
 
 
 def _consumer_record(  # noqa: PLR0917 - in the order of the record's own fields

@@ -11,7 +11,7 @@ class Topic(NamedTuple):
     key: str
 
     @property
-    def dead_letters(self) -> str:
+    def dead_letter_topic(self) -> str:
         """Where the copies of what was refused go."""
         return f"{self.name}.dlq"
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from tidemark_shared.http.problems import pointer
+from tidemark_shared.http.problems import json_pointer
 
 Json = dict[str, Any]
 IdOf = Callable[[str, str, str], str]
@@ -54,10 +54,11 @@ def with_ids(body: Any, id_of: IdOf, *, of: str | None = None, path: str = "") -
     match body:
         case dict():
             return {
-                key: with_ids(value, id_of, of=_NAMED.get(key), path=path + pointer(key)) for key, value in body.items()
+                key: with_ids(value, id_of, of=_NAMED.get(key), path=path + json_pointer(key))
+                for key, value in body.items()
             }
         case list():
-            return [with_ids(value, id_of, of=of, path=path + pointer(index)) for index, value in enumerate(body)]
+            return [with_ids(value, id_of, of=of, path=path + json_pointer(index)) for index, value in enumerate(body)]
         case str() if of and not _is_id(body):
             return id_of(of, body, path)
     return body
@@ -89,9 +90,9 @@ def _plain(value: Any, path: str = "") -> Any:
         case date():
             return value.isoformat()
         case list():
-            return [_plain(one, path + pointer(index)) for index, one in enumerate(value)]
+            return [_plain(one, path + json_pointer(index)) for index, one in enumerate(value)]
         case dict():
-            return {str(key): _plain(one, path + pointer(key)) for key, one in value.items()}
+            return {str(key): _plain(one, path + json_pointer(key)) for key, one in value.items()}
     raise BodyError(f"{path}: a {type(value).__name__} is nothing that a contract holds. Write it in quotes.")
 
 

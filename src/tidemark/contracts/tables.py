@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 from tidemark_shared.domain.bodies import minor_digits
-from tidemark_shared.domain.calendar import day_in
+from tidemark_shared.domain.calendar import to_local_day
 from tidemark_shared.domain.quantities import SECONDS_PER_HOUR
 
 Json = dict[str, Any]
@@ -88,7 +88,7 @@ def _balance(contract: Json, balance: Json, now: datetime) -> Table:
     shown.add_section()
     shown.add_row("Contract", *_figures(balance["whole"], balance["currency"]), style="bold")
     if contract["recurrence"] == "monthly":
-        today = day_in(now, ZoneInfo(contract["timezone"])).isoformat()
+        today = to_local_day(now, ZoneInfo(contract["timezone"])).isoformat()
         begun = [period for period in balance["periods"] if period["start"] <= today]
         period = begun[-1] if begun else balance["periods"][0]
         of_period = {**period, "planned": period["available"]}

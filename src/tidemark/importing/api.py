@@ -14,7 +14,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from tidemark_shared.settings import Settings, required
+from tidemark_shared.settings import Settings, require_setting
 
 Json = dict[str, Any]
 _PAGE = 200
@@ -47,7 +47,7 @@ class Api:
     def __init__(self, settings: Settings) -> None:
         token = settings.api_token
         self._client = httpx.Client(
-            base_url=required(settings.api_url, "api_url"),
+            base_url=require_setting(settings.api_url, "api_url"),
             headers={"authorization": f"Bearer {token}"} if token else {},
             transport=httpx.HTTPTransport(retries=3),
             timeout=60,

@@ -25,7 +25,7 @@ from tidemark.importing.mapping import MappingError
 from tidemark.importing.rows import Refusal
 from tidemark.importing.run import Order, Summary, import_csv, import_events, publish_events
 from tidemark.stack.up import settings as settings_of
-from tidemark_shared.settings import SettingMissingError, Settings
+from tidemark_shared.settings import MissingSettingError, Settings
 
 _EXAMPLES = 3
 
@@ -104,7 +104,7 @@ def _sentences() -> Iterator[None]:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
         yield
-    except (MappingError, FileError, ApiError, figures.UnknownContractError, SettingMissingError) as error:
+    except (MappingError, FileError, ApiError, figures.UnknownContractError, MissingSettingError) as error:
         why = str(error)
     except KafkaError as error:
         why = f"Kafka did not take everything ({error}). Have it in reach and run this again: it goes on."

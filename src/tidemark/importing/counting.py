@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer
 
 from tidemark_shared.database import queries
 from tidemark_shared.messaging.topics import DIRECTORY, LIFECYCLE, WORKLOGS
-from tidemark_shared.settings import Settings, required
+from tidemark_shared.settings import Settings, require_setting
 
 _POLL_SECONDS = 0.2
 _sql = queries("tidemark")
@@ -30,7 +30,7 @@ async def end_offsets(settings: Settings, topics: Sequence[str]) -> Offsets:
     # Without a group it is given all partitions, which is how it knows them.
     consumer = AIOKafkaConsumer(
         *(settings.topic_prefix + topic for topic in topics),
-        bootstrap_servers=required(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers"),
+        bootstrap_servers=require_setting(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers"),
     )
     await consumer.start()
     try:
@@ -51,7 +51,7 @@ async def count(
 
     ``begins`` is where `worklog.events` ended before; ``statuses`` what the contracts are, by code.
     """
-    connection = await asyncpg.connect(settings.database("consumption"))
+    connection = await asyncpg.connect(settings.service_database_url("consumption"))
     try:
         # The contracts first: they come through an outbox, and Kafka may not have them yet.
         await _until(lambda: _known(connection, statuses))

@@ -22,7 +22,7 @@ class UnknownContractError(Exception):
 
 async def table(settings: Settings, reference: str, now: datetime) -> Table:
     """Planned and executed hours of a contract's current period by account and team; ``reference``: an id or code."""
-    connection = await asyncpg.connect(settings.database("consumption"))
+    connection = await asyncpg.connect(settings.service_database_url("consumption"))
     try:
         contract = await anext(_sql.contract(connection, reference=reference), None)
         if contract is None:

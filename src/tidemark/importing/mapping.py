@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import PydanticCustomError
 
 from tidemark_shared.domain import bodies
-from tidemark_shared.messaging.cloudevents import explain
+from tidemark_shared.messaging.cloudevents import describe_validation_error
 from tidemark_shared.messaging.events import Id
 
 
@@ -204,7 +204,7 @@ def parse(text: str) -> Mapping:
     except tomllib.TOMLDecodeError as error:
         raise MappingError(f"This is not TOML: {error}.") from None
     except ValidationError as error:
-        raise MappingError(explain(error)) from None
+        raise MappingError(describe_validation_error(error)) from None
 
 
 def columns(*templates: str | None) -> set[str]:

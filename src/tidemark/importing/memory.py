@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from tidemark_shared.messaging.events import timestamp
+from tidemark_shared.messaging.events import format_timestamp
 
 _TABLES = """
 PRAGMA journal_mode = WAL;
@@ -52,7 +52,7 @@ class Memory:
             now = max(now, datetime.fromisoformat(last[1]) + _INSTANT)
         with self._connection as connection:
             connection.execute("DELETE FROM import")
-            connection.execute("INSERT INTO import VALUES (?, ?, 0)", (fingerprint, timestamp(now)))
+            connection.execute("INSERT INTO import VALUES (?, ?, 0)", (fingerprint, format_timestamp(now)))
         return now
 
     def finish(self) -> None:
@@ -77,5 +77,5 @@ def later(known: str, own: datetime, *, stated: bool) -> str:
     It must be later to count, unless the source itself ``stated`` an earlier time: then it is the older truth.
     """
     if own > (before := datetime.fromisoformat(known)) or (stated and own < before):
-        return timestamp(own)
-    return timestamp(before + _INSTANT)
+        return format_timestamp(own)
+    return format_timestamp(before + _INSTANT)

@@ -9,11 +9,17 @@ from typing import Any, NamedTuple
 from tidemark.importing.memory import Sent, later
 from tidemark.importing.plan import Plan
 from tidemark.importing.rows import Refusal
-from tidemark_shared.messaging.cloudevents import DecodeError, Event, Headers, decode_event
-from tidemark_shared.messaging.events import FUTURE_LIMIT, LINKED, RECORDED, WorklogDeleted, timestamp
+from tidemark_shared.messaging.cloudevents import CloudEvent, DecodeError, RecordHeaders, decode_event
+from tidemark_shared.messaging.events import (
+    FUTURE_LIMIT,
+    ISSUE_LINKED,
+    WORKLOG_RECORDED,
+    WorklogDeleted,
+    format_timestamp,
+)
 from tidemark_shared.messaging.topics import WORKLOGS
 
-STRUCTURED: Headers = [("content-type", b"application/cloudevents+json")]
+STRUCTURED: RecordHeaders = [("content-type", b"application/cloudevents+json")]
 _MAX_BYTES = 1_048_576
 _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -22,7 +28,7 @@ class Message(NamedTuple):
     """A record to send, and what its acknowledgement is remembered as."""
 
     issue: str
-    headers: Headers
+    headers: RecordHeaders
     value: bytes
     receipt: Sent
 
@@ -31,7 +37,7 @@ class Structured(NamedTuple):
     """A line of a file of structured CloudEvents that can be published as it is."""
 
     line: int
-    event: Event
+    event: CloudEvent
     value: bytes
 
 
@@ -42,18 +48,18 @@ def of_plan(
     attributes = {
         "ce_specversion": "1.0",
         "ce_source": source,
-        "ce_time": timestamp(started_at),
+        "ce_time": format_timestamp(started_at),
         "content-type": "application/json",
     }
     fixed = [(name, text.encode()) for name, text in attributes.items()]
     for key, issue, type_, data, stated in _facts(plan, teams):
         content = _json(data).encode()
         own = stated or started_at
-        digest = hashlib.blake2b(content + (timestamp(own).encode() if stated else b""), digest_size=16).digest()
+        digest = hashlib.blake2b(content + (format_timestamp(own).encode() if stated else b""), digest_size=16).digest()
         known = sent.get(key)
         if known and known.digest == digest:
             continue
-        updated_at = later(known.updated_at, own, stated=stated is not None) if known else timestamp(own)
+        updated_at = later(known.updated_at, own, stated=stated is not None) if known else format_timestamp(own)
         yield Message(
             issue,
             [*fixed, ("ce_type", type_), ("ce_id", f"{key}@{updated_at}".encode())],
@@ -64,7 +70,7 @@ def of_plan(
 
 def _facts(plan: Plan, teams: Mapping[str, str]) -> Iterator[tuple[str, str, bytes, dict[str, Any], datetime | None]]:
     """Each fact's key, issue, type, data without ``updated_at``, and the update that the file states."""
-    linked, recorded = LINKED.encode(), RECORDED.encode()
+    linked, recorded = ISSUE_LINKED.encode(), WORKLOG_RECORDED.encode()
     for link in plan.links:
         yield f"issue/{link.issue}", link.issue, linked, {
             "issue_id": link.issue,
@@ -72,14 +78,14 @@ def _facts(plan: Plan, teams: Mapping[str, str]) -> Iterator[tuple[str, str, byt
             "summary": link.summary,
             "contract_id": link.contract,
             "account_id": link.account,
-            "created_at": timestamp(link.created),
+            "created_at": format_timestamp(link.created),
         }, None  # fmt: skip
     for row in plan.rows:
         yield f"worklog/{row.worklog}", row.issue, recorded, {
             "worklog_id": row.worklog,
             "issue_id": row.issue,
             "author_id": row.author,
-            "started_at": timestamp(row.started),
+            "started_at": format_timestamp(row.started),
             "seconds": row.seconds,
             "team_id": teams.get(row.team),
             "description": row.description,
@@ -97,13 +103,13 @@ def structured(lines: Iterable[str], now: datetime) -> Iterator[Structured | Ref
                 yield Refusal(number, "", "unreadable_event", str(reason))
 
 
-def _checked(value: bytes, now: datetime) -> Event:
+def _checked(value: bytes, now: datetime) -> CloudEvent:
     if len(value) > _MAX_BYTES:
         raise DecodeError("The event is larger than 1 MiB. Shorten its description.")
     event = decode_event(WORKLOGS, STRUCTURED, value)
     changed_at = event.data.deleted_at if isinstance(event.data, WorklogDeleted) else event.data.updated_at
     if changed_at - now > FUTURE_LIMIT:
-        raise DecodeError(f"It was updated at {timestamp(changed_at)}, in the future. Correct the time.")
+        raise DecodeError(f"It was updated at {format_timestamp(changed_at)}, in the future. Correct the time.")
     return event
 
 

@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.partitioner import DefaultPartitioner
 
 from tidemark.importing.memory import Sent
-from tidemark_shared.messaging.cloudevents import Headers
+from tidemark_shared.messaging.cloudevents import RecordHeaders
 
 # Sending each record by itself costs more than all else: whole batches are built here, one a partition at a time.
 BATCH_BYTES = 256 * 1024
@@ -33,7 +33,7 @@ class Publisher:
         # The same as any Kafka client's, so an issue's records stay in one partition; remembered, for it is slow.
         self._partition = lru_cache(100_000)(lambda key: partitioner(key, every, every))
 
-    async def put(self, key: str, headers: Headers, value: bytes, receipt: Sent) -> None:
+    async def put(self, key: str, headers: RecordHeaders, value: bytes, receipt: Sent) -> None:
         """Send a record, sooner or later."""
         raw = key.encode()
         partition = self._partition(raw)

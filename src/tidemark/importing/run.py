@@ -24,9 +24,9 @@ from tidemark.importing.messages import Message, Structured
 from tidemark.importing.publishing import BATCH_BYTES, Publisher
 from tidemark.importing.rows import Refusal
 from tidemark_shared.messaging import kafka
-from tidemark_shared.messaging.events import WorklogRecorded, timestamp
+from tidemark_shared.messaging.events import WorklogRecorded, format_timestamp
 from tidemark_shared.messaging.topics import WORKLOGS
-from tidemark_shared.settings import SettingMissingError, Settings, required
+from tidemark_shared.settings import MissingSettingError, Settings, require_setting
 
 Progress = Callable[[str, int, int | None], None]
 _Thing = TypeVar("_Thing")
@@ -169,7 +169,9 @@ async def _deliver(
 ) -> _Delivered:
     """Publish what was not published yet, and wait for it to be counted."""
     settings, topic = order.settings, order.settings.topic_prefix + WORKLOGS.name
-    cluster = await kafka.cluster_id(required(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers"), patience=15)
+    cluster = await kafka.fetch_cluster_id(
+        require_setting(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers"), timeout_seconds=15
+    )
     begins = await end_offsets(settings, [WORKLOGS.name])
     with Memory(order.state, cluster, topic, source) as memory:
         started_at = memory.begin(fingerprint, order.now)
@@ -186,7 +188,7 @@ async def _deliver(
             return delivered._replace(counted=await count(settings, cluster, begins, statuses, worklogs))
     except TimeoutError:
         why = f"it did not end within {order.wait_seconds:g} s. Run the command again: it sends nothing twice"
-    except (SettingMissingError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (MissingSettingError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         why = f"{error}"
     return delivered._replace(problems=[f"All is published; what of it counts is not known yet: {why}"])
 
@@ -194,8 +196,8 @@ async def _deliver(
 @asynccontextmanager
 async def _publisher(settings: Settings, acknowledged: Callable[[list[Sent]], None]) -> AsyncIterator[Publisher]:
     topic = settings.topic_prefix + WORKLOGS.name
-    bootstrap = required(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers")
-    producer = kafka.producer(bootstrap, max_batch_size=BATCH_BYTES)
+    bootstrap = require_setting(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers")
+    producer = kafka.create_producer(bootstrap, max_batch_size=BATCH_BYTES)
     await producer.start()
     try:
         yield Publisher(producer, topic, sorted(await producer.partitions_for(topic)), acknowledged)
@@ -251,7 +253,7 @@ def _summary(
         )
     return Summary(
         file=str(file),
-        started_at=timestamp(delivered.started_at),
+        started_at=format_timestamp(delivered.started_at),
         rows=taken + repeated + len(refusals),
         taken=taken,
         repeated=repeated,

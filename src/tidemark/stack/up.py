@@ -18,7 +18,7 @@ from tidemark.stack import kafka, ports, postgres
 from tidemark.stack.processes import Mark, Part, StackError, Supervisor, end, mark
 from tidemark.stack.state import State, held
 from tidemark_shared.database import migrate
-from tidemark_shared.http.tokens import issue
+from tidemark_shared.http.tokens import issue_token
 from tidemark_shared.messaging.kafka import create_topics
 from tidemark_shared.settings import Settings
 
@@ -85,7 +85,7 @@ def _settle(state: State, data_dir: Path, port: int) -> dict[str, str]:
     secret = told.setdefault("TIDEMARK_SECRET", state.secret("tokens"))
     told["TIDEMARK_PORT"] = str(port)
     told["TIDEMARK_API_URL"] = address
-    told["TIDEMARK_API_TOKEN"] = issue(secret, "local", "admin", now=datetime.now(UTC))
+    told["TIDEMARK_API_TOKEN"] = issue_token(secret, "local", "admin", now=datetime.now(UTC))
     return told
 
 
@@ -148,7 +148,7 @@ class _Stack:
             await self._parts.start(await asyncio.to_thread(postgres.prepare, *told))
         for service in SERVICES:
             try:
-                await migrate(self._settings.database(service), service)
+                await migrate(self._settings.service_database_url(service), service)
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 raise StackError(
                     f"The database of {service} could not be set up ({error}); check {_DATABASE}."
@@ -161,7 +161,7 @@ class _Stack:
             await self._parts.start(await asyncio.to_thread(kafka.prepare, *told))
         servers = state.environment[_KAFKA]
         try:
-            await create_topics(servers, prefix=self._settings.topic_prefix, patience=_PATIENCE_SECONDS)
+            await create_topics(servers, prefix=self._settings.topic_prefix, timeout_seconds=_PATIENCE_SECONDS)
         except (OSError, KafkaError) as error:
             raise StackError(f"Kafka at {servers} took no topics ({error}); check {_KAFKA}.") from error
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import httpx
 
 from tidemark_contracts.app import create_app
-from tidemark_shared.http.tokens import issue
+from tidemark_shared.http.tokens import issue_token
 
 SECRET = "0123456789abcdef0123456789abcdef"  # noqa: S105 - signs the tokens of these tests
 
@@ -15,7 +15,7 @@ SECRET = "0123456789abcdef0123456789abcdef"  # noqa: S105 - signs the tokens of 
 async def serving(settings, role="manager"):
     """An instance of the service, as a client with a token."""
     app = create_app(settings)
-    token = issue(SECRET, "olga", role, now=datetime.now(UTC))
+    token = issue_token(SECRET, "olga", role, now=datetime.now(UTC))
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(

@@ -11,7 +11,7 @@ from contracting import SECRET, act, activated, answered
 from waiting import until
 
 from tidemark.stack import ports
-from tidemark_shared.http.tokens import issue
+from tidemark_shared.http.tokens import issue_token
 from tidemark_shared.messaging.topics import LIFECYCLE
 
 
@@ -29,7 +29,7 @@ async def process(settings):
         env=environment | {f"TIDEMARK_{name.upper()}": value for name, value in told.items()},
         stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
-    token = issue(SECRET, "olga", "manager", now=datetime.now(UTC))
+    token = issue_token(SECRET, "olga", "manager", now=datetime.now(UTC))
     try:
         async with httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{port}/v1", headers={"authorization": f"Bearer {token}"}

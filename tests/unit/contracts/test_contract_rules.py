@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from tidemark_contracts import rules
 from tidemark_contracts.forms import Form
 from tidemark_shared.domain.bodies import RateCard, Team
-from tidemark_shared.domain.violations import CODES, Code
+from tidemark_shared.domain.violations import VIOLATION_CODES, ViolationCode
 from tidemark_shared.http.problems import Violation
 
 HELP_DESK = str(uid("help desk"))
@@ -281,8 +281,8 @@ def test_each_code_of_a_contract_has_an_example_that_is_told():
             read(body(**FIXED, accounts=[account(slices=[slice_(hours="1")])])), facts(), complete=True
         )
     }
-    assert {(code, one.example) for code, one in CODES.items()} <= said
-    assert {code for code, _ in said} == set(CODES) == set(get_args(Code))
+    assert {(code, one.example) for code, one in VIOLATION_CODES.items()} <= said
+    assert {code for code, _ in said} == set(VIOLATION_CODES) == set(get_args(ViolationCode))
 
 
 def test_no_code_outside_the_table_can_be_told():

@@ -16,7 +16,7 @@ from seen import line, seen
 from tidemark_notifier.guard import ForbiddenAddressError, Guard, is_internal
 from tidemark_notifier.rules import HIDDEN, REVEALED, Rule, keep_secrets
 from tidemark_notifier.webhook import Webhook, body, pause_asked, refusal, signature
-from tidemark_shared.messaging.events import Notification
+from tidemark_shared.messaging.events import NotificationChanged
 
 NOW = datetime(2026, 3, 15, 9, 30, tzinfo=UTC)
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
@@ -187,7 +187,7 @@ def test_a_secret_that_is_left_out_or_sent_back_hidden_stays_that_of_its_url(sen
 
 def event(**changes):
     names = ("notification_id", "contract_id", "rule_id", "delivery_id")
-    return Notification.model_validate(
+    return NotificationChanged.model_validate(
         {name: UUID(uid(name)) for name in names}
         | {
             "contract_code": "ACME-SUP", "rule_name": "Warn", "subject": "contract", "subject_id": uid("contract_id"),

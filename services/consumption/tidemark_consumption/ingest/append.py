@@ -11,8 +11,8 @@ from io import BytesIO
 from tidemark_consumption.ingest.decode import COLUMNS, copy_text, decode
 from tidemark_consumption.projection.terms import ContractRows, contract_rows
 from tidemark_shared.database import Connection, queries
-from tidemark_shared.log import correlation_id, get_logger
-from tidemark_shared.messaging.batches import Batch, dead_letter, read_events
+from tidemark_shared.log import get_correlation_id, get_logger
+from tidemark_shared.messaging.batches import Batch, dead_letter, decode_events
 from tidemark_shared.messaging.topics import DIRECTORY, LIFECYCLE
 
 _log = get_logger()
@@ -39,7 +39,7 @@ async def append_worklogs(connection: Connection, batch: Batch) -> None:
 
 async def append_lifecycle(connection: Connection, batch: Batch) -> None:
     """A batch of ``contracts.lifecycle``."""
-    received, dead_letters = read_events(LIFECYCLE, batch.records)
+    received, dead_letters = decode_events(LIFECYCLE, batch.records)
     await dead_letter(connection, batch, dead_letters)
 
     async def append(number: int) -> None:
@@ -60,7 +60,7 @@ async def append_lifecycle(connection: Connection, batch: Batch) -> None:
 
 async def append_directory(connection: Connection, batch: Batch) -> None:
     """A batch of ``contracts.directory``."""
-    received, dead_letters = read_events(DIRECTORY, batch.records)
+    received, dead_letters = decode_events(DIRECTORY, batch.records)
     await dead_letter(connection, batch, dead_letters)
 
     async def append(number: int) -> None:
@@ -101,7 +101,7 @@ async def _append(
         log=log,
         first_offset=batch.records[0].offset,
         record_count=count,
-        correlation_id=correlation_id(),
+        correlation_id=get_correlation_id(),
     )
     await append(number)
     await _sql.wake_projector(connection, channel=CHANNEL)

@@ -20,22 +20,22 @@ from pydantic import BaseModel
 from tidemark_shared.messaging.batches import DeadLetter
 from tidemark_shared.messaging.cloudevents import MAX_ATTRIBUTE_BYTES, DecodeError, FieldError, decode_event
 from tidemark_shared.messaging.events import (
-    DELETED,
+    EVENT_TYPES,
     FIRST_YEAR,
     FUTURE_LIMIT,
+    ISSUE_LINKED,
     LAST_YEAR,
-    LINKED,
     MAX_ID_BYTES,
     MAX_SECONDS,
-    RECORDED,
-    TYPES,
+    WORKLOG_DELETED,
+    WORKLOG_RECORDED,
+    EventText,
+    EventTime,
     Id,
-    Seconds,
-    Text,
-    Time,
+    WorklogSeconds,
     canonical_json,
-    plain,
-    timestamp,
+    format_timestamp,
+    plain_members,
 )
 from tidemark_shared.messaging.topics import WORKLOGS
 
@@ -109,7 +109,7 @@ def _copy_field(value: str | int | bytes | None) -> str:
 
 # The slow path.
 
-_KINDS = {RECORDED: "recorded", DELETED: "deleted", LINKED: "linked"}
+_KINDS = {WORKLOG_RECORDED: "recorded", WORKLOG_DELETED: "deleted", ISSUE_LINKED: "linked"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -121,7 +121,7 @@ def decode_record(record: ConsumerRecord) -> FactRow:
     kind = _KINDS[event.type]
     changed_at = "deleted_at" if kind == "deleted" else "updated_at"
     _expect_not_ahead(getattr(event.data, changed_at), record.timestamp, changed_at)
-    members = plain(event.data)
+    members = plain_members(event.data)
     member = members.get
     return FactRow(
         record_offset=record.offset,
@@ -154,8 +154,8 @@ def _expect_not_ahead(changed_at: datetime, record_timestamp: int, name: str) ->
         ) from None
     if changed_at - received > FUTURE_LIMIT:
         reason = (
-            f"{name} {timestamp(changed_at)} lies more than 24 hours after the record was published "
-            f"({timestamp(received)}). Check the publisher's clock and time zone, and publish it again."
+            f"{name} {format_timestamp(changed_at)} lies more than 24 hours after the record was published "
+            f"({format_timestamp(received)}). Check the publisher's clock and time zone, and publish it again."
         )
         raise DecodeError(reason, FieldError(reason, ("data", name)))
 
@@ -210,16 +210,16 @@ _HOUR_MS = 3_600_000
 @lru_cache
 def _latest_time(hour: int) -> str:
     """The latest time that every record published in this hour may state; a later one is for the slow path."""
-    return timestamp(_EPOCH + timedelta(hours=hour) + FUTURE_LIMIT)
+    return format_timestamp(_EPOCH + timedelta(hours=hour) + FUTURE_LIMIT)
 
 
 # Every type of a member, and its type for msgspec. An id of so few characters keeps within the bound of its bytes,
 # whatever they are.
 _FAST_TYPES = (
     (Id, Annotated[str, Meta(min_length=1, max_length=MAX_ID_BYTES // 4)]),
-    (Text, str),
-    (Time, str),
-    (Seconds, Annotated[int, Meta(ge=1, le=MAX_SECONDS)]),
+    (EventText, str),
+    (EventTime, str),
+    (WorklogSeconds, Annotated[int, Meta(ge=1, le=MAX_SECONDS)]),
 )
 
 
@@ -311,8 +311,12 @@ def _digest_and_escape(data: Any) -> str:
 
 
 _DECODERS: dict[bytes, tuple[_Decoder, _Line]] = {
-    type_.encode(): (_decoder(TYPES[WORKLOGS][type_]), line)
-    for type_, line in {RECORDED: _recorded_line, DELETED: _deleted_line, LINKED: _linked_line}.items()
+    type_.encode(): (_decoder(EVENT_TYPES[WORKLOGS][type_]), line)
+    for type_, line in {
+        WORKLOG_RECORDED: _recorded_line,
+        WORKLOG_DELETED: _deleted_line,
+        ISSUE_LINKED: _linked_line,
+    }.items()
 }
 
 
@@ -337,7 +341,7 @@ def _utc_minute(minute: str, offset: str) -> str:
     if minute[4::3] != "--T:":
         raise NotSureError
     instant = datetime.fromisoformat(minute + offset)
-    utc = minute if instant.tzinfo is UTC else timestamp(instant)
+    utc = minute if instant.tzinfo is UTC else format_timestamp(instant)
     if not FIRST_YEAR <= int(utc[:4]) <= LAST_YEAR:
         raise NotSureError
     return utc[:16]

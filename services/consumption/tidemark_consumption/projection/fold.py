@@ -22,11 +22,11 @@ from tidemark_consumption.projection.terms import (
 from tidemark_consumption.projection.waves import START, independent_groups, waves
 from tidemark_shared.database import Connection, queries
 from tidemark_shared.domain.calendar import public_holidays
-from tidemark_shared.log import bound_contextvars, correlation_id, get_logger
+from tidemark_shared.log import bound_contextvars, get_correlation_id, get_logger
 from tidemark_shared.messaging.events import (
+    EVENT_TYPES,
     FIRST_YEAR,
     LAST_YEAR,
-    TYPES,
     ContractChanged,
     OrganizationChanged,
     RateCardChanged,
@@ -105,7 +105,7 @@ async def _change_contracts(connection: Connection, batch: int, moment: datetime
 
 def directory_change(row: Any) -> DirectoryChanged:
     """The event in a row of ``directory_log``."""
-    change: DirectoryChanged = TYPES[DIRECTORY][row["type"]].model_validate_json(row["event"])  # type: ignore[assignment]
+    change: DirectoryChanged = EVENT_TYPES[DIRECTORY][row["type"]].model_validate_json(row["event"])  # type: ignore[assignment]
     return change
 
 
@@ -163,7 +163,7 @@ async def set_terms(connection: Connection, changes: Sequence[ContractChanged], 
     await _reattribute(connection)
     await _sql.affect_contracts(connection, ids=changed)
     await _project(connection, moment, noted=ids)
-    await _sql.open_balances(connection, ids=changed, moment=moment, correlation_id=correlation_id())
+    await _sql.open_balances(connection, ids=changed, moment=moment, correlation_id=get_correlation_id())
 
 
 async def remember_contracts(connection: Connection, changes: Sequence[ContractChanged]) -> None:
@@ -263,7 +263,7 @@ async def _add_up(connection: Connection) -> None:
     await _sql.add_up(connection)
     await _sql.add_up_unaccounted(connection)
     await _sql.drop_empty(connection)
-    await _sql.mark_dirty(connection, correlation_id=correlation_id())
+    await _sql.mark_dirty(connection, correlation_id=get_correlation_id())
 
 
 def _json(groups: Iterable[Sequence[Any]]) -> str:

@@ -17,7 +17,7 @@ from tidemark_consumption.projection.fold import MAX_RECORDS, fold
 from tidemark_consumption.replay import rebuild_if_due
 from tidemark_shared.database import Pool, queries
 from tidemark_shared.log import get_logger
-from tidemark_shared.messaging.batches import TRANSIENT
+from tidemark_shared.messaging.batches import TRANSIENT_ERRORS
 
 _log = get_logger()
 _sql = queries("tidemark_consumption")
@@ -94,7 +94,7 @@ class Projector:
         limit = 1 if self._one_by_one else MAX_RECORDS
         try:
             folded = await fold(connection, self._clock(), max_records=limit, held_back=held_back)
-        except TRANSIENT:
+        except TRANSIENT_ERRORS:
             raise
         except Exception as error:  # noqa: BLE001 - whatever else it is, it is one batch that makes it fail
             return await self._single_out(connection, error, held_back)

@@ -5,14 +5,14 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from tidemark_shared.domain.bodies import Account, Contract, minor_digits
-from tidemark_shared.domain.calendar import periods
-from tidemark_shared.domain.quantities import SECONDS_PER_HOUR, seconds
+from tidemark_shared.domain.calendar import split_into_periods
+from tidemark_shared.domain.quantities import SECONDS_PER_HOUR, hours_to_seconds
 from tidemark_shared.messaging.events import (
     ContractChanged,
     OrganizationChanged,
     RateCardChanged,
     TeamChanged,
-    timestamp,
+    format_timestamp,
 )
 
 # An id is never given up to a name: no version of a contract is later than this.
@@ -65,7 +65,7 @@ def contract_rows(event: ContractChanged) -> ContractRows:
         "lapse_after": rollover.lapse_after_periods,
         "overrun": rollover.overrun,
         "settle_days": terms.settle_days,
-        "changed_at": timestamp(event.occurred_at),
+        "changed_at": format_timestamp(event.occurred_at),
     }
     accounts = [
         {
@@ -80,7 +80,7 @@ def contract_rows(event: ContractChanged) -> ContractRows:
     ]
     tiles = [
         {"contract_id": contract_id, "period_start": str(period.start), "period_end": str(period.end)}
-        for period in periods(terms.recurrence, terms.start_date, terms.end_date)
+        for period in split_into_periods(terms.recurrence, terms.start_date, terms.end_date)
     ]
     adjustments = [
         {
@@ -98,7 +98,7 @@ def contract_rows(event: ContractChanged) -> ContractRows:
 def activations(events: Iterable[ContractChanged]) -> list[Row]:
     """When contracts left DRAFT: SPEC 9 closes no period sooner."""
     return [
-        {"contract_id": str(event.contract_id), "activated_at": timestamp(event.occurred_at)}
+        {"contract_id": str(event.contract_id), "activated_at": format_timestamp(event.occurred_at)}
         for event in events
         if event.previous_status == "DRAFT" and event.status == "ACTIVE"
     ]
@@ -153,7 +153,7 @@ def rate_card_row(event: RateCardChanged) -> Row:
         "team_id": event.team_id and str(event.team_id),
         "first_day": str(event.from_),
         "currency": event.currency,
-        "workload_seconds": seconds(event.daily_workload_hours),
+        "workload_seconds": hours_to_seconds(event.daily_workload_hours),
         **event.per_hour_minor.model_dump(),
     }
 
@@ -178,4 +178,4 @@ def _teams(contract_id: str, terms: Contract, account: Account) -> list[Row]:
 def _units(terms: Contract, hours: Decimal | None, minor: int | None) -> int | None:
     if terms.type == "fixed_price":
         return None if minor is None else minor * SECONDS_PER_HOUR
-    return None if hours is None else seconds(hours)
+    return None if hours is None else hours_to_seconds(hours)

@@ -4,7 +4,7 @@ SELECT revoked_at FROM tokens WHERE id = :id;
 -- name: tokens()
 SELECT id, name, role, created_at, expires_at, revoked_at FROM tokens;
 
--- name: keep_tokens(tokens)!
+-- name: upsert_tokens(tokens)!
 -- What was revoked stays so.
 INSERT INTO tokens AS t (id, name, role, created_at, expires_at, revoked_at)
 SELECT id, name, role, created_at, expires_at, revoked_at

@@ -7,8 +7,8 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from tidemark_shared.messaging.topics import TOPICS
-from tidemark_shared.prepare import prepare
-from tidemark_shared.settings import SettingMissingError, Settings
+from tidemark_shared.provision import provision
+from tidemark_shared.settings import MissingSettingError, Settings
 
 
 async def test_tables_and_topics_are_there_however_often_and_by_how_many_they_are_made(
@@ -18,8 +18,8 @@ async def test_tables_and_topics_are_there_however_often_and_by_how_many_they_ar
         database_url=database, kafka_bootstrap_servers=kafka_bootstrap_servers, topic_prefix=topic_prefix
     )
     services = ("contracts", "consumption", "notifier")
-    await asyncio.gather(*(prepare(service, settings, replication=1) for service in (*services, *services)))
-    await prepare("contracts", settings, replication=1)
+    await asyncio.gather(*(provision(service, settings, replication=1) for service in (*services, *services)))
+    await provision("contracts", settings, replication=1)
 
     connection = await asyncpg.connect(database)
     tables = {row["schemaname"] for row in await connection.fetch("SELECT DISTINCT schemaname FROM pg_tables")}
@@ -35,5 +35,5 @@ async def test_tables_and_topics_are_there_however_often_and_by_how_many_they_ar
 
 async def test_a_broker_that_is_not_named_is_asked_for_by_the_name_of_its_variable(database: str) -> None:
     settings = Settings(database_url=database, kafka_bootstrap_servers=None)
-    with pytest.raises(SettingMissingError, match="TIDEMARK_KAFKA_BOOTSTRAP_SERVERS"):
-        await prepare("contracts", settings, replication=1)
+    with pytest.raises(MissingSettingError, match="TIDEMARK_KAFKA_BOOTSTRAP_SERVERS"):
+        await provision("contracts", settings, replication=1)
