@@ -103,7 +103,7 @@ class Wanted(BaseModel):
 @router.get("")
 async def list_(call: ReadCall, wanted: Annotated[Wanted, Query()]) -> Page[Contract]:
     """Contracts by code."""
-    found = await store.page(call.session, decode_page_cursor(wanted.cursor), **dict(wanted))
+    found = await store.page(call.connection, decode_page_cursor(wanted.cursor), **dict(wanted))
     return build_page([_contract(*one) for one in found], wanted.limit, lambda one: one.code)
 
 
@@ -151,8 +151,8 @@ async def renew(contract: Reference, body: Renewal, call: ChangeCall) -> Contrac
 async def history(contract: Reference, call: ReadCall) -> Page[Happened]:
     """Who did what, when and why, and what changed; oldest first, all on one page."""
     contract_id, _ = await _find(call, contract)
-    events = await store.events(call.session, contract_id)
-    names = await directory.names(call.session, {id_ for one in events if one.terms for id_ in references(one.terms)})
+    events = await store.events(call.connection, contract_id)
+    names = await directory.names(call.connection, {id_ for one in events if one.terms for id_ in references(one.terms)})
     items, state = [], State()
     for event in events:
         before, state = state, evolve(state, event)
@@ -179,7 +179,7 @@ async def events(contract: Reference, call: ReadCall) -> Page[Published]:
     """The contract's events as they are published; oldest first, all on one page."""
     contract_id, _ = await _find(call, contract)
     items, state = [], State()
-    for event in await store.events(call.session, contract_id):
+    for event in await store.events(call.connection, contract_id):
         type_, data = store.published(contract_id, state, event)
         items.append(Published(type=type_, data=data))
         state = evolve(state, event)
@@ -207,7 +207,7 @@ async def discard(contract: Reference, call: ChangeCall) -> None:
 
 
 async def _find(call: Call, reference: str) -> tuple[UUID, State]:
-    found = await store.find(call.session, reference)
+    found = await store.find(call.connection, reference)
     if found is None:
         raise Problem(404, "No such contract", f"No contract has the id or code {reference}.")
     return found
@@ -215,7 +215,7 @@ async def _find(call: Call, reference: str) -> tuple[UUID, State]:
 
 async def _load(call: Call, reference: str) -> tuple[UUID, State]:
     contract_id, _ = await _find(call, reference)
-    state = await store.load(call.session, contract_id)
+    state = await store.load(call.connection, contract_id)
     call.require_version(state.version)
     return contract_id, state
 
@@ -234,12 +234,12 @@ async def _do(call: Call, contract_id: UUID, state: State, command: Command) -> 
     if command.form:
         command = replace(command, form=command.form.with_ids(state.terms, uuid4))
     terms = command.form.terms if command.form else state.terms
-    facts = await store.facts(call.session, terms, now=datetime.now(UTC), actor=call.actor.name, new=not state.version)
+    facts = await store.facts(call.connection, terms, now=datetime.now(UTC), actor=call.actor.name, new=not state.version)
     decided = decide(command, state, facts)
     if isinstance(decided, Refusal):
         status = 422 if decided.violations else 409
         raise Problem(status, f"The contract cannot be {command.what}", decided.reason, decided.violations)
-    return await store.append(call.session, contract_id, state, decided) if decided else state
+    return await store.append(call.connection, contract_id, state, decided) if decided else state
 
 
 def _answer(call: Call, contract_id: UUID, state: State) -> Contract:

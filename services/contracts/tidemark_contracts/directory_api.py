@@ -47,7 +47,7 @@ async def list_organizations(
 ) -> Page[Organization]:
     """Organizations by name."""
     found = await directory.page(
-        call.session, ORGANIZATION, name=name, text=text, after=decode_page_cursor(cursor), most=limit + 1
+        call.connection, ORGANIZATION, name=name, text=text, after=decode_page_cursor(cursor), most=limit + 1
     )
     return build_page([Organization(**_plain(one)) for one in found], limit, lambda one: one.name)
 
@@ -82,7 +82,7 @@ async def list_teams(
 ) -> Page[Team]:
     """Teams by name."""
     found = await directory.page(
-        call.session, TEAM, name=name, text=text, after=decode_page_cursor(cursor), most=limit + 1
+        call.connection, TEAM, name=name, text=text, after=decode_page_cursor(cursor), most=limit + 1
     )
     return build_page([Team(**_plain(one)) for one in found], limit, lambda one: one.name)
 
@@ -117,7 +117,7 @@ async def list_rate_cards(
 ) -> Page[RateCard]:
     """Rate cards by person and first day."""
     found = await directory.page(
-        call.session, RATE_CARD, person=person, team=team, after=decode_page_cursor(cursor), most=limit + 1
+        call.connection, RATE_CARD, person=person, team=team, after=decode_page_cursor(cursor), most=limit + 1
     )
     return build_page([RateCard(**_plain(one)) for one in found], limit, RATE_CARD.order)
 
@@ -143,7 +143,7 @@ async def delete_rate_card(rate_card: UUID, call: ChangeCall) -> None:
 async def _create(call: Call, kind: Kind, body: Body) -> dict[str, Any]:
     await _check(call, kind, body, None)
     try:
-        entity = await directory.add(call.session, kind, uuid4(), body, datetime.now(UTC))
+        entity = await directory.add(call.connection, kind, uuid4(), body, datetime.now(UTC))
     except directory.TwinError as twin:
         message = f"It is {_path(kind, twin.id)}. Change that one, or take another first day."
         raise Problem(409, "The rate card exists already", message) from None
@@ -155,21 +155,21 @@ async def _change(call: Call, kind: Kind, id_: UUID, body: Body) -> dict[str, An
     before = await _find(call, kind, id_)
     call.require_version(before.version)
     await _check(call, kind, body, before.body)
-    return _answer(call, await directory.change(call.session, kind, before, body, datetime.now(UTC)))
+    return _answer(call, await directory.change(call.connection, kind, before, body, datetime.now(UTC)))
 
 
 async def _delete(call: Call, kind: Kind, id_: UUID) -> None:
     before = await _find(call, kind, id_)
     call.require_version(before.version)
     try:
-        await directory.remove(call.session, kind, before, datetime.now(UTC))
+        await directory.remove(call.connection, kind, before, datetime.now(UTC))
     except directory.ReferredToError:
         message = "A contract or a rate card names it. Change or delete that one first."
         raise Problem(409, f"The {_word(kind)} is in use", message) from None
 
 
 async def _find(call: Call, kind: Kind, id_: UUID) -> Entity:
-    entity = await directory.find(call.session, kind, id_)
+    entity = await directory.find(call.connection, kind, id_)
     if entity is None:
         raise Problem(404, f"No such {_word(kind)}", f"There is no {_word(kind)} {id_}.")
     return entity
@@ -177,7 +177,7 @@ async def _find(call: Call, kind: Kind, id_: UUID) -> Entity:
 
 async def _check(call: Call, kind: Kind, body: Body, before: Body | None) -> None:
     named = [body.team_id] if isinstance(body, bodies.RateCard) and body.team_id else []
-    if found := directory_violations(body, before, await directory.teams(call.session, named)):
+    if found := directory_violations(body, before, await directory.teams(call.connection, named)):
         raise Problem(422, f"The {_word(kind)} is refused", "Each violation says where.", found)
 
 

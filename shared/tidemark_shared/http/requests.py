@@ -78,14 +78,14 @@ async def _digest(request: Request) -> bytes:
 class Call:
     """Who calls, and what its answer is made with."""
 
-    session: Connection
+    connection: Connection
     response: Response
     actor: Actor
-    wanted: str = "*"
+    if_match: str = "*"
 
     def require_version(self, version: int) -> None:
         """Refuse to change a version that the caller has not seen."""
-        if self.wanted.strip() != "*" and f'"{version}"' not in (tag.strip() for tag in self.wanted.split(",")):
+        if self.if_match.strip() != "*" and f'"{version}"' not in (tag.strip() for tag in self.if_match.split(",")):
             raise _stale()
 
     def set_etag(self, version: int) -> None:
@@ -127,7 +127,7 @@ def _change(
 ) -> Call:
     if if_match is None:
         raise Problem(428, "If-Match is needed", "Send the ETag of what you read as If-Match.")
-    return replace(call, wanted=if_match)
+    return replace(call, if_match=if_match)
 
 
 ChangeCall = Annotated[Call, Depends(_change)]
