@@ -1,70 +1,91 @@
-# Tidemark. Python 3.11 or later is all that these need; PYTHON=/path/to/python names one.
+# Tidemark. These targets need Python 3.11 or later; PYTHON=/path/to/python selects one.
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 BIN := .venv/bin
 PARTS := tidemark-shared tidemark-contracts tidemark-consumption tidemark-notifier tidemark-web
 PROJECTS := pyproject.toml shared/pyproject.toml $(sort $(wildcard services/*/pyproject.toml))
 STAMP := .venv/.set-up
+DATABASES := src/tidemark/database shared/tidemark_shared/database $(wildcard services/*/*/database)
+QUERIES := $(wildcard $(DATABASES:%=%/queries) $(DATABASES:%=%/views) $(DATABASES:%=%/functions))
+MIGRATIONS := $(wildcard $(DATABASES:%=%/migrations/*.sql))
 
 .PHONY: help
-help: ## Show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: $(STAMP) ## Make .venv with .venv/bin/tidemark
+setup: $(STAMP) ## Create .venv with .venv/bin/tidemark
 
 $(STAMP): requirements.lock $(PROJECTS) scripts/setup.sh
 	@PYTHON="$(PYTHON)" scripts/setup.sh && touch $@
 
 .PHONY: run
-run: setup ## Start everything, tell the story, and say where to look
+run: setup ## Start everything, load demo data, and print the addresses
 	@exec $(BIN)/tidemark up --demo
 
 .PHONY: test
-test: setup ## Run the tests, a worker for each core (ARGS="-k …" chooses)
+test: setup ## Run the tests, one worker per core (ARGS="-k …" selects)
 	@$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 .PHONY: test-fast
-test-fast: setup ## Run the unit tests alone, which start nothing
+test-fast: setup ## Run the unit tests, which start no server
 	@$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile tests/unit $(ARGS)
 
+.PHONY: coverage
+coverage: setup ## Run the tests with coverage, and fail below the floor in pyproject.toml
+	@$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --cov $(ARGS)
+
 .PHONY: faults
-faults: setup ## Kill brokers of a cluster of three (TIDEMARK_FAULT_ROUNDS=10 does so ten times)
+faults: setup ## Kill brokers of a cluster of three (TIDEMARK_FAULT_ROUNDS=10: ten times)
 	@$(BIN)/pytest tests/faults -s $(ARGS)
 
 .PHONY: check
-check: setup docs-check ## Format, lint, types, imports between packages, generated documents
+check: setup docs-check query-types-check sql-check ## Check format, lint, types, imports, SQL and generated files
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(BIN)/basedpyright
 	@$(BIN)/lint-imports
 
 .PHONY: docs
-docs: setup ## Write the generated documents anew
+docs: setup ## Write the generated documents
 	@$(BIN)/python -m tidemark.documents
 
 .PHONY: docs-check
-docs-check: setup ## See that the generated documents are what the code says
+docs-check: setup ## Check that the generated documents match the code
 	@$(BIN)/python -m tidemark.documents --check
 
+.PHONY: query-types
+query-types: setup ## Write a Python type for each named query
+	@$(BIN)/python -m tidemark.query_types
+
+.PHONY: query-types-check
+query-types-check: setup ## Check that Postgres prepares each named query, and that its type is current
+	@$(BIN)/python -m tidemark.query_types --check
+
+.PHONY: sql-check
+sql-check: setup ## Lint queries, views, functions and migrations
+	@$(BIN)/sqlfluff lint --quiet --processes 2 $(QUERIES)
+	@$(BIN)/squawk $(MIGRATIONS)
+
 .PHONY: bench
-bench: setup ## Measure (ARGS="growth --full" chooses)
+bench: setup ## Run the benchmarks (ARGS="growth --full" selects)
 	@$(BIN)/python -m bench $(ARGS)
 
 .PHONY: mutants
-mutants: setup ## See that the tests notice each planted fault
+mutants: setup ## Check that the tests detect each planted fault
 	@$(BIN)/python tests/mutants $(ARGS)
 
 .PHONY: lock
-lock: setup ## Resolve the Python packages anew
+lock: setup ## Resolve the Python packages
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 		--extra dev $(PROJECTS) $(PARTS:%=--no-emit-package %) -o requirements.lock
 
 .PHONY: kafka-lock
-kafka-lock: setup ## Resolve the jars of Kafka anew, with their checksums
+kafka-lock: setup ## Resolve the jars of Kafka, with their checksums
 	@$(BIN)/python -m tidemark.stack.kafka
 
 .PHONY: clean
-clean: ## Remove .venv and what tools keep; the data in .tidemark stays
+clean: ## Remove .venv and caches; keep the data in .tidemark
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
