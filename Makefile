@@ -68,6 +68,21 @@ sql-check: setup ## Lint queries, views, functions and migrations
 	@$(BIN)/sqlfluff lint --quiet --processes 2 $(QUERIES)
 	@$(BIN)/squawk $(MIGRATIONS)
 
+.PHONY: site
+site: .venv-site/.set-up ## Build the documentation site in site/
+	@.venv-site/bin/sphinx-build --quiet --nitpicky --fail-on-warning -c docs/site . site
+	@echo "site/docs/index.html"
+
+.venv-site/.set-up: docs/site/requirements.lock | setup
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-site
+	@$(BIN)/uv pip install --quiet --require-hashes --python .venv-site/bin/python -r $<
+	@touch $@
+
+.PHONY: site-lock
+site-lock: setup ## Resolve the packages of the documentation site again
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+		docs/site/requirements.in -o docs/site/requirements.lock
+
 .PHONY: bench
 bench: setup ## Run the benchmarks (ARGS="growth --full" selects)
 	@$(BIN)/python -m bench $(ARGS)
