@@ -49,7 +49,7 @@ def rebuild(
             _print_differences(findings)
             typer.echo(f"Rows repaired: {findings.total}")
             return
-        from tidemark_contracts.rebuild import rebuild as contracts  # noqa: PLC0415 - as below
+        from tidemark_contracts.contract.rebuild import rebuild as contracts  # noqa: PLC0415 - as below
 
         typer.echo(f"Contracts rebuilt: {asyncio.run(contracts(url))}")
 

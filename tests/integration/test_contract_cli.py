@@ -173,7 +173,7 @@ async def test_what_is_refused_is_told_one_violation_a_line(tidemark):
 async def test_a_contract_is_made_with_an_idempotency_key(tidemark, environment):
     id_, _ = (await tidemark("create", "-", said=TERMS.format(code="KEY-1"))).split()
     connection = await asyncpg.connect(environment["TIDEMARK_DATABASE_URL"])
-    kept = await connection.fetch("SELECT convert_from(body, 'UTF8') AS body FROM contracts.answers")
+    kept = await connection.fetch("SELECT convert_from(body, 'UTF8') AS body FROM contracts.idempotency_keys")
     await connection.close()
     assert id_ in [json.loads(row["body"])["id"] for row in kept]
 

@@ -6,7 +6,8 @@ from functools import partial
 
 from fastapi import FastAPI
 
-from tidemark_contracts import api, clock, directory_api
+from tidemark_contracts.api import contracts, directory
+from tidemark_contracts.contract import expiry
 from tidemark_shared.database import Workload
 from tidemark_shared.http.app import create_api
 from tidemark_shared.runtime import service_runtime
@@ -14,17 +15,17 @@ from tidemark_shared.settings import Settings
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """Decides: keeps organizations, teams and contracts, and tells what became of them."""
+    """The contracts service: keeps organizations, teams, rate cards and contracts, and publishes their changes."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with service_runtime("contracts", settings, workload=Workload.REQUEST) as held:
-            app.state.pool, app.state.problems, app.state.failures = held.pool, held.problems, held.failures
-            held.relay_outbox()
-            held.run_task("clock", partial(clock.run, held.pool))
+        async with service_runtime("contracts", settings, workload=Workload.REQUEST) as runtime:
+            app.state.pool, app.state.problems, app.state.failures = runtime.pool, runtime.problems, runtime.failures
+            runtime.relay_outbox()
+            runtime.run_task("expiry", partial(expiry.run, runtime.pool))
             yield
 
     app = create_api("contracts", settings, lifespan)
-    app.include_router(directory_api.router)
-    app.include_router(api.router)
+    app.include_router(directory.router)
+    app.include_router(contracts.router)
     return app

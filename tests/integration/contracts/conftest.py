@@ -2,7 +2,7 @@
 
 import pytest
 from aiokafka import AIOKafkaConsumer
-from contracting import SECRET, serving
+from contracts_api import SECRET, run_service
 from waiting import until
 
 from tidemark_shared.database import connect_pool
@@ -20,15 +20,15 @@ async def settings(database, kafka_bootstrap_servers, topic_prefix):
 
 @pytest.fixture
 async def api(settings):
-    async with serving(settings) as client:
+    async with run_service(settings) as client:
         yield client
 
 
 @pytest.fixture
 async def published(settings):
-    """A function that waits for ``count`` events of a topic and gives them, in the order of each key.
+    """A function that waits for ``count`` events of a topic. Returns them in the order of each key.
 
-    The relay delivers at least once: an event that comes again, by its id, is left out.
+    The relay delivers at least once, so repeated event ids are dropped.
     """
     await create_topics(settings.kafka_bootstrap_servers, prefix=settings.topic_prefix)
     consumers = []
@@ -41,17 +41,17 @@ async def published(settings):
         )
         await consumer.start()
         consumers.append(consumer)
-        found = {}
+        events_by_id = {}
 
         async def enough():
             for records in (await consumer.getmany(timeout_ms=100)).values():
                 for record in records:
                     event = decode_event(topic, record.headers, record.value)
-                    found.setdefault(event.id, (record.key.decode(), event))
-            return len(found) >= count
+                    events_by_id.setdefault(event.id, (record.key.decode(), event))
+            return len(events_by_id) >= count
 
         await until(enough)
-        return list(found.values())
+        return list(events_by_id.values())
 
     yield events
     for consumer in consumers:

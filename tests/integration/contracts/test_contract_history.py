@@ -1,13 +1,13 @@
-"""A contract's history as a person reads it, and its events as they were published."""
+"""A contract's history for people, and its published events."""
 
-from contracting import act, activated, answered, team
+from contracts_api import create_active_contract, create_team, expect_status, post_action
 
 from tidemark_shared.messaging.topics import LIFECYCLE
 
 
-async def test_history_tells_who_what_when_why_and_every_leaf_that_changed(api):
-    active = await activated(api, start_date="2090-01-01", end_date="2090-12-31")
-    second = await team(api, "Second line")
+async def test_history_shows_actor_reason_time_and_each_change(api):
+    active = await create_active_contract(api, start_date="2090-01-01", end_date="2090-12-31")
+    second = await create_team(api, "Second line")
     (desk,) = active["accounts"]
     support = desk["slices"][0]["team_id"]
     amended = active | {
@@ -19,9 +19,9 @@ async def test_history_tells_who_what_when_why_and_every_leaf_that_changed(api):
             ]},
         ],
     }  # fmt: skip
-    after = (await answered(act(api, "ACME-SUP", "amend", 2, amended), 200)).json()
-    await answered(act(api, "ACME-SUP", "renew", 3, {"code": "NEXT"}), 201)
-    items = (await answered(api.get("/contracts/ACME-SUP/history"), 200)).json()["items"]
+    after = (await expect_status(post_action(api, "ACME-SUP", "amend", 2, amended), 200)).json()
+    await expect_status(post_action(api, "ACME-SUP", "renew", 3, {"code": "NEXT"}), 201)
+    items = (await expect_status(api.get("/contracts/ACME-SUP/history"), 200)).json()["items"]
     drafted, activation, amendment, renewal = items
     assert (drafted["sentences"], drafted["changes"]) == ([], [])
     assert (activation["sentences"], activation["changes"]) == (["Status DRAFT → ACTIVE"], [])
@@ -44,20 +44,20 @@ async def test_history_tells_who_what_when_why_and_every_leaf_that_changed(api):
         {"path": "/accounts/1/slices/1/planned_hours", "before": "40", "after": "50"},
     ]
     assert renewal["renewed_as"]
-    (draft,) = (await answered(api.get("/contracts/NEXT/history"), 200)).json()["items"]
+    (draft,) = (await expect_status(api.get("/contracts/NEXT/history"), 200)).json()["items"]
     assert (draft["what"], draft["renewed_from"]) == ("drafted", active["id"])
 
 
-async def test_events_are_those_that_were_published(api, published):
-    await activated(api, start_date="2090-01-01", end_date="2090-12-31")
-    await answered(act(api, "ACME-SUP", "suspend", 2, {"reason": "unpaid"}), 200)
-    await answered(act(api, "ACME-SUP", "renew", 3, {"code": "NEXT"}), 201)
-    told = await published(LIFECYCLE, 5)
+async def test_events_route_returns_the_published_events(api, published):
+    await create_active_contract(api, start_date="2090-01-01", end_date="2090-12-31")
+    await expect_status(post_action(api, "ACME-SUP", "suspend", 2, {"reason": "unpaid"}), 200)
+    await expect_status(post_action(api, "ACME-SUP", "renew", 3, {"code": "NEXT"}), 201)
+    events = await published(LIFECYCLE, 5)
     for code, count in (("ACME-SUP", 4), ("NEXT", 1)):
-        items = (await answered(api.get(f"/contracts/{code}/events"), 200)).json()["items"]
+        items = (await expect_status(api.get(f"/contracts/{code}/events"), 200)).json()["items"]
         contract = items[0]["data"]["contract_id"]
         assert items == [
-            {"type": one.type, "data": one.data.model_dump(mode="json")} for key, one in told if key == contract
+            {"type": event.type, "data": event.data.model_dump(mode="json")} for key, event in events if key == contract
         ]
         assert len(items) == count
-    await answered(api.get("/contracts/NOBODY/events"), 404)
+    await expect_status(api.get("/contracts/NOBODY/events"), 404)

@@ -1,4 +1,4 @@
-"""The service as a process that is killed with -9 between what it commits and what it publishes."""
+"""The service as a process that is killed between commit and publication."""
 
 import asyncio
 import os
@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 
 import httpx
-from contracting import SECRET, act, activated, answered
+from contracts_api import SECRET, create_active_contract, expect_status, post_action
 from waiting import until
 
 from tidemark.stack import ports
@@ -17,16 +17,16 @@ from tidemark_shared.messaging.topics import LIFECYCLE
 
 @asynccontextmanager
 async def process(settings):
-    """A client of a process of the service, and how to kill it with -9, as is done at the end."""
+    """Run the service as a process. Yields a client and a function that kills the process with SIGKILL."""
     port = ports.free()
-    told = {
+    settings_by_name = {
         "database_url": settings.database_url, "kafka_bootstrap_servers": settings.kafka_bootstrap_servers,
         "topic_prefix": settings.topic_prefix, "secret": SECRET, "port": str(port),
     }  # fmt: skip
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TIDEMARK_")}
     running = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tidemark_contracts",
-        env=environment | {f"TIDEMARK_{name.upper()}": value for name, value in told.items()},
+        env=environment | {f"TIDEMARK_{name.upper()}": value for name, value in settings_by_name.items()},
         stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     token = issue_token(SECRET, "olga", "manager", now=datetime.now(UTC))
@@ -35,11 +35,11 @@ async def process(settings):
             base_url=f"http://127.0.0.1:{port}/v1", headers={"authorization": f"Bearer {token}"}
         ) as client:
 
-            async def answers():
+            async def is_ready():
                 with suppress(httpx.TransportError):
                     return (await client.get("/contracts")).status_code == 200
 
-            await until(answers, within=60)
+            await until(is_ready, within=60)
             yield client, running.kill
     finally:
         with suppress(ProcessLookupError):
@@ -47,18 +47,18 @@ async def process(settings):
         await running.wait()
 
 
-async def set_etag(api, contract):
-    return (await answered(api.get(f"/contracts/{contract['id']}"), 200)).json()["version"]
+async def load_version(api, contract):
+    return (await expect_status(api.get(f"/contracts/{contract['id']}"), 200)).json()["version"]
 
 
 def in_order(events, contract, versions):
-    """Events that came again, as they may after a crash, are left out of ``events``."""
-    return [one.data.stream_version for key, one in events if key == contract] == list(range(1, versions + 1))
+    """Whether the events of a contract have each version once, in order."""
+    return [event.data.stream_version for key, event in events if key == contract] == list(range(1, versions + 1))
 
 
 @asynccontextmanager
-async def nobody_publishes(pool):
-    """The leader's place is taken."""
+async def outbox_relay_blocked(pool):
+    """Hold the outbox lock, so that nothing is published."""
     lock = "hashtextextended('tidemark.contracts.outbox', 0)"
     async with pool.acquire() as connection:
         await connection.execute(f"SELECT pg_advisory_lock({lock})")
@@ -66,44 +66,44 @@ async def nobody_publishes(pool):
         await connection.execute(f"SELECT pg_advisory_unlock({lock})")
 
 
-async def test_what_was_committed_and_not_published_goes_out_in_order_after_kill_9(settings, pool, published):
-    async with nobody_publishes(pool), process(settings) as (api, _):
-        active = await activated(api)
+async def test_unpublished_events_are_published_in_order_after_kill(settings, pool, published):
+    async with outbox_relay_blocked(pool), process(settings) as (api, _):
+        active = await create_active_contract(api)
         for version in range(2, 8):
             amended = active | {"name": f"Version {version + 1}", "reason": "r"}
-            await answered(act(api, "ACME-SUP", "amend", version, amended), 200)
+            await expect_status(post_action(api, "ACME-SUP", "amend", version, amended), 200)
     assert await pool.fetchval("SELECT count(*) FROM outbox WHERE topic = $1", LIFECYCLE.name) == 8
     async with process(settings):
         assert in_order(await published(LIFECYCLE, 8), active["id"], 8)
 
 
-async def test_streams_stay_in_order_however_often_who_writes_and_publishes_is_killed(settings, pool, published):
+async def test_events_stay_in_order_after_repeated_kills(settings, pool, published):
     async with process(settings) as (api, _):
-        contracts = [await activated(api, code=f"C{number}") for number in range(3)]
+        contracts = [await create_active_contract(api, code=f"C{number}") for number in range(3)]
     for rounds in range(1, 4):
         async with process(settings) as (api, kill):
 
             async def amend(contract, api=api):
                 with suppress(httpx.TransportError):
-                    for version in range(await set_etag(api, contract), 1000):
+                    for version in range(await load_version(api, contract), 1000):
                         body = contract | {"name": f"Version {version + 1}", "reason": "r"}
-                        await answered(act(api, contract["id"], "amend", version, body), 200)
+                        await expect_status(post_action(api, contract["id"], "amend", version, body), 200)
 
             async with asyncio.TaskGroup() as amending:
                 for contract in contracts:
                     amending.create_task(amend(contract))
-                # In the middle of it: much is committed, and something of it waits to be published.
-                await until(lambda least=30 * rounds: waiting(pool, least), pause=0)
+                # Kill it while some committed events wait to be published.
+                await until(lambda min_count=30 * rounds: waiting(pool, min_count), pause=0)
                 kill()
     async with process(settings) as (api, _):
-        reached = {contract["id"]: await set_etag(api, contract) for contract in contracts}
+        reached = {contract["id"]: await load_version(api, contract) for contract in contracts}
         events = await published(LIFECYCLE, sum(reached.values()))
     assert all(in_order(events, contract, version) for contract, version in reached.items())
 
 
-async def waiting(pool, least):
+async def waiting(pool, min_count):
     return await pool.fetchval(
         "SELECT (SELECT count(*) FROM events) > $1 AND EXISTS (SELECT FROM outbox WHERE topic = $2)",
-        least,
+        min_count,
         LIFECYCLE.name,
     )

@@ -2,7 +2,7 @@
 
 from asyncio import gather
 
-from contracting import answered, codes, put, team
+from contracts_api import create_team, expect_status, put_change, violation_keys
 
 from tidemark_shared.messaging.topics import DIRECTORY
 
@@ -14,83 +14,83 @@ def card(**changes):
 
 
 async def created(api, **changes):
-    return (await answered(api.post("/rate-cards", json=card(**changes)), 201)).json()
+    return (await expect_status(api.post("/rate-cards", json=card(**changes)), 201)).json()
 
 
-async def test_a_rate_card_and_what_becomes_of_it(api, published):
-    response = await answered(api.post("/rate-cards", json=card()), 201)
+async def test_rate_card_is_created_changed_and_deleted(api, published):
+    response = await expect_status(api.post("/rate-cards", json=card()), 201)
     first = response.json()
     path = f"/rate-cards/{first['id']}"
     assert first == card(team_id=None, daily_workload_hours="8", id=first["id"], version=1)
     assert (response.headers["location"], response.headers["etag"]) == (f"/v1{path}", '"1"')
-    assert (await answered(api.get(path), 200)).json() == first
-    await answered(api.put(path, json=first), 428)
+    assert (await expect_status(api.get(path), 200)).json() == first
+    await expect_status(api.put(path, json=first), 428)
     changed = card(daily_workload_hours="7.5", per_hour_minor=RATES | {"normal": 9500})
-    assert (await answered(put(api, path, changed, 1), 200)).headers["etag"] == '"2"'
-    await answered(put(api, path, changed, 1), 412)
-    assert (await answered(put(api, path, changed, 2), 200)).headers["etag"] == '"2"'
-    await answered(api.delete(path, headers={"if-match": '"2"'}), 204)
-    await answered(api.get(path), 404)
-    events = [one for _, one in await published(DIRECTORY, 3)]
-    assert {one.type for one in events} == {"tidemark.rate_card.changed.v1"}
-    assert [(one.data.version, one.data.deleted, one.data.per_hour_minor.normal) for one in events] == [
+    assert (await expect_status(put_change(api, path, changed, 1), 200)).headers["etag"] == '"2"'
+    await expect_status(put_change(api, path, changed, 1), 412)
+    assert (await expect_status(put_change(api, path, changed, 2), 200)).headers["etag"] == '"2"'
+    await expect_status(api.delete(path, headers={"if-match": '"2"'}), 204)
+    await expect_status(api.get(path), 404)
+    events = [event for _, event in await published(DIRECTORY, 3)]
+    assert {event.type for event in events} == {"tidemark.rate_card.changed.v1"}
+    assert [(event.data.version, event.data.deleted, event.data.per_hour_minor.normal) for event in events] == [
         (1, False, 9000), (2, False, 9500), (3, True, 9500),
     ]  # fmt: skip
-    assert [str(one.data.daily_workload_hours) for one in events] == ["8", "7.5", "7.5"]
+    assert [str(event.data.daily_workload_hours) for event in events] == ["8", "7.5", "7.5"]
     again = await created(api)
     assert again["id"] != first["id"]
 
 
-async def test_what_identifies_a_card_stays(api):
+async def test_rate_card_identity_cannot_change_over_http(api):
     first = await created(api)
-    changed = card(person_id="bob", team_id=await team(api), currency="CHF") | {"from": "2026-02-01"}
-    assert codes(await answered(put(api, f"/rate-cards/{first['id']}", changed, 1), 422)) == {
+    changed = card(person_id="bob", team_id=await create_team(api), currency="CHF") | {"from": "2026-02-01"}
+    assert violation_keys(await expect_status(put_change(api, f"/rate-cards/{first['id']}", changed, 1), 422)) == {
         ("invalid", path) for path in ("/person_id", "/team_id", "/currency", "/from")
     }
 
 
-async def test_all_four_kinds_are_mandatory(api):
-    response = await answered(api.post("/rate-cards", json=card(per_hour_minor={})), 422)
-    assert codes(response) == {("invalid", f"/per_hour_minor/{kind}") for kind in RATES}
+async def test_all_four_rates_are_mandatory(api):
+    response = await expect_status(api.post("/rate-cards", json=card(per_hour_minor={})), 422)
+    assert violation_keys(response) == {("invalid", f"/per_hour_minor/{kind}") for kind in RATES}
 
 
-async def test_a_card_that_exists_already_is_named(api):
-    support = await team(api)
+async def test_duplicate_rate_card_is_a_conflict_that_names_it(api):
+    support = await create_team(api)
     general, own = await created(api), await created(api, team_id=support)
-    for body, known in ((card(), general), (card(team_id=support), own)):
-        assert known["id"] in (await answered(api.post("/rate-cards", json=body), 409)).json()["detail"]
+    for body, existing in ((card(), general), (card(team_id=support), own)):
+        assert existing["id"] in (await expect_status(api.post("/rate-cards", json=body), 409)).json()["detail"]
     await created(api, currency="CHF")
     await created(api, person_id="bob")
     await created(api, **{"from": "2026-01-02"})
 
 
-async def test_of_concurrent_equal_cards_one_is_created(api):
+async def test_concurrent_equal_rate_cards_succeed_once(api):
     for number in range(5):
-        answers = await gather(*(api.post("/rate-cards", json=card(person_id=f"p{number}")) for _ in range(4)))
-        assert sorted(one.status_code for one in answers) == [201, 409, 409, 409]
-        known = next(one for one in answers if one.status_code == 201).json()["id"]
-        assert all(known in one.json()["detail"] for one in answers if one.status_code == 409)
+        responses = await gather(*(api.post("/rate-cards", json=card(person_id=f"p{number}")) for _ in range(4)))
+        assert sorted(response.status_code for response in responses) == [201, 409, 409, 409]
+        existing = next(response for response in responses if response.status_code == 201).json()["id"]
+        assert all(existing in response.json()["detail"] for response in responses if response.status_code == 409)
 
 
-async def test_a_card_names_a_team_that_is_there_and_stays(api):
+async def test_team_of_a_rate_card_must_exist_and_cannot_be_deleted(api):
     nobody = "0f8fad5b-d9cb-469f-a165-70867728950e"
-    assert codes(await answered(api.post("/rate-cards", json=card(team_id=nobody)), 422)) == {
+    assert violation_keys(await expect_status(api.post("/rate-cards", json=card(team_id=nobody)), 422)) == {
         ("unknown_reference", "/team_id")
     }
     other = await created(api)
-    assert codes(await answered(api.post("/rate-cards", json=card(team_id=other["id"])), 422)) == {
+    assert violation_keys(await expect_status(api.post("/rate-cards", json=card(team_id=other["id"])), 422)) == {
         ("unknown_reference", "/team_id")
     }
-    support = await team(api)
+    support = await create_team(api)
     own = await created(api, team_id=support)
-    await answered(api.delete(f"/teams/{support}", headers={"if-match": '"1"'}), 409)
-    await answered(api.delete(f"/rate-cards/{own['id']}", headers={"if-match": '"1"'}), 204)
-    await answered(api.delete(f"/teams/{support}", headers={"if-match": '"1"'}), 204)
+    await expect_status(api.delete(f"/teams/{support}", headers={"if-match": '"1"'}), 409)
+    await expect_status(api.delete(f"/rate-cards/{own['id']}", headers={"if-match": '"1"'}), 204)
+    await expect_status(api.delete(f"/teams/{support}", headers={"if-match": '"1"'}), 204)
 
 
-async def test_a_card_and_a_deletion_of_its_team_never_both_succeed(api):
+async def test_new_rate_card_and_team_deletion_never_both_succeed(api):
     for _ in range(10):
-        support = await team(api)
+        support = await create_team(api)
         made, deleted = await gather(
             api.post("/rate-cards", json=card(team_id=support)),
             api.delete(f"/teams/{support}", headers={"if-match": '"1"'}),
@@ -98,20 +98,20 @@ async def test_a_card_and_a_deletion_of_its_team_never_both_succeed(api):
         assert (made.status_code, deleted.status_code) in ((201, 409), (422, 204))
 
 
-async def test_cards_are_listed_by_person_and_first_day(api):
-    support = await team(api)
+async def test_rate_cards_are_listed_by_person_and_first_day(api):
+    support = await create_team(api)
     for person, day, of in (("bob", "2026-01-01", None), ("ann", "2026-03-01", None), ("ann", "2026-01-01", support)):
         await created(api, person_id=person, team_id=of, **{"from": day})
 
     async def listed(**query):
-        found, cursor = [], None
+        cards, cursor = [], None
         while True:
             page = (
-                await answered(api.get("/rate-cards", params=query | ({"cursor": cursor} if cursor else {})), 200)
+                await expect_status(api.get("/rate-cards", params=query | ({"cursor": cursor} if cursor else {})), 200)
             ).json()
-            found += [(one["person_id"], one["from"]) for one in page["items"]]
+            cards += [(item["person_id"], item["from"]) for item in page["items"]]
             if not (cursor := page["next"]):
-                return found
+                return cards
 
     everyone = [("ann", "2026-01-01"), ("ann", "2026-03-01"), ("bob", "2026-01-01")]
     assert await listed() == await listed(limit=1) == everyone

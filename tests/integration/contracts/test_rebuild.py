@@ -1,4 +1,4 @@
-"""The reading model rebuilt from the events: the same rows, whatever had become of them."""
+"""Rebuild of the read model: the same rows from the events, whatever was corrupted."""
 
 import os
 import sys
@@ -7,10 +7,17 @@ from asyncio.subprocess import PIPE
 from pathlib import Path
 
 import pytest
-from contracting import act, activated, answered, drafted, organization, put
+from contracts_api import (
+    create_active_contract,
+    create_draft,
+    create_organization,
+    expect_status,
+    post_action,
+    put_change,
+)
 from waiting import until
 
-from tidemark_contracts import rebuild, store
+from tidemark_contracts.contract import rebuild, store
 
 TABLES = {
     "contracts": "SELECT * FROM contracts ORDER BY id",
@@ -24,18 +31,24 @@ async def rows(pool):
 
 @pytest.fixture
 async def contracts(api):
-    """Contracts in every status, changed and renewed, in zones where midnight is skipped."""
-    first = await drafted(api, code="DRAFT")
-    await answered(put(api, "/contracts/DRAFT", first | {"organization_id": await organization(api)}, 1), 200)
-    await activated(api, code="ACTIVE", timezone="America/Sao_Paulo", start_date="2018-01-01", end_date="2099-11-03")
-    await activated(api, code="EXPIRED", timezone="Africa/Cairo", start_date="2023-01-01", end_date="2023-04-27")
-    await answered(act(api, "EXPIRED", "renew", 3, {"code": "RENEWED"}), 201)
+    """Contracts in every status, changed and renewed, in time zones that skip midnight."""
+    first = await create_draft(api, code="DRAFT")
+    await expect_status(
+        put_change(api, "/contracts/DRAFT", first | {"organization_id": await create_organization(api)}, 1), 200
+    )
+    await create_active_contract(
+        api, code="ACTIVE", timezone="America/Sao_Paulo", start_date="2018-01-01", end_date="2099-11-03"
+    )
+    await create_active_contract(
+        api, code="EXPIRED", timezone="Africa/Cairo", start_date="2023-01-01", end_date="2023-04-27"
+    )
+    await expect_status(post_action(api, "EXPIRED", "renew", 3, {"code": "RENEWED"}), 201)
     for action, code in (("suspend", "INACTIVE"), ("close", "CLOSED")):
-        await activated(api, code=code)
-        await answered(act(api, code, action, 2, {"reason": "r"}), 200)
-    await drafted(api, code="GONE")
-    await answered(api.delete("/contracts/GONE", headers={"if-match": '"1"'}), 204)
-    await drafted(api, code="GONE")
+        await create_active_contract(api, code=code)
+        await expect_status(post_action(api, code, action, 2, {"reason": "r"}), 200)
+    await create_draft(api, code="GONE")
+    await expect_status(api.delete("/contracts/GONE", headers={"if-match": '"1"'}), 204)
+    await create_draft(api, code="GONE")
 
 
 @pytest.mark.parametrize(
@@ -52,8 +65,8 @@ async def contracts(api):
     ],
 )
 @pytest.mark.usefixtures("contracts")
-async def test_whatever_became_of_the_rows_they_are_rebuilt(pool, settings, monkeypatch, corruption):
-    monkeypatch.setattr(rebuild, "_AT_ONCE", 3)
+async def test_rebuild_restores_corrupted_rows(pool, settings, monkeypatch, corruption):
+    monkeypatch.setattr(rebuild, "_BATCH_SIZE", 3)
     before = await rows(pool)
     assert len(before["contracts"]) == 7
     await pool.execute(corruption)
@@ -62,38 +75,38 @@ async def test_whatever_became_of_the_rows_they_are_rebuilt(pool, settings, monk
     assert await rows(pool) == before
 
 
-async def test_nothing_is_rebuilt_from_nothing(settings):
+async def test_rebuild_without_events_creates_no_rows(settings):
     assert await rebuild.rebuild(settings.database_url) == 0
 
 
-async def test_what_is_appended_meanwhile_is_neither_lost_nor_overwritten(api, pool, settings):
-    draft = await drafted(api)
+async def test_events_appended_during_a_rebuild_are_kept(api, pool, settings):
+    draft = await create_draft(api)
     for version in range(1, 6):
-        changed = put(api, "/contracts/ACME-SUP", draft | {"name": f"Version {version + 1}"}, version)
+        changed = put_change(api, "/contracts/ACME-SUP", draft | {"name": f"Version {version + 1}"}, version)
         rebuilt, answer = await gather(rebuild.rebuild(settings.database_url), changed)
         assert (rebuilt, answer.status_code) == (1, 200)
     (row,) = (await rows(pool))["contracts"]
     assert (row["version"], row["name"]) == (6, "Version 6")
 
 
-async def test_what_is_discarded_meanwhile_does_not_come_back(api, pool, settings, monkeypatch):
-    await drafted(api)
+async def test_draft_discarded_during_a_rebuild_stays_deleted(api, pool, settings, monkeypatch):
+    await create_draft(api)
     discarding = []
-    save = store.save
+    save = store.save_contracts
 
     async def save_while_somebody_discards(connection, states):
         discarding.append(create_task(api.delete("/contracts/ACME-SUP", headers={"if-match": '"1"'})))
         await until(lambda: pool.fetchval("SELECT count(*) > 0 FROM pg_locks WHERE NOT granted"))
         await save(connection, states)
 
-    monkeypatch.setattr(store, "save", save_while_somebody_discards)
+    monkeypatch.setattr(store, "save_contracts", save_while_somebody_discards)
     await rebuild.rebuild(settings.database_url)
     assert (await discarding[0]).status_code == 204
     assert (await rows(pool))["contracts"] == []
 
 
-async def test_the_command_rebuilds(api, pool, settings, tmp_path):
-    await drafted(api)
+async def test_rebuild_command_restores_rows(api, pool, settings, tmp_path):
+    await create_draft(api)
     before = await rows(pool)
     await pool.execute("UPDATE contracts SET name = 'wrong'")
     command = await create_subprocess_exec(

@@ -1,17 +1,29 @@
-"""C1 to C5 and the rest of SPEC 1 and 9 that a body is measured by, one row a rule."""
+"""The rules for a contract body (SPEC 1, 9): one row for each rule."""
 # ruff: noqa: E501 - a table is read along its rows
 
 from decimal import Decimal
 from typing import get_args
 
 import pytest
-from given import ACME, BACK_OFFICE, SUPPORT, account, body, facts, form, read, slice_, uid
+from contract_builders import (
+    ACME,
+    BACK_OFFICE,
+    SUPPORT,
+    account,
+    body,
+    contract_input,
+    decision_context,
+    parse_contract,
+    slice_,
+    uid,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tidemark_contracts import rules
-from tidemark_contracts.forms import Form
+from tidemark_contracts.contract.draft import ContractInput
+from tidemark_contracts.contract.rules import contract_violations, referenced_ids
+from tidemark_contracts.directory.validation import entity_violations
 from tidemark_shared.domain.bodies import RateCard, Team
 from tidemark_shared.domain.violations import VIOLATION_CODES, ViolationCode
 from tidemark_shared.http.problems import Violation
@@ -20,12 +32,12 @@ HELP_DESK = str(uid("help desk"))
 FIXED = {"type": "fixed_price", "contracted_hours": None, "contracted_value_minor": 10_00, "currency": "EUR"}
 
 
-def adjusted(*more, **changes):
-    """A contract of one account, Help desk of 40 h, with adjustments."""
+def adjusted(*rest, **changes):
+    """A contract with one account, Help desk with 40 h, and adjustments."""
     first = {"account_id": HELP_DESK, "period_start": "2026-03-01", "hours": "20", "reason": "mail of 4 March"}
     return {
         "accounts": [account(id=HELP_DESK)],
-        "adjustments": [first | changes, *(first | one for one in more)],
+        "adjustments": [first | changes, *(first | changes_ for changes_ in rest)],
     }
 
 
@@ -117,33 +129,38 @@ SOUND = [
 ]  # fmt: skip
 
 
-def found(changes, *, complete):
-    return [(one.code, one.path) for one in rules.violations(read(body(**changes)), facts(), complete=complete)]
+def find_violations(changes, *, complete):
+    return [
+        (violation.code, violation.path)
+        for violation in contract_violations(parse_contract(body(**changes)), decision_context(), complete=complete)
+    ]
 
 
 @pytest.mark.parametrize(("changes", "code", "path"), [row[1:] for row in DRAFTING], ids=[row[0] for row in DRAFTING])
-def test_a_draft_is_refused(changes, code, path):
-    assert (code, path) in found(changes, complete=False)
+def test_invalid_draft_has_a_violation(changes, code, path):
+    assert (code, path) in find_violations(changes, complete=False)
 
 
 @pytest.mark.parametrize(("changes", "code", "path"), [row[1:] for row in COMPLETE], ids=[row[0] for row in COMPLETE])
-def test_only_activation_is_refused(changes, code, path):
-    assert found(changes, complete=False) == []
-    assert found(changes, complete=True) == [(code, path)]
+def test_incomplete_draft_cannot_be_activated(changes, code, path):
+    assert find_violations(changes, complete=False) == []
+    assert find_violations(changes, complete=True) == [(code, path)]
 
 
 @pytest.mark.parametrize("changes", [row[1] for row in SOUND], ids=[row[0] for row in SOUND])
-def test_nothing_is_wrong(changes):
-    assert found(changes, complete=True) == []
+def test_valid_contract_has_no_violations(changes):
+    assert find_violations(changes, complete=True) == []
 
 
-def test_a_taken_code_is_a_duplicate():
-    told = rules.violations(form(), facts(organizations=frozenset({ACME}), code_taken=True), complete=False)
-    assert [(one.code, one.path) for one in told] == [("duplicate", "/code")]
+def test_taken_code_is_a_duplicate():
+    violations = contract_violations(
+        contract_input(), decision_context(organizations=frozenset({ACME}), code_taken=True), complete=False
+    )
+    assert [(violation.code, violation.path) for violation in violations] == [("duplicate", "/code")]
 
 
 @pytest.mark.parametrize(
-    ("changes", "wanted"),
+    ("changes", "expected"),
     [
         ({"accounts": [account(hours=None, planned_value_minor=10_00, slices=[slice_()])]}, []),
         ({"accounts": [account(hours=None, planned_value_minor=9_99)]}, [("C2.sum", "/accounts")]),
@@ -158,45 +175,45 @@ def test_a_taken_code_is_a_duplicate():
         ),
     ],
 )
-def test_fixed_price_has_its_own_sums(changes, wanted):
-    assert found(FIXED | changes, complete=True) == wanted
+def test_fixed_price_sums_are_checked_in_money(changes, expected):
+    assert find_violations(FIXED | changes, complete=True) == expected
 
 
 ADJUSTED = [
     ("to zero", [{"hours": "-40"}], []),
     ("together below zero", [{"hours": "-30"}, {"hours": "-10.01"}], ["/adjustments/1/hours"]),
-    ("the last that takes away is told", [{"hours": "-50"}, {"hours": "9"}], ["/adjustments/0/hours"]),
+    ("the last that takes away is reported", [{"hours": "-50"}, {"hours": "9"}], ["/adjustments/0/hours"]),
     ("what is added first may be taken away", [{"hours": "10"}, {"hours": "-50"}], []),
     ("what is added later too", [{"hours": "-50"}, {"hours": "10"}], []),
     ("each period for itself", [{"hours": "-30"}, {"hours": "-30", "period_start": "2026-04-01"}], []),
     (
-        "each period is told",
+        "each period is reported",
         [{"hours": "-41"}, {"hours": "-41", "period_start": "2026-04-01"}],
         ["/adjustments/0/hours", "/adjustments/1/hours"],
     ),
 ]
 
 
-@pytest.mark.parametrize(("adjustments", "wanted"), [row[1:] for row in ADJUSTED], ids=[row[0] for row in ADJUSTED])
-def test_adjustments_of_one_account_and_period_add_up(adjustments, wanted):
-    first, *more = adjustments
-    changes = adjusted(*more, **first)
-    assert found(changes, complete=True) == [("C2.adjustment", path) for path in wanted]
-    assert found(changes, complete=False) == []
+@pytest.mark.parametrize(("adjustments", "expected"), [row[1:] for row in ADJUSTED], ids=[row[0] for row in ADJUSTED])
+def test_adjustments_of_one_account_and_period_are_summed(adjustments, expected):
+    first, *rest = adjustments
+    changes = adjusted(*rest, **first)
+    assert find_violations(changes, complete=True) == [("C2.adjustment", path) for path in expected]
+    assert find_violations(changes, complete=False) == []
 
 
-def test_what_adds_to_a_plan_below_zero_is_not_to_blame_for_it():
+def test_positive_adjustment_of_a_negative_plan_is_not_a_violation():
     changes = adjusted(hours="1") | {"accounts": [account(id=HELP_DESK, hours="-5")]}
-    assert ("invalid", "/accounts/0/planned_hours") in found(changes, complete=True)
-    assert "C2.adjustment" not in [code for code, _ in found(changes, complete=True)]
+    assert ("invalid", "/accounts/0/planned_hours") in find_violations(changes, complete=True)
+    assert "C2.adjustment" not in [code for code, _ in find_violations(changes, complete=True)]
 
 
-def test_a_fixed_price_is_adjusted_in_its_currency():
+def test_fixed_price_adjustment_message_shows_the_currency():
     changes = FIXED | adjusted(hours=None, value_minor=-10_01)
     changes["accounts"] = [account(id=HELP_DESK, hours=None, planned_value_minor=10_00)]
-    (told,) = rules.violations(read(body(**changes)), facts(), complete=True)
-    assert (told.code, told.path) == ("C2.adjustment", "/adjustments/0/value_minor")
-    assert told.message == (
+    (violation,) = contract_violations(parse_contract(body(**changes)), decision_context(), complete=True)
+    assert (violation.code, violation.path) == ("C2.adjustment", "/adjustments/0/value_minor")
+    assert violation.message == (
         "With its adjustments Help desk plans -0.01 EUR in the period from 2026-03-01. Take away at most 10.00 EUR."
     )
 
@@ -206,25 +223,29 @@ def test_a_fixed_price_is_adjusted_in_its_currency():
     st.lists(st.tuples(st.integers(0, 2), st.integers(1, 12), st.integers(-50, 50)), max_size=6),
     st.lists(st.booleans(), min_size=3, max_size=3),
 )
-def test_what_adjustments_leave_of_any_plan_is_never_below_zero(drawn, billable):
+def test_adjusted_plans_are_never_negative(drawn, billable):
     ids = [str(uid(f"account {number}")) for number in range(3)]
     accounts = [
-        account(f"A{n}", "40", id=one, billable=counts)
-        for n, (one, counts) in enumerate(zip(ids, billable, strict=True))
+        account(f"A{n}", "40", id=account_id, billable=counts)
+        for n, (account_id, counts) in enumerate(zip(ids, billable, strict=True))
     ]
     adjustments = [
         {"account_id": ids[n], "period_start": f"2026-{month:02}-01", "hours": str(hours), "reason": "r"}
         for n, month, hours in drawn
     ]
     total = 40 * sum(billable)
-    told = found({"accounts": accounts, "adjustments": adjustments, "contracted_hours": str(total)}, complete=True)
+    violations = find_violations(
+        {"accounts": accounts, "adjustments": adjustments, "contracted_hours": str(total)}, complete=True
+    )
 
     def planned(numbers, month):
         return 40 * len(numbers) + sum(hours for n, m, hours in drawn if n in numbers and m == month)
 
     each = [planned({n}, month) for n in range(3) for month in range(1, 13)]
-    assert [code for code, _ in told if code == "C2.adjustment"] == ["C2.adjustment"] * sum(one < 0 for one in each)
-    if "C2.adjustment" not in [code for code, _ in told]:
+    assert [code for code, _ in violations if code == "C2.adjustment"] == ["C2.adjustment"] * sum(
+        hours < 0 for hours in each
+    )
+    if "C2.adjustment" not in [code for code, _ in violations]:
         # The contract's own plan, where it is billable, is the sum of what is checked.
         assert all(planned({n for n in range(3) if billable[n]}, month) >= 0 for month in range(1, 13))
 
@@ -244,19 +265,19 @@ def test_what_adjustments_leave_of_any_plan_is_never_below_zero(drawn, billable)
         ({"rollover": {"unused": "hoard", "cap_hours": "5"}}, "/rollover/cap_hours"),
     ],
 )
-def test_what_rests_on_a_broken_place_waits_until_that_is_mended(changes, silent):
-    told = found(adjusted() | changes, complete=True)
-    assert told
-    assert silent not in [path for _, path in told]
+def test_rules_that_need_a_value_with_a_type_error_are_skipped(changes, silent):
+    violations = find_violations(adjusted() | changes, complete=True)
+    assert violations
+    assert silent not in [path for _, path in violations]
 
 
-def test_every_violation_of_every_kind_is_told_at_once():
+def test_all_violations_are_reported_at_once():
     changes = adjusted({"account_id": str(uid("x"))}, hours="-41") | {
         "contracted_hours": "39", "contracted_value_minor": 1, "rollover": {"cap_value_minor": 1},
         "organization_id": str(uid("nobody")),
     }  # fmt: skip
     changes["accounts"][0]["slices"] = [slice_(hours="1"), slice_()]
-    assert sorted(found(changes, complete=True)) == [
+    assert sorted(find_violations(changes, complete=True)) == [
         ("C2.adjustment", "/adjustments/0/hours"),
         ("C2.sum", "/accounts"),
         ("C3.sum", "/accounts/0/slices"),
@@ -269,23 +290,25 @@ def test_every_violation_of_every_kind_is_told_at_once():
     ]
 
 
-def test_each_code_of_a_contract_has_an_example_that_is_told():
-    said = {
-        (one.code, one.message)
+def test_each_violation_code_has_an_example_that_occurs():
+    examples = {
+        (violation.code, violation.message)
         for _, changes, *_ in (*DRAFTING, *COMPLETE, ("", adjusted(hours="-41")))
-        for one in rules.violations(read(body(**changes)), facts(), complete=True)
+        for violation in contract_violations(parse_contract(body(**changes)), decision_context(), complete=True)
     }
-    said |= {
-        (one.code, one.message)
-        for one in rules.violations(
-            read(body(**FIXED, accounts=[account(slices=[slice_(hours="1")])])), facts(), complete=True
+    examples |= {
+        (violation.code, violation.message)
+        for violation in contract_violations(
+            parse_contract(body(**FIXED, accounts=[account(slices=[slice_(hours="1")])])),
+            decision_context(),
+            complete=True,
         )
     }
-    assert {(code, one.example) for code, one in VIOLATION_CODES.items()} <= said
-    assert {code for code, _ in said} == set(VIOLATION_CODES) == set(get_args(ViolationCode))
+    assert {(code, meaning.example) for code, meaning in VIOLATION_CODES.items()} <= examples
+    assert {code for code, _ in examples} == set(VIOLATION_CODES) == set(get_args(ViolationCode))
 
 
-def test_no_code_outside_the_table_can_be_told():
+def test_unknown_violation_code_raises_validation_error():
     with pytest.raises(ValidationError):
         Violation(code="C9.nonsense", path="", message="")
 
@@ -295,42 +318,45 @@ hundredths = st.integers(0, 10**8).map(lambda amount: Decimal(amount) / 100)
 
 @st.composite
 def planned(draw):
-    """Accounts with and without slices, and what the billable ones add up to."""
+    """Accounts with and without slices, and the sum of the billable ones."""
     accounts = []
     for number in range(draw(st.integers(1, 6))):
         shares = draw(st.lists(hundredths, max_size=2))
         hours = sum(shares) if shares else draw(hundredths)
         slices = [slice_(team, str(share)) for team, share in zip((SUPPORT, BACK_OFFICE), shares, strict=False)]
         accounts.append(account(f"A{number}", str(hours), billable=draw(st.booleans()), slices=slices))
-    total = sum(Decimal(one["planned_hours"]) for one in accounts if one["billable"])
+    total = sum(Decimal(account["planned_hours"]) for account in accounts if account["billable"])
     return accounts, total
 
 
 @settings(deadline=None)
 @given(planned(), st.sampled_from([Decimal("-0.01"), Decimal("0.01")]))
-def test_sums_are_exact_to_the_hundredth(plan, nudge):
+def test_account_sums_are_exact_to_two_decimals(plan, nudge):
     accounts, total = plan
-    codes = [code for code, _ in found({"accounts": accounts, "contracted_hours": str(total)}, complete=True)]
+    codes = [code for code, _ in find_violations({"accounts": accounts, "contracted_hours": str(total)}, complete=True)]
     assert codes == ([] if total > 0 else ["C1.amount"])
-    codes = [code for code, _ in found({"accounts": accounts, "contracted_hours": str(total + nudge)}, complete=True)]
+    codes = [
+        code
+        for code, _ in find_violations({"accounts": accounts, "contracted_hours": str(total + nudge)}, complete=True)
+    ]
     assert "C2.sum" in codes
 
 
 @settings(deadline=None)
 @given(planned(), st.data())
-def test_no_slice_may_be_off_by_a_hundredth(plan, data):
+def test_slice_sums_are_exact_to_two_decimals(plan, data):
     accounts, total = plan
-    sliced = [index for index, one in enumerate(accounts) if one["slices"]]
+    sliced = [index for index, account in enumerate(accounts) if account["slices"]]
     if sliced:
         index = data.draw(st.sampled_from(sliced))
         share = accounts[index]["slices"][0]
         share["planned_hours"] = str(Decimal(share["planned_hours"]) + Decimal("0.01"))
-        told = found({"accounts": accounts, "contracted_hours": str(total)}, complete=True)
-        assert ("C3.sum", f"/accounts/{index}/slices") in told
+        violations = find_violations({"accounts": accounts, "contracted_hours": str(total)}, complete=True)
+        assert ("C3.sum", f"/accounts/{index}/slices") in violations
 
 
 @pytest.mark.parametrize(
-    ("members", "wanted"),
+    ("members", "expected"),
     [
         ([("ann", "2026-01-01", "2026-01-31"), ("ann", "2026-02-01", None)], []),
         ([("ann", "2026-01-01", None), ("bob", "2026-01-01", None)], []),
@@ -343,11 +369,11 @@ def test_no_slice_may_be_off_by_a_hundredth(plan, data):
         ([("ann", "2026-01-02", "2026-01-01")], [("invalid", "/members/0/until")]),
     ],
 )
-def test_memberships_do_not_overlap(members, wanted):
+def test_overlapping_memberships_are_duplicates(members, expected):
     team = Team.model_validate(
         {"name": "T", "members": [{"person_id": p, "from": first, "until": last} for p, first, last in members]}
     )
-    assert [(one.code, one.path) for one in rules.directory_violations(team)] == wanted
+    assert [(violation.code, violation.path) for violation in entity_violations(team)] == expected
 
 
 CARD = {
@@ -357,7 +383,7 @@ CARD = {
 
 
 @pytest.mark.parametrize(
-    ("changes", "wanted"),
+    ("changes", "expected"),
     [
         ({}, []),
         ({"daily_workload_hours": "7.5", "per_hour_minor": CARD["per_hour_minor"] | {"normal": 0}}, []),
@@ -368,12 +394,12 @@ CARD = {
         ({"team_id": str(uid("x"))}, [("unknown_reference", "/team_id"), ("invalid", "/team_id")]),
     ],
 )
-def test_what_identifies_a_rate_card_stays(changes, wanted):
+def test_rate_card_identity_cannot_change(changes, expected):
     before, after = RateCard.model_validate(CARD), RateCard.model_validate(CARD | changes)
-    assert [(one.code, one.path) for one in rules.directory_violations(after, before, {SUPPORT})] == wanted
+    assert [(violation.code, violation.path) for violation in entity_violations(after, before, {SUPPORT})] == expected
 
 
-def test_what_the_terms_refer_to():
-    terms = form(accounts=[account(teams=[str(BACK_OFFICE)]), account("B", slices=[slice_(SUPPORT)])]).terms
-    assert rules.references(terms) == {ACME, BACK_OFFICE, SUPPORT}
-    assert rules.violations(Form(terms), facts(), complete=False) == []
+def test_referenced_ids_are_the_organization_and_the_teams():
+    terms = contract_input(accounts=[account(teams=[str(BACK_OFFICE)]), account("B", slices=[slice_(SUPPORT)])]).terms
+    assert referenced_ids(terms) == {ACME, BACK_OFFICE, SUPPORT}
+    assert contract_violations(ContractInput(terms), decision_context(), complete=False) == []

@@ -1,4 +1,4 @@
-"""The life of a contract: given what happened, when somebody wants something, then this happens or is refused."""
+"""The life cycle of a contract: events so far, a command, and the events or the rejection that follow."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -6,26 +6,37 @@ from functools import reduce
 from itertools import count
 
 import pytest
-from given import ACME, BACK_OFFICE, NOON, SUPPORT, Stream, account, facts, form, slice_, uid
+from contract_builders import (
+    ACME,
+    BACK_OFFICE,
+    NOON,
+    SUPPORT,
+    Stream,
+    account,
+    contract_input,
+    decision_context,
+    slice_,
+    uid,
+)
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from tidemark_contracts.decider import LIFE, Command, Refusal, State, decide, evolve, renewal
-from tidemark_contracts.rules import has_ended
+from tidemark_contracts.contract.decider import TRANSITIONS, Command, Rejection, State, decide, evolve, renewal_draft
+from tidemark_contracts.contract.rules import has_ended
 
 AFTER_THE_END = datetime(2027, 1, 15, 12, tzinfo=UTC)
 
 
-def command(what, before=None, **changes):
-    bodied = what in ("drafted", "revised", "amended")
-    reason = "because" if what in ("amended", "suspended", "resumed", "closed") else None
-    successor = uid("successor") if what == "renewed" else None
-    return Command(what, form(before, **changes) if bodied else None, reason, renewed_as=successor)
+def command(event_type, before=None, **changes):
+    has_body = event_type in ("drafted", "revised", "amended")
+    reason = "because" if event_type in ("amended", "suspended", "resumed", "closed") else None
+    successor = uid("successor") if event_type == "renewed" else None
+    return Command(event_type, contract_input(before, **changes) if has_body else None, reason, renewed_as=successor)
 
 
 DRAFT, ACTIVE = ["drafted"], ["drafted", "activated"]
-GIVEN = {
+EVENTS_BY_STATUS = {
     "new": [],
     "DRAFT": DRAFT,
     "ACTIVE": ACTIVE,
@@ -34,8 +45,8 @@ GIVEN = {
     "discarded": [*DRAFT, "discarded"],
 }
 
-# SPEC 1 and C6, read across: in this status, what may be wanted (with other terms, where it takes terms), and the
-# status that follows. What is left blank is refused.
+# SPEC 1 and C6: the status that follows each command, by the status before. Commands that take terms send changed
+# terms. An empty cell means that the command is rejected.
 TABLE = """
            | drafted | revised | activated | amended  | suspended | resumed | closed | renewed  | discarded
  new       | DRAFT   |         |           |          |           |         |        |          |
@@ -51,58 +62,58 @@ TABLE = """
 def rows():
     head, *lines = [[cell.strip() for cell in line.split("|")] for line in TABLE.strip("\n").splitlines()]
     for status, *cells in lines:
-        for what, after in zip(head[1:], cells, strict=True):
-            yield pytest.param(status, what, after, id=f"{status} {what}")
+        for event_type, after in zip(head[1:], cells, strict=True):
+            yield pytest.param(status, event_type, after, id=f"{status} {event_type}")
 
 
-def given_a_contract(status):
+def stream_in_status(status):
     stream = Stream()
     if status == "EXPIRED":
-        for what in ACTIVE:
-            stream.do(command(what))
+        for event_type in ACTIVE:
+            stream.do(command(event_type))
         stream.do(Command("expired"), AFTER_THE_END)
     else:
-        for what in GIVEN[status]:
-            stream.do(command(what))
+        for event_type in EVENTS_BY_STATUS[status]:
+            stream.do(command(event_type))
     return stream
 
 
-@pytest.mark.parametrize(("status", "what", "after"), list(rows()))
-def test_life(status, what, after):
-    stream = given_a_contract(status)
+@pytest.mark.parametrize(("status", "event_type", "after"), list(rows()))
+def test_each_command_leads_to_the_status_of_the_table(status, event_type, after):
+    stream = stream_in_status(status)
     version, at = stream.state.version, AFTER_THE_END if status == "EXPIRED" else NOON
-    decided = stream.do(command(what, name="Another name"), at)
+    decision = stream.do(command(event_type, name="Another name"), at)
     if not after:
-        assert isinstance(decided, Refusal)
-        assert decided.violations == ()
+        assert isinstance(decision, Rejection)
+        assert decision.violations == ()
         assert stream.state.version == version
     else:
-        (event,) = decided
-        assert (event.what, event.status or "gone", event.actor) == (what, after, "olga")
+        (event,) = decision
+        assert (event.type, event.status or "gone", event.actor) == (event_type, after, "olga")
         assert stream.state.version == version + 1
 
 
 @pytest.mark.parametrize("status", ["DRAFT", "ACTIVE", "INACTIVE", "EXPIRED"])
-def test_a_change_that_changes_nothing_emits_nothing(status):
-    stream = given_a_contract(status)
+def test_change_without_effect_emits_no_event(status):
+    stream = stream_in_status(status)
     at = AFTER_THE_END if status == "EXPIRED" else NOON
-    what = "revised" if status == "DRAFT" else "amended"
-    assert stream.do(Command(what, form(contracted_hours="40.0"), "because"), at) == []
+    event_type = "revised" if status == "DRAFT" else "amended"
+    assert stream.do(Command(event_type, contract_input(contracted_hours="40.0"), "because"), at) == []
 
 
-def test_the_code_stays():
-    decided = given_a_contract("DRAFT").do(command("revised", code="OTHER"))
-    assert [(one.code, one.path) for one in decided.violations] == [("invalid", "/code")]
-    decided = given_a_contract("ACTIVE").do(command("amended", code=None))
-    assert [(one.code, one.path) for one in decided.violations] == [("invalid", "/code")]
+def test_code_cannot_change():
+    decision = stream_in_status("DRAFT").do(command("revised", code="OTHER"))
+    assert [(violation.code, violation.path) for violation in decision.violations] == [("invalid", "/code")]
+    decision = stream_in_status("ACTIVE").do(command("amended", code=None))
+    assert [(violation.code, violation.path) for violation in decision.violations] == [("invalid", "/code")]
 
 
-def test_a_draft_need_not_add_up_but_activation_and_amendments_must():
+def test_sums_are_checked_on_activation_and_amendment_only():
     stream = Stream()
-    assert not isinstance(stream.do(command("drafted", contracted_hours="41")), Refusal)
-    assert [one.code for one in stream.do(command("activated")).violations] == ["C2.sum"]
-    decided = given_a_contract("ACTIVE").do(command("amended", contracted_hours="41", accounts=[account(hours="1")]))
-    assert [one.code for one in decided.violations] == ["C2.sum"]
+    assert not isinstance(stream.do(command("drafted", contracted_hours="41")), Rejection)
+    assert [violation.code for violation in stream.do(command("activated")).violations] == ["C2.sum"]
+    decision = stream_in_status("ACTIVE").do(command("amended", contracted_hours="41", accounts=[account(hours="1")]))
+    assert [violation.code for violation in decision.violations] == ["C2.sum"]
 
 
 # The end date is 31 December 2026 in Berlin: 23:00 UTC is midnight there.
@@ -114,31 +125,31 @@ def test_a_draft_need_not_add_up_but_activation_and_amendments_must():
         (datetime(2030, 1, 1, tzinfo=UTC), True),
     ],
 )
-def test_an_active_contract_expires_at_midnight_in_its_zone(at, expires):
-    stream = given_a_contract("ACTIVE")
-    decided = stream.do(Command("expired"), at)
-    assert [(event.what, event.status, event.actor) for event in decided] == (
+def test_active_contract_expires_at_midnight_in_its_time_zone(at, expires):
+    stream = stream_in_status("ACTIVE")
+    decision = stream.do(Command("expired"), at)
+    assert [(event.type, event.status, event.actor) for event in decision] == (
         [("expired", "EXPIRED", "tidemark")] if expires else []
     )
-    assert stream.do(Command("expired"), at) == [] or isinstance(stream.do(Command("expired"), at), Refusal)
+    assert stream.do(Command("expired"), at) == [] or isinstance(stream.do(Command("expired"), at), Rejection)
 
 
 @pytest.mark.parametrize("status", ["new", "DRAFT", "INACTIVE", "EXPIRED", "CLOSED", "discarded"])
-def test_nothing_else_expires(status):
-    assert isinstance(given_a_contract(status).do(Command("expired"), AFTER_THE_END), Refusal)
+def test_contract_in_another_status_does_not_expire(status):
+    assert isinstance(stream_in_status(status).do(Command("expired"), AFTER_THE_END), Rejection)
 
 
-@pytest.mark.parametrize(("status", "what"), [("DRAFT", "activated"), ("INACTIVE", "resumed")])
-def test_what_becomes_active_after_its_end_expires_at_once(status, what):
-    stream = given_a_contract(status)
-    assert [event.what for event in stream.do(command(what), AFTER_THE_END)] == [what, "expired"]
+@pytest.mark.parametrize(("status", "event_type"), [("DRAFT", "activated"), ("INACTIVE", "resumed")])
+def test_contract_activated_after_its_end_expires_immediately(status, event_type):
+    stream = stream_in_status(status)
+    assert [event.type for event in stream.do(command(event_type), AFTER_THE_END)] == [event_type, "expired"]
     assert (stream.state.status, stream.events[-1].actor) == ("EXPIRED", "tidemark")
 
 
-def test_an_end_amended_into_the_past_expires_at_once():
-    stream = given_a_contract("ACTIVE")
+def test_end_date_amended_into_the_past_expires_the_contract():
+    stream = stream_in_status("ACTIVE")
     stream.do(command("amended", end_date="2026-03-01"))
-    assert [(event.what, event.status) for event in stream.events[-2:]] == [
+    assert [(event.type, event.status) for event in stream.events[-2:]] == [
         ("amended", "ACTIVE"),
         ("expired", "EXPIRED"),
     ]
@@ -149,25 +160,25 @@ def test_an_end_amended_into_the_past_expires_at_once():
     [("2027-01-14", "EXPIRED"), ("2027-01-15", "ACTIVE"), ("2027-01-16", "ACTIVE")],
     ids=["yesterday", "today", "tomorrow"],
 )
-def test_an_expired_contract_lives_on_where_its_end_is_amended(end, status):
-    stream = given_a_contract("EXPIRED")
+def test_expired_contract_becomes_active_when_its_end_is_extended(end, status):
+    stream = stream_in_status("EXPIRED")
     assert [event.status for event in stream.do(command("amended", end_date=end), AFTER_THE_END)] == [status]
 
 
-def test_an_inactive_contract_stays_inactive_whatever_is_amended():
-    stream = given_a_contract("INACTIVE")
+def test_amended_inactive_contract_stays_inactive():
+    stream = stream_in_status("INACTIVE")
     assert [event.status for event in stream.do(command("amended", end_date="2026-03-01"))] == ["INACTIVE"]
 
 
-def test_an_amendment_may_change_everything_else():
-    stream = given_a_contract("ACTIVE")
+def test_amendment_can_change_everything_but_the_code():
+    stream = stream_in_status("ACTIVE")
     changes = {
         "name": "N", "description": "D", "owner": {"name": "O", "email": "o@provider.example"}, "recurrence": "none",
         "start_date": "2026-02-01", "end_date": "2026-12-30", "timezone": "UTC", "contracted_hours": "7",
         "accounts": [account("New", "7", id=str(uid("new")))], "settle_days": 0,
     }  # fmt: skip
     (event,) = stream.do(command("amended", **changes))
-    assert (event.terms, event.reason) == (form(**changes).terms, "because")
+    assert (event.terms, event.reason) == (contract_input(**changes).terms, "because")
 
 
 @pytest.mark.parametrize(
@@ -183,26 +194,28 @@ def test_an_amendment_may_change_everything_else():
         ("Pacific/Kiritimati", "2026-06-30", datetime(2026, 6, 30, 10, tzinfo=UTC)),
     ],
 )
-def test_the_end_is_the_last_instant_of_its_day_whatever_the_clocks_do(zone, end, midnight):
+def test_contract_expires_after_its_last_day_across_clock_changes(zone, end, midnight):
     stream = Stream()
-    for what in ACTIVE:
-        stream.do(command(what, start_date="2010-01-01", end_date=end, timezone=zone), datetime(2010, 1, 2, tzinfo=UTC))
+    for event_type in ACTIVE:
+        stream.do(
+            command(event_type, start_date="2010-01-01", end_date=end, timezone=zone), datetime(2010, 1, 2, tzinfo=UTC)
+        )
     assert stream.do(Command("expired"), midnight - timedelta(microseconds=1)) == []
-    assert [event.what for event in stream.do(Command("expired"), midnight)] == ["expired"]
+    assert [event.type for event in stream.do(Command("expired"), midnight)] == ["expired"]
 
 
 def successor(stream, code="ACME-SUP-2"):
-    """What renewing drafts."""
+    """Draft the renewal of a contract."""
     numbers = count(1)
-    form_ = renewal(stream.state, code).with_ids(None, lambda: uid(f"new account {next(numbers)}"))
+    draft = renewal_draft(stream.state, code).with_account_ids(None, lambda: uid(f"new account {next(numbers)}"))
     drafted = Stream()
-    return drafted, drafted.do(Command("drafted", form_, renewed_from=uid("old")))
+    return drafted, drafted.do(Command("drafted", draft, renewed_from=uid("old")))
 
 
-def test_renewing_makes_a_draft_of_the_same_shape_right_after_the_old_contract():
-    stream = given_a_contract("ACTIVE")
+def test_renewal_drafts_the_same_shape_starting_the_day_after():
+    stream = stream_in_status("ACTIVE")
     slices = [slice_(SUPPORT, "25"), slice_(BACK_OFFICE, "15")]
-    amended = form(
+    amended = contract_input(
         description="All of it", holidays="DE-BE", settle_days=9, end_date="2026-06-30",
         rollover={"unused": "carry", "cap_hours": "5", "lapse_after_periods": 2, "overrun": "deduct"},
         accounts=[account(id=str(uid("a")), slices=slices), account("Travel", None, id=str(uid("b")), billable=False)],
@@ -215,48 +228,50 @@ def test_renewing_makes_a_draft_of_the_same_shape_right_after_the_old_contract()
     assert (drafted.status, drafted.renewed_from, draft.state.renewed_from) == ("DRAFT", uid("old"), uid("old"))
     old, new = amended.terms, drafted.terms
     assert (new.code, new.start_date, new.end_date) == ("ACME-SUP-2", date(2026, 7, 1), date(2026, 12, 31))
-    assert [one.id for one in new.accounts] == [uid("new account 1"), uid("new account 2")]
+    assert [account.id for account in new.accounts] == [uid("new account 1"), uid("new account 2")]
     assert new.adjustments == ()
     same = {"code", "start_date", "end_date", "accounts", "adjustments"}
     assert new.model_dump(exclude=same) == old.model_dump(exclude=same)
     plain = {"accounts": {"__all__": {"id"}}}
     assert new.model_dump(exclude=plain)["accounts"] == old.model_dump(exclude=plain)["accounts"]
-    assert not isinstance(draft.do(Command("activated")), Refusal)
+    assert not isinstance(draft.do(Command("activated")), Rejection)
 
 
-def test_a_contract_keeps_its_links_through_all_that_follows():
-    stream = given_a_contract("ACTIVE")
+def test_later_events_keep_the_renewal_links():
+    stream = stream_in_status("ACTIVE")
     stream.do(command("renewed"))
     stream.do(command("suspended"))
     assert (stream.state.renewed_as, stream.state.status) == (uid("successor"), "INACTIVE")
 
 
-def test_what_would_last_beyond_all_days_is_refused_at_its_place():
+def test_renewal_beyond_the_date_range_is_rejected_at_end_date():
     stream = Stream()
-    for what in ACTIVE:
-        stream.do(command(what, start_date="2050-01-01", end_date="2099-12-31", recurrence=None))
+    for event_type in ACTIVE:
+        stream.do(command(event_type, start_date="2050-01-01", end_date="2099-12-31", recurrence=None))
     _, refused = successor(stream)
-    assert [(one.code, one.path) for one in refused.violations] == [("invalid", "/end_date")]
+    assert [(violation.code, violation.path) for violation in refused.violations] == [("invalid", "/end_date")]
 
 
-def test_a_renewal_with_too_many_periods_is_refused_at_its_end():
-    state = given_a_contract("ACTIVE").state
+def test_renewal_with_too_many_periods_is_rejected_at_end_date():
+    state = stream_in_status("ACTIVE").state
     # From before there was a bound.
     state = replace(state, terms=state.terms.model_copy(update={"end_date": date(2046, 1, 31)}))
-    refused = decide(Command("drafted", renewal(state, "NEXT"), renewed_from=uid("old")), State(), facts())
-    assert [(one.code, one.path) for one in refused.violations] == [("C4.dates", "/end_date")]
+    refused = decide(
+        Command("drafted", renewal_draft(state, "NEXT"), renewed_from=uid("old")), State(), decision_context()
+    )
+    assert [(violation.code, violation.path) for violation in refused.violations] == [("C4.dates", "/end_date")]
 
 
-def test_a_renewal_under_a_code_that_is_taken_is_a_duplicate():
-    form_ = renewal(given_a_contract("ACTIVE").state, "TAKEN")
-    taken = replace(facts(), code_taken=True)
-    refused = decide(Command("drafted", form_, renewed_from=uid("old")), State(), taken)
-    assert [(one.code, one.path) for one in refused.violations] == [("duplicate", "/code")]
+def test_renewal_with_a_taken_code_is_a_duplicate():
+    draft = renewal_draft(stream_in_status("ACTIVE").state, "TAKEN")
+    taken = replace(decision_context(), code_taken=True)
+    refused = decide(Command("drafted", draft, renewed_from=uid("old")), State(), taken)
+    assert [(violation.code, violation.path) for violation in refused.violations] == [("duplicate", "/code")]
 
 
 @st.composite
 def bodies(draw):
-    """Bodies of both types: more often than not they add up, sometimes they have too much of something."""
+    """Bodies of both types. Most add up; some break a limit."""
     fixed, off = draw(st.booleans()), draw(st.integers(0, 5)) == 0
     accounts = []
     for number in range(draw(st.integers(1, 7))):
@@ -266,7 +281,8 @@ def bodies(draw):
         amounts = {"hours": None, "planned_value_minor": planned} if fixed else {"hours": str(planned)}
         accounts.append(account(f"A{number}", billable=draw(st.booleans()), slices=slices, **amounts))
     total = sum(
-        one["planned_value_minor"] if fixed else int(one["planned_hours"]) for one in accounts if one["billable"]
+        account["planned_value_minor"] if fixed else int(account["planned_hours"])
+        for account in accounts if account["billable"]
     ) + off  # fmt: skip
     contracted = FIXED | {"contracted_value_minor": total} if fixed else {"contracted_hours": str(total)}
     return contracted | {
@@ -280,92 +296,92 @@ FIXED = {"type": "fixed_price", "contracted_hours": None, "currency": "EUR"}
 TEAMS = [SUPPORT, BACK_OFFICE, SUPPORT, uid("nobody"), BACK_OFFICE]
 
 
-class Life(RuleBasedStateMachine):
-    """Anything wanted at any time, against what SPEC 1 says of every step and of every contract that counts."""
+class ContractLifecycle(RuleBasedStateMachine):
+    """Any command at any time, checked against the rules of SPEC 1."""
 
     def __init__(self):
         super().__init__()
         self.stream, self.now, self.renewals = Stream(), NOON, 0
 
     @rule(days=st.integers(0, 400))
-    def time_passes(self, days):
+    def let_time_pass(self, days):
         self.now = datetime.fromordinal(self.now.toordinal() + days).replace(hour=12, tzinfo=UTC)
 
     @rule(body=bodies())
-    def somebody_drafts_or_revises(self, body):
-        self.want("drafted" if not self.stream.state.version else "revised", body)
+    def draft_or_revise(self, body):
+        self.run_command("drafted" if not self.stream.state.version else "revised", body)
 
-    @rule(what=st.sampled_from(["activated", "resumed"]))
-    def somebody_lets_it_count(self, what):
-        self.want(what, {})
+    @rule(event_type=st.sampled_from(["activated", "resumed"]))
+    def activate_or_resume(self, event_type):
+        self.run_command(event_type, {})
 
     @precondition(lambda self: self.now.year < 2090)
-    @rule(what=st.sampled_from(sorted(LIFE)), body=bodies())
-    def somebody_wants(self, what, body):
-        self.want(what, body)
+    @rule(event_type=st.sampled_from(sorted(TRANSITIONS)), body=bodies())
+    def run_any_command(self, event_type, body):
+        self.run_command(event_type, body)
 
-    def want(self, what, body):
+    def run_command(self, event_type, body):
         before = self.stream.state
-        decided = self.stream.do(command(what, before=before.terms, **body), self.now)
-        if isinstance(decided, Refusal):
+        decision = self.stream.do(command(event_type, before=before.terms, **body), self.now)
+        if isinstance(decision, Rejection):
             assert self.stream.state == before
             discarded = before.version > 0 and before.status is None
-            assert (discarded or before.status not in LIFE[what]) != bool(decided.violations)
+            assert (discarded or before.status not in TRANSITIONS[event_type]) != bool(decision.violations)
             return
-        assert [event.what for event in decided] in ([], [what], [what, "expired"], ["expired"])
-        for event in decided:
-            assert before.status in LIFE[event.what]
-            reopened = event.what == "amended" and before.status == "EXPIRED" and event.status == "ACTIVE"
-            assert reopened or event.status == LIFE[event.what][before.status]
+        assert [event.type for event in decision] in ([], [event_type], [event_type, "expired"], ["expired"])
+        for event in decision:
+            assert before.status in TRANSITIONS[event.type]
+            reopened = event.type == "amended" and before.status == "EXPIRED" and event.status == "ACTIVE"
+            assert reopened or event.status == TRANSITIONS[event.type][before.status]
             after = evolve(before, event)
             assert after.version == before.version + 1
             before = after
-        if what == "renewed":
-            self.goes_on_as_its_successor()
+        if event_type == "renewed":
+            self.continue_as_successor()
 
-    def goes_on_as_its_successor(self):
+    def continue_as_successor(self):
         self.renewals += 1
-        drafted, decided = successor(self.stream, f"ACME-SUP-{self.renewals}")
-        if not isinstance(decided, Refusal):
+        drafted, decision = successor(self.stream, f"ACME-SUP-{self.renewals}")
+        if not isinstance(decision, Rejection):
             assert drafted.state.terms.start_date == self.stream.state.terms.end_date + timedelta(days=1)
-            ids = [{one.id for one in stream.state.terms.accounts} for stream in (self.stream, drafted)]
+            ids = [{account.id for account in stream.state.terms.accounts} for stream in (self.stream, drafted)]
             assert not ids[0] & ids[1]
 
     @invariant()
-    def the_events_are_the_state(self):
+    def events_replay_to_the_state(self):
         assert reduce(evolve, self.stream.events, State()) == self.stream.state
         assert self.stream.state.version == len(self.stream.events)
 
     @invariant()
-    def nothing_active_is_past_its_end_once_the_clock_has_struck(self):
+    def no_active_contract_has_ended_after_expiry(self):
         self.stream.do(Command("expired"), self.now)
         state = self.stream.state
         assert state.status != "ACTIVE" or not has_ended(state.terms, self.now)
 
     @invariant()
-    def no_contract_outgrows_its_shape(self):
+    def shape_stays_within_limits(self):
         if terms := self.stream.state.terms:
             assert 1 <= len(terms.accounts) <= 6
-            for one in terms.accounts:
-                teams = [slice_.team_id for slice_ in one.slices]
+            for account in terms.accounts:
+                teams = [slice_.team_id for slice_ in account.slices]
                 assert len(teams) == len(set(teams)) <= 4
             assert terms.code == "ACME-SUP"
 
     @invariant()
-    def what_counts_adds_up_to_the_hundredth_and_the_cent(self):
+    def amounts_add_up_exactly(self):
         state = self.stream.state
         if state.status not in ("ACTIVE", "EXPIRED", "INACTIVE", "CLOSED"):
             return
         terms = state.terms
-        billable = [one for one in terms.accounts if one.billable]
+        billable = [account for account in terms.accounts if account.billable]
         if terms.type == "fixed_price":
-            assert sum(one.planned_value_minor for one in billable) == terms.contracted_value_minor > 0
-            assert all(part.planned_hours is None for one in terms.accounts for part in one.slices)
+            assert sum(account.planned_value_minor for account in billable) == terms.contracted_value_minor > 0
+            assert all(part.planned_hours is None for account in terms.accounts for part in account.slices)
         else:
-            assert sum(one.planned_hours for one in billable) == terms.contracted_hours > 0
-            for one in terms.accounts:
-                assert not one.slices or sum(part.planned_hours for part in one.slices) == one.planned_hours
+            assert sum(account.planned_hours for account in billable) == terms.contracted_hours > 0
+            for account in terms.accounts:
+                assert not account.slices or sum(part.planned_hours for part in account.slices) == account.planned_hours
 
 
-TestLife = Life.TestCase
-TestLife.settings = settings(max_examples=80, stateful_step_count=25, deadline=None)
+TestContractLifecycle = ContractLifecycle.TestCase
+TestContractLifecycle.settings = settings(max_examples=80, stateful_step_count=25, deadline=None)

@@ -1,13 +1,13 @@
-"""What a contract's history says of a change: sentences for people, places for programs."""
+"""The differences between two states of a contract: descriptions and paths."""
 # ruff: noqa: E501 - a table is read along its rows
 
 import pytest
-from given import ACME, BACK_OFFICE, SUPPORT, account, form, slice_, uid
+from contract_builders import ACME, BACK_OFFICE, SUPPORT, account, contract_input, slice_, uid
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemark_contracts.decider import State
-from tidemark_contracts.history import tell
+from tidemark_contracts.contract.decider import State
+from tidemark_contracts.contract.history import diff
 
 NAMES = {ACME: "Acme", SUPPORT: "Support", BACK_OFFICE: "Back office"}
 HELP, TRAVEL = str(uid("help desk")), str(uid("travel"))
@@ -17,11 +17,11 @@ FIXED = {"type": "fixed_price", "contracted_hours": None, "currency": "EUR"}
 
 def state(status="ACTIVE", **changes):
     changes.setdefault("accounts", [account(id=HELP)])
-    return State(1, status, form(**changes).terms)
+    return State(1, status, contract_input(**changes).terms)
 
 
-def told(before, after):
-    return [(one.sentence, one.path) for one in tell(state(**before), state(**after), NAMES)]
+def describe_changes(before, after):
+    return [(change.description, change.path) for change in diff(state(**before), state(**after), NAMES)]
 
 
 def desk(**changes):
@@ -29,7 +29,7 @@ def desk(**changes):
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "wanted"),
+    ("before", "after", "expected"),
     [
         ({}, {}, []),
         ({}, {"status": "INACTIVE"}, [("Status ACTIVE → INACTIVE", "")]),
@@ -50,7 +50,7 @@ def desk(**changes):
         (
             {"accounts": [account(id=HELP), account("Travel", id=TRAVEL)]},
             {"accounts": [account("Travel", id=TRAVEL), account(id=HELP)]},
-            [("Accounts in another order", "/accounts")],
+            [("Accounts reordered", "/accounts")],
         ),
         (
             desk(slices=[slice_(SUPPORT, "40")]),
@@ -94,36 +94,36 @@ def desk(**changes):
         ({}, {"description": "word " * 100}, [("Description none → " + "word " * 15 + "word…", "/description")]),
     ],
 )  # fmt: skip
-def test_a_change_is_told_down_to_the_leaf(before, after, wanted):
-    assert told(before, after) == wanted
+def test_diff_describes_each_changed_member(before, after, expected):
+    assert describe_changes(before, after) == expected
 
 
-def test_nothing_is_told_of_what_is_new():
-    assert tell(State(), state(), NAMES) == []
+def test_new_contract_has_no_changes():
+    assert diff(State(), state(), NAMES) == []
 
 
-def test_a_discarded_draft_says_so():
-    assert [one.sentence for one in tell(state("DRAFT"), State(2, None, state().terms), NAMES)] == [
+def test_discarded_draft_has_a_status_change():
+    assert [change.description for change in diff(state("DRAFT"), State(2, None, state().terms), NAMES)] == [
         "Status DRAFT → discarded"
     ]
 
 
 hours = st.integers(0, 3).map(str)
 accounts = st.lists(
-    st.tuples(st.sampled_from("ABC"), hours, st.lists(st.tuples(st.sampled_from([SUPPORT, BACK_OFFICE]), hours), max_size=2, unique_by=lambda one: one[0])),
-    min_size=1, max_size=3, unique_by=lambda one: one[0],
-).map(lambda drawn: [account(n, h, id=str(uid(n)), slices=[slice_(*one) for one in slices]) for n, h, slices in drawn])  # fmt: skip
+    st.tuples(st.sampled_from("ABC"), hours, st.lists(st.tuples(st.sampled_from([SUPPORT, BACK_OFFICE]), hours), max_size=2, unique_by=lambda drawn: drawn[0])),
+    min_size=1, max_size=3, unique_by=lambda drawn: drawn[0],
+).map(lambda drawn: [account(n, h, id=str(uid(n)), slices=[slice_(*drawn_slice) for drawn_slice in slices]) for n, h, slices in drawn])  # fmt: skip
 
 
 @given(accounts, accounts)
-def test_every_difference_is_told_at_the_place_where_it_is(before, after):
+def test_each_change_has_the_path_of_its_value(before, after):
     was, now = state(accounts=before), state(accounts=after)
-    found = tell(was, now, NAMES)
-    assert bool(found) == (was.terms != now.terms)
-    for one in found:
-        assert one.before != one.after
-        terms, value = (was.terms, one.before) if one.after is None else (now.terms, one.after)
+    changes = diff(was, now, NAMES)
+    assert bool(changes) == (was.terms != now.terms)
+    for change in changes:
+        assert change.before != change.after
+        terms, value = (was.terms, change.before) if change.after is None else (now.terms, change.after)
         whole = terms.model_dump(mode="json")
-        for part in one.path.split("/")[1:]:
+        for part in change.path.split("/")[1:]:
             whole = whole[int(part)] if isinstance(whole, list) else whole[part]
         assert whole == value

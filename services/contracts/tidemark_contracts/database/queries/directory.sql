@@ -1,16 +1,17 @@
--- name: entity(kind, id)^
+-- name: find_entity(kind, id)^
 SELECT id, version, body
 FROM directory
 WHERE kind = :kind AND id = :id;
 
 -- name: add_entity(kind, id, name, body)$
--- The version; null where the same rate card exists already.
+-- The version; null if the same rate card exists.
 INSERT INTO directory (id, kind, version, name, body)
 VALUES (:id, :kind, 1, :name, :body)
 ON CONFLICT DO NOTHING
 RETURNING version;
 
--- name: twin(body)$
+-- name: find_rate_card(body)$
+-- The rate card with the same person, team, currency and first day.
 SELECT id
 FROM directory
 WHERE kind = 'rate_card'
@@ -19,38 +20,39 @@ WHERE kind = 'rate_card'
   AND team_id IS NOT DISTINCT FROM (:body::jsonb ->> 'team_id')::uuid;
 
 -- name: change_entity(id, version, name, body)$
--- The next version; null where :version is no longer the one that stands.
+-- The new version; null if :version is not the current one.
 UPDATE directory
 SET version = version + 1, name = :name, body = :body
 WHERE id = :id AND version = :version
 RETURNING version;
 
--- name: remove_entity(id, version)$
+-- name: delete_entity(id, version)$
+-- The version of the deletion; null if :version is not the current one.
 DELETE FROM directory
 WHERE id = :id AND version = :version
 RETURNING version + 1;
 
--- name: list_entities(kind, name, text, person, team, after_name, after_id, most)
+-- name: list_entities(kind, name, text, person, team, after_name, after_id, max_rows)
 SELECT id, version, name, body
 FROM directory
 WHERE kind = :kind
   AND (:name::text IS NULL OR name = :name::text)
-  AND (:text::text IS NULL OR holds(name, :text::text))
+  AND (:text::text IS NULL OR contains_text(name, :text::text))
   AND (:person::text IS NULL OR body ->> 'person_id' = :person::text)
   AND (:team::uuid IS NULL OR team_id = :team::uuid)
   AND (:after_name::text IS NULL OR (name, id) > (:after_name::text, :after_id::uuid))
 ORDER BY name, id
-LIMIT :most;
+LIMIT :max_rows;
 
--- name: known_entities(ids)
--- Locked until the transaction ends: what a contract or a rate card is about to refer to is not deleted meanwhile.
+-- name: lock_entities(ids)
+-- Locked until the transaction ends, so that nobody deletes an entity while a contract or rate card starts to refer to it.
 SELECT id, kind
 FROM directory
 WHERE id = ANY(:ids::uuid [])
 ORDER BY id
 FOR KEY SHARE;
 
--- name: names(ids)
+-- name: list_names(ids)
 SELECT id, name
 FROM directory
 WHERE id = ANY(:ids::uuid []);

@@ -1,19 +1,22 @@
-"""Bodies as they come: every broken type is told, and what is whole is still checked."""
+"""Draft validation: every type error is reported, and the valid values are still checked."""
 
 import pytest
-from given import ACME, account, body, facts, form, read, slice_, uid
+from contract_builders import ACME, account, body, contract_input, decision_context, parse_contract, slice_, uid
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tidemark_contracts.rules import violations
+from tidemark_contracts.contract.rules import contract_violations
 
 
-def said(value, *, complete=False):
-    return {(one.code, one.path) for one in violations(read(value), facts(), complete=complete)}
+def find_violations(value, *, complete=False):
+    return {
+        (violation.code, violation.path)
+        for violation in contract_violations(parse_contract(value), decision_context(), complete=complete)
+    }
 
 
-def test_types_and_rules_are_told_together():
+def test_type_errors_and_rule_violations_are_reported_together():
     broken = body(
         end_date="2025-12-31",
         organization_id=str(uid("nobody")),
@@ -22,7 +25,7 @@ def test_types_and_rules_are_told_together():
         accounts=[account(f"A{number}", hours=40) for number in range(7)],
     )
     del broken["name"]
-    assert said(broken) == {
+    assert find_violations(broken) == {
         ("C4.dates", "/end_date"),
         ("C4.accounts", "/accounts"),
         ("C5.precision", "/contracted_hours"),
@@ -33,12 +36,12 @@ def test_types_and_rules_are_told_together():
     }
 
 
-def test_a_stand_in_is_never_complained_of():
+def test_placeholders_violate_no_rule():
     broken = body(
         code=None, organization_id=7, type="barter", start_date="yesterday", end_date=20261231, timezone="Mars/Olympus",
         accounts=["x", account(name=""), account(slices=[slice_("nobody"), 5], teams=["z"], id="q")],
     )  # fmt: skip
-    assert said(broken, complete=True) == {
+    assert find_violations(broken, complete=True) == {
         ("invalid", path)
         for path in (
             "/code", "/organization_id", "/type", "/start_date", "/end_date", "/timezone", "/accounts/0",
@@ -48,15 +51,18 @@ def test_a_stand_in_is_never_complained_of():
     }  # fmt: skip
 
 
-def test_sums_wait_for_sound_amounts():
-    assert said(body(contracted_hours="40.001"), complete=True) == {("C5.precision", "/contracted_hours")}
-    assert said(body(name="", contracted_hours="41"), complete=True) == {("invalid", "/name"), ("C2.sum", "/accounts")}
+def test_sums_are_skipped_while_an_amount_has_a_type_error():
+    assert find_violations(body(contracted_hours="40.001"), complete=True) == {("C5.precision", "/contracted_hours")}
+    assert find_violations(body(name="", contracted_hours="41"), complete=True) == {
+        ("invalid", "/name"),
+        ("C2.sum", "/accounts"),
+    }
 
 
 @pytest.mark.parametrize("value", [None, 1, "text", [], [{}]])
-def test_what_is_no_object_is_refused_at_once(value):
+def test_body_that_is_not_an_object_raises_validation_error(value):
     with pytest.raises(ValidationError):
-        read(value)
+        parse_contract(value)
 
 
 _JSON = st.recursive(
@@ -74,31 +80,38 @@ _WHOLE = body(
 
 @st.composite
 def damaged(draw):
-    """The whole body with some of its places, at any depth, overwritten or taken out."""
+    """A valid body with some values, at any depth, replaced or removed."""
 
     def damage(value):
         if draw(st.integers(0, 9)) == 0:
             return draw(_JSON)
         if isinstance(value, dict):
-            return {name: damage(one) for name, one in value.items() if draw(st.integers(0, 9))}
-        return [damage(one) for one in value] if isinstance(value, list) else value
+            return {name: damage(member) for name, member in value.items() if draw(st.integers(0, 9))}
+        return [damage(item) for item in value] if isinstance(value, list) else value
 
     return {name: damage(value) for name, value in _WHOLE.items() if draw(st.integers(0, 19))}
 
 
 @settings(max_examples=300, deadline=None)
 @given(damaged())
-def test_any_damage_is_told_and_nothing_beneath_it_twice(value):
-    filled = read(value)
-    found = violations(filled.with_ids(None, lambda: uid("new")), facts(), complete=True)
-    told, others = found[: len(filled.broken)], found[len(filled.broken) :]
-    assert told == list(filled.broken)
-    assert not [one.path for one in others for place in told if f"{one.path}/".startswith(f"{place.path}/")]
+def test_each_damaged_value_is_reported_once(value):
+    filled = parse_contract(value)
+    all_violations = contract_violations(
+        filled.with_account_ids(None, lambda: uid("new")), decision_context(), complete=True
+    )
+    type_errors, violations = all_violations[: len(filled.type_errors)], all_violations[len(filled.type_errors) :]
+    assert type_errors == list(filled.type_errors)
+    assert not [
+        violation.path
+        for violation in violations
+        for error in type_errors
+        if f"{violation.path}/".startswith(f"{error.path}/")
+    ]
 
 
-def test_accounts_keep_their_ids_by_id_or_by_name():
-    before = form(accounts=[account("A", "30"), account("B", "10")]).terms
-    a, b = (one.id for one in before.accounts)
+def test_accounts_keep_their_ids_by_id_or_name():
+    before = contract_input(accounts=[account("A", "30"), account("B", "10")]).terms
+    a, b = (account.id for account in before.accounts)
     sent = [account("B", "10"), account("Renamed", "20", id=str(a)), account("A", "10")]
-    after = read(body(accounts=sent)).with_ids(before, lambda: uid("fresh")).terms
-    assert [(one.name, one.id) for one in after.accounts] == [("B", b), ("Renamed", a), ("A", uid("fresh"))]
+    after = parse_contract(body(accounts=sent)).with_account_ids(before, lambda: uid("fresh")).terms
+    assert [(account.name, account.id) for account in after.accounts] == [("B", b), ("Renamed", a), ("A", uid("fresh"))]

@@ -1,4 +1,4 @@
-"""A contract to start from, and what a decision rests on."""
+"""Builders for contract bodies and decision contexts."""
 
 from datetime import UTC, datetime
 from itertools import count
@@ -6,11 +6,11 @@ from uuid import UUID, uuid5
 
 from pydantic import TypeAdapter
 
-from tidemark_contracts.decider import Refusal, State, decide, evolve
-from tidemark_contracts.forms import ContractForm
-from tidemark_contracts.rules import Facts
+from tidemark_contracts.contract.decider import Rejection, State, decide, evolve
+from tidemark_contracts.contract.draft import ContractBody
+from tidemark_contracts.contract.rules import DecisionContext
 
-_read = TypeAdapter(ContractForm).validate_python
+_read = TypeAdapter(ContractBody).validate_python
 _NAMESPACE = UUID("5a1f0c1e-0000-4000-8000-000000000000")
 
 NOON = datetime(2026, 3, 2, 11, tzinfo=UTC)
@@ -24,10 +24,10 @@ def uid(name):
 ACME, SUPPORT, BACK_OFFICE = uid("Acme"), uid("Support"), uid("Back office")
 
 
-def facts(now=NOON, **changes):
-    return Facts(
+def decision_context(now=NOON, **changes):
+    return DecisionContext(
         now=now, actor="olga", organizations=frozenset({ACME}), teams=frozenset({SUPPORT, BACK_OFFICE})
-    ) if not changes else Facts(now=now, actor="olga", **changes)  # fmt: skip
+    ) if not changes else DecisionContext(now=now, actor="olga", **changes)  # fmt: skip
 
 
 def slice_(team=SUPPORT, hours=None, **changes):
@@ -47,25 +47,25 @@ def body(**changes):
     }  # fmt: skip
 
 
-def form(before=None, **changes):
-    """A body as the API reads it; its accounts' ids are those before, else new."""
+def contract_input(before=None, **changes):
+    """A parsed body. Accounts keep their previous ids, or get new ones."""
     numbers = count(1)
-    return read(body(**changes)).with_ids(before, lambda: uid(f"account {next(numbers)}"))
+    return parse_contract(body(**changes)).with_account_ids(before, lambda: uid(f"account {next(numbers)}"))
 
 
-def read(value):
+def parse_contract(value):
     return _read(value)
 
 
 class Stream:
-    """A contract's events so far: `given` some commands, `when` one more, `then` what it makes."""
+    """A contract's state and events; each command appends to them."""
 
     def __init__(self, state=None):
         self.state, self.events = state or State(), []
 
     def do(self, command, at=NOON):
-        decided = decide(command, self.state, facts(at))
-        if not isinstance(decided, Refusal):
+        decided = decide(command, self.state, decision_context(at))
+        if not isinstance(decided, Rejection):
             self.events += decided
             for event in decided:
                 self.state = evolve(self.state, event)

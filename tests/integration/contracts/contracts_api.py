@@ -12,7 +12,7 @@ SECRET = "0123456789abcdef0123456789abcdef"  # noqa: S105 - signs the tokens of 
 
 
 @asynccontextmanager
-async def serving(settings, role="manager"):
+async def run_service(settings, role="manager"):
     """An instance of the service, as a client with a token."""
     app = create_app(settings)
     token = issue_token(SECRET, "olga", role, now=datetime.now(UTC))
@@ -26,49 +26,49 @@ async def serving(settings, role="manager"):
         yield client
 
 
-async def answered(request, status):
+async def expect_status(request, status):
     response = await request
     assert response.status_code == status, response.text
     return response
 
 
-async def organization(api, **changes):
+async def create_organization(api, **changes):
     body = {"name": "Acme", "timezone": "Europe/Berlin", "contacts": []} | changes
-    return (await answered(api.post("/organizations", json=body), 201)).json()["id"]
+    return (await expect_status(api.post("/organizations", json=body), 201)).json()["id"]
 
 
-async def team(api, name="Support"):
+async def create_team(api, name="Support"):
     members = [{"person_id": "712020:ab", "from": "2026-01-01"}]
-    return (await answered(api.post("/teams", json={"name": name, "members": members}), 201)).json()["id"]
+    return (await expect_status(api.post("/teams", json={"name": name, "members": members}), 201)).json()["id"]
 
 
-async def terms(api, **changes):
-    slices = [{"team_id": await team(api), "planned_hours": "40"}]
+async def contract_body(api, **changes):
+    slices = [{"team_id": await create_team(api), "planned_hours": "40"}]
     return {
         "code": "ACME-SUP", "name": "Support", "description": "",
-        "owner": {"name": "Olga", "email": "olga@provider.example"}, "organization_id": await organization(api),
+        "owner": {"name": "Olga", "email": "olga@provider.example"}, "organization_id": await create_organization(api),
         "type": "time_and_materials", "recurrence": "none", "start_date": "2026-01-01", "end_date": "2099-12-31",
         "timezone": "Europe/Berlin", "holidays": "DE-BE", "contracted_hours": "40",
         "accounts": [{"name": "Help desk", "planned_hours": "40", "slices": slices}], **changes,
     }  # fmt: skip
 
 
-async def drafted(api, **changes):
-    return (await answered(api.post("/contracts", json=await terms(api, **changes)), 201)).json()
+async def create_draft(api, **changes):
+    return (await expect_status(api.post("/contracts", json=await contract_body(api, **changes)), 201)).json()
 
 
-async def activated(api, **changes):
-    draft = await drafted(api, **changes)
-    return (await answered(act(api, draft["id"], "activate", 1), 200)).json()
+async def create_active_contract(api, **changes):
+    draft = await create_draft(api, **changes)
+    return (await expect_status(post_action(api, draft["id"], "activate", 1), 200)).json()
 
 
-def act(api, contract, action, version, body=None, **headers):
+def post_action(api, contract, action, version, body=None, **headers):
     return api.post(f"/contracts/{contract}/{action}", json=body or {}, headers={"if-match": f'"{version}"', **headers})
 
 
-def put(api, path, body, version):
+def put_change(api, path, body, version):
     return api.put(path, json=body, headers={"if-match": f'"{version}"'})
 
 
-def codes(response):
-    return {(one["code"], one["path"]) for one in response.json()["violations"]}
+def violation_keys(response):
+    return {(violation["code"], violation["path"]) for violation in response.json()["violations"]}

@@ -1,0 +1,1 @@
+"""Contracts: their terms, rules, life cycle and event store."""

@@ -1,0 +1,1 @@
+"""Organizations, teams and rate cards: one implementation for the three resources."""
