@@ -2,6 +2,9 @@
 #   docker build -f deploy/consumption.Dockerfile -t tidemark-consumption .
 FROM python:3.11-slim AS build
 RUN pip install --no-cache-dir uv==0.13.9 && python -m venv /app
+# The version of the release (--build-arg VERSION=1.2.3): the history of the repository is not in the image.
+ARG VERSION=0.0.0
+ENV SETUPTOOLS_SCM_PRETEND_VERSION=$VERSION
 WORKDIR /build
 COPY requirements.lock ./
 COPY shared shared
