@@ -1,11 +1,11 @@
 """``python -m tidemark.query_types``: a Python type for each named query, as Postgres prepares it.
 
-One module a package, ``database/query_types.py``. With ``--check`` it writes nothing and fails where one is stale.
+One module a package, ``database/query_types.py``. With ``--check`` it writes nothing and fails when one is stale.
 """
 
 import argparse
 import asyncio
-import keyword
+import logging
 import re
 import shutil
 import subprocess
@@ -31,10 +31,10 @@ _SCHEMAS = {
     **{f"tidemark_{service}": [service] for service in SERVICES},
     "tidemark": ["reporting"],
 }
-# Scripts that make the temporary tables of a session, in this order.
-_SESSION_SCRIPTS = ("create_shadow_tables", "prepare_session")
-# Queries whose rows are also read by a cursor.
-_CURSORS = ("streams",)
+# Scripts that create the temporary tables and views of a session.
+_SESSION_SCRIPTS = ("create_shadow_tables", "create_working_tables", "create_attributions_view")
+# Queries that are also read with a cursor.
+_CURSORS = ("list_all_events",)
 _TYPES = {
     "bool": "bool",
     "bytea": "bytes",
@@ -55,6 +55,8 @@ _TYPES = {
 _RECORDSET = re.compile(r"jsonb_(?:populate|to)_recordset\((?:NULL::(\w+), )?\$(\d+)::jsonb\)(?: AS \w+ \(([^)]+)\))?")
 _HEADER = '''"""The types of the queries in ``queries/``. Generated (`make query-types`): do not edit."""
 
+from __future__ import annotations
+
 from collections.abc import AsyncIterator, Collection
 from contextlib import AbstractAsyncContextManager
 from datetime import date, datetime
@@ -66,127 +68,108 @@ from asyncpg.cursor import CursorFactory
 
 from tidemark_shared.database import Connection, JsonRows
 
-# A column is typed `T | Any`, because Postgres does not say whether it may be null.
+# Postgres does not say whether a column of a result may be null, so its type is `T | Any`.
 '''
 
 
-class QueryError(Exception):
-    """A query that Postgres does not prepare; the text names the query and its file."""
-
-
-async def generated(url: str) -> dict[Path, str]:
-    """The modules as they should be, for a database at ``url`` with the tables of all services."""
+async def generate(url: str) -> dict[Path, str]:
+    """The module of each package, from a database at ``url`` with the tables of all services."""
     sources: dict[Path, str] = {}
     for package, schemas in _SCHEMAS.items():
         path = Path(str(files(package))) / "database/query_types.py"
         for schema in schemas:
             connection = await asyncpg.connect(url, server_settings={"search_path": schema})
             try:
-                async with connection.transaction():
-                    sources[path] = _formatted(await _module(connection, package))
-                    raise _RollBack
-            except _RollBack:
-                pass
+                await connection.transaction().start()  # never committed
+                sources[path] = await _module(connection, package)
             finally:
                 await connection.close()
-    return sources
-
-
-class _RollBack(Exception):  # noqa: N818 - no error
-    """Undoes what the scripts did."""
+    return {path: _format(source) for path, source in sources.items()}
 
 
 async def _module(connection: Connection, package: str) -> str:
     loaded = queries(package)
     names = [name for name in loaded.available_queries if not name.endswith("_cursor")]
-    inputs: dict[str, str] = {}
-    rows, methods = [], []
-    for name in sorted(names, key=lambda name: (name not in _SESSION_SCRIPTS, name)):
+    tables: dict[str, str] = {}
+    rows: list[str] = []
+    methods: list[str] = []
+    order = {name: number for number, name in enumerate(_SESSION_SCRIPTS)}
+    for name in sorted(names, key=lambda name: order.get(name, len(order))):
         query = getattr(loaded, name)
-        where = f"{name} in {Path(query.__code__.co_filename).name}"
         try:
             if query.operation == SQLOperationType.SCRIPT:
                 await connection.execute(query.sql)
                 parameters, columns = [], []
             else:
                 statement = await connection.prepare(query.sql)
-                parameters, columns = list(statement.get_parameters()), list(statement.get_attributes())
-            types = [f"{_type(parameter, where, parameter=True)} | None" for parameter in parameters]
+                parameters = [f"{_python_type(type_, 'Collection')} | None" for type_ in statement.get_parameters()]
+                columns = [
+                    (column.name, f"{_python_type(column.type, 'list')} | Any") for column in statement.get_attributes()
+                ]
             for table, number, definition in _RECORDSET.findall(query.sql):
                 source = table or f"jsonb_to_recordset('[]') AS t ({definition})"
-                row = f"{_camel(table or name + '_input')}TableRow"
-                attributes = (await connection.prepare(f"SELECT * FROM {source}")).get_attributes()  # noqa: S608 - our own
-                inputs[row] = _row_class(row, ((attribute.name, "Any") for attribute in attributes), total=False)
-                types[int(number) - 1] = f"JsonRows[{row}]"
-        except asyncpg.PostgresError as error:
-            raise QueryError(f"{package}: {where}: {error}") from error
+                statement = await connection.prepare(f"SELECT * FROM {source}")  # noqa: S608 - from our own query
+                row = f"{_class_name(table or name)}TableRow"
+                tables[row] = _row_class(row, ((column.name, "Any") for column in statement.get_attributes()))
+                parameters[int(number) - 1] = f"JsonRows[{row}]"
+        except (asyncpg.PostgresError, KeyError) as error:
+            error.add_note(f"Query {name} of {package}, in {query.__code__.co_filename}")
+            raise
         if query.operation in (SQLOperationType.SELECT, SQLOperationType.SELECT_ONE):
-            fields = ((column.name, f"{_type(column.type, where)} | Any") for column in columns)
-            rows.append(_row_class(f"{_camel(name)}Row", fields))
-        value = f"{_type(columns[0].type, where)} | Any" if columns else "None"
-        methods.extend(_methods(query, dict(zip(list(query.__signature__.parameters)[1:], types, strict=True)), value))
-    title = _camel(package.removeprefix("tidemark").removeprefix("_") or "command_line")
-    body = [*(inputs[row] for row in sorted(inputs)), *rows, f"class {title}Queries(Protocol):", *methods]
+            rows.append(_row_class(f"{_class_name(name)}Row", columns))
+        keywords = dict(zip(list(query.__signature__.parameters)[1:], parameters, strict=True))
+        methods.extend(_methods(query, keywords, columns[0][1] if columns else "None"))
+    owner = _class_name(package.removeprefix("tidemark").removeprefix("_") or "command_line")
+    body = [*(tables[name] for name in sorted(tables)), *rows, f"class {owner}Queries(Protocol):", *methods]
     return "\n".join([_HEADER, *body])
 
 
-def _methods(query: Any, types: dict[str, str], value: str) -> Iterator[str]:
-    row = f"{_camel(query.__name__)}Row"
-    keywords = "".join(f", {name}: {type_}" for name, type_ in types.items())
-    signature = f"(self, connection: Connection, /{keywords and ', *' + keywords})"
+def _methods(query: Any, keywords: dict[str, str], value: str) -> Iterator[str]:
+    name, row = query.__name__, f"{_class_name(query.__name__)}Row"
+    parameters = "".join(f", {keyword}: {type_}" for keyword, type_ in keywords.items())
+    signature = f"(self, connection: Connection, /{parameters and ', *' + parameters})"
+    prefix, result = {
+        SQLOperationType.SELECT: ("", f"AsyncIterator[{row}]"),
+        SQLOperationType.SELECT_ONE: ("async ", f"{row} | None"),
+        SQLOperationType.SELECT_VALUE: ("async ", value),
+    }.get(query.operation, ("async ", "str"))
     doc = f"{query.__doc__ or ''}\n\n{Path(query.__code__.co_filename).name}".strip()
-    results = {
-        SQLOperationType.SELECT: ("def", f"AsyncIterator[{row}]"),
-        SQLOperationType.SELECT_ONE: ("async def", f"{row} | None"),
-        SQLOperationType.SELECT_VALUE: ("async def", value),
-    }
-    kind, result = results.get(query.operation, ("async def", "str"))
-    yield f'    {kind} {query.__name__}{signature} -> {result}:\n        """{doc}"""\n        ...'
-    if query.__name__ in _CURSORS:
-        yield f"    def {query.__name__}_cursor{signature} -> AbstractAsyncContextManager[CursorFactory[Any]]: ..."
+    yield f'    {prefix}def {name}{signature} -> {result}:\n        """{doc}"""\n        ...\n'
+    if name in _CURSORS:
+        yield f"    def {name}_cursor{signature} -> AbstractAsyncContextManager[CursorFactory[Any]]: ...\n"
 
 
-def _row_class(name: str, fields: Iterable[tuple[str, str]], *, total: bool = True) -> str:
-    columns = dict(fields)
-    if any(keyword.iskeyword(column) for column in columns):
-        raise QueryError(f"{name}: a column is named as a Python keyword is")
-    lines = [f"    {column}: {type_}" for column, type_ in columns.items()]
-    return "\n".join([f"class {name}(TypedDict{'' if total else ', total=False'}):", *(lines or ["    pass"])])
+def _row_class(name: str, columns: Iterable[tuple[str, str]]) -> str:
+    lines = [f"    {column}: {type_}" for column, type_ in columns]
+    return "\n".join([f"class {name}(TypedDict):", *(lines or ["    pass"])])
 
 
-def _type(found: asyncpg.Type, where: str, *, parameter: bool = False) -> str:
-    name = found.name.removesuffix("[]")
-    if found.kind == "array":
-        return f"{'Collection' if parameter else 'list'}[{_element(name, where)}]"
-    return _element(name, where) + (" | int" if parameter and name == "numeric" else "")
+def _python_type(found: asyncpg.Type, collection: str) -> str:
+    element = _TYPES[found.name.removesuffix("[]")]
+    return f"{collection}[{element} | None]" if found.kind == "array" else element
 
 
-def _element(name: str, where: str) -> str:
-    if name not in _TYPES:
-        raise QueryError(f"{where}: add the Postgres type {name} to _TYPES in {__file__}, or cast it")
-    return _TYPES[name]
-
-
-def _camel(name: str) -> str:
+def _class_name(name: str) -> str:
     return "".join(part.capitalize() for part in name.split("_"))
 
 
-def _formatted(source: str) -> str:
-    ruff = [sys.executable, "-m", "ruff"]
-    for step in (["check", "--quiet", "--fix", "--select", "F401,I", "-"], ["format", "-"]):
-        source = subprocess.run([*ruff, *step], input=source, capture_output=True, text=True, check=True).stdout  # noqa: S603
+def _format(source: str) -> str:
+    for step in (["check", "--quiet", "--fix", "--select", "F401", "-"], ["format", "-"]):
+        command = [sys.executable, "-m", "ruff", *step]
+        source = subprocess.run(command, input=source, capture_output=True, text=True, check=True).stdout  # noqa: S603
     return source
 
 
-async def _generated_by_new_server() -> dict[Path, str]:
+async def _generate_with_new_server() -> dict[Path, str]:
     folder = Path(tempfile.mkdtemp(prefix="tidemark-query-types-"))
     supervisor = Supervisor(folder / "logs")
     port, password = ports.free(), uuid4().hex
+    url = postgres.url(port, password)
     try:
         await supervisor.start(postgres.prepare(folder / "data", port, password, {"fsync": "off"}))
         for service in SERVICES:
-            await migrate(postgres.url(port, password), service)
-        return await generated(postgres.url(port, password))
+            await migrate(url, service)
+        return await generate(url)
     finally:
         await supervisor.stop()
         shutil.rmtree(folder, ignore_errors=True)
@@ -195,16 +178,13 @@ async def _generated_by_new_server() -> dict[Path, str]:
 def main() -> int:
     """The command; its exit status."""
     parser = argparse.ArgumentParser(prog="python -m tidemark.query_types", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; fail where a module is stale")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail when a module is stale")
     check = parser.parse_args().check
-    try:
-        sources = asyncio.run(_generated_by_new_server())
-    except QueryError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - a command's output
-        return 1
+    logging.disable(logging.WARNING)  # each migration is one
+    sources = asyncio.run(_generate_with_new_server())
     stale = [path for path, source in sources.items() if not path.is_file() or path.read_text("utf-8") != source]
     for path in stale:
-        print(f"{path}: stale; run make query-types" if check else path)  # noqa: T201 - a command's output
+        print(f"{path} is stale. Run `make query-types`." if check else path)  # noqa: T201 - a command's output
         if not check:
             path.write_text(sources[path], encoding="utf-8")
     return int(check and bool(stale))

@@ -8,12 +8,13 @@ from uuid import UUID, uuid4
 from tidemark_contracts.contract import store
 from tidemark_contracts.contract.decider import SYSTEM_ACTOR, Command, Rejection, decide
 from tidemark_contracts.contract.rules import DecisionContext
+from tidemark_contracts.database.query_types import ContractsQueries
 from tidemark_shared.database import Pool, queries
 from tidemark_shared.http.requests import VersionConflictError
 from tidemark_shared.log import bound_contextvars, get_logger
 
 _log = get_logger()
-_sql = queries("tidemark_contracts")
+_sql: ContractsQueries = queries("tidemark_contracts")
 
 _INTERVAL_SECONDS = 5
 

@@ -4,9 +4,10 @@ from uuid import UUID
 
 from tidemark_contracts.contract import store
 from tidemark_contracts.contract.decider import State, evolve
+from tidemark_contracts.database.query_types import ContractsQueries
 from tidemark_shared.database import connect_pool, queries
 
-_sql = queries("tidemark_contracts")
+_sql: ContractsQueries = queries("tidemark_contracts")
 
 _BATCH_SIZE = 1000
 

@@ -4,12 +4,14 @@ import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import reduce
+from typing import cast
 from uuid import UUID
 
 import asyncpg
 
-from tidemark_contracts.contract.decider import Event, State, evolve
+from tidemark_contracts.contract.decider import Event, EventType, State, evolve
 from tidemark_contracts.contract.rules import DecisionContext, code_taken_violation, referenced_ids
+from tidemark_contracts.database.query_types import ContractsQueries, FindContractRow, ListContractsRow, ListEventsRow
 from tidemark_contracts.events import event_record
 from tidemark_shared.database import Connection, queries
 from tidemark_shared.domain.bodies import Contract, Status
@@ -21,7 +23,7 @@ from tidemark_shared.messaging import outbox
 from tidemark_shared.messaging.events import ContractChanged
 from tidemark_shared.messaging.topics import LIFECYCLE
 
-_sql = queries("tidemark_contracts")
+_sql: ContractsQueries = queries("tidemark_contracts")
 
 _LINKS = ("renewed_from", "renewed_as")
 
@@ -175,16 +177,18 @@ def lifecycle_event(contract_id: UUID, previous: State, event: Event) -> tuple[s
     )
 
 
-def _contract(row: asyncpg.Record) -> tuple[UUID, State]:
+def _contract(row: FindContractRow | ListContractsRow) -> tuple[UUID, State]:
     terms = Contract.model_validate_json(row["body"])
-    return row["id"], State(row["version"], row["status"], terms, row["renewed_from"], row["renewed_as"])
+    status = cast("Status", row["status"])
+    return row["id"], State(row["version"], status, terms, row["renewed_from"], row["renewed_as"])
 
 
-def _event(row: asyncpg.Record) -> Event:
+def _event(row: ListEventsRow) -> Event:
     data = json.loads(row["data"])
     terms = Contract.model_validate(data["terms"]) if data["terms"] else None
     links = {name: UUID(data[name]) for name in _LINKS if data.get(name)}
-    return Event(row["type"], data["status"], terms, row["actor"], row["reason"], row["occurred_at"], **links)
+    type_ = cast("EventType", row["type"])
+    return Event(type_, data["status"], terms, row["actor"], row["reason"], row["occurred_at"], **links)
 
 
 def _event_json(event: Event) -> str:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import asyncpg
 
+from tidemark_contracts.database.query_types import ContractsQueries, FindEntityRow, ListEntitiesRow
 from tidemark_contracts.directory.resources import TEAM, Entity, Resource
 from tidemark_contracts.events import event_record
 from tidemark_shared.database import Connection, queries
@@ -18,7 +19,7 @@ from tidemark_shared.http.requests import VersionConflictError
 from tidemark_shared.messaging import outbox
 from tidemark_shared.messaging.topics import DIRECTORY
 
-_sql = queries("tidemark_contracts")
+_sql: ContractsQueries = queries("tidemark_contracts")
 
 
 class ReferencedError(Exception):
@@ -119,5 +120,5 @@ async def _publish(
     return entity
 
 
-def _entity(resource: Resource, row: asyncpg.Record) -> Entity:
+def _entity(resource: Resource, row: FindEntityRow | ListEntitiesRow) -> Entity:
     return Entity(row["id"], row["version"], resource.body.model_validate(json.loads(row["body"])))

@@ -1,0 +1,254 @@
+"""The types of the queries in ``queries/``. Generated (`make query-types`): do not edit."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection
+from contextlib import AbstractAsyncContextManager
+from datetime import date, datetime
+from typing import Any, Protocol, TypedDict
+from uuid import UUID
+
+from asyncpg.cursor import CursorFactory
+
+from tidemark_shared.database import Connection
+
+# Postgres does not say whether a column of a result may be null, so its type is `T | Any`.
+
+
+class FindContractRow(TypedDict):
+    id: UUID | Any
+    version: int | Any
+    status: str | Any
+    renewed_from: UUID | Any
+    renewed_as: UUID | Any
+    body: str | Any
+
+
+class FindEntityRow(TypedDict):
+    id: UUID | Any
+    version: int | Any
+    body: str | Any
+
+
+class ListAllEventsRow(TypedDict):
+    contract_id: UUID | Any
+    type: str | Any
+    data: str | Any
+    actor: str | Any
+    reason: str | Any
+    occurred_at: datetime | Any
+
+
+class ListContractsRow(TypedDict):
+    id: UUID | Any
+    version: int | Any
+    status: str | Any
+    renewed_from: UUID | Any
+    renewed_as: UUID | Any
+    body: str | Any
+
+
+class ListEndedContractsRow(TypedDict):
+    id: UUID | Any
+
+
+class ListEntitiesRow(TypedDict):
+    id: UUID | Any
+    version: int | Any
+    name: str | Any
+    body: str | Any
+
+
+class ListEventsRow(TypedDict):
+    version: int | Any
+    type: str | Any
+    data: str | Any
+    actor: str | Any
+    reason: str | Any
+    occurred_at: datetime | Any
+
+
+class ListNamesRow(TypedDict):
+    id: UUID | Any
+    name: str | Any
+
+
+class LockEntitiesRow(TypedDict):
+    id: UUID | Any
+    kind: str | Any
+
+
+class ContractsQueries(Protocol):
+    async def add_entity(
+        self, connection: Connection, /, *, id: UUID | None, kind: str | None, name: str | None, body: str | None
+    ) -> int | Any:
+        """The version; null if the same rate card exists.
+
+        directory.sql"""
+        ...
+
+    async def append_events(
+        self,
+        connection: Connection,
+        /,
+        *,
+        contract_id: UUID | None,
+        correlation_id: str | None,
+        versions: Collection[int | None] | None,
+        types: Collection[str | None] | None,
+        data: Collection[str | None] | None,
+        actors: Collection[str | None] | None,
+        reasons: Collection[str | None] | None,
+        occurred_at: Collection[datetime | None] | None,
+    ) -> str:
+        """contracts.sql"""
+        ...
+
+    async def change_entity(
+        self, connection: Connection, /, *, name: str | None, body: str | None, id: UUID | None, version: int | None
+    ) -> int | Any:
+        """The new version; null if :version is not the current one.
+
+        directory.sql"""
+        ...
+
+    async def count_contracts(self, connection: Connection, /) -> int | Any:
+        """contracts.sql"""
+        ...
+
+    async def delete_contract(self, connection: Connection, /, *, id: UUID | None) -> str:
+        """contracts.sql"""
+        ...
+
+    async def delete_contracts(self, connection: Connection, /) -> str:
+        """contracts.sql"""
+        ...
+
+    async def delete_entity(self, connection: Connection, /, *, id: UUID | None, version: int | None) -> int | Any:
+        """The version of the deletion; null if :version is not the current one.
+
+        directory.sql"""
+        ...
+
+    async def find_contract(
+        self, connection: Connection, /, *, id: UUID | None, code: str | None
+    ) -> FindContractRow | None:
+        """A match by id comes before a match by code.
+
+        contracts.sql"""
+        ...
+
+    async def find_entity(
+        self, connection: Connection, /, *, kind: str | None, id: UUID | None
+    ) -> FindEntityRow | None:
+        """directory.sql"""
+        ...
+
+    async def find_rate_card(self, connection: Connection, /, *, body: str | None) -> UUID | Any:
+        """The rate card with the same person, team, currency and first day.
+
+        directory.sql"""
+        ...
+
+    async def is_code_taken(self, connection: Connection, /, *, code: str | None) -> bool | Any:
+        """contracts.sql"""
+        ...
+
+    def list_all_events(self, connection: Connection, /) -> AsyncIterator[ListAllEventsRow]:
+        """contracts.sql"""
+        ...
+
+    def list_all_events_cursor(self, connection: Connection, /) -> AbstractAsyncContextManager[CursorFactory[Any]]: ...
+
+    def list_contracts(
+        self,
+        connection: Connection,
+        /,
+        *,
+        statuses: Collection[str | None] | None,
+        organization: UUID | None,
+        owner: str | None,
+        first_day: date | None,
+        last_day: date | None,
+        text: str | None,
+        after_code: str | None,
+        max_rows: int | None,
+    ) -> AsyncIterator[ListContractsRow]:
+        """contracts.sql"""
+        ...
+
+    def list_ended_contracts(
+        self, connection: Connection, /, *, now: datetime | None
+    ) -> AsyncIterator[ListEndedContractsRow]:
+        """contracts.sql"""
+        ...
+
+    def list_entities(
+        self,
+        connection: Connection,
+        /,
+        *,
+        kind: str | None,
+        name: str | None,
+        text: str | None,
+        person: str | None,
+        team: UUID | None,
+        after_name: str | None,
+        after_id: UUID | None,
+        max_rows: int | None,
+    ) -> AsyncIterator[ListEntitiesRow]:
+        """directory.sql"""
+        ...
+
+    def list_events(self, connection: Connection, /, *, contract_id: UUID | None) -> AsyncIterator[ListEventsRow]:
+        """contracts.sql"""
+        ...
+
+    def list_names(
+        self, connection: Connection, /, *, ids: Collection[UUID | None] | None
+    ) -> AsyncIterator[ListNamesRow]:
+        """directory.sql"""
+        ...
+
+    def lock_entities(
+        self, connection: Connection, /, *, ids: Collection[UUID | None] | None
+    ) -> AsyncIterator[LockEntitiesRow]:
+        """Locked until the transaction ends, so that nobody deletes an entity while a contract or rate card starts to refer to it.
+
+        directory.sql"""
+        ...
+
+    async def lock_events(self, connection: Connection, /) -> str:
+        """Wait for running appends, and block new ones until the transaction ends.
+
+        contracts.sql"""
+        ...
+
+    async def save_contracts(
+        self,
+        connection: Connection,
+        /,
+        *,
+        ids: Collection[UUID | None] | None,
+        versions: Collection[int | None] | None,
+        statuses: Collection[str | None] | None,
+        bodies: Collection[str | None] | None,
+        ends_at: Collection[datetime | None] | None,
+        renewed_from: Collection[UUID | None] | None,
+        renewed_as: Collection[UUID | None] | None,
+    ) -> str:
+        """contracts.sql"""
+        ...
+
+    async def save_references(
+        self,
+        connection: Connection,
+        /,
+        *,
+        contract_ids: Collection[UUID | None] | None,
+        entity_ids: Collection[UUID | None] | None,
+    ) -> str:
+        """Replace the references of these contracts: one row for each contract and entity.
+
+        contracts.sql"""
+        ...
