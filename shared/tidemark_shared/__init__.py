@@ -1,1 +1,1 @@
-"""What every service of Tidemark needs and none of them owns."""
+"""Code that all services share."""

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line, with the correlation id of what caused it."""
+"""Structured logs: one JSON object per line, with the correlation id of the request or event."""
 
 import logging
 import sys
@@ -18,7 +18,7 @@ __all__ = [
 
 
 def configure(service: str, level: str) -> None:
-    """Logs go to standard error; those of the libraries take the same form."""
+    """Write the logs of Tidemark and of its libraries to standard error as JSON."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -46,16 +46,16 @@ def configure(service: str, level: str) -> None:
 
 
 def log_only_errors() -> None:
-    """For a command that tells itself what it does."""
+    """Log errors only: for a command that prints its own output."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("ERROR"))
 
 
 def get_logger() -> FilteringBoundLogger:
-    """The logger of a module."""
+    """Return the logger of a module."""
     logger: FilteringBoundLogger = structlog.get_logger()
     return logger
 
 
 def get_correlation_id() -> str:
-    """The id that ties the logs and events of one cause together; empty outside of any."""
+    """Return the id shared by the logs and events of one request or event; empty outside of both."""
     return str(get_contextvars().get("correlation_id", ""))

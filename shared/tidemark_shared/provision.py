@@ -1,7 +1,7 @@
-"""``python -m tidemark_shared.provision SERVICE``: a service's tables in their newest form, and the topics it needs.
+"""``python -m tidemark_shared.provision SERVICE``: migrate the service's database and create the missing topics.
 
-For images, which hold a service and no command line: what `tidemark migrate` and `tidemark topics` do. Safe to run
-again, and beside others.
+For images, which contain a service but not the command line: it does the work of `tidemark migrate` and `tidemark
+topics`. You can run it again, and several times at once.
 """
 
 import argparse
@@ -15,22 +15,22 @@ from tidemark_shared.settings import Settings, require_setting
 
 
 async def provision(service: str, settings: Settings, *, replication: int) -> None:
-    """Migrate the database of ``service``, then make the topics that are missing."""
+    """Migrate the database of ``service``, then create the topics that are missing."""
     await migrate(settings.service_database_url(service), service)
-    servers = require_setting(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers")
-    made = await kafka.create_topics(servers, prefix=settings.topic_prefix, replication=replication)
-    log.get_logger().info("prepared", topics=made)
+    bootstrap_servers = require_setting(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers")
+    topics = await kafka.create_topics(bootstrap_servers, prefix=settings.topic_prefix, replication=replication)
+    log.get_logger().info("provisioned", created_topics=topics)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The command."""
+    """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m tidemark_shared.provision")
     parser.add_argument("service", choices=("contracts", "consumption", "notifier"))
-    parser.add_argument("--replication", type=int, default=1, help="brokers that keep a copy of each topic made")
-    given = parser.parse_args(arguments)
+    parser.add_argument("--replication", type=int, default=1, help="number of replicas of each topic that is created")
+    options = parser.parse_args(arguments)
     settings = Settings()
-    log.configure(given.service, settings.log_level)
-    asyncio.run(provision(given.service, settings, replication=given.replication))
+    log.configure(options.service, settings.log_level)
+    asyncio.run(provision(options.service, settings, replication=options.replication))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The frame of a service's process: its pool, its broker, its tasks, and the server in front of them."""
+"""The runtime of a service: its connections, its background tasks, and the HTTP server."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -14,7 +14,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, sto
 
 from tidemark_shared import log
 from tidemark_shared.database import Pool, Workload, connect_pool
-from tidemark_shared.http.requests import delete_expired_keys
+from tidemark_shared.http.idempotency import delete_expired_keys
 from tidemark_shared.messaging import kafka
 from tidemark_shared.messaging.batches import Handler
 from tidemark_shared.messaging.consumer import Consumer
@@ -23,27 +23,27 @@ from tidemark_shared.settings import Settings, require_setting
 
 _log = log.get_logger()
 
-_START_PATIENCE_SECONDS = 120
-_STOP_SECONDS = 5
-_FORGET_SECONDS = 60
-_PASSING = (KafkaError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+_START_TIMEOUT_SECONDS = 120
+_STOP_TIMEOUT_SECONDS = 5
+_KEY_EXPIRY_INTERVAL_SECONDS = 60
+_CONNECTION_ERRORS = (KafkaError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 async def keep_running(name: str, task: Callable[[], Awaitable[Any]]) -> None:
-    """Run ``task`` again, after a growing pause, whenever it ends or raises."""
+    """Restart ``task`` whenever it ends or raises, after a pause that grows."""
 
-    def report(state: RetryCallState) -> None:
+    def log_restart(state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
-        _log.warning("task_restarts", task=name, error=repr(error))
+        _log.warning("task_restarted", task=name, error=repr(error))
 
-    async for attempt in AsyncRetrying(wait=wait_random_exponential(multiplier=0.1, max=5), before_sleep=report):
+    async for attempt in AsyncRetrying(wait=wait_random_exponential(multiplier=0.1, max=5), before_sleep=log_restart):
         with attempt:
             await task()
-            raise RuntimeError("The task ended by itself.")
+            raise RuntimeError("The task ended. It should run until it is cancelled.")
 
 
 class ServiceRuntime:
-    """What a service's code is given: its database, its consumer (where it reads), and tasks that are kept alive."""
+    """The database pool, the consumer (if the service reads topics) and the background tasks of a service."""
 
     def __init__(self, service: str, settings: Settings, pool: Pool, cluster: str) -> None:
         self.service, self.settings, self.pool = service, settings, pool
@@ -52,25 +52,25 @@ class ServiceRuntime:
         self.consumer: Consumer | None = None
 
     def run_task(self, name: str, task: Callable[[], Awaitable[Any]]) -> None:
-        """Run a task as long as the service runs."""
+        """Run a task until the service stops."""
         self._tasks.append(asyncio.create_task(keep_running(name, task), name=name))
 
     def relay_outbox(self, outbox: Outbox = RECORD_OUTBOX) -> None:
-        """Publish an outbox as long as the service runs."""
+        """Publish an outbox until the service stops."""
         relay = Relay(
             self.settings.service_database_url(self.service),
             self.service,
-            self._bootstrap,
+            self._bootstrap_servers,
             outbox,
             prefix=self.settings.topic_prefix,
         )
         self.run_task(outbox.name, relay.run)
 
     async def start_consumer(self, handlers: Mapping[str, Handler]) -> Consumer:
-        """Read topics as a member of the service's group, as long as the service runs."""
+        """Read topics as a member of the service's consumer group until the service stops."""
         prefix = self.settings.topic_prefix
         self.consumer = consumer = Consumer(
-            self._bootstrap,
+            self._bootstrap_servers,
             self.pool,
             cluster=self._cluster,
             group=f"{prefix}tidemark.{self.service}",
@@ -81,31 +81,31 @@ class ServiceRuntime:
         self.run_task("consumer", consumer.watch)
         return consumer
 
-    async def forget(self) -> NoReturn:
-        """Forget, again and again, the answers to old idempotency keys."""
+    async def expire_idempotency_keys(self) -> NoReturn:
+        """Delete expired idempotency keys once a minute."""
         while True:
             await delete_expired_keys(self.pool, datetime.now(UTC))
-            await asyncio.sleep(_FORGET_SECONDS)
+            await asyncio.sleep(_KEY_EXPIRY_INTERVAL_SECONDS)
 
     async def problems(self) -> list[str]:
-        """Why the service makes no progress; for ``/readyz``."""
-        found = self.consumer.problems() if self.consumer else []
+        """Reasons why the service makes no progress, for ``/readyz``."""
+        problems = self.consumer.problems() if self.consumer else []
         try:
             await self.pool.fetchval("SELECT 1", timeout=2)
-        except (*_PASSING, TimeoutError) as error:
-            found.append(f"The database does not answer: {error!r}.")
-        return found
+        except (*_CONNECTION_ERRORS, TimeoutError) as error:
+            problems.append(f"The database does not respond: {error!r}.")
+        return problems
 
     async def failures(self) -> list[str]:
-        """Why the process should be restarted; for ``/healthz``."""
+        """Reasons why the process should be restarted, for ``/healthz``."""
         return self.consumer.failures() if self.consumer else []
 
     @property
-    def _bootstrap(self) -> str:
+    def _bootstrap_servers(self) -> str:
         return require_setting(self.settings.kafka_bootstrap_servers, "kafka_bootstrap_servers")
 
     async def aclose(self) -> None:
-        """End the tasks, also the one that would replace a client that is stopped, then stop reading; once."""
+        """Cancel the tasks, then stop the consumer: one of the tasks would replace a stopped client."""
         tasks, self._tasks = self._tasks, []
         for task in tasks:
             task.cancel()
@@ -119,30 +119,30 @@ class ServiceRuntime:
 async def service_runtime(
     service: str, settings: Settings, *, workload: Workload = Workload.FOLD
 ) -> AsyncIterator[ServiceRuntime]:
-    """Wait for the database and the broker, then hold them for the service, whose connections are for ``workload``."""
+    """Wait for the database and the broker, then yield the runtime; its pool is configured for ``workload``."""
     async for attempt in AsyncRetrying(
-        stop=stop_after_delay(_START_PATIENCE_SECONDS),
+        stop=stop_after_delay(_START_TIMEOUT_SECONDS),
         wait=wait_random_exponential(multiplier=0.1, max=2),
-        retry=retry_if_exception_type(_PASSING),
+        retry=retry_if_exception_type(_CONNECTION_ERRORS),
         reraise=True,
     ):
         with attempt:
             pool = await connect_pool(settings.service_database_url(service), service, workload=workload)
     cluster = await kafka.fetch_cluster_id(
         require_setting(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers"),
-        timeout_seconds=_START_PATIENCE_SECONDS,
+        timeout_seconds=_START_TIMEOUT_SECONDS,
     )
-    held = ServiceRuntime(service, settings, pool, cluster)
-    held.run_task("forget", held.forget)
+    runtime = ServiceRuntime(service, settings, pool, cluster)
+    runtime.run_task("idempotency_key_expiry", runtime.expire_idempotency_keys)
     try:
-        yield held
+        yield runtime
     finally:
-        await held.aclose()
+        await runtime.aclose()
         pool.terminate()
 
 
 def serve(name: str, create_app: Callable[[Settings], FastAPI], settings: Settings | None = None) -> None:
-    """Run a service until it is told to stop (SIGINT or SIGTERM)."""
+    """Run a service until SIGINT or SIGTERM."""
     settings = settings or Settings()
     log.configure(name, settings.log_level)
     uvicorn.run(
@@ -152,5 +152,5 @@ def serve(name: str, create_app: Callable[[Settings], FastAPI], settings: Settin
         log_config=None,
         access_log=False,
         loop="uvloop",
-        timeout_graceful_shutdown=_STOP_SECONDS,
+        timeout_graceful_shutdown=_STOP_TIMEOUT_SECONDS,
     )

@@ -155,7 +155,7 @@ async def test_the_leader_is_killed_again_and_again(cluster, pool, topic_prefix)
             await until(lambda: is_whole(cluster.bootstrap, topic), within=60)
             stop.set()
             await publishing
-        await until(lambda: consumer.caught_up([topic]), within=30)
+        await until(lambda: consumer.has_caught_up([topic]), within=30)
         assert consumer.problems() == []
         assert consumer.failures() == []
     finally:

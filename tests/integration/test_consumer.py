@@ -115,23 +115,23 @@ async def test_what_fails_is_taken_once_it_succeeds_and_only_once(kafka_bootstra
     assert ledger.batches >= 3
     await publish(kafka_bootstrap_servers, topic, ["c"])
     async with consuming(kafka_bootstrap_servers, pool, topic, ledger) as one:
-        await until(lambda: one.caught_up([topic]))
+        await until(lambda: one.has_caught_up([topic]))
     assert await taken(pool) == ["a", "b", "c"]
 
 
 async def test_a_consumer_that_takes_nothing_or_hears_nothing_says_so(
     kafka_bootstrap_servers, pool, topic, monkeypatch
 ):
-    monkeypatch.setattr(consumer_module, "_PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr(consumer_module, "_STALL_LIMIT_SECONDS", 0.5)
     ledger = Ledger()
-    monkeypatch.setattr(consumer_module, "_WATCH_SECONDS", 0.05)
+    monkeypatch.setattr(consumer_module, "_WATCH_INTERVAL_SECONDS", 0.05)
     ledger.fail = [ConnectionError("no luck")] * 3
     await publish(kafka_bootstrap_servers, topic, ["a"])
     async with consuming(kafka_bootstrap_servers, pool, topic, ledger) as one:
-        assert any("offset 0 waits" in problem for problem in await until(one.problems))
+        assert any("the record at offset 0 waits" in problem for problem in await until(one.problems))
         await holds(pool, "a")
         await until(lambda: not one.problems())
-    monkeypatch.setattr(consumer_module, "_SILENT_SECONDS", 0)
+    monkeypatch.setattr(consumer_module, "_SILENCE_LIMIT_SECONDS", 0)
     assert any("has not answered" in problem for problem in one.problems())
 
 
@@ -177,7 +177,7 @@ async def test_two_consumers_of_one_partition_take_each_record_once(kafka_bootst
     ]
     await asyncio.gather(*(one.start() for one in consumers))
     try:
-        await until(lambda: consumers[0].caught_up([topic]))
+        await until(lambda: consumers[0].has_caught_up([topic]))
     finally:
         await asyncio.gather(*(one.stop() for one in consumers))
     assert await taken(pool) == [f"{number:03}" for number in range(300)]
@@ -201,7 +201,7 @@ def aligned(monkeypatch):
 def lost(monkeypatch):
     """The first batch is lost between the fetch, which has moved the position, and the worker."""
     lost = []
-    take = partition_worker.PartitionWorker._take
+    take = partition_worker.PartitionWorker._process
 
     async def losing(self, items):
         if lost:
@@ -209,7 +209,7 @@ def lost(monkeypatch):
         else:
             lost.append(items)
 
-    monkeypatch.setattr(partition_worker.PartitionWorker, "_take", losing)
+    monkeypatch.setattr(partition_worker.PartitionWorker, "_process", losing)
     return lost
 
 
@@ -240,8 +240,8 @@ async def test_a_topic_recreated_under_a_consumer_stops_it_and_is_said(kafka_boo
         await make(kafka_bootstrap_servers, topic, delete=True)
         await publish(kafka_bootstrap_servers, topic, ["d"])
         (problem,) = await until(one.problems, within=40)
-    assert "the topic was recreated" in problem
-    assert "3 is the next to read" in problem
+    assert "The topic was recreated" in problem
+    assert "the next to read is 3" in problem
     assert await taken(pool) == ["a", "b", "c"]
     async with consuming(kafka_bootstrap_servers, pool, topic, Ledger()) as restarted:
         await until(restarted.problems, within=40)
@@ -312,8 +312,8 @@ async def test_a_gap_stops_its_partition_and_is_named(kafka_bootstrap_servers, p
     await publish(kafka_bootstrap_servers, topic, ["a", "b", "c"])
     async with consuming(kafka_bootstrap_servers, pool, topic, Ledger()) as one:
         (problem,) = await until(one.problems)
-    assert problem.startswith(f"{topic}/0: offsets 1 to 1 are missing from the log, read twice")
-    assert "set the row's next_offset in reporting.consumer_offsets to 2" in problem
+    assert problem.startswith(f"{topic}/0: offsets 1 to 1 are missing from the log, also when read again")
+    assert "set next_offset of the row in reporting.consumer_offsets to 2" in problem
     assert await taken(pool) == []
 
 
@@ -325,7 +325,7 @@ async def test_a_gap_on_a_compacted_topic_is_passed(kafka_bootstrap_servers, poo
         await publish(kafka_bootstrap_servers, topic, [value], key=value.encode())
     async with consuming(kafka_bootstrap_servers, pool, topic, Ledger()) as one:
         await holds(pool, "a", "c")
-        assert await one.caught_up([topic])
+        assert await one.has_caught_up([topic])
         assert one.problems() == []
 
 
@@ -335,25 +335,25 @@ async def test_markers_of_transactions_are_no_gaps(kafka_bootstrap_servers, pool
             async with transactional.transaction():
                 await transactional.send_and_wait(topic, value)
     async with consuming(kafka_bootstrap_servers, pool, topic, Ledger()) as one:
-        await until(lambda: one.caught_up([topic]))
+        await until(lambda: one.has_caught_up([topic]))
         assert one.problems() == []
     assert await taken(pool) == ["a", "b"]
 
 
 async def test_bytes_that_are_no_batch_stop_their_partition(kafka_bootstrap_servers, pool, topic, monkeypatch):
-    begin = _PartitionRecords._begin
+    begin = _PartitionRecords._open_next
 
     def damaged(self, items, high_water):
-        if self.next_fetch_offset == 1 and self._at < len(self._data):
+        if self.next_fetch_offset == 1 and self._position < len(self._data):
             raise BatchBoundaryError("it has 7 bytes of format 9")
         return begin(self, items, high_water)
 
-    monkeypatch.setattr(_PartitionRecords, "_begin", damaged)
+    monkeypatch.setattr(_PartitionRecords, "_open_next", damaged)
     await publish(kafka_bootstrap_servers, topic, ["a", "b"])
     async with consuming(kafka_bootstrap_servers, pool, topic, Ledger()) as one:
         await holds(pool, "a")
         (problem,) = await until(one.problems)
-    assert f"{topic}/0: what the broker sends at offset 1 is no record batch (it has 7 bytes of format 9)" in problem
+    assert f"{topic}/0: the broker sends no record batch at offset 1 (it has 7 bytes of format 9)" in problem
 
 
 async def _kill_fetching(client):
@@ -394,8 +394,8 @@ async def _nothing(*_, **__):
 @pytest.mark.parametrize("fault", [_kill_fetching, _kill_metadata, _kill_coordination, _bring_nothing, _answer_nothing])
 async def test_a_client_that_makes_no_progress_is_replaced(fault, kafka_bootstrap_servers, pool, topic, monkeypatch):
     monkeypatch.setattr(liveness, "STUCK_SECONDS", 1.0)
-    monkeypatch.setattr(consumer_module, "ANSWER_SECONDS", 0.5)
-    monkeypatch.setattr(consumer_module, "_WATCH_SECONDS", 0.1)
+    monkeypatch.setattr(consumer_module, "ANSWER_TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(consumer_module, "_WATCH_INTERVAL_SECONDS", 0.1)
     async with consuming(kafka_bootstrap_servers, pool, topic, Ledger()) as one:
         await publish(kafka_bootstrap_servers, topic, ["a"])
         await holds(pool, "a")
@@ -409,7 +409,7 @@ async def test_a_client_that_makes_no_progress_is_replaced(fault, kafka_bootstra
 
 
 async def test_one_that_is_stopped_is_not_connected_anew(kafka_bootstrap_servers, pool, topic, monkeypatch):
-    monkeypatch.setattr(consumer_module, "_WATCH_SECONDS", 0.05)
+    monkeypatch.setattr(consumer_module, "_WATCH_INTERVAL_SECONDS", 0.05)
     async with consuming(kafka_bootstrap_servers, pool, topic, Ledger(), watched=False) as one:
         watching = asyncio.create_task(one.watch())
         await one.stop()
@@ -422,7 +422,7 @@ async def test_a_process_that_no_new_client_helps_says_that_it_is_dead(
     kafka_bootstrap_servers, pool, topic, monkeypatch
 ):
     monkeypatch.setattr(liveness, "STUCK_SECONDS", 0.5)
-    monkeypatch.setattr(consumer_module, "_WATCH_SECONDS", 0.1)
+    monkeypatch.setattr(consumer_module, "_WATCH_INTERVAL_SECONDS", 0.1)
     monkeypatch.setattr(liveness, "DEAD_SECONDS", 1.0)
     async with consuming(kafka_bootstrap_servers, pool, topic, Ledger()) as one:
         assert one.failures() == []
@@ -439,7 +439,7 @@ async def test_a_handler_that_takes_long_or_backs_off_is_no_reason_to_replace_th
     kafka_bootstrap_servers, pool, topic, monkeypatch
 ):
     monkeypatch.setattr(liveness, "STUCK_SECONDS", 0.3)
-    monkeypatch.setattr(consumer_module, "_WATCH_SECONDS", 0.05)
+    monkeypatch.setattr(consumer_module, "_WATCH_INTERVAL_SECONDS", 0.05)
     busy, ledger = asyncio.Event(), Ledger()
 
     async def handle(connection, batch):
@@ -451,7 +451,7 @@ async def test_a_handler_that_takes_long_or_backs_off_is_no_reason_to_replace_th
     async with consuming(kafka_bootstrap_servers, pool, topic, handle) as one:
         client, looks = one._client, set()
         # Ten looks of the watch, which would have replaced it.
-        await until(lambda: looks.add(one._health.looked_at) or len(looks) > 20)
+        await until(lambda: looks.add(one._health.checked_at) or len(looks) > 20)
         busy.set()
         await holds(pool, "a")
         assert one._client is client

@@ -29,7 +29,7 @@ from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE, WOR
 
 @pytest.fixture
 async def pool(database):
-    pool = await connect_pool(database, "consumption", init=fold.prepare)
+    pool = await connect_pool(database, "consumption", init=fold.prepare_connection)
     yield pool
     pool.terminate()
 
@@ -61,9 +61,9 @@ async def replay(connection, id_, using=None):
     return await dead_letters.replay_dead_letter(connection, using or handlers(), id_)
 
 
-async def shares(connection):
+async def account_team_totals(connection):
     await fold_rest(connection)
-    return {row[3:] for row in (await projections(connection))["shares"]}
+    return {row[3:] for row in (await projections(connection))["account_team_totals"]}
 
 
 COUNTED = {("2026-03-01", 3600, 1)}
@@ -81,13 +81,13 @@ async def test_a_record_that_breaks_a_bound_stays_one_row_and_is_listed_with_its
 async def test_what_an_older_version_refused_is_taken_and_its_figures_come(connection, old):
     await take(connection, [contract_event()])
     await take(connection, [link(), worklog("1")])
-    assert await shares(connection) == set()
+    assert await account_team_totals(connection) == set()
     old()
     for letter in await letters(connection):
         assert await replay(connection, letter["id"]) is None
-    assert await shares(connection) == COUNTED
+    assert await account_team_totals(connection) == COUNTED
     assert await dead_letters.list_dead_letters(connection) == []
-    assert len(await dead_letters.list_dead_letters(connection, everything=True)) == 2
+    assert len(await dead_letters.list_dead_letters(connection, include_replayed=True)) == 2
 
 
 async def test_to_replay_twice_is_to_replay_once(connection, old):
@@ -96,7 +96,7 @@ async def test_to_replay_twice_is_to_replay_once(connection, old):
     old()
     for letter in await letters(connection) * 2:
         assert await replay(connection, letter["id"]) is None
-    assert await shares(connection) == COUNTED
+    assert await account_team_totals(connection) == COUNTED
 
 
 async def test_a_replay_takes_nothing_back_that_was_learned_since(connection, old):
@@ -106,7 +106,7 @@ async def test_a_replay_takes_nothing_back_that_was_learned_since(connection, ol
     await take(connection, [link(), worklog("1", updated="2026-03-05T00:00:00Z")])
     [letter] = await letters(connection)
     assert await replay(connection, letter["id"]) is None
-    assert await shares(connection) == COUNTED
+    assert await account_team_totals(connection) == COUNTED
 
 
 async def test_a_fault_in_the_middle_leaves_nothing_and_the_record_still_waits(connection, old):
@@ -126,7 +126,7 @@ async def test_a_fault_in_the_middle_leaves_nothing_and_the_record_still_waits(c
     assert await connection.fetchval("SELECT count(*) FROM fact_log") == 0
     for letter in before:
         await replay(connection, letter["id"])
-    assert await shares(connection) == COUNTED
+    assert await account_team_totals(connection) == COUNTED
 
 
 async def test_what_was_taken_and_is_refused_once_more_waits_again(connection, old):
@@ -195,7 +195,7 @@ async def test_of_two_replays_at_once_the_second_waits_for_the_first(pool, old):
             return [await replay(connection, id_) for id_ in ids]
 
         assert await asyncio.gather(all_of(one), all_of(two)) == [[None, None], [None, None]]
-        assert await shares(one) == COUNTED
+        assert await account_team_totals(one) == COUNTED
 
 
 # From the command line
@@ -208,7 +208,7 @@ async def services(database, monkeypatch):
         monkeypatch.delenv(name)
     monkeypatch.setenv("TIDEMARK_DATABASE_URL", database)
     pools = {}
-    for service, init in (("consumption", fold.prepare), ("notifier", None)):
+    for service, init in (("consumption", fold.prepare_connection), ("notifier", None)):
         pools[service] = await connect_pool(database, service, size=1, init=init)
     yield pools
     for pool in pools.values():
@@ -260,7 +260,7 @@ async def test_one_is_shown_as_text_where_it_is_text_and_steers_no_terminal(serv
     told = json.loads(await dlq("show", id_, "--json"))
     assert (told["value"], told["key"]) == ("{\x1b[31m ü", "hex ff")
     assert told["headers"] == [["x", "hex fe"], ["y", "text"]]
-    assert "There is no dead letter 999" in await dlq("show", 999, status=1)
+    assert "No dead letter 999" in await dlq("show", 999, status=1)
 
 
 async def test_a_replay_says_what_became_of_each(services, dlq, old):
@@ -276,7 +276,7 @@ async def test_a_replay_says_what_became_of_each(services, dlq, old):
     assert f"consumption {ids[2]}: refused again: " in told
     assert told.endswith("0 taken, 1 refused again.\n")
     async with pool.acquire() as connection:
-        assert await shares(connection) == COUNTED
+        assert await account_team_totals(connection) == COUNTED
     assert [one["id"] for one in json.loads(await dlq("list", "--json"))] == [ids[2]]
     assert [one["id"] for one in json.loads(await dlq("list", "--json", "--all"))] == ids
 

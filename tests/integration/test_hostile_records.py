@@ -187,7 +187,7 @@ async def test_a_header_name_that_is_not_utf8_loses_nothing(kafka_bootstrap_serv
     await produce(kafka_bootstrap_servers, topic, {partition: batch(raws) for partition, raws in content.items()})
     await produce(kafka_bootstrap_servers, topic, {0: batch([Raw(worklog("0c"), None, HEADERS)])})
     async with consuming(kafka_bootstrap_servers, pool, topic) as consumer:
-        await until(lambda: consumer.caught_up([topic]))
+        await until(lambda: consumer.has_caught_up([topic]))
         assert consumer.problems() == []
     taken, _ = await outcome(pool, topic)
     assert taken == {"0a", "0c", *(f"1{n}" for n in range(5)), *(f"2{n}" for n in range(4))}
@@ -236,7 +236,7 @@ async def test_a_thousand_hostile_records_between_good_ones(kafka_bootstrap_serv
     peak = [before]
     with measuring_memory(peak):
         async with consuming(kafka_bootstrap_servers, pool, topic) as consumer:
-            await until(lambda: consumer.caught_up([topic]), within=120)
+            await until(lambda: consumer.has_caught_up([topic]), within=120)
             assert consumer.problems() == []
     taken, found = await outcome(pool, topic)
     assert taken == expected
@@ -250,7 +250,7 @@ async def test_a_thousand_hostile_records_between_good_ones(kafka_bootstrap_serv
 async def test_a_large_record_is_kept_by_its_head_and_no_replay_takes_that(kafka_bootstrap_servers, pool, topic):
     await produce(kafka_bootstrap_servers, topic, {1: bomb(4, 20_000_000)})
     async with consuming(kafka_bootstrap_servers, pool, topic) as consumer:
-        await until(lambda: consumer.caught_up([topic]))
+        await until(lambda: consumer.has_caught_up([topic]))
     (letter,) = await pool.fetch("SELECT * FROM reporting.dead_letters")
     assert letter["value"] == b" " * 65_536
     assert letter["reason"].startswith(f"{topic}/1, offset 1: The record has 20000000 bytes. At most 1 MiB (1048576)")

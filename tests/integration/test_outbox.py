@@ -17,7 +17,7 @@ from aiokafka.errors import RequestTimedOutError
 from waiting import until
 from world import contract_event, link, take, uid, worklog
 
-from tidemark_consumption.balance_outbox import balance_outbox
+from tidemark_consumption.balance_outbox import open_balance_outbox
 from tidemark_consumption.projection import fold
 from tidemark_shared.database import Connection, Pool, connect_pool
 from tidemark_shared.messaging import kafka, outbox
@@ -212,7 +212,7 @@ async def test_a_record_goes_out_as_it_was_put(
 async def test_a_failing_send_holds_back_the_later_rows_of_its_key_and_no_others(
     kafka_bootstrap_servers: str, topic_prefix: str, database: str, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outbox, "_REFUSED_SECONDS", 0.5)
+    monkeypatch.setattr(outbox, "_REJECTED_RETRY_SECONDS", 0.5)
     topic = await make(kafka_bootstrap_servers, f"{topic_prefix}small", most_bytes=3_000)
     great = b"2" * 5_000
     rows = [row(topic, key, value) for value in (b"1", b"2", b"3") for key in ("held", "free")]
@@ -249,7 +249,7 @@ async def test_what_kafka_took_behind_a_row_that_failed_goes_out_once_more_behin
             lost.set_exception(RequestTimedOutError())
             return lost
 
-    monkeypatch.setattr(kafka, "producer", lambda bootstrap: Losing(bootstrap_servers=bootstrap))
+    monkeypatch.setattr(kafka, "create_producer", lambda bootstrap: Losing(bootstrap_servers=bootstrap))
     await write(pool, *(row(topic, "held", value) for value in numbers(3)), row(topic, "free", b"1"))
     async with relaying(kafka_bootstrap_servers, database), Log(kafka_bootstrap_servers, topic) as log:
         await until(lambda: left(pool, 0))
@@ -285,7 +285,7 @@ async def test_what_was_published_and_not_yet_deleted_is_published_again_in_the_
         await RECORD_OUTBOX.mark_published(connection, ids)
 
     async with (
-        relaying(kafka_bootstrap_servers, database, RECORD_OUTBOX._replace(published=dying_once)),
+        relaying(kafka_bootstrap_servers, database, RECORD_OUTBOX._replace(mark_published=dying_once)),
         Log(kafka_bootstrap_servers, topic) as log,
     ):
         await until(lambda: left(pool, 0))
@@ -344,7 +344,7 @@ async def test_a_relay_that_is_stopped_while_it_starts_leaves_no_connection_behi
     kafka_bootstrap_servers: str, database: str
 ) -> None:
     for steps in range(0, 60, 2):
-        producing = Relay(database, SERVICE, kafka_bootstrap_servers, RECORD_OUTBOX)._producing()
+        producing = Relay(database, SERVICE, kafka_bootstrap_servers, RECORD_OUTBOX)._started_producer()
         starting = asyncio.create_task(producing.__aenter__())
         # A turn of the loop each: cut short at many places.
         for _ in range(steps):
@@ -459,7 +459,7 @@ async def test_a_flood_of_work_is_a_trickle_of_balances_and_the_last_is_the_fina
     kafka_bootstrap_servers: str, topic_prefix: str, database: str
 ) -> None:
     topic = await make(kafka_bootstrap_servers, f"{topic_prefix}{BALANCES.name}")
-    pool = await connect_pool(database, SERVICE, init=fold.prepare)
+    pool = await connect_pool(database, SERVICE, init=fold.prepare_connection)
     rounds: list[Any] = []
 
     async def pending(connection: Connection) -> Any:
@@ -471,8 +471,8 @@ async def test_a_flood_of_work_is_a_trickle_of_balances_and_the_last_is_the_fina
     try:
         async with (
             pool.acquire() as connection,
-            balance_outbox(database) as balances,
-            relaying(kafka_bootstrap_servers, database, balances._replace(pending=pending), prefix=topic_prefix),
+            open_balance_outbox(database) as balances,
+            relaying(kafka_bootstrap_servers, database, balances._replace(load_rows=pending), prefix=topic_prefix),
             Log(kafka_bootstrap_servers, topic) as log,
         ):
             await take(connection, [contract_event()])

@@ -85,7 +85,7 @@ async def consuming(bootstrap: str, pool: Pool, topic: str, handle: Any = append
 
 
 BAD: dict[str, tuple[dict[str, Any], str]] = {
-    "an id with a NUL": ({"value": worklog("2"), "headers": changed("ce_id", b"a\0")}, "id holds a NUL"),
+    "an id with a NUL": ({"value": worklog("2"), "headers": changed("ce_id", b"a\0")}, "id contains a NUL"),
     "a header that is no text": ({"value": worklog("2"), "headers": [*HEADERS, ("x", b"\xff")]}, "not UTF-8"),
     "a header with an odd name": ({"value": b"{}", "headers": [*HEADERS, ("x\0", b"")]}, "worklog_id"),
     "a source without end": ({"value": worklog("2"), "headers": changed("ce_source", b"s" * 5_000)}, "1024"),
@@ -97,7 +97,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "a tombstone without a key": ({"value": None, "key": b"k", "headers": []}, "no value"),
     "an empty value": ({"value": b""}, "Invalid JSON"),
     "no worklog": ({"value": b'{"seconds": 1}'}, "worklog_id: Field required"),
-    "a NUL in a text": ({"value": worklog("2", description="a\0")}, "description: The text holds a NUL"),
+    "a NUL in a text": ({"value": worklog("2", description="a\0")}, "description: The text contains a NUL"),
     "deep nesting": ({"value": b"[" * 100_000}, "recursion limit"),
 }
 
@@ -112,7 +112,7 @@ async def test_what_is_bad_is_refused_with_its_reason_and_stops_nothing(
         await producer.send_and_wait(topic, **{"headers": HEADERS, **record})
         await producer.send_and_wait(topic, worklog("1"), headers=HEADERS)
     async with consuming(kafka_bootstrap_servers, pool, topic) as consumer:
-        await until(lambda: consumer.caught_up([topic]))
+        await until(lambda: consumer.has_caught_up([topic]))
         assert consumer.problems() == []
     assert [row["worklog_id"] for row in await pool.fetch("SELECT worklog_id FROM fact_log")] == ["1"]
     (letter,) = await pool.fetch("SELECT * FROM reporting.dead_letters")
@@ -130,7 +130,7 @@ async def test_what_publishers_compress_is_read(
         await producer.send_and_wait(topic, b" " * 4_000_000, headers=HEADERS)
         await producer.send_and_wait(topic, worklog("1"), headers=HEADERS)
     async with consuming(kafka_bootstrap_servers, pool, topic) as consumer:
-        await until(lambda: consumer.caught_up([topic]))
+        await until(lambda: consumer.has_caught_up([topic]))
     assert await pool.fetchval("SELECT count(*) FROM fact_log") == 1
     assert "at most 1 MiB" in (await pool.fetchval("SELECT lower(reason) FROM reporting.dead_letters")).replace(
         "mib", "MiB"
@@ -145,7 +145,7 @@ async def test_a_correlation_id_that_tables_cannot_hold_costs_no_good_record(
         await producer.send_and_wait(topic, worklog("1"), headers=[*HEADERS, ("ce_correlationid", b"c\0" * 10_000)])
         await producer.send_and_wait(topic, worklog("2"), headers=HEADERS)
     async with consuming(kafka_bootstrap_servers, pool, topic) as consumer:
-        await until(lambda: consumer.caught_up([topic]))
+        await until(lambda: consumer.has_caught_up([topic]))
     assert await pool.fetchval("SELECT count(*) FROM fact_log") == 2
     assert await pool.fetchval("SELECT count(*) FROM reporting.dead_letters") == 0
 
@@ -153,8 +153,8 @@ async def test_a_correlation_id_that_tables_cannot_hold_costs_no_good_record(
 async def test_a_service_that_takes_nothing_though_records_wait_is_not_ready(
     kafka_bootstrap_servers: str, topic: str, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(consumer_module, "_PATIENCE_SECONDS", 0.5)
-    monkeypatch.setattr(consumer_module, "_WATCH_SECONDS", 0.05)
+    monkeypatch.setattr(consumer_module, "_STALL_LIMIT_SECONDS", 0.5)
+    monkeypatch.setattr(consumer_module, "_WATCH_INTERVAL_SECONDS", 0.05)
     monkeypatch.setattr(partition_worker, "_MAX_BACK_OFF_SECONDS", 0.1)
     healthy = asyncio.Event()
 
@@ -167,7 +167,7 @@ async def test_a_service_that_takes_nothing_though_records_wait_is_not_ready(
         await producer.send_and_wait(topic, worklog("1"), headers=HEADERS)
     async with consuming(kafka_bootstrap_servers, pool, topic, failing) as consumer:
         (problem,) = await until(consumer.problems)
-        assert problem.startswith(f"{topic}/0: offset 0 waits, and nothing was taken for ")
+        assert problem.startswith(f"{topic}/0: the record at offset 0 waits, and none was processed for ")
         healthy.set()
         await until(lambda: not consumer.problems())
-        assert await consumer.caught_up([topic])
+        assert await consumer.has_caught_up([topic])

@@ -115,7 +115,7 @@ async def test_a_token_is_good_at_every_service_until_it_is_revoked(services, ti
     assert f"{id_of(anns)} (ann) is revoked." in await tidemark("revoke", "ann")
     for answer in await told(services, anns):
         assert answer.status_code == 401
-        assert answer.json()["detail"].startswith(f"It was revoked on {datetime.now(UTC):%Y-%m-%d}.")
+        assert answer.json()["detail"].startswith(f"The token was revoked on {datetime.now(UTC):%Y-%m-%d}.")
     assert await is_good(services, bobs)
     assert "had been revoked on" in await tidemark("revoke", "ann")
 

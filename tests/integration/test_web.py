@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from tidemark_shared.settings import Settings
 from tidemark_web.app import create_app
-from tidemark_web.documents import merged
+from tidemark_web.documents import merge_documents
 
 
 def upstream(name):
@@ -177,9 +177,9 @@ async def test_a_service_that_is_down_is_a_problem_that_says_when_to_come_back(s
     assert (down.status_code, up.status_code, ready.status_code, alive.status_code) == (503, 203, 503, 200)
     assert down.headers["content-type"] == "application/problem+json"
     assert int(down.headers["retry-after"]) > 0
-    assert down.json()["title"] == "contracts does not answer"
+    assert down.json()["title"] == "contracts unavailable"
     [problem] = ready.json()["problems"]
-    assert problem.startswith("contracts does not answer")
+    assert problem.startswith("Cannot reach contracts: ")
 
 
 async def test_ready_when_all_services_are(services):
@@ -228,4 +228,4 @@ async def test_the_documents_of_all_services_are_one(services):
 
 def test_merging_keeps_what_is_alike_once():
     document = {"paths": {}, "components": {"schemas": {"A": {"type": "object"}}}}
-    assert merged({"x": document, "y": document})["components"]["schemas"] == {"A": {"type": "object"}}
+    assert merge_documents({"x": document, "y": document})["components"]["schemas"] == {"A": {"type": "object"}}

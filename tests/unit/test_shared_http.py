@@ -183,7 +183,7 @@ async def test_a_database_that_does_not_answer_passes(error: Exception) -> None:
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["x-request-id"]
-    assert [log["log_level"] for log in logs if log["event"] == "database_away"] == ["warning"]
+    assert [log["log_level"] for log in logs if log["event"] == "database_unavailable"] == ["warning"]
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,8 @@ def test_a_client_that_answers_and_moves_is_left_alone(clock):
     health = ClientHealth()
     for offset in range(100):
         clock.now += 5
-        health.answered({A: offset})
-        health.moved({A: offset})
+        health.record_answer({A: offset})
+        health.record_offsets({A: offset})
         assert health.reason_to_replace() == ""
     assert health.failures() == []
 
@@ -36,19 +36,19 @@ def test_one_that_stands_still_is_replaced_less_and_less_often_until_the_process
     health, replaced = ClientHealth(), []
     while clock.now < 1_200:
         clock.now += 1
-        health.answered({A: 7})
-        health.moved({A: 7})
+        health.record_answer({A: 7})
+        health.record_offsets({A: 7})
         if reason := health.reason_to_replace():
-            assert reason == "records wait at a/0 from offset 7 on, and the client brings none"
+            assert reason == "records wait in a/0 from offset 7, and the client does not fetch them"
             replaced.append(clock.now - 1_000)
-            health.replaced()
+            health.record_replacement()
     assert replaced == [12, 33, 74, 135, 196]
     (failure,) = health.failures()
     assert failure.startswith("The consumer has made no progress for 188 s")
-    health.answered({})
-    health.moved({A: 7})
+    health.record_answer({})
+    health.record_offsets({A: 7})
     assert health.failures()  # it is at work again, and has not shown anything for it
-    health.moved({A: 8})
+    health.record_offsets({A: 8})
     assert health.failures() == []
 
 
@@ -56,11 +56,11 @@ def test_one_that_does_not_answer_or_has_died_is_replaced(clock):
     health = ClientHealth()
     clock.now += 11
     assert health.reason_to_replace() == "Kafka has not answered the client for 11 s"
-    health.replaced()
+    health.record_replacement()
     assert health.reason_to_replace() == ""
     clock.now += 21
-    health.answered({})
-    health.died()
+    health.record_answer({})
+    health.record_dead_task()
     assert health.reason_to_replace() == "a background task of the client has ended"
 
 
@@ -68,12 +68,12 @@ def test_a_partition_without_a_leader_makes_no_process_dead(clock):
     health, replaced = ClientHealth(), []
     while clock.now < 1_300:
         clock.now += 1
-        health.answered({}, [B])
-        health.moved({A: 7, B: 9})
+        health.record_answer({}, [B])
+        health.record_offsets({A: 7, B: 9})
         if reason := health.reason_to_replace():
             assert reason == "the leader of b/0 has not answered"
             replaced.append(clock.now - 1_000)
-            health.replaced()
+            health.record_replacement()
         assert health.failures() == []
     assert replaced == [12, 33, 74, 135, 196, 257]
 
@@ -82,9 +82,9 @@ def test_a_kafka_that_is_away_does_not_make_the_process_dead(clock):
     health = ClientHealth()
     for _ in range(600):
         clock.now += 1
-        health.unreachable()
+        health.record_unreachable()
         if health.reason_to_replace():
-            health.replaced()
+            health.record_replacement()
         assert health.failures() == []
 
 

@@ -34,7 +34,7 @@ def items(*batches, first=0, most=1_000_000, high_water=10**9, apart=True):
         for item in partition.take(most, high_water):
             if isinstance(item, RawBatch):
                 assert apart
-                for part in item.parts():
+                for part in item.parse():
                     found += part
             else:
                 found.append(item)
@@ -48,7 +48,7 @@ def shown(found):
         if isinstance(item, ConsumerRecord)
         else (item.offset, item.reason)
         if isinstance(item, UndecodableRecord)
-        else (item.offset, item.following)
+        else (item.offset, item.next_offset)
         for item in found
     ]
 
@@ -97,7 +97,7 @@ def test_a_header_name_that_is_not_utf8_costs_its_record_alone(codec):
     found = items(batch([Raw(b"a"), bad, Raw(b"b")], codec=codec), batch([Raw(b"c")], base=3))
     assert good(found) == [(0, b"a"), (2, b"b"), (3, b"c")]
     (item,) = (item for item in found if isinstance(item, UndecodableRecord))
-    assert (item.offset, item.following) == (1, 2)
+    assert (item.offset, item.next_offset) == (1, 2)
     assert (item.record.key, item.record.value, item.record.timestamp) == (b"key", b"value", 5)
     assert item.record.headers == (("a", b"1"), (r"x\xff\xfe", b"2"))
     assert item.reason == r"topic/3, offset 1: The name of a header is not UTF-8: x\xff\xfe."
@@ -145,7 +145,7 @@ def test_large_keys_and_headers_are_cut_too():
 def test_an_unknown_codec_is_one_dead_letter_for_the_batch():
     found = items(batch([Raw(b"a")]), batch([Raw()] * 5, base=1, codec=0, attributes=5), batch([Raw(b"b")], base=6))
     assert good(found) == [(0, b"a"), (6, b"b")]
-    assert (found[1].offset, found[1].following) == (1, 6)
+    assert (found[1].offset, found[1].next_offset) == (1, 6)
     assert found[1].reason == (
         "topic/3, offsets 1 to 5: the record batch cannot be read, because its compression 5 is unknown. "
         "Publish its events again."
@@ -161,7 +161,7 @@ def test_a_truncated_batch_is_read_up_to_its_end(codec):
     assert all(value == content[offset].value for offset, value in good(found)[:-1])
     assert found[-1].value == b"z"
     assert isinstance(found[-2], UndecodableRecord)
-    assert (found[-2].offset, found[-2].following) == (len(good(found)) - 1, 200)
+    assert (found[-2].offset, found[-2].next_offset) == (len(good(found)) - 1, 200)
 
 
 def test_numbers_of_records_that_are_wrong():
@@ -169,8 +169,8 @@ def test_numbers_of_records_that_are_wrong():
     assert good(items(batch(content, count=1))) == [(0, b"a"), (1, b"b"), (2, b"c")]
     (*_, rest) = found = items(batch(content, count=9, last_delta=5))
     assert len(good(found)) == 3
-    assert (rest.offset, rest.following) == (3, 6)
-    assert "it names 9 records and has 3" in rest.reason
+    assert (rest.offset, rest.next_offset) == (3, 6)
+    assert "it should have 9 records and has 3" in rest.reason
     assert len(good(items(batch(content, count=-1)))) == 3
 
 
@@ -181,16 +181,16 @@ def test_damage_inside_a_record_costs_that_record():
     assert "malformed: a field of 99 bytes exceeds the record" in found[1].reason
     rest = items(batch([Raw(b"a"), varint(-5), Raw(b"c")]))
     assert shown(rest)[0] == (0, b"a")
-    assert (rest[1].offset, rest[1].following) == (1, 3)
+    assert (rest[1].offset, rest[1].next_offset) == (1, 3)
     strange = items(batch([Raw(b"a"), Raw(b"b"), Raw(b"c")], deltas=[0, 7, 2], last_delta=2))
-    assert (strange[1].offset, strange[1].following) == (1, 3)
+    assert (strange[1].offset, strange[1].next_offset) == (1, 3)
 
 
 def test_a_wrong_checksum_makes_the_whole_batch_untrusted():
     found = items(batch([Raw(b"a")]), batch([Raw(), Raw()], base=1, crc=7), batch([Raw(b"b")], base=3))
     assert good(found) == [(0, b"a"), (3, b"b")]
     assert "checksum" in found[1].reason
-    assert (found[1].offset, found[1].following) == (1, 3)
+    assert (found[1].offset, found[1].next_offset) == (1, 3)
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ raws = st.builds(
 def test_both_parsers_read_the_same(content, codec):
     data = batch(content, codec=codec)
     fast = reader(data).take(100, 100)
-    (slow,) = RawBatch(TP.topic, TP.partition, data, 0, len(content), is_intact=True).parts()
+    (slow,) = RawBatch(TP.topic, TP.partition, data, 0, len(content), is_intact=True).parse()
     assert fast == slow
 
 
@@ -264,7 +264,7 @@ def test_any_damage_behind_a_valid_checksum_ends_with_every_offset_accounted_for
     expected = 0
     for item in found:
         assert item.offset >= expected
-        expected = item.offset + 1 if isinstance(item, ConsumerRecord) else item.following
+        expected = item.offset + 1 if isinstance(item, ConsumerRecord) else item.next_offset
     assert expected == len(content) + 1
     assert good(found)[-1] == (len(content), b"z")
 

@@ -1,1 +1,1 @@
-"""Web is the one address for people: it routes /v1 to the services."""
+"""Web: the public address of Tidemark; it routes /v1 to the services."""

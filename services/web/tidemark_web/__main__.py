@@ -1,4 +1,4 @@
-"""``python -m tidemark_web``: serve."""
+"""``python -m tidemark_web``: run the service."""
 
 from tidemark_shared.runtime import serve
 from tidemark_web.app import create_app

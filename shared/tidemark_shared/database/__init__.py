@@ -1,8 +1,11 @@
-"""Postgres: a pool whose search path is the service's own schema, named queries from files, migrations."""
+"""Postgres: connection pools on a service's schema, named queries, migrations."""
 
 import json
+import re
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from enum import Enum
+from graphlib import TopologicalSorter
+from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -18,12 +21,12 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProx
 Init: TypeAlias = Callable[[Connection], Coroutine[Any, Any, None]]
 _Row = TypeVar("_Row")
 
-# Any number: it only has to be the same for everyone who migrates one database.
+# Any number, as long as all processes that migrate one database use the same.
 _MIGRATION_LOCK = 7_311_946
 
 
 class Workload(Enum):
-    """What a connection is for. The value is how long one of its statements may take; "0": as long as it needs."""
+    """What a connection is used for. The value is its statement timeout; "0" means none."""
 
     REQUEST = "30s"
     PUBLISH = "15s"
@@ -32,32 +35,32 @@ class Workload(Enum):
 
 
 def server_settings(service: str, workload: Workload) -> dict[str, str]:
-    """The settings of a session of ``service``."""
+    """The session settings of a connection of ``service``."""
     return {
         "search_path": service,
         "application_name": service,
-        # Compiling a query costs more than any query of ours gains by it.
+        # Compiling costs more than any of our queries gains from it.
         "jit": "off",
         "statement_timeout": workload.value,
-        # Between two statements of a transaction there is only arithmetic: a client that pauses so long is stuck, and
-        # others wait for its locks.
+        # Between two statements of a transaction a client only computes. One that pauses this long is stuck, and its
+        # locks block others.
         "idle_in_transaction_session_timeout": "60s",
-        # A query whose client has gone ends, instead of running on for nobody.
+        # Stop a query when its client has disconnected.
         "client_connection_check_interval": "2s",
-        # A client whose machine has vanished is noticed too, and what it held is free.
+        # Detect a client whose machine has gone, and release its locks.
         "tcp_keepalives_idle": "5",
         "tcp_keepalives_interval": "5",
         "tcp_keepalives_count": "3",
-        **(_LARGE_SETS if workload in (Workload.FOLD, Workload.REPLAY) else {}),
+        **(_LARGE_MEMORY if workload in (Workload.FOLD, Workload.REPLAY) else {}),
     }
 
 
-# A fold sorts and hashes tens of thousands of rows, and keeps them in temporary tables: in memory, not on disk.
-_LARGE_SETS = {"work_mem": "64MB", "temp_buffers": "64MB"}
+# A fold sorts and hashes tens of thousands of rows in temporary tables: keep them in memory.
+_LARGE_MEMORY = {"work_mem": "64MB", "temp_buffers": "64MB"}
 
 
 def queries(package: str) -> Any:
-    """The named queries in ``database/queries`` of ``package``: one function a query, called with a connection first."""
+    """The named queries in ``database/queries`` of ``package``: one function a query, a connection first."""
     return aiosql.from_path(str(files(package) / "database/queries"), "asyncpg", mandatory_parameters=False)
 
 
@@ -83,7 +86,7 @@ def json_rows(
 async def connect_pool(
     url: str, service: str, *, size: int = 8, init: Init | None = None, workload: Workload = Workload.FOLD
 ) -> Pool:
-    """A pool on the schema of ``service``. Raises what asyncpg raises where the database is out of reach."""
+    """Open a pool on the schema of ``service``. Raises asyncpg's errors when it cannot connect."""
     return await asyncpg.create_pool(
         url, min_size=1, max_size=size, init=init, server_settings=server_settings(service, workload)
     )
@@ -97,6 +100,32 @@ async def migrate(url: str, service: str) -> None:
         await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{service}"')
         await connection.execute(f'SET search_path TO "{service}"')
         for package in ("tidemark_shared", f"tidemark_{service}"):
-            await pogo.apply(connection, Path(str(files(package) / "database/migrations")), schema_name=service)
+            folder = Path(str(files(package) / "database"))
+            await pogo.apply(connection, folder / "migrations", schema_name=service)
+            await _apply_definitions(connection, package, folder)
     finally:
         await connection.close()
+
+
+async def _apply_definitions(connection: Connection, package: str, folder: Path) -> None:
+    """Create the views and functions again, each after those in its ``-- depends:`` lines.
+
+    Not while they are the same as last time: replacing a view waits for every query that reads it.
+    """
+    paths = [path for part in ("migrations", "functions", "views") for path in sorted((folder / part).glob("*.sql"))]
+    digest = sha256(b"".join(path.read_bytes() for path in paths)).digest()
+    if digest == await connection.fetchval("SELECT digest FROM definitions WHERE package = $1", package):
+        return
+    texts = {path.stem: path.read_text() for path in paths if path.parent.name != "migrations"}
+    required = {
+        name: " ".join(re.findall("^-- depends:(.*)$", text, re.MULTILINE)).replace(",", " ").split()
+        for name, text in texts.items()
+    }
+    for name in TopologicalSorter(required).static_order():
+        await connection.execute(texts[name])
+    await connection.execute(
+        "INSERT INTO definitions (package, digest) VALUES ($1, $2)"
+        " ON CONFLICT (package) DO UPDATE SET digest = excluded.digest",
+        package,
+        digest,
+    )

@@ -1,1 +1,1 @@
-"""The values that events and APIs share: bodies, days, quantities, codes of violations."""
+"""Pure values that events and APIs share: bodies, calendar, quantities, violation codes."""

@@ -1,7 +1,7 @@
-"""The public JSON bodies of SPEC 4: what HTTP takes and answers, and what events carry.
+"""The public JSON bodies of SPEC 4, in HTTP and in events.
 
-Hours are decimal strings in JSON and :class:`~decimal.Decimal` here; money is integer minor units. A key that
-is missing is null (SPEC 9), so every default is written for null.
+Hours are decimal strings in JSON and :class:`~decimal.Decimal` here; money is in minor units. A missing key is null
+(SPEC 9), so every default also replaces null.
 """
 
 from datetime import date
@@ -25,113 +25,113 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from tidemark_shared.domain.calendar import holiday_codes
-from tidemark_shared.domain.quantities import format_hours, parse_hours
+from tidemark_shared.domain.quantities import MinorUnits, format_hours, parse_hours
 
 Status = Literal["DRAFT", "ACTIVE", "EXPIRED", "INACTIVE", "CLOSED"]
 
 
-def _or(default: Any) -> BeforeValidator:
+def _default(default: Any) -> BeforeValidator:
     return BeforeValidator(lambda value: default if value is None else value)
 
 
-def _no_nul(text: str) -> str:
+def _check_text(text: str) -> str:
     if "\0" in text:
-        raise PydanticCustomError("invalid", "The text holds a NUL character. Remove it.")
+        raise PydanticCustomError("invalid", "The text contains a NUL character. Remove it.")
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise PydanticCustomError("invalid", "The text holds half of a surrogate pair. Remove it.") from None
+        raise PydanticCustomError("invalid", "The text contains half of a surrogate pair. Remove it.") from None
     return text
 
 
-def _no_line_break(text: str) -> str:
+def _check_single_line(text: str) -> str:
     if any(character in text for character in "\r\n"):
-        raise PydanticCustomError("invalid", "The text must stand on one line.")
+        raise PydanticCustomError("invalid", "The text must be on one line.")
     return text
 
 
 @cache
 def _zones() -> set[str]:
-    # It walks the folders of the tz database: 20 ms, too long for every contract that is read.
+    # Reading the folders of the tz database takes 20 ms, too long for every contract.
     return available_timezones()
 
 
-def _zone(name: str) -> str:
+def _check_zone(name: str) -> str:
     if name not in _zones():
         raise PydanticCustomError(
-            "invalid", "{name} is no IANA time zone. Take a name such as Europe/Berlin.", {"name": repr(name)}
+            "invalid", "{name} is not an IANA time zone. Use a name such as Europe/Berlin.", {"name": repr(name)}
         )
     return name
 
 
 @cache
 def minor_digits(currency: str) -> int | None:
-    """Decimals of a currency of ISO 4217: 2 for EUR, 0 for JPY; None for what is none, or has no minor unit."""
+    """Decimals of an ISO 4217 currency: 2 for EUR, 0 for JPY; None if it is unknown or has no minor unit."""
     return _EXPONENTS.get(currency)
 
 
-def format_money(minor: int, currency: str | None) -> str:
-    """An amount as people write it: ``1050 of EUR`` is ``10.50 EUR``; without a known currency, minor units."""
+def format_money(minor: MinorUnits, currency: str | None) -> str:
+    """Format an amount: 1050 in EUR is ``10.50 EUR``; without a known currency it is in minor units."""
     digits = minor_digits(currency) if currency else None
     return f"{minor} minor units" if digits is None else f"{Decimal(minor).scaleb(-digits):.{digits}f} {currency}"
 
 
-_EXPONENTS = {one.code: one.exponent for one in iso4217.Currency}
+_EXPONENTS = {currency.code: currency.exponent for currency in iso4217.Currency}
 
 
-def _currency(code: str) -> str:
+def _check_currency(code: str) -> str:
     if minor_digits(code) is None:
         raise PydanticCustomError(
             "invalid",
-            "{code} is no currency of ISO 4217 with a minor unit. Take a code such as EUR.",
+            "{code} is not an ISO 4217 currency with a minor unit. Use a code such as EUR.",
             {"code": repr(code)},
         )
     return code
 
 
-def _calendar(code: str) -> str:
+def _check_calendar(code: str) -> str:
     if code not in holiday_codes():
         raise PydanticCustomError(
             "invalid",
-            "{code} is no calendar of public holidays. Take a country such as DE, or a part such as DE-BE.",
+            "{code} is not a holiday calendar. Use a country such as DE, or a subdivision such as DE-BE.",
             {"code": repr(code)},
         )
     return code
 
 
-def _day(value: object) -> object:
+def _check_day_format(value: object) -> object:
     if isinstance(value, str | date):
         return value
     raise PydanticCustomError("invalid", 'A day is a string such as "2026-03-01".')
 
 
-Day = Annotated[date, BeforeValidator(_day), Field(ge=date(1970, 1, 1), le=date(2100, 12, 31))]
-Text = Annotated[str, AfterValidator(_no_nul), Field(max_length=10_000)]
-Name = Annotated[Text, AfterValidator(_no_line_break), Field(min_length=1, max_length=255)]
-Zone = Annotated[str, AfterValidator(_zone)]
+Day = Annotated[date, BeforeValidator(_check_day_format), Field(ge=date(1970, 1, 1), le=date(2100, 12, 31))]
+Text = Annotated[str, AfterValidator(_check_text), Field(max_length=10_000)]
+Name = Annotated[Text, AfterValidator(_check_single_line), Field(min_length=1, max_length=255)]
+Zone = Annotated[str, AfterValidator(_check_zone)]
 Hours = Annotated[
     Decimal,
     BeforeValidator(parse_hours),
     PlainSerializer(format_hours, return_type=str),
     WithJsonSchema({"type": "string", "pattern": r"^-?\d{1,9}(\.\d{1,2})?$", "examples": ["37.5"]}),
 ]
-MinorAmount = Annotated[int, Field(strict=True, ge=-(10**15), le=10**15)]
-Currency = Annotated[str, Field(pattern="^[A-Z]{3}$"), AfterValidator(_currency)]
-Rate = Annotated[int, Field(strict=True, ge=0, le=10**12)]
+MinorAmount = Annotated[MinorUnits, Field(strict=True, ge=-(10**15), le=10**15)]
+Currency = Annotated[str, Field(pattern="^[A-Z]{3}$"), AfterValidator(_check_currency)]
+Rate = Annotated[MinorUnits, Field(strict=True, ge=0, le=10**12)]
 
 
 class Body(BaseModel):
-    """Immutable; unknown extra fields are ignored on reading (SPEC 2)."""
+    """An immutable body; unknown extra fields are ignored on reading (SPEC 2)."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Contact(Body):
-    """A person at the customer, and what they are told about."""
+    """A person at the customer, with the roles that choose their notifications."""
 
     name: Name
     email: EmailStr
-    roles: Annotated[tuple[Name, ...], _or(())] = ()
+    roles: Annotated[tuple[Name, ...], _default(())] = ()
 
 
 class Organization(Body):
@@ -139,11 +139,11 @@ class Organization(Body):
 
     name: Name
     timezone: Zone
-    contacts: Annotated[tuple[Contact, ...], _or(())] = ()
+    contacts: Annotated[tuple[Contact, ...], _default(())] = ()
 
 
 class Member(Body):
-    """A person's membership of a team, from the first to the last day, both inclusive."""
+    """A person's membership of a team; both days are inclusive."""
 
     person_id: Name
     name: Name | None = None
@@ -155,14 +155,14 @@ class Member(Body):
 
 
 class Team(Body):
-    """People who do work. Memberships of one person in one team do not overlap (SPEC 9)."""
+    """A team of people. Memberships of one person in one team do not overlap (SPEC 9)."""
 
     name: Name
-    members: Annotated[tuple[Member, ...], _or(())] = ()
+    members: Annotated[tuple[Member, ...], _default(())] = ()
 
 
 class HourlyRates(Body):
-    """Money per hour of work, in minor units of the card's currency, by kind (SPEC 1)."""
+    """Hourly rates by kind of work, in minor units of the card's currency (SPEC 1)."""
 
     normal: Rate
     extra_time: Rate
@@ -171,36 +171,36 @@ class HourlyRates(Body):
 
 
 class RateCard(Body):
-    """What an hour of a person costs from a day on, in one team alone where it names one (SPEC 1, 9).
+    """A person's hourly rates from a day on, for all teams or one team (SPEC 1, 9).
 
-    Beyond ``daily_workload_hours`` a day is extra time.
+    Work beyond ``daily_workload_hours`` per day is extra time.
     """
 
     person_id: Name
     team_id: UUID | None = None
     from_: Annotated[Day, Field(alias="from")]
     currency: Currency
-    daily_workload_hours: Annotated[Hours, _or("8"), Field(ge=0, le=24)] = Decimal(8)
+    daily_workload_hours: Annotated[Hours, _default("8"), Field(ge=0, le=24)] = Decimal(8)
     per_hour_minor: HourlyRates
 
     model_config = ConfigDict(frozen=True, extra="ignore", validate_by_name=True, serialize_by_alias=True)
 
 
 class Owner(Body):
-    """Who answers for the contract at the provider."""
+    """The person at the provider who is responsible for the contract."""
 
     name: Name
     email: EmailStr
 
 
 class Rollover(Body):
-    """What becomes of a period's unused and overrun time (SPEC 1, 9)."""
+    """What happens to the unused and overrun time of a period (SPEC 1, 9)."""
 
-    unused: Annotated[Literal["expire", "carry"], _or("expire")] = "expire"
+    unused: Annotated[Literal["expire", "carry"], _default("expire")] = "expire"
     cap_hours: Hours | None = None
     cap_value_minor: MinorAmount | None = None
     lapse_after_periods: Annotated[int, Field(strict=True, ge=1, le=10_000)] | None = None
-    overrun: Annotated[Literal["absorb", "deduct"], _or("absorb")] = "absorb"
+    overrun: Annotated[Literal["absorb", "deduct"], _default("absorb")] = "absorb"
 
 
 class Slice(Body):
@@ -208,24 +208,24 @@ class Slice(Body):
 
     team_id: UUID
     planned_hours: Hours | None = None
-    # Read only to be refused: no slice carries a value (SPEC C3).
+    # Read only to report a violation: a slice has no value (SPEC C3).
     planned_value_minor: Annotated[MinorAmount | None, Field(exclude=True)] = None
 
 
 class Account(Body):
-    """Classifies the service inside a contract. ``id`` may be the client's own (SPEC 4)."""
+    """An account classifies the service inside a contract. The client may choose the ``id`` (SPEC 4)."""
 
     id: UUID | None = None
     name: Name
-    billable: Annotated[bool, _or(True), Field(strict=True)] = True  # noqa: FBT003
+    billable: Annotated[bool, _default(True), Field(strict=True)] = True  # noqa: FBT003
     planned_hours: Hours | None = None
     planned_value_minor: MinorAmount | None = None
-    teams: Annotated[tuple[UUID, ...], _or(())] = ()
-    slices: Annotated[tuple[Slice, ...], _or(())] = ()
+    teams: Annotated[tuple[UUID, ...], _default(())] = ()
+    slices: Annotated[tuple[Slice, ...], _default(())] = ()
 
 
 class Adjustment(Body):
-    """Hours (or value) more or less for one account and one period."""
+    """Additional hours (or value), positive or negative, for one account and one period."""
 
     account_id: UUID
     period_start: Day
@@ -239,31 +239,31 @@ class Contract(Body):
 
     code: Name
     name: Name
-    description: Annotated[Text, _or("")] = ""
+    description: Annotated[Text, _default("")] = ""
     owner: Owner
     organization_id: UUID
     type: Literal["time_and_materials", "fixed_price"]
-    recurrence: Annotated[Literal["none", "monthly"], _or("none")] = "none"
+    recurrence: Annotated[Literal["none", "monthly"], _default("none")] = "none"
     start_date: Day
     end_date: Day
     timezone: Zone
-    holidays: Annotated[Name, AfterValidator(_calendar)] | None = None
+    holidays: Annotated[Name, AfterValidator(_check_calendar)] | None = None
     contracted_hours: Hours | None = None
     contracted_value_minor: MinorAmount | None = None
     currency: Currency | None = None
-    rollover: Annotated[Rollover, _or(Rollover())] = Rollover()
-    accounts: Annotated[tuple[Account, ...], _or(())] = ()
-    adjustments: Annotated[tuple[Adjustment, ...], _or(())] = ()
-    settle_days: Annotated[int, _or(5), Field(strict=True, ge=0, le=3660)] = 5
+    rollover: Annotated[Rollover, _default(Rollover())] = Rollover()
+    accounts: Annotated[tuple[Account, ...], _default(())] = ()
+    adjustments: Annotated[tuple[Adjustment, ...], _default(())] = ()
+    settle_days: Annotated[int, _default(5), Field(strict=True, ge=0, le=3660)] = 5
 
     @property
     def zone(self) -> ZoneInfo:
-        """The contract's own time zone: its days begin and end there."""
+        """The contract's time zone, which defines its days."""
         return ZoneInfo(self.timezone)
 
 
 class Figures(Body):
-    """Planned against executed, in the unit of the balance (seconds, or minor units of a currency)."""
+    """Planned against consumed, in the unit of the balance (seconds, or minor units of a currency)."""
 
     planned: int | None
     consumed: int
@@ -274,14 +274,14 @@ class Figures(Body):
 
 
 class PeriodFigures(Figures):
-    """The figures of one period; both days inclusive."""
+    """The figures of one period; both days are inclusive."""
 
     start: Day
     end: Day
 
 
 class ContractPeriodFigures(PeriodFigures):
-    """The figures of a contract's period, with what is carried into it."""
+    """The figures of a contract's period, with the amount carried into it."""
 
     carried: int
     available: int | None
@@ -307,7 +307,7 @@ class AccountBalance(Body):
 
 
 class Forecast(Body):
-    """The day the contract runs out at the current pace, with a low and a high estimate."""
+    """The day on which the contract is used up at the current pace, with a low and a high estimate."""
 
     exhausts_on: date | None
     low: date | None
@@ -315,7 +315,7 @@ class Forecast(Body):
 
 
 class Balance(Body):
-    """A contract's full state: the event ``tidemark.contract.balance.v1`` and the HTTP answer are one body."""
+    """A contract's full state: the event ``tidemark.contract.balance.v1`` and the HTTP response have this body."""
 
     contract_id: UUID
     contract_code: str

@@ -1,6 +1,6 @@
-"""Every code that a violation may bear: what rule it stands for, when it is told, and how it sounds (SPEC 1).
+"""The codes of violations: the rule behind each code, when it applies, and an example message (SPEC 1).
 
-``docs/violations.md`` is written from this table (`make docs`).
+`make docs` generates ``docs/violations.md`` from this table.
 """
 
 from typing import Literal, NamedTuple, TypeAlias
@@ -23,7 +23,7 @@ ViolationCode: TypeAlias = Literal[
 
 
 class ViolationRule(NamedTuple):
-    """The rule behind a code, the requests that it refuses, and one of its sentences."""
+    """The rule behind a code, the requests that it applies to, and an example message."""
 
     rule: str
     when: str
@@ -31,33 +31,33 @@ class ViolationRule(NamedTuple):
 
 
 _ALWAYS = "drafting, editing, activating, amending"
-_WHOLE = "activating, amending"
+_COMPLETE = "activating, amending"
 
 VIOLATION_CODES: dict[ViolationCode, ViolationRule] = {
     "C1.amount": ViolationRule(
-        "Time and materials has contracted hours above zero; fixed price has a contracted value above zero, and its "
+        "Time and materials has contracted hours above zero; fixed price has a contracted value above zero and a "
         "currency.",
-        _WHOLE,
+        _COMPLETE,
         "Time and materials needs hours above zero. State the contracted hours.",
     ),
     "C2.sum": ViolationRule(
         "The planned amounts of the billable accounts sum exactly to the contracted amount.",
-        _WHOLE,
+        _COMPLETE,
         "The billable accounts plan 39.99 h; contracted are 40 h. Make them equal.",
     ),
     "C2.adjustment": ViolationRule(
         "The adjustments of an account and a period, taken together, leave its planned amount at zero or above.",
-        _WHOLE,
+        _COMPLETE,
         "With its adjustments Help desk plans -1 h in the period from 2026-03-01. Take away at most 40 h.",
     ),
     "C3.sum": ViolationRule(
         "In time and materials the slices of an account, where it has any, sum exactly to its planned hours.",
-        _WHOLE,
+        _COMPLETE,
         "The slices plan 25 h; the account plans 40 h. Make them equal.",
     ),
     "C3.planned_not_allowed": ViolationRule(
-        "A slice states no value, and in fixed price no hours either: it names a team alone.",
-        f"{_WHOLE}; a value: {_ALWAYS}",
+        "A slice has no value; in fixed price it has no hours either, only a team.",
+        f"{_COMPLETE}; a value: {_ALWAYS}",
         "A slice of a fixed price names a team alone. Leave the hours out.",
     ),
     "C4.accounts": ViolationRule(
@@ -69,30 +69,30 @@ VIOLATION_CODES: dict[ViolationCode, ViolationRule] = {
         "An account has at most 4 slices.", _ALWAYS, "An account has at most 4 slices; this one has 5. Remove some."
     ),
     "C4.team_twice": ViolationRule(
-        "The slices of an account are all of different teams.",
+        "The slices of an account belong to different teams.",
         _ALWAYS,
         "Another slice of this account is this team's. Put both into one, or name another team.",
     ),
     "C4.dates": ViolationRule(
-        "A contract has a start and an end date, does not end before it starts, and has at most 240 periods.",
+        "A contract has a start and an end date, ends on or after its start, and has at most 240 periods.",
         _ALWAYS,
         "The contract has 241 periods; at most 240 are allowed. End it on 2045-12-31 or earlier, and renew it then.",
     ),
     "C5.precision": ViolationRule("Hours have at most two decimals.", _ALWAYS, "Hours have at most two decimals."),
     "unknown_reference": ViolationRule(
-        "What is named exists: the organization, each team; an adjustment's account and the start of its period; what "
-        "a notification rule is about.",
+        "Every reference exists: the organization, each team, an adjustment's account and the start of its period, the "
+        "scope of a notification rule.",
         "every creation and change",
         "An adjustment names one of the contract's accounts. Take the id of one of them.",
     ),
     "duplicate": ViolationRule(
-        "What must be unique is: a contract's code; the names and ids of its accounts; the teams of an account; a "
-        "person's membership of a team on any day; a notification rule's name in its scope; an Idempotency-Key.",
+        "These are unique: a contract's code; the names and ids of its accounts; the teams of an account; a person's "
+        "membership of a team on any day; a notification rule's name in its scope; an Idempotency-Key.",
         "every creation and change",
         "Another account of this contract is named Help desk. Choose another name.",
     ),
     "invalid": ViolationRule(
-        "Each member has the type and the bounds of its body, and belongs to a contract of this type and recurrence.",
+        "Each member has the type and range that its body defines, and fits the contract's type and recurrence.",
         "every request",
         "This belongs to a fixed price; the contract is time and materials. Leave it out.",
     ),

@@ -1,1 +1,1 @@
-"""The HTTP side of a service: application, authentication, idempotency, pages, problems."""
+"""HTTP: the application, authentication, idempotency, pagination, problems."""

@@ -1,4 +1,4 @@
-"""The application of a service: problem+json, health, correlation ids. SPEC 4."""
+"""The FastAPI application of a service: problem+json, health checks, correlation ids. SPEC 4."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -11,14 +11,21 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from tidemark_shared.http.problems import PROBLEM_MEDIA_TYPE, Problem, ProblemBody, problem_response, to_violations
+from tidemark_shared.http.problems import (
+    INVALID_REQUEST,
+    PROBLEM_MEDIA_TYPE,
+    Problem,
+    ProblemBody,
+    problem_response,
+    to_violations,
+)
 from tidemark_shared.log import bound_contextvars, get_logger
 from tidemark_shared.settings import Settings
 
 _log = get_logger()
 
-# The database is away, stops, or has no room: that passes.
-_DATABASE_AWAY = (
+# The database cannot be reached, shuts down or is out of resources: a retry can succeed.
+_DATABASE_UNAVAILABLE = (
     OSError,
     asyncpg.InterfaceError,
     asyncpg.PostgresConnectionError,
@@ -27,43 +34,43 @@ _DATABASE_AWAY = (
     asyncpg.LockNotAvailableError,
 )
 _JSON = "application/json"
-_DECLARED: dict[int | str, str] = {
+_ERROR_RESPONSES: dict[int | str, str] = {
     "4XX": "A problem (RFC 9457)",
-    "503": "Not ready, or the database does not answer: try again (RFC 9457)",
+    "503": "Not ready, or the database is unavailable: try again (RFC 9457)",
 }
-_CORRELATION = re.compile(r"[\w.:/+-]{1,128}", re.ASCII)
+_CORRELATION_ID = re.compile(r"[\w.:/+-]{1,128}", re.ASCII)
 
 
-class _Api(FastAPI):
+class _Application(FastAPI):
     def openapi(self) -> dict[str, Any]:
-        """The document of what is answered; a problem is `application/problem+json`, which FastAPI cannot be told."""
+        """Declare problems as `application/problem+json`, which FastAPI does not support."""
         document = super().openapi()
         for operations in document["paths"].values():
             for operation in operations.values():
-                for status in _DECLARED:
+                for status in _ERROR_RESPONSES:
                     content = operation["responses"][status]["content"]
                     if _JSON in content:
                         content[PROBLEM_MEDIA_TYPE] = content.pop(_JSON)
         return document
 
 
-Problems = Callable[[], Awaitable[list[str]]]
-
-
 def create_api(name: str, settings: Settings, lifespan: Any) -> FastAPI:
-    """The application of a service: its routes are added by the service.
+    """Create the application of a service, which then adds its routes.
 
-    The lifespan sets ``app.state.problems``, which ``/readyz`` asks (a list of sentences, empty when the service makes
-    progress), and ``app.state.pool``, where :func:`require` looks for revoked tokens. It may set
-    ``app.state.failures``, which ``/healthz`` asks: sentences that say why the process must be restarted.
+    The lifespan sets ``app.state.pool``, which :func:`~tidemark_shared.http.auth.require_role` uses, and
+    ``app.state.problems``, which ``/readyz`` calls: it returns the reasons why the service makes no progress. It may
+    set ``app.state.failures``, which ``/healthz`` calls: it returns the reasons why the process must be restarted.
     """
-    app = _Api(
+    app = _Application(
         title=f"Tidemark {name}",
         version="1",
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        responses={status: {"model": ProblemBody, "description": about} for status, about in _DECLARED.items()},
+        responses={
+            status: {"model": ProblemBody, "description": description}
+            for status, description in _ERROR_RESPONSES.items()
+        },
     )
     app.state.settings, app.state.failures = settings, _no_failures
     app.middleware("http")(_correlate)
@@ -89,23 +96,23 @@ async def _no_failures() -> list[str]:
     return []
 
 
-async def _correlate(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
-    given = request.headers.get("x-request-id", "")
-    correlation_id = given if _CORRELATION.fullmatch(given) else str(uuid4())
+async def _correlate(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    request_id = request.headers.get("x-request-id", "")
+    correlation_id = request_id if _CORRELATION_ID.fullmatch(request_id) else str(uuid4())
     with bound_contextvars(correlation_id=correlation_id):
         try:
-            response = await answer(request)
-        except _DATABASE_AWAY as error:
-            _log.warning("database_away", error=repr(error))
+            response = await call_next(request)
+        except _DATABASE_UNAVAILABLE as error:
+            _log.warning("database_unavailable", error=repr(error))
             response = problem_response(
                 ProblemBody(
-                    title="The database does not answer",
+                    title="Database unavailable",
                     status=503,
-                    detail="Try again in a moment, with the same Idempotency-Key where there was one.",
+                    detail="Try again in a moment. If you sent an Idempotency-Key, send the same one.",
                 )
             )
-        except Exception as error:  # noqa: BLE001 - a handler of the application would answer outside of the correlation
-            response = _unforeseen(error, correlation_id)
+        except Exception as error:  # noqa: BLE001 - an exception handler of FastAPI would run outside of the correlation id
+            response = _internal_error(error, correlation_id)
         if request.url.path not in ("/healthz", "/readyz"):
             _log.info("http", method=request.method, path=request.url.path, status=response.status_code)
     response.headers["x-request-id"] = correlation_id
@@ -113,31 +120,34 @@ async def _correlate(request: Request, answer: Callable[[Request], Awaitable[Res
 
 
 async def _problem(_: Request, problem: Exception) -> JSONResponse:
-    assert isinstance(problem, Problem)  # noqa: S101 - registered for it alone
+    assert isinstance(problem, Problem)  # noqa: S101 - registered for this type only
     return problem_response(problem.body)
 
 
 async def _http_exception(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
     return problem_response(ProblemBody(title=str(error.detail), status=error.status_code, detail=""))
 
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it alone
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type only
     violations = to_violations(error.errors(), skip=1)
     return problem_response(
         ProblemBody(
-            title="The request is not valid", status=422, detail="Each violation says where.", violations=violations
+            title=INVALID_REQUEST,
+            status=422,
+            detail="See `violations` for each error and its location.",
+            violations=violations,
         )
     )
 
 
-def _unforeseen(error: Exception, correlation_id: str) -> JSONResponse:
-    _log.error("unforeseen", exc_info=error)
+def _internal_error(error: Exception, correlation_id: str) -> JSONResponse:
+    _log.error("request_failed", exc_info=error)
     return problem_response(
         ProblemBody(
-            title="Tidemark failed",
+            title="Internal error",
             status=500,
-            detail=f"This is a fault of ours; the log has it under {correlation_id}.",
+            detail=f"Reference: {correlation_id}. The log of this service has the details under this id.",
         )
     )

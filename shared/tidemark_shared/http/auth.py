@@ -1,4 +1,4 @@
-"""Who calls, and whether its role may: bearer tokens (SPEC 4)."""
+"""Authentication and authorization with bearer tokens (SPEC 4)."""
 
 from typing import Annotated, Any
 
@@ -10,33 +10,39 @@ from tidemark_shared.http.problems import Problem
 from tidemark_shared.http.tokens import Actor, InvalidTokenError, Role, verify_token
 from tidemark_shared.settings import Settings, require_setting
 
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 _sql = queries("tidemark_shared")
-_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 _bearer = HTTPBearer(auto_error=False, description="A token made with `tidemark token create`.")
 
 
-def require_role(role: Role) -> Any:
-    """A dependency that gives the :class:`Actor` and refuses one whose role does not reach ``role``."""
+def missing_token() -> Problem:
+    """The response to a request without a token."""
+    return Problem(401, "Token required", "Send a token as `Authorization: Bearer …`.")
 
-    async def actor(
+
+def require_role(role: Role) -> Any:
+    """A dependency: the :class:`Actor` of the request, who must have ``role`` or a higher one."""
+
+    async def authorize(
         request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
     ) -> Actor:
         settings: Settings = request.app.state.settings
         if credentials is None:
-            if settings.open and settings.host in _LOOPBACK:
+            if settings.open and settings.host in LOOPBACK_HOSTS:
                 return Actor("anonymous", "admin")
-            raise Problem(401, "A token is needed", "Send it as `Authorization: Bearer …`.")
+            raise missing_token()
         try:
             token = verify_token(require_setting(settings.secret, "secret"), credentials.credentials)
         except InvalidTokenError as error:
-            raise Problem(401, "The token is refused", str(error)) from None
-        # On the request's own connection where it has one: to want a second while holding one is how a pool runs dry.
+            raise Problem(401, "Invalid token", str(error)) from None
+        # Use the request's connection if it has one: a request that waits for a second can exhaust the pool.
         connection = getattr(request.state, "connection", request.app.state.pool)
-        if revoked := await _sql.revoked_at(connection, id=token.id):
-            why = f"It was revoked on {revoked:%Y-%m-%d}. Make a new one with `tidemark token create`."
-            raise Problem(401, "The token is refused", why)
+        if revoked_at := await _sql.load_revoked_at(connection, id=token.id):
+            detail = f"The token was revoked on {revoked_at:%Y-%m-%d}. Make a new one with `tidemark token create`."
+            raise Problem(401, "Invalid token", detail)
         if not token.actor.has_role(role):
-            raise Problem(403, "The token's role does not allow this", f"It is {token.actor.role}; {role} is needed.")
+            detail = f"This request needs the role {role}; the token has the role {token.actor.role}."
+            raise Problem(403, "Role not sufficient", detail)
         return token.actor
 
-    return Depends(actor)
+    return Depends(authorize)

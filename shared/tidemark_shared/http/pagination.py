@@ -1,4 +1,4 @@
-"""Lists in pages, each with the cursor of the next. SPEC 4."""
+"""Pages of lists, each with the cursor of the next page. SPEC 4."""
 
 import base64
 import json
@@ -10,14 +10,14 @@ from fastapi import Query
 from pydantic import BaseModel, TypeAdapter
 
 from tidemark_shared.domain.bodies import Text
-from tidemark_shared.http.problems import Problem, Violation
+from tidemark_shared.http.problems import INVALID_REQUEST, Problem, Violation
 
-_after = TypeAdapter(tuple[Text, UUID])
+_page_cursor = TypeAdapter(tuple[Text, UUID])
 Item = TypeVar("Item")
 
 
 class Page(BaseModel, Generic[Item]):
-    """A part of a list; ``next`` is the ``cursor`` of the part that follows, null at the end."""
+    """One page of a list; ``next`` is the ``cursor`` of the next page, null on the last one."""
 
     items: list[Item]
     next: str | None
@@ -28,36 +28,37 @@ class _Identified(Protocol):
     def id(self) -> UUID: ...
 
 
-Kept = TypeVar("Kept", bound=_Identified)
-Parts = TypeVar("Parts")
+Row = TypeVar("Row", bound=_Identified)
+CursorParts = TypeVar("CursorParts")
 Limit = Annotated[int, Query(ge=1, le=200)]
 Cursor = Annotated[str | None, Query(description="`next` of the page before.")]
 
 
 def build_page(
-    found: Sequence[Kept], limit: int, order: Callable[[Kept], str] = lambda one: str(one.id)
-) -> "Page[Kept]":
-    """A page of what was ``found`` where one more than ``limit`` was asked for, by ``order`` and id."""
-    last = found[limit - 1] if len(found) > limit else None
-    return Page(items=list(found[:limit]), next=last and encode_cursor(order(last), str(last.id)))
+    rows: Sequence[Row], limit: int, sort_key: Callable[[Row], str] = lambda row: str(row.id)
+) -> "Page[Row]":
+    """A page of up to ``limit`` rows, sorted by ``sort_key`` and id. Pass one row more to announce a next page."""
+    last = rows[limit - 1] if len(rows) > limit else None
+    return Page(items=list(rows[:limit]), next=last and encode_cursor(sort_key(last), str(last.id)))
 
 
 def decode_page_cursor(cursor: str | None) -> tuple[str, UUID] | None:
-    """What the page before ended with."""
-    return decode_cursor(cursor, _after)
+    """The sort key and id of the last row of the page before."""
+    return decode_cursor(cursor, _page_cursor)
 
 
 def encode_cursor(*parts: str) -> str:
-    """The cursor of a page that ended with what these parts tell."""
+    """The cursor of the page that follows the row with these values."""
     return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode()
 
 
-def decode_cursor(cursor: str | None, adapter: TypeAdapter[Parts]) -> Parts | None:
-    """What the page before ended with. Raises a 422 where the cursor is none that was given out."""
+def decode_cursor(cursor: str | None, adapter: TypeAdapter[CursorParts]) -> CursorParts | None:
+    """The values that :func:`encode_cursor` encoded. Raises a 422 for any other text."""
     if cursor is None:
         return None
     try:
         return adapter.validate_json(base64.urlsafe_b64decode(cursor))
     except ValueError:
-        violation = Violation(code="invalid", path="/cursor", message="The cursor is not one that was given out.")
-        raise Problem(422, "The request is not valid", violation.message, [violation]) from None
+        message = "This is not a cursor of this API. Send `next` of the page before."
+        violation = Violation(code="invalid", path="/cursor", message=message)
+        raise Problem(422, INVALID_REQUEST, message, [violation]) from None

@@ -1,4 +1,4 @@
-"""Problems (RFC 9457): what is answered where a request is refused. SPEC 4."""
+"""Problems (RFC 9457): the responses to requests that fail. SPEC 4."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,11 +9,12 @@ from pydantic import BaseModel
 from tidemark_shared.domain.violations import VIOLATION_CODES, ViolationCode
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
+INVALID_REQUEST = "Invalid request"
 _HEADERS = {401: {"www-authenticate": "Bearer"}, 503: {"retry-after": "2"}}
 
 
 class Violation(BaseModel):
-    """One thing that is wrong: a code for programs, a JSON Pointer to the place, a sentence for people."""
+    """One error in a request: a code for programs, a JSON Pointer to its location, a message for people."""
 
     code: ViolationCode
     path: str
@@ -31,7 +32,7 @@ class ProblemBody(BaseModel):
 
 
 class Problem(Exception):  # noqa: N818 - the name of RFC 9457
-    """An answer that is an error: raised anywhere below a route."""
+    """An error response; any code below a route may raise it."""
 
     def __init__(self, status: int, title: str, detail: str = "", violations: Sequence[Violation] = ()) -> None:
         super().__init__(title)
@@ -39,16 +40,16 @@ class Problem(Exception):  # noqa: N818 - the name of RFC 9457
 
 
 def json_pointer(*parts: object) -> str:
-    """A JSON Pointer (RFC 6901)."""
+    """Build a JSON Pointer (RFC 6901)."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
 
 
 def to_violations(errors: Sequence[Any], *, skip: int = 0) -> list[Violation]:
-    """What pydantic found, as violations. ``skip`` is the number of leading parts of its locations to leave out."""
+    """Pydantic's errors as violations. ``skip`` is the number of leading parts to drop from each location."""
     return [
         Violation(
             code=error["type"] if error["type"] in VIOLATION_CODES else "invalid",
-            # Where the text is no JSON, the location is a place in the text and none in the body.
+            # If the body is not JSON, the location is a position in its text.
             path="" if error["type"] == "json_invalid" else json_pointer(*error["loc"][skip:]),
             message=error["msg"],
         )
@@ -57,5 +58,5 @@ def to_violations(errors: Sequence[Any], *, skip: int = 0) -> list[Violation]:
 
 
 def problem_response(body: ProblemBody) -> JSONResponse:
-    """The response that a problem is; a 503 says when to try again."""
+    """The response of a problem; a 503 says when to retry."""
     return JSONResponse(body.model_dump(), body.status, _HEADERS.get(body.status), media_type=PROBLEM_MEDIA_TYPE)

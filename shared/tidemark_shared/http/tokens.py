@@ -1,4 +1,4 @@
-"""Bearer tokens with a name and a role (SPEC 4), signed so that every service can check them by itself."""
+"""Signed bearer tokens with a name and a role (SPEC 4), which each service can verify alone."""
 
 from datetime import datetime
 from typing import Literal, NamedTuple, get_args
@@ -10,36 +10,36 @@ from jwt.types import Options
 Role = Literal["viewer", "publisher", "manager", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
 _ALGORITHM = "HS256"
-# `iat` tells when a token was made and is no condition (RFC 7519, 4.1.6): the clock of whoever made it may be ahead.
+# `iat` is informative only (RFC 7519, 4.1.6): the clock of the token's issuer may be ahead of ours.
 _OPTIONS: Options = {"require": ["sub", "role", "jti"], "verify_iat": False}
 
 
 class Actor(NamedTuple):
-    """Who calls. Each role may do what those before it in :data:`ROLES` may."""
+    """The caller of a request. Each role includes those before it in :data:`ROLES`."""
 
     name: str
     role: Role
 
     def has_role(self, role: Role) -> bool:
-        """Whether this actor's role reaches ``role``."""
+        """Whether the actor has ``role`` or a higher one."""
         return ROLES.index(self.role) >= ROLES.index(role)
 
 
 class VerifiedToken(NamedTuple):
-    """A token that is sound."""
+    """The content of a token with a valid signature."""
 
     id: str
     actor: Actor
 
 
 class InvalidTokenError(Exception):
-    """The token is not ours, or no longer good; the text says which."""
+    """The token is not valid or has expired; the text says which."""
 
 
 def issue_token(
     secret: str, name: str, role: Role, *, now: datetime, expires: datetime | None = None, id_: str | None = None
 ) -> str:
-    """A token for ``name``; the name is the actor in every history, the id what the token can be revoked by."""
+    """Issue a token. ``name`` is the actor in every history; the token can be revoked by ``id_``."""
     claims: dict[str, object] = {"sub": name, "role": role, "jti": id_ or str(uuid4()), "iat": now}
     if expires:
         claims["exp"] = expires
@@ -47,7 +47,7 @@ def issue_token(
 
 
 def verify_token(secret: str, token: str) -> VerifiedToken:
-    """What the token says, whether it is revoked left aside. Raises :class:`InvalidTokenError`."""
+    """Verify signature and expiry, but not revocation. Raises :class:`InvalidTokenError`."""
     try:
         claims = jwt.decode(token, secret, [_ALGORITHM], options=_OPTIONS)
     except jwt.ExpiredSignatureError:
@@ -55,5 +55,5 @@ def verify_token(secret: str, token: str) -> VerifiedToken:
     except jwt.InvalidTokenError:
         raise InvalidTokenError("The token is not valid here. Make one with `tidemark token create`.") from None
     if claims["role"] not in ROLES:
-        raise InvalidTokenError("The token names no role that is known here.")
+        raise InvalidTokenError("The token has an unknown role. Make a new one with `tidemark token create`.")
     return VerifiedToken(claims["jti"], Actor(claims["sub"], claims["role"]))

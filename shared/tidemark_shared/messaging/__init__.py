@@ -1,1 +1,1 @@
-"""Kafka: topics, events, consumers, outbox, dead letters."""
+"""Messaging over Kafka: topics, events, consumer, outbox, dead letters."""

@@ -1,4 +1,4 @@
-"""Batches of records and what becomes of them: handed to a handler, or to the dead letters."""
+"""Batches of records: decode them, pass them to a handler, or write dead letters."""
 
 import json
 from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -17,10 +17,11 @@ from tidemark_shared.messaging.topics import Topic
 _log = get_logger()
 _sql = queries("tidemark_shared")
 
-_MAX_CORRELATION_LENGTH = 128
+_MAX_CORRELATION_ID_LENGTH = 128
 _MAX_REASON_LENGTH = 2_000
 
-# What passes by itself, or once an operator has acted: connections, locks, deadlocks, room, a missing migration.
+# A retry can succeed, at once or after an operator has acted: connections, locks, deadlocks, disk space, a missing
+# migration.
 TRANSIENT_ERRORS = (
     OSError,
     TimeoutError,
@@ -39,20 +40,20 @@ TRANSIENT_ERRORS = (
 
 
 class Batch(NamedTuple):
-    """Records of one partition that no transaction has taken yet, in the order of their offsets."""
+    """Records of one partition that no transaction has processed yet, in the order of their offsets."""
 
     cluster: str
     topic: str
     partition: int
     records: Sequence[ConsumerRecord]
     prefix: str = ""
-    """What the topic's name begins with here; the relay writes it before the names of the outbox."""
+    """The prefix of the topic's name; the outbox stores names without it."""
     learned_at: datetime | None = None
-    """When it counts as learned; None for the time of the transaction."""
+    """When Tidemark learned it; None for the time of the transaction."""
 
 
 class DeadLetter(NamedTuple):
-    """A record for the dead letters, and why: what, where, and how to mend it."""
+    """A record that cannot be processed; the reason says what is wrong, where, and how to repair it."""
 
     record: ConsumerRecord
     reason: str
@@ -61,9 +62,9 @@ class DeadLetter(NamedTuple):
 Handler = Callable[[Connection, Batch], Awaitable[None]]
 
 
-async def dead_letter(connection: Connection, batch: Batch, refusals: Sequence[DeadLetter]) -> None:
-    """Write the dead letters of a batch, and their copies for the topic, in the batch's transaction."""
-    if not refusals:
+async def dead_letter(connection: Connection, batch: Batch, dead_letters: Sequence[DeadLetter]) -> None:
+    """Write the dead letters of a batch, and their copies for the dead-letter topic, in the batch's transaction."""
+    if not dead_letters:
         return
     await _sql.write_dead_letters(
         connection,
@@ -71,36 +72,36 @@ async def dead_letter(connection: Connection, batch: Batch, refusals: Sequence[D
         topic=batch.topic,
         partition=batch.partition,
         copy_topic=f"{batch.topic.removeprefix(batch.prefix)}.dlq",
-        offsets=[record.offset for record, _ in refusals],
-        # A reason may quote the record, and Postgres takes no NUL.
-        reasons=[reason[:_MAX_REASON_LENGTH].replace("\0", "\\0") for _, reason in refusals],
-        keys=[record.key for record, _ in refusals],
-        values=[record.value for record, _ in refusals],
-        headers=[json.dumps(encode_headers(record.headers)) for record, _ in refusals],
-        timestamps=[record.timestamp for record, _ in refusals],
+        offsets=[record.offset for record, _ in dead_letters],
+        # A reason may quote the record, and Postgres rejects NUL.
+        reasons=[reason[:_MAX_REASON_LENGTH].replace("\0", "\\0") for _, reason in dead_letters],
+        keys=[record.key for record, _ in dead_letters],
+        values=[record.value for record, _ in dead_letters],
+        headers=[json.dumps(encode_headers(record.headers)) for record, _ in dead_letters],
+        timestamps=[record.timestamp for record, _ in dead_letters],
     )
-    _log.warning("records_refused", topic=batch.topic, partition=batch.partition, count=len(refusals))
+    _log.warning("dead_letters_written", topic=batch.topic, partition=batch.partition, count=len(dead_letters))
 
 
 async def process_batch(connection: Connection, handle: Handler, batch: Batch) -> None:
-    """Have a batch handled; where its data make the handler fail, halve it until the bad record stands alone."""
+    """Pass a batch to its handler. If the handler fails on the data, split the batch until one bad record is left."""
     try:
         async with connection.transaction():
             await handle(connection, batch)
     except TRANSIENT_ERRORS:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever else a handler raises, it is the data that make it
+    except Exception as error:  # noqa: BLE001 - any other error of a handler is caused by the data
         if len(batch.records) == 1:
             await dead_letter(connection, batch, [DeadLetter(batch.records[0], _reason(error, batch))])
             return
         half = len(batch.records) // 2
-        for part in (batch.records[:half], batch.records[half:]):
-            await process_batch(connection, handle, batch._replace(records=part))
+        for records in (batch.records[:half], batch.records[half:]):
+            await process_batch(connection, handle, batch._replace(records=records))
 
 
 def _reason(error: Exception, batch: Batch) -> str:
     if isinstance(error, asyncpg.PostgresError):
-        return f"The database refused it: {error}"
+        return f"The database rejected it: {error}"
     _log.error(
         "record_failed",
         topic=batch.topic,
@@ -112,32 +113,32 @@ def _reason(error: Exception, batch: Batch) -> str:
 
 
 class ReceivedEvent(NamedTuple):
-    """An event and the record that it came in."""
+    """An event and its record."""
 
     record: ConsumerRecord
     event: CloudEvent
 
 
 def decode_events(topic: Topic, records: Collection[ConsumerRecord]) -> tuple[list[ReceivedEvent], list[DeadLetter]]:
-    """The events in records of ``topic``, and the dead letters; the same for every service."""
-    received, dead_letters = [], []
+    """Decode records of ``topic``. Returns the events and the dead letters, the same for every service."""
+    events, dead_letters = [], []
     for record in records:
         if is_tombstone(topic, record):
             continue
         try:
-            received.append(ReceivedEvent(record, decode_event(topic, record.headers, record.value)))
+            events.append(ReceivedEvent(record, decode_event(topic, record.headers, record.value)))
         except DecodeError as error:
             dead_letters.append(DeadLetter(record, str(error)))
-    return received, dead_letters
+    return events, dead_letters
 
 
 def is_tombstone(topic: Topic, record: ConsumerRecord) -> bool:
-    """Whether the record only says that its key is gone, which compaction understands and nobody else needs to."""
+    """Whether the record only deletes its key from a compacted topic; no handler needs it."""
     return record.value is None and topic.retention == "compacted"
 
 
 def read_correlation_id(headers: RecordHeaders) -> str:
-    """The id as its publisher wrote it, made fit for logs, tables and headers whatever was written."""
-    named = dict(headers)
-    text = (named.get("ce_correlationid") or named.get("ce_id") or b"").decode(errors="replace")
-    return text[:_MAX_CORRELATION_LENGTH].replace("\0", "\N{REPLACEMENT CHARACTER}")
+    """The correlation id that the publisher wrote, shortened and without NUL, safe for logs, tables and headers."""
+    values = dict(headers)
+    text = (values.get("ce_correlationid") or values.get("ce_id") or b"").decode(errors="replace")
+    return text[:_MAX_CORRELATION_ID_LENGTH].replace("\0", "\N{REPLACEMENT CHARACTER}")

@@ -1,6 +1,6 @@
-"""CloudEvents 1.0 over the Kafka binding: binary mode is written, binary and structured mode are read.
+"""CloudEvents 1.0 over the Kafka binding: writes binary mode, reads binary and structured mode.
 
-Reading never guesses: what cannot be understood is a :class:`DecodeError` with a reason that a person can act on.
+Decoding never guesses: an invalid record raises a :class:`DecodeError` with a reason that a person can act on.
 """
 
 import json
@@ -17,33 +17,33 @@ from tidemark_shared.messaging.upcasts import upcast
 
 RecordHeaders = Sequence[tuple[str, bytes | None]]
 
-# Ours to choose: a source is part of keys, which Postgres bounds.
+# Our own limit: the source is part of keys, and Postgres limits their size.
 MAX_ATTRIBUTE_BYTES = 1024
-_MAX_SHOWN = 100
+_MAX_QUOTED_LENGTH = 100
 _JSON = "application/json"
 
 
 class FieldError(NamedTuple):
-    """One thing that is wrong with an event, and its place in the event as structured mode writes it."""
+    """One error in an event, and its location in the event's structured form."""
 
     message: str
     location: tuple[str | int, ...] = ()
 
 
 class DecodeError(Exception):
-    """A record that cannot be taken; its text is the reason in the dead letters, ``field_errors`` the same in parts."""
+    """A record that cannot be decoded. Its text is the reason of the dead letter; ``field_errors`` has its parts."""
 
     def __init__(self, reason: str, *field_errors: FieldError) -> None:
         super().__init__(reason)
         self.field_errors = field_errors or (FieldError(reason),)
 
 
-def _at(place: str, reason: str) -> DecodeError:
-    return DecodeError(reason, FieldError(reason, (place,)))
+def _field_error(field: str, reason: str) -> DecodeError:
+    return DecodeError(reason, FieldError(reason, (field,)))
 
 
 class CloudEvent(NamedTuple):
-    """A CloudEvent whose data has been read and checked."""
+    """A CloudEvent whose data has been decoded and validated."""
 
     id: str
     source: str
@@ -53,7 +53,7 @@ class CloudEvent(NamedTuple):
 
 
 class OutboxRecord(NamedTuple):
-    """A record to publish: what an outbox row holds."""
+    """A record to publish, as an outbox row stores it."""
 
     topic: str
     key: bytes | None
@@ -64,7 +64,7 @@ class OutboxRecord(NamedTuple):
 def outbox_record(
     topic: Topic, key: str, type_: str, data: BaseModel, *, source: str, time: datetime, correlation_id: str
 ) -> OutboxRecord:
-    """An event in binary mode. ``source`` is the service's name as a URI reference, such as ``/contracts``."""
+    """Build an event in binary mode. ``source`` is the service's name as a URI reference, such as ``/contracts``."""
     headers = build_binary_headers(type_, id_=str(uuid4()), source=source, time=time, correlation_id=correlation_id)
     value = data.model_dump_json().encode()
     return OutboxRecord(topic.name, key.encode(), headers, value)
@@ -73,7 +73,7 @@ def outbox_record(
 def build_binary_headers(
     type_: str, *, id_: str, source: str, time: datetime, correlation_id: str
 ) -> list[tuple[str, bytes]]:
-    """The attributes of an event in binary mode."""
+    """Build the headers with the attributes of an event in binary mode."""
     attributes = {
         "ce_specversion": "1.0",
         "ce_id": id_,
@@ -87,147 +87,149 @@ def build_binary_headers(
 
 
 def decode_event(topic: Topic, headers: RecordHeaders, value: bytes | None) -> CloudEvent:
-    """The event in a record of ``topic``, old versions upcast. Raises :class:`DecodeError`."""
+    """Decode a record of ``topic`` and upcast old versions. Raises :class:`DecodeError`."""
     attributes, prefix, data = _envelope(headers, value)
-    wrong: list[DecodeError] = []
-    named: list[str] = []
+    errors: list[DecodeError] = []
+    values: list[str] = []
     for name in ("id", "source", "type"):
         try:
-            named.append(_attribute(attributes, prefix, name))
+            values.append(_attribute(attributes, prefix, name))
         except DecodeError as error:
-            wrong.append(error)
-            named.append("")
-    id_, source, type_ = named
+            errors.append(error)
+            values.append("")
+    id_, source, type_ = values
     try:
-        type_, read_data = _data(topic, type_, data) if type_ else (type_, None)
+        type_, decoded_data = _decode_data(topic, type_, data) if type_ else (type_, None)
     except DecodeError as error:
-        wrong.append(error)
-    if wrong:
-        raise DecodeError(" ".join(map(str, wrong)), *(fault for one in wrong for fault in one.field_errors))
+        errors.append(error)
+    if errors:
+        raise DecodeError(
+            " ".join(map(str, errors)), *(field_error for error in errors for field_error in error.field_errors)
+        )
     correlation_id = attributes.get(f"{prefix}correlationid")
-    return CloudEvent(id_, source, type_, correlation_id if isinstance(correlation_id, str) else id_, read_data)
+    return CloudEvent(id_, source, type_, correlation_id if isinstance(correlation_id, str) else id_, decoded_data)
 
 
-def _data(topic: Topic, type_: str, data: bytes) -> tuple[str, BaseModel]:
-    """The data, and the type that it has in its newest version."""
+def _decode_data(topic: Topic, type_: str, data: bytes) -> tuple[str, BaseModel]:
+    """Validate the data. Returns the type and the data in their newest version."""
     try:
         type_, data = upcast(type_, data)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise _at("data", f"{type_}: The data is not that of this version: {error!r}.") from None
+        raise _field_error("data", f"{type_}: The data does not match this version: {error!r}.") from None
     model = EVENT_TYPES[topic].get(type_)
     if model is None:
-        known = ", ".join(EVENT_TYPES[topic])
-        raise _at("type", f"Unknown event type {_shown(type_)}. {topic.name} takes {known}.")
+        types = ", ".join(EVENT_TYPES[topic])
+        raise _field_error("type", f"Unknown event type {_quote(type_)}. {topic.name} takes {types}.")
     try:
         return type_, model.model_validate_json(data)
     except ValidationError as error:
-        faults = (FieldError(one["msg"], ("data", *one["loc"])) for one in error.errors(include_url=False))
-        raise DecodeError(f"{type_}: {describe_validation_error(error)}", *faults) from None
+        field_errors = (
+            FieldError(detail["msg"], ("data", *detail["loc"])) for detail in error.errors(include_url=False)
+        )
+        raise DecodeError(f"{type_}: {describe_validation_error(error)}", *field_errors) from None
 
 
 def describe_validation_error(error: ValidationError) -> str:
-    """All that pydantic found, in one line for a person: ``seconds: Input should be …; updated_at: …``."""
+    """Pydantic's errors on one line, for people: ``seconds: Input should be …; updated_at: …``."""
     return "; ".join(
-        f"{'/'.join(map(str, one['loc'])) or 'the data'}: {one['msg']}" for one in error.errors(include_url=False)
+        f"{'/'.join(map(str, detail['loc'])) or 'the data'}: {detail['msg']}"
+        for detail in error.errors(include_url=False)
     )
 
 
 def _envelope(headers: RecordHeaders, value: bytes | None) -> tuple[dict[str, Any], str, bytes]:
-    """The attributes, what stands before their names, and the data as JSON text."""
+    """The attributes, the prefix of their names, and the data as JSON text."""
     try:
-        named = {name.lower(): (raw or b"").decode() for name, raw in headers}
+        attributes = {name.lower(): (raw or b"").decode() for name, raw in headers}
     except UnicodeDecodeError as error:
         raise DecodeError(f"A header is not UTF-8: {error}.") from None
     if value is None:
         raise DecodeError("The record has no value. Publish the event's data as JSON.")
-    content_type = named.get("content-type") or ""
-    # The content-type comes first: an event in structured mode may repeat its attributes as headers.
-    if content_type != _JSON and _kind(content_type) == "application/cloudevents+json":
-        return _structured(value)
-    if "ce_specversion" in named:
-        _expect_version(named["ce_specversion"])
-        _expect_json(content_type or _JSON)
-        return named, "ce_", value
+    content_type = attributes.get("content-type") or ""
+    # Check the content type first: an event in structured mode may repeat its attributes as headers.
+    if content_type != _JSON and _media_type(content_type) == "application/cloudevents+json":
+        return _parse_structured(value)
+    if "ce_specversion" in attributes:
+        _check_version(attributes["ce_specversion"])
+        _check_content_type(content_type or _JSON)
+        return attributes, "ce_", value
     if content_type:
         raise DecodeError(
-            "The record is no CloudEvent: neither a header ce_specversion (binary mode) nor the content-type "
+            "The record is not a CloudEvent: it has neither a header ce_specversion (binary mode) nor the content-type "
             "application/cloudevents+json (structured mode)."
         )
-    return _structured(value)
+    return _parse_structured(value)
 
 
-def _structured(value: bytes) -> tuple[dict[str, Any], str, bytes]:
-    attributes, data = parse_structured(value)
-    return attributes, "", data
-
-
-def parse_structured(value: bytes) -> tuple[dict[str, Any], bytes]:
-    """The attributes and data of a CloudEvent in structured mode."""
+def _parse_structured(value: bytes) -> tuple[dict[str, Any], str, bytes]:
     try:
         envelope = json.loads(value)
     except (ValueError, RecursionError) as error:
         raise DecodeError(f"The value is not JSON: {error}.") from None
-    return split_envelope(envelope)
+    attributes, data = split_envelope(envelope)
+    return attributes, "", data
 
 
 def split_envelope(envelope: object) -> tuple[dict[str, Any], bytes]:
-    """The same of one whose JSON has been read."""
+    """Split a CloudEvent in structured mode, already parsed from JSON, into its attributes and data."""
     if not isinstance(envelope, dict) or "specversion" not in envelope:
-        raise DecodeError("The value is no CloudEvent: it has no specversion.")
-    _expect_version(envelope["specversion"])
-    _expect_json(envelope.get("datacontenttype") or _JSON)
+        raise DecodeError("The value is not a CloudEvent: it has no specversion.")
+    _check_version(envelope["specversion"])
+    _check_content_type(envelope.get("datacontenttype") or _JSON)
     if "data" not in envelope:
-        raise _at("data", "The CloudEvent has no data.")
+        raise _field_error("data", "The CloudEvent has no data.")
     try:
         return envelope, json.dumps(envelope["data"], ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        raise _at("data", "The data holds half of a surrogate pair, which is no text.") from None
+        raise _field_error("data", "The data has half of a surrogate pair, which is not valid text.") from None
     except RecursionError:
-        raise _at("data", "The data is nested too deeply.") from None
+        raise _field_error("data", "The data is nested too deeply.") from None
 
 
-def _expect_version(version: object) -> None:
+def _check_version(version: object) -> None:
     if version != "1.0":
-        raise _at("specversion", f"CloudEvents specversion {_shown(version)} is not known. Use 1.0.")
+        raise _field_error("specversion", f"CloudEvents specversion {_quote(version)} is not supported. Use 1.0.")
 
 
-def _expect_json(content_type: object) -> None:
+def _check_content_type(content_type: object) -> None:
     if content_type == _JSON:
         return
-    kind = _kind(content_type) if isinstance(content_type, str) else ""
-    if kind != _JSON and not kind.endswith("+json"):
-        raise _at("datacontenttype", f"The data is {_shown(content_type)}. Use application/json.")
+    media_type = _media_type(content_type) if isinstance(content_type, str) else ""
+    if media_type != _JSON and not media_type.endswith("+json"):
+        raise _field_error("datacontenttype", f"The data is {_quote(content_type)}. Use application/json.")
 
 
-def _kind(content_type: str) -> str:
+def _media_type(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
 
 
-def _shown(value: object) -> str:
-    """What the publisher wrote, for a reason: short, whatever its size and depth."""
+def _quote(value: object) -> str:
+    """Quote a value of the publisher in a reason, shortened."""
     if not isinstance(value, str):
         return f"of type {type(value).__name__}"
-    return repr(value if len(value) <= _MAX_SHOWN else f"{value[:_MAX_SHOWN]}…")
+    return repr(value if len(value) <= _MAX_QUOTED_LENGTH else f"{value[:_MAX_QUOTED_LENGTH]}…")
 
 
 def _attribute(attributes: dict[str, Any], prefix: str, name: str) -> str:
     text = attributes.get(prefix + name)
     if not isinstance(text, str) or not text:
-        raise _at(name, f"The CloudEvent has no {name}.")
+        raise _field_error(name, f"The CloudEvent has no {name}.")
     if "\0" in text:
-        raise _at(name, f"The CloudEvent's {name} holds a NUL character.")
+        raise _field_error(name, f"The CloudEvent's {name} contains a NUL character.")
     try:
         size = len(text if text.isascii() else text.encode())
     except UnicodeEncodeError:
-        raise _at(name, f"The CloudEvent's {name} holds half of a surrogate pair.") from None
+        raise _field_error(name, f"The CloudEvent's {name} contains half of a surrogate pair.") from None
     if size > MAX_ATTRIBUTE_BYTES:
-        raise _at(name, f"The CloudEvent's {name} has {size} bytes; at most {MAX_ATTRIBUTE_BYTES} are taken.")
+        raise _field_error(
+            name, f"The CloudEvent's {name} has {size} bytes; at most {MAX_ATTRIBUTE_BYTES} are allowed."
+        )
     return text
 
 
 def encode_headers(headers: Iterable[tuple[str, bytes | None]]) -> list[list[str | None]]:
-    """Headers as they are kept in tables: ``[[name, hex of the value], …]``, which loses no byte of the values.
+    """Encode headers for a table: ``[[name, hex of the value], …]``, which keeps every byte of the values.
 
-    Postgres takes no NUL, so one in a name is shown for what it is.
+    Postgres rejects NUL, so a NUL in a name is escaped.
     """
     return [[name.replace("\0", "\\0"), None if raw is None else raw.hex()] for name, raw in headers]

@@ -1,7 +1,7 @@
-"""A Kafka consumer whose offsets live in the database; aiokafka fetches and keeps the group.
+"""A Kafka consumer that stores its offsets in the database; aiokafka fetches records and manages the group.
 
-Each assigned partition has a worker of its own, so what fails in one waits in it alone. Kafka's own committed offset
-is only a hint for those who watch lag.
+Each assigned partition has its own worker, so a failure in one partition blocks only that partition. The offsets
+committed to Kafka are only for lag monitoring.
 """
 
 import asyncio
@@ -24,32 +24,32 @@ from tidemark_shared.messaging.partition_worker import ANSWER_TIMEOUT_SECONDS, P
 _log = get_logger()
 _sql = queries("tidemark_shared")
 
-_WATCH_SECONDS = 1.0
-_HINT_SECONDS = 1.0
-_SILENT_SECONDS = 15
-_STOP_SECONDS = 5
-_START_SECONDS = 30
-# How long records may wait, and none be taken, until the service is no longer ready.
-_PATIENCE_SECONDS = 120.0
-# A partition that is not in the fetch under way waits for its end.
+_WATCH_INTERVAL_SECONDS = 1.0
+_COMMIT_INTERVAL_SECONDS = 1.0
+_SILENCE_LIMIT_SECONDS = 15
+_STOP_TIMEOUT_SECONDS = 5
+_START_TIMEOUT_SECONDS = 30
+# The service is not ready if records wait this long in a partition and none is processed.
+_STALL_LIMIT_SECONDS = 120.0
+# A partition that is not part of the current fetch waits until that fetch ends.
 _FETCH_WAIT_MS = 25
-# How long a topic that was deleted, recreated or given partitions may go unnoticed.
-_METADATA_MS = 5_000
-# A broker that is gone without closing its connections costs one of these.
+# How soon the client notices that a topic was deleted, recreated or got more partitions.
+_METADATA_MAX_AGE_MS = 5_000
+# How soon a request to a broker that has gone without closing its connections fails.
 _REQUEST_TIMEOUT_MS = 10_000
 _PARTITION_FETCH_BYTES = 8 * 1024 * 1024
 
 
 class Consumer:
-    """Reads topics as one member of a group; each handler is given a transaction and a batch of one partition.
+    """Reads topics as one member of a group; passes each handler a transaction and a batch of one partition.
 
-    What passes by itself is rolled back and read again after a pause, until it succeeds; what the data make a handler
-    raise sends the record at fault to the dead letters.
+    After a transient error the batch is rolled back and read again, until it succeeds. If the data make a handler
+    fail, the bad record becomes a dead letter.
     """
 
     def __init__(
         self,
-        bootstrap: str,
+        bootstrap_servers: str,
         pool: Pool,
         *,
         cluster: str,
@@ -60,75 +60,75 @@ class Consumer:
     ) -> None:
         self.pool, self.handlers, self.cluster, self.prefix = pool, handlers, cluster, prefix
         self.max_records = max_records
-        # Half of the pool: requests and the watch find a connection whatever the partitions do.
-        self.slots = asyncio.Semaphore(max(1, pool.get_max_size() // 2))
-        self._bootstrap, self._group = bootstrap, group
+        # Half of the pool, so that requests and the watch always find a connection.
+        self.transaction_slots = asyncio.Semaphore(max(1, pool.get_max_size() // 2))
+        self._bootstrap_servers, self._group = bootstrap_servers, group
         self._client: AIOKafkaConsumer | None = None
-        # Held while a client is made or given up: the watch and `stop` must not do so at once.
-        self._changing = asyncio.Lock()
+        # Locked while the client is created or closed: the watch and `stop` must not do so at the same time.
+        self._client_lock = asyncio.Lock()
         self._is_closed = False
         self._workers: dict[TopicPartition, PartitionWorker] = {}
-        self._stopped: dict[TopicPartition, str] = {}
+        self._stop_reasons: dict[TopicPartition, str] = {}
         self._compacted: dict[str, bool] = {}
-        self._hints: dict[TopicPartition, int] = {}
-        self._hinting: asyncio.Task[NoReturn] | None = None
+        self._uncommitted: dict[TopicPartition, int] = {}
+        self._commit_task: asyncio.Task[NoReturn] | None = None
         self._health = ClientHealth()
         self._progress: dict[TopicPartition, tuple[int, float]] = {}
-        self._waiting: list[str] = []
+        self._stall_problems: list[str] = []
 
     async def start(self) -> None:
-        """Join the group and read."""
+        """Join the group and start to read."""
         self._health, self._is_closed = ClientHealth(), False
-        async with self._changing:
+        async with self._client_lock:
             await self._connect()
-        self._hinting = asyncio.create_task(self._commit_hints(), name="hints")
+        self._commit_task = asyncio.create_task(self._commit_periodically(), name="offset commits")
 
     async def stop(self) -> None:
-        """Leave the group; bounded, because a farewell to a broker that is gone would wait for it."""
-        if self._hinting:
-            self._hinting.cancel()
-            await asyncio.wait({self._hinting})
+        """Leave the group; give up after a few seconds, because it would wait for a broker that is gone."""
+        if self._commit_task:
+            self._commit_task.cancel()
+            await asyncio.wait({self._commit_task})
         self._is_closed = True
-        async with self._changing:
+        async with self._client_lock:
             await self._disconnect()
 
     def problems(self) -> list[str]:
-        """Why this consumer makes no progress; empty when it does."""
-        problems = [*self._stopped.values(), *self._waiting]
-        silent = time.monotonic() - self._health.looked_at
-        if silent > _SILENT_SECONDS:
-            problems.append(f"Kafka or the database has not answered the consumer for {silent:.0f} s.")
+        """Reasons why this consumer makes no progress."""
+        problems = [*self._stop_reasons.values(), *self._stall_problems]
+        silence = time.monotonic() - self._health.checked_at
+        if silence > _SILENCE_LIMIT_SECONDS:
+            problems.append(f"Kafka or the database has not answered the consumer for {silence:.0f} s.")
         return problems
 
     def failures(self) -> list[str]:
-        """Why this process should be restarted: its client makes no progress, and replacing it did not help."""
+        """Reasons to restart this process: its client makes no progress, and a new client did not help."""
         return self._health.failures()
 
-    async def caught_up(self, topics: Collection[str]) -> bool:
-        """Whether everything that is in ``topics`` now has been taken, by this member of the group or another."""
+    async def has_caught_up(self, topics: Collection[str]) -> bool:
+        """Whether the group has processed all records that are in ``topics`` now."""
         if self._client is None:
             return False
         partitions = self._partitions(topics)
         ends = await self._client.end_offsets(partitions)
-        stored = await self.stored(partitions)
+        stored = await self.load_offsets(partitions)
         return bool(partitions) and all(stored.get(tp, 0) >= end for tp, end in ends.items())
 
     async def watch(self) -> None:
-        """Look after the client until it is stopped: replace one that makes no progress, and note what waits."""
+        """Check the client until it is stopped: replace one that makes no progress, and report stalled partitions."""
         while not self._is_closed:
             with contextlib.suppress(*TRANSIENT_ERRORS):
-                await self._look(await self._connected())
+                await self._check_client(await self._connected_client())
             if reason := self._health.reason_to_replace():
                 _log.error("client_replaced", reason=reason)
-                async with self._changing:
+                async with self._client_lock:
                     await self._disconnect()
-                self._health.replaced()
-            await asyncio.sleep(_WATCH_SECONDS)
+                self._health.record_replacement()
+            await asyncio.sleep(_WATCH_INTERVAL_SECONDS)
 
-    async def stored(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+    async def load_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """The next offset of each partition that has one."""
         async with self.pool.acquire() as connection:
-            rows = _sql.stored_offsets(
+            rows = _sql.load_offsets(
                 connection,
                 cluster=self.cluster,
                 topics=[tp.topic for tp in partitions],
@@ -136,123 +136,123 @@ class Consumer:
             )
             return {TopicPartition(row["topic"], row["partition"]): row["next_offset"] async for row in rows}
 
-    async def seed(self, tp: TopicPartition, offset: int) -> None:
-        """Begin a partition that was never read."""
+    async def insert_offset(self, tp: TopicPartition, offset: int) -> None:
+        """Store the first offset of a partition that was never read."""
         async with self.pool.acquire() as connection:
-            await _sql.seed_offset(
+            await _sql.insert_offset(
                 connection, cluster=self.cluster, topic=tp.topic, partition=tp.partition, next_offset=offset
             )
 
     async def is_compacted(self, topic: str) -> bool:
-        """Whether the topic's configuration says so; asked once."""
+        """Whether the topic's configuration enables compaction; fetched once."""
         if topic not in self._compacted:
-            self._compacted[topic] = await kafka.is_compacted(self._bootstrap, topic)
+            self._compacted[topic] = await kafka.is_compacted(self._bootstrap_servers, topic)
         return self._compacted[topic]
 
-    def hint(self, tp: TopicPartition, offset: int) -> None:
-        """Have an offset committed to Kafka in the background."""
-        self._hints[tp] = offset
+    def commit_later(self, tp: TopicPartition, offset: int) -> None:
+        """Commit an offset to Kafka in the background."""
+        self._uncommitted[tp] = offset
 
     def stop_partition(self, tp: TopicPartition, reason: str) -> None:
-        """Note that a partition waits for somebody to act, and fetch no more of it."""
-        self._stopped[tp] = reason
+        """Stop to fetch a partition until an operator acts, and report it."""
+        self._stop_reasons[tp] = reason
         if self._client:
             with contextlib.suppress(KafkaError):
                 self._client.pause(tp)
         _log.error("partition_stopped", topic=tp.topic, partition=tp.partition, reason=reason)
 
     def revoke(self, partitions: Collection[TopicPartition]) -> None:
-        """Have the workers of partitions end after what they are at."""
+        """Stop the workers of partitions after their current batch."""
         for tp in partitions:
-            self._stopped.pop(tp, None)
+            self._stop_reasons.pop(tp, None)
             if worker := self._workers.get(tp):
                 worker.revoke()
 
     def assign(self, client: AIOKafkaConsumer, partitions: Collection[TopicPartition]) -> None:
-        """Begin a worker for each partition."""
+        """Start a worker for each partition."""
         for tp in partitions:
             self._workers[tp] = PartitionWorker(self, client, tp, self._workers.get(tp))
 
     async def _connect(self) -> AIOKafkaConsumer:
         client = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+            bootstrap_servers=self._bootstrap_servers,
             group_id=self._group,
             enable_auto_commit=False,
-            # Workers seek to the database's offsets; a position that the log does not hold is looked into.
+            # Workers seek to the stored offsets, and check an offset that the log does not have.
             auto_offset_reset="none",
             value_deserializer=as_bytes,
             max_partition_fetch_bytes=_PARTITION_FETCH_BYTES,
             fetch_max_wait_ms=_FETCH_WAIT_MS,
-            metadata_max_age_ms=_METADATA_MS,
+            metadata_max_age_ms=_METADATA_MAX_AGE_MS,
             request_timeout_ms=_REQUEST_TIMEOUT_MS,
-            # A member that was killed keeps its partitions until its session ends.
+            # A killed member keeps its partitions until its session ends.
             session_timeout_ms=6_000,
             heartbeat_interval_ms=2_000,
         )
         self._client = client
         client.subscribe([*self.handlers], listener=_Listener(self, client))
         try:
-            async with asyncio.timeout(_START_SECONDS):
+            async with asyncio.timeout(_START_TIMEOUT_SECONDS):
                 await client.start()
         except BaseException:
             await self._disconnect()
             raise
         return client
 
-    async def _connected(self) -> AIOKafkaConsumer | None:
-        """The client, or a new one where the last was given up."""
-        async with self._changing:
+    async def _connected_client(self) -> AIOKafkaConsumer | None:
+        """The client, or a new one if the last was closed."""
+        async with self._client_lock:
             if self._client or self._is_closed:
                 return self._client
             try:
                 return await self._connect()
             except TRANSIENT_ERRORS as error:
-                _log.warning("connect_failed", error=repr(error))
-                self._health.unreachable()
+                _log.warning("kafka_connection_failed", error=repr(error))
+                self._health.record_unreachable()
                 raise
 
     async def _disconnect(self) -> None:
-        """End the workers and the client, whatever state they are in."""
+        """Stop the workers and the client, in any state."""
         client, self._client = self._client, None
         workers, self._workers = self._workers, {}
-        self._stopped.clear()
+        self._stop_reasons.clear()
         for worker in workers.values():
             worker.revoke()
         tasks = {worker.task for worker in workers.values()}
         if tasks:
-            _, late = await asyncio.wait(tasks, timeout=_STOP_SECONDS)
-            for task in late:
+            _, unfinished = await asyncio.wait(tasks, timeout=_STOP_TIMEOUT_SECONDS)
+            for task in unfinished:
                 task.cancel()
-            if late:
-                await asyncio.wait(late, timeout=_STOP_SECONDS)
+            if unfinished:
+                await asyncio.wait(unfinished, timeout=_STOP_TIMEOUT_SECONDS)
         if client is None:
             return
         try:
-            async with asyncio.timeout(_STOP_SECONDS):
+            async with asyncio.timeout(_STOP_TIMEOUT_SECONDS):
                 with contextlib.suppress(KafkaError, TimeoutError):
                     await self._commit(client, 1)
                 await client.stop()
-        except Exception as error:  # noqa: BLE001 - a client that is given up may be in any state
+        except Exception as error:  # noqa: BLE001 - the client may be in any state
             _log.warning("client_abandoned", error=repr(error))
             for task in background_tasks(client):
                 task.cancel()
 
-    async def _commit_hints(self) -> NoReturn:
+    async def _commit_periodically(self) -> NoReturn:
         while True:
-            await asyncio.sleep(_HINT_SECONDS)
+            await asyncio.sleep(_COMMIT_INTERVAL_SECONDS)
             try:
                 if self._client:
-                    await self._commit(self._client, _STOP_SECONDS)
-            except Exception as error:  # noqa: BLE001 - it is only a hint, and the next one comes in a moment
-                _log.info("hint_failed", error=repr(error))
+                    await self._commit(self._client, _STOP_TIMEOUT_SECONDS)
+            except Exception as error:  # noqa: BLE001 - the next commit follows in a moment
+                _log.info("commit_failed", error=repr(error))
 
-    async def _commit(self, client: AIOKafkaConsumer, seconds: float) -> None:
-        hints, self._hints = self._hints, {}
+    async def _commit(self, client: AIOKafkaConsumer, timeout_seconds: float) -> None:
+        uncommitted, self._uncommitted = self._uncommitted, {}
         assigned = client.assignment()
-        hints = {tp: offset for tp, offset in hints.items() if tp in assigned}
-        if hints:
-            async with asyncio.timeout(seconds):
-                await client.commit(hints)
+        offsets = {tp: offset for tp, offset in uncommitted.items() if tp in assigned}
+        if offsets:
+            async with asyncio.timeout(timeout_seconds):
+                await client.commit(offsets)
 
     def _partitions(self, topics: Collection[str]) -> list[TopicPartition]:
         client = self._client
@@ -262,17 +262,17 @@ class Consumer:
             for partition in sorted((client and client.partitions_for_topic(topic)) or ())
         ]
 
-    async def _look(self, client: AIOKafkaConsumer | None) -> None:
-        """Compare what Kafka has with what was taken."""
+    async def _check_client(self, client: AIOKafkaConsumer | None) -> None:
+        """Compare the end offsets in Kafka with the stored offsets."""
         if client is None:
             return
         workers = {tp: worker for tp, worker in self._workers.items() if not worker.is_revoked}
-        ended = [worker.task for tp, worker in workers.items() if worker.task.done() and tp not in self._stopped]
-        if ended or any(task.done() for task in background_tasks(client)):
-            self._health.died()
+        has_dead_worker = any(worker.task.done() and tp not in self._stop_reasons for tp, worker in workers.items())
+        if has_dead_worker or any(task.done() for task in background_tasks(client)):
+            self._health.record_dead_task()
             return
-        ends = await _end_offsets(client, self._partitions(self.handlers))
-        self._health.answered(
+        ends = await _fetch_end_offsets(client, self._partitions(self.handlers))
+        self._health.record_answer(
             {
                 tp: worker.offset
                 for tp, worker in workers.items()
@@ -280,42 +280,44 @@ class Consumer:
             },
             workers.keys() - ends.keys(),
         )
-        stored = await self.stored(sorted(ends.keys() | workers.keys()))
-        self._note_waiting(workers, ends, stored)
-        self._health.moved(stored)
+        stored = await self.load_offsets(sorted(ends.keys() | workers.keys()))
+        self._note_stalls(workers, ends, stored)
+        self._health.record_offsets(stored)
 
-    def _note_waiting(
+    def _note_stalls(
         self,
         assigned: Collection[TopicPartition],
         ends: Mapping[TopicPartition, int],
         stored: Mapping[TopicPartition, int],
     ) -> None:
-        """Note the partitions in which records wait and none is taken, whatever keeps them from it."""
-        now, waiting = time.monotonic(), []
+        """Report the partitions in which records wait and none is processed, for any reason."""
+        now, problems = time.monotonic(), []
         for tp in sorted(assigned):
             next_offset = stored.get(tp, 0)
-            last, since = self._progress.get(tp, (None, now))
-            if last != next_offset or next_offset >= ends.get(tp, next_offset + 1):
+            last_offset, since = self._progress.get(tp, (None, now))
+            if last_offset != next_offset or next_offset >= ends.get(tp, next_offset + 1):
                 self._progress[tp] = (next_offset, now)
-            elif now - since > _PATIENCE_SECONDS:
-                waiting.append(
-                    f"{tp.topic}/{tp.partition}: offset {next_offset} waits, and nothing was taken for "
-                    f"{now - since:.0f} s. The log of this service says why."
+            elif now - since > _STALL_LIMIT_SECONDS:
+                problems.append(
+                    f"{tp.topic}/{tp.partition}: the record at offset {next_offset} waits, and none was processed for "
+                    f"{now - since:.0f} s. The log of this service has the reason."
                 )
-        self._waiting = waiting
+        self._stall_problems = problems
 
 
-async def _end_offsets(client: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-    """The end offsets of those partitions whose leaders answer; one that is away must not hide the others."""
+async def _fetch_end_offsets(
+    client: AIOKafkaConsumer, partitions: Sequence[TopicPartition]
+) -> dict[TopicPartition, int]:
+    """The end offsets of the partitions whose leaders answer: one that is down must not hide the others."""
 
-    async def end_of(tp: TopicPartition) -> int:
+    async def fetch_end_offset(tp: TopicPartition) -> int:
         async with asyncio.timeout(ANSWER_TIMEOUT_SECONDS):
             return int((await client.end_offsets([tp]))[tp])
 
-    answers = await asyncio.gather(*map(end_of, partitions), return_exceptions=True)
-    ends = {tp: end for tp, end in zip(partitions, answers, strict=True) if isinstance(end, int)}
+    results = await asyncio.gather(*map(fetch_end_offset, partitions), return_exceptions=True)
+    ends = {tp: end for tp, end in zip(partitions, results, strict=True) if isinstance(end, int)}
     if not ends:
-        raise TimeoutError("No leader of a partition answers.")
+        raise TimeoutError("No partition leader answers.")
     return ends
 
 

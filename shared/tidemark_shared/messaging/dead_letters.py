@@ -1,4 +1,4 @@
-"""Dead letters after they were written: what there is, and handing one over again (SPEC 2)."""
+"""Stored dead letters: list, show and replay them (SPEC 2)."""
 
 import json
 from collections.abc import Mapping
@@ -15,41 +15,40 @@ _sql = queries("tidemark_shared")
 
 
 class UnknownDeadLetterError(Exception):
-    """No dead letter of this service has that id, or the service does not read its topic here."""
+    """The service has no dead letter with this id, or does not read its topic."""
 
     def __init__(self, id_: int) -> None:
         super().__init__(
-            f"There is no dead letter {id_} of a topic that is read here (TIDEMARK_TOPIC_PREFIX is part of it)."
+            f"No dead letter {id_} of a topic that this service reads. Check TIDEMARK_TOPIC_PREFIX, which is part of "
+            "the topic's name."
         )
 
 
 async def list_dead_letters(
-    connection: Connection, *, topic: str | None = None, reason: str | None = None, everything: bool = False
+    connection: Connection, *, topic: str | None = None, reason: str | None = None, include_replayed: bool = False
 ) -> list[dict[str, Any]]:
-    """The dead letters of the connection's service, oldest first, without what is in them.
+    """The dead letters of the connection's service, oldest first, without their content.
 
-    ``topic`` is a topic's name, ``reason`` a part of one in any case; with ``everything`` also those that a replay
-    has taken.
+    ``topic`` is the name of a topic; ``reason`` is a part of the reason, in any case.
     """
-    rows = _sql.dead_letters(connection, topic=topic, reason=reason, everything=everything)
+    rows = _sql.list_dead_letters(connection, topic=topic, reason=reason, include_replayed=include_replayed)
     return [dict(row) async for row in rows]
 
 
 async def find_dead_letter(connection: Connection, id_: int) -> dict[str, Any] | None:
-    """A dead letter as its row stands; ``headers`` as pairs of a name and bytes or None."""
-    row = await _sql.dead_letter(connection, id=id_)
-    return row and {**row, "headers": _headers(row["headers"])}
+    """One dead letter; its ``headers`` are pairs of a name and bytes or None."""
+    row = await _sql.find_dead_letter(connection, id=id_)
+    return row and {**row, "headers": _decode_headers(row["headers"])}
 
 
 async def replay_dead_letter(
     connection: Connection, handlers: Mapping[str, Handler], id_: int, *, prefix: str = ""
 ) -> str | None:
-    """Hand a dead letter to its handler once more, as it came, in one transaction.
+    """Process a dead letter again, in one transaction. Returns None on success, else the new reason.
 
-    None where it is taken; where it is refused again, the reason, which its row has from then on. Of one that was too
-    large or damaged only a part is kept, and no replay takes that. It goes to this service alone and not to its topic
-    again, where others that took it long ago would read it twice.
-    Raises :class:`UnknownDeadLetterError`; and what the handler raises, of which nothing stays.
+    A record that was too large or damaged is stored only in part and always fails. The replay goes to this service
+    only. If it went to the topic, other services that have processed the record would read it twice.
+    Raises :class:`UnknownDeadLetterError`, and the errors of the handler, which roll back the transaction.
     """
     async with connection.transaction():
         row = await _sql.begin_replay(connection, id=id_)
@@ -58,13 +57,13 @@ async def replay_dead_letter(
             raise UnknownDeadLetterError(id_)
         record = _record(row)
         if any(name == INCOMPLETE_HEADER for name, _ in record.headers):
-            incomplete: str = await _sql.refuse_replay(connection, id=id_)
-            return incomplete
+            incomplete_reason: str = await _sql.cancel_replay(connection, id=id_)
+            return incomplete_reason
         with bound_contextvars(correlation_id=read_correlation_id(record.headers)):
             await process_batch(
                 connection, handle, Batch(row["cluster"], row["topic"], row["partition"], [record], prefix)
             )
-        reason: str | None = await _sql.refused_again(connection, id=id_)
+        reason: str | None = await _sql.find_unreplayed_reason(connection, id=id_)
         return reason
 
 
@@ -80,9 +79,9 @@ def _record(row: Mapping[str, Any]) -> ConsumerRecord:
         checksum=None,
         serialized_key_size=len(row["key"] or b""),
         serialized_value_size=len(row["value"] or b""),
-        headers=_headers(row["headers"]),
+        headers=_decode_headers(row["headers"]),
     )
 
 
-def _headers(text: str) -> list[tuple[str, bytes | None]]:
+def _decode_headers(text: str) -> list[tuple[str, bytes | None]]:
     return [(name, None if value is None else bytes.fromhex(value)) for name, value in json.loads(text)]

@@ -1,4 +1,4 @@
-"""The public events of SPEC 2: their types, the data of each, and canonical content."""
+"""The public events of SPEC 2: their types, their data, and the canonical content."""
 
 from datetime import UTC, datetime, timedelta
 from json.encoder import encode_basestring
@@ -19,56 +19,56 @@ FUTURE_LIMIT = timedelta(hours=24)
 
 
 def format_timestamp(instant: datetime) -> str:
-    """UTC with six fraction digits and ``Z``: the form of canonical content (SPEC 9)."""
+    """Format an instant for canonical content: UTC, six fraction digits, ``Z`` (SPEC 9)."""
     if instant.tzinfo is not UTC:
         instant = instant.astimezone(UTC)
     return instant.isoformat("T", "microseconds")[:-6] + "Z"
 
 
-def _bounded_id(text: str) -> str:
+def _check_id(text: str) -> str:
     if len(text) > MAX_ID_BYTES // 4 and len(text.encode()) > MAX_ID_BYTES:
         raise PydanticCustomError("id_too_long", "An id has at most 255 bytes.")
     if "\0" in text:
-        raise PydanticCustomError("nul", "The text holds a NUL character.")
+        raise PydanticCustomError("nul", "The text contains a NUL character.")
     return text
 
 
-def _without_nul(text: str) -> str:
+def _check_nul(text: str) -> str:
     if "\0" in text:
-        raise PydanticCustomError("nul", "The text holds a NUL character.")
+        raise PydanticCustomError("nul", "The text contains a NUL character.")
     return text
 
 
-def _written_out(value: object) -> object:
-    # Left to itself, the parser takes digits for seconds since 1970: a time without an offset.
+def _check_time_format(value: object) -> object:
+    # Pydantic would accept digits as seconds since 1970, which is a time without an offset.
     if isinstance(value, datetime) or (isinstance(value, str) and value[4:5] == "-"):
         return value
     raise PydanticCustomError("time", 'A time is a string with an offset, such as "2026-03-02T09:00:00+01:00".')
 
 
-def _bounded_time(instant: datetime) -> datetime:
-    # Near the ends of the calendar the shift to UTC overflows; the plain year settles those.
+def _check_time_range(instant: datetime) -> datetime:
+    # At the ends of the calendar the conversion to UTC overflows: check the local year first.
     if FIRST_YEAR - 1 <= instant.year <= LAST_YEAR + 1:
         instant = instant.astimezone(UTC)
     if not FIRST_YEAR <= instant.year <= LAST_YEAR:
-        raise PydanticCustomError("time_out_of_range", "A time lies from 1970 to 2100.")
+        raise PydanticCustomError("time_out_of_range", "A time must be between 1970 and 2100.")
     return instant
 
 
-Id = Annotated[str, Field(min_length=1), AfterValidator(_bounded_id)]
-EventText = Annotated[str, AfterValidator(_without_nul)]
+Id = Annotated[str, Field(min_length=1), AfterValidator(_check_id)]
+EventText = Annotated[str, AfterValidator(_check_nul)]
 EventTime = Annotated[
     AwareDatetime,
     Field(strict=False),
-    BeforeValidator(_written_out),
-    AfterValidator(_bounded_time),
+    BeforeValidator(_check_time_format),
+    AfterValidator(_check_time_range),
     PlainSerializer(format_timestamp, when_used="json"),
 ]
 WorklogSeconds = Annotated[int, Field(ge=1, le=MAX_SECONDS)]
 
 
 class EventData(BaseModel):
-    """The data of an event: strict on types, unknown extra fields ignored."""
+    """The data of an event: strict about types; unknown extra fields are ignored."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
 
@@ -87,7 +87,7 @@ class WorklogRecorded(EventData):
 
 
 class WorklogDeleted(EventData):
-    """A worklog is gone, whatever issue the deletion names (SPEC 9)."""
+    """A worklog was deleted, whatever issue the deletion names (SPEC 9)."""
 
     worklog_id: Id
     issue_id: Id
@@ -97,7 +97,7 @@ class WorklogDeleted(EventData):
 class IssueLinked(EventData):
     """An issue belongs to an account of a contract; ``contract_id`` null unlinks.
 
-    ``contract_id`` takes an id or a code, ``account_id`` an id or a name.
+    ``contract_id`` is an id or a code, ``account_id`` an id or a name.
     """
 
     issue_id: Id
@@ -115,13 +115,13 @@ class ContractTerms(bodies.Contract):
     id: UUID
 
 
-def _identified(terms: bodies.Contract) -> bodies.Contract:
-    """Terms whose accounts and slices can be told apart: a reader keeps them by their ids."""
-    ids = [account.id for account in terms.accounts]
-    if None in ids or len(set(ids)) < len(ids):
+def _check_unique_ids(terms: bodies.Contract) -> bodies.Contract:
+    """Check that accounts and slices are unique, because readers store them by their ids."""
+    account_ids = [account.id for account in terms.accounts]
+    if None in account_ids or len(set(account_ids)) < len(account_ids):
         raise PydanticCustomError("account_id", "In an event every account has an id of its own.")
     for account in terms.accounts:
-        if len({item.team_id for item in account.slices}) < len(account.slices):
+        if len({slice_.team_id for slice_ in account.slices}) < len(account.slices):
             raise PydanticCustomError("team_twice", "An account has at most one slice for a team.")
     return terms
 
@@ -130,7 +130,7 @@ Version = Annotated[int, Field(ge=1, lt=2**31)]
 
 
 class ContractChanged(BaseModel):
-    """Every ``tidemark.contract.*`` event: what the contract is from now on, who did it and why."""
+    """Every ``tidemark.contract.*`` event: the contract's new state, who changed it and why."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -138,7 +138,7 @@ class ContractChanged(BaseModel):
     stream_version: Version
     status: bodies.Status | None = Field(description="null once a draft is discarded")
     previous_status: bodies.Status | None
-    terms: Annotated[bodies.Contract, AfterValidator(_identified)]
+    terms: Annotated[bodies.Contract, AfterValidator(_check_unique_ids)]
     actor: str
     reason: str | None = None
     occurred_at: EventTime
@@ -164,10 +164,10 @@ class TeamChanged(_Entity, bodies.Team):
     model_config = ConfigDict(frozen=True, extra="ignore", validate_by_name=True, serialize_by_alias=True)
 
     @model_validator(mode="after")
-    def _one_membership_from_a_day(self) -> Self:
-        begun = [(member.person_id, member.from_) for member in self.members]
-        if len(set(begun)) < len(begun):
-            raise PydanticCustomError("membership_twice", "A person has at most one membership from a day on.")
+    def _check_memberships(self) -> Self:
+        starts = [(member.person_id, member.from_) for member in self.members]
+        if len(set(starts)) < len(starts):
+            raise PydanticCustomError("membership_twice", "A person has at most one membership that starts on a day.")
         return self
 
 
@@ -178,7 +178,7 @@ class RateCardChanged(_Entity, bodies.RateCard):
 
 
 class NotificationChanged(BaseModel):
-    """``tidemark.notification.*``: what was told, about which contract, and how it went."""
+    """``tidemark.notification.*``: a notification about a contract, and its delivery."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -230,24 +230,24 @@ EVENT_TYPES: dict[Topic, dict[str, type[BaseModel]]] = {
 
 
 def canonical_content(data: EventData) -> bytes:
-    """Canonical content (SPEC 9): RFC 8785 JSON, absent optional members null, times in UTC to the microsecond."""
+    """The canonical content (SPEC 9): RFC 8785 JSON, absent optional members null, times in UTC to the microsecond."""
     return canonical_json(plain_members(data))
 
 
 def plain_members(data: EventData) -> dict[str, Any]:
-    """The members of an event, its times as :func:`timestamp` writes them."""
+    """The members of an event, with times as text (:func:`format_timestamp`)."""
     return {
         name: format_timestamp(value) if isinstance(value, datetime) else value for name, value in data.__dict__.items()
     }
 
 
 def canonical_json(members: dict[str, Any]) -> bytes:
-    """RFC 8785 for members such as ours: ASCII names; strings, integers, null. Held against the `rfc8785` package."""
+    """RFC 8785 JSON for ASCII names with strings, integers and null. Tests compare it with the `rfc8785` package."""
     return ("{" + ",".join([f'"{name}":{_literal(members[name])}' for name in sorted(members)]) + "}").encode()
 
 
 def _literal(value: str | int | None) -> str:
     if value is None:
         return "null"
-    # The mandatory escapes and no others.
+    # Escapes only what must be escaped.
     return encode_basestring(value) if isinstance(value, str) else str(value)

@@ -1,10 +1,10 @@
-"""aiokafka's fetcher, made safe against any bytes that a broker may send.
+"""A patch of aiokafka's fetcher that makes it safe against any bytes that a broker may send.
 
-aiokafka decompresses a whole batch before anybody can look at its size, and a record that it cannot decode raises
-for the whole batch. Here ordinary batches are decompressed up to a bound and go through aiokafka's parser, written
-in C. Every other batch leaves as a :class:`RawBatch`, which the consumer parses at leisure.
+aiokafka decompresses a whole batch before its size can be checked, and one record that it cannot decode raises for
+the whole batch. With this patch, ordinary batches are decompressed up to a limit and parsed by aiokafka's parser,
+which is written in C. Every other batch becomes a :class:`RawBatch`, which the partition worker parses in a thread.
 
-Import activates it for consumers with ``value_deserializer=as_bytes``; others keep aiokafka's own reading.
+Importing this module applies the patch, for consumers with ``value_deserializer=as_bytes`` only.
 """
 
 import struct
@@ -33,20 +33,20 @@ from tidemark_shared.messaging.record_batches import (
     SkippedOffsets,
 )
 
-# What one call returns at most, so that many batches that each fit do not add up.
-_TAKE_BYTES = 16 * 1_048_576
-_LENGTH_ENDS_AT = 12
+# The most that one call returns, so that many batches do not add up.
+_MAX_FETCH_BYTES = 16 * 1_048_576
+_LENGTH_END = 12
 _CONTROL = 0x20
-_MAGIC = 2
+_MAGIC_POSITION, _MAGIC = 16, 2
 
 
 def as_bytes(value: bytes | None) -> bytes | None:
-    """The value as it is; as the ``value_deserializer`` it chooses the reading of this module."""
+    """Return the value unchanged; as a ``value_deserializer`` it enables the patch."""
     return value
 
 
-def _uncompressed(data: memoryview, codec: int) -> bytes | None:
-    """The batch as its producer would have written it without compression; None where it is too large or damaged."""
+def _decompress(data: memoryview, codec: int) -> bytes | None:
+    """The batch as if its producer had not compressed it; None if it is too large or damaged."""
     chunks = [bytes(data[:RECORDS_POSITION])]
     size = 0
     try:
@@ -58,34 +58,34 @@ def _uncompressed(data: memoryview, codec: int) -> bytes | None:
     except CORRUPTION_ERRORS:
         return None
     batch = bytearray(b"".join(chunks))
-    struct.pack_into(">i", batch, 8, len(batch) - _LENGTH_ENDS_AT)
+    struct.pack_into(">i", batch, 8, len(batch) - _LENGTH_END)
     batch[22] &= ~CODEC_MASK & 0xFF
     return bytes(batch)
 
 
 def _has_large_record(batch: bytes, count: int) -> bool:
-    """Whether a record of an uncompressed batch exceeds 1 MiB, or their lengths do not fit the batch."""
-    at, end = RECORDS_POSITION, len(batch)
+    """Whether a record of an uncompressed batch exceeds 1 MiB, or the lengths do not fit the batch."""
+    position, end = RECORDS_POSITION, len(batch)
     for _ in range(count):
         value = shift = 0
         while True:
-            if at >= end or shift > MAX_VARINT_SHIFT:
+            if position >= end or shift > MAX_VARINT_SHIFT:
                 return True
-            byte = batch[at]
-            at += 1
+            byte = batch[position]
+            position += 1
             value |= (byte & 0x7F) << shift
-            if byte < 0x80:  # noqa: PLR2004 - the bit that says that more follow
+            if byte < 0x80:  # noqa: PLR2004 - the bit that says that more bytes follow
                 break
             shift += 7
         # Zigzag: twice the length; an odd number is negative.
         if value & 1 or value > 2 * MAX_VALUE_BYTES:
             return True
-        at += value >> 1
+        position += value >> 1
     return False
 
 
-class _Batches:
-    """The bytes of a fetch response. aiokafka's own class may raise on them where nobody catches it."""
+class _FetchedBytes:
+    """The bytes of a fetch response. aiokafka's own class may raise where nothing catches the error."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
@@ -106,111 +106,112 @@ class _Batches:
 
 
 class _PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]
-    """What a fetch brought of one partition; :meth:`take` goes through it batch by batch."""
+    """The fetched records of one partition; :meth:`take` decodes them batch by batch."""
 
-    def __init__(self, tp: TopicPartition, records: _Batches, *rest: Any) -> None:
+    def __init__(self, tp: TopicPartition, records: _FetchedBytes, *rest: Any) -> None:
         super().__init__(tp, records, *rest)
-        self.takes = self._value_deserializer is as_bytes
+        self.is_patched = self._value_deserializer is as_bytes
         self._data = memoryview(records.data)
-        self._at = 0
-        self._open: tuple[Any, bytes, int] | None = None
+        self._position = 0
+        self._open_batch: tuple[Any, bytes, int] | None = None
         self._previous = -1
         self._failed = self.is_drained = False
         self.next_fetch_offset: int
 
-    def take(self, most: int, high_water: int) -> list[FetchedItem]:
-        """Up to ``most`` records and what stands for the others; ``next_fetch_offset`` is the offset after them."""
+    def take(self, max_items: int, high_water: int) -> list[FetchedItem]:
+        """Return up to ``max_items`` items; ``next_fetch_offset`` is then the offset after them."""
         items: list[FetchedItem] = []
         size = 0
-        while len(items) < most and size < _TAKE_BYTES:
-            if self._open is None:
+        while len(items) < max_items and size < _MAX_FETCH_BYTES:
+            if self._open_batch is None:
                 try:
-                    self.is_drained = not self._begin(items, high_water)
+                    self.is_drained = not self._open_next(items, high_water)
                 except BatchBoundaryError:
                     if not items:
                         raise
                     break
                 if self.is_drained or (items and type(items[-1]) is RawBatch):
                     break
-                if self._open is None:
+                if self._open_batch is None:
                     continue
-            batch, data, following = self._open
+            batch, data, next_offset = self._open_batch
             size += len(data)
-            if self._parse(batch, following, items, most):
+            if self._parse(batch, next_offset, items, max_items):
                 continue
-            self._open = None
+            self._open_batch = None
             if self._failed:
-                items.append(self._raw(data, following, is_intact=True))
+                items.append(self._raw_batch(data, next_offset, is_intact=True))
                 break
-            if self.next_fetch_offset < following:
-                items.append(SkippedOffsets(self.next_fetch_offset, following, is_control=False))
-                self.next_fetch_offset = following
+            if self.next_fetch_offset < next_offset:
+                items.append(SkippedOffsets(self.next_fetch_offset, next_offset, is_control=False))
+                self.next_fetch_offset = next_offset
         return items
 
-    def _begin(self, items: list[FetchedItem], high_water: int) -> bool:
-        """Open the next batch, or add what stands for it; False where there is none, or not all of it yet."""
-        data, at = self._data, self._at
-        left = len(data) - at
-        length = struct.unpack_from(">i", data, at + 8)[0] if left >= _LENGTH_ENDS_AT else 0
-        if left < _LENGTH_ENDS_AT or length > left - _LENGTH_ENDS_AT:
-            # The broker cuts a response where it likes, but never within its first batch.
-            if at == 0 and left:
+    def _open_next(self, items: list[FetchedItem], high_water: int) -> bool:
+        """Open the next batch, or add an item for it. Returns False if there is none, or it is incomplete."""
+        data, position = self._data, self._position
+        remaining = len(data) - position
+        length = struct.unpack_from(">i", data, position + 8)[0] if remaining >= _LENGTH_END else 0
+        if remaining < _LENGTH_END or length > remaining - _LENGTH_END:
+            # The broker truncates a response anywhere but within its first batch.
+            if position == 0 and remaining:
                 raise BatchBoundaryError("its length exceeds what the broker sends of it")
             return False
-        end = at + _LENGTH_ENDS_AT + length
-        if length < RECORDS_POSITION - _LENGTH_ENDS_AT or data[at + 16] != _MAGIC:
-            raise BatchBoundaryError(f"it has {length} bytes of format {data[at + 16] if left > 16 else '?'}")  # noqa: PLR2004
-        batch = bytes(data[at:end])
+        end = position + _LENGTH_END + length
+        if length < RECORDS_POSITION - _LENGTH_END or data[position + _MAGIC_POSITION] != _MAGIC:
+            magic = data[position + _MAGIC_POSITION] if remaining > _MAGIC_POSITION else "?"
+            raise BatchBoundaryError(f"it has {length} bytes of format {magic}")
+        batch = bytes(data[position:end])
         base, _, _, _, _, attributes, last_delta, _, _ = BATCH_HEADER.unpack_from(batch)
-        following = base + last_delta + 1
+        next_offset = base + last_delta + 1
         is_intact = DefaultRecordBatch(batch).validate_crc() if self._check_crcs else True
-        next_base = struct.unpack_from(">q", data, end)[0] if len(data) - end >= _LENGTH_ENDS_AT else None
-        # Only a batch whose checksum holds may be trusted in where it ends.
-        bound = high_water if is_intact or next_base is None else next_base
-        if not base < following <= bound:
-            raise BatchBoundaryError(f"it begins at offset {base} and ends at {following - 1}")
-        self._at = end
-        if following <= self.next_fetch_offset:
+        next_base = struct.unpack_from(">q", data, end)[0] if len(data) - end >= _LENGTH_END else None
+        # The end of a batch can be trusted only if its checksum is correct.
+        max_next_offset = high_water if is_intact or next_base is None else next_base
+        if not base < next_offset <= max_next_offset:
+            raise BatchBoundaryError(f"it begins at offset {base} and ends at {next_offset - 1}")
+        self._position = end
+        if next_offset <= self.next_fetch_offset:
             return True
         if is_intact and attributes & _CONTROL:
-            items.append(SkippedOffsets(max(base, self.next_fetch_offset), following, is_control=True))
-            self.next_fetch_offset = following
+            items.append(SkippedOffsets(max(base, self.next_fetch_offset), next_offset, is_control=True))
+            self.next_fetch_offset = next_offset
             return True
-        plain = self._plain(batch, attributes & CODEC_MASK) if is_intact else None
-        if plain is None:
-            items.append(self._raw(batch, following, is_intact=is_intact))
+        uncompressed = self._uncompressed(batch, attributes & CODEC_MASK) if is_intact else None
+        if uncompressed is None:
+            items.append(self._raw_batch(batch, next_offset, is_intact=is_intact))
         else:
-            # aiokafka's iterator lets itself be begun only once, and `chain` can be gone on with.
-            self._open = chain(DefaultRecordBatch(plain)), plain, following
+            # aiokafka's iterator can be started only once; a `chain` can be continued.
+            self._open_batch = chain(DefaultRecordBatch(uncompressed)), uncompressed, next_offset
             self._previous = base - 1
         return True
 
-    def _plain(self, batch: bytes, codec: int) -> bytes | None:
-        """The batch for aiokafka's parser; None where that must not see it."""
-        plain = _uncompressed(memoryview(batch), codec) if codec else batch
-        if plain is None or len(plain) > MAX_BUFFER_BYTES + RECORDS_POSITION:
+    def _uncompressed(self, batch: bytes, codec: int) -> bytes | None:
+        """The uncompressed batch for aiokafka's parser; None if that cannot handle it."""
+        uncompressed = _decompress(memoryview(batch), codec) if codec else batch
+        if uncompressed is None or len(uncompressed) > MAX_BUFFER_BYTES + RECORDS_POSITION:
             return None
-        if len(plain) > MAX_VALUE_BYTES:
-            (count,) = struct.unpack_from(">i", plain, COUNT_POSITION)
-            if _has_large_record(plain, count):
+        if len(uncompressed) > MAX_VALUE_BYTES:
+            (count,) = struct.unpack_from(">i", uncompressed, COUNT_POSITION)
+            if _has_large_record(uncompressed, count):
                 return None
-        return plain
+        return uncompressed
 
-    def _parse(self, batch: Any, following: int, items: list[FetchedItem], most: int) -> bool:
-        """Add the records of an open batch; True where there may be more."""
+    def _parse(self, batch: Any, next_offset: int, items: list[FetchedItem], max_items: int) -> bool:
+        """Add records of the open batch. Returns True if it may have more."""
         topic, partition = self._tp
-        first, previous = self.next_fetch_offset, self._previous
-        append, room = items.append, most - len(items)
+        first_offset, previous = self.next_fetch_offset, self._previous
+        append, room = items.append, max_items - len(items)
         self._failed = False
         try:
             for record in batch:
                 offset = record.offset
                 key, value, headers = record.key, record.value, record.headers
-                if not previous < offset < following or len(headers) > MAX_HEADERS:
+                if not previous < offset < next_offset or len(headers) > MAX_HEADERS:
                     self._failed = True
                     break
                 previous = offset
-                if offset < first:
+                if offset < first_offset:
                     continue
                 append(
                     ConsumerRecord(
@@ -230,17 +231,17 @@ class _PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]
                 room -= 1
                 if not room:
                     break
-        except Exception:  # noqa: BLE001 - whatever aiokafka's parser raises, the records before it are good
+        except Exception:  # noqa: BLE001 - whatever aiokafka's parser raises, the records before it are valid
             self._failed = True
         self._previous = previous
-        self.next_fetch_offset = max(first, previous + 1)
+        self.next_fetch_offset = max(first_offset, previous + 1)
         return not room and not self._failed
 
-    def _raw(self, data: bytes, following: int, *, is_intact: bool) -> RawBatch:
+    def _raw_batch(self, data: bytes, next_offset: int, *, is_intact: bool) -> RawBatch:
         (base,) = struct.unpack_from(">q", data)
-        first = max(base, self.next_fetch_offset)
-        self.next_fetch_offset = following
-        return RawBatch(self._tp.topic, self._tp.partition, data, first, following, is_intact)
+        first_offset = max(base, self.next_fetch_offset)
+        self.next_fetch_offset = next_offset
+        return RawBatch(self._tp.topic, self._tp.partition, data, first_offset, next_offset, is_intact)
 
 
 class _FetchResult(fetcher.FetchResult):  # type: ignore[misc]
@@ -248,7 +249,7 @@ class _FetchResult(fetcher.FetchResult):  # type: ignore[misc]
 
     def getall(self, max_records: int | None = None) -> list[FetchedItem]:
         records = self._partition_records
-        if records is None or not records.takes:
+        if records is None or not records.is_patched:
             return list(super().getall(max_records))
         if not self.check_assignment(self._topic_partition):
             return []
@@ -260,6 +261,6 @@ class _FetchResult(fetcher.FetchResult):  # type: ignore[misc]
         return items
 
 
-fetcher.MemoryRecords = _Batches
+fetcher.MemoryRecords = _FetchedBytes
 fetcher.PartitionRecords = _PartitionRecords
 fetcher.FetchResult = _FetchResult

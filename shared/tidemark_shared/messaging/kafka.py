@@ -1,6 +1,8 @@
-"""What the shell asks of Kafka beyond consuming: who it is, the topics, a producer."""
+"""The Kafka cluster: its id, its topics, and producers."""
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -14,18 +16,19 @@ from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE, TOP
 # A record of 1 MiB (SPEC 2) with its headers.
 MAX_MESSAGE_BYTES = 1_200_000
 PARTITION_COUNT = 4
+STOP_TIMEOUT_SECONDS = 5
 
-_CONFIGS: dict[str, dict[str, str]] = {
+_TOPIC_CONFIGS: dict[str, dict[str, str]] = {
     "forever": {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"},
     "long": {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"},
     "compacted": {"cleanup.policy": "compact"},
 }
 
 
-def create_producer(bootstrap: str, **options: Any) -> AIOKafkaProducer:
-    """An idempotent producer: what it acknowledges is in the log once, in order per key."""
+def create_producer(bootstrap_servers: str, **options: Any) -> AIOKafkaProducer:
+    """Create an idempotent producer: Kafka stores each acknowledged record once, in order per key."""
     return AIOKafkaProducer(
-        bootstrap_servers=bootstrap,
+        bootstrap_servers=bootstrap_servers,
         enable_idempotence=True,
         max_request_size=MAX_MESSAGE_BYTES,
         linger_ms=5,
@@ -33,11 +36,18 @@ def create_producer(bootstrap: str, **options: Any) -> AIOKafkaProducer:
     )
 
 
-async def fetch_cluster_id(bootstrap: str, *, timeout_seconds: float = 60) -> str:
-    """The id of the cluster; waits up to ``timeout_seconds`` seconds for a broker to answer."""
-    async for attempt in _retrying(timeout_seconds):
+async def stop_producer(producer: AIOKafkaProducer) -> None:
+    """Stop a producer; give up after a few seconds, because it would wait for a broker that is gone."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(STOP_TIMEOUT_SECONDS):
+            await producer.stop()
+
+
+async def fetch_cluster_id(bootstrap_servers: str, *, timeout_seconds: float = 60) -> str:
+    """The id of the cluster. Retries for up to ``timeout_seconds`` while no broker responds."""
+    async for attempt in _retry_for(timeout_seconds):
         with attempt:
-            admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+            admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
             try:
                 await admin.start()
                 return str((await admin.describe_cluster())["cluster_id"])
@@ -47,31 +57,31 @@ async def fetch_cluster_id(bootstrap: str, *, timeout_seconds: float = 60) -> st
 
 
 async def create_topics(
-    bootstrap: str, *, prefix: str = "", replication: int = 1, timeout_seconds: float = 60
+    bootstrap_servers: str, *, prefix: str = "", replication: int = 1, timeout_seconds: float = 60
 ) -> list[str]:
-    """Create the topics that are missing, with the retention of SPEC 2; the names of those created."""
-    wanted = [_new(topic.name, topic, prefix, replication) for topic in TOPICS] + [
-        _new(topic.dead_letter_topic, WORKLOGS, prefix, replication)
+    """Create the topics that are missing, with the retention of SPEC 2. Returns the names of those created."""
+    topics = [_new_topic(topic.name, topic, prefix, replication) for topic in TOPICS] + [
+        _new_topic(topic.dead_letter_topic, WORKLOGS, prefix, replication)
         for topic in (WORKLOGS, LIFECYCLE, DIRECTORY, BALANCES)
     ]
-    async for attempt in _retrying(timeout_seconds):
+    async for attempt in _retry_for(timeout_seconds):
         with attempt:
-            admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+            admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
             try:
                 await admin.start()
-                there = set(await admin.list_topics())
-                missing = [topic for topic in wanted if topic.name not in there]
+                existing = set(await admin.list_topics())
+                missing = [topic for topic in topics if topic.name not in existing]
                 if missing:
-                    _raise_for(await admin.create_topics(missing))
+                    _check_response(await admin.create_topics(missing))
                 return [topic.name for topic in missing]
             finally:
                 await admin.close()
     raise AssertionError  # the loop above returns or raises
 
 
-async def is_compacted(bootstrap: str, topic: str) -> bool:
-    """Whether compaction may remove records of a topic, by its configuration."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+async def is_compacted(bootstrap_servers: str, topic: str) -> bool:
+    """Whether the topic's configuration enables compaction, which removes records."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
     try:
         await admin.start()
         (response,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
@@ -83,20 +93,21 @@ async def is_compacted(bootstrap: str, topic: str) -> bool:
     return any(name == "cleanup.policy" and "compact" in value for name, value, *_ in entries)
 
 
-def _new(name: str, like: Topic, prefix: str, replication: int) -> NewTopic:
-    config = {**_CONFIGS[like.retention], "max.message.bytes": str(MAX_MESSAGE_BYTES)}
+def _new_topic(name: str, model: Topic, prefix: str, replication: int) -> NewTopic:
+    config = {**_TOPIC_CONFIGS[model.retention], "max.message.bytes": str(MAX_MESSAGE_BYTES)}
     return NewTopic(prefix + name, PARTITION_COUNT, replication, topic_configs=config)
 
 
-def _raise_for(response: Any) -> None:
-    errors: Sequence[Any] = response.topic_errors
-    for name, code, *rest in errors:
+def _check_response(response: Any) -> None:
+    """Raise the first error other than "topic exists": another process may have created it."""
+    topic_errors: Sequence[Any] = response.topic_errors
+    for name, code, *rest in topic_errors:
         error = for_code(code)
         if code and error is not TopicAlreadyExistsError:
             raise error(f"{name}: {rest[0] if rest else ''}")
 
 
-def _retrying(timeout_seconds: float) -> AsyncRetrying:
+def _retry_for(timeout_seconds: float) -> AsyncRetrying:
     return AsyncRetrying(
         stop=stop_after_delay(timeout_seconds),
         wait=wait_random_exponential(multiplier=0.1, max=2),

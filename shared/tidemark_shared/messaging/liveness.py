@@ -1,4 +1,4 @@
-"""Whether a Kafka client still makes progress. aiokafka starts none of its background tasks again once one has died."""
+"""Whether a Kafka client still makes progress. aiokafka does not restart a background task that has died."""
 
 import asyncio
 import time
@@ -7,102 +7,105 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-# How long a client may make no progress until it is replaced; each replacement that does not help doubles it.
+# A client without progress is replaced after this time. Each replacement that does not help doubles it.
 STUCK_SECONDS = 10.0
-_MOST_STUCK_SECONDS = 60.0
-# How long replacing may not help until the process should be restarted.
+_MAX_STUCK_SECONDS = 60.0
+# If replacements do not help for this long, the process should be restarted.
 DEAD_SECONDS = 120.0
 
 
 class ClientHealth:
-    """Whether the client makes progress, by what the watch sees of it."""
+    """Whether the client makes progress, according to what the consumer's watch records here."""
 
     def __init__(self) -> None:
         now = time.monotonic()
-        self.looked_at = self._answered_at = self._replaced_at = now
+        self.checked_at = self._answered_at = self._replaced_at = now
         self._failing_since: float | None = None
-        self._patience = STUCK_SECONDS
+        self._stuck_limit = STUCK_SECONDS
         self._is_dead = False
         self._behind: dict[TopicPartition, tuple[int, float]] = {}
         self._silent: dict[TopicPartition, float] = {}
-        self._cause: set[tuple[TopicPartition, int]] = set()
+        self._stuck: set[tuple[TopicPartition, int]] = set()
 
-    def answered(self, behind: Mapping[TopicPartition, int], silent: Collection[TopicPartition] = ()) -> None:
-        """Kafka answered.
+    def record_answer(self, behind: Mapping[TopicPartition, int], silent: Collection[TopicPartition] = ()) -> None:
+        """Kafka has answered.
 
-        ``behind`` are the offsets where a worker waits although there are records; ``silent`` are the partitions
+        ``behind`` has the offsets at which a worker waits although there are records; ``silent`` has the partitions
         whose leaders did not answer.
         """
         self._answered_at = now = time.monotonic()
-        before = self._behind
+        previous = self._behind
         self._behind = {
-            tp: before[tp] if before.get(tp, (-1, 0))[0] == offset else (offset, now) for tp, offset in behind.items()
+            tp: previous[tp] if previous.get(tp, (-1, 0))[0] == offset else (offset, now)
+            for tp, offset in behind.items()
         }
         self._silent = {tp: self._silent.get(tp, now) for tp in silent}
 
-    def moved(self, stored: Mapping[TopicPartition, int]) -> None:
-        """Kafka and the database answered; where no client was stuck, or what was stuck has moved, all is well."""
-        self.looked_at = time.monotonic()
-        if not any(stored.get(tp) == offset for tp, offset in self._cause):
-            self._failing_since, self._cause = None, set()
+    def record_offsets(self, stored: Mapping[TopicPartition, int]) -> None:
+        """Kafka and the database have answered. If no partition is stuck at its stored offset, the client works."""
+        self.checked_at = time.monotonic()
+        if not any(stored.get(tp) == offset for tp, offset in self._stuck):
+            self._failing_since, self._stuck = None, set()
             if not self._silent:
-                self._patience = STUCK_SECONDS
+                self._stuck_limit = STUCK_SECONDS
 
-    def unreachable(self) -> None:
-        """Not even a new client reaches Kafka: that is no fault of this process, and a restart would not help."""
+    def record_unreachable(self) -> None:
+        """A new client cannot reach Kafka either, so a restart of this process would not help."""
         self._failing_since = None
 
-    def died(self) -> None:
+    def record_dead_task(self) -> None:
         """A background task of the client has ended."""
         self._is_dead = True
 
     def reason_to_replace(self) -> str:
-        """Why the client should be replaced now; empty where there is no reason, or where it is too early."""
+        """Why the client should be replaced now; empty if there is no reason or it is too early."""
         now = time.monotonic()
         stuck = {(tp, offset) for tp, (offset, since) in self._behind.items() if now - since > STUCK_SECONDS}
         silent = [tp for tp, since in self._silent.items() if now - since > STUCK_SECONDS]
         is_failing = True
         if stuck:
             tp, offset = min(stuck)
-            reason = f"records wait at {tp.topic}/{tp.partition} from offset {offset} on, and the client brings none"
+            reason = (
+                f"records wait in {tp.topic}/{tp.partition} from offset {offset}, and the client does not fetch them"
+            )
         elif self._is_dead:
             reason = "a background task of the client has ended"
         elif now - self._answered_at > STUCK_SECONDS:
             reason = f"Kafka has not answered the client for {now - self._answered_at:.0f} s"
         elif silent:
-            # A new client may know the leader better. Where there is none, no restart helps.
+            # A new client may find the leader. If there is no leader, a restart does not help.
             reason, is_failing = f"the leader of {silent[0].topic}/{silent[0].partition} has not answered", False
         else:
             return ""
-        self._cause |= stuck
+        self._stuck |= stuck
         if is_failing:
             self._failing_since = self._failing_since or now
-        return reason if now - self._replaced_at > self._patience else ""
+        return reason if now - self._replaced_at > self._stuck_limit else ""
 
-    def replaced(self) -> None:
-        """Give the new client time, and each further one more."""
+    def record_replacement(self) -> None:
+        """The client was replaced: give the new one time, and each further one more."""
         self._replaced_at = self._answered_at = time.monotonic()
         self._behind, self._silent, self._is_dead = {}, {}, False
-        self._patience = min(self._patience * 2, _MOST_STUCK_SECONDS)
+        self._stuck_limit = min(self._stuck_limit * 2, _MAX_STUCK_SECONDS)
 
     def failures(self) -> list[str]:
-        """Why the process should be restarted."""
+        """Reasons to restart the process."""
         if self._failing_since is None:
             return []
         seconds = time.monotonic() - self._failing_since
         if seconds <= DEAD_SECONDS:
             return []
-        sentence = (
+        failure = (
             f"The consumer has made no progress for {seconds:.0f} s, and a new connection to Kafka has not helped. "
-            "Restart this process; its log says what was tried."
+            "Restart this process. Its log has the details."
         )
-        return [sentence]
+        return [failure]
 
 
 def background_tasks(client: AIOKafkaConsumer) -> list["asyncio.Task[Any]"]:
-    """The tasks that a client cannot do without; aiokafka starts none of them again."""
+    """The background tasks that a client needs; aiokafka does not restart them."""
     tasks = (
-        client._client._sync_task,  # noqa: SLF001 - aiokafka has no other way to see them
+        client._client._sync_task,  # noqa: SLF001 - aiokafka has no public access to them
         client._fetcher and client._fetcher._fetch_task,  # noqa: SLF001
         client._coordinator and client._coordinator._coordination_task,  # noqa: SLF001
     )

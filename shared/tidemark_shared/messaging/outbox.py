@@ -1,7 +1,7 @@
-"""The relay: rows of an outbox to Kafka, in order per key, at least once.
+"""The outbox relay: publishes the rows of a table to Kafka, in order per key, at least once.
 
-One leader at a time holds a session lock; a row is deleted once Kafka has acknowledged it. A crash between the
-two publishes it again, which readers settle by version.
+One relay per outbox is active; it holds a session lock. It deletes a row after Kafka has acknowledged the record. A
+crash between the two publishes the record again; readers compare versions.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import json
 import math
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import asyncpg
 from aiokafka import AIOKafkaProducer
@@ -24,70 +24,77 @@ from tidemark_shared.messaging.cloudevents import OutboxRecord, encode_headers
 _log = get_logger()
 _sql = queries("tidemark_shared")
 
-_MOST_ROWS = 1_000
-_STOP_SECONDS = 5
-# Until what Kafka refused is offered again: only a person can make it fit.
-_REFUSED_SECONDS = 30.0
+_MAX_ROWS = 1_000
+# When Kafka rejects a record, the relay tries it again after this time: only a person can fix the record.
+_REJECTED_RETRY_SECONDS = 30.0
+
+OrderingKey = tuple[str, bytes | None]
 
 
 class OutboxRow(NamedTuple):
-    """A record to publish, and what :attr:`Outbox.mark_published` needs to know it by."""
+    """A record to publish; ``id`` is what :attr:`Outbox.mark_published` needs."""
 
     id: Any
     record: OutboxRecord
 
+    @property
+    def ordering_key(self) -> OrderingKey:
+        """Topic and key: Kafka keeps the order of the records that share them."""
+        return self.record.topic, self.record.key
+
 
 class Outbox(NamedTuple):
-    """Where a relay takes its rows from."""
+    """A source of records for a relay."""
 
     name: str
     load_rows: Callable[[Connection], Awaitable[Sequence[OutboxRow]]]
     mark_published: Callable[[Connection, Sequence[Any]], Awaitable[None]]
     pause_seconds: float
-    """Between two rounds: short for prompt delivery, longer to let changes of one key gather."""
+    """The pause between two rounds: short for prompt delivery, longer to combine changes of one key."""
 
 
 async def write_outbox(connection: Connection, records: Iterable[OutboxRecord]) -> None:
-    """Write records to the outbox of the service, in the caller's transaction."""
-    rows = list(records)
-    await _sql.put(
+    """Write records to the service's outbox, in the caller's transaction."""
+    records = list(records)
+    await _sql.insert_outbox_records(
         connection,
-        topics=[row.topic for row in rows],
-        keys=[row.key for row in rows],
-        headers=[json.dumps(encode_headers(row.headers)) for row in rows],
-        values=[row.value for row in rows],
+        topics=[record.topic for record in records],
+        keys=[record.key for record in records],
+        headers=[json.dumps(encode_headers(record.headers)) for record in records],
+        values=[record.value for record in records],
     )
 
 
-async def _pending(connection: Connection) -> list[OutboxRow]:
+async def _load_rows(connection: Connection) -> list[OutboxRow]:
     return [
-        OutboxRow(row["id"], OutboxRecord(row["topic"], row["key"], _headers(row["headers"]), row["value"]))
-        async for row in _sql.pending(connection, most=_MOST_ROWS)
+        OutboxRow(row["id"], OutboxRecord(row["topic"], row["key"], _decode_headers(row["headers"]), row["value"]))
+        async for row in _sql.load_outbox_rows(connection, max_rows=_MAX_ROWS)
     ]
 
 
-async def _published(connection: Connection, ids: Sequence[Any]) -> None:
-    await _sql.published(connection, ids=ids)
+async def _delete_rows(connection: Connection, ids: Sequence[Any]) -> None:
+    await _sql.delete_outbox_rows(connection, ids=ids)
 
 
-def _headers(text: str) -> list[tuple[str, bytes]]:
-    # Kafka knows null header values, aiokafka does not write them: they become empty.
+def _decode_headers(text: str) -> list[tuple[str, bytes]]:
+    # Kafka allows null header values, but aiokafka cannot write them: they become empty.
     return [(name, bytes.fromhex(value or "")) for name, value in json.loads(text)]
 
 
-RECORD_OUTBOX = Outbox("outbox", _pending, _published, pause_seconds=0.05)
+RECORD_OUTBOX = Outbox("outbox", _load_rows, _delete_rows, pause_seconds=0.05)
 
 
 class Relay:
-    """Publishes an outbox for ever; :meth:`run` is restarted by the frame when it raises."""
+    """Publishes an outbox; the service's runtime restarts :meth:`run` when it raises."""
 
-    def __init__(self, url: str, service: str, bootstrap: str, outbox: Outbox, *, prefix: str = "") -> None:
-        self._url, self._service, self._bootstrap = url, service, bootstrap
+    def __init__(self, url: str, service: str, bootstrap_servers: str, outbox: Outbox, *, prefix: str = "") -> None:
+        self._url, self._service, self._bootstrap_servers = url, service, bootstrap_servers
         self._outbox, self._prefix = outbox, prefix
-        self._refused: dict[tuple[str, bytes | None], float] = {}
+        self._retry_times: dict[OrderingKey, float] = {}
+        """When to try the rejected records again; the later records of their keys wait."""
 
     async def run(self) -> None:
-        """Lead, once the leader before has gone, and publish until something fails."""
+        """Wait until no other relay is active, then publish until something fails."""
         connection = await asyncpg.connect(
             self._url, server_settings={"search_path": self._service, "application_name": f"{self._service} relay"}
         )
@@ -95,112 +102,104 @@ class Relay:
             await connection.execute(
                 "SELECT pg_advisory_lock(hashtextextended($1, 0))", f"tidemark.{self._service}.{self._outbox.name}"
             )
-            async with self._producing() as producer:
-                await self._publish_for_ever(connection, producer)
+            async with self._started_producer() as producer:
+                await self._publish_rounds(connection, producer)
         finally:
             connection.terminate()
 
-    async def _publish_for_ever(self, connection: Connection, producer: AIOKafkaProducer) -> None:
-        clock = asyncio.get_running_loop().time
+    async def _publish_rounds(self, connection: Connection, producer: AIOKafkaProducer) -> NoReturn:
+        now = asyncio.get_running_loop().time
         while True:
             rows = await self._outbox.load_rows(connection)
-            if fit := [row for row in rows if _place(row) not in self._refused]:
-                done, failure = await self._publish(producer, fit)
-                await self._outbox.mark_published(connection, done)
+            if ready := [row for row in rows if row.ordering_key not in self._retry_times]:
+                published, failure = await self._publish(producer, ready)
+                await self._outbox.mark_published(connection, published)
                 if failure:
-                    if not _passes(failure):
-                        await self._single_out(connection, await self._outbox.load_rows(connection))
+                    if not _is_retriable(failure):
+                        await self._publish_one_by_one(connection, await self._outbox.load_rows(connection))
                     raise failure
-            if due := [row for row in rows if self._refused.get(_place(row), math.inf) < clock()]:
-                await self._single_out(connection, due)
-            if len(fit) < _MOST_ROWS:
+            if due := [row for row in rows if self._retry_times.get(row.ordering_key, math.inf) < now()]:
+                await self._publish_one_by_one(connection, due)
+            if len(ready) < _MAX_ROWS:
                 await asyncio.sleep(self._outbox.pause_seconds)
 
     @contextlib.asynccontextmanager
-    async def _producing(self) -> AsyncIterator[AIOKafkaProducer]:
-        producer = kafka.create_producer(self._bootstrap)
-        starting = asyncio.ensure_future(producer.start())
+    async def _started_producer(self) -> AsyncIterator[AIOKafkaProducer]:
+        producer = kafka.create_producer(self._bootstrap_servers)
+        start = asyncio.ensure_future(producer.start())
         try:
-            await asyncio.shield(starting)
+            await asyncio.shield(start)
             yield producer
         finally:
-            # A start that is cut short leaves a connection open that nobody can close: it is waited for.
+            # Let the start finish: cancelling it leaves a connection open that cannot be closed.
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_STOP_SECONDS):
-                    await asyncio.gather(starting, return_exceptions=True)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_STOP_SECONDS):
-                    await producer.stop()
+                async with asyncio.timeout(kafka.STOP_TIMEOUT_SECONDS):
+                    await asyncio.gather(start, return_exceptions=True)
+            await kafka.stop_producer(producer)
 
-    async def _send(self, producer: AIOKafkaProducer, row: OutboxRow) -> "asyncio.Future[Any] | Exception":
-        record = row.record
-        # Kafka takes a record without key and value, and one may be refused; the producer takes none such.
+    async def _send(self, producer: AIOKafkaProducer, record: OutboxRecord) -> "asyncio.Future[Any] | Exception":
+        # Kafka allows a record without key and value, and such a record may be a dead letter; aiokafka does not.
         value = b"" if record.key is None and record.value is None else record.value
         try:
-            sent: asyncio.Future[Any] = await producer.send(
+            future: asyncio.Future[Any] = await producer.send(
                 self._prefix + record.topic, value, key=record.key, headers=record.headers
             )
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is this row's
+        except Exception as error:  # noqa: BLE001 - any error concerns this record only
             return error
-        return sent
+        return future
 
     async def _publish(
         self, producer: AIOKafkaProducer, rows: Sequence[OutboxRow]
     ) -> tuple[list[Any], BaseException | None]:
-        """Send all, then wait for all. Gives the rows that are done and the first failure.
+        """Send all rows, then wait for all acknowledgements. Returns the ids that are done, and the first failure.
 
-        After a failure the later rows of its key stay, though Kafka may have taken them: they go out once more,
-        behind the one that failed.
+        After a failure the later rows of the same key are not done, even if Kafka has taken them: they are published
+        again, behind the row that failed.
         """
         sent: list[tuple[OutboxRow, asyncio.Future[Any]]] = []
-        done: list[Any] = []
-        held_back: set[tuple[str, bytes | None]] = set()
+        published: list[Any] = []
+        failed_keys: set[OrderingKey] = set()
         failure: BaseException | None = None
         for row in rows:
-            if _place(row) in held_back:
+            if row.ordering_key in failed_keys:
                 continue
-            one = await self._send(producer, row)
-            if isinstance(one, Exception):
-                failure = failure or one
-                held_back.add(_place(row))
+            future = await self._send(producer, row.record)
+            if isinstance(future, Exception):
+                failure = failure or future
+                failed_keys.add(row.ordering_key)
             else:
-                sent.append((row, one))
-        results = await asyncio.gather(*(one for _, one in sent), return_exceptions=True)
+                sent.append((row, future))
+        results = await asyncio.gather(*(future for _, future in sent), return_exceptions=True)
         for (row, _), result in zip(sent, results, strict=True):
             if isinstance(result, BaseException):
                 failure = failure or result
-                held_back.add(_place(row))
-            if _place(row) not in held_back:
-                done.append(row.id)
-        _log.debug("published", outbox=self._outbox.name, count=len(done))
-        return done, failure
+                failed_keys.add(row.ordering_key)
+            if row.ordering_key not in failed_keys:
+                published.append(row.id)
+        _log.debug("published", outbox=self._outbox.name, count=len(published))
+        return published, failure
 
-    async def _single_out(self, connection: Connection, rows: Sequence[OutboxRow]) -> None:
-        """Send rows one by one: what Kafka refuses takes its neighbours along, but is to hold back its key alone."""
-        left = deque(rows)
-        while left:
-            # A refusal breaks the sequence of the producer that sent it.
-            async with self._producing() as producer:
-                while left:
-                    row = left.popleft()
+    async def _publish_one_by_one(self, connection: Connection, rows: Sequence[OutboxRow]) -> None:
+        """Publish rows one by one, so that a record that Kafka rejects blocks only its own key."""
+        remaining = deque(rows)
+        while remaining:
+            # A rejected record breaks the sequence of the producer that sent it: use a new one.
+            async with self._started_producer() as producer:
+                while remaining:
+                    row = remaining.popleft()
                     _, failure = await self._publish(producer, [row])
                     if failure is None:
-                        self._refused.pop(_place(row), None)
+                        self._retry_times.pop(row.ordering_key, None)
                         await self._outbox.mark_published(connection, [row.id])
                         continue
-                    if _passes(failure):
+                    if _is_retriable(failure):
                         raise failure
-                    self._refused[_place(row)] = asyncio.get_running_loop().time() + _REFUSED_SECONDS
-                    left = deque(one for one in left if _place(one) != _place(row))
-                    _log.error("row_refused", outbox=self._outbox.name, topic=row.record.topic, error=repr(failure))
+                    self._retry_times[row.ordering_key] = asyncio.get_running_loop().time() + _REJECTED_RETRY_SECONDS
+                    remaining = deque(other for other in remaining if other.ordering_key != row.ordering_key)
+                    _log.error("record_rejected", outbox=self._outbox.name, topic=row.record.topic, error=repr(failure))
                     break
 
 
-def _place(row: OutboxRow) -> tuple[str, bytes | None]:
-    """Where order counts: rows of one topic and key."""
-    return row.record.topic, row.record.key
-
-
-def _passes(failure: BaseException) -> bool:
-    """Whether the same may well succeed later without anybody's doing."""
+def _is_retriable(failure: BaseException) -> bool:
+    """Whether the same record can succeed later without a change."""
     return failure.retriable if isinstance(failure, KafkaError) else isinstance(failure, OSError)

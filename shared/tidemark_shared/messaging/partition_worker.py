@@ -1,7 +1,7 @@
-"""One assigned partition: its records are read, handled and committed one batch after another.
+"""One assigned partition: reads and processes its records, one batch after another.
 
-The offset lives in the database, in the transaction of what was made of the records. What a crash, a rebalance or a
-second consumer may repeat, the row in ``consumer_offsets`` drops.
+The offset is stored in the database, in the transaction that processes the records. After a crash, a rebalance or in
+a second consumer, records may be read again: the row in ``consumer_offsets`` says which to skip.
 """
 
 import asyncio
@@ -32,19 +32,19 @@ _sql = queries("tidemark_shared")
 ANSWER_TIMEOUT_SECONDS = 5.0
 _BACK_OFF_SECONDS = 0.5
 _MAX_BACK_OFF_SECONDS = 8.0
-_READ_AGAIN_SECONDS = 0.1
+_REREAD_PAUSE_SECONDS = 0.1
 _POLL_MS = 200
 
 
-class _StoppedError(Exception):
-    """The partition cannot go on until somebody acts; the text says why and what to do."""
+class _PartitionStoppedError(Exception):
+    """The partition cannot continue until an operator acts; the text says why and what to do."""
 
 
-class _ReadAgainError(Exception):
-    """What was read does not follow the stored offset."""
+class _RereadError(Exception):
+    """The fetched records do not follow the stored offset."""
 
 
-class _GapError(_ReadAgainError):
+class _GapError(_RereadError):
     """Offsets from ``start`` to before ``end`` are missing."""
 
     def __init__(self, start: int, end: int) -> None:
@@ -53,7 +53,7 @@ class _GapError(_ReadAgainError):
 
 
 class PartitionWorker:
-    """Takes the records of one assigned partition, one transaction after another, until it is revoked."""
+    """Processes the records of one assigned partition, one transaction after another, until it is revoked."""
 
     def __init__(
         self, consumer: "Consumer", client: AIOKafkaConsumer, tp: TopicPartition, predecessor: "PartitionWorker | None"
@@ -62,21 +62,21 @@ class PartitionWorker:
         self._name = f"{tp.topic}/{tp.partition}"
         self._revoked = asyncio.Event()
         self.is_waiting = False
-        """Whether it waits for records: neither handles any nor backs off."""
+        """Whether it waits for records, rather than processes some or pauses."""
         self.offset = -1
-        """The next offset, as far as this worker knows."""
-        self._read_again_at = -1
+        """The next offset that this worker expects."""
+        self._reread_offset = -1
         self._is_compacted = False
         self._predecessor = predecessor
         self.task = asyncio.create_task(self._run(), name=f"partition {self._name}")
 
     @property
     def is_revoked(self) -> bool:
-        """Whether the partition is this member's no longer."""
+        """Whether the partition was taken from this member."""
         return self._revoked.is_set()
 
     def revoke(self) -> None:
-        """End after what is under way."""
+        """Stop after the current batch."""
         self._revoked.set()
 
     async def _pause(self, seconds: float) -> None:
@@ -86,7 +86,7 @@ class PartitionWorker:
 
     async def _run(self) -> None:
         if self._predecessor:
-            # One that was revoked a moment ago may still commit, and this one begins after it.
+            # It was revoked and may still commit: begin after that.
             await asyncio.wait({self._predecessor.task})
             self._predecessor = None
         pause, failed_at = _BACK_OFF_SECONDS, self.offset
@@ -95,14 +95,14 @@ class PartitionWorker:
                 await self._align()
                 while await self._step():
                     pass
-            except _StoppedError as reason:
+            except _PartitionStoppedError as reason:
                 if not self.is_revoked:
                     self._consumer.stop_partition(self._tp, str(reason))
                 return
-            except _ReadAgainError as reason:
-                _log.info("reads_again", topic=self._tp.topic, partition=self._tp.partition, reason=str(reason))
-                await self._pause(_READ_AGAIN_SECONDS)
-            except Exception as error:  # noqa: BLE001 - a failure of any kind is retried, never skipped
+            except _RereadError as reason:
+                _log.info("batch_reread", topic=self._tp.topic, partition=self._tp.partition, reason=str(reason))
+                await self._pause(_REREAD_PAUSE_SECONDS)
+            except Exception as error:  # noqa: BLE001 - any failure is retried, never skipped
                 _log.error(
                     "batch_failed",
                     topic=self._tp.topic,
@@ -117,38 +117,38 @@ class PartitionWorker:
                 self.is_waiting = False
 
     async def _align(self) -> None:
-        """Set the position to the database's offset; stop where the log does not hold it."""
-        stored = (await self._consumer.stored([self._tp])).get(self._tp)
-        # After the stored offset: the log may grow meanwhile, and must not look shorter than what was taken.
+        """Seek to the stored offset; stop the partition if the log does not have it."""
+        stored = (await self._consumer.load_offsets([self._tp])).get(self._tp)
+        # Fetch these after the stored offset: the log may grow in between, and must not look too short.
         async with asyncio.timeout(ANSWER_TIMEOUT_SECONDS):
             begin = (await self._client.beginning_offsets([self._tp]))[self._tp]
             end = (await self._client.end_offsets([self._tp]))[self._tp]
         if stored is None:
             stored = begin
-            await self._consumer.seed(self._tp, begin)
+            await self._consumer.insert_offset(self._tp, begin)
         if not begin <= stored <= end:
-            self._read_again_once(stored, f"the log holds offsets {begin} to {end}, and {stored} is the next to read")
-            raise _StoppedError(
-                f"{self._name}: the log holds offsets {begin} to {end}, but {stored} is the next to read: the topic "
-                "was recreated, or retention overtook this service. Nothing was dropped and nothing more is read. "
-                "Publish what is missing again, then set the row's next_offset in reporting.consumer_offsets to "
-                f"{begin} and restart."
+            self._reread_once(stored, f"the log has offsets {begin} to {end}, and the next to read is {stored}")
+            raise _PartitionStoppedError(
+                f"{self._name}: the log has offsets {begin} to {end}, but the next to read is {stored}. The topic was "
+                "recreated, or retention has deleted records that this service has not read. Reading has stopped; no "
+                "record was skipped. Publish the missing records again, then set next_offset of the row in "
+                f"reporting.consumer_offsets to {begin} and restart."
             )
         self._client.seek(self._tp, stored)
         self.offset = stored
 
     async def _step(self) -> bool:
-        """Wait a moment for records and take them; False once the partition is revoked."""
+        """Wait a moment for records and process them. Returns False once the partition is revoked."""
         self.is_waiting = True
         try:
             fetched = await self._client.getmany(self._tp, timeout_ms=_POLL_MS, max_records=self._consumer.max_records)
         except (BatchBoundaryError, RecordTooLargeError) as error:
-            self._read_again_once(self.offset, f"the record batch at offset {self.offset}: {error}")
-            raise _StoppedError(
-                f"{self._name}: what the broker sends at offset {self.offset} is no record batch ({error}), so the "
-                "next one cannot be found. Nothing was dropped and nothing more is read. Repair the partition from a "
-                "replica, or publish the lost events again and set the row's next_offset in "
-                "reporting.consumer_offsets to the first offset that can be read; then restart."
+            self._reread_once(self.offset, f"the record batch at offset {self.offset}: {error}")
+            raise _PartitionStoppedError(
+                f"{self._name}: the broker sends no record batch at offset {self.offset} ({error}), so the next batch "
+                "cannot be found. Reading has stopped; no record was skipped. Repair the partition from a replica, or "
+                "publish the lost events again and set next_offset of the row in reporting.consumer_offsets to the "
+                "first offset that can be read. Then restart."
             ) from None
         finally:
             self.is_waiting = False
@@ -156,107 +156,106 @@ class PartitionWorker:
         if self.is_revoked:
             return False
         if items:
-            await self._take_all(items)
+            await self._process_items(items)
         else:
             await self._check_position()
         return not self.is_revoked
 
     async def _check_position(self) -> None:
-        """While nothing comes, the position must be the stored offset: else a batch was lost on the way."""
+        """While no records arrive, the position must be the stored offset: else a batch was lost on the way."""
         if await self._client.position(self._tp) != self.offset:
-            raise _ReadAgainError(f"the position left offset {self.offset}, and no records came")
+            raise _RereadError(f"the position moved from offset {self.offset} without records")
 
-    async def _take_all(self, items: list[FetchedItem]) -> None:
-        last = items[-1]
-        raw = last if isinstance(last, RawBatch) else None
-        if raw:
+    async def _process_items(self, items: list[FetchedItem]) -> None:
+        raw_batch = items[-1] if isinstance(items[-1], RawBatch) else None
+        if raw_batch:
             items = items[:-1]
         if items:
-            await self._take_once_more_at_gaps(items)
-        if raw is None:
+            await self._process_or_reread(items)
+        if raw_batch is None:
             return
-        if not raw.is_intact:
-            self._read_again_once(raw.offset, f"the record batch at offset {raw.offset} has a wrong checksum")
-        parts = raw.parts()
+        if not raw_batch.is_intact:
+            self._reread_once(raw_batch.offset, f"the record batch at offset {raw_batch.offset} has a wrong checksum")
+        parts = raw_batch.parse()
         while (part := await asyncio.to_thread(next, parts, None)) is not None:
             if part:
-                await self._take_once_more_at_gaps(part)
+                await self._process_or_reread(part)
 
-    async def _take_once_more_at_gaps(self, items: list[FetchedItem]) -> None:
+    async def _process_or_reread(self, items: list[FetchedItem]) -> None:
         try:
-            await self._take(items)
+            await self._process(items)
         except _GapError as gap:
-            self._read_again_once(gap.start, str(gap))
+            self._reread_once(gap.start, str(gap))
             if not await self._consumer.is_compacted(self._tp.topic):
-                raise _StoppedError(
-                    f"{self._name}: {gap} from the log, read twice, and the topic is not compacted. Nothing more is "
-                    "read. Find out what removed them, publish them again, then set the row's next_offset in "
-                    f"reporting.consumer_offsets to {gap.end} and restart."
+                raise _PartitionStoppedError(
+                    f"{self._name}: {gap} from the log, also when read again, and the topic is not compacted. Reading "
+                    "has stopped. Find out why they are missing, publish their events again, then set next_offset of "
+                    f"the row in reporting.consumer_offsets to {gap.end} and restart."
                 ) from None
             self._is_compacted = True
             raise
 
-    def _read_again_once(self, offset: int, why: str) -> None:
-        """Seek back to the stored offset, but not twice for the same offset."""
-        if self._read_again_at != offset:
-            self._read_again_at = offset
-            raise _ReadAgainError(why)
+    def _reread_once(self, offset: int, reason: str) -> None:
+        """Raise, so that the worker seeks back to the stored offset; but not twice for the same offset."""
+        if self._reread_offset != offset:
+            self._reread_offset = offset
+            raise _RereadError(reason)
 
-    async def _take(self, items: list[FetchedItem]) -> None:
-        """One transaction: what no other has taken yet, and the offset after it."""
-        place = {"cluster": self._consumer.cluster, "topic": self._tp.topic, "partition": self._tp.partition}
+    async def _process(self, items: list[FetchedItem]) -> None:
+        """In one transaction: process the records that no other consumer has processed, and advance the offset."""
+        partition = {"cluster": self._consumer.cluster, "topic": self._tp.topic, "partition": self._tp.partition}
         async with (
-            self._consumer.slots,
+            self._consumer.transaction_slots,
             self._consumer.pool.acquire() as connection,
             connection.transaction(),
         ):
-            next_offset: int | None = await _sql.lock_offset(connection, **place)
+            next_offset: int | None = await _sql.lock_offset(connection, **partition)
             if next_offset is None:
-                raise _ReadAgainError("the row of its offset is gone")
+                raise _RereadError("its row in consumer_offsets is missing")
             if items[0].offset < next_offset:
-                # Another consumer of this partition has taken them.
-                items = [item for item in items if _following(item) > next_offset]
+                # Another consumer of this partition has processed them.
+                items = [item for item in items if _next_offset(item) > next_offset]
             if items:
                 self._check_for_gaps(items, next_offset)
                 await self._handle(connection, items)
-                next_offset = _following(items[-1])
-                await _sql.advance_offset(connection, **place, next_offset=next_offset)
+                next_offset = _next_offset(items[-1])
+                await _sql.advance_offset(connection, **partition, next_offset=next_offset)
         self.offset = next_offset
-        self._consumer.hint(self._tp, next_offset)
+        self._consumer.commit_later(self._tp, next_offset)
         if not items:
-            raise _ReadAgainError(f"offset {next_offset} is stored already")
+            raise _RereadError(f"offset {next_offset} is already stored")
 
     def _check_for_gaps(self, items: list[FetchedItem], next_offset: int) -> None:
-        """Raise where offsets are missing: all of them must be accounted for, but for what compaction removed.
+        """Raise if offsets are missing that compaction has not removed.
 
-        A lost batch leaves a gap as compaction does, so one at the front is read twice even there.
+        A lost batch leaves a gap like compaction does, so a gap at the front is read twice even in a compacted topic.
         """
         for start, end in _gaps(items, next_offset):
-            if not self._is_compacted or (start == next_offset and self._read_again_at != start):
+            if not self._is_compacted or (start == next_offset and self._reread_offset != start):
                 raise _GapError(start, end)
 
     async def _handle(self, connection: Connection, items: list[FetchedItem]) -> None:
         records = [item for item in items if isinstance(item, ConsumerRecord)]
-        bad = [DeadLetter(item.record, item.reason) for item in items if isinstance(item, UndecodableRecord)]
+        dead_letters = [DeadLetter(item.record, item.reason) for item in items if isinstance(item, UndecodableRecord)]
         batch = Batch(self._consumer.cluster, self._tp.topic, self._tp.partition, records, self._consumer.prefix)
         correlation_id = read_correlation_id(records[0].headers) if records else ""
         with bound_contextvars(correlation_id=correlation_id):
             if records:
                 await process_batch(connection, self._consumer.handlers[self._tp.topic], batch)
-            await dead_letter(connection, batch, bad)
+            await dead_letter(connection, batch, dead_letters)
 
 
-def _following(item: FetchedItem) -> int:
-    return int(item.offset) + 1 if isinstance(item, ConsumerRecord) else item.following
+def _next_offset(item: FetchedItem) -> int:
+    return int(item.offset) + 1 if isinstance(item, ConsumerRecord) else item.next_offset
 
 
 def _gaps(items: list[FetchedItem], expected: int) -> Iterator[tuple[int, int]]:
-    """The ranges of offsets, from ``expected`` on, that nothing accounts for."""
+    """The ranges of offsets, from ``expected`` on, for which there is no item."""
     if set(map(type, items)) == {ConsumerRecord} and int(items[-1].offset) - expected + 1 == len(items):
-        return  # as many records as offsets, the usual case
+        return  # as many records as offsets: the usual case
     for item in items:
         if item.offset > expected:
             yield expected, item.offset
         if isinstance(item, SkippedOffsets) and not item.is_control:
-            yield item.offset, item.following
-        expected = _following(item)
+            yield item.offset, item.next_offset
+        expected = _next_offset(item)

@@ -4,7 +4,7 @@ from typing import Literal, NamedTuple
 
 
 class Topic(NamedTuple):
-    """A topic of the public surface. ``retention`` is ``forever``, ``compacted`` or ``long``."""
+    """A public topic."""
 
     name: str
     retention: Literal["forever", "compacted", "long"]
@@ -12,7 +12,7 @@ class Topic(NamedTuple):
 
     @property
     def dead_letter_topic(self) -> str:
-        """Where the copies of what was refused go."""
+        """The name of the topic with the copies of its dead letters."""
         return f"{self.name}.dlq"
 
 

@@ -1,7 +1,7 @@
-"""How an old version of an event becomes the newest, so that all other code knows the newest alone.
+"""Upcasting: converts an old version of an event to the newest, the only one that other code handles.
 
-An upcaster takes the type and the data of version n and gives those of version n + 1. None is needed yet: every
-event is at its first version. A new version adds its upcaster here, beside a fixture of the old one in
+An upcaster takes the type and data of version n and returns those of version n + 1. None is needed yet: every event
+is at its first version. When you add a version, add its upcaster here, and a fixture of the old version in
 ``tests/unit/fixtures``.
 """
 
@@ -13,7 +13,7 @@ UPCASTERS: dict[str, Upcaster] = {}
 
 
 def upcast(type_: str, data: bytes) -> tuple[str, bytes]:
-    """The newest form of an event of ``type_``."""
+    """Convert an event of ``type_`` to its newest version."""
     while upcaster := UPCASTERS.get(type_):
         type_, data = upcaster(data)
     return type_, data

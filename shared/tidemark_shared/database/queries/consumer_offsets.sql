@@ -1,18 +1,18 @@
--- name: stored_offsets(cluster, topics, partitions)
+-- name: load_offsets(cluster, topics, partitions)
 -- The next offset of each partition that has one.
 SELECT topic, partition, next_offset
 FROM consumer_offsets
 WHERE cluster = :cluster
   AND (topic, partition) IN (SELECT * FROM unnest(:topics::text [], :partitions::integer []));
 
--- name: seed_offset(cluster, topic, partition, next_offset)!
+-- name: insert_offset(cluster, topic, partition, next_offset)!
 INSERT INTO consumer_offsets (service, cluster, topic, partition, next_offset)
 VALUES (current_schema(), :cluster, :topic, :partition, :next_offset)
 ON CONFLICT DO NOTHING;
 
 -- name: lock_offset(cluster, topic, partition)$
--- Held to the end of the transaction: of two consumers of one partition the second waits, then drops what the
--- first has taken.
+-- Locked to the end of the transaction: of two consumers of one partition, the second waits and then skips the
+-- records that the first has processed.
 SELECT next_offset
 FROM consumer_offsets
 WHERE cluster = :cluster AND topic = :topic AND partition = :partition

@@ -1,8 +1,8 @@
--- name: lock_key(actor, key)$
--- Two requests with one key: the second waits for the first and finds its answer.
+-- name: lock_idempotency_key(actor, key)$
+-- Of two requests with one key, the second waits for the first and finds its response.
 SELECT pg_advisory_xact_lock(hashtextextended(:key, hashtextextended(:actor, 0)));
 
--- name: stored_response(actor, key)^
+-- name: load_response(actor, key)^
 SELECT request, status, headers, body
 FROM idempotency_keys
 WHERE actor = :actor AND key = :key;

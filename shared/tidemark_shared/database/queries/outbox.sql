@@ -1,16 +1,16 @@
--- name: put(topics, keys, headers, values)!
+-- name: insert_outbox_records(topics, keys, headers, values)!
 INSERT INTO outbox (topic, key, headers, value)
-SELECT o.topic, o.key, o.headers, o.value
+SELECT record.topic, record.key, record.headers, record.value
 FROM unnest(:topics::text [], :keys::bytea [], :headers::jsonb [], :values::bytea []) WITH ORDINALITY
-  AS o (topic, key, headers, value, position)
-ORDER BY o.position;
+  AS record (topic, key, headers, value, position)
+ORDER BY record.position;
 
--- name: pending(most)
+-- name: load_outbox_rows(max_rows)
 SELECT id, topic, key, headers, value
 FROM outbox
 ORDER BY id
-LIMIT :most;
+LIMIT :max_rows;
 
--- name: published(ids)!
+-- name: delete_outbox_rows(ids)!
 DELETE FROM outbox
 WHERE id = ANY(:ids::bigint []);
