@@ -40,7 +40,7 @@ async def measure(server_url: str, *, great: int = GREAT) -> Table:
             meanwhile = []
             while not activation.done():
                 meanwhile.append(await next_batch())
-            counted = await one.fetchval("SELECT sum(worklogs) FROM shares")
+            counted = await one.fetchval("SELECT sum(worklog_count) FROM account_team_totals")
     table = Table(title=f"Batches of {MEASURED:,} while a contract with {great:,} worklogs is activated")
     for column in ("what", "batches", "median ms", "greatest ms", "÷ usual"):
         table.add_column(column, justify="left" if column == "what" else "right")

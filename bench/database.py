@@ -46,7 +46,7 @@ async def database(server_url: str) -> AsyncIterator[Pool]:
     try:
         await connection.execute(f"CREATE DATABASE {name}")
         await migrate(own, "consumption")
-        pool = await connect_pool(own, "consumption", init=fold.prepare)
+        pool = await connect_pool(own, "consumption", init=fold.prepare_connection)
         try:
             yield pool
         finally:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from rich.table import Table
 
-from tidemark_consumption.forecast import FEWEST_WEEKS, forecast
+from tidemark_consumption.forecast import MIN_WEEKS, forecast
 from tidemark_shared.domain.bodies import Forecast
 
 _DATA = os.environ.get("TIDEMARK_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -134,7 +134,7 @@ def _judge(replay: Replay, today: date, found: Forecast) -> Judged:
 def _judged(replay: Replay, method: Method) -> Iterator[Judged]:
     """Asked each Monday, from two weeks after the first work until the plan is used up."""
     first = min(replay.days)
-    today = first + FEWEST_WEEKS * _WEEK
+    today = first + MIN_WEEKS * _WEEK
     today += (-today.weekday() % 7) * _DAY
     while today <= replay.exhausted:
         consumed = sum(seconds for day, seconds in replay.days.items() if day < today)

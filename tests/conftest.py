@@ -125,7 +125,7 @@ async def database(postgres_url: str, template: str) -> AsyncIterator[str]:
 @pytest.fixture
 async def pool(database: str) -> AsyncIterator[Pool]:
     """Connections to a database with the tables of consumption, as its service has them."""
-    async with await connect_pool(database, "consumption", size=16, init=fold.prepare) as pool:
+    async with await connect_pool(database, "consumption", size=16, init=fold.prepare_connection) as pool:
         yield pool
 
 

@@ -781,10 +781,10 @@ class Model:
                 _add(shares[one.contract_id, one.account_id, one.team_id, str(one.period_start)], one)
                 _add(days[one.contract_id, one.account_id, one.team_id, str(one.day)], one)
         return {
-            "shares": {(*key, *sums) for key, sums in shares.items()},
-            "days": {(*key, *sums) for key, sums in days.items()},
-            "unaccounted": {(*key, *sums) for key, sums in unaccounted.items()},
-            "listed": listed,
+            "account_team_totals": {(*key, *sums) for key, sums in shares.items()},
+            "daily_totals": {(*key, *sums) for key, sums in days.items()},
+            "unaccounted_totals": {(*key, *sums) for key, sums in unaccounted.items()},
+            "unaccounted_worklogs": listed,
         }
 
 

@@ -183,22 +183,19 @@ async def fold_rest(connection):
         pass
 
 
+PROJECTIONS = {
+    "account_team_totals": "SELECT contract_id, account_id, team_id, period_start, seconds, worklog_count "
+    "FROM account_team_totals",
+    "daily_totals": "SELECT contract_id, account_id, team_id, day, seconds, worklog_count FROM daily_totals",
+    "unaccounted_totals": "SELECT contract_id, reason, seconds, worklog_count FROM unaccounted_totals",
+    "unaccounted_worklogs": "SELECT source, worklog_id, reason, contract_id, account_id FROM worklogs "
+    "WHERE reason IS NOT NULL",
+}
+
+
 async def projections(connection):
-    """The projection rows, in the form of ``reference.Model.rows``."""
-    shares = await connection.fetch(
-        "SELECT contract_id, account_id, team_id, period_start, seconds, worklogs FROM shares"
-    )
-    days = await connection.fetch("SELECT contract_id, account_id, team_id, day, seconds, worklogs FROM days")
-    unaccounted = await connection.fetch("SELECT contract_id, reason, seconds, worklogs FROM unaccounted")
-    listed = await connection.fetch(
-        "SELECT source, worklog_id, reason, contract_id, account_id FROM worklogs WHERE reason IS NOT NULL"
-    )
-    return {
-        "shares": {_plain(row) for row in shares},
-        "days": {_plain(row) for row in days},
-        "unaccounted": {_plain(row) for row in unaccounted},
-        "listed": {_plain(row) for row in listed},
-    }
+    """The rows of the projections, in the form of ``reference.Model.rows``."""
+    return {name: {_plain(row) for row in await connection.fetch(query)} for name, query in PROJECTIONS.items()}
 
 
 def _plain(row):

@@ -84,7 +84,7 @@ async def test_rows_are_those_of_the_reference_whenever_a_process_dies(
         await compare(connection, facts_of([*contracts, *cards, *records]))
         assert await connection.fetchval("SELECT count(*) FROM fact_log") == len(records)
     async with (
-        await connect_pool(database, "consumption", size=1, init=replay.prepare) as replaying,
+        await connect_pool(database, "consumption", size=1, init=replay.prepare_connection) as replaying,
         replaying.acquire() as connection,
     ):
         assert await replay.verify(connection) == replay.Findings(0, [])

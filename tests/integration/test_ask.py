@@ -9,7 +9,8 @@ from histories import seeded
 from reference import Model
 from test_fold_reference import learn
 
-from tidemark_consumption import api, replay
+from tidemark_consumption import replay
+from tidemark_consumption.api import figures
 from tidemark_shared.database import connect_pool
 from tidemark_shared.http.app import create_api
 from tidemark_shared.settings import Settings
@@ -18,9 +19,9 @@ from tidemark_shared.settings import Settings
 @pytest.fixture
 async def client(database, pool):
     app: FastAPI = create_api("consumption", Settings(open=True), None)
-    app.include_router(api.router)
-    async with await connect_pool(database, "consumption", size=2, init=replay.prepare) as replaying:
-        app.state.pool, app.state.replaying = pool, replaying
+    app.include_router(figures.router)
+    async with await connect_pool(database, "consumption", size=2, init=replay.prepare_connection) as replaying:
+        app.state.pool, app.state.replay_pool = pool, replaying
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
             yield client
 

@@ -11,7 +11,8 @@ from fastapi import FastAPI
 from waiting import until
 from world import account, contract_event, take, terms, uid
 
-from tidemark_consumption import api, balance_outbox
+from tidemark_consumption import balance_outbox
+from tidemark_consumption.api import figures
 from tidemark_shared import database as shared_database
 from tidemark_shared.database import Workload, connect_pool, queries
 from tidemark_shared.http.app import create_api
@@ -23,9 +24,11 @@ ROWS_SHOWN = PERIODS * (1 + ACCOUNTS * (1 + SLICES))
 # at least as many rows for each as there are periods.
 MAX_ROWS = 100 * ROWS_SHOWN
 MOMENT = datetime(2026, 3, 15, tzinfo=UTC)
-TABLES = ["contracts", "accounts", "account_teams", "periods", "adjustments", "shares", "days", "balances"]
+TABLES = ["contracts", "accounts", "account_teams", "periods", "adjustments", "account_team_totals", "daily_totals",
+          "balances"]  # fmt: skip
 LOCK = 4711
-NOT_SLICED = False
+BY_TEAM = False
+IS_PUBLISHED = "SELECT published_revision = revision FROM balances WHERE contract_id = $1"
 
 
 def large_contract(code):
@@ -44,12 +47,14 @@ def large_contract(code):
 async def log_work_everywhere(connection):
     await connection.execute(
         """
-        INSERT INTO shares (contract_id, account_id, team_id, period_start, seconds, amount, unrated_seconds, worklogs)
+        INSERT INTO account_team_totals (
+          contract_id, account_id, team_id, period_start, seconds, amount, unrated_seconds, worklog_count
+        )
         SELECT contract_id, account_id, team_id, period_start, 3600, 0, 0, 2
         FROM account_teams JOIN periods USING (contract_id)
         ON CONFLICT DO NOTHING;
-        INSERT INTO days (
-          contract_id, account_id, team_id, period_start, day, seconds, amount, unrated_seconds, worklogs
+        INSERT INTO daily_totals (
+          contract_id, account_id, team_id, period_start, day, seconds, amount, unrated_seconds, worklog_count
         )
         SELECT contract_id, account_id, team_id, period_start, period_start + n, 1800, 0, 0, 1
         FROM account_teams JOIN periods USING (contract_id) CROSS JOIN generate_series(0, 1) AS n
@@ -112,7 +117,7 @@ async def test_a_balance_handles_rows_in_proportion_to_what_it_shows(connection)
 @pytest.mark.usefixtures("statistics")
 async def test_so_do_the_curve_the_pace_and_the_reporting_views(connection):
     sql, contract = queries("tidemark_consumption"), uid("contract LARGE")
-    assert await explained(connection, sql.curve.sql, contract, None, NOT_SLICED, None, MOMENT) < MAX_ROWS
+    assert await explained(connection, sql.curve.sql, contract, None, BY_TEAM, None, MOMENT) < MAX_ROWS
     assert await explained(connection, sql.pace.sql, MOMENT, contract) < MAX_ROWS
     for view in ("contracts", "contract_periods", "account_consumption", "account_totals", "slice_consumption"):
         rows = await explained(connection, f"SELECT * FROM reporting.{view} WHERE contract_id = $1", contract)  # noqa: S608
@@ -156,21 +161,20 @@ async def published(outbox, connection):
 async def test_a_slow_balance_does_not_hold_up_another(database, pool, connection, two_contracts):
     slow, other = two_contracts
     await replace_balance(connection, f"PERFORM pg_advisory_xact_lock_shared({LOCK})")
-    async with pool.acquire() as blocker, balance_outbox.balance_outbox(database) as outbox:
+    async with pool.acquire() as blocker, balance_outbox.open_balance_outbox(database) as outbox:
         await blocker.execute(f"SELECT pg_advisory_lock({LOCK})")
         assert await published(outbox, connection) == {other}
         await connection.execute("UPDATE balances SET revision = revision + 1")
         assert await published(outbox, connection) == {other}
         await blocker.execute(f"SELECT pg_advisory_unlock({LOCK})")
         await until(lambda: published(outbox, connection))
-        revision = "SELECT published = revision FROM balances WHERE contract_id = $1"
         # Computed before the second change or after it: either way the newest follows.
-        await until(lambda: caught_up(outbox, connection, revision, slow))
+        await until(lambda: is_caught_up(outbox, connection, slow))
 
 
-async def caught_up(outbox, connection, revision, contract):
+async def is_caught_up(outbox, connection, contract):
     await published(outbox, connection)
-    return await connection.fetchval(revision, contract)
+    return await connection.fetchval(IS_PUBLISHED, contract)
 
 
 async def test_a_balance_that_fails_is_logged_once_postponed_and_published_once_it_works(
@@ -179,7 +183,7 @@ async def test_a_balance_that_fails_is_logged_once_postponed_and_published_once_
     failing, other = two_contracts
     monkeypatch.setattr(balance_outbox, "_MIN_RETRY_SECONDS", 0.01)
     await replace_balance(connection, "PERFORM 1 / (SELECT count(*) FROM organizations)")
-    async with balance_outbox.balance_outbox(database) as outbox:
+    async with balance_outbox.open_balance_outbox(database) as outbox:
         with structlog.testing.capture_logs() as logs:
             assert await published(outbox, connection) == {other}
             source = outbox.load_rows.__self__
@@ -207,14 +211,16 @@ def short_statements(monkeypatch):
 async def test_a_balance_that_takes_too_long_is_postponed(database, pool, connection, two_contracts):
     slow, other = two_contracts
     await replace_balance(connection, f"PERFORM pg_advisory_xact_lock_shared({LOCK})")
-    async with pool.acquire() as blocker, balance_outbox.balance_outbox(database) as outbox:
+    async with pool.acquire() as blocker, balance_outbox.open_balance_outbox(database) as outbox:
         await blocker.execute(f"SELECT pg_advisory_lock({LOCK})")
         with structlog.testing.capture_logs() as logs:
             await until(lambda: failed(outbox, connection, logs))
         (error,) = [one for one in logs if one["event"] == "balance_postponed"]
         assert error["contract_id"] == slow
         assert "QueryCanceled" in error["error"]
-        assert await connection.fetchval("SELECT published = revision FROM balances WHERE contract_id = $1", other)
+        assert await connection.fetchval(
+            "SELECT published_revision = revision FROM balances WHERE contract_id = $1", other
+        )
 
 
 async def failed(outbox, connection, logs):
@@ -229,7 +235,7 @@ async def failed(outbox, connection, logs):
 async def test_a_request_that_takes_too_long_is_answered_with_when_to_try_again(database, connection, two_contracts):
     await replace_balance(connection, "PERFORM pg_sleep(600)")
     app: FastAPI = create_api("consumption", Settings(open=True), None)
-    app.include_router(api.router)
+    app.include_router(figures.router)
     async with (
         await connect_pool(database, "consumption", size=1, workload=Workload.REQUEST) as app.state.pool,
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client,

@@ -28,10 +28,10 @@ async def test_work_that_counts_is_in_its_share_and_on_its_day(connection):
     await take(connection, [contract_event(1, "DRAFT"), contract_event(2, "ACTIVE")])
     await take(connection, [link(), worklog("1", seconds=3600), worklog("2", seconds=1800)])
     assert await projections(connection) == {
-        "shares": {(uid("contract C1"), uid("account Support"), None, "2026-03-01", 5400, 2)},
-        "days": {(uid("contract C1"), uid("account Support"), None, "2026-03-02", 5400, 2)},
-        "unaccounted": set(),
-        "listed": set(),
+        "account_team_totals": {(uid("contract C1"), uid("account Support"), None, "2026-03-01", 5400, 2)},
+        "daily_totals": {(uid("contract C1"), uid("account Support"), None, "2026-03-02", 5400, 2)},
+        "unaccounted_totals": set(),
+        "unaccounted_worklogs": set(),
     }
 
 
@@ -39,9 +39,9 @@ async def test_a_correction_moves_and_a_deletion_takes_away(connection):
     await take(connection, [contract_event()])
     await take(connection, [link(), worklog("1", seconds=3600)])
     await take(connection, [worklog("1", seconds=60, started="2026-04-02T09:00:00Z", updated="2026-04-03T00:00:00Z")])
-    assert {row[3:] for row in (await projections(connection))["shares"]} == {("2026-04-01", 60, 1)}
+    assert {row[3:] for row in (await projections(connection))["account_team_totals"]} == {("2026-04-01", 60, 1)}
     await take(connection, [deletion("1", deleted="2026-04-04T00:00:00Z")])
-    assert (await projections(connection))["shares"] == set()
+    assert (await projections(connection))["account_team_totals"] == set()
 
 
 TEAMS = [uid("team North"), uid("team South")]
@@ -190,4 +190,4 @@ async def test_an_older_version_of_a_team_in_the_same_batch_takes_nobody_out_of_
     await take(connection, [contract_event(terms=terms(accounts=sliced))])
     await take(connection, [link(), worklog("1")])
     await take(connection, [team_event("South", [member("ann")], 3), team_event("South", [member("bob")], 1)])
-    assert {row[2] for row in (await projections(connection))["shares"]} == {TEAMS[1]}
+    assert {row[2] for row in (await projections(connection))["account_team_totals"]} == {TEAMS[1]}

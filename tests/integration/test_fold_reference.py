@@ -189,7 +189,7 @@ async def test_two_consumers_that_crash_end_in_the_rows_of_the_reference(databas
                 where = {"partition": partition, "first_offset": number, "learned_at": moment}
                 await take_through_faults(one, records, choose, **where)
 
-    async with await connect_pool(database, "consumption", init=fold.prepare) as pool:
+    async with await connect_pool(database, "consumption", init=fold.prepare_connection) as pool:
         await asyncio.gather(*(consume(pool, partition) for partition in range(3)))
     await fold_rest(connection)
     await compare(connection, history.facts)

@@ -90,7 +90,7 @@ async def connection(empty_database, filled):
     del filled  # it is there
     await migrate(empty_database, "consumption")
     async with (
-        await connect_pool(empty_database, "consumption", size=1, init=fold.prepare) as pool,
+        await connect_pool(empty_database, "consumption", size=1, init=fold.prepare_connection) as pool,
         pool.acquire() as connection,
     ):
         yield connection
@@ -101,7 +101,7 @@ async def replaying(empty_database, connection):
     """A connection that replays, after the rebuild with which the projector begins."""
     del connection  # it has migrated
     async with (
-        await connect_pool(empty_database, "consumption", size=1, init=replay.prepare) as pool,
+        await connect_pool(empty_database, "consumption", size=1, init=replay.prepare_connection) as pool,
         pool.acquire() as replaying,
     ):
         assert await replay.rebuild_if_due(replaying)

@@ -24,24 +24,24 @@ LATER = "2026-03-05T00:00:00Z"
 @pytest.fixture
 async def replaying(database, pool):
     del pool  # its tables are there
-    async with await connect_pool(database, "consumption", size=2, init=replay.prepare) as replaying:
+    async with await connect_pool(database, "consumption", size=2, init=replay.prepare_connection) as replaying:
         yield replaying
 
 
 async def consumed(pool):
-    return await pool.fetchval("SELECT coalesce(sum(seconds), 0) FROM shares")
+    return await pool.fetchval("SELECT coalesce(sum(seconds), 0) FROM account_team_totals")
 
 
 async def as_of(replaying, moment):
     """What was known at the moment, in seconds."""
     async with replaying.acquire() as connection:
-        await replay.settle(connection, moment)
+        await replay.settle_moment(connection, moment)
         async with connection.transaction():
             try:
                 await replay.replay(connection, moment, ref="C1")
             except replay.TooEarlyError:
                 return None
-            return await connection.fetchval("SELECT coalesce(sum(seconds), 0) FROM shares")
+            return await connection.fetchval("SELECT coalesce(sum(seconds), 0) FROM account_team_totals")
 
 
 class Stepped:
@@ -149,7 +149,7 @@ async def test_when_the_one_that_folds_dies_the_next_goes_on(database, pool, rep
         await take(connection, [link()])
         await append(connection, [worklog("1")])
     dying = await asyncpg.connect(database, server_settings={"search_path": "consumption"})
-    await module.prepare(dying)
+    await module.prepare_connection(dying)
     await dying.transaction().start()
     assert await fold(dying, datetime.now(UTC))
     # As the kernel does for a process that is killed.
@@ -168,16 +168,16 @@ async def _equals(pool, seconds):
 @pytest.fixture
 def poison(monkeypatch):
     """The fold of a worklog named `poison` fails for a reason that retrying cannot mend."""
-    original = module.change_facts
+    original = module.fold_facts
 
-    async def change_facts(connection, batches, moment):
+    async def fold_facts(connection, batches, moment):
         bad = "SELECT count(*) FROM fact_log WHERE batch = ANY($1) AND worklog_id = 'poison'"
         if poisoned and await connection.fetchval(bad, batches):
             raise ZeroDivisionError("out of range")
         await original(connection, batches, moment)
 
     poisoned = [True]
-    monkeypatch.setattr(module, "change_facts", change_facts)
+    monkeypatch.setattr(module, "fold_facts", fold_facts)
     return poisoned
 
 
@@ -231,10 +231,10 @@ async def test_the_relay_waits_for_no_row_that_the_fold_holds(pool):
         await append(connection, [worklog("1")])
         async with connection.transaction():
             await fold(connection, datetime.now(UTC))
-            await queries.published(relay, ids=[contract], revisions=[revision])
-        assert await connection.fetchval("SELECT published FROM balances") == 0
-        await queries.published(relay, ids=[contract], revisions=[revision])
-        assert await connection.fetchval("SELECT published FROM balances") == revision
+            await queries.mark_published(relay, ids=[contract], revisions=[revision])
+        assert await connection.fetchval("SELECT published_revision FROM balances") == 0
+        await queries.mark_published(relay, ids=[contract], revisions=[revision])
+        assert await connection.fetchval("SELECT published_revision FROM balances") == revision
 
 
 async def test_a_batch_that_another_process_has_folded_is_no_problem(pool, replaying, poison):

@@ -12,9 +12,9 @@ from aiokafka.errors import UnknownTopicOrPartitionError
 from waiting import until
 
 from tidemark.stack import ports
-from tidemark_consumption import worklogs_api
+from tidemark_consumption.api import worklogs as worklogs_api
+from tidemark_consumption.api.worklogs import Publisher
 from tidemark_consumption.app import create_app
-from tidemark_consumption.worklogs_api import Publisher
 from tidemark_shared.http.tokens import issue_token
 from tidemark_shared.messaging import kafka
 from tidemark_shared.settings import Settings
@@ -137,7 +137,7 @@ async def test_a_kafka_that_does_not_answer_is_waited_for_a_bounded_time(world, 
         writer.close()
 
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
-    monkeypatch.setattr(worklogs_api, "_PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(worklogs_api, "_SEND_TIMEOUT_SECONDS", 0.3)
     good = world.app.state.publisher
     publisher = world.app.state.publisher = Publisher(f"127.0.0.1:{server.sockets[0].getsockname()[1]}")
     try:

@@ -62,14 +62,14 @@ async def publish(bootstrap, topic, records, draw):
 @pytest.fixture
 async def folding(database, pool):
     del pool  # its tables are there
-    async with await connect_pool(database, "consumption", size=4, init=fold.prepare) as folding:
+    async with await connect_pool(database, "consumption", size=4, init=fold.prepare_connection) as folding:
         yield folding
 
 
 @pytest.fixture
 async def replaying(database, pool):
     del pool  # its tables are there
-    async with await connect_pool(database, "consumption", size=2, init=replay.prepare) as replaying:
+    async with await connect_pool(database, "consumption", size=2, init=replay.prepare_connection) as replaying:
         yield replaying
 
 

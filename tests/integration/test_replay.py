@@ -20,7 +20,7 @@ from tidemark_shared.database import connect_pool
 async def replaying(database, pool):
     del pool  # its tables are there
     async with (
-        await connect_pool(database, "consumption", size=1, init=replay.prepare) as replaying,
+        await connect_pool(database, "consumption", size=1, init=replay.prepare_connection) as replaying,
         replaying.acquire() as one,
     ):
         yield one
@@ -55,14 +55,17 @@ SPOILT = [
     ("DELETE FROM worklogs WHERE worklog_id = '3'", "worklogs"),
     ("UPDATE issues SET account_ref = 'other' WHERE issue_id = 'I1'", "issues"),
     ("UPDATE ratings SET amount = amount + 1", "ratings"),
-    ("UPDATE shares SET seconds = seconds + 1 WHERE amount = 0", "shares"),
-    ("DELETE FROM days WHERE amount > 0", "days"),
-    ("UPDATE unaccounted SET worklogs = 7", "unaccounted"),
+    ("UPDATE account_team_totals SET seconds = seconds + 1 WHERE amount = 0", "account_team_totals"),
+    ("DELETE FROM daily_totals WHERE amount > 0", "daily_totals"),
+    ("UPDATE unaccounted_totals SET worklog_count = 7", "unaccounted_totals"),
     ("UPDATE contracts SET contracted = contracted - 1 WHERE code = 'C1'", "contracts"),
     ("DELETE FROM accounts WHERE name = 'Build'", "accounts"),
     ("DELETE FROM memberships", "memberships"),
     ("UPDATE rate_cards SET weekend = 0", "rate_cards"),
-    ("INSERT INTO shares VALUES (gen_random_uuid(), gen_random_uuid(), NULL, '2026-01-01', 1, 0, 0, 1)", "shares"),
+    (
+        "INSERT INTO account_team_totals VALUES (gen_random_uuid(), gen_random_uuid(), NULL, '2026-01-01', 1, 0, 0, 1)",
+        "account_team_totals",
+    ),
 ]
 
 
@@ -88,7 +91,7 @@ async def test_a_spoilt_row_is_found_named_and_mended(connection, replaying, spo
 async def test_everything_that_follows_from_the_facts_is_made_anew_from_nothing(connection, replaying):
     history = seeded(3)
     await learn(connection, history)
-    for name in await connection.fetchval("SELECT projections()"):
+    for name in await connection.fetchval("SELECT projection_tables()"):
         await connection.execute(f"DELETE FROM {name}")  # noqa: S608 - names of ours
     await replay.rebuild(replaying)
     await compare(connection, history.facts)
@@ -96,16 +99,16 @@ async def test_everything_that_follows_from_the_facts_is_made_anew_from_nothing(
 
 async def test_what_is_learned_while_it_is_rebuilt_is_not_lost(connection, replaying, monkeypatch):
     await fill(connection)
-    await connection.execute("DELETE FROM shares")
+    await connection.execute("DELETE FROM account_team_totals")
     replayed, learned = asyncio.Event(), asyncio.Event()
-    original = fold.project_replayed
+    original = fold.apply_replayed
 
     async def slowly(one):
         await original(one)
         replayed.set()
         await learned.wait()
 
-    monkeypatch.setattr(fold, "project_replayed", slowly)
+    monkeypatch.setattr(fold, "apply_replayed", slowly)
     rebuilding = asyncio.create_task(replay.rebuild(replaying))
     await replayed.wait()
     # Folding goes on, of every kind, and nobody sees half of a switch.
@@ -115,7 +118,7 @@ async def test_what_is_learned_while_it_is_rebuilt_is_not_lost(connection, repla
         connection, [team_event("North", [member("bob")], 2), rate_card(version=2, workload="1")], first_offset=500
     )
     # Still wrong, and moved by what came: 3600 s were lost.
-    assert await connection.fetchval("SELECT sum(seconds) FROM shares WHERE amount = 0") == 60
+    assert await connection.fetchval("SELECT sum(seconds) FROM account_team_totals WHERE amount = 0") == 60
     learned.set()
     await rebuilding
     assert await replay.verify(replaying) == replay.Findings(0, [])
@@ -125,7 +128,7 @@ async def test_what_is_learned_while_it_is_rebuilt_is_not_lost(connection, repla
 
 async def test_consumers_append_during_the_switch_and_the_fold_waits_for_it(connection, replaying, monkeypatch):
     await fill(connection)
-    await connection.execute("UPDATE shares SET seconds = 0")
+    await connection.execute("UPDATE account_team_totals SET seconds = 0")
     locked, go_on = asyncio.Event(), asyncio.Event()
     original = replay._differences
 
@@ -139,7 +142,7 @@ async def test_consumers_append_during_the_switch_and_the_fold_waits_for_it(conn
     await locked.wait()
     await append(connection, [worklog("5")], first_offset=300)
     assert await fold.fold(connection, datetime.now(UTC)) is None
-    assert await connection.fetchval("SELECT sum(seconds) FROM shares") == 0
+    assert await connection.fetchval("SELECT sum(seconds) FROM account_team_totals") == 0
     go_on.set()
     await rebuilding
     assert await fold.fold(connection, datetime.now(UTC))
@@ -152,10 +155,10 @@ async def test_the_command_says_what_differs_and_mends_it(database, connection, 
     run = CliRunner().invoke
     fine = await asyncio.to_thread(run, app, ["verify"])
     assert (fine.exit_code, fine.output) == (0, "Every row is what the facts say.\n")
-    await connection.execute("UPDATE shares SET seconds = 1 WHERE amount = 0")
+    await connection.execute("UPDATE account_team_totals SET seconds = 1 WHERE amount = 0")
     told = await asyncio.to_thread(run, app, ["verify"])
     assert told.exit_code == 1
-    assert "shares: " in told.output
+    assert "account_team_totals: " in told.output
     assert f"contract_id {uid('contract C1')}" in told.output
     assert "seconds is 1, should be 3600" in told.output
     for_programs = await asyncio.to_thread(run, app, ["verify", "--json"])

@@ -164,21 +164,23 @@ def test_a_time_up_to_24_hours_ahead_of_the_record_is_taken(type_: str) -> None:
 def test_a_time_further_ahead_is_refused_because_it_could_never_be_corrected(type_: str) -> None:
     data, field = VALID[type_]
     assert verdict(record({**data, field: (RECEIVED + DAY + MICROSECOND).isoformat()}, type_)) == (
-        f"{field} 2026-05-29T12:00:00.000001Z lies more than 24 hours after the record was published "
+        f"{field} 2026-05-29T12:00:00.000001Z is more than 24 hours after the record was published "
         "(2026-05-28T12:00:00.000000Z). Check the publisher's clock and time zone, and publish it again."
     )
 
 
 @pytest.mark.parametrize("timestamp", [-(2**63), -(10**17), 10**17, 2**63 - 1])
 def test_a_record_whose_own_timestamp_is_no_time_is_refused(timestamp: int) -> None:
-    expected = f"The record's own timestamp, {timestamp} ms since 1970, is no time. Check the publisher's clock."
+    expected = (
+        f"The record's own timestamp, {timestamp} ms since 1970, is not a valid time. Check the publisher's clock."
+    )
     assert verdict(record(WORKLOG, timestamp=timestamp)) == expected
 
 
 def test_a_record_of_one_mebibyte_is_taken_and_a_greater_one_refused() -> None:
     fits = json.dumps(WORKLOG).encode().ljust(MAX_RECORD_BYTES)
     assert fast_line(record(fits)) == copy_line(decode_record(record(fits)))
-    assert verdict(record(fits + b" ")) == "The record has 1048577 bytes. At most 1 MiB (1048576) is taken."
+    assert verdict(record(fits + b" ")) == "The record has 1048577 bytes. The maximum is 1 MiB (1048576 bytes)."
 
 
 def test_a_batch_is_read_to_its_end_whatever_is_in_it() -> None:

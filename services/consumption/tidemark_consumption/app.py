@@ -1,4 +1,4 @@
-"""The composition of the consumption service."""
+"""Composition of the consumption service."""
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
@@ -6,12 +6,13 @@ from functools import partial
 
 from fastapi import FastAPI
 
-from tidemark_consumption import api, replay, worklogs_api
-from tidemark_consumption.balance_outbox import balance_outbox, begin_days
+from tidemark_consumption import replay
+from tidemark_consumption.api import figures, worklogs
+from tidemark_consumption.api.worklogs import Publisher
+from tidemark_consumption.balance_outbox import begin_days, open_balance_outbox
 from tidemark_consumption.ingest import append
 from tidemark_consumption.projection import fold
 from tidemark_consumption.projection.projector import Projector
-from tidemark_consumption.worklogs_api import Publisher
 from tidemark_shared.database import Workload, connect_pool
 from tidemark_shared.http.app import create_api
 from tidemark_shared.messaging.batches import Handler
@@ -21,7 +22,7 @@ from tidemark_shared.settings import Settings, require_setting
 
 
 def handlers() -> dict[str, Handler]:
-    """What is read, by topic: appended to the logs, and folded by the projector."""
+    """The handler of each topic. Each appends to a log; the projector folds the logs."""
     return {
         WORKLOGS.name: append.append_worklogs,
         LIFECYCLE.name: append.append_lifecycle,
@@ -30,7 +31,7 @@ def handlers() -> dict[str, Handler]:
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """Counts: reads work, contracts and teams; publishes balances; answers for figures."""
+    """Reads work, contracts and teams; publishes balances; answers requests for figures."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -40,23 +41,25 @@ def create_app(settings: Settings) -> FastAPI:
         url = settings.service_database_url("consumption")
         async with (
             service_runtime("consumption", settings) as runtime,
-            # Pools of their own: requests and replays leave consumers and the projector their connections.
-            await connect_pool(url, "consumption", workload=Workload.REQUEST) as requests,
-            await connect_pool(url, "consumption", size=2, init=replay.prepare, workload=Workload.REPLAY) as replaying,
-            await connect_pool(url, "consumption", size=2, init=fold.prepare) as folding,
-            await connect_pool(url, "consumption", size=1, init=replay.prepare) as rebuilding,
-            balance_outbox(url) as balances,
+            # Separate pools, so requests and replays never take the connections of consumers and the projector.
+            await connect_pool(url, "consumption", workload=Workload.REQUEST) as request_pool,
+            await connect_pool(
+                url, "consumption", size=2, init=replay.prepare_connection, workload=Workload.REPLAY
+            ) as replay_pool,
+            await connect_pool(url, "consumption", size=2, init=fold.prepare_connection) as fold_pool,
+            await connect_pool(url, "consumption", size=1, init=replay.prepare_connection) as rebuild_pool,
+            open_balance_outbox(url) as balances,
             aclosing(publisher),
-            # Last, so it ends first: its tasks hold connections of the pools, which wait for them.
+            # Last, so it closes first: its tasks hold connections, and a pool waits for its connections to close.
             aclosing(runtime),
         ):
-            projector = Projector(folding, rebuilding)
+            projector = Projector(fold_pool, rebuild_pool)
 
             async def problems() -> list[str]:
                 return await runtime.problems() or await projector.problems(runtime.pool)
 
-            app.state.pool, app.state.problems, app.state.publisher = requests, problems, publisher
-            app.state.replaying, app.state.failures = replaying, runtime.failures
+            app.state.pool, app.state.problems, app.state.publisher = request_pool, problems, publisher
+            app.state.replay_pool, app.state.failures = replay_pool, runtime.failures
             runtime.relay_outbox()
             runtime.relay_outbox(balances)
             runtime.run_task("days", partial(begin_days, runtime.pool))
@@ -65,6 +68,6 @@ def create_app(settings: Settings) -> FastAPI:
             yield
 
     app = create_api("consumption", settings, lifespan)
-    app.include_router(worklogs_api.router)
-    app.include_router(api.router)
+    app.include_router(worklogs.router)
+    app.include_router(figures.router)
     return app

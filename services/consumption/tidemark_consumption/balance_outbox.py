@@ -1,7 +1,7 @@
-"""The outbox of balances: what changed since it was last published, once a round however often it changed.
+"""The outbox of balances: each round publishes the balances that changed since they were last published.
 
-Each balance is a query of its own, with a time-out, and several run at once: a contract whose balance is slow or
-fails delays no other.
+Each balance has its own query with a timeout, and several run at once, so a contract whose balance is slow or fails
+delays no other.
 """
 
 import asyncio
@@ -25,23 +25,24 @@ from tidemark_shared.messaging.topics import BALANCES
 _log = get_logger()
 _sql = queries("tidemark_consumption")
 
-# Few a round, those that waited longest first: one that changes now and then is next, whatever changes all the time.
+# A round is small and takes the contracts that have waited longest, so a contract that rarely changes is published soon
+# even while others change all the time.
 _MAX_CONTRACTS = 50
 _CONNECTIONS = 4
-# How long a round waits for the balances that it asked for. Those that take longer join a later round.
-_WAIT_SECONDS = 0.25
-# A crossing raises its alert within a second, and a flood of work is a trickle of balances.
+# How long a round waits for its balances. Those that take longer are published in a later round.
+_MAX_WAIT_SECONDS = 0.25
+# Short enough to report a crossed threshold within a second, and long enough to combine many changes of a contract.
 _PAUSE_SECONDS = 0.2
 _MIN_RETRY_SECONDS, _MAX_RETRY_SECONDS = 1.0, 300.0
-_DAY_CHECK_SECONDS = 5
+_DAY_CHECK_INTERVAL_SECONDS = 5
 
 
-async def forecast_of(connection: Connection, contract_id: UUID, moment: datetime) -> dict[str, Any] | None:
-    """The forecast of a contract's balance, as JSON; None where nothing can be foreseen."""
+async def query_forecast(connection: Connection, contract_id: UUID, moment: datetime) -> dict[str, Any] | None:
+    """The forecast of a contract's balance, as JSON; None where no forecast is possible."""
     pace = await _sql.pace(connection, contract=contract_id, moment=moment)
     if pace is None:
         return None
-    expected = forecast(
+    prediction = forecast(
         dict(zip(pace["days"], map(int, pace["amounts"]), strict=True)),
         today=pace["today"],
         first=pace["period_start"],
@@ -49,41 +50,41 @@ async def forecast_of(connection: Connection, contract_id: UUID, moment: datetim
         available=int(pace["available"]),
         consumed=int(pace["consumed"]),
     )
-    return expected.model_dump(mode="json") if expected else None
+    return prediction.model_dump(mode="json") if prediction else None
 
 
 async def begin_days(pool: Pool) -> NoReturn:
-    """Publish the balance of each ACTIVE contract once more when its day begins, for ever (SPEC 5, N1).
+    """Publish the balance of each ACTIVE contract again when its day begins (SPEC 5, N1). Runs until it is cancelled.
 
-    The period that is the current one, and the forecast, are those of the day; also after downtime.
+    The current period and the forecast change with the day. A day that began during downtime is caught up.
     """
     while True:
         async with pool.acquire() as connection:
             await _sql.begin_days(connection, now=datetime.now(UTC), correlation_id=str(uuid4()))
-        await asyncio.sleep(_DAY_CHECK_SECONDS)
+        await asyncio.sleep(_DAY_CHECK_INTERVAL_SECONDS)
 
 
 @asynccontextmanager
-async def balance_outbox(url: str) -> AsyncIterator[Outbox]:
-    """The outbox, with connections of its own to compute balances on."""
+async def open_balance_outbox(url: str) -> AsyncIterator[Outbox]:
+    """The outbox, with its own connections for computing balances."""
     pool = await connect_pool(url, "consumption", size=_CONNECTIONS, workload=Workload.PUBLISH)
-    source = _Balances(pool)
+    balances = _BalanceComputer(pool)
     try:
-        yield Outbox("balances", source.pending, _published, pause_seconds=_PAUSE_SECONDS)
+        yield Outbox("balances", balances.pending, _mark_published, pause_seconds=_PAUSE_SECONDS)
     finally:
-        await source.close()
+        await balances.close()
         pool.terminate()
 
 
 class _Retry(NamedTuple):
-    """When a balance that failed is computed again, and the pause before that."""
+    """When a balance that failed is computed again, in the time of the event loop, and the pause before it."""
 
-    due: float
+    at_seconds: float
     pause_seconds: float
 
 
-class _Balances:
-    """Computes the balances that are to be published."""
+class _BalanceComputer:
+    """Computes the balances to publish."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -91,33 +92,35 @@ class _Balances:
         self._retries: dict[UUID, _Retry] = {}
 
     async def pending(self, connection: Connection) -> Sequence[OutboxRow]:
-        """Start what is due, and give what is ready."""
-        clock = asyncio.get_running_loop().time()
-        postponed = (contract_id for contract_id, retry in self._retries.items() if retry.due > clock)
-        due = _sql.unpublished(connection, excluded=[*self._tasks, *postponed], limit=_MAX_CONTRACTS - len(self._tasks))
-        async for contract in due:
-            contract_id = contract["contract_id"]
+        """Start computing dirty balances, and return those that are ready."""
+        now_seconds = asyncio.get_running_loop().time()
+        postponed = (contract_id for contract_id, retry in self._retries.items() if retry.at_seconds > now_seconds)
+        rows = _sql.dirty_balances(
+            connection, excluded=[*self._tasks, *postponed], limit=_MAX_CONTRACTS - len(self._tasks)
+        )
+        async for row in rows:
+            contract_id = row["contract_id"]
             self._tasks[contract_id] = asyncio.create_task(self._compute(contract_id))
         if self._tasks:
-            await asyncio.wait(self._tasks.values(), timeout=_WAIT_SECONDS)
+            await asyncio.wait(self._tasks.values(), timeout=_MAX_WAIT_SECONDS)
         ready = [contract_id for contract_id, task in self._tasks.items() if task.done()]
-        rows = [self._tasks.pop(contract_id).result() for contract_id in ready]
-        return [row for row in rows if row]
+        results = [self._tasks.pop(contract_id).result() for contract_id in ready]
+        return [result for result in results if result]
 
     async def _compute(self, contract_id: UUID) -> OutboxRow | None:
         now = datetime.now(UTC)
         try:
             async with self._pool.acquire() as connection:
                 balance = await _sql.balance_to_publish(connection, contract=contract_id, moment=now)
-                expected = await forecast_of(connection, contract_id, now)
+                prediction = await query_forecast(connection, contract_id, now)
         except (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError):
-            # The database is away, or the service stops. The relay's own connection notices.
+            # The database is unreachable, or the service is stopping. The relay notices on its own connection.
             return None
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is this contract's
+        except Exception as error:  # noqa: BLE001 - any other error belongs to this contract
             self._postpone(contract_id, error)
             return None
         self._retries.pop(contract_id, None)
-        # A draft that was discarded meanwhile has none.
+        # A draft that was discarded in the meantime has no balance.
         if balance is None or balance["body"] is None:
             return None
         return OutboxRow(
@@ -132,7 +135,7 @@ class _Balances:
                     time=now,
                     correlation_id=balance["correlation_id"],
                 ),
-                json.dumps({**json.loads(balance["body"]), "forecast": expected}).encode(),
+                json.dumps({**json.loads(balance["body"]), "forecast": prediction}).encode(),
             ),
         )
 
@@ -144,11 +147,11 @@ class _Balances:
             _log.error("balance_postponed", contract_id=str(contract_id), error=repr(error))
 
     async def close(self) -> None:
-        """End what is being computed."""
+        """Cancel what is being computed."""
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
 
-async def _published(connection: Connection, done: Sequence[Any]) -> None:
-    await _sql.published(connection, ids=[id_ for id_, _ in done], revisions=[revision for _, revision in done])
+async def _mark_published(connection: Connection, keys: Sequence[Any]) -> None:
+    await _sql.mark_published(connection, ids=[id_ for id_, _ in keys], revisions=[revision for _, revision in keys])

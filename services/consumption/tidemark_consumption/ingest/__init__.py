@@ -1,1 +1,1 @@
-"""From Kafka to the logs: what is read is decoded and appended, and nothing else."""
+"""From Kafka to the logs: decode records and append them."""

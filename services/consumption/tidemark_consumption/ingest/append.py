@@ -1,7 +1,7 @@
-"""What a consumer makes of a batch: rows of a log, dead letters, and a word to the projector.
+"""From a batch of records to rows of a log and dead letters, and a notification to the projector.
 
-All in the consumer's short transaction. It waits for nothing but the partition's own row of progress: what the records
-mean is the projector's to say.
+All in the short transaction of the consumer, which only locks the row of its partition in ``consumer_offsets``. The
+projector interprets the records later.
 """
 
 import json
@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from io import BytesIO
 
 from tidemark_consumption.ingest.decode import COLUMNS, copy_text, decode
-from tidemark_consumption.projection.terms import ContractRows, contract_rows
+from tidemark_consumption.projection.rows import ContractRows, contract_rows
 from tidemark_shared.database import Connection, queries
 from tidemark_shared.log import get_correlation_id, get_logger
 from tidemark_shared.messaging.batches import Batch, dead_letter, decode_events
@@ -18,10 +18,10 @@ from tidemark_shared.messaging.topics import DIRECTORY, LIFECYCLE
 _log = get_logger()
 _sql = queries("tidemark_consumption")
 
-# Postgres tells whoever listens here that batches wait to be folded.
+# The Postgres channel that notifies the projector of waiting batches.
 CHANNEL = "consumption_batches"
 # A contract may have thousands of periods.
-_CHECKED_TOGETHER = 100
+_MAX_CHECKED_CONTRACTS = 100
 
 
 async def append_worklogs(connection: Connection, batch: Batch) -> None:
@@ -39,46 +39,46 @@ async def append_worklogs(connection: Connection, batch: Batch) -> None:
 
 async def append_lifecycle(connection: Connection, batch: Batch) -> None:
     """A batch of ``contracts.lifecycle``."""
-    received, dead_letters = decode_events(LIFECYCLE, batch.records)
+    events, dead_letters = decode_events(LIFECYCLE, batch.records)
     await dead_letter(connection, batch, dead_letters)
 
     async def append(number: int) -> None:
-        for start in range(0, len(received), _CHECKED_TOGETHER):
-            some = received[start : start + _CHECKED_TOGETHER]
-            await _check(connection, [contract_rows(event.data) for _, event in some])
+        for start in range(0, len(events), _MAX_CHECKED_CONTRACTS):
+            chunk = events[start : start + _MAX_CHECKED_CONTRACTS]
+            await _check_terms(connection, [contract_rows(event.data) for _, event in chunk])
         await _sql.append_contracts(
             connection,
             batch=number,
-            offsets=[record.offset for record, _ in received],
-            ids=[event.data.contract_id for _, event in received],
-            versions=[event.data.stream_version for _, event in received],
-            events=[event.data.model_dump_json() for _, event in received],
+            offsets=[record.offset for record, _ in events],
+            ids=[event.data.contract_id for _, event in events],
+            versions=[event.data.stream_version for _, event in events],
+            events=[event.data.model_dump_json() for _, event in events],
         )
 
-    await _append(connection, batch, "contracts", len(received), append)
+    await _append(connection, batch, "contracts", len(events), append)
 
 
 async def append_directory(connection: Connection, batch: Batch) -> None:
     """A batch of ``contracts.directory``."""
-    received, dead_letters = decode_events(DIRECTORY, batch.records)
+    events, dead_letters = decode_events(DIRECTORY, batch.records)
     await dead_letter(connection, batch, dead_letters)
 
     async def append(number: int) -> None:
         await _sql.append_directory(
             connection,
             batch=number,
-            offsets=[record.offset for record, _ in received],
-            ids=[event.data.id for _, event in received],
-            versions=[event.data.version for _, event in received],
-            types=[event.type for _, event in received],
-            events=[event.data.model_dump_json() for _, event in received],
+            offsets=[record.offset for record, _ in events],
+            ids=[event.data.id for _, event in events],
+            versions=[event.data.version for _, event in events],
+            types=[event.type for _, event in events],
+            events=[event.data.model_dump_json() for _, event in events],
         )
 
-    await _append(connection, batch, "directory", len(received), append)
+    await _append(connection, batch, "directory", len(events), append)
 
 
-async def _check(connection: Connection, rows: Sequence[ContractRows]) -> None:
-    """Have Postgres convert the rows that the fold will insert: what it refuses is refused here, record by record."""
+async def _check_terms(connection: Connection, rows: Sequence[ContractRows]) -> None:
+    """Let Postgres convert the rows that the fold will insert, so that a record it rejects becomes a dead letter."""
     await _sql.check_terms(
         connection,
         contracts=json.dumps([row.contract for row in rows]),
@@ -93,7 +93,7 @@ async def _append(
 ) -> None:
     if not count:
         return
-    number = await _sql.open_batch(
+    number = await _sql.insert_batch(
         connection,
         cluster=batch.cluster,
         topic=batch.topic,
@@ -104,5 +104,5 @@ async def _append(
         correlation_id=get_correlation_id(),
     )
     await append(number)
-    await _sql.wake_projector(connection, channel=CHANNEL)
+    await _sql.notify_projector(connection, channel=CHANNEL)
     _log.info("appended", topic=batch.topic, partition=batch.partition, offset=batch.records[0].offset, records=count)

@@ -1,7 +1,7 @@
-"""A record of ``worklog.events`` becomes a row of the log, or a reason why not. Pure.
+"""From a record of ``worklog.events`` to a row of the log, or the reason why it is rejected. Pure.
 
-Two paths lead there. The slow path validates with pydantic and explains what is wrong; it alone decides. The fast
-path takes what it can be sure of, at a fraction of the cost, and leaves everything else to the slow path.
+There are two paths. The slow path validates with pydantic, explains errors, and decides. The fast path decodes records
+that are certainly valid at a fraction of the cost, and leaves all others to the slow path.
 """
 
 import re
@@ -69,13 +69,13 @@ COLUMNS = FactRow._fields
 
 
 def decode(records: Iterable[ConsumerRecord]) -> tuple[list[str], list[DeadLetter]]:
-    """The rows of a batch as lines for :func:`copy_text`, and the records that make none; both in their order."""
+    """The rows of a batch as lines for :func:`copy_text`, and its dead letters; both in their order."""
     lines: list[str] = []
     dead_letters: list[DeadLetter] = []
     for record in records:
         try:
             lines.append(fast_line(record))
-        except Exception:  # noqa: BLE001 - whatever the fast path meets, the slow path decides
+        except Exception:  # noqa: BLE001 - the slow path decides about every error of the fast path
             try:
                 lines.append(copy_line(decode_record(record)))
             except DecodeError as error:
@@ -92,7 +92,7 @@ _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
 def copy_line(row: FactRow) -> str:
-    """A row as COPY reads it."""
+    """A row as a line for COPY."""
     return "\t".join(map(_copy_field, row))
 
 
@@ -114,13 +114,13 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def decode_record(record: ConsumerRecord) -> FactRow:
-    """The row of a record. Raises :class:`DecodeError` with what is wrong with it."""
+    """The row of a record. Raises :class:`DecodeError` with the reason why the record is rejected."""
     if record.value is not None and len(record.value) > MAX_RECORD_BYTES:
-        raise DecodeError(f"The record has {len(record.value)} bytes. At most 1 MiB ({MAX_RECORD_BYTES}) is taken.")
+        raise DecodeError(f"The record has {len(record.value)} bytes. The maximum is 1 MiB ({MAX_RECORD_BYTES} bytes).")
     event = decode_event(WORKLOGS, record.headers, record.value)
     kind = _KINDS[event.type]
     changed_at = "deleted_at" if kind == "deleted" else "updated_at"
-    _expect_not_ahead(getattr(event.data, changed_at), record.timestamp, changed_at)
+    _require_not_ahead(getattr(event.data, changed_at), record.timestamp, changed_at)
     members = plain_members(event.data)
     member = members.get
     return FactRow(
@@ -144,17 +144,18 @@ def decode_record(record: ConsumerRecord) -> FactRow:
     )
 
 
-def _expect_not_ahead(changed_at: datetime, record_timestamp: int, name: str) -> None:
-    """SPEC 2: a time far ahead could never be corrected, because every correction would be older."""
+def _require_not_ahead(changed_at: datetime, record_timestamp: int, name: str) -> None:
+    """Reject a time far in the future: every correction would be older, so none could replace it (SPEC 2)."""
     try:
         received = _EPOCH + timedelta(milliseconds=record_timestamp)
     except OverflowError:
         raise DecodeError(
-            f"The record's own timestamp, {record_timestamp} ms since 1970, is no time. Check the publisher's clock."
+            f"The record's own timestamp, {record_timestamp} ms since 1970, is not a valid time. "
+            "Check the publisher's clock."
         ) from None
     if changed_at - received > FUTURE_LIMIT:
         reason = (
-            f"{name} {format_timestamp(changed_at)} lies more than 24 hours after the record was published "
+            f"{name} {format_timestamp(changed_at)} is more than 24 hours after the record was published "
             f"({format_timestamp(received)}). Check the publisher's clock and time zone, and publish it again."
         )
         raise DecodeError(reason, FieldError(reason, ("data", name)))
@@ -166,12 +167,12 @@ _Decoder = Callable[[bytes], Any]
 _Line = Callable[[int, str, Any, str], str]
 
 
-class NotSureError(Exception):
+class UncertainError(Exception):
     """The fast path leaves the record to the slow path."""
 
 
 def fast_line(record: ConsumerRecord) -> str:
-    """The line that the slow path would make of a record. Raises any exception where it is not sure."""
+    """The line that the slow path would make of a record. Raises any exception where that is uncertain."""
     names, values = zip(*record.headers, strict=True)
     id_index, select = _layout(names)
     attributes = b"\n".join(values)
@@ -182,25 +183,25 @@ def fast_line(record: ConsumerRecord) -> str:
         or len(attributes) > MAX_ATTRIBUTE_BYTES
         or len(record.value) > MAX_RECORD_BYTES
     ):
-        raise NotSureError
+        raise UncertainError
     source, decode_data, line = _route(*select(values))
     return line(record.offset, source, decode_data(record.value), _latest_time(record.timestamp // _HOUR_MS))
 
 
 @lru_cache
 def _layout(names: tuple[str, ...]) -> tuple[int, Callable[[tuple[bytes, ...]], tuple[bytes, ...]]]:
-    """Where the id and the arguments of :func:`_route` are among headers of these names."""
+    """The index of the id among headers of these names, and a getter of the arguments of :func:`_route`."""
     if len({name.lower() for name in names}) < len(names):
-        raise NotSureError
-    wanted = ("ce_specversion", "content-type", "ce_type", "ce_source")
-    return names.index("ce_id"), itemgetter(*map(names.index, wanted))
+        raise UncertainError
+    route_headers = ("ce_specversion", "content-type", "ce_type", "ce_source")
+    return names.index("ce_id"), itemgetter(*map(names.index, route_headers))
 
 
 @lru_cache
 def _route(version: bytes, content_type: bytes, type_: bytes, source: bytes) -> tuple[str, _Decoder, _Line]:
-    """The source for COPY, and how to read the data and write the line of an event in binary mode."""
+    """The source for COPY, the decoder of the data, and the function that writes the line of an event."""
     if version != b"1.0" or content_type != b"application/json" or not source:
-        raise NotSureError
+        raise UncertainError
     return _copy_field(source.decode()), *_DECODERS[type_]
 
 
@@ -209,12 +210,12 @@ _HOUR_MS = 3_600_000
 
 @lru_cache
 def _latest_time(hour: int) -> str:
-    """The latest time that every record published in this hour may state; a later one is for the slow path."""
+    """The latest time that is valid in every record published in this hour; the slow path decides later ones."""
     return format_timestamp(_EPOCH + timedelta(hours=hour) + FUTURE_LIMIT)
 
 
-# Every type of a member, and its type for msgspec. An id of so few characters keeps within the bound of its bytes,
-# whatever they are.
+# Every type of a member, and its type for msgspec. An id of at most this many characters cannot exceed the limit in
+# bytes.
 _FAST_TYPES = (
     (Id, Annotated[str, Meta(min_length=1, max_length=MAX_ID_BYTES // 4)]),
     (EventText, str),
@@ -233,10 +234,10 @@ def _fast_type(annotation: Any) -> Any:
 
 
 def _decoder(model: type[BaseModel]) -> _Decoder:
-    """Reads the members of a model, in the order of canonical content.
+    """A decoder of the members of a model, in the order of canonical content.
 
-    An unknown member is for the slow path: msgspec would pass over its value without validating it, and so accept
-    what is not JSON.
+    A record with an unknown member goes to the slow path: msgspec would skip its value without validating it, and so
+    accept invalid JSON.
     """
     annotations = get_type_hints(model, include_extras=True)
     members = [
@@ -251,7 +252,7 @@ def _recorded_line(offset: int, source: str, data: Any, latest_time: str) -> str
     data.started_at = _utc(data.started_at)
     data.updated_at = _utc(data.updated_at)
     if data.updated_at > latest_time:
-        raise NotSureError
+        raise UncertainError
     digest = _digest_and_escape(data)
     team_id, description = data.team_id, data.description
     return (
@@ -264,7 +265,7 @@ def _recorded_line(offset: int, source: str, data: Any, latest_time: str) -> str
 def _deleted_line(offset: int, source: str, data: Any, latest_time: str) -> str:
     data.deleted_at = _utc(data.deleted_at)
     if data.deleted_at > latest_time:
-        raise NotSureError
+        raise UncertainError
     digest = _digest_and_escape(data)
     return (
         f"{offset}\tdeleted\t{source}\t{data.issue_id}\t{data.worklog_id}\t\\N\t\\N\t\\N\t\\N\t\\N\t\\N\t\\N\t"
@@ -277,7 +278,7 @@ def _linked_line(offset: int, source: str, data: Any, latest_time: str) -> str:
         data.created_at = _utc(data.created_at)
     data.updated_at = _utc(data.updated_at)
     if data.updated_at > latest_time:
-        raise NotSureError
+        raise UncertainError
     digest = _digest_and_escape(data)
     contract_id, account_id, created_at, issue_key, summary = (
         _NULL if value is None else value
@@ -294,15 +295,15 @@ _encode = msgspec.json.Encoder().encode
 
 
 def _digest_and_escape(data: Any) -> str:
-    """The digest of the canonical content, in hexadecimal; the strings of ``data`` are escaped for COPY afterwards.
+    """The digest of the canonical content, in hexadecimal. Then escapes the strings of ``data`` for COPY.
 
-    msgspec writes just the canonical content of members that are in order. A character that COPY reads in a special
-    way has a backslash there.
+    The members are in canonical order, so msgspec writes exactly the canonical content. Every character that is special
+    to COPY has a backslash in it.
     """
     content = _encode(data)
     if b"\\" in content:
         if b"\\u0000" in content:
-            raise NotSureError
+            raise UncertainError
         for name in data.__struct_fields__:
             value = getattr(data, name)
             if type(value) is str:
@@ -327,21 +328,21 @@ _match_seconds = re.compile(r":([0-5][0-9])(?:\.([0-9]{1,9}))?(Z|[+-][0-9]{2}:[0
 
 @lru_cache(_CACHED_TIMES)
 def _utc(text: str) -> str:
-    """A time as publishers write it, in the form of :func:`~tidemark_shared.messaging.events.timestamp`."""
+    """A time as a publisher writes it, in the format of :func:`~tidemark_shared.messaging.events.timestamp`."""
     match = _match_seconds(text, 16)
     if match is None:
-        raise NotSureError
+        raise UncertainError
     second, fraction, offset = match.groups()
     return f"{_utc_minute(text[:16], offset)}:{second}.{fraction or '':0<6.6}Z"
 
 
 @lru_cache(_CACHED_TIMES)
 def _utc_minute(minute: str, offset: str) -> str:
-    # With these marks where they belong, all the rest must be digits to be parsed.
+    # With these separators in place, everything else must be a digit, or parsing fails.
     if minute[4::3] != "--T:":
-        raise NotSureError
+        raise UncertainError
     instant = datetime.fromisoformat(minute + offset)
     utc = minute if instant.tzinfo is UTC else format_timestamp(instant)
     if not FIRST_YEAR <= int(utc[:4]) <= LAST_YEAR:
-        raise NotSureError
+        raise UncertainError
     return utc[:16]

@@ -1,1 +1,1 @@
-"""From the log to figures: one projector a database folds what consumers appended."""
+"""From the logs to totals: one projector per database folds what consumers appended."""

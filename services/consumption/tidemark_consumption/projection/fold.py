@@ -1,6 +1,6 @@
-"""What consumers appended to what operations teams read: one transaction, one moment at which it was learned.
+"""From the logs to totals: waiting batches are folded in one transaction, with one moment at which they are learned.
 
-There is one writer a database: :func:`fold` holds the row of ``projection`` from its first statement to its commit.
+There is one writer per database: :func:`fold` locks the row of ``projection`` from its first statement to its commit.
 """
 
 import json
@@ -9,17 +9,17 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from tidemark_consumption.projection.terms import (
-    account_refs,
-    activations,
+from tidemark_consumption.projection.rows import (
+    account_ref_rows,
+    activation_rows,
+    contract_refs,
     contract_rows,
     membership_rows,
     organization_row,
     rate_card_row,
-    refs,
     team_row,
 )
-from tidemark_consumption.projection.waves import START, independent_groups, waves
+from tidemark_consumption.projection.waves import START, independent_groups, split_into_waves
 from tidemark_shared.database import Connection, queries
 from tidemark_shared.domain.calendar import public_holidays
 from tidemark_shared.log import bound_contextvars, get_correlation_id, get_logger
@@ -37,7 +37,7 @@ from tidemark_shared.messaging.topics import DIRECTORY
 _log = get_logger()
 _sql = queries("tidemark_consumption")
 
-# More records in one fold cost less each; fewer are seen sooner.
+# A larger fold costs less per record; a smaller one makes its records visible sooner.
 MAX_RECORDS = 60_000
 # Their periods, up to thousands each, are one parameter.
 _MAX_CONTRACTS = 200
@@ -45,74 +45,75 @@ _MAX_CONTRACTS = 200
 DirectoryChanged = OrganizationChanged | TeamChanged | RateCardChanged
 
 
-class Folded(NamedTuple):
-    """The batches that were folded together, and when what came with them was learned (SPEC W8)."""
+class FoldResult(NamedTuple):
+    """The batches that were folded together, and the moment at which their records were learned (SPEC W8)."""
 
     batches: Sequence[int]
-    records: int
+    record_count: int
     learned_at: datetime
 
 
-async def prepare(connection: Connection) -> None:
-    """The working sets of a connection that folds; for the pool's ``init``."""
-    await _sql.prepare_session(connection)
+async def prepare_connection(connection: Connection) -> None:
+    """Create the working tables of a connection that folds; for the pool's ``init``."""
+    await _sql.create_working_tables(connection)
+    await _sql.create_attributions_view(connection)
 
 
 async def fold(
     connection: Connection, now: datetime, *, max_records: int = MAX_RECORDS, held_back: Sequence[int] = ()
-) -> Folded | None:
-    """Fold batches that wait, up to ``max_records`` and but those ``held_back``, in one transaction.
+) -> FoldResult | None:
+    """Fold waiting batches except those ``held_back``, up to ``max_records``, in one transaction.
 
-    None where there are none, or another process folds.
+    None where no batch waits, or another process folds.
     """
     async with connection.transaction():
         moment = await _sql.begin_fold(connection, now=now)
         if moment is None:
             return None
-        rows = _sql.waiting_batches(connection, most=max_records, held_back=held_back)
-        waiting = [row async for row in rows]
-        if not waiting:
+        rows = _sql.waiting_batches(connection, max_records=max_records, held_back=held_back)
+        waiting_batches = [row async for row in rows]
+        if not waiting_batches:
             return None
-        batches = [row["batch"] for row in waiting]
-        await fold_batches(connection, waiting, moment)
+        batches = [row["batch"] for row in waiting_batches]
+        await fold_batches(connection, waiting_batches, moment)
         await _sql.mark_folded(connection, batches=batches, learned_at=moment)
     _log.info("folded", batches=len(batches), first=batches[0], last=batches[-1])
-    return Folded(batches, sum(row["record_count"] for row in waiting), moment)
+    return FoldResult(batches, sum(row["record_count"] for row in waiting_batches), moment)
 
 
 async def fold_batches(connection: Connection, batches: Sequence[Mapping[str, Any]], moment: datetime) -> None:
     """Fold rows of ``batches``, as learned at ``moment``: teams and rates, then contracts, then all work at once."""
-    for log, change in (("directory", _change_directory), ("contracts", _change_contracts)):
+    for log, fold_batch in (("directory", _fold_directory_batch), ("contracts", _fold_contract_batch)):
         for row in batches:
             if row["log"] == log:
                 with bound_contextvars(correlation_id=row["correlation_id"]):
-                    await change(connection, row["batch"], moment)
-    if facts := [row for row in batches if row["log"] == "facts"]:
-        with bound_contextvars(correlation_id=facts[0]["correlation_id"]):
-            await change_facts(connection, [row["batch"] for row in facts], moment)
+                    await fold_batch(connection, row["batch"], moment)
+    if fact_batches := [row for row in batches if row["log"] == "facts"]:
+        with bound_contextvars(correlation_id=fact_batches[0]["correlation_id"]):
+            await fold_facts(connection, [row["batch"] for row in fact_batches], moment)
 
 
-async def _change_directory(connection: Connection, batch: int, moment: datetime) -> None:
+async def _fold_directory_batch(connection: Connection, batch: int, moment: datetime) -> None:
     rows = _sql.logged_directory(connection, batch=batch)
-    await change_directory(connection, [directory_change(row) async for row in rows], moment)
+    await fold_directory(connection, [decode_directory_change(row) async for row in rows], moment)
 
 
-async def _change_contracts(connection: Connection, batch: int, moment: datetime) -> None:
+async def _fold_contract_batch(connection: Connection, batch: int, moment: datetime) -> None:
     rows = _sql.logged_contracts(connection, batch=batch)
     changes = [ContractChanged.model_validate_json(row["event"]) async for row in rows]
-    await change_contracts(connection, changes, moment)
+    await fold_contracts(connection, changes, moment)
 
 
-def directory_change(row: Any) -> DirectoryChanged:
+def decode_directory_change(row: Any) -> DirectoryChanged:
     """The event in a row of ``directory_log``."""
     change: DirectoryChanged = EVENT_TYPES[DIRECTORY][row["type"]].model_validate_json(row["event"])  # type: ignore[assignment]
     return change
 
 
-async def change_facts(connection: Connection, batches: Sequence[int], moment: datetime) -> None:
+async def fold_facts(connection: Connection, batches: Sequence[int], moment: datetime) -> None:
     """Fold the worklogs and links of these batches."""
-    backdated = [row async for row in _sql.backdated_facts(connection, batches=batches, moment=moment)]
-    for wave in waves(backdated):
+    backdated_facts = [row async for row in _sql.backdated_facts(connection, batches=batches, moment=moment)]
+    for wave in split_into_waves(backdated_facts):
         scope = {
             "batches": batches,
             "first_batch": wave.first.batch,
@@ -120,151 +121,152 @@ async def change_facts(connection: Connection, batches: Sequence[int], moment: d
             "end_batch": wave.end.batch,
             "end_offset": wave.end.record_offset,
         }
-        await (_sql.clear_waves if wave.first > START else _sql.clear_deltas)(connection)
-        linked = await _sql.link_issues(connection, **scope)
+        await (_sql.truncate_working_tables if wave.first > START else _sql.clear_deltas)(connection)
+        changed_links = await _sql.fold_links(connection, **scope)
         await _sql.stage_facts(connection, **scope)
         await _sql.fold_worklogs(connection)
         await _sql.clear_batch_worklogs(connection)
-        if linked["issues"]:
-            await _sql.stage_issues(connection, **linked)
+        if changed_links["issues"]:
+            await _sql.stage_issues(connection, **changed_links)
             await _reattribute(connection)
-        await _project(connection, moment)
+        await _apply_deltas(connection, moment)
 
 
-async def change_contracts(connection: Connection, changes: Sequence[ContractChanged], moment: datetime) -> None:
+async def fold_contracts(connection: Connection, changes: Sequence[ContractChanged], moment: datetime) -> None:
     """Apply versions of contracts: the first of each, then the second of each, and so on, so that each is a cause."""
     for group in independent_groups(changes, lambda change: [change.contract_id]):
         for start in range(0, len(group), _MAX_CONTRACTS):
-            await set_terms(connection, group[start : start + _MAX_CONTRACTS], moment)
+            await apply_contracts(connection, group[start : start + _MAX_CONTRACTS], moment)
     _log.info("contracts_changed", contracts=sorted({str(change.contract_id) for change in changes}))
 
 
-async def set_terms(connection: Connection, changes: Sequence[ContractChanged], moment: datetime) -> None:
-    """Apply one version of each contract; the newest holds, whatever order they come in."""
+async def apply_contracts(connection: Connection, changes: Sequence[ContractChanged], moment: datetime) -> None:
+    """Apply one version of each contract. The newest version holds, whatever order they come in."""
     await _sql.clear_deltas(connection)
     ids = [change.contract_id for change in changes]
-    await _sql.note_closed(connection, ids=ids, moment=moment)
+    await _sql.close_contract_periods(connection, ids=ids, moment=moment)
     rows = {change.contract_id: contract_rows(change) for change in changes}
-    changed = {
+    changed_ids = {
         row["contract_id"]
         async for row in _sql.apply_contracts(connection, rows=json.dumps([row.contract for row in rows.values()]))
     }
-    applied = [rows[contract_id] for contract_id in rows if contract_id in changed]
-    await _sql.clear_terms(connection, ids=changed)
-    await _sql.insert_accounts(connection, rows=_json(row.accounts for row in applied))
-    await _sql.insert_account_teams(connection, rows=_json(row.account_teams for row in applied))
-    await _sql.insert_periods(connection, rows=_json(row.periods for row in applied))
-    await _sql.insert_adjustments(connection, rows=_json(row.adjustments for row in applied))
-    await remember_contracts(connection, changes)
-    versions = {ref: change.stream_version for change in changes for ref in refs(change)}
-    await _sql.forget_refs(connection, refs=list(versions))
-    await _sql.name_contracts(connection, refs=list(versions))
+    changed_rows = [rows[contract_id] for contract_id in rows if contract_id in changed_ids]
+    await _sql.delete_terms(connection, ids=changed_ids)
+    await _sql.insert_accounts(connection, rows=_to_json(row.accounts for row in changed_rows))
+    await _sql.insert_account_teams(connection, rows=_to_json(row.account_teams for row in changed_rows))
+    await _sql.insert_periods(connection, rows=_to_json(row.periods for row in changed_rows))
+    await _sql.insert_adjustments(connection, rows=_to_json(row.adjustments for row in changed_rows))
+    await apply_every_version(connection, changes)
+    versions = {ref: change.stream_version for change in changes for ref in contract_refs(change)}
+    await _sql.delete_contract_refs(connection, refs=list(versions))
+    await _sql.insert_contract_refs(connection, refs=list(versions))
     await _sql.stage_contracts(connection, refs=list(versions), versions=list(versions.values()))
     await _reattribute(connection)
-    await _sql.affect_contracts(connection, ids=changed)
-    await _project(connection, moment, noted=ids)
-    await _sql.open_balances(connection, ids=changed, moment=moment, correlation_id=get_correlation_id())
+    await _sql.affect_contracts(connection, ids=changed_ids)
+    await _apply_deltas(connection, moment, closed_contracts=ids)
+    await _sql.mark_contracts_dirty(connection, ids=changed_ids, moment=moment, correlation_id=get_correlation_id())
 
 
-async def remember_contracts(connection: Connection, changes: Sequence[ContractChanged]) -> None:
-    """What stays of a version that no longer holds: names of accounts, leaving DRAFT, calendars of holidays."""
-    await _name_holidays(connection, {change.terms.holidays for change in changes if change.terms.holidays})
-    await _sql.name_accounts(connection, rows=_json(map(account_refs, changes)))
-    await _sql.activate(connection, rows=json.dumps(activations(changes)))
+async def apply_every_version(connection: Connection, changes: Sequence[ContractChanged]) -> None:
+    """Store what remains of every version, newest or not: names of accounts, activation, holiday calendars."""
+    await _insert_holidays(connection, {change.terms.holidays for change in changes if change.terms.holidays})
+    await _sql.set_account_refs(connection, rows=_to_json(map(account_ref_rows, changes)))
+    await _sql.set_activated(connection, rows=json.dumps(activation_rows(changes)))
 
 
-async def _name_holidays(connection: Connection, codes: Collection[str]) -> None:
-    missing = [row["code"] async for row in _sql.missing_calendars(connection, codes=list(codes))]
-    for code in missing:
+async def _insert_holidays(connection: Connection, codes: Collection[str]) -> None:
+    missing_codes = [row["code"] async for row in _sql.missing_calendars(connection, codes=list(codes))]
+    for code in missing_codes:
         days = public_holidays(code, range(FIRST_YEAR, LAST_YEAR + 1))
         await _sql.insert_holidays(connection, code=code, days=days)
 
 
-async def change_directory(connection: Connection, changes: Sequence[DirectoryChanged], moment: datetime) -> None:
+async def fold_directory(connection: Connection, changes: Sequence[DirectoryChanged], moment: datetime) -> None:
     """Apply versions of organizations, teams and rate cards."""
     persons: dict[UUID, set[str]] = {}
     for change in changes:
-        # Versions of one team may come together, in any order: the persons of all of them.
-        persons[change.id] = persons.get(change.id, set()) | await _persons(connection, change)
+        # Several versions of one team may come together, in any order: the persons of all of them are affected.
+        persons[change.id] = persons.get(change.id, set()) | await _affected_persons(connection, change)
     for group in independent_groups(changes, lambda change: [change.id, *persons[change.id]]):
-        await set_directory(connection, group, persons, moment)
+        await apply_directory(connection, group, persons, moment)
 
 
-async def set_directory(
+async def apply_directory(
     connection: Connection,
     changes: Sequence[DirectoryChanged],
     persons: Mapping[UUID, Collection[str]],
     moment: datetime,
 ) -> None:
-    """Apply one version of each; ``persons`` are those whose work may be counted otherwise."""
+    """Apply one version of each entity; ``persons`` are those whose work it may affect."""
     await _sql.clear_deltas(connection)
     organizations = [organization_row(change) for change in changes if isinstance(change, OrganizationChanged)]
     await _sql.apply_organizations(connection, rows=json.dumps(organizations))
-    await _set_teams(connection, [change for change in changes if isinstance(change, TeamChanged)], persons)
-    await _set_rate_cards(connection, [change for change in changes if isinstance(change, RateCardChanged)])
-    await _project(connection, moment)
+    await _apply_teams(connection, [change for change in changes if isinstance(change, TeamChanged)], persons)
+    await _apply_rate_cards(connection, [change for change in changes if isinstance(change, RateCardChanged)])
+    await _apply_deltas(connection, moment)
 
 
-async def _persons(connection: Connection, change: DirectoryChanged) -> set[str]:
-    """Whose work may be counted otherwise: whose card it is; those who were members and those who will be."""
+async def _affected_persons(connection: Connection, change: DirectoryChanged) -> set[str]:
+    """The persons whose work may be affected: of a rate card its person, of a team its old and new members."""
     if isinstance(change, RateCardChanged):
         return {change.person_id}
     if isinstance(change, OrganizationChanged):
         return set()
-    former = {row["person_id"] async for row in _sql.persons_of_team(connection, team=change.id)}
-    return former | {member.person_id for member in change.members}
+    old_members = {row["person_id"] async for row in _sql.persons_of_team(connection, team=change.id)}
+    return old_members | {member.person_id for member in change.members}
 
 
-async def _set_teams(
+async def _apply_teams(
     connection: Connection, teams: Sequence[TeamChanged], persons: Mapping[UUID, Collection[str]]
 ) -> None:
     rows = json.dumps([team_row(team) for team in teams])
-    changed = {row["team_id"] async for row in _sql.apply_teams(connection, rows=rows)}
-    await _sql.clear_memberships(connection, teams=changed)
-    await _sql.insert_memberships(connection, rows=_json(membership_rows(team) for team in teams if team.id in changed))
-    pairs = [(team, person) for team in changed for person in persons.get(team, ())]
-    await _sql.stage_persons(connection, teams=[team for team, _ in pairs], persons=[person for _, person in pairs])
+    changed_ids = {row["team_id"] async for row in _sql.apply_teams(connection, rows=rows)}
+    await _sql.delete_memberships(connection, teams=changed_ids)
+    memberships = _to_json(membership_rows(team) for team in teams if team.id in changed_ids)
+    await _sql.insert_memberships(connection, rows=memberships)
+    pairs = [(team, person) for team in changed_ids for person in persons.get(team, ())]
+    await _sql.stage_members(connection, teams=[team for team, _ in pairs], persons=[person for _, person in pairs])
     await _reattribute(connection)
 
 
-async def _set_rate_cards(connection: Connection, cards: Sequence[RateCardChanged]) -> None:
+async def _apply_rate_cards(connection: Connection, cards: Sequence[RateCardChanged]) -> None:
     rows = json.dumps([rate_card_row(card) for card in cards])
-    changed = [row["rate_card_id"] async for row in _sql.apply_rate_cards(connection, rows=rows)]
-    await _sql.affect_rate_cards(connection, ids=changed)
+    changed_ids = [row["rate_card_id"] async for row in _sql.apply_rate_cards(connection, rows=rows)]
+    await _sql.affect_rate_cards(connection, ids=changed_ids)
 
 
 async def _reattribute(connection: Connection) -> None:
-    """Attribute the staged work again, and note what no longer counts towards the same as before."""
+    """Attribute the staged work again; work that now counts elsewhere becomes deltas."""
     await _sql.reattribute(connection)
     await _sql.clear_batch_worklogs(connection)
 
 
-async def _project(connection: Connection, moment: datetime, *, noted: Sequence[UUID] = ()) -> None:
-    """Rate, restate and add up the deltas; ``noted`` are contracts whose closed periods are noted already."""
-    await _sql.affect_changed(connection)
-    if await _sql.take_back_ratings(connection):
+async def _apply_deltas(connection: Connection, moment: datetime, *, closed_contracts: Sequence[UUID] = ()) -> None:
+    """Rate, restate and add up the deltas. The closed periods of ``closed_contracts`` are already stored."""
+    await _sql.affect_changed_person_days(connection)
+    if await _sql.reverse_ratings(connection):
         await _sql.rate(connection)
-    if await _sql.note_closed_changes(connection, noted=noted, moment=moment):
+    if await _sql.close_changed_periods(connection, except_contracts=closed_contracts, moment=moment):
         await _sql.restate(connection, moment=moment)
-    await _add_up(connection)
+    await _add_to_totals(connection)
 
 
-async def project_replayed(connection: Connection) -> None:
-    """Attribute, rate and add up all that is staged, where there was nothing before."""
+async def apply_replayed(connection: Connection) -> None:
+    """Attribute, rate and add up all staged work, into empty tables."""
     await _sql.clear_deltas(connection)
     await _sql.fold_worklogs(connection)
     await _sql.clear_batch_worklogs(connection)
-    await _sql.affect_changed(connection)
+    await _sql.affect_changed_person_days(connection)
     await _sql.rate(connection)
-    await _add_up(connection)
+    await _add_to_totals(connection)
 
 
-async def _add_up(connection: Connection) -> None:
-    await _sql.add_up(connection)
-    await _sql.add_up_unaccounted(connection)
-    await _sql.drop_empty(connection)
+async def _add_to_totals(connection: Connection) -> None:
+    await _sql.add_to_totals(connection)
+    await _sql.add_to_unaccounted_totals(connection)
+    await _sql.delete_empty_totals(connection)
     await _sql.mark_dirty(connection, correlation_id=get_correlation_id())
 
 
-def _json(groups: Iterable[Sequence[Any]]) -> str:
-    return json.dumps([row for group in groups for row in group])
+def _to_json(row_groups: Iterable[Sequence[Any]]) -> str:
+    return json.dumps([row for rows in row_groups for row in rows])

@@ -1,14 +1,14 @@
-"""The one writer of a database's figures: woken when something was appended, it folds until nothing waits.
+"""The one writer of totals in a database: when a batch is appended, it folds until no batch waits.
 
-Every consumption process runs one. The row of ``projection`` lets one of them fold at a time; when that one dies, its
-connection ends, Postgres rolls back, and the next to be woken or to look goes on.
+Every consumption process runs a projector. The row lock of ``projection`` lets one of them fold at a time. When that
+one dies, its connection ends, Postgres rolls back, and another projector continues.
 """
 
 import asyncio
 import contextlib
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import asyncpg
 
@@ -22,12 +22,12 @@ from tidemark_shared.messaging.batches import TRANSIENT_ERRORS
 _log = get_logger()
 _sql = queries("tidemark_consumption")
 
-# The safety net where a notification is missed.
-_POLL_SECONDS = 0.25
-# A fold of a few records costs nearly as much as one of a hundred: what comes within this time is folded together.
+# Finds batches whose notification was lost.
+_POLL_INTERVAL_SECONDS = 0.25
+# A fold of a few records costs nearly as much as one of a hundred, so batches of this time are folded together.
 _GATHER_SECONDS = 0.02
 _RETRY_SECONDS = 60.0
-# How long a batch may wait until the service is no longer ready.
+# A batch that waits longer makes the service not ready.
 _MAX_WAIT_SECONDS = 120.0
 _FIRST_ANALYZE_RECORDS = 20_000
 
@@ -36,89 +36,97 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class Projector:
-    """Folds for ever; :meth:`run` is restarted by the runtime when it raises."""
+class _Failure(NamedTuple):
+    """Why a batch cannot be folded, and when it is tried again, in the time of the event loop."""
 
-    def __init__(self, pool: Pool, rebuilding: Pool, *, clock: Callable[[], datetime] = _utc_now) -> None:
-        self._pool, self._rebuilding, self._clock = pool, rebuilding, clock
-        self._woken = asyncio.Event()
-        self._failing: dict[int, tuple[float, str]] = {}
-        self._one_by_one = 0
-        self._unanalyzed, self._analyze_after = 0, _FIRST_ANALYZE_RECORDS
+    retry_at_seconds: float
+    reason: str
+
+
+class Projector:
+    """Folds until it is cancelled. The runtime restarts :meth:`run` when it raises."""
+
+    def __init__(self, pool: Pool, rebuild_pool: Pool, *, clock: Callable[[], datetime] = _utc_now) -> None:
+        self._pool, self._rebuild_pool, self._clock = pool, rebuild_pool, clock
+        self._wake_event = asyncio.Event()
+        self._failures: dict[int, _Failure] = {}
+        # While this is positive, each fold takes one batch, to find the one that fails.
+        self._single_folds = 0
+        self._unanalyzed_records, self._analyze_threshold = 0, _FIRST_ANALYZE_RECORDS
 
     async def run(self) -> NoReturn:
-        """Fold what waits, again and again."""
-        async with self._rebuilding.acquire() as connection:
+        """Fold waiting batches until cancelled."""
+        async with self._rebuild_pool.acquire() as connection:
             if await rebuild_if_due(connection):
                 _log.info("rebuilt", reason="a migration changed a rule")
-        async with self._pool.acquire() as listening, self._pool.acquire() as connection:
-            await listening.add_listener(CHANNEL, self._wake)
+        async with self._pool.acquire() as listener, self._pool.acquire() as connection:
+            await listener.add_listener(CHANNEL, self._wake)
             try:
                 while True:
-                    self._woken.clear()
+                    self._wake_event.clear()
                     if not await self._fold(connection):
                         await self._wait()
             finally:
                 with contextlib.suppress(asyncpg.InterfaceError, asyncpg.PostgresError, OSError):
-                    await listening.remove_listener(CHANNEL, self._wake)
+                    await listener.remove_listener(CHANNEL, self._wake)
 
     async def problems(self, connection: Any) -> list[str]:
-        """Why what was appended is not counted; empty where it is, or soon will be."""
-        # Another process may have folded it since.
-        unfolded = {row["batch"] async for row in _sql.unfolded(connection, batches=list(self._failing))}
-        self._failing = {batch: reason for batch, reason in self._failing.items() if batch in unfolded}
-        failing = [
-            f"Batch {batch} cannot be folded: {reason} Everything else is. The log of this service has the details."
-            for batch, (_, reason) in self._failing.items()
+        """Why appended records are not counted; empty where they are, or will be soon."""
+        # Another process may have folded a failed batch since.
+        rows = _sql.unfolded_batches(connection, batches=list(self._failures))
+        unfolded = {row["batch"] async for row in rows}
+        self._failures = {batch: failure for batch, failure in self._failures.items() if batch in unfolded}
+        problems = [
+            f"Batch {batch} cannot be folded: {failure.reason} All others are counted. See the log of this service."
+            for batch, failure in self._failures.items()
         ]
-        waiting = await _sql.oldest_waiting(connection, now=self._clock(), failing=list(self._failing))
-        if waiting and waiting["seconds"] > _MAX_WAIT_SECONDS:
-            failing.append(
-                f"{waiting['records']} records wait to be counted, the oldest for {waiting['seconds']:.0f} s."
+        backlog = await _sql.backlog(connection, now=self._clock(), failing=list(self._failures))
+        if backlog and backlog["seconds"] > _MAX_WAIT_SECONDS:
+            problems.append(
+                f"{backlog['records']} records wait to be counted, the oldest for {backlog['seconds']:.0f} s."
             )
-        return failing
+        return problems
 
     def _wake(self, *_: Any) -> None:
-        self._woken.set()
+        self._wake_event.set()
 
     async def _wait(self) -> None:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_POLL_SECONDS):
-                await self._woken.wait()
+            async with asyncio.timeout(_POLL_INTERVAL_SECONDS):
+                await self._wake_event.wait()
         await asyncio.sleep(_GATHER_SECONDS)
 
     async def _fold(self, connection: Any) -> bool:
-        """Whether something was folded, or may be at once."""
-        time = asyncio.get_running_loop().time()
-        held_back = [batch for batch, (retry_at, _) in self._failing.items() if retry_at > time]
-        limit = 1 if self._one_by_one else MAX_RECORDS
+        """Fold once. True if another batch may be ready at once."""
+        now_seconds = asyncio.get_running_loop().time()
+        held_back = [batch for batch, failure in self._failures.items() if failure.retry_at_seconds > now_seconds]
+        max_records = 1 if self._single_folds else MAX_RECORDS
         try:
-            folded = await fold(connection, self._clock(), max_records=limit, held_back=held_back)
+            result = await fold(connection, self._clock(), max_records=max_records, held_back=held_back)
         except TRANSIENT_ERRORS:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever else it is, it is one batch that makes it fail
-            return await self._single_out(connection, error, held_back)
-        if folded is None:
+        except Exception as error:  # noqa: BLE001 - any other error is caused by one batch
+            return await self._isolate_failure(connection, error, held_back)
+        if result is None:
             return False
-        for batch in folded.batches:
-            self._failing.pop(batch, None)
-        self._one_by_one = max(self._one_by_one - 1, 0)
-        self._unanalyzed += folded.records
-        if self._unanalyzed >= self._analyze_after:
-            # Each time twice as rarely: statistics go stale by the share of the rows that changed.
-            self._unanalyzed, self._analyze_after = 0, 2 * self._analyze_after
+        for batch in result.batches:
+            self._failures.pop(batch, None)
+        self._single_folds = max(self._single_folds - 1, 0)
+        self._unanalyzed_records += result.record_count
+        if self._unanalyzed_records >= self._analyze_threshold:
+            # Each interval is twice as long: statistics age with the share of rows that changed.
+            self._unanalyzed_records, self._analyze_threshold = 0, 2 * self._analyze_threshold
             await _sql.analyze_figures(connection)
         return True
 
-    async def _single_out(self, connection: Any, error: Exception, held_back: list[int]) -> bool:
-        """Fold batch by batch until the one that fails is found; it is held back, and tried again later."""
-        waiting = [
-            row["batch"] async for row in _sql.waiting_batches(connection, most=MAX_RECORDS, held_back=held_back)
-        ]
-        if not self._one_by_one and len(waiting) > 1:
-            self._one_by_one = len(waiting)
-        elif waiting:
-            retry_at = asyncio.get_running_loop().time() + _RETRY_SECONDS
-            self._failing[waiting[0]] = (retry_at, f"{type(error).__name__}: {error}.")
-            _log.error("batch_not_folded", batch=waiting[0], exc_info=error)
-        return bool(waiting)
+    async def _isolate_failure(self, connection: Any, error: Exception, held_back: list[int]) -> bool:
+        """Switch to single batches to find the one that fails; hold that one back and retry it later."""
+        rows = _sql.waiting_batches(connection, max_records=MAX_RECORDS, held_back=held_back)
+        batches = [row["batch"] async for row in rows]
+        if not self._single_folds and len(batches) > 1:
+            self._single_folds = len(batches)
+        elif batches:
+            retry_at_seconds = asyncio.get_running_loop().time() + _RETRY_SECONDS
+            self._failures[batches[0]] = _Failure(retry_at_seconds, f"{type(error).__name__}: {error}.")
+            _log.error("batch_not_folded", batch=batches[0], exc_info=error)
+        return bool(batches)

@@ -1,7 +1,7 @@
-"""In how many waves changes are applied, so that each change of a closed period has one cause. Pure.
+"""Splits changes into waves, so that each change of a closed period has one cause. Pure.
 
-Each version of a fact that changes a closed period leaves one restatement, from what the version before it left
-(SPEC 9). So versions that affect the same figure are folded one after the other; all others at once.
+Each version of a fact that changes a closed period leaves one restatement, which begins where the version before it
+ended (SPEC 9). So versions that affect the same figure are folded one after another; all others at once.
 """
 
 from collections import defaultdict
@@ -14,7 +14,7 @@ _LAST = 2**63 - 1
 
 
 class Position(NamedTuple):
-    """A place in the log: facts are learned in this order."""
+    """A position in the log. Facts are learned in this order."""
 
     batch: int
     record_offset: int
@@ -30,56 +30,56 @@ class Wave(NamedTuple):
     end: Position
 
 
-def waves(backdated: Iterable[Mapping[str, Any]]) -> Iterator[Wave]:
-    """The waves in which facts are folded; together they hold the whole log.
+def split_into_waves(backdated_facts: Iterable[Mapping[str, Any]]) -> Iterator[Wave]:
+    """The waves in which facts are folded; together they cover the whole log.
 
-    ``backdated`` are the facts that may change a closed period, in the order learned: rows of ``backdated_facts``.
+    ``backdated_facts`` are the facts that may change a closed period, in the order learned.
     """
-    facts = list(backdated)
+    facts = list(backdated_facts)
     versions: defaultdict[Key, list[Mapping[str, Any]]] = defaultdict(list)
     for fact in facts:
-        versions[_worklog(fact)].append(fact)
+        versions[_worklog_key(fact)].append(fact)
     first = START
     exclusive: set[Key] = set()
     shared: set[Key] = set()
     for fact in facts:
-        own, common = _keys(fact, versions[_worklog(fact)])
-        if own & (exclusive | shared) or common & exclusive:
+        fact_exclusive, fact_shared = _keys(fact, versions[_worklog_key(fact)])
+        if fact_exclusive & (exclusive | shared) or fact_shared & exclusive:
             position = Position(fact["batch"], fact["record_offset"])
             yield Wave(first, position)
             first = position
             exclusive, shared = set(), set()
-        exclusive |= own
-        shared |= common
+        exclusive |= fact_exclusive
+        shared |= fact_shared
     yield Wave(first, Position(_LAST, _LAST))
 
 
-def _worklog(fact: Mapping[str, Any]) -> Key:
+def _worklog_key(fact: Mapping[str, Any]) -> Key:
     return fact["source"], fact["worklog_id"]
 
 
 def _keys(fact: Mapping[str, Any], versions: Sequence[Mapping[str, Any]]) -> tuple[set[Key], set[Key]]:
-    """What no other fact of its wave may touch, and what others may touch too.
+    """The keys that no other fact of the wave may have, and those that other facts may share.
 
-    ``versions`` are those of the same worklog: which one holds before a wave is known only once it comes.
+    ``versions`` are all versions of the same worklog: only the fold of the waves before decides which one holds.
     """
     source = fact["source"]
     if fact["kind"] == "linked":
-        # With a fixed price the work of an issue is rated beside that of other issues.
-        return {("issue", source, fact["issue_id"]), *({_ALL} if fact["fixed"] else ())}, {_ALL}
-    own: set[Key] = {("worklog", source, fact["worklog_id"])}
-    if fact["fixed"]:
-        own |= {("person", version[name]) for version in versions for name in ("author_id", "former_author_id")}
-        own -= {("person", None)}
+        # With a fixed price the work of an issue is rated together with that of other issues.
+        return {("issue", source, fact["issue_id"]), *({_ALL} if fact["is_fixed_price"] else ())}, {_ALL}
+    exclusive: set[Key] = {("worklog", source, fact["worklog_id"])}
+    if fact["is_fixed_price"]:
+        exclusive |= {("person", version[name]) for version in versions for name in ("author_id", "former_author_id")}
+        exclusive -= {("person", None)}
     issues = {version[name] for version in versions for name in ("issue_id", "former_issue_id")}
-    return own, {_ALL, *(("issue", source, issue) for issue in issues)}
+    return exclusive, {_ALL, *(("issue", source, issue) for issue in issues)}
 
 
 Change = TypeVar("Change")
 
 
 def independent_groups(changes: Iterable[Change], keys: Callable[[Change], Collection[Hashable]]) -> list[list[Change]]:
-    """Changes that share no key in one group; those that do one after the other, in their order."""
+    """Groups of changes that share no key. Changes that share one are in consecutive groups, in their order."""
     groups: list[list[Change]] = []
     latest: dict[Hashable, int] = {}
     for change in changes:

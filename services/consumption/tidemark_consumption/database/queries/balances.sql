@@ -1,52 +1,73 @@
 -- The outbox of balances.
 
--- name: unpublished(excluded, limit)
--- The contracts whose balance changed since it was last published; whoever waited longest first, so that many that
--- change all the time leave none behind.
-SELECT b.contract_id
-FROM balances AS b
-JOIN contracts AS c USING (contract_id)
-WHERE b.revision > b.published AND c.status IS NOT NULL AND b.contract_id <> ALL(:excluded::uuid [])
-  -- While a backlog is folded, a balance is about to change again: it is published every few seconds.
+-- name: dirty_balances(excluded, limit)
+-- The contracts whose balance changed since it was last published, those that have waited longest first: so contracts
+-- that change all the time never keep another one waiting.
+SELECT balance.contract_id
+FROM balances AS balance
+JOIN contracts AS contract USING (contract_id)
+WHERE balance.revision > balance.published_revision AND contract.status IS NOT NULL
+  AND balance.contract_id <> ALL(:excluded::uuid [])
+  -- While a backlog is folded, a balance changes again soon: it is published only every few seconds.
   AND (
-    b.published_at < now() - interval '5 seconds'
+    balance.published_at < now() - interval '5 seconds'
     OR (SELECT coalesce(sum(record_count), 0) FROM batches WHERE learned_at IS NULL) < 20000
   )
-ORDER BY b.published_at, b.contract_id
+ORDER BY balance.published_at, balance.contract_id
 LIMIT :limit;
 
 -- name: balance_to_publish(contract, moment)^
--- The previous and the current period (SPEC 4), and the revision that these figures are of.
-SELECT b.revision, b.correlation_id, balance(b.contract_id, :moment, FALSE)::text AS body
-FROM balances AS b
-WHERE b.contract_id = :contract;
+-- The previous and the current period (SPEC 4), and the revision of these figures.
+SELECT
+  balance.revision, balance.correlation_id, balance(balance.contract_id, :moment, FALSE)::text AS body
+FROM balances AS balance
+WHERE balance.contract_id = :contract;
 
--- name: published(ids, revisions)!
--- A row that the fold holds is about to be published again anyway. It is left out, so that the two never wait for each
+-- name: mark_published(ids, revisions)!
+-- A row that the fold has locked will be published again anyway. It is skipped, so that the two never wait for each
 -- other.
-UPDATE balances AS b
-SET published = p.revision, published_at = now()
+UPDATE balances AS balance
+SET published_revision = published.revision, published_at = now()
 FROM (
-  SELECT b.contract_id, p.revision
-  FROM unnest(:ids::uuid [], :revisions::bigint []) AS p (contract_id, revision)
-  JOIN balances AS b USING (contract_id)
-  FOR UPDATE OF b SKIP LOCKED
-) AS p
-WHERE b.contract_id = p.contract_id;
+  SELECT balance.contract_id, publication.revision
+  FROM unnest(:ids::uuid [], :revisions::bigint []) AS publication (contract_id, revision)
+  JOIN balances AS balance USING (contract_id)
+  FOR UPDATE OF balance SKIP LOCKED
+) AS published
+WHERE balance.contract_id = published.contract_id;
 
 -- name: begin_days(now, correlation_id)!
--- Where another day has begun in the contract's own time zone. Any number of instances may do so at once.
-UPDATE balances AS b
-SET revision = b.revision + 1, correlation_id = :correlation_id, day = d.day
+-- Where a new day has begun in the time zone of the contract. Any number of instances can do this at the same time.
+UPDATE balances AS balance
+SET revision = balance.revision + 1, correlation_id = :correlation_id, day = local.day
 FROM (
-  SELECT b.contract_id, (:now::timestamptz AT TIME ZONE c.timezone)::date AS day
-  FROM balances AS b
-  JOIN contracts AS c USING (contract_id)
-  WHERE c.status = 'ACTIVE' AND b.day < (:now::timestamptz AT TIME ZONE c.timezone)::date
-  FOR UPDATE OF b SKIP LOCKED
-) AS d
-WHERE b.contract_id = d.contract_id;
+  SELECT balance.contract_id, (:now::timestamptz AT TIME ZONE contract.timezone)::date AS day
+  FROM balances AS balance
+  JOIN contracts AS contract USING (contract_id)
+  WHERE contract.status = 'ACTIVE' AND balance.day < (:now::timestamptz AT TIME ZONE contract.timezone)::date
+  FOR UPDATE OF balance SKIP LOCKED
+) AS local
+WHERE balance.contract_id = local.contract_id;
+
+-- name: mark_dirty(correlation_id)!
+-- The balances that the deltas change are published.
+UPDATE balances
+SET revision = revision + 1, correlation_id = :correlation_id, updated_at = now()
+WHERE contract_id IN (SELECT contract_id FROM deltas);
+
+-- name: mark_contracts_dirty(ids, moment, correlation_id)!
+-- The terms of a contract are part of its balance, so a change of them is published as a change of work is.
+INSERT INTO balances AS balance (contract_id, day, correlation_id)
+SELECT contract_id, (:moment::timestamptz AT TIME ZONE timezone)::date, :correlation_id
+FROM contracts
+WHERE contract_id = ANY(:ids::uuid [])
+ON CONFLICT (contract_id) DO UPDATE
+SET revision = balance.revision + 1, correlation_id = excluded.correlation_id, updated_at = now();
+
+-- name: mark_all_dirty(correlation_id)!
+SELECT mark_all_dirty(:correlation_id);
 
 -- name: analyze_figures#
--- After a large change, before the planner is asked for anything: autovacuum notices within a minute at best.
-ANALYZE contracts, accounts, account_teams, periods, adjustments, shares, days, unaccounted, balances;
+-- After a large change, so that the planner knows the new sizes: autovacuum notices within a minute at best.
+ANALYZE contracts, accounts, account_teams, periods, adjustments, account_team_totals, daily_totals,
+unaccounted_totals, balances;

@@ -3,13 +3,13 @@
 from typing import Any
 from uuid import UUID
 
-from tidemark_consumption.projection.terms import (
-    account_refs,
-    activations,
+from tidemark_consumption.projection.rows import (
+    account_ref_rows,
+    activation_rows,
+    contract_refs,
     contract_rows,
     membership_rows,
     organization_row,
-    refs,
     team_row,
 )
 from tidemark_shared.messaging.events import ContractChanged, OrganizationChanged, TeamChanged
@@ -82,7 +82,7 @@ def test_a_contract_becomes_one_row_with_its_hours_in_seconds() -> None:
         "holidays": None,
         "currency": None,
         "currency_digits": None,
-        "per_shown": 1,
+        "scale_divisor": 1,
         "contracted": 144_036,
         "unused": "expire",
         "cap": None,
@@ -137,7 +137,7 @@ def test_every_row_names_its_contract() -> None:
 
 
 def test_an_account_is_called_by_its_id_for_good_and_by_its_name_since_a_version() -> None:
-    found = {row["ref"]: (row["account_id"], row["stream_version"]) for row in account_refs(event(4))}
+    found = {row["ref"]: (row["account_id"], row["stream_version"]) for row in account_ref_rows(event(4))}
     assert found["Help desk"] == (str(HELP), 4)
     assert found["Internal"] == (str(INTERNAL), 4)
     assert found[str(HELP)][0] == str(HELP)
@@ -145,7 +145,7 @@ def test_an_account_is_called_by_its_id_for_good_and_by_its_name_since_a_version
 
 
 def test_a_contract_is_called_by_its_id_and_its_code() -> None:
-    assert refs(event()) == [str(CONTRACT), "ACME-SUP"]
+    assert contract_refs(event()) == [str(CONTRACT), "ACME-SUP"]
 
 
 def test_a_fixed_price_is_held_in_seconds_times_minor_units_an_hour() -> None:
@@ -163,9 +163,9 @@ def test_a_fixed_price_is_held_in_seconds_times_minor_units_an_hour() -> None:
         ],
     }  # fmt: skip
     rows = contract_rows(event(**changes))
-    held = {name: rows.contract[name] for name in ("per_shown", "contracted", "cap", "currency", "currency_digits")}
+    held = {name: rows.contract[name] for name in ("scale_divisor", "contracted", "cap", "currency", "currency_digits")}
     assert held == {
-        "per_shown": 3600, "contracted": 360_000_000, "cap": 25_200, "currency": "JPY", "currency_digits": 0,
+        "scale_divisor": 3600, "contracted": 360_000_000, "cap": 25_200, "currency": "JPY", "currency_digits": 0,
     }  # fmt: skip
     assert [row["planned"] for row in rows.accounts] == [360_000_000]
     assert [row["planned"] for row in rows.account_teams] == [None]
@@ -179,7 +179,7 @@ def test_the_currency_of_time_and_materials_says_nothing() -> None:
 
 def test_leaving_draft_is_the_activation() -> None:
     left, resumed = (event().model_copy(update={"previous_status": previous}) for previous in ("DRAFT", "INACTIVE"))
-    assert activations([left, resumed]) == [
+    assert activation_rows([left, resumed]) == [
         {"contract_id": str(CONTRACT), "activated_at": "2026-01-02T09:00:00.000000Z"}
     ]
 

@@ -1,4 +1,4 @@
-"""Lifecycle and directory events to the rows that placement joins. Pure."""
+"""From lifecycle and directory events to the rows that attribution joins. Pure."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from tidemark_shared.domain.bodies import Account, Contract, minor_digits
 from tidemark_shared.domain.calendar import split_into_periods
-from tidemark_shared.domain.quantities import SECONDS_PER_HOUR, hours_to_seconds
+from tidemark_shared.domain.quantities import SECONDS_PER_HOUR, ExactUnits, MinorUnits, hours_to_seconds
 from tidemark_shared.messaging.events import (
     ContractChanged,
     OrganizationChanged,
@@ -15,14 +15,14 @@ from tidemark_shared.messaging.events import (
     format_timestamp,
 )
 
-# An id is never given up to a name: no version of a contract is later than this.
-_FOR_GOOD = 2**62
+# A name never takes over an id: no version of a contract is greater than this.
+_MAX_VERSION = 2**62
 
 Row = dict[str, Any]
 
 
 class ContractRows(NamedTuple):
-    """The rows of a contract's version, by table. Amounts are in units: seconds, or seconds x minor units an hour."""
+    """The rows of a contract version, by table. Amounts are exact units: seconds, or seconds x minor units an hour."""
 
     contract: Row
     accounts: list[Row]
@@ -31,15 +31,15 @@ class ContractRows(NamedTuple):
     adjustments: list[Row]
 
 
-def refs(event: ContractChanged) -> list[str]:
-    """All that a link may call this contract."""
+def contract_refs(event: ContractChanged) -> list[str]:
+    """The references by which a link may name this contract."""
     return [str(event.contract_id), event.terms.code]
 
 
 def contract_rows(event: ContractChanged) -> ContractRows:
-    """What a contract is from this version on."""
+    """The rows of a version of a contract."""
     terms, contract_id = event.terms, str(event.contract_id)
-    fixed = terms.type == "fixed_price"
+    is_fixed_price = terms.type == "fixed_price"
     rollover = terms.rollover
     contract = {
         "contract_id": contract_id,
@@ -56,12 +56,12 @@ def contract_rows(event: ContractChanged) -> ContractRows:
         "end_date": str(terms.end_date),
         "timezone": terms.timezone,
         "holidays": terms.holidays,
-        "currency": terms.currency if fixed else None,
-        "currency_digits": minor_digits(terms.currency) if fixed and terms.currency else None,
-        "per_shown": SECONDS_PER_HOUR if fixed else 1,
-        "contracted": _units(terms, terms.contracted_hours, terms.contracted_value_minor),
+        "currency": terms.currency if is_fixed_price else None,
+        "currency_digits": minor_digits(terms.currency) if is_fixed_price and terms.currency else None,
+        "scale_divisor": SECONDS_PER_HOUR if is_fixed_price else 1,
+        "contracted": _exact_units(terms, terms.contracted_hours, terms.contracted_value_minor),
         "unused": rollover.unused,
-        "cap": _units(terms, rollover.cap_hours, rollover.cap_value_minor),
+        "cap": _exact_units(terms, rollover.cap_hours, rollover.cap_value_minor),
         "lapse_after": rollover.lapse_after_periods,
         "overrun": rollover.overrun,
         "settle_days": terms.settle_days,
@@ -74,29 +74,29 @@ def contract_rows(event: ContractChanged) -> ContractRows:
             "position": position,
             "name": account.name,
             "billable": account.billable,
-            "planned": _units(terms, account.planned_hours, account.planned_value_minor),
+            "planned": _exact_units(terms, account.planned_hours, account.planned_value_minor),
         }
         for position, account in enumerate(terms.accounts)
     ]
-    tiles = [
+    period_rows = [
         {"contract_id": contract_id, "period_start": str(period.start), "period_end": str(period.end)}
         for period in split_into_periods(terms.recurrence, terms.start_date, terms.end_date)
     ]
     adjustments = [
         {
             "contract_id": contract_id,
-            "account_id": str(one.account_id),
-            "period_start": str(one.period_start),
-            "planned": _units(terms, one.hours, one.value_minor) or 0,
+            "account_id": str(adjustment.account_id),
+            "period_start": str(adjustment.period_start),
+            "planned": _exact_units(terms, adjustment.hours, adjustment.value_minor) or 0,
         }
-        for one in terms.adjustments
+        for adjustment in terms.adjustments
     ]
-    teams = [row for account in terms.accounts for row in _teams(contract_id, terms, account)]
-    return ContractRows(contract, accounts, teams, tiles, adjustments)
+    account_teams = [row for account in terms.accounts for row in _account_team_rows(contract_id, terms, account)]
+    return ContractRows(contract, accounts, account_teams, period_rows, adjustments)
 
 
-def activations(events: Iterable[ContractChanged]) -> list[Row]:
-    """When contracts left DRAFT: SPEC 9 closes no period sooner."""
+def activation_rows(events: Iterable[ContractChanged]) -> list[Row]:
+    """When contracts left DRAFT: no period closes before that (SPEC 9)."""
     return [
         {"contract_id": str(event.contract_id), "activated_at": format_timestamp(event.occurred_at)}
         for event in events
@@ -104,8 +104,8 @@ def activations(events: Iterable[ContractChanged]) -> list[Row]:
     ]
 
 
-def account_refs(event: ContractChanged) -> list[Row]:
-    """What this version calls its accounts: their ids, and their names."""
+def account_ref_rows(event: ContractChanged) -> list[Row]:
+    """The references to the accounts of this version: their ids, and their names."""
     return [
         {
             "contract_id": str(event.contract_id),
@@ -114,22 +114,22 @@ def account_refs(event: ContractChanged) -> list[Row]:
             "stream_version": stream_version,
         }
         for account in event.terms.accounts
-        for ref, stream_version in ((str(account.id), _FOR_GOOD), (account.name, event.stream_version))
+        for ref, stream_version in ((str(account.id), _MAX_VERSION), (account.name, event.stream_version))
     ]
 
 
 def organization_row(event: OrganizationChanged) -> Row:
-    """What an organization is from this version on."""
+    """The row of a version of an organization."""
     return {"organization_id": str(event.id), "version": event.version, "name": event.name}
 
 
 def team_row(event: TeamChanged) -> Row:
-    """What a team is from this version on."""
+    """The row of a version of a team."""
     return {"team_id": str(event.id), "version": event.version, "name": event.name}
 
 
 def membership_rows(event: TeamChanged) -> list[Row]:
-    """Who is in a team, and from when to when; a deleted team has nobody."""
+    """The members of a team with their first and last day; a deleted team has none."""
     if event.deleted:
         return []
     return [
@@ -144,7 +144,7 @@ def membership_rows(event: TeamChanged) -> list[Row]:
 
 
 def rate_card_row(event: RateCardChanged) -> Row:
-    """What a rate card is from this version on."""
+    """The row of a version of a rate card."""
     return {
         "rate_card_id": str(event.id),
         "version": event.version,
@@ -158,8 +158,8 @@ def rate_card_row(event: RateCardChanged) -> Row:
     }
 
 
-def _teams(contract_id: str, terms: Contract, account: Account) -> list[Row]:
-    slices = [(one.team_id, True, _units(terms, one.planned_hours, None)) for one in account.slices]
+def _account_team_rows(contract_id: str, terms: Contract, account: Account) -> list[Row]:
+    slices = [(slice_.team_id, True, _exact_units(terms, slice_.planned_hours, None)) for slice_ in account.slices]
     return [
         {
             "contract_id": contract_id,
@@ -175,7 +175,7 @@ def _teams(contract_id: str, terms: Contract, account: Account) -> list[Row]:
     ]
 
 
-def _units(terms: Contract, hours: Decimal | None, minor: int | None) -> int | None:
+def _exact_units(terms: Contract, hours: Decimal | None, minor: MinorUnits | None) -> ExactUnits | None:
     if terms.type == "fixed_price":
-        return None if minor is None else minor * SECONDS_PER_HOUR
-    return None if hours is None else hours_to_seconds(hours)
+        return None if minor is None else ExactUnits(minor * SECONDS_PER_HOUR)
+    return None if hours is None else ExactUnits(hours_to_seconds(hours))

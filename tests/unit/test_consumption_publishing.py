@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import pytest
 from jsonschema import Draft202012Validator
 
+from tidemark_consumption.api.publishing import MAX_EVENTS, body_schema, build_records
 from tidemark_consumption.ingest.decode import MAX_RECORD_BYTES
-from tidemark_consumption.publish import MOST_EVENTS, records, schema
 from tidemark_shared.http.problems import Problem
 from tidemark_shared.messaging.cloudevents import decode_event
 from tidemark_shared.messaging.topics import WORKLOGS
@@ -34,7 +34,7 @@ def event(type_=RECORDED, *, without=None, data=None, **changes):
 
 
 def ask(body, now=NOW):
-    return records(body if isinstance(body, bytes) else json.dumps(body).encode(), now, "this-request")
+    return build_records(body if isinstance(body, bytes) else json.dumps(body).encode(), now, "this-request")
 
 
 def refused(body):
@@ -79,8 +79,8 @@ def test_an_array_becomes_its_records_in_order():
 
 
 def test_an_array_has_at_most_a_thousand():
-    assert len(ask([event()] * MOST_EVENTS)) == MOST_EVENTS
-    [violation] = refused([event()] * (MOST_EVENTS + 1))
+    assert len(ask([event()] * MAX_EVENTS)) == MAX_EVENTS
+    [violation] = refused([event()] * (MAX_EVENTS + 1))
     assert (violation.path, "1001" in violation.message) == ("", True)
 
 
@@ -140,7 +140,7 @@ def test_a_record_of_exactly_one_mebibyte_is_taken():
 
 
 def test_the_schema_takes_what_is_taken_and_refuses_what_is_none():
-    validator = Draft202012Validator(schema())
+    validator = Draft202012Validator(body_schema())
     for body in (event(), event(DELETED), [event(LINKED), event()], [], event(without="time")):
         assert validator.is_valid(body), body
     for body in (event(type="unknown"), event(data={"seconds": 0}), [event(without="id")], [event()] * 1_001, 5):

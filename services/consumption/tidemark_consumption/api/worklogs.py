@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
-from tidemark_consumption.publish import records, schema
+from tidemark_consumption.api.publishing import body_schema, build_records
 from tidemark_shared.http.problems import Problem
 from tidemark_shared.http.requests import Call, TransactionRoute, post_call
 from tidemark_shared.log import get_correlation_id, get_logger
@@ -20,14 +20,14 @@ from tidemark_shared.messaging.cloudevents import OutboxRecord
 
 _log = get_logger()
 
-_PATIENCE_SECONDS = 10.0
-_STOP_SECONDS = 5
+_SEND_TIMEOUT_SECONDS = 10.0
+_STOP_TIMEOUT_SECONDS = 5
 
 router = APIRouter(prefix="/v1", route_class=TransactionRoute)
 
 
 class Accepted(BaseModel):
-    """How many events Kafka has."""
+    """How many events Kafka has acknowledged."""
 
     accepted: int
 
@@ -35,53 +35,56 @@ class Accepted(BaseModel):
 @router.post(
     "/worklogs",
     status_code=202,
-    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": schema()}}}},
+    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": body_schema()}}}},
 )
 async def publish_worklogs(request: Request, _: Annotated[Call, post_call("publisher")]) -> Accepted:
-    """Publish one structured CloudEvent, or an array of at most 1,000; one bad refuses all.
+    """Publish one structured CloudEvent, or an array of at most 1,000. If one event is invalid, none is published.
 
-    Answered once Kafka has them all, so that an `Idempotency-Key` is known from then on. After a 503 some of them may
-    be there: send all again, which does no harm.
+    The answer comes when Kafka has acknowledged all events; from then on the `Idempotency-Key` is stored. After a 503
+    Kafka may have some of the events: send all of them again, which does no harm.
     """
-    found = records(await request.body(), datetime.now(UTC), get_correlation_id())
+    records = build_records(await request.body(), datetime.now(UTC), get_correlation_id())
     publisher: Publisher = request.app.state.publisher
-    await publisher.send(found)
-    return Accepted(accepted=len(found))
+    await publisher.send(records)
+    return Accepted(accepted=len(records))
 
 
 class Publisher:
-    """The service's one producer: opened when it is first needed, kept open, opened anew where it has failed."""
+    """The one producer of the service: started by the first request, kept open, replaced after a failure."""
 
     def __init__(self, bootstrap: str, prefix: str = "") -> None:
         self._bootstrap, self._prefix = bootstrap, prefix
         self._producer: AIOKafkaProducer | None = None
-        self._opening = asyncio.Lock()
+        self._start_lock = asyncio.Lock()
 
-    async def send(self, found: Sequence[OutboxRecord]) -> None:
-        """Return once Kafka has acknowledged all. Raises a 503 where it has not within ten seconds."""
+    async def send(self, records: Sequence[OutboxRecord]) -> None:
+        """Return when Kafka has acknowledged all records. Raises a 503 after ten seconds."""
         try:
-            async with asyncio.timeout(_PATIENCE_SECONDS):
-                producer = await self._open()
-                sent = [
-                    await producer.send(self._prefix + one.topic, one.value, key=one.key, headers=one.headers)
-                    for one in found
+            async with asyncio.timeout(_SEND_TIMEOUT_SECONDS):
+                producer = await self._start()
+                acknowledgements = [
+                    await producer.send(
+                        self._prefix + record.topic, record.value, key=record.key, headers=record.headers
+                    )
+                    for record in records
                 ]
-                await asyncio.gather(*sent)
+                await asyncio.gather(*acknowledgements)
         except (KafkaError, OSError, TimeoutError) as error:
             _log.warning("not_published", error=repr(error))
             if isinstance(error, KafkaError):
-                # Of what it refused, the sequence that makes the producer idempotent has a gap.
+                # A record that Kafka did not take leaves a gap in the sequence numbers of an idempotent producer.
                 await self.aclose()
-            raise Problem(503, "Kafka does not answer", "Some may have been taken; send all of them again.") from None
+            detail = "Some of the events may have been published. Send all of them again."
+            raise Problem(503, "Kafka does not answer", detail) from None
 
     async def aclose(self) -> None:
-        """End the producer; bounded, because a farewell to a broker that is gone would wait for it."""
+        """Stop the producer. Bounded, because it would wait for a broker that has gone."""
         producer, self._producer = self._producer, None
         if producer:
             await _stop(producer)
 
-    async def _open(self) -> AIOKafkaProducer:
-        async with self._opening:
+    async def _start(self) -> AIOKafkaProducer:
+        async with self._start_lock:
             if self._producer is None:
                 producer = kafka.create_producer(self._bootstrap)
                 try:
@@ -95,5 +98,5 @@ class Publisher:
 
 async def _stop(producer: AIOKafkaProducer) -> None:
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_STOP_SECONDS):
+        async with asyncio.timeout(_STOP_TIMEOUT_SECONDS):
             await producer.stop()

@@ -1,4 +1,4 @@
-"""The bodies that consumption answers with: the public balance with a link from every figure to its worklogs. Pure."""
+"""The response bodies: the public balance with a link from every figure to its worklogs. Pure."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -22,7 +22,7 @@ Reason = Literal[
 
 
 class Links(Body):
-    """Where to read on."""
+    """Related resources."""
 
     worklogs: str
 
@@ -74,7 +74,10 @@ class CurveDay(Body):
 
 
 class Worklog(Body):
-    """A worklog and its place. ``amount_exact``: fixed price, seconds times minor units an hour; these add up."""
+    """A worklog and what it counts towards.
+
+    ``amount_exact``: fixed price, seconds times minor units an hour; these add up exactly.
+    """
 
     source: str
     worklog_id: str
@@ -98,30 +101,30 @@ class Worklog(Body):
     updated_at: datetime
 
 
-def linked(body: Mapping[str, Any], as_of: datetime | None) -> dict[str, Any]:
-    """A balance with its links."""
+def add_links(body: Mapping[str, Any], as_of: datetime | None) -> dict[str, Any]:
+    """A balance with a link from every figure to its worklogs."""
     contract_id = body["contract_id"]
 
-    def link(figures: Mapping[str, Any], **place: str) -> dict[str, Any]:
+    def link(figures: Mapping[str, Any], **selection: str) -> dict[str, Any]:
         period = {"period": figures["start"]} if "start" in figures else {}
-        query = urlencode({**place, **period, **({"as_of": as_of.isoformat()} if as_of else {})})
+        query = urlencode({**selection, **period, **({"as_of": as_of.isoformat()} if as_of else {})})
         return {**figures, "links": {"worklogs": f"/v1/contracts/{contract_id}/worklogs?{query}"}}
 
-    def both(part: Mapping[str, Any], **place: str) -> dict[str, Any]:
+    def link_all(part: Mapping[str, Any], **selection: str) -> dict[str, Any]:
         return {
             **part,
-            "whole": link(part["whole"], **place),
-            "periods": [link(one, **place) for one in part["periods"]],
+            "whole": link(part["whole"], **selection),
+            "periods": [link(period, **selection) for period in part["periods"]],
         }
 
     return {
-        **both(body, billable="true"),
+        **link_all(body, billable="true"),
         "accounts": [
             {
-                **both(account, account=account["account_id"]),
+                **link_all(account, account=account["account_id"]),
                 "slices": [
-                    both(one, account=account["account_id"], team=one["team_id"] or "unassigned")
-                    for one in account["slices"]
+                    link_all(slice_, account=account["account_id"], team=slice_["team_id"] or "unassigned")
+                    for slice_ in account["slices"]
                 ],
             }
             for account in body["accounts"]

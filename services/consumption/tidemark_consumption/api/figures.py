@@ -1,0 +1,178 @@
+"""``/v1/contracts/{id}/…``: the figures of a contract and the worklogs behind them, now or ``as_of`` (SPEC 4)."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, get_args
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Path, Query, Request
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, TypeAdapter
+
+from tidemark_consumption import replay
+from tidemark_consumption.api.responses import (
+    CurveDay,
+    LinkedBalance,
+    LinkedContractPeriod,
+    Reason,
+    Worklog,
+    add_links,
+)
+from tidemark_consumption.balance_outbox import query_forecast
+from tidemark_shared.database import Connection, queries
+from tidemark_shared.domain.bodies import Day, Text
+from tidemark_shared.http.auth import require_role
+from tidemark_shared.http.pagination import Cursor, Page, decode_cursor, encode_cursor
+from tidemark_shared.http.problems import Problem, Violation
+
+_sql = queries("tidemark_consumption")
+
+router = APIRouter(prefix="/v1/contracts/{contract:path}", dependencies=[require_role("viewer")])
+
+_WorklogPosition = TypeAdapter(tuple[AwareDatetime, Text, Text])
+
+
+class ContractReader:
+    """Reads one contract: its current state or, in a session with shadow tables, its state at a moment."""
+
+    def __init__(self, connection: Connection, ref: str, moment: datetime, as_of: datetime | None) -> None:
+        self.connection, self.ref, self.moment, self.as_of = connection, ref, moment, as_of
+
+    async def contract_id(self) -> UUID:
+        """Raises a 404."""
+        contract_id = await _sql.contract_by_ref(self.connection, ref=self.ref)
+        if contract_id is None:
+            raise self._not_found()
+        return UUID(str(contract_id))
+
+    async def balance(self) -> dict[str, Any]:
+        """The whole balance with its links. Raises a 404."""
+        row = await _sql.balance_by_ref(self.connection, ref=self.ref, moment=self.moment)
+        if row is None or row["body"] is None:
+            raise self._not_found()
+        forecast = await query_forecast(self.connection, row["contract_id"], self.moment)
+        return add_links({**json.loads(row["body"]), "forecast": forecast}, self.as_of)
+
+    def _not_found(self) -> Problem:
+        return Problem(404, "No such contract", f"No contract with id or code {self.ref!r}.")
+
+
+async def _contract_reader(
+    request: Request,
+    contract: Annotated[Text, Path(description="The contract's id or code.")],
+    as_of: Annotated[
+        # A plus sign that was not escaped arrives as a space.
+        Annotated[AwareDatetime, BeforeValidator(lambda text: text.replace(" ", "+"))] | None,
+        Query(description="As it was known at this moment, that moment included."),
+    ] = None,
+) -> AsyncIterator[ContractReader]:
+    async with _connection_at(request, contract, as_of) as (connection, moment):
+        yield ContractReader(connection, contract, moment, as_of)
+
+
+@asynccontextmanager
+async def _connection_at(
+    request: Request, contract: str, as_of: datetime | None
+) -> AsyncIterator[tuple[Connection, datetime]]:
+    now = datetime.now(UTC)
+    if as_of is None:
+        async with request.app.state.pool.acquire() as connection:
+            yield connection, now
+        return
+    if as_of > now:
+        raise _invalid_moment("It is in the future.")
+    async with request.app.state.replay_pool.acquire() as connection:
+        await replay.settle_moment(connection, as_of)
+        async with connection.transaction():
+            try:
+                await replay.replay(connection, as_of, ref=contract)
+            except replay.TooEarlyError as error:
+                raise _invalid_moment(str(error)) from None
+            yield connection, as_of
+
+
+def _invalid_moment(reason: str) -> Problem:
+    violation = Violation(code="invalid", path="/as_of", message=reason)
+    return Problem(422, "That moment cannot be shown", reason, [violation])
+
+
+Reader = Annotated[ContractReader, Depends(_contract_reader)]
+
+
+class FigureFilter(BaseModel):
+    """Which figure: of an account, of a team in it, or of all billable accounts."""
+
+    account: UUID | None = None
+    team: UUID | Literal["unassigned"] | None = None
+
+    def query_parameters(self) -> dict[str, Any]:
+        """The filter as parameters of the queries."""
+        team = None if self.team == "unassigned" else self.team
+        return {"account": self.account, "by_team": self.team is not None, "team": team}
+
+
+class WorklogFilter(FigureFilter):
+    """Which worklogs: those behind a figure, or with a ``reason`` those that do not count."""
+
+    period: Annotated[Day | None, Query(description="The first day of a period.")] = None
+    day: Annotated[Day | None, Query(description="The day of the work.")] = None
+    billable: bool | None = None
+    reason: Annotated[Reason | Literal["any"] | None, Query(description="Work that does not count, and why.")] = None
+    cursor: Cursor = None
+    limit: Annotated[int, Query(ge=1, le=1000)] = 200
+
+
+@router.get("/balance")
+async def balance(reader: Reader) -> LinkedBalance:
+    """Planned against executed at every level and period; each figure links to the worklogs that make it."""
+    return LinkedBalance.model_validate(await reader.balance())
+
+
+@router.get("/periods")
+async def periods(reader: Reader) -> Page[LinkedContractPeriod]:
+    """The contract's periods, oldest first, all on one page."""
+    return Page[LinkedContractPeriod].model_validate({"items": (await reader.balance())["periods"], "next": None})
+
+
+@router.get("/curve")
+async def curve(reader: Reader, figure: Annotated[FigureFilter, Query()]) -> Page[CurveDay]:
+    """The balance at each day's end, by day of work, from the first day to today or the last; all on one page."""
+    rows = _sql.curve(
+        reader.connection, contract=await reader.contract_id(), moment=reader.moment, **figure.query_parameters()
+    )
+    items = [
+        CurveDay(day=row["day"], whole=json.loads(row["whole"]), period=_decode_period(row["period"]))
+        async for row in rows
+    ]
+    return Page(items=items, next=None)
+
+
+def _decode_period(text: str) -> Any:
+    period = json.loads(text)
+    # Work of a fixed price may be done on days outside the contract.
+    return period if period["start"] else None
+
+
+@router.get("/worklogs")
+async def worklogs(reader: Reader, selection: Annotated[WorklogFilter, Query()]) -> Page[Worklog]:
+    """The worklogs that make a figure, in the order of their start: their sum is what is consumed."""
+    started_at, source, worklog_id = decode_cursor(selection.cursor, _WorklogPosition) or (None, None, None)
+    reasons = None if selection.reason is None else [selection.reason]
+    rows = _sql.contract_worklogs(
+        reader.connection,
+        contract=await reader.contract_id(),
+        period=selection.period,
+        day=selection.day,
+        billable=selection.billable,
+        reasons=list(get_args(Reason)) if selection.reason == "any" else reasons,
+        started_at=started_at,
+        source=source,
+        worklog_id=worklog_id,
+        max_rows=selection.limit + 1,
+        **selection.query_parameters(),
+    )
+    items = [Worklog.model_validate(dict(row)) async for row in rows]
+    last = items[selection.limit - 1] if len(items) > selection.limit else None
+    cursor = last and encode_cursor(last.started_at.isoformat(), last.source, last.worklog_id)
+    return Page(items=items[: selection.limit], next=cursor)
