@@ -12,7 +12,7 @@ from collections import Counter
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
-from waiting import until
+from polling import wait_until
 
 from tidemark.stack import kafka, ports
 from tidemark.stack.processes import Supervisor
@@ -125,13 +125,13 @@ async def measuring_stalls(pool, stalls):
         task.cancel()
 
 
-async def test_the_leader_is_killed_again_and_again(cluster, pool, topic_prefix):
+async def test_no_record_is_lost_when_partition_leaders_are_killed(cluster, pool, topic_prefix):
     topic, acknowledged, stalls, stop = f"{topic_prefix}faults", [], [0.0], asyncio.Event()
     admin = AIOKafkaAdminClient(bootstrap_servers=cluster.bootstrap)
     await admin.start()
     await admin.create_topics([NewTopic(topic, PARTITIONS, 3)])
     await admin.close()
-    await until(lambda: is_whole(cluster.bootstrap, topic), within=30)
+    await wait_until(lambda: is_whole(cluster.bootstrap, topic), timeout_seconds=30)
     consumer = Consumer(
         cluster.bootstrap,
         pool,
@@ -146,16 +146,16 @@ async def test_the_leader_is_killed_again_and_again(cluster, pool, topic_prefix)
     try:
         async with measuring_stalls(pool, stalls):
             for number in range(ROUNDS):
-                await until(lambda: is_whole(cluster.bootstrap, topic), within=60)
+                await wait_until(lambda: is_whole(cluster.bootstrap, topic), timeout_seconds=60)
                 before = await pool.fetchval("SELECT count(*) FROM taken")
                 leader = (await partitions_of(cluster.bootstrap, topic))[number % PARTITIONS]["leader"]
                 cluster.kill(leader)
                 killed[leader] += 1
-                await until(lambda before=before: _more_than(pool, before + 20), within=60)
-            await until(lambda: is_whole(cluster.bootstrap, topic), within=60)
+                await wait_until(lambda before=before: _more_than(pool, before + 20), timeout_seconds=60)
+            await wait_until(lambda: is_whole(cluster.bootstrap, topic), timeout_seconds=60)
             stop.set()
             await publishing
-        await until(lambda: consumer.has_caught_up([topic]), within=30)
+        await wait_until(lambda: consumer.has_caught_up([topic]), timeout_seconds=30)
         assert consumer.problems() == []
         assert consumer.failures() == []
     finally:

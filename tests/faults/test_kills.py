@@ -10,9 +10,9 @@ from dataclasses import replace
 from uuid import uuid4
 
 import pytest
+from polling import wait_until
 from test_fold_reference import compare
 from test_rebalance import backlog, publish
-from waiting import until
 from world import contract_event, facts_of, rate_card, terms
 
 from tidemark.stack import ports
@@ -56,7 +56,7 @@ async def folded(pool):
     )
 
 
-async def test_rows_are_those_of_the_reference_whenever_a_process_dies(
+async def test_rows_match_the_reference_when_processes_are_killed(
     environment, kafka_bootstrap_servers, topic_prefix, database, tmp_path
 ):
     draw = random.Random(ROUNDS)
@@ -75,9 +75,9 @@ async def test_rows_are_those_of_the_reference_whenever_a_process_dies(
             await publish(kafka_bootstrap_servers, topic_prefix + WORKLOGS.name, more, draw)
             records += more
             least = min(await folded(pool) + draw.randrange(len(more)), len(records))
-            await until(lambda least=least: _reached(pool, least), within=60)
+            await wait_until(lambda least=least: _reached(pool, least), timeout_seconds=60)
             supervisor._running[draw.choice(names)].kill()
-        await until(lambda: _reached(pool, len(records)), within=120)
+        await wait_until(lambda: _reached(pool, len(records)), timeout_seconds=120)
     finally:
         await supervisor.stop()
     async with pool.acquire() as connection:

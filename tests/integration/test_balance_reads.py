@@ -8,7 +8,7 @@ import httpx
 import pytest
 import structlog
 from fastapi import FastAPI
-from waiting import until
+from polling import wait_until
 from world import account, contract_event, take, terms, uid
 
 from tidemark_consumption import balance_outbox
@@ -167,9 +167,9 @@ async def test_a_slow_balance_does_not_hold_up_another(database, pool, connectio
         await connection.execute("UPDATE balances SET revision = revision + 1")
         assert await published(outbox, connection) == {other}
         await blocker.execute(f"SELECT pg_advisory_unlock({LOCK})")
-        await until(lambda: published(outbox, connection))
+        await wait_until(lambda: published(outbox, connection))
         # Computed before the second change or after it: either way the newest follows.
-        await until(lambda: is_caught_up(outbox, connection, slow))
+        await wait_until(lambda: is_caught_up(outbox, connection, slow))
 
 
 async def is_caught_up(outbox, connection, contract):
@@ -187,11 +187,11 @@ async def test_a_balance_that_fails_is_logged_once_postponed_and_published_once_
         with structlog.testing.capture_logs() as logs:
             assert await published(outbox, connection) == {other}
             source = outbox.load_rows.__self__
-            await until(lambda: postponed_for(outbox, connection, source, 0.05))
+            await wait_until(lambda: postponed_for(outbox, connection, source, 0.05))
         errors = [one for one in logs if one["event"] == "balance_postponed"]
         assert [one["contract_id"] for one in errors] == [failing]
         await connection.execute("DROP FUNCTION balance; ALTER FUNCTION computed_balance RENAME TO balance")
-        assert await until(lambda: published(outbox, connection)) == {failing}
+        assert await wait_until(lambda: published(outbox, connection)) == {failing}
 
 
 async def postponed_for(outbox, connection, source, seconds):
@@ -214,7 +214,7 @@ async def test_a_balance_that_takes_too_long_is_postponed(database, pool, connec
     async with pool.acquire() as blocker, balance_outbox.open_balance_outbox(database) as outbox:
         await blocker.execute(f"SELECT pg_advisory_lock({LOCK})")
         with structlog.testing.capture_logs() as logs:
-            await until(lambda: failed(outbox, connection, logs))
+            await wait_until(lambda: failed(outbox, connection, logs))
         (error,) = [one for one in logs if one["event"] == "balance_postponed"]
         assert error["contract_id"] == slow
         assert "QueryCanceled" in error["error"]
@@ -263,11 +263,11 @@ async def test_a_query_whose_client_has_gone_ends(database, connection):
         pid = await client.fetchval("SELECT pg_backend_pid()")
         query = asyncio.create_task(client.execute("SELECT pg_sleep(600)"))
         running = "SELECT count(*) FROM pg_stat_activity WHERE pid = $1 AND state = 'active'"
-        await until(lambda: connection.fetchval(running, pid))
+        await wait_until(lambda: connection.fetchval(running, pid))
         client.terminate()
         with pytest.raises(Exception, match="closed"):
             await query
-        await until(lambda: gone(connection, running, pid), within=15)
+        await wait_until(lambda: gone(connection, running, pid), timeout_seconds=15)
 
 
 async def gone(connection, running, pid):

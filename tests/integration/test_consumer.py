@@ -8,7 +8,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.consumer import fetcher
-from waiting import until
+from polling import wait_until
 
 from tidemark.stack import kafka
 from tidemark_shared.database import connect_pool
@@ -64,7 +64,7 @@ async def make(bootstrap, name, *, partitions=1, delete=False, config=None):
             response = await admin.create_topics([NewTopic(name, partitions, 1, topic_configs=config)])
             return response.topic_errors[0][1] == 0
 
-        await until(created)
+        await wait_until(created)
     finally:
         await admin.close()
 
@@ -99,14 +99,14 @@ async def taken(pool):
 
 
 async def holds(pool, *values):
-    await until(lambda: _equal(pool, sorted(values)))
+    await wait_until(lambda: _equal(pool, sorted(values)))
 
 
 async def _equal(pool, values):
     return await taken(pool) == values
 
 
-async def test_what_fails_is_taken_once_it_succeeds_and_only_once(kafka_bootstrap_servers, pool, topic):
+async def test_failed_batch_is_retried_and_processed_once(kafka_bootstrap_servers, pool, topic):
     ledger = Ledger()
     ledger.fail = [RuntimeError("once"), asyncpg.PostgresConnectionError("twice")]
     await publish(kafka_bootstrap_servers, topic, ["a", "b"])
@@ -115,29 +115,25 @@ async def test_what_fails_is_taken_once_it_succeeds_and_only_once(kafka_bootstra
     assert ledger.batches >= 3
     await publish(kafka_bootstrap_servers, topic, ["c"])
     async with consuming(kafka_bootstrap_servers, pool, topic, ledger) as one:
-        await until(lambda: one.has_caught_up([topic]))
+        await wait_until(lambda: one.has_caught_up([topic]))
     assert await taken(pool) == ["a", "b", "c"]
 
 
-async def test_a_consumer_that_takes_nothing_or_hears_nothing_says_so(
-    kafka_bootstrap_servers, pool, topic, monkeypatch
-):
+async def test_stalled_or_silent_consumer_reports_a_problem(kafka_bootstrap_servers, pool, topic, monkeypatch):
     monkeypatch.setattr(consumer_module, "_STALL_LIMIT_SECONDS", 0.5)
     ledger = Ledger()
     monkeypatch.setattr(consumer_module, "_WATCH_INTERVAL_SECONDS", 0.05)
     ledger.fail = [ConnectionError("no luck")] * 3
     await publish(kafka_bootstrap_servers, topic, ["a"])
     async with consuming(kafka_bootstrap_servers, pool, topic, ledger) as one:
-        assert any("the record at offset 0 waits" in problem for problem in await until(one.problems))
+        assert any("the record at offset 0 waits" in problem for problem in await wait_until(one.problems))
         await holds(pool, "a")
-        await until(lambda: not one.problems())
+        await wait_until(lambda: not one.problems())
     monkeypatch.setattr(consumer_module, "_SILENCE_LIMIT_SECONDS", 0)
     assert any("has not answered" in problem for problem in one.problems())
 
 
-async def test_a_bad_record_between_good_ones_goes_to_the_dead_letters_with_its_reason(
-    kafka_bootstrap_servers, pool, topic
-):
+async def test_bad_record_becomes_a_dead_letter_with_its_reason(kafka_bootstrap_servers, pool, topic):
     await publish(kafka_bootstrap_servers, topic, ["a", "bad", "b"])
     async with consuming(kafka_bootstrap_servers, pool, topic, Ledger()):
         await holds(pool, "a", "b")
@@ -147,20 +143,20 @@ async def test_a_bad_record_between_good_ones_goes_to_the_dead_letters_with_its_
     assert (copy["topic"], copy["value"]) == (f"{topic}.dlq", b"bad")
 
 
-async def test_what_postgres_refuses_is_singled_out(kafka_bootstrap_servers, pool, topic):
+async def test_record_that_postgres_rejects_is_isolated(kafka_bootstrap_servers, pool, topic):
     await publish(kafka_bootstrap_servers, topic, ["a", "poison", "b", "c"])
     async with consuming(kafka_bootstrap_servers, pool, topic, Ledger()):
         await holds(pool, "a", "b", "c")
     assert await pool.fetchval("SELECT value FROM reporting.dead_letters") == b"poison"
 
 
-async def test_a_header_that_is_no_text_loses_nothing(kafka_bootstrap_servers, pool, topic):
+async def test_binary_header_loses_no_record(kafka_bootstrap_servers, pool, topic):
     await publish(kafka_bootstrap_servers, topic, ["a"], headers=[("x", b"\xff\xfe"), ("reply_to", b"elsewhere")])
     async with consuming(kafka_bootstrap_servers, pool, topic, Ledger()):
         await holds(pool, "a")
 
 
-async def test_two_consumers_of_one_partition_take_each_record_once(kafka_bootstrap_servers, pool, topic):
+async def test_two_consumers_of_one_partition_process_each_record_once(kafka_bootstrap_servers, pool, topic):
     """A zombie: it still reads a partition that the group has given to another."""
     cluster = await fetch_cluster_id(kafka_bootstrap_servers)
     await publish(kafka_bootstrap_servers, topic, [f"{number:03}" for number in range(300)])
@@ -177,7 +173,7 @@ async def test_two_consumers_of_one_partition_take_each_record_once(kafka_bootst
     ]
     await asyncio.gather(*(one.start() for one in consumers))
     try:
-        await until(lambda: consumers[0].has_caught_up([topic]))
+        await wait_until(lambda: consumers[0].has_caught_up([topic]))
     finally:
         await asyncio.gather(*(one.stop() for one in consumers))
     assert await taken(pool) == [f"{number:03}" for number in range(300)]
@@ -213,19 +209,19 @@ def lost(monkeypatch):
     return lost
 
 
-async def test_a_lost_batch_is_read_again_when_the_next_shows_a_gap(
+async def test_lost_batch_is_read_again_when_the_next_shows_a_gap(
     kafka_bootstrap_servers, pool, topic, lost, aligned, monkeypatch
 ):
     monkeypatch.setattr(partition_worker.PartitionWorker, "_check_position", lambda _: asyncio.sleep(0))
     async with consuming(kafka_bootstrap_servers, pool, topic, Ledger(), watched=False):
         await aligned.wait()
         await publish(kafka_bootstrap_servers, topic, ["a"])
-        await until(lambda: lost)
+        await wait_until(lambda: lost)
         await publish(kafka_bootstrap_servers, topic, ["b"])
         await holds(pool, "a", "b")
 
 
-async def test_a_lost_batch_is_read_again_when_none_follows(kafka_bootstrap_servers, pool, topic, lost, aligned):
+async def test_lost_batch_is_read_again_when_none_follows(kafka_bootstrap_servers, pool, topic, lost, aligned):
     async with consuming(kafka_bootstrap_servers, pool, topic, Ledger(), watched=False):
         await aligned.wait()
         await publish(kafka_bootstrap_servers, topic, ["a"])
@@ -233,22 +229,22 @@ async def test_a_lost_batch_is_read_again_when_none_follows(kafka_bootstrap_serv
     assert lost
 
 
-async def test_a_topic_recreated_under_a_consumer_stops_it_and_is_said(kafka_bootstrap_servers, pool, topic):
+async def test_recreated_topic_stops_its_partition_with_a_problem(kafka_bootstrap_servers, pool, topic):
     await publish(kafka_bootstrap_servers, topic, ["a", "b", "c"])
     async with consuming(kafka_bootstrap_servers, pool, topic, Ledger()) as one:
         await holds(pool, "a", "b", "c")
         await make(kafka_bootstrap_servers, topic, delete=True)
         await publish(kafka_bootstrap_servers, topic, ["d"])
-        (problem,) = await until(one.problems, within=40)
+        (problem,) = await wait_until(one.problems, timeout_seconds=40)
     assert "The topic was recreated" in problem
     assert "the next to read is 3" in problem
     assert await taken(pool) == ["a", "b", "c"]
     async with consuming(kafka_bootstrap_servers, pool, topic, Ledger()) as restarted:
-        await until(restarted.problems, within=40)
+        await wait_until(restarted.problems, timeout_seconds=40)
     assert await taken(pool) == ["a", "b", "c"]
 
 
-async def test_a_partition_that_fails_holds_up_no_other(kafka_bootstrap_servers, pool, topic_prefix):
+async def test_failing_partition_does_not_block_others(kafka_bootstrap_servers, pool, topic_prefix):
     topic, ledger, released = f"{topic_prefix}two", Ledger(), asyncio.Event()
     await make(kafka_bootstrap_servers, topic, partitions=2)
 
@@ -261,7 +257,7 @@ async def test_a_partition_that_fails_holds_up_no_other(kafka_bootstrap_servers,
     async with consuming(kafka_bootstrap_servers, pool, topic, handle):
         for value in ("a", "b", "c"):
             await publish(kafka_bootstrap_servers, topic, [value], partition=1)
-            await until(lambda value=value: _has(pool, value), within=5)
+            await wait_until(lambda value=value: _has(pool, value), timeout_seconds=5)
         assert await taken(pool) == ["a", "b", "c"]
         released.set()
         await holds(pool, "a", "b", "c", "stuck")
@@ -271,7 +267,7 @@ async def _has(pool, value):
     return value in await taken(pool)
 
 
-async def test_an_exception_that_nobody_foresaw_costs_its_record_alone(kafka_bootstrap_servers, pool, topic):
+async def test_unexpected_exception_affects_only_its_record(kafka_bootstrap_servers, pool, topic):
     ledger = Ledger()
 
     async def handle(connection, batch):
@@ -287,7 +283,7 @@ async def test_an_exception_that_nobody_foresaw_costs_its_record_alone(kafka_boo
     assert letter["reason"].startswith("Internal error: KeyError: 'account_id'.")
 
 
-async def test_several_servers_may_be_named_and_some_be_gone(kafka_bootstrap_servers, pool, topic):
+async def test_bootstrap_servers_may_include_unreachable_ones(kafka_bootstrap_servers, pool, topic):
     servers = f"127.0.0.1:1,{kafka_bootstrap_servers}, 127.0.0.1:2"
     assert await kafka.answers(servers)
     assert not await kafka.answers("127.0.0.1:1,127.0.0.1:2")
@@ -308,17 +304,17 @@ def hole(monkeypatch):
 
 
 @pytest.mark.usefixtures("hole")
-async def test_a_gap_stops_its_partition_and_is_named(kafka_bootstrap_servers, pool, topic):
+async def test_gap_stops_its_partition_with_a_problem(kafka_bootstrap_servers, pool, topic):
     await publish(kafka_bootstrap_servers, topic, ["a", "b", "c"])
     async with consuming(kafka_bootstrap_servers, pool, topic, Ledger()) as one:
-        (problem,) = await until(one.problems)
+        (problem,) = await wait_until(one.problems)
     assert problem.startswith(f"{topic}/0: offsets 1 to 1 are missing from the log, also when read again")
     assert "set next_offset of the row in reporting.consumer_offsets to 2" in problem
     assert await taken(pool) == []
 
 
 @pytest.mark.usefixtures("hole")
-async def test_a_gap_on_a_compacted_topic_is_passed(kafka_bootstrap_servers, pool, topic_prefix):
+async def test_gap_on_a_compacted_topic_is_skipped(kafka_bootstrap_servers, pool, topic_prefix):
     topic = f"{topic_prefix}compacted"
     await make(kafka_bootstrap_servers, topic, config={"cleanup.policy": "compact"})
     for value in ("a", "b", "c"):
@@ -329,18 +325,18 @@ async def test_a_gap_on_a_compacted_topic_is_passed(kafka_bootstrap_servers, poo
         assert one.problems() == []
 
 
-async def test_markers_of_transactions_are_no_gaps(kafka_bootstrap_servers, pool, topic):
+async def test_transaction_markers_are_not_gaps(kafka_bootstrap_servers, pool, topic):
     async with AIOKafkaProducer(bootstrap_servers=kafka_bootstrap_servers, transactional_id=topic) as transactional:
         for value in (b"a", b"b"):
             async with transactional.transaction():
                 await transactional.send_and_wait(topic, value)
     async with consuming(kafka_bootstrap_servers, pool, topic, Ledger()) as one:
-        await until(lambda: one.has_caught_up([topic]))
+        await wait_until(lambda: one.has_caught_up([topic]))
         assert one.problems() == []
     assert await taken(pool) == ["a", "b"]
 
 
-async def test_bytes_that_are_no_batch_stop_their_partition(kafka_bootstrap_servers, pool, topic, monkeypatch):
+async def test_invalid_batch_stops_its_partition(kafka_bootstrap_servers, pool, topic, monkeypatch):
     begin = _PartitionRecords._open_next
 
     def damaged(self, items, high_water):
@@ -352,7 +348,7 @@ async def test_bytes_that_are_no_batch_stop_their_partition(kafka_bootstrap_serv
     await publish(kafka_bootstrap_servers, topic, ["a", "b"])
     async with consuming(kafka_bootstrap_servers, pool, topic, Ledger()) as one:
         await holds(pool, "a")
-        (problem,) = await until(one.problems)
+        (problem,) = await wait_until(one.problems)
     assert f"{topic}/0: the broker sends no record batch at offset 1 (it has 7 bytes of format 9)" in problem
 
 
@@ -392,7 +388,7 @@ async def _nothing(*_, **__):
 
 
 @pytest.mark.parametrize("fault", [_kill_fetching, _kill_metadata, _kill_coordination, _bring_nothing, _answer_nothing])
-async def test_a_client_that_makes_no_progress_is_replaced(fault, kafka_bootstrap_servers, pool, topic, monkeypatch):
+async def test_client_without_progress_is_replaced(fault, kafka_bootstrap_servers, pool, topic, monkeypatch):
     monkeypatch.setattr(liveness, "STUCK_SECONDS", 1.0)
     monkeypatch.setattr(consumer_module, "ANSWER_TIMEOUT_SECONDS", 0.5)
     monkeypatch.setattr(consumer_module, "_WATCH_INTERVAL_SECONDS", 0.1)
@@ -402,13 +398,13 @@ async def test_a_client_that_makes_no_progress_is_replaced(fault, kafka_bootstra
         client = one._client
         await fault(client)
         await publish(kafka_bootstrap_servers, topic, ["b"])
-        await until(lambda: one._client not in {client, None})
+        await wait_until(lambda: one._client not in {client, None})
         await holds(pool, "a", "b")
-        await until(lambda: one._health._failing_since is None)
+        await wait_until(lambda: one._health._failing_since is None)
         assert one.failures() == []
 
 
-async def test_one_that_is_stopped_is_not_connected_anew(kafka_bootstrap_servers, pool, topic, monkeypatch):
+async def test_stopped_consumer_does_not_reconnect(kafka_bootstrap_servers, pool, topic, monkeypatch):
     monkeypatch.setattr(consumer_module, "_WATCH_INTERVAL_SECONDS", 0.05)
     async with consuming(kafka_bootstrap_servers, pool, topic, Ledger(), watched=False) as one:
         watching = asyncio.create_task(one.watch())
@@ -418,9 +414,7 @@ async def test_one_that_is_stopped_is_not_connected_anew(kafka_bootstrap_servers
         assert one._client is None
 
 
-async def test_a_process_that_no_new_client_helps_says_that_it_is_dead(
-    kafka_bootstrap_servers, pool, topic, monkeypatch
-):
+async def test_process_reports_failure_if_a_new_client_does_not_help(kafka_bootstrap_servers, pool, topic, monkeypatch):
     monkeypatch.setattr(liveness, "STUCK_SECONDS", 0.5)
     monkeypatch.setattr(consumer_module, "_WATCH_INTERVAL_SECONDS", 0.1)
     monkeypatch.setattr(liveness, "DEAD_SECONDS", 1.0)
@@ -429,15 +423,13 @@ async def test_a_process_that_no_new_client_helps_says_that_it_is_dead(
         with monkeypatch.context() as patch:
             patch.setattr(fetcher.Fetcher, "fetched_records", _nothing)
             await publish(kafka_bootstrap_servers, topic, ["a"])
-            (failure,) = await until(one.failures)
+            (failure,) = await wait_until(one.failures)
         assert failure.startswith("The consumer has made no progress for ")
         await holds(pool, "a")
-        await until(lambda: not one.failures())
+        await wait_until(lambda: not one.failures())
 
 
-async def test_a_handler_that_takes_long_or_backs_off_is_no_reason_to_replace_the_client(
-    kafka_bootstrap_servers, pool, topic, monkeypatch
-):
+async def test_slow_or_retrying_handler_does_not_replace_the_client(kafka_bootstrap_servers, pool, topic, monkeypatch):
     monkeypatch.setattr(liveness, "STUCK_SECONDS", 0.3)
     monkeypatch.setattr(consumer_module, "_WATCH_INTERVAL_SECONDS", 0.05)
     busy, ledger = asyncio.Event(), Ledger()
@@ -451,7 +443,7 @@ async def test_a_handler_that_takes_long_or_backs_off_is_no_reason_to_replace_th
     async with consuming(kafka_bootstrap_servers, pool, topic, handle) as one:
         client, looks = one._client, set()
         # Ten looks of the watch, which would have replaced it.
-        await until(lambda: looks.add(one._health.checked_at) or len(looks) > 20)
+        await wait_until(lambda: looks.add(one._health.checked_at) or len(looks) > 20)
         busy.set()
         await holds(pool, "a")
         assert one._client is client

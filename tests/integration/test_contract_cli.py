@@ -11,8 +11,8 @@ from uuid import uuid4
 import asyncpg
 import httpx
 import pytest
+from polling import wait_until
 from processes import service_process
-from waiting import until
 
 from tidemark.stack import ports
 from tidemark_shared.messaging.kafka import create_topics
@@ -100,7 +100,7 @@ async def balanced(tidemark, code, wanted):
         shown = json.loads(await tidemark("show", code, "--json"))
         return shown if (shown["balance"] or {}).get("stream_version") == wanted else None
 
-    return await until(known)
+    return await wait_until(known)
 
 
 async def test_a_contract_from_its_file_to_its_history(tidemark):

@@ -8,10 +8,10 @@ from dataclasses import replace
 import asyncpg
 import pytest
 import structlog
-from notices import HOUR, balance, organization, rule
-from notices import batch as notifier_batch
-from notices import contract_event as told_contract
-from notices import terms as told_terms
+from notifier_bodies import HOUR, balance, organization, rule
+from notifier_bodies import batch as notifier_batch
+from notifier_bodies import contract_event
+from notifier_bodies import terms
 from typer.testing import CliRunner
 from world import contract_event, fold_rest, link, projections, take, uid, worklog
 
@@ -69,7 +69,7 @@ async def account_team_totals(connection):
 COUNTED = {("2026-03-01", 3600, 1)}
 
 
-async def test_a_record_that_breaks_a_bound_stays_one_row_and_is_listed_with_its_reason(connection):
+async def test_record_that_fails_again_stays_one_row_with_its_reason(connection):
     await take(connection, [worklog("1", seconds=0)], first_offset=7)
     [before] = await letters(connection)
     for _ in range(2):
@@ -78,7 +78,7 @@ async def test_a_record_that_breaks_a_bound_stays_one_row_and_is_listed_with_its
     assert [one["id"] for one in await dead_letters.list_dead_letters(connection)] == [before["id"]]
 
 
-async def test_what_an_older_version_refused_is_taken_and_its_figures_come(connection, old):
+async def test_replay_processes_dead_letters_of_an_older_version(connection, old):
     await take(connection, [contract_event()])
     await take(connection, [link(), worklog("1")])
     assert await account_team_totals(connection) == set()
@@ -90,7 +90,7 @@ async def test_what_an_older_version_refused_is_taken_and_its_figures_come(conne
     assert len(await dead_letters.list_dead_letters(connection, include_replayed=True)) == 2
 
 
-async def test_to_replay_twice_is_to_replay_once(connection, old):
+async def test_replaying_twice_has_one_effect(connection, old):
     await take(connection, [contract_event()])
     await take(connection, [link(), worklog("1")])
     old()
@@ -99,7 +99,7 @@ async def test_to_replay_twice_is_to_replay_once(connection, old):
     assert await account_team_totals(connection) == COUNTED
 
 
-async def test_a_replay_takes_nothing_back_that_was_learned_since(connection, old):
+async def test_replay_does_not_overwrite_newer_facts(connection, old):
     await take(connection, [worklog("1", seconds=60)])
     old()
     await take(connection, [contract_event()])
@@ -109,7 +109,7 @@ async def test_a_replay_takes_nothing_back_that_was_learned_since(connection, ol
     assert await account_team_totals(connection) == COUNTED
 
 
-async def test_a_fault_in_the_middle_leaves_nothing_and_the_record_still_waits(connection, old):
+async def test_failed_replay_rolls_back_and_keeps_the_dead_letter(connection, old):
     await take(connection, [contract_event()])
     await take(connection, [link(), worklog("1")])
     old()
@@ -129,7 +129,7 @@ async def test_a_fault_in_the_middle_leaves_nothing_and_the_record_still_waits(c
     assert await account_team_totals(connection) == COUNTED
 
 
-async def test_what_was_taken_and_is_refused_once_more_waits_again(connection, old):
+async def test_replayed_record_that_fails_again_waits_again(connection, old):
     await take(connection, [worklog("1")])
     old()
     [letter] = await letters(connection)
@@ -140,7 +140,7 @@ async def test_what_was_taken_and_is_refused_once_more_waits_again(connection, o
     assert [one["id"] for one in await dead_letters.list_dead_letters(connection)] == [letter["id"]]
 
 
-async def test_the_handler_is_given_the_record_as_it_came(connection):
+async def test_replay_passes_the_original_record_to_the_handler(connection):
     sent = replace(
         worklog("1"), topic="here.worklog.events", offset=41, partition=3, timestamp=-(10**15), key=b"\xff\0",
         value=b"\0no json", headers=[("ce_id", b"\xff"), ("none", None), ("none", b"")],
@@ -164,7 +164,7 @@ async def test_the_handler_is_given_the_record_as_it_came(connection):
     ]
 
 
-async def test_what_the_database_itself_will_not_take_is_refused_again(connection):
+async def test_replay_that_the_database_rejects_keeps_the_dead_letter(connection):
     await take(connection, [worklog("1", seconds=0)])
 
     async def too_great(connection, _):
@@ -174,7 +174,7 @@ async def test_what_the_database_itself_will_not_take_is_refused_again(connectio
     assert "division by zero" in await replay(connection, letter["id"], {WORKLOGS.name: too_great})
 
 
-async def test_a_record_of_a_topic_that_is_not_read_here_is_left_as_it_is(connection):
+async def test_replay_of_an_unread_topic_is_rejected(connection):
     await take(connection, [worklog("1", seconds=0)])
     [before] = await letters(connection)
     with pytest.raises(dead_letters.UnknownDeadLetterError):
@@ -184,7 +184,7 @@ async def test_a_record_of_a_topic_that_is_not_read_here_is_left_as_it_is(connec
     assert await letters(connection) == [before]
 
 
-async def test_of_two_replays_at_once_the_second_waits_for_the_first(pool, old):
+async def test_concurrent_replays_run_one_after_the_other(pool, old):
     async with pool.acquire() as one, pool.acquire() as two:
         await take(one, [contract_event()])
         await take(one, [link(), worklog("1")])
@@ -239,7 +239,7 @@ async def refused_worklogs(pool, *records):
         return [row["id"] for row in await letters(connection)]
 
 
-async def test_a_list_shows_what_waits_and_is_narrowed_by_its_options(services, dlq):
+async def test_list_is_filtered_by_its_options(services, dlq):
     await refused_worklogs(services["consumption"], worklog("1", seconds=0), worklog("2", author=""))
     assert "seconds" in (shown := await dlq("list"))
     assert "author_id" in shown
@@ -250,7 +250,7 @@ async def test_a_list_shows_what_waits_and_is_narrowed_by_its_options(services, 
         assert len(json.loads(await dlq("list", "--json", *options))) == count, options
 
 
-async def test_one_is_shown_as_text_where_it_is_text_and_steers_no_terminal(services, dlq):
+async def test_show_escapes_control_characters_and_binary_content(services, dlq):
     bad = replace(worklog("1"), value="{\x1b[31m ü".encode(), key=b"\xff", headers=[("x", b"\xfe"), ("y", b"text")])
     [id_] = await refused_worklogs(services["consumption"], bad)
     shown = await dlq("show", id_)
@@ -263,7 +263,7 @@ async def test_one_is_shown_as_text_where_it_is_text_and_steers_no_terminal(serv
     assert "No dead letter 999" in await dlq("show", 999, status=1)
 
 
-async def test_a_replay_says_what_became_of_each(services, dlq, old):
+async def test_replay_reports_the_result_of_each_dead_letter(services, dlq, old):
     pool = services["consumption"]
     async with pool.acquire() as connection:
         await take(connection, [contract_event()])
@@ -281,7 +281,7 @@ async def test_a_replay_says_what_became_of_each(services, dlq, old):
     assert [one["id"] for one in json.loads(await dlq("list", "--json", "--all"))] == ids
 
 
-async def test_a_replay_of_all_is_narrowed_by_its_options(services, dlq, old):
+async def test_replay_of_all_is_filtered_by_its_options(services, dlq, old):
     ids = await refused_worklogs(services["consumption"], worklog("1"))
     old()
     assert "0 taken" in await dlq("replay", "--all", "--reason", "something else")
@@ -292,18 +292,18 @@ async def test_a_replay_of_all_is_narrowed_by_its_options(services, dlq, old):
     assert "choose among --all" in await dlq("replay", *ids, "--topic", "worklog.events", status=2)
 
 
-async def test_a_balance_that_the_notifier_refused_is_judged_at_its_replay(services, dlq, old):
+async def test_replayed_balance_is_evaluated_by_the_notifier(services, dlq, old):
     pool, contract, judge = services["notifier"], uid("contract"), Judge(judging=True)
     period = ("2026-01-01", "2026-12-31")
     crossed = balance(contract, 1, consumed=33 * HOUR, period=period)
     async with pool.acquire() as connection, connection.transaction():
         await judge.balances(connection, notifier_batch(BALANCES, CONTRACT_BALANCE, crossed))
     old()
-    body = told_terms(recurrence="none", start=period[0], end=period[1])
+    body = terms(recurrence="none", start=period[0], end=period[1])
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("INSERT INTO rules (body) VALUES ($1)", json.dumps(rule()))
         await judge.directory(connection, notifier_batch(DIRECTORY, ORGANIZATION_CHANGED, organization()))
-        told = told_contract(contract, terms=body)
+        told = contract_event(contract, terms=body)
         await judge.lifecycle(connection, notifier_batch(LIFECYCLE, CONTRACT_EVENTS[2], told))
     assert await pool.fetchval("SELECT count(*) FROM notifications") == 0
     for _ in range(2):
@@ -312,7 +312,7 @@ async def test_a_balance_that_the_notifier_refused_is_judged_at_its_replay(servi
     assert await pool.fetchval("SELECT count(*) FROM notifications") == 1
 
 
-async def test_numbers_of_services_with_databases_of_their_own_are_told_apart(
+async def test_same_id_in_two_databases_needs_a_service(
     services, dlq, database, monkeypatch, old
 ):
     server = await asyncpg.connect(database)

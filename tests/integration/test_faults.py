@@ -12,8 +12,8 @@ from pathlib import Path
 import asyncpg
 import httpx
 import pytest
+from polling import wait_until
 from test_stack import Stack
-from waiting import until
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "cesaw.toml"
 TIDEMARK = Path(sys.executable).with_name("tidemark")
@@ -83,11 +83,11 @@ async def kill_one_after_another(stack, stop):
     for name in cycle(VICTIMS):
         if stop.is_set() and len(killed) == len(VICTIMS):
             break
-        before = await until(lambda name=name: stack.parts().get(name), within=60)
+        before = await wait_until(lambda name=name: stack.parts().get(name), timeout_seconds=60)
         before.kill()
         killed[name] += 1
-        await until(lambda name=name, before=before: _others(stack, name, before), within=60)
-        await until(lambda: answers(stack), within=90)
+        await wait_until(lambda name=name, before=before: _others(stack, name, before), timeout_seconds=60)
+        await wait_until(lambda: answers(stack), timeout_seconds=90)
     return killed
 
 
@@ -165,7 +165,7 @@ async def test_kill_9_of_every_part_in_the_middle_of_an_import(stack, tmp_path):
         return await state() == wanted
 
     try:
-        await until(settled, within=120, pause=0.5)
+        await wait_until(settled, timeout_seconds=120, pause_seconds=0.5)
     except TimeoutError:
         assert await state() == wanted
     rows = await notifications(database)

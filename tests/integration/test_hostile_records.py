@@ -11,9 +11,9 @@ from collections import Counter
 import psutil
 import pytest
 from aiokafka import AIOKafkaProducer
+from polling import wait_until
 from record_batches import CODECS, Raw, batch, encoded, produce, varint
 from test_consumer import make
-from waiting import until
 
 from tidemark_shared.database import connect_pool
 from tidemark_shared.messaging import dead_letters
@@ -178,7 +178,7 @@ def measuring_memory(peak):
         thread.join()
 
 
-async def test_a_header_name_that_is_not_utf8_loses_nothing(kafka_bootstrap_servers, pool, topic):
+async def test_invalid_header_name_loses_no_record(kafka_bootstrap_servers, pool, topic):
     content = {
         0: [Raw(worklog("0a"), None, HEADERS), Raw(worklog("bad"), b"k", [*HEADERS, (b"x\xff\xfe", b"y")])],
         1: [Raw(worklog(f"1{n}"), None, HEADERS) for n in range(5)],
@@ -187,7 +187,7 @@ async def test_a_header_name_that_is_not_utf8_loses_nothing(kafka_bootstrap_serv
     await produce(kafka_bootstrap_servers, topic, {partition: batch(raws) for partition, raws in content.items()})
     await produce(kafka_bootstrap_servers, topic, {0: batch([Raw(worklog("0c"), None, HEADERS)])})
     async with consuming(kafka_bootstrap_servers, pool, topic) as consumer:
-        await until(lambda: consumer.has_caught_up([topic]))
+        await wait_until(lambda: consumer.has_caught_up([topic]))
         assert consumer.problems() == []
     taken, _ = await outcome(pool, topic)
     assert taken == {"0a", "0c", *(f"1{n}" for n in range(5)), *(f"2{n}" for n in range(4))}
@@ -199,7 +199,7 @@ async def test_a_header_name_that_is_not_utf8_loses_nothing(kafka_bootstrap_serv
 
 
 @pytest.mark.timeout(300)
-async def test_a_thousand_hostile_records_between_good_ones(kafka_bootstrap_servers, pool, topic):
+async def test_thousand_hostile_records_lose_no_good_record(kafka_bootstrap_servers, pool, topic):
     draw = random.Random(20260302)
     expected, letters, hostile = set(), Counter(), 0
     batches = []
@@ -236,7 +236,7 @@ async def test_a_thousand_hostile_records_between_good_ones(kafka_bootstrap_serv
     peak = [before]
     with measuring_memory(peak):
         async with consuming(kafka_bootstrap_servers, pool, topic) as consumer:
-            await until(lambda: consumer.has_caught_up([topic]), within=120)
+            await wait_until(lambda: consumer.has_caught_up([topic]), timeout_seconds=120)
             assert consumer.problems() == []
     taken, found = await outcome(pool, topic)
     assert taken == expected
@@ -247,10 +247,10 @@ async def test_a_thousand_hostile_records_between_good_ones(kafka_bootstrap_serv
     assert peak[0] - before < 150 * MIB
 
 
-async def test_a_large_record_is_kept_by_its_head_and_no_replay_takes_that(kafka_bootstrap_servers, pool, topic):
+async def test_large_record_is_stored_in_part_and_cannot_be_replayed(kafka_bootstrap_servers, pool, topic):
     await produce(kafka_bootstrap_servers, topic, {1: bomb(4, 20_000_000)})
     async with consuming(kafka_bootstrap_servers, pool, topic) as consumer:
-        await until(lambda: consumer.has_caught_up([topic]))
+        await wait_until(lambda: consumer.has_caught_up([topic]))
     (letter,) = await pool.fetch("SELECT * FROM reporting.dead_letters")
     assert letter["value"] == b" " * 65_536
     assert letter["reason"].startswith(f"{topic}/1, offset 1: The record has 20000000 bytes. At most 1 MiB (1048576)")

@@ -29,6 +29,11 @@ from tidemark_shared.messaging.topics import DIRECTORY, LIFECYCLE, TOPICS, WORKL
 
 FILLED = json.loads(lzma.decompress((Path(__file__).parent / "fixtures" / "before_0006.json.xz").read_bytes()))
 LAST_MIGRATIONS = {"tidemark_shared": "shared_0003_tokens", "tidemark_consumption": "0005_recall"}
+OLD_NAMES = {
+    "reporting.consumer_offsets": "progress",
+    "consumer_offsets": "progress",
+    "idempotency_keys": "answers",
+}
 TOPIC = {topic.name: topic for topic in TOPICS}
 LOGS = {WORKLOGS.name: "facts", LIFECYCLE.name: "contracts", DIRECTORY.name: "directory"}
 CLEAN = replay.Findings(0, [])
@@ -51,19 +56,33 @@ def migrations(package, last, folder):
     return folder
 
 
+async def create_old_schema(connection, tmp_path):
+    """The tables of consumption before migration 0006, by the names that they had then."""
+    await connection.execute("CREATE SCHEMA consumption; SET search_path TO consumption")
+    for package, last in LAST_MIGRATIONS.items():
+        await pogo.apply(connection, migrations(package, last, tmp_path / package), schema_name="consumption")
+    for table, old_table in OLD_NAMES.items():
+        name = table.rpartition(".")[2]
+        constraints = await connection.fetch(
+            "SELECT conname FROM pg_constraint WHERE conrelid = $1::text::regclass AND starts_with(conname, $2) "
+            "AND (contype NOT IN ('c', 'n') OR coninhcount = 0)",
+            table,
+            f"{name}_",
+        )
+        for (constraint,) in constraints:
+            old_constraint = constraint.replace(name, old_table, 1)
+            await connection.execute(f"ALTER TABLE {table} RENAME CONSTRAINT {constraint} TO {old_constraint}")
+        await connection.execute(f"ALTER TABLE {table} RENAME TO {old_table}")
+    await connection.execute("ALTER INDEX idempotency_keys_by_age RENAME TO answers_by_age")
+
+
 @pytest.fixture(params=FILLED)
 async def filled(request, empty_database, tmp_path):
     """A database as the code before left it."""
     stored = FILLED[request.param]
     connection = await asyncpg.connect(empty_database)
     try:
-        await connection.execute("CREATE SCHEMA consumption; SET search_path TO consumption")
-        for package, last in LAST_MIGRATIONS.items():
-            await pogo.apply(connection, migrations(package, last, tmp_path / package), schema_name="consumption")
-        # As they were called then.
-        await connection.execute("ALTER TABLE reporting.consumer_offsets RENAME TO progress")
-        await connection.execute("ALTER TABLE consumer_offsets RENAME TO progress")
-        await connection.execute("ALTER TABLE idempotency_keys RENAME TO answers")
+        await create_old_schema(connection, tmp_path)
         for table, rows in stored["tables"].items():
             await connection.copy_to_table(table, source=BytesIO(rows.encode()), schema_name="consumption")
         for table, column in (("batches", "batch"), ("restatements", "restatement")):

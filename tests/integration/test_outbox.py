@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import RequestTimedOutError
-from waiting import until
+from polling import wait_until
 from world import contract_event, link, take, uid, worklog
 
 from tidemark_consumption.balance_outbox import open_balance_outbox
@@ -99,7 +99,7 @@ class Log:
         async def met() -> bool:
             return bool(condition(await self.read()))
 
-        await until(met, within=60)
+        await wait_until(met, timeout_seconds=60)
         return self.records
 
 
@@ -135,7 +135,7 @@ def last_seen(values: list[bytes | None]) -> list[bytes | None]:
 # Order.
 
 
-async def test_each_key_is_in_order_however_many_write_and_whenever_they_commit(
+async def test_each_key_is_in_order_with_concurrent_writers(
     kafka_bootstrap_servers: str, topic: str, database: str, pool: Pool
 ) -> None:
     keys, writers, rounds = ["a", "b", "c", "d"], 8, 25
@@ -165,11 +165,11 @@ async def test_each_key_is_in_order_however_many_write_and_whenever_they_commit(
         versions = dict(await pool.fetch("SELECT key, version FROM streams"))
         total = sum(versions.values())
         records = await log.holds(lambda records: len(records) >= total)
-        await until(lambda: left(pool, 0))
+        await wait_until(lambda: left(pool, 0))
     assert values_by_key(records) == {key.encode(): numbers(version) for key, version in versions.items()}
 
 
-async def test_a_row_that_commits_late_is_published_though_later_ones_are_out_already(
+async def test_row_that_commits_late_is_published_after_later_ones(
     kafka_bootstrap_servers: str, topic: str, database: str, pool: Pool
 ) -> None:
     async with (
@@ -187,7 +187,7 @@ async def test_a_row_that_commits_late_is_published_though_later_ones_are_out_al
     assert [one.key for one in records] == [b"quick", b"slow"]
 
 
-async def test_a_record_goes_out_as_it_was_put(
+async def test_record_is_published_as_written(
     kafka_bootstrap_servers: str, topic_prefix: str, database: str, pool: Pool
 ) -> None:
     topic = await make(kafka_bootstrap_servers, f"{topic_prefix}records")
@@ -209,7 +209,7 @@ async def test_a_record_goes_out_as_it_was_put(
 # Failure.
 
 
-async def test_a_failing_send_holds_back_the_later_rows_of_its_key_and_no_others(
+async def test_failed_send_blocks_later_rows_of_its_key_and_no_others(
     kafka_bootstrap_servers: str, topic_prefix: str, database: str, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outbox, "_REJECTED_RETRY_SECONDS", 0.5)
@@ -223,17 +223,17 @@ async def test_a_failing_send_holds_back_the_later_rows_of_its_key_and_no_others
         await write(pool, row(topic, "free", b"4"), row(topic, "held", b"4"))
         await log.holds(lambda records: values_by_key(records)[b"free"] == numbers(4))
         assert values_by_key(log.records)[b"held"] == [b"1"]
-        await until(lambda: left(pool, 3))
+        await wait_until(lambda: left(pool, 3))
         async with administering(kafka_bootstrap_servers) as admin:
             more = ConfigResource(ConfigResourceType.TOPIC, topic, configs={"max.message.bytes": "100000"})
             await admin.alter_configs([more])
-        await until(lambda: left(pool, 0), within=60)
+        await wait_until(lambda: left(pool, 0), timeout_seconds=60)
         await log.holds(lambda records: values_by_key(records)[b"held"][-1] == b"4")
     assert last_seen(values_by_key(log.records)[b"held"]) == [b"1", great, b"3", b"4"]
     assert values_by_key(log.records)[b"free"] == numbers(4)
 
 
-async def test_what_kafka_took_behind_a_row_that_failed_goes_out_once_more_behind_it(
+async def test_rows_behind_a_failed_row_are_published_again_behind_it(
     kafka_bootstrap_servers: str, topic: str, database: str, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     losses = [b"2"]
@@ -252,12 +252,12 @@ async def test_what_kafka_took_behind_a_row_that_failed_goes_out_once_more_behin
     monkeypatch.setattr(kafka, "create_producer", lambda bootstrap: Losing(bootstrap_servers=bootstrap))
     await write(pool, *(row(topic, "held", value) for value in numbers(3)), row(topic, "free", b"1"))
     async with relaying(kafka_bootstrap_servers, database), Log(kafka_bootstrap_servers, topic) as log:
-        await until(lambda: left(pool, 0))
+        await wait_until(lambda: left(pool, 0))
         await log.holds(lambda records: len(records) == 5)
     assert values_by_key(log.records) == {b"held": [b"1", b"3", b"2", b"3"], b"free": [b"1"]}
 
 
-async def test_a_record_that_no_topic_takes_holds_back_its_key_alone(
+async def test_record_too_large_for_any_topic_blocks_only_its_key(
     kafka_bootstrap_servers: str, topic: str, database: str, pool: Pool
 ) -> None:
     """The producer refuses it by itself, before anything is sent."""
@@ -270,7 +270,7 @@ async def test_a_record_that_no_topic_takes_holds_back_its_key_alone(
     assert await left(pool, 2)
 
 
-async def test_what_was_published_and_not_yet_deleted_is_published_again_in_the_same_order(
+async def test_published_rows_that_were_not_deleted_are_published_again_in_order(
     kafka_bootstrap_servers: str, topic_prefix: str, database: str, pool: Pool
 ) -> None:
     """The relay dies between the two: readers settle by version."""
@@ -288,7 +288,7 @@ async def test_what_was_published_and_not_yet_deleted_is_published_again_in_the_
         relaying(kafka_bootstrap_servers, database, RECORD_OUTBOX._replace(mark_published=dying_once)),
         Log(kafka_bootstrap_servers, topic) as log,
     ):
-        await until(lambda: left(pool, 0))
+        await wait_until(lambda: left(pool, 0))
         await log.holds(lambda records: len(records) == 10)
     assert [one.value for one in log.records] == numbers(5) * 2
     assert len(deaths) == 1
@@ -314,7 +314,7 @@ async def leads(pool: Pool) -> tuple[int, int] | None:
     return (leader[0], waiting[0]) if len(leader) == len(waiting) == 1 else None
 
 
-async def test_of_two_relays_one_leads_and_the_other_takes_over_when_it_is_gone(
+async def test_second_relay_takes_over_when_the_leader_is_gone(
     kafka_bootstrap_servers: str, topic_prefix: str, database: str, pool: Pool
 ) -> None:
     topic = await make(kafka_bootstrap_servers, f"{topic_prefix}records")
@@ -323,24 +323,24 @@ async def test_of_two_relays_one_leads_and_the_other_takes_over_when_it_is_gone(
         relaying(kafka_bootstrap_servers, database),
         Log(kafka_bootstrap_servers, topic) as log,
     ):
-        leader, waiting = await until(lambda: leads(pool))
+        leader, waiting = await wait_until(lambda: leads(pool))
         await write(pool, *(row(topic, "k", value) for value in numbers(3)))
         await log.holds(lambda records: len(records) == 3)
-        await until(lambda: left(pool, 0))
+        await wait_until(lambda: left(pool, 0))
         await pool.execute("SELECT pg_terminate_backend($1)", leader)
 
         async def taken_over() -> bool:
             return await holders(pool, granted=True) == [waiting]
 
-        await until(taken_over)
+        await wait_until(taken_over)
         await write(pool, row(topic, "k", b"4"))
         await log.holds(lambda records: len(records) == 4)
         # The one that lost its connection queues up behind.
-        assert (await until(lambda: leads(pool)))[0] == waiting
+        assert (await wait_until(lambda: leads(pool)))[0] == waiting
     assert [one.value for one in log.records] == numbers(4)
 
 
-async def test_a_relay_that_is_stopped_while_it_starts_leaves_no_connection_behind(
+async def test_relay_stopped_while_starting_leaves_no_connection_open(
     kafka_bootstrap_servers: str, database: str
 ) -> None:
     for steps in range(0, 60, 2):
@@ -357,7 +357,7 @@ async def test_a_relay_that_is_stopped_while_it_starts_leaves_no_connection_behi
         gc.collect()
 
 
-async def test_a_leader_that_is_cut_off_in_the_middle_loses_nothing(
+async def test_leader_that_loses_its_connection_loses_no_record(
     kafka_bootstrap_servers: str, topic: str, database: str, pool: Pool
 ) -> None:
     keys = ["a", "b", "c"]
@@ -372,7 +372,7 @@ async def test_a_leader_that_is_cut_off_in_the_middle_loses_nothing(
                 await pool.executemany(
                     "SELECT pg_terminate_backend($1)", [(pid,) for pid in await holders(pool, granted=True)]
                 )
-        await until(lambda: left(pool, 0), within=60)
+        await wait_until(lambda: left(pool, 0), timeout_seconds=60)
 
         def complete(records: list[ConsumerRecord]) -> bool:
             found = values_by_key(records)
@@ -400,7 +400,7 @@ def tidemark_headers(record: ConsumerRecord) -> dict[str, str]:
     return {name.removeprefix("tidemark_dlq_"): raw.decode() for name, raw in record.headers if name != "ce_id"}
 
 
-async def test_the_copy_of_a_dead_letter_is_the_record_as_it_came_with_what_is_wrong(
+async def test_copy_of_a_dead_letter_has_the_original_record_and_the_reason(
     kafka_bootstrap_servers: str, topic_prefix: str, database: str, pool: Pool
 ) -> None:
     topic = await make(kafka_bootstrap_servers, f"{topic_prefix}worklog.events.dlq")
@@ -430,7 +430,7 @@ async def test_the_copy_of_a_dead_letter_is_the_record_as_it_came_with_what_is_w
     ],
     ids=["value", "key", "header"],
 )
-async def test_of_a_record_beyond_what_a_topic_takes_the_copy_has_the_reason_and_the_table_the_rest(
+async def test_copy_of_a_dead_letter_too_large_for_its_topic_has_only_the_reason(
     record: Any, kafka_bootstrap_servers: str, topic_prefix: str, database: str, pool: Pool
 ) -> None:
     topic = await make(kafka_bootstrap_servers, f"{topic_prefix}t.dlq")
@@ -444,7 +444,7 @@ async def test_of_a_record_beyond_what_a_topic_takes_the_copy_has_the_reason_and
     assert (letter["key"], letter["value"]) == (record.key, record.value)
 
 
-async def test_a_record_whose_header_has_an_odd_name_can_be_refused(pool: Pool) -> None:
+async def test_dead_letter_may_have_a_header_name_with_nul(pool: Pool) -> None:
     await refuse_one(pool, "t", kafka_record(b"x", headers=[("a\0b", None), ("c", b"\0")]), "Wrong.")
     assert json.loads(await pool.fetchval("SELECT headers FROM reporting.dead_letters")) == [
         ["a\\0b", None],
@@ -455,7 +455,7 @@ async def test_a_record_whose_header_has_an_odd_name_can_be_refused(pool: Pool) 
 # Balances.
 
 
-async def test_a_flood_of_work_is_a_trickle_of_balances_and_the_last_is_the_final_state(
+async def test_many_worklogs_publish_few_balances_and_the_last_is_final(
     kafka_bootstrap_servers: str, topic_prefix: str, database: str
 ) -> None:
     topic = await make(kafka_bootstrap_servers, f"{topic_prefix}{BALANCES.name}")

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
+from polling import wait_until
 from test_fold import model_of
 from test_fold_reference import compare
-from waiting import until
 from world import account, append, contract_event, facts_of, fold_rest, link, projections, take, team_event, worklog
 
 from tidemark_consumption import replay
@@ -77,7 +77,7 @@ async def test_an_answer_as_of_a_moment_never_changes_whatever_is_appended_and_f
                 waiting = (
                     "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%projection%'"
                 )
-                await until(lambda: _settled(answers, other, waiting))
+                await wait_until(lambda: _settled(answers, other, waiting))
 
         stepped = Stepped(connection, ask)
         for number in range(3):
@@ -156,7 +156,7 @@ async def test_when_the_one_that_folds_dies_the_next_goes_on(database, pool, rep
     dying.terminate()
     projector = asyncio.create_task(Projector(pool, replaying).run())
     try:
-        await until(lambda: _equals(pool, 3600), within=5)
+        await wait_until(lambda: _equals(pool, 3600), timeout_seconds=5)
     finally:
         projector.cancel()
 
@@ -191,11 +191,11 @@ async def test_a_batch_that_cannot_be_folded_is_named_and_holds_up_no_other(pool
     projector = Projector(pool, replaying)
     running = asyncio.create_task(projector.run())
     try:
-        await until(lambda: _equals(pool, 3 * 3600))
-        (problem,) = await until(lambda: projector.problems(pool))
+        await wait_until(lambda: _equals(pool, 3 * 3600))
+        (problem,) = await wait_until(lambda: projector.problems(pool))
         assert "cannot be folded: ZeroDivisionError: out of range." in problem
         poison.clear()
-        await until(lambda: _equals(pool, 4 * 3600))
+        await wait_until(lambda: _equals(pool, 4 * 3600))
         assert await projector.problems(pool) == []
     finally:
         running.cancel()

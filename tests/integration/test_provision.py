@@ -11,7 +11,7 @@ from tidemark_shared.provision import provision
 from tidemark_shared.settings import MissingSettingError, Settings
 
 
-async def test_tables_and_topics_are_there_however_often_and_by_how_many_they_are_made(
+async def test_provisioning_is_idempotent_and_concurrent(
     database: str, kafka_bootstrap_servers: str, topic_prefix: str
 ) -> None:
     settings = Settings(
@@ -33,7 +33,7 @@ async def test_tables_and_topics_are_there_however_often_and_by_how_many_they_ar
     assert {topic_prefix + topic.name for topic in TOPICS} <= topics
 
 
-async def test_a_broker_that_is_not_named_is_asked_for_by_the_name_of_its_variable(database: str) -> None:
+async def test_missing_broker_setting_is_reported_by_its_variable(database: str) -> None:
     settings = Settings(database_url=database, kafka_bootstrap_servers=None)
     with pytest.raises(MissingSettingError, match="TIDEMARK_KAFKA_BOOTSTRAP_SERVERS"):
         await provision("contracts", settings, replication=1)

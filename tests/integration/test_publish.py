@@ -9,7 +9,7 @@ import httpx
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import UnknownTopicOrPartitionError
-from waiting import until
+from polling import wait_until
 
 from tidemark.stack import ports
 from tidemark_consumption.api import worklogs as worklogs_api
@@ -95,7 +95,7 @@ async def test_what_is_posted_is_in_kafka_once_it_is_answered_and_is_counted(wor
     async def counted():
         return await world.app.state.pool.fetchval("SELECT count(*) FROM worklogs") == 2
 
-    await until(counted)
+    await wait_until(counted)
     assert (await world.post(event(3))).json() == {"accepted": 1}
 
 
@@ -178,7 +178,7 @@ async def test_requests_that_wait_for_kafka_leave_the_consumer_its_connections(w
     monkeypatch.setattr(Publisher, "send", waits)
     posts = [asyncio.create_task(world.post(event(number))) for number in range(9)]
     try:
-        await until(lambda: len(waiting) == 8)
+        await wait_until(lambda: len(waiting) == 8)
         producer = kafka.create_producer(world.bootstrap)
         await producer.start()
         body = json.dumps(event(10)).encode()
@@ -191,7 +191,7 @@ async def test_requests_that_wait_for_kafka_leave_the_consumer_its_connections(w
                 return await own.fetchval("SELECT count(*) FROM worklogs") == 1
 
         own = world.app.state.failures.__self__.pool
-        await until(taken)
+        await wait_until(taken)
     finally:
         go_on.set()
         await asyncio.gather(*posts)

@@ -4,10 +4,10 @@ import asyncio
 import random
 
 import pytest
+from polling import wait_until
 from reference import Model
 from test_consumer import make
 from test_fold_reference import compare
-from waiting import until
 from world import contract_event, deletion, facts_of, fold_rest, link, rate_card, take, terms, worklog
 
 from tidemark_consumption import replay
@@ -102,7 +102,7 @@ async def test_totals_are_exact_whoever_reads(kafka_bootstrap_servers, topic_pre
         # Two projectors, of which one at a time folds.
         watching += [asyncio.create_task(Projector(folding, replaying).run()) for _ in range(2)]
         for share in range(6):
-            await until(lambda share=share: past(len(records) * share // 12), within=100)
+            await wait_until(lambda share=share: past(len(records) * share // 12), timeout_seconds=100)
             joined = member()
             await joined.start()
             members.append(joined)
@@ -110,7 +110,7 @@ async def test_totals_are_exact_whoever_reads(kafka_bootstrap_servers, topic_pre
             if len(members) > 2:
                 await members.pop(0).stop()
                 left.append(await read())
-        await until(lambda: past(len(records)), within=100)
+        await wait_until(lambda: past(len(records)), timeout_seconds=100)
     finally:
         for task in watching:
             task.cancel()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from waiting import until
+from polling import wait_until
 from world import SOURCE
 
 from tidemark_consumption.ingest.append import append_worklogs
@@ -103,7 +103,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("bad", BAD)
-async def test_what_is_bad_is_refused_with_its_reason_and_stops_nothing(
+async def test_bad_record_becomes_a_dead_letter_and_blocks_nothing(
     bad: str, kafka_bootstrap_servers: str, topic: str, pool: Pool
 ) -> None:
     """The bad record comes first, so that what is made of a batch's beginning is made of it."""
@@ -112,7 +112,7 @@ async def test_what_is_bad_is_refused_with_its_reason_and_stops_nothing(
         await producer.send_and_wait(topic, **{"headers": HEADERS, **record})
         await producer.send_and_wait(topic, worklog("1"), headers=HEADERS)
     async with consuming(kafka_bootstrap_servers, pool, topic) as consumer:
-        await until(lambda: consumer.has_caught_up([topic]))
+        await wait_until(lambda: consumer.has_caught_up([topic]))
         assert consumer.problems() == []
     assert [row["worklog_id"] for row in await pool.fetch("SELECT worklog_id FROM fact_log")] == ["1"]
     (letter,) = await pool.fetch("SELECT * FROM reporting.dead_letters")
@@ -122,35 +122,31 @@ async def test_what_is_bad_is_refused_with_its_reason_and_stops_nothing(
 
 
 @pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
-async def test_what_publishers_compress_is_read(
-    codec: str, kafka_bootstrap_servers: str, topic: str, pool: Pool
-) -> None:
+async def test_compressed_records_are_read(codec: str, kafka_bootstrap_servers: str, topic: str, pool: Pool) -> None:
     async with publishing(kafka_bootstrap_servers, compression_type=codec, max_request_size=10_000_000) as producer:
         # Compressed it passes the broker, which looks at what it stores alone.
         await producer.send_and_wait(topic, b" " * 4_000_000, headers=HEADERS)
         await producer.send_and_wait(topic, worklog("1"), headers=HEADERS)
     async with consuming(kafka_bootstrap_servers, pool, topic) as consumer:
-        await until(lambda: consumer.has_caught_up([topic]))
+        await wait_until(lambda: consumer.has_caught_up([topic]))
     assert await pool.fetchval("SELECT count(*) FROM fact_log") == 1
     assert "at most 1 MiB" in (await pool.fetchval("SELECT lower(reason) FROM reporting.dead_letters")).replace(
         "mib", "MiB"
     )
 
 
-async def test_a_correlation_id_that_tables_cannot_hold_costs_no_good_record(
-    kafka_bootstrap_servers: str, topic: str, pool: Pool
-) -> None:
+async def test_invalid_correlation_id_loses_no_record(kafka_bootstrap_servers: str, topic: str, pool: Pool) -> None:
     """It is that of the first record, and stands in what is made of all."""
     async with publishing(kafka_bootstrap_servers) as producer:
         await producer.send_and_wait(topic, worklog("1"), headers=[*HEADERS, ("ce_correlationid", b"c\0" * 10_000)])
         await producer.send_and_wait(topic, worklog("2"), headers=HEADERS)
     async with consuming(kafka_bootstrap_servers, pool, topic) as consumer:
-        await until(lambda: consumer.has_caught_up([topic]))
+        await wait_until(lambda: consumer.has_caught_up([topic]))
     assert await pool.fetchval("SELECT count(*) FROM fact_log") == 2
     assert await pool.fetchval("SELECT count(*) FROM reporting.dead_letters") == 0
 
 
-async def test_a_service_that_takes_nothing_though_records_wait_is_not_ready(
+async def test_service_is_not_ready_while_records_wait_unprocessed(
     kafka_bootstrap_servers: str, topic: str, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(consumer_module, "_STALL_LIMIT_SECONDS", 0.5)
@@ -166,8 +162,8 @@ async def test_a_service_that_takes_nothing_though_records_wait_is_not_ready(
     async with publishing(kafka_bootstrap_servers) as producer:
         await producer.send_and_wait(topic, worklog("1"), headers=HEADERS)
     async with consuming(kafka_bootstrap_servers, pool, topic, failing) as consumer:
-        (problem,) = await until(consumer.problems)
+        (problem,) = await wait_until(consumer.problems)
         assert problem.startswith(f"{topic}/0: the record at offset 0 waits, and none was processed for ")
         healthy.set()
-        await until(lambda: not consumer.problems())
+        await wait_until(lambda: not consumer.problems())
         assert await consumer.has_caught_up([topic])

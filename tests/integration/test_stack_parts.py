@@ -13,13 +13,13 @@ from tidemark_shared.messaging.kafka import create_topics
 from tidemark_shared.messaging.topics import TOPICS
 
 
-async def test_database_is_fresh(empty_database: str) -> None:
+async def test_empty_database_has_no_tables(empty_database: str) -> None:
     connection = await asyncpg.connect(empty_database)
     assert await connection.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == 0
     await connection.close()
 
 
-async def test_topics_are_made_once(kafka_bootstrap_servers: str, topic_prefix: str) -> None:
+async def test_topics_are_created_once(kafka_bootstrap_servers: str, topic_prefix: str) -> None:
     made = await create_topics(kafka_bootstrap_servers, prefix=topic_prefix)
     assert {topic_prefix + topic.name for topic in TOPICS} < set(made)
     assert await create_topics(kafka_bootstrap_servers, prefix=topic_prefix) == []
@@ -34,7 +34,7 @@ async def _count(url: str) -> int:
     return count
 
 
-async def test_postgres_starts_beside_what_a_killed_one_left(tmp_path: Path) -> None:
+async def test_postgres_restarts_after_its_postmaster_was_killed(tmp_path: Path) -> None:
     """A busy backend outlives its postmaster, whose lock file may name a process that is another's by now."""
     port, folder = ports.free(), tmp_path / "postgres"
     url = postgres.url(port, "secret")
@@ -66,7 +66,7 @@ async def test_postgres_starts_beside_what_a_killed_one_left(tmp_path: Path) -> 
     await supervisor.stop()
 
 
-async def test_postgres_asks_for_its_password(postgres_url: str) -> None:
+async def test_postgres_rejects_a_wrong_password(postgres_url: str) -> None:
     user, _, place = postgres_url.partition("//")[2].partition("@")
     if "127.0.0.1" not in place:
         pytest.skip("The server is not ours.")

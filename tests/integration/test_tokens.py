@@ -109,7 +109,7 @@ def id_of(token):
     return jwt.decode(token, SECRET, ["HS256"])["jti"]
 
 
-async def test_a_token_is_good_at_every_service_until_it_is_revoked(services, tidemark):
+async def test_token_is_valid_at_every_service_until_it_is_revoked(services, tidemark):
     anns, bobs = await made(tidemark, "ann"), await made(tidemark, "bob")
     assert [answer.json() for answer in await told(services, anns)] == ["ann"] * 3
     assert f"{id_of(anns)} (ann) is revoked." in await tidemark("revoke", "ann")
@@ -120,7 +120,7 @@ async def test_a_token_is_good_at_every_service_until_it_is_revoked(services, ti
     assert "had been revoked on" in await tidemark("revoke", "ann")
 
 
-async def test_an_id_revokes_one_and_a_name_all_of_its_tokens(services, tidemark):
+async def test_id_revokes_one_token_and_name_all_of_its_tokens(services, tidemark):
     tokens = [await made(tidemark, "ann") for _ in range(4)]
     await tidemark("revoke", id_of(tokens[0]))
     await tidemark("revoke", id_of(tokens[1])[:8])
@@ -129,30 +129,30 @@ async def test_an_id_revokes_one_and_a_name_all_of_its_tokens(services, tidemark
     assert not any([await is_good(services, token) for token in tokens])
 
 
-async def test_a_token_that_nobody_registered_is_good_until_its_id_is_revoked(services, tidemark):
+async def test_unregistered_token_is_valid_until_its_id_is_revoked(services, tidemark):
     token = issue_token(SECRET, "local", "admin", now=datetime.now(UTC))
     assert await is_good(services, token)
     assert "is revoked" in await tidemark("revoke", id_of(token))
     assert not await is_good(services, token)
 
 
-async def test_what_is_called_by_no_known_name_is_told_in_a_sentence(tidemark):
+async def test_revoking_an_unknown_token_is_an_error(tidemark):
     assert "No token has the name or id 'ann'." in await tidemark("revoke", "ann", status=1)
 
 
-async def test_a_token_is_signed_with_its_name_its_role_and_its_end(tidemark):
+async def test_token_claims_contain_name_role_and_expiry(tidemark):
     token = await made(tidemark, "jira", "publisher", "--expires", "2100-01-01")
     claims = jwt.decode(token, SECRET, ["HS256"])
     assert (claims["sub"], claims["role"], claims["exp"]) == ("jira", "publisher", 4_102_444_800)
 
 
-async def test_an_end_is_the_first_day_that_is_refused(services, tidemark):
+async def test_token_is_rejected_from_its_expiry_date_on(services, tidemark):
     today = f"{datetime.now(UTC):%Y-%m-%d}"
     for answer in await told(services, await made(tidemark, "ann", "viewer", "--expires", today)):
         assert (answer.status_code, answer.json()["detail"].split(".")[0]) == (401, "The token has expired")
 
 
-async def test_the_list_shows_what_was_made_and_fits_a_terminal(tidemark):
+async def test_list_shows_all_tokens_within_80_columns(tidemark):
     token = await made(tidemark, "ann", "publisher", "--expires", "2100-01-01")
     await made(tidemark, "somebody with a long name, such as a system has", "manager")
     await tidemark("revoke", "ann")
@@ -168,7 +168,7 @@ async def test_the_list_shows_what_was_made_and_fits_a_terminal(tidemark):
     assert (second["role"], second["expires_at"], second["revoked_at"]) == ("manager", None, None)
 
 
-async def test_a_revocation_that_a_service_lacks_is_not_listed_as_one(services, tidemark):
+async def test_revocation_missing_at_one_service_is_not_listed(services, tidemark):
     token = await made(tidemark, "ann")
     await tidemark("revoke", "ann")
     (before,) = json.loads(await tidemark("list", "--json"))
@@ -182,6 +182,6 @@ async def test_a_revocation_that_a_service_lacks_is_not_listed_as_one(services, 
         assert json.loads(await tidemark("list", "--json")) == [before]
 
 
-async def test_a_database_without_tables_is_told_in_a_sentence(empty_database, tidemark, monkeypatch):
+async def test_database_without_tables_is_an_error_with_the_remedy(empty_database, tidemark, monkeypatch):
     monkeypatch.setenv("TIDEMARK_NOTIFIER_DATABASE_URL", empty_database)
     assert "tidemark migrate" in await tidemark("list", status=1)

@@ -131,13 +131,13 @@ async def services():
         ("/inbox/mail/1", "inbox"),
     ],
 )
-async def test_each_path_reaches_its_service(services, path, service):
+async def test_path_is_routed_to_its_service(services, path, service):
     async with web(**services[1]) as client:
         told = (await client.get(path)).json()
     assert (told["service"], told["path"]) == (service, path)
 
 
-async def test_a_request_and_its_answer_travel_whole(services):
+async def test_request_and_response_are_forwarded_completely(services):
     async with web(**services[1]) as client:
         answer = await client.put(
             "/v1/contracts/C-1?a=1&a=%2F",
@@ -157,7 +157,7 @@ async def test_a_request_and_its_answer_travel_whole(services):
     assert "transfer-encoding" not in empty["headers"]
 
 
-async def test_an_answer_is_passed_on_as_it_comes(services):
+async def test_response_is_streamed_without_decoding(services):
     apps, urls = services
     async with web(**urls) as client, client.stream("GET", "/v1/reports/slow") as answer:
         parts = answer.aiter_bytes()
@@ -168,7 +168,7 @@ async def test_an_answer_is_passed_on_as_it_comes(services):
         assert (await client.get("/v1/reports/compressed")).text == "long ago"
 
 
-async def test_a_service_that_is_down_is_a_problem_that_says_when_to_come_back(services):
+async def test_unreachable_service_is_a_503_with_retry_after(services):
     async with web(**services[1] | {"contracts_url": "http://127.0.0.1:9"}) as client:
         down = await client.get("/v1/contracts")
         up = await client.get("/v1/rules")
@@ -182,7 +182,7 @@ async def test_a_service_that_is_down_is_a_problem_that_says_when_to_come_back(s
     assert problem.startswith("Cannot reach contracts: ")
 
 
-async def test_ready_when_all_services_are(services):
+async def test_readyz_is_ready_if_all_services_are(services):
     apps, urls = services
     async with web(**urls) as client:
         assert (await client.get("/readyz")).json() == {"ready": True, "problems": []}
@@ -191,7 +191,7 @@ async def test_ready_when_all_services_are(services):
         apps["notifier"].state.told["problems"] = []
 
 
-async def test_what_nobody_answers_is_not_found(services):
+async def test_unknown_path_is_not_found(services):
     async with web(**services[1]) as client:
         assert (await client.get("/v1/nothing")).status_code == 404
         assert (await client.get("/v1/contractsx")).status_code == 404
@@ -200,7 +200,7 @@ async def test_what_nobody_answers_is_not_found(services):
         assert "/inbox" not in (await client.get("/")).text
 
 
-async def test_without_a_token_only_where_it_is_open_on_loopback(services):
+async def test_request_without_token_needs_open_setting_on_loopback(services):
     for settings in ({"open": False}, {"host": "0.0.0.0"}):  # noqa: S104 - what is to be refused
         async with web(**services[1] | settings) as client:
             refused = await client.get("/v1/contracts")
@@ -209,7 +209,7 @@ async def test_without_a_token_only_where_it_is_open_on_loopback(services):
             assert passed.json()["headers"]["authorization"] == "Bearer x"
 
 
-async def test_the_start_page_needs_nothing_from_elsewhere(services):
+async def test_start_page_has_no_external_links(services):
     async with web(**services[1]) as client:
         page = await client.get("/")
     assert page.headers["content-type"] == "text/html; charset=utf-8"
@@ -218,7 +218,7 @@ async def test_the_start_page_needs_nothing_from_elsewhere(services):
     assert "https://" not in page.text
 
 
-async def test_the_documents_of_all_services_are_one(services):
+async def test_openapi_documents_are_merged(services):
     async with web(**services[1]) as client:
         whole = (await client.get("/openapi.json")).json()
     assert set(whole["paths"]) == {"/v1/contracts", "/v1/consumption", "/v1/notifier"}
@@ -226,6 +226,6 @@ async def test_the_documents_of_all_services_are_one(services):
     assert "#/components/schemas/notifier_Known" in str(whole["paths"]["/v1/notifier"])
 
 
-def test_merging_keeps_what_is_alike_once():
+def test_merging_keeps_equal_schemas_once():
     document = {"paths": {}, "components": {"schemas": {"A": {"type": "object"}}}}
     assert merge_documents({"x": document, "y": document})["components"]["schemas"] == {"A": {"type": "object"}}

@@ -50,7 +50,7 @@ def test_monthly_periods_start_on_the_start_day_clamped_to_the_months_end(span: 
 
 
 @given(spans)
-def test_periods_tile_the_contract(span: tuple[date, date]) -> None:
+def test_periods_cover_the_contract_without_gaps(span: tuple[date, date]) -> None:
     start, end = span
     for found in (split_into_periods("monthly", start, end), split_into_periods("none", start, end)):
         assert (found[0].start, found[-1].end) == (start, end)
@@ -59,16 +59,16 @@ def test_periods_tile_the_contract(span: tuple[date, date]) -> None:
 
 
 @given(spans)
-def test_without_recurrence_there_is_one_period(span: tuple[date, date]) -> None:
+def test_contract_without_recurrence_has_one_period(span: tuple[date, date]) -> None:
     assert split_into_periods("none", *span) == [Period(*span)]
 
 
-def test_the_day_is_counted_from_the_start_and_not_from_the_month_before() -> None:
+def test_start_days_are_counted_from_the_first_start() -> None:
     starts = [one.start for one in split_into_periods("monthly", date(2024, 1, 31), date(2024, 5, 31))]
     assert starts == [date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31), date(2024, 4, 30), date(2024, 5, 31)]
 
 
-def test_a_year_of_four_months_is_four_periods() -> None:
+def test_four_months_are_four_periods() -> None:
     assert split_into_periods("monthly", date(2026, 1, 1), date(2026, 4, 30)) == [
         (date(2026, 1, 1), date(2026, 1, 31)),
         (date(2026, 2, 1), date(2026, 2, 28)),
@@ -77,7 +77,7 @@ def test_a_year_of_four_months_is_four_periods() -> None:
     ]
 
 
-def test_the_last_period_is_cut_at_the_end() -> None:
+def test_last_period_ends_with_the_contract() -> None:
     assert split_into_periods("monthly", date(2026, 1, 15), date(2026, 2, 20))[-1] == (
         date(2026, 2, 15),
         date(2026, 2, 20),
@@ -85,7 +85,7 @@ def test_the_last_period_is_cut_at_the_end() -> None:
 
 
 @given(spans, st.integers(-400, 1600))
-def test_the_current_period_holds_today_or_is_the_nearest(span: tuple[date, date], days: int) -> None:
+def test_period_index_is_that_of_the_day_or_the_nearest(span: tuple[date, date], days: int) -> None:
     start, end = span
     today = start + days * DAY
     found = split_into_periods("monthly", start, end)
@@ -114,7 +114,7 @@ def plus_months(day: date, months: int) -> date:
 @example((date(2024, 2, 29), date(2025, 2, 27)))
 @example((date(2026, 1, 31), date(2026, 2, 27)))
 @example((date(2026, 1, 1), date(2026, 1, 1)))
-def test_a_renewal_lasts_as_many_months_or_else_as_many_days(span: tuple[date, date]) -> None:
+def test_renewal_lasts_as_many_months_or_else_days(span: tuple[date, date]) -> None:
     start, end = span
     months = [number for number in range(1, 1300) if plus_months(start, number) == end + DAY]
     found = compute_renewal_period(start, end)
@@ -136,7 +136,7 @@ def test_a_renewal_lasts_as_many_months_or_else_as_many_days(span: tuple[date, d
         ("2026-01-15", "2026-04-14", "2026-07-14"),
     ],
 )
-def test_renewals_as_people_count_them(start: str, end: str, last: str) -> None:
+def test_renewal_examples(start: str, end: str, last: str) -> None:
     assert compute_renewal_period(date.fromisoformat(start), date.fromisoformat(end)).end == date.fromisoformat(last)
 
 
@@ -176,7 +176,7 @@ def first_instant(day: date, zone: ZoneInfo) -> datetime:
 
 
 @pytest.mark.parametrize(("name", "day"), ODD_DAYS)
-def test_a_day_starts_with_its_first_instant_whatever_the_clocks_do(name: str, day: date) -> None:
+def test_start_of_day_is_its_first_instant_despite_dst(name: str, day: date) -> None:
     zone = ZoneInfo(name)
     found = start_of_day(day, zone)
     assert found == first_instant(day, zone)
@@ -191,12 +191,12 @@ def test_a_day_starts_with_its_first_instant_whatever_the_clocks_do(name: str, d
     ),
     st.dates(date(1970, 1, 2), date(2100, 12, 31)),
 )
-def test_the_instant_before_the_start_of_a_day_is_in_the_day_before(name: str, day: date) -> None:
+def test_instant_before_the_start_of_day_is_on_an_earlier_day(name: str, day: date) -> None:
     zone = ZoneInfo(name)
     found = start_of_day(day, zone)
     assert to_local_day(found - timedelta(microseconds=1), zone) < day <= to_local_day(found, zone)
 
 
-def test_a_day_that_was_left_out_starts_and_ends_at_once() -> None:
+def test_skipped_day_has_no_duration() -> None:
     zone = ZoneInfo("Pacific/Apia")
     assert start_of_day(date(2011, 12, 30), zone) == start_of_day(date(2011, 12, 31), zone)

@@ -103,7 +103,7 @@ def bearer(token: str) -> dict[str, str]:
 # Problems.
 
 
-async def test_every_fault_of_a_body_is_a_violation_with_a_json_pointer() -> None:
+async def test_every_error_of_a_body_is_a_violation_with_a_json_pointer() -> None:
     answer = await ask(application(), "POST", "/wholes?most=0", json={"parts": [{"hours": 1}, {"hours": "x"}, 7]})
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
@@ -119,7 +119,7 @@ async def test_every_fault_of_a_body_is_a_violation_with_a_json_pointer() -> Non
     assert all(one["message"] for one in body["violations"])
 
 
-async def test_the_code_of_a_rule_is_kept_and_that_of_the_parser_is_invalid() -> None:
+async def test_violation_code_is_that_of_the_rule_or_invalid() -> None:
     body = {"contracted_hours": "1.005", "rollover": {"lapse_after_periods": 0}, "timezone": "Mars/Olympus"}
     answer = await ask(application(), "POST", "/contracts", json=body)
     codes = {one["path"]: one["code"] for one in answer.json()["violations"]}
@@ -130,7 +130,7 @@ async def test_the_code_of_a_rule_is_kept_and_that_of_the_parser_is_invalid() ->
 
 
 @pytest.mark.parametrize("content", [b"{", b"", b'{"name": 1,', b"\xff"])
-async def test_a_body_that_is_no_json_is_a_violation_of_the_whole_body(content: bytes) -> None:
+async def test_body_that_is_not_json_is_a_violation_of_the_whole_body(content: bytes) -> None:
     headers = {"content-type": "application/json"}
     answer = await ask(application(), "POST", "/wholes", content=content, headers=headers)
     assert answer.status_code in {400, 422}
@@ -141,14 +141,14 @@ async def test_a_body_that_is_no_json_is_a_violation_of_the_whole_body(content: 
 @pytest.mark.parametrize(
     ("method", "path", "status"), [("GET", "/nowhere", 404), ("DELETE", "/wholes", 405), ("GET", "/problem", 409)]
 )
-async def test_every_error_is_a_problem(method: str, path: str, status: int) -> None:
+async def test_every_error_response_is_a_problem(method: str, path: str, status: int) -> None:
     answer = await ask(application(), method, path)
     assert (answer.status_code, answer.json()["status"]) == (status, status)
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["title"]
 
 
-async def test_a_fault_of_ours_is_a_problem_that_gives_nothing_away() -> None:
+async def test_internal_error_is_a_problem_without_details() -> None:
     with structlog.testing.capture_logs() as logs:
         answer = await ask(application(), "GET", "/broken", headers={"x-request-id": "r-1"})
     assert answer.status_code == 500
@@ -171,7 +171,7 @@ async def test_a_fault_of_ours_is_a_problem_that_gives_nothing_away() -> None:
     ],
     ids=repr,
 )
-async def test_a_database_that_does_not_answer_passes(error: Exception) -> None:
+async def test_unavailable_database_is_a_503_with_retry_after(error: Exception) -> None:
     app = application()
 
     @app.get("/away")
@@ -190,7 +190,7 @@ async def test_a_database_that_does_not_answer_passes(error: Exception) -> None:
     ("parts", "expected"),
     [((), ""), (("a",), "/a"), (("a", 0, "b"), "/a/0/b"), (("a/b", "~c"), "/a~1b/~0c"), (("",), "/")],
 )
-def test_a_pointer_is_that_of_rfc_6901(parts: tuple[object, ...], expected: str) -> None:
+def test_json_pointer_follows_rfc_6901(parts: tuple[object, ...], expected: str) -> None:
     assert json_pointer(*parts) == expected
 
 
@@ -199,7 +199,7 @@ def test_a_pointer_is_that_of_rfc_6901(parts: tuple[object, ...], expected: str)
 
 @pytest.mark.parametrize("wanted", ROLES)
 @pytest.mark.parametrize("role", ROLES)
-async def test_a_role_may_do_what_it_reaches_and_is_told_what_it_lacks(role: Role, wanted: Role) -> None:
+async def test_role_allows_lower_roles_and_403_names_the_required_role(role: Role, wanted: Role) -> None:
     answer = await ask(application(), "GET", f"/{wanted}", headers=bearer(issue_token(SECRET, "ann", role, now=NOW)))
     if ROLES.index(role) >= ROLES.index(wanted):
         assert (answer.status_code, answer.json()) == (200, ["ann", role])
@@ -235,7 +235,7 @@ EXPIRED = issue_token(SECRET, "ann", "admin", now=NOW - timedelta(days=2), expir
     ],
     ids=str,
 )
-async def test_without_a_good_token_nothing_is_open_beyond_loopback(
+async def test_request_without_valid_token_is_a_401_beyond_loopback(
     headers: dict[str, str], settings: dict[str, Any]
 ) -> None:
     answer = await ask(application(**settings), "GET", "/viewer", headers=headers)
@@ -246,13 +246,13 @@ async def test_without_a_good_token_nothing_is_open_beyond_loopback(
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
-async def test_on_loopback_it_is_open_where_one_said_so(host: str) -> None:
+async def test_open_setting_allows_requests_without_token_on_loopback(host: str) -> None:
     answer = await ask(application(open=True, host=host), "GET", "/admin")
     assert (answer.status_code, answer.json()) == (200, ["anonymous", "admin"])
     assert (await ask(application(host=host), "GET", "/viewer")).status_code == 401
 
 
-async def test_a_bad_token_is_refused_even_where_none_is_needed() -> None:
+async def test_invalid_token_is_a_401_even_if_open() -> None:
     answer = await ask(application(open=True, host="127.0.0.1"), "GET", "/viewer", headers=bearer(EXPIRED))
     assert answer.status_code == 401
 
@@ -260,12 +260,12 @@ async def test_a_bad_token_is_refused_even_where_none_is_needed() -> None:
 # Health and correlation.
 
 
-async def test_alive_needs_no_token() -> None:
+async def test_healthz_needs_no_token() -> None:
     answer = await ask(application(), "GET", "/healthz")
     assert (answer.status_code, answer.json()) == (200, {"status": "alive"})
 
 
-async def test_ready_is_503_with_the_reasons_until_there_are_none() -> None:
+async def test_readyz_is_503_with_the_problems_until_there_are_none() -> None:
     app = application()
     found = ["worklog.events/0: the topic was recreated."]
 
@@ -281,18 +281,18 @@ async def test_ready_is_503_with_the_reasons_until_there_are_none() -> None:
 
 
 @pytest.mark.parametrize("given", ["r-1", "01HZ:a/b+c_d.e", "a" * 128])
-async def test_a_request_id_is_echoed_and_is_the_correlation_id(given: str) -> None:
+async def test_request_id_is_echoed_and_becomes_the_correlation_id(given: str) -> None:
     answer = await ask(application(), "GET", "/correlation", headers={"x-request-id": given})
     assert (answer.headers["x-request-id"], answer.json()) == (given, given)
 
 
 @pytest.mark.parametrize("given", [b"", b"a b", b"a" * 129, b"\xc3\xa9", b"<script>"])
-async def test_a_request_id_that_is_none_is_replaced(given: bytes) -> None:
+async def test_invalid_request_id_is_replaced(given: bytes) -> None:
     answer = await ask(application(), "GET", "/correlation", headers=[(b"x-request-id", given)])
     assert len(answer.headers["x-request-id"]) == 36
     assert answer.json() == answer.headers["x-request-id"]
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/viewer", "/broken", "/healthz"])
-async def test_every_answer_has_a_request_id(path: str) -> None:
+async def test_every_response_has_a_request_id(path: str) -> None:
     assert (await ask(application(), "GET", path, headers={"x-request-id": "r-1"})).headers["x-request-id"] == "r-1"

@@ -22,7 +22,7 @@ def clock(monkeypatch):
     return clock
 
 
-def test_a_client_that_answers_and_moves_is_left_alone(clock):
+def test_client_that_makes_progress_is_not_replaced(clock):
     health = ClientHealth()
     for offset in range(100):
         clock.now += 5
@@ -32,7 +32,7 @@ def test_a_client_that_answers_and_moves_is_left_alone(clock):
     assert health.failures() == []
 
 
-def test_one_that_stands_still_is_replaced_less_and_less_often_until_the_process_is_dead(clock):
+def test_stuck_client_is_replaced_less_and_less_often_until_the_process_fails(clock):
     health, replaced = ClientHealth(), []
     while clock.now < 1_200:
         clock.now += 1
@@ -52,7 +52,7 @@ def test_one_that_stands_still_is_replaced_less_and_less_often_until_the_process
     assert health.failures() == []
 
 
-def test_one_that_does_not_answer_or_has_died_is_replaced(clock):
+def test_silent_or_dead_client_is_replaced(clock):
     health = ClientHealth()
     clock.now += 11
     assert health.reason_to_replace() == "Kafka has not answered the client for 11 s"
@@ -64,7 +64,7 @@ def test_one_that_does_not_answer_or_has_died_is_replaced(clock):
     assert health.reason_to_replace() == "a background task of the client has ended"
 
 
-def test_a_partition_without_a_leader_makes_no_process_dead(clock):
+def test_partition_without_a_leader_does_not_fail_the_process(clock):
     health, replaced = ClientHealth(), []
     while clock.now < 1_300:
         clock.now += 1
@@ -78,7 +78,7 @@ def test_a_partition_without_a_leader_makes_no_process_dead(clock):
     assert replaced == [12, 33, 74, 135, 196, 257]
 
 
-def test_a_kafka_that_is_away_does_not_make_the_process_dead(clock):
+def test_unreachable_kafka_does_not_fail_the_process(clock):
     health = ClientHealth()
     for _ in range(600):
         clock.now += 1
@@ -89,7 +89,7 @@ def test_a_kafka_that_is_away_does_not_make_the_process_dead(clock):
 
 
 @pytest.mark.parametrize("failures", [[], ["The consumer has made no progress."]])
-async def test_healthz_is_503_where_the_process_should_be_restarted(failures):
+async def test_healthz_is_503_if_the_process_should_be_restarted(failures):
     app: FastAPI = create_api("test", Settings(secret="s" * 32), None)
 
     async def ask():

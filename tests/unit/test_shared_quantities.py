@@ -27,7 +27,7 @@ def test_hours_with_two_decimals_are_whole_seconds(hundredths: int) -> None:
 
 
 @given(st.integers(-MOST_HUNDREDTHS, MOST_HUNDREDTHS))
-def test_hours_are_written_as_short_as_they_can_be_and_read_again(hundredths: int) -> None:
+def test_formatted_hours_are_short_and_parse_to_the_same_value(hundredths: int) -> None:
     hours = Decimal(hundredths).scaleb(-2)
     text = format_hours(hours)
     assert parse_hours(text) == hours
@@ -51,12 +51,12 @@ def test_hours_are_written_as_short_as_they_can_be_and_read_again(hundredths: in
         ("-1.50", "-1.5"),
     ],
 )
-def test_hours_are_written_in_one_form(text: str, shortest: str) -> None:
+def test_hours_are_formatted_in_the_shortest_form(text: str, shortest: str) -> None:
     assert format_hours(parse_hours(text)) == shortest
 
 
 @pytest.mark.parametrize("text", ["0.001", "1.000", "37.555", "-0.125"])
-def test_more_than_two_decimals_are_a_violation_of_c5(text: str) -> None:
+def test_more_than_two_decimals_violate_c5(text: str) -> None:
     with pytest.raises(PydanticCustomError) as raised:
         parse_hours(text)
     assert raised.value.type == "C5.precision"
@@ -87,7 +87,7 @@ def test_more_than_two_decimals_are_a_violation_of_c5(text: str) -> None:
     ],
     ids=repr,
 )
-def test_hours_are_a_decimal_string_and_nothing_else(value: object) -> None:
+def test_hours_that_are_not_a_decimal_string_are_invalid(value: object) -> None:
     with pytest.raises(PydanticCustomError) as raised:
         parse_hours(value)
     assert raised.value.type == "invalid"
@@ -105,7 +105,7 @@ def test_percentages_are_exact_and_rounded_half_even(consumed: int, planned: int
 
 
 @given(st.integers(1, 10**6), st.integers(0, 10**6))
-def test_a_tie_goes_to_the_even_hundredth(planned: int, hundredths: int) -> None:
+def test_tie_is_rounded_to_the_even_hundredth(planned: int, hundredths: int) -> None:
     # Twice 10,000 of it are planned, so that half a hundredth of a percent is a whole number.
     found = compute_percent(planned * (2 * hundredths + 1), 20_000 * planned)
     assert found is not None
@@ -114,5 +114,5 @@ def test_a_tie_goes_to_the_even_hundredth(planned: int, hundredths: int) -> None
 
 
 @given(st.integers(0, 10**16), st.integers(-(10**16), 0))
-def test_where_nothing_is_planned_there_is_no_percentage(consumed: int, planned: int) -> None:
+def test_percentage_is_none_if_nothing_is_planned(consumed: int, planned: int) -> None:
     assert compute_percent(consumed, planned) is None

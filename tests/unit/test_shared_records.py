@@ -57,7 +57,7 @@ def good(found):
     return [(item.offset, item.value) for item in found if isinstance(item, ConsumerRecord)]
 
 
-def test_the_library_reads_by_these_classes():
+def test_aiokafka_uses_the_patched_classes():
     """A release of aiokafka that is built otherwise must not leave its own reading in use."""
     assert fetcher.PartitionRecords is fetching._PartitionRecords
     source = Path(fetcher.__file__).read_text()
@@ -76,7 +76,7 @@ def test_the_library_reads_by_these_classes():
     assert AIOKafkaConsumer.getmany
 
 
-def test_another_consumer_reads_as_aiokafka_does():
+def test_other_consumers_keep_the_parser_of_aiokafka():
     data = batch([Raw(b"a"), Raw(b"b")])
     partition = fetcher.PartitionRecords(TP, fetcher.MemoryRecords(data), None, 0, None, None, True, 0)  # noqa: FBT003
     assert [record.value for record in partition] == [b"a", b"b"]
@@ -92,7 +92,7 @@ def test_ordinary_batches_are_read_from_any_offset_in_any_portion(codec):
 
 
 @pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
-def test_a_header_name_that_is_not_utf8_costs_its_record_alone(codec):
+def test_invalid_header_name_affects_only_its_record(codec):
     bad = Raw(b"value", b"key", [(b"a", b"1"), (b"x\xff\xfe", b"2")], 5)
     found = items(batch([Raw(b"a"), bad, Raw(b"b")], codec=codec), batch([Raw(b"c")], base=3))
     assert good(found) == [(0, b"a"), (2, b"b"), (3, b"c")]
@@ -105,7 +105,7 @@ def test_a_header_name_that_is_not_utf8_costs_its_record_alone(codec):
 
 @pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
 @pytest.mark.parametrize("size", [MIB, MIB + 1, 3 * MIB])
-def test_a_value_above_1_mib_is_cut_to_its_head(codec, size):
+def test_value_above_1_mib_is_truncated(codec, size):
     found = items(batch([Raw(b"a"), Raw(b"x" * size), Raw(b"b")], codec=codec))
     assert [item.offset for item in found] == [0, 1, 2]
     if size <= MIB:
@@ -117,13 +117,13 @@ def test_a_value_above_1_mib_is_cut_to_its_head(codec, size):
 
 
 @pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
-def test_a_batch_beyond_the_buffer_is_read_as_a_stream(codec):
+def test_batch_larger_than_the_buffer_is_read_as_a_stream(codec):
     content = [Raw(b"%d" % n * (n % 3 * 100_000)) for n in range(300)]
     found = items(batch(content, codec=codec))
     assert [item.value for item in found] == [record.value for record in content]
 
 
-def test_large_keys_and_headers_are_cut_too():
+def test_large_keys_and_headers_are_truncated():
     found = items(
         batch(
             [
@@ -142,7 +142,7 @@ def test_large_keys_and_headers_are_cut_too():
     assert "100000 headers. At most 1000" in found[2].reason
 
 
-def test_an_unknown_codec_is_one_dead_letter_for_the_batch():
+def test_unknown_codec_makes_the_batch_one_dead_letter():
     found = items(batch([Raw(b"a")]), batch([Raw()] * 5, base=1, codec=0, attributes=5), batch([Raw(b"b")], base=6))
     assert good(found) == [(0, b"a"), (6, b"b")]
     assert (found[1].offset, found[1].next_offset) == (1, 6)
@@ -153,7 +153,7 @@ def test_an_unknown_codec_is_one_dead_letter_for_the_batch():
 
 
 @pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
-def test_a_truncated_batch_is_read_up_to_its_end(codec):
+def test_truncated_batch_is_read_up_to_its_end(codec):
     content = [Raw(random.Random(n).randbytes(1_000)) for n in range(200)]
     whole = batch(content, codec=codec)[61:]
     found = items(batch(content, codec=codec, payload=whole[: len(whole) * 3 // 4]), batch([Raw(b"z")], base=200))
@@ -164,7 +164,7 @@ def test_a_truncated_batch_is_read_up_to_its_end(codec):
     assert (found[-2].offset, found[-2].next_offset) == (len(good(found)) - 1, 200)
 
 
-def test_numbers_of_records_that_are_wrong():
+def test_wrong_record_counts_lose_no_record():
     content = [Raw(b"a"), Raw(b"b"), Raw(b"c")]
     assert good(items(batch(content, count=1))) == [(0, b"a"), (1, b"b"), (2, b"c")]
     (*_, rest) = found = items(batch(content, count=9, last_delta=5))
@@ -174,7 +174,7 @@ def test_numbers_of_records_that_are_wrong():
     assert len(good(items(batch(content, count=-1)))) == 3
 
 
-def test_damage_inside_a_record_costs_that_record():
+def test_damage_inside_a_record_affects_only_that_record():
     negative = varint(7) + b"\0" + varint(0) + varint(1) + varint(99) + b"zz"
     found = items(batch([Raw(b"a"), negative, Raw(b"c")]))
     assert good(found) == [(0, b"a"), (2, b"c")]
@@ -186,7 +186,7 @@ def test_damage_inside_a_record_costs_that_record():
     assert (strange[1].offset, strange[1].next_offset) == (1, 3)
 
 
-def test_a_wrong_checksum_makes_the_whole_batch_untrusted():
+def test_wrong_checksum_makes_the_whole_batch_undecodable():
     found = items(batch([Raw(b"a")]), batch([Raw(), Raw()], base=1, crc=7), batch([Raw(b"b")], base=3))
     assert good(found) == [(0, b"a"), (3, b"b")]
     assert "checksum" in found[1].reason
@@ -206,7 +206,7 @@ def test_a_wrong_checksum_makes_the_whole_batch_untrusted():
     ],
     ids=range(7),
 )
-def test_what_is_no_batch_is_an_error_behind_what_can_be_read(data):
+def test_invalid_batch_raises_after_the_valid_batches_before_it(data):
     with pytest.raises(BatchBoundaryError):
         items(data, high_water=100)
     partition = reader(batch([Raw(b"a")]) + data)
@@ -216,13 +216,13 @@ def test_what_is_no_batch_is_an_error_behind_what_can_be_read(data):
 
 
 @pytest.mark.parametrize("data", [batch()[:40], batch()[:11], batch(length=5_000)])
-def test_a_response_may_end_within_a_batch_but_not_within_the_first(data):
+def test_response_may_end_within_any_batch_but_the_first(data):
     with pytest.raises(BatchBoundaryError):
         items(data)
     assert len(items(batch([Raw(b"a")]), data)) == 1
 
 
-def test_markers_and_compaction_are_told_apart():
+def test_transaction_markers_and_compaction_are_distinguished():
     marker = batch([Raw(b"\0" * 6, b"\0\0\0\1")], base=2, attributes=0x30)
     compacted = batch([Raw(b"a"), Raw(b"b")], base=3, deltas=[1, 4], last_delta=6)
     emptied = batch([], base=10, deltas=[], last_delta=2, count=0)
@@ -243,7 +243,7 @@ raws = st.builds(
 
 
 @given(st.lists(raws, min_size=1, max_size=20), st.sampled_from([*CODECS.values()]))
-def test_both_parsers_read_the_same(content, codec):
+def test_both_parsers_return_the_same_records(content, codec):
     data = batch(content, codec=codec)
     fast = reader(data).take(100, 100)
     (slow,) = RawBatch(TP.topic, TP.partition, data, 0, len(content), is_intact=True).parse()
@@ -256,7 +256,7 @@ def test_both_parsers_read_the_same(content, codec):
     st.sampled_from([*CODECS.values()]),
     st.data(),
 )
-def test_any_damage_behind_a_valid_checksum_ends_with_every_offset_accounted_for(content, codec, data):
+def test_damaged_batch_with_valid_checksum_accounts_for_every_offset(content, codec, data):
     payload = bytearray(batch(content, codec=codec)[61:])
     for _ in range(data.draw(st.integers(1, 4))):
         payload[data.draw(st.integers(0, len(payload) - 1))] = data.draw(st.integers(0, 255))
@@ -269,14 +269,14 @@ def test_any_damage_behind_a_valid_checksum_ends_with_every_offset_accounted_for
     assert good(found)[-1] == (len(content), b"z")
 
 
-def test_snappy_without_a_frame_and_gzip_of_several_members():
+def test_snappy_without_a_frame_and_gzip_with_several_members_are_read():
     body = encoded(Raw(b"a"), 0) + encoded(Raw(b"b"), 1)
     assert [value for _, value in good(items(batch([b"", b""], codec=2, payload=snappy_raw(body))))] == [b"a", b"b"]
     members = b"".join(zlib.compress(part, wbits=31) for part in (body[:5], body[5:]))
     assert len(good(items(batch([b"", b""], codec=1, payload=members)))) == 2
 
 
-def test_a_snappy_block_that_claims_gigabytes_takes_none():
+def test_snappy_block_that_claims_gigabytes_is_rejected():
     (item,) = items(batch(codec=2, payload=b"\xff\xff\xff\xff\x0f" + b"\0" * 50))
     assert "a snappy block has more than" in item.reason
 
@@ -314,7 +314,7 @@ print(len(data), after - before)
 
 @pytest.mark.parametrize(("codec", "size"), [(4, 1_100_000_000), (1, 300_000_000)], ids=["zstd", "gzip"])
 @pytest.mark.skipif(sys.platform != "linux", reason="It reads the most memory ever held from /proc.")
-def test_a_bomb_takes_little_memory(codec, size):
+def test_decompression_bomb_uses_little_memory(codec, size):
     """The most that a process of its own ever held, beyond what it held before."""
     path = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
     run = subprocess.run(
@@ -328,7 +328,7 @@ def test_a_bomb_takes_little_memory(codec, size):
     assert kibibytes < 100_000
 
 
-def test_a_tombstone_is_passed_where_the_topic_is_compacted_and_a_dead_letter_elsewhere():
+def test_tombstone_is_skipped_in_compacted_topics_and_a_dead_letter_elsewhere():
     (record,) = items(batch([Raw(None, b"key")]))
     assert decode_events(DIRECTORY, [record]) == ([], [])
     assert decode_events(BALANCES, [record]) == ([], [])

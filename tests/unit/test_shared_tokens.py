@@ -14,13 +14,13 @@ HOUR = timedelta(hours=1)
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_token_names_its_actor_and_role(role: Role) -> None:
+def test_token_contains_actor_and_role(role: Role) -> None:
     assert verify_token(SECRET, issue_token(SECRET, "ann", role, now=NOW, id_="7")) == VerifiedToken(
         "7", Actor("ann", role)
     )
 
 
-def test_a_role_may_do_what_those_before_it_may() -> None:
+def test_role_includes_the_roles_before_it() -> None:
     may = {role: [wanted for wanted in ROLES if Actor("ann", role).has_role(wanted)] for role in ROLES}
     assert may == {
         "viewer": ["viewer"],
@@ -30,17 +30,17 @@ def test_a_role_may_do_what_those_before_it_may() -> None:
     }
 
 
-def test_two_tokens_of_one_name_differ() -> None:
+def test_two_tokens_with_one_name_differ() -> None:
     assert issue_token(SECRET, "ann", "viewer", now=NOW) != issue_token(SECRET, "ann", "viewer", now=NOW)
 
 
-def test_a_token_is_good_until_it_expires() -> None:
+def test_token_is_valid_until_it_expires() -> None:
     assert verify_token(SECRET, issue_token(SECRET, "ann", "viewer", now=NOW, expires=NOW + HOUR)).actor.name == "ann"
     with pytest.raises(InvalidTokenError, match=r"expired.*tidemark token create"):
         verify_token(SECRET, issue_token(SECRET, "ann", "viewer", now=NOW - 2 * HOUR, expires=NOW - HOUR))
 
 
-def test_a_token_made_by_a_clock_that_is_ahead_is_good() -> None:
+def test_token_issued_by_a_clock_that_is_ahead_is_valid() -> None:
     assert verify_token(SECRET, issue_token(SECRET, "ann", "viewer", now=NOW + HOUR)).actor.name == "ann"
 
 
@@ -59,23 +59,23 @@ def tampered(token: str) -> list[str]:
 
 
 @pytest.mark.parametrize("number", range(6))
-def test_a_tampered_token_is_refused(number: int) -> None:
+def test_tampered_token_is_rejected(number: int) -> None:
     with pytest.raises(InvalidTokenError, match="not valid here"):
         verify_token(SECRET, tampered(issue_token(SECRET, "ann", "viewer", now=NOW))[number])
 
 
 @pytest.mark.parametrize("token", ["", "x", "a.b.c", "é", "\0", "Bearer", "." * 1000], ids=repr)
-def test_what_is_no_token_is_refused(token: str) -> None:
+def test_text_that_is_not_a_token_is_rejected(token: str) -> None:
     with pytest.raises(InvalidTokenError, match="not valid here"):
         verify_token(SECRET, token)
 
 
-def test_a_token_of_another_secret_is_refused() -> None:
+def test_token_with_another_secret_is_rejected() -> None:
     with pytest.raises(InvalidTokenError, match="not valid here"):
         verify_token(SECRET, issue_token(SECRET[::-1], "ann", "admin", now=NOW))
 
 
-def test_a_token_without_a_signature_is_refused() -> None:
+def test_unsigned_token_is_rejected() -> None:
     with pytest.raises(InvalidTokenError, match="not valid here"):
         verify_token(SECRET, jwt.encode({"sub": "ann", "role": "admin", "jti": "1"}, None, "none"))
 
@@ -96,6 +96,6 @@ GOOD: dict[str, Any] = {"sub": "ann", "role": "admin", "jti": "1"}
     ],
     ids=str,
 )
-def test_a_signed_token_with_other_claims_is_refused(claims: dict[str, Any]) -> None:
+def test_signed_token_with_invalid_claims_is_rejected(claims: dict[str, Any]) -> None:
     with pytest.raises(InvalidTokenError):
         verify_token(SECRET, jwt.encode(claims, SECRET, "HS256"))

@@ -3,7 +3,7 @@
 import pytest
 from aiokafka import AIOKafkaConsumer
 from contracts_api import SECRET, run_service
-from waiting import until
+from polling import wait_until
 
 from tidemark_shared.database import connect_pool
 from tidemark_shared.messaging.cloudevents import decode_event
@@ -50,7 +50,7 @@ async def published(settings):
                     events_by_id.setdefault(event.id, (record.key.decode(), event))
             return len(events_by_id) >= count
 
-        await until(enough)
+        await wait_until(enough)
         return list(events_by_id.values())
 
     yield events

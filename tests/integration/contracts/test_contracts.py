@@ -19,7 +19,7 @@ from contracts_api import (
     run_service,
     violation_keys,
 )
-from waiting import until
+from polling import wait_until
 
 from tidemark_contracts.app import create_app
 from tidemark_contracts.contract import expiry
@@ -458,7 +458,7 @@ async def test_contract_that_ended_during_downtime_expires_at_startup(settings, 
         async def expired():
             return (await api.get("/contracts/ACME-SUP")).json()["status"] == "EXPIRED"
 
-        await until(expired)
+        await wait_until(expired)
 
 
 async def test_responses_are_kept_for_seven_days(api, pool, settings):
@@ -473,7 +473,7 @@ async def test_responses_are_kept_for_seven_days(api, pool, settings):
         return await pool.fetchval("SELECT count(*) FROM idempotency_keys") == 0
 
     async with run_service(settings):  # which begins with it
-        await until(forgotten)
+        await wait_until(forgotten)
 
 
 @pytest.mark.parametrize("statement", ["UPDATE events SET actor = 'me'", "DELETE FROM events", "TRUNCATE events"])

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import httpx
 from contracts_api import SECRET, create_active_contract, expect_status, post_action
-from waiting import until
+from polling import wait_until
 
 from tidemark.stack import ports
 from tidemark_shared.http.tokens import issue_token
@@ -39,7 +39,7 @@ async def process(settings):
                 with suppress(httpx.TransportError):
                     return (await client.get("/contracts")).status_code == 200
 
-            await until(is_ready, within=60)
+            await wait_until(is_ready, timeout_seconds=60)
             yield client, running.kill
     finally:
         with suppress(ProcessLookupError):
@@ -93,7 +93,7 @@ async def test_events_stay_in_order_after_repeated_kills(settings, pool, publish
                 for contract in contracts:
                     amending.create_task(amend(contract))
                 # Kill it while some committed events wait to be published.
-                await until(lambda min_count=30 * rounds: waiting(pool, min_count), pause=0)
+                await wait_until(lambda min_count=30 * rounds: waiting(pool, min_count), pause_seconds=0)
                 kill()
     async with process(settings) as (api, _):
         reached = {contract["id"]: await load_version(api, contract) for contract in contracts}

@@ -15,7 +15,7 @@ from contracts_api import (
     post_action,
     put_change,
 )
-from waiting import until
+from polling import wait_until
 
 from tidemark_contracts.contract import rebuild, store
 
@@ -96,7 +96,7 @@ async def test_draft_discarded_during_a_rebuild_stays_deleted(api, pool, setting
 
     async def save_while_somebody_discards(connection, states):
         discarding.append(create_task(api.delete("/contracts/ACME-SUP", headers={"if-match": '"1"'})))
-        await until(lambda: pool.fetchval("SELECT count(*) > 0 FROM pg_locks WHERE NOT granted"))
+        await wait_until(lambda: pool.fetchval("SELECT count(*) > 0 FROM pg_locks WHERE NOT granted"))
         await save(connection, states)
 
     monkeypatch.setattr(store, "save_contracts", save_while_somebody_discards)
