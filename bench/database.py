@@ -29,7 +29,7 @@ async def server() -> AsyncIterator[str]:
         yield given
         return
     with tempfile.TemporaryDirectory() as folder:
-        supervisor, port, password = Supervisor(Path(folder) / "logs"), ports.free(), uuid4().hex
+        supervisor, port, password = Supervisor(Path(folder) / "logs"), ports.find_free(), uuid4().hex
         try:
             await supervisor.start(postgres.prepare(Path(folder) / "data", port, password))
             yield postgres.url(port, password)

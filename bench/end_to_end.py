@@ -41,7 +41,7 @@ from bench.backlog import (
 from bench.peers import install
 from bench.stack import SERVERS, Stack, running_stack, settle
 from tidemark.stack import ports
-from tidemark.stack.processes import Part, StackError
+from tidemark.stack.processes import Component, StackError
 from tidemark_shared.database import migrate
 from tidemark_shared.messaging.kafka import PARTITION_COUNT, create_topics
 from tidemark_shared.messaging.topics import DIRECTORY, LIFECYCLE, WORKLOGS
@@ -242,7 +242,7 @@ async def _wait_until_exact(trial: Trial, figures: Figures, totals: Totals, part
         await connection.close()
 
 
-async def _measure_process(trial: Trial, figures: Figures, part: Part) -> Outcome:
+async def _measure_process(trial: Trial, figures: Figures, part: Component) -> Outcome:
     """Start, warm, suspend, publish, resume, and wait for the figures."""
     backlog = trial.backlog
     built = trial.loader.build(spread(map(message, backlog.events())))
@@ -285,9 +285,9 @@ async def tidemark(trial: Trial) -> Outcome:
     return await _measure_process(trial, _TIDEMARK, consumption(trial.stack, trial.url, trial.prefix))
 
 
-def consumption(stack: Stack, url: str, prefix: str = "") -> Part:
+def consumption(stack: Stack, url: str, prefix: str = "") -> Component:
     """The consumption service."""
-    port = ports.free()
+    port = ports.find_free()
     environment = {
         "TIDEMARK_DATABASE_URL": url,
         "TIDEMARK_KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap,
@@ -298,7 +298,7 @@ def consumption(stack: Stack, url: str, prefix: str = "") -> Part:
         "TIDEMARK_LOG_LEVEL": "WARNING",
     }
     command = [sys.executable, "-m", "tidemark_consumption"]
-    return Part("consumption", command, lambda: listens(port), environment=environment)
+    return Component("consumption", command, lambda: listens(port), environment=environment)
 
 
 async def listens(port: int) -> bool:
@@ -346,7 +346,7 @@ def peer(name: str, command: Callable[[], list[str]]) -> Run:
             "BENCH_PASSWORD": password,
             "BENCH_FOLDER": str(trial.stack.folder / f"{name}-{trial.prefix}"),
         }
-        part = Part(name, arguments, _started, environment=environment)
+        part = Component(name, arguments, _started, environment=environment)
         return await _measure_process(trial, _PEER, part)
 
     return run

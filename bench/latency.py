@@ -36,7 +36,7 @@ from bench.backlog import (
 from bench.end_to_end import WARM, consumption, listens
 from bench.stack import SERVERS, Stack, running_stack, settle
 from tidemark.stack import ports
-from tidemark.stack.processes import Part
+from tidemark.stack.processes import Component
 from tidemark_shared.database import migrate
 from tidemark_shared.messaging.events import CONTRACT_EVENTS, ISSUE_LINKED, ORGANIZATION_CHANGED
 from tidemark_shared.messaging.kafka import create_producer, create_topics
@@ -139,7 +139,7 @@ _ORGANIZATION = {
 }
 
 
-def _notifier(stack: Stack, url: str, smtp: int, port: int) -> Part:
+def _notifier(stack: Stack, url: str, smtp: int, port: int) -> Component:
     environment = {
         "TIDEMARK_DATABASE_URL": url,
         "TIDEMARK_KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap,
@@ -149,7 +149,7 @@ def _notifier(stack: Stack, url: str, smtp: int, port: int) -> Part:
         "TIDEMARK_LOG_LEVEL": "WARNING",
     }
     command = [sys.executable, "-m", "tidemark_notifier"]
-    return Part("notifier", command, lambda: listens(port), environment=environment)
+    return Component("notifier", command, lambda: listens(port), environment=environment)
 
 
 async def _until(condition: Callable[[], Awaitable[bool]]) -> None:
@@ -230,7 +230,7 @@ async def _watch(connection: asyncpg.Connection, timing: _Timing, ended: asyncio
 
 @asynccontextmanager
 async def _mail_server(sink: _Sink) -> AsyncIterator[int]:
-    port = ports.free()
+    port = ports.find_free()
     server = await asyncio.get_running_loop().create_server(
         lambda: SMTP(sink, hostname="sink", enable_SMTPUTF8=True), "127.0.0.1", port
     )
@@ -243,7 +243,7 @@ async def _mail_server(sink: _Sink) -> AsyncIterator[int]:
 async def measure() -> Group:
     """One run: it takes about a minute."""
     sink, timing, crossed, ended = _Sink(), _Timing(), dict[str, float](), asyncio.Event()
-    port = ports.free()
+    port = ports.find_free()
     async with running_stack() as stack, stack.database() as url, _mail_server(sink) as smtp:
         await create_topics(stack.bootstrap)
         await migrate(url, "consumption")

@@ -22,7 +22,7 @@ from rich.table import Table
 
 from bench.facts import uid
 from tidemark.stack import kafka, ports
-from tidemark.stack.processes import Part, Supervisor
+from tidemark.stack.processes import Component, Supervisor
 from tidemark_shared.database import migrate
 from tidemark_shared.messaging.events import CONTRACT_BALANCE, CONTRACT_EVENTS, ORGANIZATION_CHANGED
 from tidemark_shared.messaging.kafka import create_producer, create_topics
@@ -63,7 +63,7 @@ class _Running(NamedTuple):
 async def _running(server_url: str) -> AsyncIterator[_Running]:
     """A broker, a mail server, and the notifier as a process of its own, on a fresh database."""
     name, sink = f"bench_{uuid4().hex[:8]}", _Sink()
-    own, smtp, port, broker = f"{server_url.rpartition('/')[0]}/{name}", ports.free(), ports.free(), ports.free()
+    own, smtp, port, broker = f"{server_url.rpartition('/')[0]}/{name}", ports.find_free(), ports.find_free(), ports.find_free()
     url, servers = f"http://127.0.0.1:{port}", kafka.bootstrap_servers(broker)
     listening = await asyncio.get_running_loop().create_server(
         lambda: SMTP(sink, hostname="sink", enable_SMTPUTF8=True), "127.0.0.1", smtp
@@ -74,8 +74,8 @@ async def _running(server_url: str) -> AsyncIterator[_Running]:
         try:
             await connection.execute(f"CREATE DATABASE {name}")
             await migrate(own, "notifier")
-            await asyncio.to_thread(kafka.fetch)
-            await supervisor.start(kafka.prepare(Path(folder) / "kafka", broker, ports.free()))
+            await asyncio.to_thread(kafka.fetch_jars)
+            await supervisor.start(kafka.prepare(Path(folder) / "kafka", broker, ports.find_free()))
             await create_topics(servers)
             environment = {
                 **os.environ,
@@ -86,7 +86,7 @@ async def _running(server_url: str) -> AsyncIterator[_Running]:
                 "TIDEMARK_OPEN": "1",
             }
             command = [sys.executable, "-m", "tidemark_notifier"]
-            await supervisor.start(Part("notifier", command, lambda: _ready(url), environment=environment))
+            await supervisor.start(Component("notifier", command, lambda: _ready(url), environment=environment))
             sender, database = create_producer(servers), await asyncpg.connect(own)
             await sender.start()
             yield _Running(sender, sink, database, url)

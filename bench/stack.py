@@ -12,7 +12,7 @@ import asyncpg
 import psutil
 
 from tidemark.stack import kafka, ports, postgres
-from tidemark.stack.processes import Mark, Part, Supervisor
+from tidemark.stack.processes import Component, ProcessIdentity, Supervisor
 
 
 @dataclass
@@ -22,7 +22,7 @@ class Stack:
     server_url: str
     bootstrap: str
     folder: Path
-    marks: dict[str, Mark] = field(default_factory=dict)
+    marks: dict[str, ProcessIdentity] = field(default_factory=dict)
 
     def processes(self, names: Iterable[str]) -> list[psutil.Process]:
         """The processes of these parts, with all that they started."""
@@ -42,9 +42,9 @@ class Stack:
         return spent
 
     @asynccontextmanager
-    async def running(self, *parts: Part) -> AsyncIterator[None]:
+    async def running(self, *parts: Component) -> AsyncIterator[None]:
         """Run parts beside the servers, and end them."""
-        supervisor = Supervisor(self.folder / "logs", on_change=self.marks.update, say=lambda _: None)
+        supervisor = Supervisor(self.folder / "logs", on_change=self.marks.update, report=lambda _: None)
         try:
             await supervisor.start(*parts)
             yield
@@ -90,16 +90,16 @@ SERVERS = ("postgres", "kafka")
 @asynccontextmanager
 async def running_stack() -> AsyncIterator[Stack]:
     """Postgres and Kafka of the local stack, on folders of their own."""
-    await asyncio.to_thread(kafka.fetch)
+    await asyncio.to_thread(kafka.fetch_jars)
     with tempfile.TemporaryDirectory() as name:
         folder, password = Path(name), uuid4().hex
-        marks: dict[str, Mark] = {}
+        marks: dict[str, ProcessIdentity] = {}
         supervisor = Supervisor(folder / "logs", on_change=marks.update)
-        postgres_port, kafka_port = ports.free(), ports.free()
+        postgres_port, kafka_port = ports.find_free(), ports.find_free()
         try:
             await supervisor.start(
                 postgres.prepare(folder / "data", postgres_port, password),
-                kafka.prepare(folder / "kafka", kafka_port, ports.free()),
+                kafka.prepare(folder / "kafka", kafka_port, ports.find_free()),
             )
             url, bootstrap = postgres.url(postgres_port, password), kafka.bootstrap_servers(kafka_port)
             yield Stack(url, bootstrap, folder, marks)

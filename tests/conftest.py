@@ -19,7 +19,7 @@ import pytest
 import structlog
 
 from tidemark.stack import kafka, ports, postgres
-from tidemark.stack.processes import Part, Supervisor
+from tidemark.stack.processes import Component, Supervisor
 from tidemark.stack.up import SERVICES
 from tidemark_consumption.projection import fold
 from tidemark_shared.database import Connection, Pool, connect_pool, migrate
@@ -43,7 +43,7 @@ _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
 @asynccontextmanager
-async def _running(folder: Path, part: Part) -> AsyncIterator[None]:
+async def _running(folder: Path, part: Component) -> AsyncIterator[None]:
     supervisor = Supervisor(folder / "logs")
     try:
         await supervisor.start(part)
@@ -64,7 +64,7 @@ async def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterato
         yield given
     else:
         folder = tmp_path_factory.mktemp("postgres")
-        port, password = ports.free(), uuid4().hex
+        port, password = ports.find_free(), uuid4().hex
         async with _running(folder, postgres.prepare(folder / "data", port, password, _FAST)):
             yield postgres.url(port, password)
 
@@ -80,10 +80,10 @@ async def kafka_bootstrap_servers(tmp_path_factory: pytest.TempPathFactory) -> A
     elif given := os.environ.get("TIDEMARK_KAFKA_BOOTSTRAP_SERVERS"):
         yield given
     else:
-        kafka.fetch()
+        kafka.fetch_jars()
         folder = tmp_path_factory.mktemp("kafka")
-        port = ports.free()
-        async with _running(folder, kafka.prepare(folder / "data", port, ports.free())):
+        port = ports.find_free()
+        async with _running(folder, kafka.prepare(folder / "data", port, ports.find_free())):
             yield kafka.bootstrap_servers(port)
 
 

@@ -37,7 +37,7 @@ def postgres() -> Iterator[str]:
 def kafka() -> Iterator[str]:
     """Apache Kafka, as its bootstrap servers."""
     # The broker tells its clients its address, so its port is known before it starts.
-    port = ports.free()
+    port = ports.find_free()
     container = (
         DockerContainer(_image("kafka"))
         .with_bind_ports(port, port)

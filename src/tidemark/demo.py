@@ -1,6 +1,6 @@
-"""The story that `make run` tells: a support contract of 40 hours a month that reaches 60, and who is told when.
+"""Demo data for `make run`: a support contract of 40 hours a month that reaches 60, and the mails it causes.
 
-Told once a state directory. Everything is looked up before it is made, so a story that was cut short goes on.
+Loaded once for each data directory. Every entity is looked up before it is created, so an interrupted demo continues.
 """
 
 import asyncio
@@ -20,9 +20,9 @@ from aiokafka.errors import KafkaError
 from dateutil.relativedelta import relativedelta
 from rich.console import Console
 
-from tidemark.importing import figures
-from tidemark.importing.api import Api, ApiError, Entity, Json, contract_path
-from tidemark_shared.database import queries
+from tidemark.api_client import ApiClient, ApiError, Entity, Json, contract_path
+from tidemark.cli.status import build_status_table
+from tidemark_shared.database import Connection, queries
 from tidemark_shared.messaging import kafka
 from tidemark_shared.messaging.cloudevents import outbox_record
 from tidemark_shared.messaging.events import ISSUE_LINKED, WORKLOG_RECORDED, EventData, IssueLinked, WorklogRecorded
@@ -30,16 +30,16 @@ from tidemark_shared.messaging.topics import WORKLOGS
 from tidemark_shared.settings import Settings, require_setting
 
 CODE = "ACME-SUP"
-CUSTOMER = "ann@acme.example"
-ZONE = "Europe/Berlin"
+CUSTOMER_EMAIL = "ann@acme.example"
+TIME_ZONE = "Europe/Berlin"
 SOURCE = "https://tracker.provider.example"
-# The period that the story fills began so long ago: all its days lie in one period and in the past.
+# The contract started this long ago, so that all the work is in its first period and in the past.
 DAYS = 20
-# There are so many in any 20 days in a row.
+# Any 20 consecutive days have at least this many working days.
 WORKING_DAYS = 14
 _SATURDAY = 5
-_DAY_SECONDS = 3.0
-_PATIENCE_SECONDS = 30.0
+_DAY_TIMEOUT_SECONDS = 3.0
+_MAIL_TIMEOUT_SECONDS = 30.0
 _POLL_SECONDS = 0.1
 _sql = queries("tidemark")
 
@@ -49,51 +49,51 @@ ACCOUNTS: dict[str, dict[str, Any]] = {
     "Changes": {"billable": True, "hours": 15, "slices": {"Support": 3, "Engineering": 12}},
     "Coordination": {"billable": False, "hours": 5, "slices": {"Support": 5}},
 }
-# On which working day who helped out.
-_BESIDES = {3: ("Help desk", "Eve", 90), 6: ("Changes", "Sue", 60), 9: ("Help desk", "Eve", 90)}
+# Additional work by number of the working day.
+_ADDITIONAL_WORK = {3: ("Help desk", "Eve", 90), 6: ("Changes", "Sue", 60), 9: ("Help desk", "Eve", 90)}
 
 
-def tell(settings: Settings, state_dir: Path, *, maildir: Path | None = None, now: datetime | None = None) -> None:
-    """Tell the story, unless it has been told in ``state_dir``. The mail is read from ``maildir``, if there is one."""
-    told = state_dir / "demonstration-told"
-    if told.exists():
+def run(settings: Settings, data_dir: Path, *, maildir: Path | None = None, now: datetime | None = None) -> None:
+    """Load the demo data, unless ``data_dir`` has it. The last mail is read from ``maildir``, if there is one."""
+    marker = data_dir / "demonstration-told"
+    if marker.exists():
         return
     now = now or datetime.now(UTC)
-    if maildir is None and (named := os.environ.get("TIDEMARK_MAILDIR")):
-        maildir = Path(named)
+    if maildir is None and (path := os.environ.get("TIDEMARK_MAILDIR")):
+        maildir = Path(path)
     console = Console(soft_wrap=True, highlight=False)
-    console.print("Acme has bought 40 hours of support a month. Work is logged, day by day …")
+    console.print("Demo: Acme has bought 40 hours of support a month. Work is logged day by day …")
     try:
-        with Api(settings) as api:
-            contract = prepare(api, now)
-        asyncio.run(_work(settings, contract.body, now))
-        asyncio.run(_show(settings, console, maildir, now))
+        with ApiClient(settings) as api:
+            contract = seed(api, now)
+        asyncio.run(_log_work(settings, contract.body, now))
+        asyncio.run(_print_result(settings, console, maildir, now))
     except (ApiError, KafkaError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        console.print(f"The story stopped: {error}. It goes on when it is told again.", markup=False)
+        console.print(f"The demo stopped: {error}. The next start with --demo continues it.", markup=False)
         return
-    state_dir.mkdir(parents=True, exist_ok=True)
-    told.touch()
+    data_dir.mkdir(parents=True, exist_ok=True)
+    marker.touch()
 
 
-def prepare(api: Api, now: datetime) -> Entity:
-    """The customer, the teams, the contract, and the rules that watch it; what is there is used."""
+def seed(api: ApiClient, now: datetime) -> Entity:
+    """Create the customer, the teams, the contract and its rules, unless they exist. Returns the contract."""
     organization = api.find("organizations", "Acme") or api.post(
         "organizations",
         {
             "name": "Acme",
-            "timezone": ZONE,
-            "contacts": [{"name": "Ann Ardent", "email": CUSTOMER, "roles": ["billing"]}],
+            "timezone": TIME_ZONE,
+            "contacts": [{"name": "Ann Ardent", "email": CUSTOMER_EMAIL, "roles": ["billing"]}],
         },
     )
-    start = now.astimezone(ZoneInfo(ZONE)).date() - timedelta(days=DAYS)
-    teams = {name: (api.find("teams", name) or api.post("teams", _team(name, start))).id for name in TEAMS}
+    start = now.astimezone(ZoneInfo(TIME_ZONE)).date() - timedelta(days=DAYS)
+    team_ids = {name: (api.find("teams", name) or api.post("teams", _team(name, start))).id for name in TEAMS}
     path = contract_path(CODE)
-    contract = api.get(path) or api.post("contracts", _contract(organization.id, teams, start))
+    contract = api.get(path) or api.post("contracts", _contract(organization.id, team_ids, start))
     if contract.body["status"] == "DRAFT":
         contract = api.post(f"{path}/activate", {}, etag=contract.etag)
-    known = {rule["name"] for rule in api.list("rules") if rule["scope"].get("id") == contract.id}
+    existing = {rule["name"] for rule in api.list("rules") if rule["scope"].get("id") == contract.id}
     for rule in _rules(contract.id):
-        if rule["name"] not in known:
+        if rule["name"] not in existing:
             api.post("rules", rule)
     return contract
 
@@ -106,7 +106,7 @@ def _team(name: str, start: date) -> Json:
     return {"name": name, "members": members}
 
 
-def _contract(organization_id: str, teams: dict[str, str], start: date) -> Json:
+def _contract(organization_id: str, team_ids: dict[str, str], start: date) -> Json:
     return {
         "code": CODE,
         "name": f"Support {start.year}",
@@ -116,7 +116,7 @@ def _contract(organization_id: str, teams: dict[str, str], start: date) -> Json:
         "recurrence": "monthly",
         "start_date": start.isoformat(),
         "end_date": (start + relativedelta(years=1, days=-1)).isoformat(),
-        "timezone": ZONE,
+        "timezone": TIME_ZONE,
         "contracted_hours": "40",
         "accounts": [
             {
@@ -124,7 +124,8 @@ def _contract(organization_id: str, teams: dict[str, str], start: date) -> Json:
                 "billable": account["billable"],
                 "planned_hours": str(account["hours"]),
                 "slices": [
-                    {"team_id": teams[team], "planned_hours": str(hours)} for team, hours in account["slices"].items()
+                    {"team_id": team_ids[team], "planned_hours": str(hours)}
+                    for team, hours in account["slices"].items()
                 ],
             }
             for name, account in ACCOUNTS.items()
@@ -149,78 +150,77 @@ def _rules(contract_id: str) -> Iterator[Json]:
 
 
 def work(start: date) -> Iterator[tuple[date, list[tuple[str, str, int]]]]:
-    """The work of each of the period's first working days: account, person, minutes; 60 hours are billed."""
+    """The work of the period's first working days: account, person, minutes. 60 hours are billable."""
     days = [day for day in (start + timedelta(days=number) for number in range(DAYS)) if day.weekday() < _SATURDAY]
     for number, day in enumerate(days[:WORKING_DAYS]):
-        done = [
+        logs = [
             ("Help desk", TEAMS["Support"][number % 2], 150),
             ("Changes", TEAMS["Engineering"][number % 2], 90),
         ]
-        if number in _BESIDES:
-            done.append(_BESIDES[number])
+        if number in _ADDITIONAL_WORK:
+            logs.append(_ADDITIONAL_WORK[number])
         if number % 4 == 0:
-            done.append(("Coordination", "Sam", 60))
-        yield day, done
+            logs.append(("Coordination", "Sam", 60))
+        yield day, logs
 
 
-async def _work(settings: Settings, contract: Json, now: datetime) -> None:
-    """Log the work day by day, and give each day the time to be counted and told of."""
-    start, billed = date.fromisoformat(contract["start_date"]), 0
+async def _log_work(settings: Settings, contract: Json, now: datetime) -> None:
+    """Log the work day by day, and wait each day until it is counted."""
+    start, billable_seconds = date.fromisoformat(contract["start_date"]), 0
     issues = {name: f"SUP-{number}" for number, name in enumerate(ACCOUNTS, 1)}
-    async with _connected(settings.service_database_url("consumption")) as connection, _sending(settings, now) as send:
+    async with (
+        _connect(settings.service_database_url("consumption")) as connection,
+        _open_sender(settings, now) as send,
+    ):
         for account, issue in issues.items():
-            link = {
-                "issue_id": issue,
-                "issue_key": issue,
-                "summary": account,
-                "contract_id": CODE,
-                "account_id": account,
-            }
+            link = {"issue_id": issue, "issue_key": issue, "summary": account}
+            link |= {"contract_id": CODE, "account_id": account}
             await send(ISSUE_LINKED, issue, IssueLinked.model_validate({**link, "updated_at": now}))
-        for day, done in work(start):
-            for number, (account, person, minutes) in enumerate(done):
-                log: Json = {"worklog_id": f"{day}/{number}", "issue_id": issues[account], "author_id": person}
-                log |= {"started_at": datetime.combine(day, time(9), ZoneInfo(ZONE)), "seconds": minutes * 60}
-                await send(
-                    WORKLOG_RECORDED, issues[account], WorklogRecorded.model_validate({**log, "updated_at": now})
-                )
-                billed += minutes * 60 if ACCOUNTS[account]["billable"] else 0
-            await _until(partial(_counted, connection, start, billed), _DAY_SECONDS)
+        for day, logs in work(start):
+            for number, (account, person, minutes) in enumerate(logs):
+                worklog: Json = {"worklog_id": f"{day}/{number}", "issue_id": issues[account], "author_id": person}
+                worklog |= {"started_at": datetime.combine(day, time(9), ZoneInfo(TIME_ZONE)), "seconds": minutes * 60}
+                data = WorklogRecorded.model_validate({**worklog, "updated_at": now})
+                await send(WORKLOG_RECORDED, issues[account], data)
+                billable_seconds += minutes * 60 if ACCOUNTS[account]["billable"] else 0
+            await _wait_until(partial(_is_counted, connection, start, billable_seconds), _DAY_TIMEOUT_SECONDS)
 
 
-async def _counted(connection: Any, period_start: date, seconds: int) -> bool:
-    consumed = await _sql.consumed(connection, contract_code=CODE, period_start=period_start)
+async def _is_counted(connection: Connection, period_start: date, seconds: int) -> bool:
+    consumed = await _sql.load_consumed_seconds(connection, contract_code=CODE, period_start=period_start)
     return (consumed or 0) >= seconds
 
 
-async def _show(settings: Settings, console: Console, maildir: Path | None, now: datetime) -> None:
-    """The hours, the mail that the customer has got, and where to look further."""
-    found: list[Any] = []
+async def _print_result(settings: Settings, console: Console, maildir: Path | None, now: datetime) -> None:
+    """Print the hours, the last mail to the customer, and where to look next."""
+    deliveries: list[Any] = []
 
-    async def warned() -> bool:
-        found[:] = [row async for row in _sql.mails(connection, contract_code=CODE, receiver=CUSTOMER)]
-        return any(row["threshold"] == "100" and row["status"] == "delivered" for row in found)
+    async def is_warned() -> bool:
+        deliveries[:] = [
+            row async for row in _sql.list_deliveries(connection, contract_code=CODE, receiver=CUSTOMER_EMAIL)
+        ]
+        return any(row["threshold"] == "100" and row["status"] == "delivered" for row in deliveries)
 
-    async with _connected(settings.service_database_url("notifier")) as connection:
-        in_time = await _until(warned, _PATIENCE_SECONDS)
-    console.print(await figures.table(settings, CODE, now))
-    console.print(f"The customer, {CUSTOMER}, was told {len(found)} times:")
-    for row in found:
+    async with _connect(settings.service_database_url("notifier")) as connection:
+        in_time = await _wait_until(is_warned, _MAIL_TIMEOUT_SECONDS)
+    console.print(await build_status_table(settings, CODE, now))
+    console.print(f"The customer, {CUSTOMER_EMAIL}, was notified {len(deliveries)} times:")
+    for row in deliveries:
         console.print(f"  at {row['threshold']} %, {row['raised_at']:%H:%M:%S} UTC: {row['status']}")
     if not in_time:
-        console.print("The warning at 100 % is still on its way; `tidemark up` says where its log is.")
-    if maildir and found and (mail := read_mail(maildir, str(found[-1]["delivery_id"]))):
-        console.rule("The last mail, as the customer reads it")
+        console.print("The warning at 100 % is not delivered yet. `tidemark up` printed where the logs are.")
+    if maildir and deliveries and (mail := read_mail(maildir, str(deliveries[-1]["delivery_id"]))):
+        console.rule("The last mail to the customer")
         for header in ("From", "To", "Subject"):
             console.print(f"{header}: {' '.join(mail[header].split())}", markup=False)
         body = mail.get_body(("plain",))
         console.print(f"\n{body.get_content() if body else ''}", markup=False)
         console.rule()
-    console.print(f"Look further: {settings.public_url}, or `tidemark status {CODE}`")
+    console.print(f"To see more, open {settings.public_url} or run `tidemark status {CODE}`.")
 
 
 def read_mail(maildir: Path, delivery_id: str) -> EmailMessage | None:
-    """The mail of a delivery: its Message-ID begins with the delivery's id."""
+    """The mail of a delivery: its Message-ID contains the delivery's id."""
     for path in sorted([*maildir.glob("new/*"), *maildir.glob("cur/*")], reverse=True):
         mail = message_from_bytes(path.read_bytes(), policy=policy.default)
         if isinstance(mail, EmailMessage) and delivery_id in mail.get("Message-ID", ""):
@@ -228,17 +228,17 @@ def read_mail(maildir: Path, delivery_id: str) -> EmailMessage | None:
     return None
 
 
-async def _until(done: Callable[[], Awaitable[bool]], seconds: float) -> bool:
-    """Wait, so long at most, until it is done; whether it is."""
-    for _ in range(int(seconds / _POLL_SECONDS)):
-        if await done():
+async def _wait_until(condition: Callable[[], Awaitable[bool]], timeout_seconds: float) -> bool:
+    """Wait until a condition is true. Returns False after the timeout."""
+    for _ in range(int(timeout_seconds / _POLL_SECONDS)):
+        if await condition():
             return True
         await asyncio.sleep(_POLL_SECONDS)
     return False
 
 
 @asynccontextmanager
-async def _connected(url: str) -> AsyncIterator[Any]:
+async def _connect(url: str) -> AsyncIterator[Connection]:
     connection = await asyncpg.connect(url)
     try:
         yield connection
@@ -247,13 +247,13 @@ async def _connected(url: str) -> AsyncIterator[Any]:
 
 
 @asynccontextmanager
-async def _sending(
+async def _open_sender(
     settings: Settings, now: datetime
 ) -> AsyncIterator[Callable[[str, str, EventData], Awaitable[None]]]:
     producer = kafka.create_producer(require_setting(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers"))
 
-    async def send(type_: str, issue: str, data: EventData) -> None:
-        record = outbox_record(WORKLOGS, issue, type_, data, source=SOURCE, time=now, correlation_id="demonstration")
+    async def send(event_type: str, issue: str, data: EventData) -> None:
+        record = outbox_record(WORKLOGS, issue, event_type, data, source=SOURCE, time=now, correlation_id="demo")
         topic = settings.topic_prefix + record.topic
         await producer.send_and_wait(topic, record.value, key=record.key, headers=record.headers)
 

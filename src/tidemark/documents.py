@@ -1,6 +1,6 @@
-"""``python -m tidemark.documents``: what the code says of its public surface, as files in ``docs/``.
+"""``python -m tidemark.documents``: generate the documents of the public API in ``docs/`` from the code.
 
-With ``--check`` it writes nothing and fails where a file is not what the code says (``make docs-check``).
+With ``--check`` it writes nothing, and fails if a document is out of date (``make docs-check``).
 """
 
 import argparse
@@ -19,11 +19,11 @@ from tidemark_shared.messaging.topics import TOPICS
 from tidemark_shared.settings import Settings
 
 _DOCS = Path("docs")
-_ABOUT_VIOLATIONS = """# Violations
+_VIOLATIONS_INTRODUCTION = """# Violations
 
-Generated from the code (`make docs`). A refusal is a problem (RFC 9457) with status 422, and lists every violation at
-once: a `code`, a `path` (a JSON Pointer into the body that was sent) and a sentence that says how to mend it. The
-rules are those of the [specification](specification.md).
+Generated from the code (`make docs`). An invalid request gets a problem (RFC 9457) with status 422. It lists every
+violation at once: a `code`, a `path` (a JSON Pointer into the body that was sent) and a message that says how to
+correct it. The rules are those of the [specification](specification.md).
 """
 _SERVICES = {
     "contracts": tidemark_contracts.app.create_app,
@@ -32,44 +32,44 @@ _SERVICES = {
 }
 
 
-def generated() -> dict[str, str]:
-    """Every generated file: its path below ``docs``, and what belongs in it."""
-    # Nothing is connected to: the application is made, not run.
+def generate() -> dict[str, str]:
+    """Every generated document: its path in ``docs``, and its content."""
+    # The applications are created but not run, so they connect to nothing.
     settings = Settings(smtp_url="smtp://localhost")
     documents = {f"asyncapi/{topic.name}.json": build_asyncapi_document(topic) for topic in TOPICS}
     documents |= {f"openapi/{name}.json": create_app(settings).openapi() for name, create_app in _SERVICES.items()}
-    return {path: _text(content) for path, content in documents.items()} | {"violations.md": _violations()}
+    return {path: _to_json(content) for path, content in documents.items()} | {"violations.md": _violations_page()}
 
 
-def _violations() -> str:
-    rows = [f"| `{code}` | {one.rule} | {one.when} | {one.example} |" for code, one in VIOLATION_CODES.items()]
-    return "\n".join([_ABOUT_VIOLATIONS, "| code | rule | when | for example |", "|---|---|---|---|", *rows, ""])
+def _violations_page() -> str:
+    rows = [f"| `{code}` | {rule.rule} | {rule.when} | {rule.example} |" for code, rule in VIOLATION_CODES.items()]
+    return "\n".join([_VIOLATIONS_INTRODUCTION, "| code | rule | when | example |", "|---|---|---|---|", *rows, ""])
 
 
-def _text(content: Any) -> str:
+def _to_json(content: Any) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
 def write(docs: Path, files: Mapping[str, str]) -> list[Path]:
-    """Write what is not as it should be, and remove what nothing generates any more; the paths touched."""
-    touched = list(stale(docs, files))
-    for path in touched:
+    """Write the documents that are out of date, and delete those that are no longer generated. Returns their paths."""
+    changed = list(find_stale(docs, files))
+    for path in changed:
         content = files.get(path.relative_to(docs).as_posix())
         if content is None:
             path.unlink()
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content, encoding="utf-8")
-    return touched
+    return changed
 
 
-def stale(docs: Path, files: Mapping[str, str]) -> Iterator[Path]:
-    """The files that are missing, are not what the code says, or are left over."""
+def find_stale(docs: Path, files: Mapping[str, str]) -> Iterator[Path]:
+    """The documents that are missing, out of date, or no longer generated."""
     for name, content in files.items():
         path = docs / name
         if not path.is_file() or path.read_text(encoding="utf-8") != content:
             yield path
-    # What lies in ``docs`` itself is mostly written by hand.
+    # Most files in ``docs`` itself are written by hand, so only its folders are searched.
     for folder in sorted({(docs / name).parent for name in files} - {docs}):
         for path in sorted(folder.glob("*")):
             if path.relative_to(docs).as_posix() not in files:
@@ -77,19 +77,19 @@ def stale(docs: Path, files: Mapping[str, str]) -> Iterator[Path]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command; its exit status."""
+    """Run the command. Returns its exit status."""
     parser = argparse.ArgumentParser(prog="python -m tidemark.documents", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; fail where a file is stale")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if a document is out of date")
     parser.add_argument("--docs", type=Path, default=_DOCS, help="the folder (%(default)s)")
-    given = parser.parse_args(arguments)
-    if not given.check:
-        for path in write(given.docs, generated()):
+    options = parser.parse_args(arguments)
+    if not options.check:
+        for path in write(options.docs, generate()):
             print(path)  # noqa: T201 - a command's output
         return 0
-    found = list(stale(given.docs, generated()))
-    for path in found:
-        print(f"{path} is not what the code says. Run `make docs` and commit it.", file=sys.stderr)  # noqa: T201
-    return 1 if found else 0
+    stale = list(find_stale(options.docs, generate()))
+    for path in stale:
+        print(f"{path} is out of date. Run `make docs` and commit it.", file=sys.stderr)  # noqa: T201
+    return 1 if stale else 0
 
 
 if __name__ == "__main__":

@@ -163,7 +163,7 @@ def _format(source: str) -> str:
 async def _generate_with_new_server() -> dict[Path, str]:
     folder = Path(tempfile.mkdtemp(prefix="tidemark-query-types-"))
     supervisor = Supervisor(folder / "logs")
-    port, password = ports.free(), uuid4().hex
+    port, password = ports.find_free(), uuid4().hex
     url = postgres.url(port, password)
     try:
         await supervisor.start(postgres.prepare(folder / "data", port, password, {"fsync": "off"}))

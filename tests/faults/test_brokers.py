@@ -31,7 +31,7 @@ class Cluster:
     """Three brokers, by their ids."""
 
     def __init__(self, folder):
-        self._nodes = [kafka.Ports(ports.free(), ports.free()) for _ in range(3)]
+        self._nodes = [kafka.NodePorts(ports.find_free(), ports.find_free()) for _ in range(3)]
         self._parts = kafka.prepare_cluster(folder, self._nodes)
         self.supervisor = Supervisor(folder / "logs")
         self.bootstrap = kafka.bootstrap_servers(*(node.client for node in self._nodes))
@@ -45,12 +45,12 @@ class Cluster:
         self.supervisor._running[f"kafka-{node}"].kill()
 
     async def answers(self, node):
-        return await kafka.answers(kafka.bootstrap_servers(self._nodes[node - 1].client))
+        return await kafka.is_ready(kafka.bootstrap_servers(self._nodes[node - 1].client))
 
 
 @pytest.fixture
 async def cluster(tmp_path):
-    kafka.fetch()
+    kafka.fetch_jars()
     cluster = Cluster(tmp_path)
     try:
         await cluster.start()

@@ -16,7 +16,7 @@ from test_rebalance import backlog, publish
 from world import contract_event, facts_of, rate_card, terms
 
 from tidemark.stack import ports
-from tidemark.stack.processes import Part, Supervisor
+from tidemark.stack.processes import Component, Supervisor
 from tidemark_consumption import replay
 from tidemark_shared.database import connect_pool
 from tidemark_shared.messaging.kafka import create_topics
@@ -45,8 +45,8 @@ async def answers():
 
 
 def part(name, environment):
-    port = {"TIDEMARK_PORT": str(ports.free())}
-    return Part(name, [sys.executable, "-m", "tidemark_consumption"], answers, environment={**environment, **port})
+    port = {"TIDEMARK_PORT": str(ports.find_free())}
+    return Component(name, [sys.executable, "-m", "tidemark_consumption"], answers, environment={**environment, **port})
 
 
 async def folded(pool):

@@ -51,7 +51,7 @@ async def environment(postgres_url, template, kafka_bootstrap_servers, tmp_path_
     await server.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
     database, logs = f"{postgres_url.rpartition('/')[0]}/{name}", tmp_path_factory.mktemp("logs")
     await create_topics(kafka_bootstrap_servers, prefix=prefix)
-    port = {name: ports.free() for name in ("contracts", "consumption", "web")}
+    port = {name: ports.find_free() for name in ("contracts", "consumption", "web")}
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("TIDEMARK_")},
         "TIDEMARK_DATABASE_URL": database,
@@ -126,7 +126,7 @@ async def test_a_contract_from_its_file_to_its_history(tidemark):
     text = await tidemark("history", "ACME/1")
     print(text)
     assert "amended: A longer term" in text
-    assert [one["what"] for one in json.loads(await tidemark("history", "ACME/1", "--json"))] == [
+    assert [entry["what"] for entry in json.loads(await tidemark("history", "ACME/1", "--json"))] == [
         "drafted", "activated", "amended",
     ]  # fmt: skip
 
@@ -137,7 +137,7 @@ async def test_contracts_are_listed_by_what_one_looks_for(tidemark):
     await tidemark("activate", "LIST-2")
 
     async def codes(*filters):
-        return [one["code"] for one in json.loads(await tidemark("list", "--json", *filters))]
+        return [contract["code"] for contract in json.loads(await tidemark("list", "--json", *filters))]
 
     assert await codes("--text", "list-1") == ["LIST-1"]
     assert await codes("--text", "list-", "--status", "active") == ["LIST-2"]
@@ -183,5 +183,5 @@ async def test_an_amendment_by_a_file_keeps_the_accounts(tidemark, tmp_path):
     before = json.loads(await tidemark("activate", "OTHER-2", "--json"))
     (tmp_path / "terms.yaml").write_text(TERMS.format(code="OTHER-2").replace("planned_hours: 5", "planned_hours: 6"))
     after = json.loads(await tidemark("amend", "OTHER-2", "terms.yaml", "--reason", "More to do", "--json"))
-    assert [one["id"] for one in after["accounts"]] == [one["id"] for one in before["accounts"]]
+    assert [account["id"] for account in after["accounts"]] == [account["id"] for account in before["accounts"]]
     assert (after["accounts"][2]["planned_hours"], after["version"]) == ("6", 3)

@@ -79,7 +79,7 @@ async def running(
     server = await asyncpg.connect(postgres_url)
     await server.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
     await create_topics(kafka_bootstrap_servers, prefix=prefix)
-    folder, api_port = tmp_path_factory.mktemp("import"), ports.free()
+    folder, api_port = tmp_path_factory.mktemp("import"), ports.find_free()
     environment = {
         **os.environ,
         "TIDEMARK_DATABASE_URL": database,
@@ -89,7 +89,7 @@ async def running(
         "TIDEMARK_API_URL": f"http://127.0.0.1:{api_port}",
     }
     async with AsyncExitStack() as stack:
-        for service, port in (("contracts", api_port), ("consumption", ports.free())):
+        for service, port in (("contracts", api_port), ("consumption", ports.find_free())):
             told = {**environment, "TIDEMARK_PORT": str(port)}
             await stack.enter_async_context(service_process(service, told, folder))
         yield Running(environment, database, folder)
@@ -165,7 +165,7 @@ def slice_teams(logs: Iterable[Log]) -> dict[tuple[str, str], set[str]]:
         if log.team:
             logged[log.contract, log.account][log.team] += log.seconds
     return {
-        place: {team for team, _ in sorted(teams.items(), key=lambda one: (-one[1], one[0]))[:4]}
+        place: {team for team, _ in sorted(teams.items(), key=lambda item: (-item[1], item[0]))[:4]}
         for place, teams in logged.items()
     }
 
@@ -279,7 +279,7 @@ async def test_the_sample_is_counted_row_for_row_under_every_reason_and_slice(ru
     assert summary["problems"] == []
     assert summary["rows"] == len(logs) + len(refused) == 151_636
     assert (summary["taken"], summary["repeated"]) == (len(logs), 0)
-    assert {one["line"]: one["reason"] for one in summary["refusals"]} == refused
+    assert {refused_row["line"]: refused_row["reason"] for refused_row in summary["refusals"]} == refused
     # And what does not count is listed with its reason, row for row
     reasons = {log.worklog: why for log in logs if (why := reason(log))}
     assert await unaccounted(running, "/full") == reasons
@@ -362,7 +362,7 @@ async def test_other_projects_find_their_place_and_their_dirt_a_reason(running: 
     # When it is imported by the checked-in mapping
     summary = await running.import_(file, mapping("/other", "OTHER"))
     # Then it is as for the sample
-    assert {one["line"]: one["reason"] for one in summary["refusals"]} == refused
+    assert {refused_row["line"]: refused_row["reason"] for refused_row in summary["refusals"]} == refused
     assert (summary["rows"], summary["taken"], summary["problems"]) == (3_000, len(logs), [])
     logs = renamed(logs, "OTHER")
     assert await account_totals(running, "OTHER-") == by_account(logs)
@@ -417,7 +417,7 @@ async def test_repeated_and_superseded_rows_count_once(running: Running) -> None
     file = write(running.folder / "repeated.csv", [*rows, rows[0], rows[0], changed])
     summary = await running.import_(file, mapping("/repeated", "REPEATED"))
     assert (summary["rows"], summary["taken"], summary["repeated"]) == (53, 50, 2)
-    assert [(one["line"], one["reason"]) for one in summary["refusals"]] == [(5, "superseded")]
+    assert [(refused_row["line"], refused_row["reason"]) for refused_row in summary["refusals"]] == [(5, "superseded")]
     rows[3] = changed
     expected = by_account(renamed(read(write(running.folder / "once.csv", rows))[0], "REPEATED"))
     assert await account_totals(running, "REPEATED-") == expected
@@ -436,7 +436,7 @@ async def test_structured_events_are_imported_from_lines_and_published(running: 
     summary = json.loads((await process.communicate())[0])
     assert process.returncode == 0
     assert (summary["rows"], summary["taken"], summary["repeated"]) == (5, 2, 1)
-    assert [one["line"] for one in summary["refusals"]] == [4, 5]
+    assert [refused_row["line"] for refused_row in summary["refusals"]] == [4, 5]
     assert summary["unaccounted"] == {"issue_not_linked": 2}
     assert await unaccounted(running, "/lines") == {"1": "issue_not_linked", "2": "issue_not_linked"}
 

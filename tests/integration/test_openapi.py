@@ -38,7 +38,7 @@ HELD = [not_a_server_error, status_code_conformance, content_type_conformance, r
 @asynccontextmanager
 async def served(app) -> AsyncIterator[str]:
     """The application behind a socket, as its address."""
-    port = ports.free()
+    port = ports.find_free()
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None))
     task = asyncio.create_task(server.serve())
     try:

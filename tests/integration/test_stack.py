@@ -19,7 +19,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from tidemark.stack import kafka, ports, postgres
-from tidemark.stack.processes import alive_after
+from tidemark.stack.processes import wait_for_exit
 from tidemark.stack.state import State
 
 _TIDEMARK = str(Path(sys.executable).with_name("tidemark"))
@@ -31,7 +31,7 @@ class Stack:
     """A data directory, and the `tidemark up` that runs on it."""
 
     def __init__(self, data_dir: Path, **told: str) -> None:
-        self.data_dir, self.port = data_dir, ports.free()
+        self.data_dir, self.port = data_dir, ports.find_free()
         self._environment = {k: v for k, v in os.environ.items() if not k.startswith("TIDEMARK_")} | told
 
     async def run(self, *arguments: str) -> asyncio.subprocess.Process:
@@ -56,9 +56,9 @@ class Stack:
         out, _ = await (await self.run("env")).communicate()
         return dict(line.split("=", 1) for line in out.decode().splitlines())
 
-    def parts(self) -> dict[str, psutil.Process]:
-        marks = State.load(self.data_dir).parts
-        return {name: process for name, mark in marks.items() if (process := mark.process())}
+    def components(self) -> dict[str, psutil.Process]:
+        identities = State.load(self.data_dir).components
+        return {name: process for name, identity in identities.items() if (process := identity.find_process())}
 
     async def stop(self) -> None:
         if self.process.returncode is None:
@@ -144,7 +144,7 @@ async def test_a_mail_is_in_the_maildir_and_on_the_page(stack: Stack) -> None:
 
 
 async def test_a_second_one_is_refused_in_a_sentence(stack: Stack) -> None:
-    second = await stack.run("up", "--port", str(ports.free()))
+    second = await stack.run("up", "--port", str(ports.find_free()))
     _, said = await second.communicate()
     assert second.returncode == 1
     assert said.decode().startswith("Tidemark already runs on ")
@@ -154,14 +154,14 @@ async def test_a_second_one_is_refused_in_a_sentence(stack: Stack) -> None:
 @pytest.mark.parametrize("part", ["postgres", "kafka", "web"])
 async def test_a_killed_part_comes_back_where_it_was_with_what_it_had(stack: Stack, part: str) -> None:
     env = await stack.env()
-    killed = stack.parts()[part]
+    killed = stack.components()[part]
     killed.kill()
 
     async def back() -> bool:
         return (
-            stack.parts().get(part, killed).pid != killed.pid
-            and await postgres.answers(env["TIDEMARK_DATABASE_URL"])
-            and await kafka.answers(env["TIDEMARK_KAFKA_BOOTSTRAP_SERVERS"])
+            stack.components().get(part, killed).pid != killed.pid
+            and await postgres.is_ready(env["TIDEMARK_DATABASE_URL"])
+            and await kafka.is_ready(env["TIDEMARK_KAFKA_BOOTSTRAP_SERVERS"])
         )
 
     await _until(back)
@@ -178,7 +178,7 @@ async def test_a_killed_part_comes_back_where_it_was_with_what_it_had(stack: Sta
 
 
 async def test_after_kill_9_of_all_that_matters_the_next_one_goes_on(stack: Stack) -> None:
-    env, before = await stack.env(), stack.parts()
+    env, before = await stack.env(), stack.components()
     # The supervisor and some of its parts die; the others are orphans.
     for process in (stack.process, before["kafka"], before["postgres"], before["contracts"]):
         process.kill()
@@ -188,10 +188,10 @@ async def test_after_kill_9_of_all_that_matters_the_next_one_goes_on(stack: Stac
     assert before["notifier"].is_running()
 
     await stack.up()
-    after = stack.parts()
+    after = stack.components()
     assert set(after) == set(before)
     assert not {process.pid for process in before.values()} & {process.pid for process in after.values()}
-    assert not alive_after(0, list(before.values()))
+    assert not wait_for_exit(0, list(before.values()))
     again = await stack.env()
     assert again.pop("TIDEMARK_API_TOKEN") != env.pop("TIDEMARK_API_TOKEN")
     assert again == env
@@ -199,14 +199,14 @@ async def test_after_kill_9_of_all_that_matters_the_next_one_goes_on(stack: Stac
 
 
 async def test_it_stops_within_ten_seconds_and_leaves_nothing_behind(stack: Stack) -> None:
-    parts = stack.parts().values()
+    parts = stack.components().values()
     children = [child for part in parts for child in part.children(recursive=True)]
     stack.process.send_signal(signal.SIGINT)
     async with asyncio.timeout(10):
         await stack.process.communicate()
     assert stack.process.returncode == 0
-    assert not alive_after(0, [*parts, *children])
-    assert stack.parts() == {}
+    assert not wait_for_exit(0, [*parts, *children])
+    assert stack.components() == {}
 
 
 async def test_parts_elsewhere_take_the_place_of_ours(
@@ -219,7 +219,7 @@ async def test_parts_elsewhere_take_the_place_of_ours(
         "TIDEMARK_SMTP_URL": "smtp://127.0.0.1:1",
     }
     async with _running(Stack(tmp_path, **told)) as stack:
-        assert set(stack.parts()) == _SERVICES
+        assert set(stack.components()) == _SERVICES
         env = await stack.env()
         assert env.items() >= told.items()
         assert "TIDEMARK_MAILDIR" not in env

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from tidemark.stack import ports, postgres
-from tidemark.stack.processes import Supervisor, alive_after
+from tidemark.stack.processes import Supervisor, wait_for_exit
 from tidemark_shared.messaging.kafka import create_topics
 from tidemark_shared.messaging.topics import TOPICS
 
@@ -36,7 +36,7 @@ async def _count(url: str) -> int:
 
 async def test_postgres_restarts_after_its_postmaster_was_killed(tmp_path: Path) -> None:
     """A busy backend outlives its postmaster, whose lock file may name a process that is another's by now."""
-    port, folder = ports.free(), tmp_path / "postgres"
+    port, folder = ports.find_free(), tmp_path / "postgres"
     url = postgres.url(port, "secret")
     marks: list[int] = []
     supervisor = Supervisor(tmp_path / "logs", on_change=lambda all_: marks.append(all_["postgres"].pid))
@@ -50,11 +50,11 @@ async def test_postgres_restarts_after_its_postmaster_was_killed(tmp_path: Path)
             while backend.cpu_times().user < 0.2:
                 await asyncio.sleep(0.05)
             psutil.Process(marks[0]).kill()
-            while len(marks) < 2 or not await postgres.answers(url):
+            while len(marks) < 2 or not await postgres.is_ready(url):
                 await asyncio.sleep(0.05)
         with contextlib.suppress(asyncpg.PostgresError, OSError):
             await busy
-        assert not alive_after(0, [backend])
+        assert not wait_for_exit(0, [backend])
         assert await _count(url) == 1
     finally:
         await supervisor.stop()

@@ -10,11 +10,11 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemark.importing.files import FileError, Record, open_text, records
+from tidemark.importing.files import CsvRecord, FileError, open_text, read_records
 
 
-def read(text: str, delimiter: str = ",") -> list[Record]:
-    return list(records(iter(text.splitlines(keepends=True)), delimiter))
+def read(text: str, delimiter: str = ",") -> list[CsvRecord]:
+    return list(read_records(iter(text.splitlines(keepends=True)), delimiter))
 
 
 Compress = Callable[[bytes], bytes]
@@ -52,9 +52,9 @@ def test_bytes_that_are_no_text_cost_their_row_alone(tmp_path: Path) -> None:
     file = tmp_path / "latin.csv"
     file.write_bytes(b"id,text\n1,good\n2,b\xe4d\n3,good\n")
     with open_text(file) as lines:
-        found = list(records(lines, ","))
-    assert [record.fault is None for record in found] == [True, True, False, True]
-    assert "encoding" in str(found[2].fault)
+        found = list(read_records(lines, ","))
+    assert [record.error is None for record in found] == [True, True, False, True]
+    assert "encoding" in str(found[2].error)
 
 
 def test_another_encoding_may_be_named(tmp_path: Path) -> None:
@@ -67,19 +67,19 @@ def test_another_encoding_may_be_named(tmp_path: Path) -> None:
 def test_an_unknown_encoding_is_a_sentence(tmp_path: Path) -> None:
     file = tmp_path / "any.csv"
     file.write_bytes(b"")
-    with pytest.raises(FileError, match="no encoding"), open_text(file, "utf-99"):
+    with pytest.raises(FileError, match="not an encoding"), open_text(file, "utf-99"):
         pass
 
 
 def test_a_ragged_line_costs_itself_alone() -> None:
     found = read("a,b\n1\n2,3\n4,5,6\n")
-    assert [(record.line, record.fault is None) for record in found] == [(1, True), (2, False), (3, True), (4, False)]
-    assert "1 columns, the header 2" in str(found[1].fault)
+    assert [(record.line, record.error is None) for record in found] == [(1, True), (2, False), (3, True), (4, False)]
+    assert "1 columns, the header 2" in str(found[1].error)
 
 
 def test_a_quote_that_is_never_closed_costs_its_line_alone() -> None:
     found = read('a,b\n"1,2\n3,4\n5,6\n')
-    assert [(record.line, record.fields if not record.fault else "fault") for record in found] == [
+    assert [(record.line, record.fields if not record.error else "fault") for record in found] == [
         (1, ["a", "b"]),
         (2, "fault"),
         (3, ["3", "4"]),
@@ -89,12 +89,12 @@ def test_a_quote_that_is_never_closed_costs_its_line_alone() -> None:
 
 def test_two_open_quotes_do_not_swallow_what_is_between_them() -> None:
     found = read('a,b\n"1,2\n3,4\n"5,6\n7,8\n')
-    assert [record.line for record in found if not record.fault] == [1, 3, 5]
-    assert [record.line for record in found if record.fault] == [2, 4]
+    assert [record.line for record in found if not record.error] == [1, 3, 5]
+    assert [record.line for record in found if record.error] == [2, 4]
 
 
 def test_a_quoted_line_break_belongs_to_its_field() -> None:
-    assert read('a,b\n1,"x\ny"\n2,z\n')[1:] == [Record(2, ["1", "x\ny"]), Record(4, ["2", "z"])]
+    assert read('a,b\n1,"x\ny"\n2,z\n')[1:] == [CsvRecord(2, ["1", "x\ny"]), CsvRecord(4, ["2", "z"])]
 
 
 def test_blank_lines_are_no_rows() -> None:
@@ -103,11 +103,11 @@ def test_blank_lines_are_no_rows() -> None:
 
 def test_a_field_beyond_all_bounds_costs_its_row_alone() -> None:
     found = read(f"a,b\n1,{'x' * 200_000}\n2,3\n")
-    assert [record.fault is None for record in found] == [True, False, True]
+    assert [record.error is None for record in found] == [True, False, True]
 
 
 def test_a_nul_costs_its_row_alone() -> None:
-    assert [record.fault is None for record in read("a,b\n1,\0\n2,3\n")] == [True, False, True]
+    assert [record.error is None for record in read("a,b\n1,\0\n2,3\n")] == [True, False, True]
 
 
 @given(st.lists(st.text(st.sampled_from('a1,"; \t'), max_size=8), max_size=12))
@@ -122,4 +122,4 @@ def test_every_line_of_any_file_is_in_one_record(lines: list[str]) -> None:
     ends = [*(begin - 1 for begin in begins[1:]), len(lines) + 1]
     for record, end in zip(found, ends, strict=True):
         within = [number for number in range(record.line + 1, end + 1) if lines[number - 2]]
-        assert not record.fault or not within
+        assert not record.error or not within

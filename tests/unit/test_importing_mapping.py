@@ -4,13 +4,20 @@ from pathlib import Path
 
 import pytest
 
-from tidemark.importing.mapping import MappingError, chooser, columns, load, parse, render
+from tidemark.importing.mapping import (
+    MappingError,
+    build_matcher,
+    compile_template,
+    load_mapping,
+    parse_mapping,
+    template_columns,
+)
 
 CESAW = Path(__file__).parents[2] / "examples" / "cesaw.toml"
 
 
 def test_the_example_is_whole() -> None:
-    mapping = load(CESAW)
+    mapping = load_mapping(CESAW)
     assert len(mapping.account) <= 6
     assert mapping.account[-1].match == ("*",)
 
@@ -22,24 +29,24 @@ def test_the_example_is_whole() -> None:
         ('id = "{plan_item_key}"', "", "issue/id: Field required"),
         ('id = "{plan_item_key}"', 'id = "{plan_item_key"', "issue/id: Write a column in braces"),
         ('id = "{plan_item_key}"', 'id = "{}"', "issue/id: Write a column in braces"),
-        ('timezone = "UTC"', 'timezone = "Mars"', "timezone: 'Mars' is no IANA time zone"),
+        ('timezone = "UTC"', 'timezone = "Mars"', "timezone: 'Mars' is not an IANA time zone"),
         ('planned_hours = "1000"', "planned_hours = 1000.5", "contract/planned_hours: Hours are a decimal string"),
         ('planned_hours = "1000"', 'planned_hours = "0"', "contract/planned_hours: Input should be greater than 0"),
-        ('match = ["*"]', 'match = ["other"]', "The last [[account]] takes what no other matches"),
-        ('name = "Design"', 'name = "Code"', "Two [[account]] have one name"),
+        ('match = ["*"]', 'match = ["other"]', "The last [[account]] must match all other rows"),
+        ('name = "Design"', 'name = "Code"', "Two [[account]] have the same name"),
         ("share = 20", "shares = 20", "account/0/shares: Extra inputs are not permitted"),
-        ("[worklog]", "[worklog", "This is not TOML"),
+        ("[worklog]", "[worklog", "The mapping is not TOML"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_place(old: str, new: str, message: str) -> None:
     with pytest.raises(MappingError) as error:
-        parse(CESAW.read_text().replace(old, new, 1))
+        parse_mapping(CESAW.read_text().replace(old, new, 1))
     assert message in str(error.value)
 
 
 def test_a_missing_mapping_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(MappingError, match="cannot be read"):
-        load(tmp_path / "none.toml")
+        load_mapping(tmp_path / "none.toml")
 
 
 @pytest.mark.parametrize(
@@ -58,15 +65,15 @@ def test_a_missing_mapping_is_a_sentence(tmp_path: Path) -> None:
     ],
 )
 def test_a_template_is_filled_from_a_row(template: str | None, fields: list[str], text: str) -> None:
-    assert render(template, ["a", "b"], ["", "NULL"])(fields) == text
+    assert compile_template(template, ["a", "b"], ["", "NULL"])(fields) == text
 
 
 def test_the_columns_of_templates_are_known() -> None:
-    assert columns("{a}-{b}", None, "", "{c}") == {"a", "b", "c"}
+    assert template_columns("{a}-{b}", None, "", "{c}") == {"a", "b", "c"}
 
 
 def test_the_first_pattern_that_matches_holds_whatever_the_case() -> None:
-    choose = chooser([("Test", ["*test*", "it"]), ("Design", ["*design*"]), ("Seven", ["[7]*"])])
+    choose = build_matcher([("Test", ["*test*", "it"]), ("Design", ["*design*"]), ("Seven", ["[7]*"])])
     assert [choose(text) for text in ("Auto-Test Design", " IT ", "HL DESIGN", "70", "other", "")] == [
         "Test",
         "Test",
@@ -96,7 +103,7 @@ PHASES = {
 
 
 def test_the_phases_of_the_data_set_have_their_accounts() -> None:
-    choose = chooser([(one.name, one.match) for one in load(CESAW).account])
+    choose = build_matcher([(account.name, account.match) for account in load_mapping(CESAW).account])
     assert {name: [phase for phase in phases if choose(phase) != name] for name, phases in PHASES.items()} == {
         name: [] for name in PHASES
     }

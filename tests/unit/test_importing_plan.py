@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemark.importing.files import FileError, Record
-from tidemark.importing.mapping import Mapping, parse
-from tidemark.importing.plan import Plan, make, read_planned, split
-from tidemark.importing.rows import Refusal, Row
+from tidemark.importing.files import CsvRecord, FileError
+from tidemark.importing.mapping import Mapping, parse_mapping
+from tidemark.importing.plan import Plan, build_plan, read_planned, split
+from tidemark.importing.rows import RefusedRow, Row
 
 TODAY = date(2026, 6, 1)
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 
 def mapping(more: str = "", accounts: str = "") -> Mapping:
-    return parse(
+    return parse_mapping(
         f"""
         source = "test"
         timezone = "UTC"
@@ -76,34 +76,34 @@ def row(line: int, **values: Any) -> Row:
     )
 
 
-def plan(rows: Sequence[Row | Refusal], more: str = "", **others: Any) -> Plan:
-    return make(rows, mapping(more, others.pop("accounts", "")), TODAY, **others)
+def plan(rows: Sequence[Row | RefusedRow], more: str = "", **others: Any) -> Plan:
+    return build_plan(rows, mapping(more, others.pop("accounts", "")), TODAY, **others)
 
 
 def test_an_identical_row_counts_once() -> None:
     made = plan([row(2, worklog="w"), row(3, worklog="w")])
-    assert (len(made.rows), made.repeated, made.refusals) == (1, 1, [])
+    assert (len(made.rows), made.repeated, made.refused_rows) == (1, 1, [])
 
 
 def test_of_differing_rows_of_one_worklog_the_later_line_wins() -> None:
     made = plan([row(2, worklog="w", seconds=1), row(3, worklog="w", seconds=2), row(4, worklog="w", seconds=2)])
-    assert [one.seconds for one in made.rows] == [2]
+    assert [row_.seconds for row_ in made.rows] == [2]
     assert made.repeated == 1
-    assert [(one.line, one.reason) for one in made.refusals] == [(2, "superseded")]
-    assert "line 4" in made.refusals[0].sentence
+    assert [(row_.line, row_.reason) for row_ in made.refused_rows] == [(2, "superseded")]
+    assert "Line 4" in made.refused_rows[0].message
 
 
 def test_of_differing_rows_of_one_worklog_the_later_update_wins() -> None:
     made = plan([row(2, worklog="w", updated=START), row(3, worklog="w", updated=START - timedelta(days=1))])
-    assert [one.line for one in made.rows] == [2]
-    assert [one.line for one in made.refusals] == [3]
+    assert [row_.line for row_ in made.rows] == [2]
+    assert [row_.line for row_ in made.refused_rows] == [3]
 
 
 def test_an_issue_belongs_where_most_of_its_rows_do() -> None:
     made = plan([row(2, account="Other"), row(3), row(4), row(5, contract="D")])
-    assert [one.line for one in made.rows] == [3, 4]
-    assert [(one.line, one.reason) for one in made.refusals] == [(2, "issue_elsewhere"), (5, "issue_elsewhere")]
-    assert "C, Design; this row says D, Design" in made.refusals[1].sentence
+    assert [row_.line for row_ in made.rows] == [3, 4]
+    assert [(row_.line, row_.reason) for row_ in made.refused_rows] == [(2, "issue_elsewhere"), (5, "issue_elsewhere")]
+    assert "C, Design; this row says D, Design" in made.refused_rows[1].message
 
 
 FEW = st.integers(0, 2).map(str)
@@ -120,27 +120,27 @@ ROWS = st.lists(
 def test_every_row_is_taken_refused_or_repeated(found: list[tuple[str, ...]]) -> None:
     # Given rows that repeat and contradict each other
     rows = [
-        row(line, worklog=one[1], issue=one[2], contract=one[3], account=one[4])
-        if one[0] == "row"
-        else Refusal(line, "", "why", "")
-        for line, one in enumerate(found, 2)
+        row(line, worklog=drawn[1], issue=drawn[2], contract=drawn[3], account=drawn[4])
+        if drawn[0] == "row"
+        else RefusedRow(line, "", "why", "")
+        for line, drawn in enumerate(found, 2)
     ]
     # When they are planned
     made = plan(rows)
     # Then each has one place, and of each worklog and issue there is one
-    assert len(made.rows) + len(made.refusals) + made.repeated == len(rows)
-    lines = [one.line for one in [*made.rows, *made.refusals]]
+    assert len(made.rows) + len(made.refused_rows) + made.repeated == len(rows)
+    lines = [row_.line for row_ in [*made.rows, *made.refused_rows]]
     assert len(set(lines)) == len(lines)
-    assert max(Counter(one.worklog for one in made.rows).values(), default=1) == 1
-    assert len(made.links) == len({one.issue for one in made.rows})
-    assert {(one.issue, one.contract, one.account) for one in made.links} == {
-        (one.issue, one.contract, one.account) for one in made.rows
+    assert max(Counter(row_.worklog for row_ in made.rows).values(), default=1) == 1
+    assert len(made.links) == len({row_.issue for row_ in made.rows})
+    assert {(link.issue, link.contract, link.account) for link in made.links} == {
+        (row_.issue, row_.contract, row_.account) for row_ in made.rows
     }
 
 
 def test_a_blank_organization_does_not_split_a_contract() -> None:
     made = plan([row(2, organization=""), row(3, organization=""), row(4, organization="A"), row(5, organization="B")])
-    assert [(one.code, one.organization) for one in made.contracts] == [("C", "A")]
+    assert [(contract.code, contract.organization) for contract in made.contracts] == [("C", "A")]
     assert made.organizations == ["A"]
 
 
@@ -177,7 +177,7 @@ def test_a_contract_has_what_the_mapping_states_for_it() -> None:
 
 
 def test_a_contract_has_every_account_of_the_mapping() -> None:
-    assert [one.name for one in plan([row(2)]).contracts[0].accounts] == ["Design", "Other"]
+    assert [account.name for account in plan([row(2)]).contracts[0].accounts] == ["Design", "Other"]
 
 
 def test_persons_are_members_of_the_team_of_their_rows_from_their_first_day_in_it() -> None:
@@ -187,10 +187,10 @@ def test_persons_are_members_of_the_team_of_their_rows_from_their_first_day_in_i
 
 def test_the_four_teams_with_most_time_have_slices() -> None:
     rows = [row(line, team=f"T{line}", seconds=line) for line in range(2, 8)]
-    accounts = {one.name: one for one in plan(rows).contracts[0].accounts}
-    assert [one.team for one in accounts["Design"].slices] == ["T7", "T6", "T5", "T4"]
+    accounts = {account.name: account for account in plan(rows).contracts[0].accounts}
+    assert [slice_.team for slice_ in accounts["Design"].slices] == ["T7", "T6", "T5", "T4"]
     # An account without rows has those of the contract, so that a later file finds them.
-    assert [one.team for one in accounts["Other"].slices] == ["T7", "T6", "T5", "T4"]
+    assert [slice_.team for slice_ in accounts["Other"].slices] == ["T7", "T6", "T5", "T4"]
 
 
 def test_an_issue_is_created_when_its_first_work_started_unless_a_column_says() -> None:
@@ -215,7 +215,7 @@ def test_issues_may_be_linked_to_nothing_to_the_unknown_or_elsewhere() -> None:
         account = "None"
         """,
     )
-    assert [(one.contract, one.account) for one in made.links] == [
+    assert [(link.contract, link.account) for link in made.links] == [
         (None, None),
         ("NONE", "None"),
         ("C", "None"),
@@ -257,23 +257,23 @@ def test_slices_sum_to_their_account_and_billable_accounts_to_the_contract(
     # When it is planned
     contract = plan(rows, f'[contracts.C]\nplanned_hours = "{hours}"', accounts=tables).contracts[0]
     # Then C2, C3, C4 and C5 hold
-    assert contract.hours == hours == sum(one.hours for one in contract.accounts if one.billable)
+    assert contract.hours == hours == sum(account.hours for account in contract.accounts if account.billable)
     for account in contract.accounts:
         assert len(account.slices) <= 4
-        assert not account.slices or sum(one.hours for one in account.slices) == account.hours
-        for planned in (account.hours, *(one.hours for one in account.slices)):
+        assert not account.slices or sum(slice_.hours for slice_ in account.slices) == account.hours
+        for planned in (account.hours, *(slice_.hours for slice_ in account.slices)):
             assert planned >= 0
             assert planned == round(planned, 2)
 
 
 PLANNED = [
-    Record(1, ["c", "phase", "t", "planned"]),
-    Record(2, ["C", "design", "T", "90.5"]),
-    Record(3, ["C", "design", "U", "29.5"]),
-    Record(4, ["C", "code", "T", "1"]),
-    Record(5, ["C", "code", "T", "unknown"]),
-    Record(6, ["C", "code", "T", "-5"]),
-    Record(7, [], "ragged"),
+    CsvRecord(1, ["c", "phase", "t", "planned"]),
+    CsvRecord(2, ["C", "design", "T", "90.5"]),
+    CsvRecord(3, ["C", "design", "U", "29.5"]),
+    CsvRecord(4, ["C", "code", "T", "1"]),
+    CsvRecord(5, ["C", "code", "T", "unknown"]),
+    CsvRecord(6, ["C", "code", "T", "-5"]),
+    CsvRecord(7, [], "ragged"),
 ]
 
 
@@ -284,8 +284,11 @@ def test_planned_hours_are_those_of_the_file() -> None:
     made = plan([row(2), row(3, team="U")], planned=planned)
     # Then accounts and slices have its hours, rounded up to hundredths, and what cannot be read plans nothing
     contract = made.contracts[0]
-    assert [(one.name, one.hours) for one in contract.accounts] == [("Design", Decimal(2)), ("Other", Decimal(0))]
-    assert [(one.team, one.hours) for one in contract.accounts[0].slices] == [
+    assert [(account.name, account.hours) for account in contract.accounts] == [
+        ("Design", Decimal(2)),
+        ("Other", Decimal(0)),
+    ]
+    assert [(slice_.team, slice_.hours) for slice_ in contract.accounts[0].slices] == [
         ("T", Decimal("1.51")),
         ("U", Decimal("0.49")),
     ]
@@ -304,4 +307,4 @@ def test_stated_hours_come_before_those_of_the_file() -> None:
 
 def test_a_file_of_planned_time_without_the_column_is_refused() -> None:
     with pytest.raises(FileError, match="'planned'"):
-        read_planned([Record(1, ["c", "phase", "t"])], mapping())
+        read_planned([CsvRecord(1, ["c", "phase", "t"])], mapping())

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tidemark.importing.files import FileError, Record
-from tidemark.importing.mapping import parse
-from tidemark.importing.rows import Refusal, Refused, Row, instant, read, whole_seconds
+from tidemark.importing.files import CsvRecord, FileError
+from tidemark.importing.mapping import parse_mapping
+from tidemark.importing.rows import RefusedRow, Row, RowError, parse_duration, parse_rows, parse_time
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -62,9 +62,9 @@ GOOD = {
 }
 
 
-def read_row(**values: str) -> Row | Refusal:
+def read_row(**values: str) -> Row | RefusedRow:
     fields = [{**GOOD, **values}[name] for name in HEADER]
-    return next(read([Record(1, HEADER), Record(2, fields)], parse(MAPPING), NOW))
+    return next(parse_rows([CsvRecord(1, HEADER), CsvRecord(2, fields)], parse_mapping(MAPPING), NOW))
 
 
 def test_a_row_says_what_the_mapping_makes_of_it() -> None:
@@ -86,9 +86,9 @@ def test_ids_are_those_of_the_file_exactly() -> None:
 @pytest.mark.parametrize("blank", ["", "  ", r"\N", r" \N "])
 def test_a_blank_in_what_a_worklog_needs_is_refused(column: str, blank: str) -> None:
     row = read_row(**{column: blank})
-    assert isinstance(row, Refusal)
+    assert isinstance(row, RefusedRow)
     assert row.reason == "missing_value"
-    assert "blank" in row.sentence
+    assert "blank" in row.message
 
 
 @pytest.mark.parametrize(("column", "field"), [("team", "team"), ("org", "organization")])
@@ -124,7 +124,7 @@ def test_any_phase_finds_an_account(phase: str) -> None:
 )
 def test_a_duration_that_is_none_is_refused(minutes: str, reason: str) -> None:
     row = read_row(minutes=minutes)
-    assert isinstance(row, Refusal)
+    assert isinstance(row, RefusedRow)
     assert row.reason == reason
 
 
@@ -132,10 +132,10 @@ def test_a_duration_that_is_none_is_refused(minutes: str, reason: str) -> None:
 def test_a_duration_is_exact_or_refused(number: Decimal, unit: str) -> None:
     exact = number * {"seconds": 1, "minutes": 60, "hours": 3600}[unit]
     if exact == int(exact):
-        assert whole_seconds(str(number), unit) == exact
+        assert parse_duration(str(number), unit) == exact
     else:
-        with pytest.raises(Refused):
-            whole_seconds(str(number), unit)
+        with pytest.raises(RowError):
+            parse_duration(str(number), unit)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_a_duration_is_exact_or_refused(number: Decimal, unit: str) -> None:
 )
 def test_a_date_that_is_none_is_refused(start: str, reason: str) -> None:
     row = read_row(start=start)
-    assert isinstance(row, Refusal)
+    assert isinstance(row, RefusedRow)
     assert row.reason == reason
 
 
@@ -164,46 +164,46 @@ def test_a_date_with_an_offset_keeps_it() -> None:
 
 def test_an_update_in_the_future_is_refused() -> None:
     row = read_row(updated="2026-06-03 00:00")
-    assert isinstance(row, Refusal)
+    assert isinstance(row, RefusedRow)
     assert row.reason == "date_out_of_range"
 
 
 @pytest.mark.parametrize("long", ["x" * 256, "ä" * 128, "a\nb"])
 def test_an_id_beyond_the_bounds_is_refused(long: str) -> None:
     row = read_row(item=long)
-    assert isinstance(row, Refusal)
+    assert isinstance(row, RefusedRow)
     assert row.reason == "invalid_id"
 
 
 def test_a_faulty_line_is_refused_with_its_fault() -> None:
-    found = list(read([Record(1, HEADER), Record(2, [], "It is ragged.")], parse(MAPPING), NOW))
-    assert found == [Refusal(2, "", "unreadable_line", "It is ragged.")]
+    found = list(parse_rows([CsvRecord(1, HEADER), CsvRecord(2, [], "It is ragged.")], parse_mapping(MAPPING), NOW))
+    assert found == [RefusedRow(2, "", "unreadable_line", "It is ragged.")]
 
 
 def test_a_column_that_is_not_there_is_named() -> None:
     with pytest.raises(FileError, match="'minutes'"):
-        list(read([Record(1, [name for name in HEADER if name != "minutes"])], parse(MAPPING), NOW))
+        list(parse_rows([CsvRecord(1, [name for name in HEADER if name != "minutes"])], parse_mapping(MAPPING), NOW))
 
 
 def test_an_empty_file_has_no_header() -> None:
     with pytest.raises(FileError, match="no header"):
-        list(read([], parse(MAPPING), NOW))
+        list(parse_rows([], parse_mapping(MAPPING), NOW))
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_column() -> None:
     header = ["\ufefflog", *HEADER[1:]]
     fields = [GOOD[name] for name in HEADER]
-    assert isinstance(next(read([Record(1, header), Record(2, fields)], parse(MAPPING), NOW)), Row)
+    assert isinstance(next(parse_rows([CsvRecord(1, header), CsvRecord(2, fields)], parse_mapping(MAPPING), NOW)), Row)
 
 
 def test_a_time_in_a_gap_moves_forward() -> None:
     # Given that in Berlin 02:00 to 03:00 does not exist on 29 March 2026, then 02:30 is 03:30 in summer time
-    assert instant("2026-03-29 02:30", ISO, BERLIN) == datetime(2026, 3, 29, 3, 30, tzinfo=BERLIN)
+    assert parse_time("2026-03-29 02:30", ISO, BERLIN) == datetime(2026, 3, 29, 3, 30, tzinfo=BERLIN)
 
 
 def test_of_two_equal_times_the_first_holds() -> None:
     # Given that in Berlin 02:00 to 03:00 comes twice on 25 October 2026, then 02:30 is that of summer time
-    assert instant("2026-10-25 02:30", ISO, BERLIN) == datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
+    assert parse_time("2026-10-25 02:30", ISO, BERLIN) == datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
 
 
 ZONES = st.sampled_from(["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia", "UTC"])
@@ -216,7 +216,7 @@ def test_a_local_time_that_exists_stays_what_it_is(local: datetime, zone_name: s
     there_and_back = local.replace(tzinfo=zone).astimezone(UTC).astimezone(zone).replace(tzinfo=None)
     assume(there_and_back == local)
     # When it is read, then it is that time, at its first coming
-    found = instant(local.strftime("%Y-%m-%d %H:%M"), ISO, zone)
+    found = parse_time(local.strftime("%Y-%m-%d %H:%M"), ISO, zone)
     assert found.astimezone(zone).replace(tzinfo=None, fold=0) == local
     for earlier in range(1, 121):
         assert (found - timedelta(minutes=earlier)).astimezone(zone).replace(tzinfo=None, fold=0) != local
@@ -224,5 +224,5 @@ def test_a_local_time_that_exists_stays_what_it_is(local: datetime, zone_name: s
 
 def test_rows_come_in_the_order_of_the_file() -> None:
     fields: Sequence[str] = [GOOD[name] for name in HEADER]
-    file = [Record(1, HEADER), *(Record(line, list(fields)) for line in (2, 3, 4))]
-    assert [row.line for row in read(file, parse(MAPPING), NOW)] == [2, 3, 4]
+    file = [CsvRecord(1, HEADER), *(CsvRecord(line, list(fields)) for line in (2, 3, 4))]
+    assert [row.line for row in parse_rows(file, parse_mapping(MAPPING), NOW)] == [2, 3, 4]

@@ -43,8 +43,8 @@ def _jars(cache: Path) -> dict[str, bytes]:
 
 def test_jars_are_fetched_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = _registry(monkeypatch, _JARS)
-    kafka.fetch()
-    kafka.fetch()
+    kafka.fetch_jars()
+    kafka.fetch_jars()
     assert asked == list(_JARS)
     assert _jars(cache) == {"one-1.0.jar": b"first jar", "two-2.0.jar": b"second jar"}
 
@@ -52,26 +52,26 @@ def test_jars_are_fetched_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_an_interrupted_fetch_is_not_taken_for_whole(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _registry(monkeypatch, _JARS, breaks_after=1)
     with pytest.raises(KeyboardInterrupt):
-        kafka.fetch()
+        kafka.fetch_jars()
     assert list(cache.iterdir()) == []
     _registry(monkeypatch, _JARS)
-    kafka.fetch()
+    kafka.fetch_jars()
     assert len(_jars(cache)) == 2
 
 
 def test_a_jar_that_is_not_the_locked_one_is_refused(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _registry(monkeypatch, {**_JARS, "org.b:two:2.0": b"another jar"})
-    with pytest.raises(StackError, match=r"org\.b:two:2\.0 is not what kafka\.lock says"):
-        kafka.fetch()
+    with pytest.raises(StackError, match=r"checksum of org\.b:two:2\.0 differs from kafka\.lock"):
+        kafka.fetch_jars()
     assert _jars(cache) == {}
 
 
 def test_a_damaged_cache_is_fetched_again(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _registry(monkeypatch, _JARS)
-    kafka.fetch()
+    kafka.fetch_jars()
     (jar,) = cache.glob("*/one-1.0.jar")
     jar.write_bytes(b"first")
-    kafka.fetch()
+    kafka.fetch_jars()
     assert jar.read_bytes() == b"first jar"
 
 
@@ -81,8 +81,8 @@ def test_a_registry_out_of_reach_is_a_sentence(monkeypatch: pytest.MonkeyPatch) 
         raise ConnectionError("no route")
 
     monkeypatch.setattr(kafka, "_download", download)
-    with pytest.raises(StackError, match=r"could not be fetched \(no route\); have the registry .* in reach"):
-        kafka.fetch()
+    with pytest.raises(StackError, match=r"could not be downloaded \(no route\)\. Check that .* can be reached"):
+        kafka.fetch_jars()
 
 
 def test_the_lock_names_kafka_alone_with_one_version_of_everything() -> None:

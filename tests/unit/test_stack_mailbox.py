@@ -14,13 +14,13 @@ from tidemark.stack import mailbox, ports
 
 @pytest.fixture
 def port() -> int:
-    return ports.free()
+    return ports.find_free()
 
 
 @pytest.fixture
 async def pages(tmp_path: Path, port: int) -> AsyncIterator[httpx.AsyncClient]:
     """The pages, with the SMTP server listening on ``port``."""
-    app = mailbox.app(mailbox.Sink(tmp_path / "maildir"), port)
+    app = mailbox.create_app(mailbox.Sink(tmp_path / "maildir"), port)
     transport = httpx.ASGITransport(app)
     async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://it") as client:
         yield client
@@ -55,14 +55,14 @@ async def test_what_is_sent_lies_in_the_maildir(tmp_path: Path, port: int, pages
 
 
 async def test_the_list_shows_the_newest_first(port: int, pages: httpx.AsyncClient) -> None:
-    assert "No mail here yet" in (await pages.get("/inbox")).text
+    assert "No mails yet" in (await pages.get("/inbox")).text
     await _send(port, _mail("the first"), _mail("the second"))
     page = (await pages.get("/inbox")).text
     assert 0 < page.index("the second") < page.index("the first")
 
 
 async def test_a_long_list_is_paged(port: int, pages: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mailbox, "_PAGE", 2)
+    monkeypatch.setattr(mailbox, "_PAGE_SIZE", 2)
     await _send(port, *(_mail(f"mail {number}") for number in range(3)))
     first, second = (await pages.get("/inbox")).text, (await pages.get("/inbox?page=2")).text
     assert "mail 2" in first

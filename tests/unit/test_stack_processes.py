@@ -9,7 +9,16 @@ import psutil
 import pytest
 
 from tidemark.stack import processes
-from tidemark.stack.processes import Mark, Part, StackError, Supervisor, alive_after, end, mark, run
+from tidemark.stack.processes import (
+    Component,
+    ProcessIdentity,
+    StackError,
+    Supervisor,
+    identify_process,
+    run_setup_command,
+    stop_orphans,
+    wait_for_exit,
+)
 
 _SLEEPS = "import time; print('up', flush=True); time.sleep(600)"
 _DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + _SLEEPS
@@ -21,29 +30,29 @@ class Watched(Supervisor):
 
     def __init__(self, folder: Path) -> None:
         self.said: list[str] = []
-        self.marks: Mapping[str, Mark] = {}
-        super().__init__(folder, on_change=self._keep_marks, say=self.said.append)
+        self.marks: Mapping[str, ProcessIdentity] = {}
+        super().__init__(folder, on_change=self._keep_marks, report=self.said.append)
 
-    def _keep_marks(self, marks: Mapping[str, Mark]) -> None:
+    def _keep_marks(self, marks: Mapping[str, ProcessIdentity]) -> None:
         self.marks = dict(marks)
 
-    def part(self, program: str, name: str = "part") -> Part:
+    def part(self, program: str, name: str = "part") -> Component:
         async def answers() -> bool:
-            return self.log(name).exists() and "up" in self.log(name).read_text()
+            return self.log_path(name).exists() and "up" in self.log_path(name).read_text()
 
-        return Part(name, [sys.executable, "-c", program], answers)
+        return Component(name, [sys.executable, "-c", program], answers)
 
     def process(self, name: str = "part") -> psutil.Process:
-        process = self.marks[name].process()
+        process = self.marks[name].find_process()
         assert process
         return process
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "_LEAST_BACK_OFF", 0.01)
-    monkeypatch.setattr(processes, "_GLANCE_SECONDS", 0.01)
-    monkeypatch.setattr(processes, "_GRACE_SECONDS", 0.3)
+    monkeypatch.setattr(processes, "_MIN_BACK_OFF_SECONDS", 0.01)
+    monkeypatch.setattr(processes, "_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(processes, "_STOP_TIMEOUT_SECONDS", 0.3)
 
 
 @pytest.fixture
@@ -65,7 +74,7 @@ async def test_a_part_that_dies_starts_again(supervisor: Watched) -> None:
     first.kill()
     await _until(lambda: supervisor.marks["part"].pid != first.pid)
     assert supervisor.process().is_running()
-    assert [text.split(";")[0] for text in supervisor.said] == ["part ended by SIGKILL and starts again in 0.01 s"]
+    assert [text.split(";")[0] for text in supervisor.said] == ["part ended by SIGKILL. It restarts in 0.01 s"]
 
 
 async def test_each_death_waits_longer(supervisor: Watched) -> None:
@@ -77,7 +86,7 @@ async def test_each_death_waits_longer(supervisor: Watched) -> None:
 
 
 async def test_a_program_that_is_not_there_is_tried_again(supervisor: Watched) -> None:
-    starting = asyncio.create_task(supervisor.start(Part("part", ["/nowhere"], _never)))
+    starting = asyncio.create_task(supervisor.start(Component("part", ["/nowhere"], _never)))
     await _until(lambda: len(supervisor.said) == 2)
     starting.cancel()
     assert "could not start" in supervisor.said[0]
@@ -86,10 +95,10 @@ async def test_a_program_that_is_not_there_is_tried_again(supervisor: Watched) -
 async def test_a_part_that_never_answers_is_told_in_a_sentence(
     supervisor: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(processes, "_START_SECONDS", 0.05)
+    monkeypatch.setattr(processes, "_START_TIMEOUT_SECONDS", 0.05)
 
-    with pytest.raises(StackError, match=r"deaf did not answer within .*deaf\.log says why\."):
-        await supervisor.start(Part("deaf", [sys.executable, "-c", _SLEEPS], _never))
+    with pytest.raises(StackError, match=r"deaf was not ready within .*deaf\.log for the reason\."):
+        await supervisor.start(Component("deaf", [sys.executable, "-c", _SLEEPS], _never))
 
 
 async def test_stop_ends_what_does_not_listen_and_what_it_started(supervisor: Watched) -> None:
@@ -98,11 +107,11 @@ async def test_stop_ends_what_does_not_listen_and_what_it_started(supervisor: Wa
     await _until(parent.children)
     (child,) = parent.children()
     await supervisor.stop()
-    assert not alive_after(0, (deaf, parent, child))
+    assert not wait_for_exit(0, (deaf, parent, child))
 
 
 async def test_a_grown_log_is_put_aside(supervisor: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "_LOG_BYTES", 10)
+    monkeypatch.setattr(processes, "_MAX_LOG_BYTES", 10)
     (tmp_path / "part.log").write_text("many old lines")
     await supervisor.start(supervisor.part(_SLEEPS))
     assert (tmp_path / "part.log.old").read_text() == "many old lines"
@@ -113,13 +122,13 @@ def test_orphans_end_with_what_they_started() -> None:
         assert orphan.stdout
         orphan.stdout.readline()
         (child,) = psutil.Process(orphan.pid).children()
-        end([mark(orphan.pid)])
-    assert not alive_after(0, [child])
+        stop_orphans([identify_process(orphan.pid)])
+    assert not wait_for_exit(0, [child])
 
 
 def test_another_process_with_the_id_of_an_orphan_is_let_live() -> None:
     with subprocess.Popen([sys.executable, "-c", _SLEEPS]) as other:
-        end([Mark(other.pid, psutil.Process(other.pid).create_time() - 60, signal.SIGTERM)])
+        stop_orphans([ProcessIdentity(other.pid, psutil.Process(other.pid).create_time() - 60, signal.SIGTERM)])
         assert other.poll() is None
         other.kill()
 
@@ -128,13 +137,13 @@ async def _never() -> bool:
     return False
 
 
-_PART = Part("kafka", [], _never)
+_PART = Component("kafka", [], _never)
 
 
 def test_what_a_command_said_is_in_the_sentence_when_it_fails() -> None:
     with pytest.raises(StackError, match="kafka could not be set up: no space left"):
-        run(_PART, [sys.executable, "-c", "print('no space\\nleft'); raise SystemExit(1)"])
+        run_setup_command(_PART, [sys.executable, "-c", "print('no space\\nleft'); raise SystemExit(1)"])
 
 
 def test_a_command_is_given_its_input() -> None:
-    run(_PART, [sys.executable, "-c", "import sys; sys.exit(input() != 'it')"], given="it\n")
+    run_setup_command(_PART, [sys.executable, "-c", "import sys; sys.exit(input() != 'it')"], stdin="it\n")

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tidemark.stack import environment
-from tidemark.stack.processes import Mark, StackError, mark
-from tidemark.stack.state import State, held
+from tidemark.stack.processes import ProcessIdentity, StackError, identify_process
+from tidemark.stack.state import State, load_environment, lock_data_dir
 
 
 def test_a_new_life_finds_the_ports_and_secrets_of_the_last(tmp_path: Path) -> None:
@@ -35,7 +34,7 @@ def test_a_port_stays_the_same_within_a_life_though_its_part_listens_there(tmp_p
 
 def test_no_two_parts_share_a_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     offered = iter([20_001, 20_001, 20_002])
-    monkeypatch.setattr("tidemark.stack.ports.free", lambda: next(offered))
+    monkeypatch.setattr("tidemark.stack.ports.find_free", lambda: next(offered))
     state = State.load(tmp_path)
     assert [state.port("kafka"), state.port("controller")] == [20_001, 20_002]
 
@@ -68,27 +67,31 @@ def test_a_crash_while_writing_leaves_the_old(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_second_stack_on_the_same_directory_is_refused_in_a_sentence(tmp_path: Path) -> None:
-    with held(tmp_path), pytest.raises(StackError, match=r"already runs on .*--data-dir\."), held(tmp_path):
+    with (
+        lock_data_dir(tmp_path),
+        pytest.raises(StackError, match=r"already runs on .*--data-dir\."),
+        lock_data_dir(tmp_path),
+    ):
         pass
-    with held(tmp_path):
+    with lock_data_dir(tmp_path):
         pass
 
 
 def test_settings_are_those_of_a_stack_that_runs(tmp_path: Path) -> None:
-    assert environment(tmp_path) == {}
+    assert load_environment(tmp_path) == {}
     state = State.load(tmp_path)
-    state.environment, state.supervisor = {"TIDEMARK_API_URL": "http://127.0.0.1:8000"}, mark(os.getpid())
+    state.environment, state.supervisor = {"TIDEMARK_API_URL": "http://127.0.0.1:8000"}, identify_process(os.getpid())
     state.save()
-    assert environment(tmp_path) == state.environment
+    assert load_environment(tmp_path) == state.environment
     # Its id is another process's by now.
-    state.supervisor = Mark(os.getpid(), 1.0, 15)
+    state.supervisor = ProcessIdentity(os.getpid(), 1.0, 15)
     state.save()
-    assert environment(tmp_path) == {}
+    assert load_environment(tmp_path) == {}
 
 
 def test_the_file_is_plain_json(tmp_path: Path) -> None:
     state = State.load(tmp_path)
-    state.parts = {"kafka": mark(os.getpid())}
+    state.components = {"kafka": identify_process(os.getpid())}
     state.save()
-    assert json.loads((tmp_path / "state.json").read_text())["parts"]["kafka"]["pid"] == os.getpid()
-    assert State.load(tmp_path).parts == state.parts
+    assert json.loads((tmp_path / "state.json").read_text())["components"]["kafka"]["pid"] == os.getpid()
+    assert State.load(tmp_path).components == state.components

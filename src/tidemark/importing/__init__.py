@@ -1,4 +1,4 @@
-"""``tidemark import``: files of worklogs to organizations, teams, contracts and worklog events.
+"""Import worklogs from files: organizations, teams, contracts and worklog events.
 
-``mapping``, ``rows`` and ``plan`` are pure: from text to what is to exist. ``files`` opens, ``run`` is the shell.
+``mapping``, ``rows``, ``plan`` and ``events`` are pure. ``run`` connects them with files, the API and Kafka.
 """

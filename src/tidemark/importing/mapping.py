@@ -1,4 +1,4 @@
-"""MAP.toml: what the columns of a CSV file mean to Tidemark. ``docs/import.md`` explains every key."""
+"""MAP.toml: the meaning of the columns of a CSV file. ``docs/import.md`` explains every key."""
 
 import tomllib
 from collections.abc import Callable, Sequence
@@ -21,41 +21,41 @@ from tidemark_shared.messaging.events import Id
 
 
 class MappingError(Exception):
-    """The mapping cannot be used; says what, where, and how to mend it."""
+    """The mapping cannot be used; the text says what is wrong, where, and how to correct it."""
 
 
-def _parts(template: str) -> list[tuple[str, str | None]]:
+def _parse_template(template: str) -> list[tuple[str, str | None]]:
     """The literal texts of a template, each with the column that follows it."""
     return [(literal, column) for literal, column, _, _ in Formatter().parse(template)]
 
 
 def _check_template(template: str) -> str:
     try:
-        plain = all(
+        is_valid = all(
             column is None or (column and not spec and not conversion)
             for _, column, spec, conversion in Formatter().parse(template)
         )
     except ValueError:
-        plain = False
-    if not plain:
+        is_valid = False
+    if not is_valid:
         raise PydanticCustomError("template", "Write a column in braces, such as PROJECT-{{project_key}}.")
     return template
 
 
 Template = Annotated[str, AfterValidator(_check_template)]
 Patterns = Annotated[tuple[str, ...], Field(min_length=1)]
-# Templates and patterns give the same answer for the same text, and a file repeats itself.
-REMEMBERED = 10_000
+# The number of results of templates and patterns that are cached: the texts in a file repeat.
+CACHE_SIZE = 10_000
 
-Choose = Callable[[str], str | None]
+Matcher = Callable[[str], str | None]
 
 
-class _Table(BaseModel):
+class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Worklogs(_Table):
-    """Where a row says who worked on what, when and how long."""
+class WorklogColumns(_Section):
+    """The columns with the person, time and duration of the work."""
 
     id: Template
     author: Template
@@ -66,8 +66,8 @@ class Worklogs(_Table):
     description: Template | None = None
 
 
-class Issues(_Table):
-    """The issue that a row's work belongs to."""
+class IssueColumns(_Section):
+    """The columns of the issue that a row's work belongs to."""
 
     id: Template
     key: Template | None = None
@@ -75,30 +75,30 @@ class Issues(_Table):
     created: Template | None = None
 
 
-class Organizations(_Table):
-    """The customer; ``unknown`` is the name where no row of a contract names one."""
+class OrganizationColumns(_Section):
+    """The customer; ``unknown`` is the name if no row of a contract has one."""
 
     name: Template
     unknown: bodies.Name = "Unknown organization"
     timezone: bodies.Zone | None = None
 
 
-class Persons(_Table):
-    """Persons whose rows belong to this team, whatever the row says."""
+class TeamSplit(_Section):
+    """Persons whose rows belong to this team, whatever team the row names."""
 
     name: bodies.Name
     persons: Patterns
 
 
-class Teams(_Table):
-    """The team of a row: the first of ``split`` that holds the person, else ``name``."""
+class TeamColumns(_Section):
+    """The team of a row: the first of ``split`` that matches the person, else ``name``."""
 
     name: Template = ""
-    split: tuple[Persons, ...] = ()
+    split: tuple[TeamSplit, ...] = ()
 
 
-class Account(_Table):
-    """A group of rows inside a contract; ``share`` is its part of hours that are stated for the whole contract."""
+class AccountMapping(_Section):
+    """A group of rows in a contract; ``share`` is its part of the hours that are stated for the whole contract."""
 
     name: bodies.Name
     match: Patterns
@@ -106,8 +106,8 @@ class Account(_Table):
     share: Annotated[int, Field(ge=0)] = 1
 
 
-class Contracts(_Table):
-    """The contracts, and what holds for each unless ``contracts`` says otherwise."""
+class ContractDefaults(_Section):
+    """The contracts, and the values that apply unless ``contracts`` overrides them."""
 
     code: Template
     name: Template
@@ -118,8 +118,8 @@ class Contracts(_Table):
     end_date: date | None = None
 
 
-class Override(_Table):
-    """What one contract, known by its code, has of its own."""
+class ContractOverride(_Section):
+    """The values of one contract, named by its code."""
 
     name: bodies.Name | None = None
     planned_hours: Annotated[bodies.Hours, Field(gt=0)] | None = None
@@ -128,22 +128,22 @@ class Override(_Table):
     status: Literal["draft", "active", "inactive"] = "active"
 
 
-class LinkException(_Table):
-    """Issues that are linked otherwise than their rows say; without a contract they are not linked at all."""
+class LinkOverride(_Section):
+    """Issues with another link than their rows state; without a contract they are not linked."""
 
     issues: Patterns
     contract: Id | None = None
     account: Id | None = None
 
 
-class Planned(_Table):
-    """How a file of planned time is read; contract, account and team are found as for the worklogs."""
+class PlannedColumns(_Section):
+    """The columns of a file of planned time; contract, account and team are read as for worklogs."""
 
     duration: Template
     unit: Literal["seconds", "minutes", "hours"]
 
 
-class Mapping(_Table):
+class Mapping(_Section):
     """A whole MAP.toml."""
 
     source: Id
@@ -154,79 +154,82 @@ class Mapping(_Table):
     encoding: str = "utf-8"
     no_value: tuple[str, ...] = ("",)
 
-    worklog: Worklogs
-    issue: Issues
-    organization: Organizations
-    team: Teams = Teams()
-    contract: Contracts
-    account: Annotated[tuple[Account, ...], Field(min_length=1, max_length=6)]
-    contracts: dict[str, Override] = {}
-    link: tuple[LinkException, ...] = ()
-    planned: Planned | None = None
+    worklog: WorklogColumns
+    issue: IssueColumns
+    organization: OrganizationColumns
+    team: TeamColumns = TeamColumns()
+    contract: ContractDefaults
+    account: Annotated[tuple[AccountMapping, ...], Field(min_length=1, max_length=6)]
+    contracts: dict[str, ContractOverride] = {}
+    link: tuple[LinkOverride, ...] = ()
+    planned: PlannedColumns | None = None
 
     @model_validator(mode="after")
-    def _accounts_take_everything(self) -> Self:
+    def _check_accounts(self) -> Self:
         if "*" not in self.account[-1].match:
-            raise PydanticCustomError(
-                "catch_all", 'The last [[account]] takes what no other matches: give it match = ["*"].'
-            )
+            raise PydanticCustomError("catch_all", 'The last [[account]] must match all other rows: set match = ["*"].')
         names = [account.name for account in self.account]
         if len(set(names)) < len(names):
-            raise PydanticCustomError("twice", "Two [[account]] have one name. Join their match lists.")
+            raise PydanticCustomError("twice", "Two [[account]] have the same name. Merge their match lists.")
         if not any(account.billable and account.share for account in self.account):
-            raise PydanticCustomError("billable", "At least one [[account]] is billable and has a share above 0.")
+            raise PydanticCustomError("billable", "At least one [[account]] must be billable and have a share above 0.")
         return self
 
     @property
     def zone(self) -> ZoneInfo:
-        """The zone of local times."""
+        """The time zone of local times."""
         return ZoneInfo(self.timezone)
 
-    def override(self, code: str) -> Override:
-        """What is stated for one contract."""
-        return self.contracts.get(code) or Override()
+    def override(self, code: str) -> ContractOverride:
+        """The values of one contract."""
+        return self.contracts.get(code) or ContractOverride()
 
 
-def load(path: Path) -> Mapping:
+def load_mapping(path: Path) -> Mapping:
     """Read a MAP.toml. Raises :class:`MappingError`."""
     try:
-        return parse(path.read_text(encoding="utf-8"))
+        return parse_mapping(path.read_text(encoding="utf-8"))
     except MappingError as error:
         raise MappingError(f"{path}: {error}") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise MappingError(f"{path} cannot be read: {error}. Name a TOML file in UTF-8.") from None
+        raise MappingError(f"{path} cannot be read: {error}. Give a TOML file in UTF-8.") from None
 
 
-def parse(text: str) -> Mapping:
-    """A mapping from the text of a MAP.toml. Raises :class:`MappingError`."""
+def parse_mapping(text: str) -> Mapping:
+    """Parse the text of a MAP.toml. Raises :class:`MappingError`."""
     try:
         return Mapping.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
-        raise MappingError(f"This is not TOML: {error}.") from None
+        raise MappingError(f"The mapping is not TOML: {error}.") from None
     except ValidationError as error:
         raise MappingError(describe_validation_error(error)) from None
 
 
-def columns(*templates: str | None) -> set[str]:
-    """The columns that templates name."""
-    return {column for template in templates if template for _, column in _parts(template) if column}
+def template_columns(*templates: str | None) -> set[str]:
+    """The columns of templates."""
+    return {column for template in templates if template for _, column in _parse_template(template) if column}
 
 
-def render(template: str | None, header: Sequence[str], no_value: Sequence[str]) -> Callable[[Sequence[str]], str]:
-    """A template as a function of a row's fields; empty where one of its columns holds no value.
+def compile_template(
+    template: str | None, header: Sequence[str], no_value: Sequence[str]
+) -> Callable[[Sequence[str]], str]:
+    """A function from a row's fields to the text of a template; empty if one of its columns has no value.
 
-    A template that is one column alone gives the text of the file, exactly.
+    A template with only one column returns the exact text of the file.
     """
     blanks = frozenset(no_value)
-    parts = [(literal, None if column is None else header.index(column)) for literal, column in _parts(template or "")]
+    parts = [
+        (literal, None if column is None else header.index(column))
+        for literal, column in _parse_template(template or "")
+    ]
     literals = [literal for literal, _ in parts]
     indices = [index for _, index in parts if index is not None]
     if len(indices) == 1 and literals == [""]:
-        only = indices[0]
-        return lambda fields: "" if fields[only].strip() in blanks else fields[only]
+        column_index = indices[0]
+        return lambda fields: "" if fields[column_index].strip() in blanks else fields[column_index]
 
-    @lru_cache(REMEMBERED)
-    def text(*values: str) -> str:
+    @lru_cache(CACHE_SIZE)
+    def fill(*values: str) -> str:
         stripped = [value.strip() for value in values]
         if not blanks.isdisjoint(stripped):
             return ""
@@ -234,23 +237,26 @@ def render(template: str | None, header: Sequence[str], no_value: Sequence[str])
 
     match indices:
         case []:
-            constant = text()
+            constant = fill()
             return lambda _: constant
         case [index]:
-            return lambda fields: text(fields[index])
+            return lambda fields: fill(fields[index])
         case _:
-            return lambda fields: text(*itemgetter(*indices)(fields))
+            return lambda fields: fill(*itemgetter(*indices)(fields))
 
 
-def chooser(options: Sequence[tuple[str, Sequence[str]]]) -> Choose:
-    """The name of the first option with a pattern that matches: ``*``, ``?``, ``[…]``, whatever the case."""
+def build_matcher(options: Sequence[tuple[str, Sequence[str]]]) -> Matcher:
+    """A function from a text to the name of the first option with a pattern that matches.
+
+    Patterns can contain ``*``, ``?`` and ``[…]``; case is ignored.
+    """
     folded = [(name, [pattern.casefold() for pattern in patterns]) for name, patterns in options]
 
-    @lru_cache(REMEMBERED)
-    def choose(text: str) -> str | None:
+    @lru_cache(CACHE_SIZE)
+    def match(text: str) -> str | None:
         text = text.strip().casefold()
         return next(
             (name for name, patterns in folded if any(fnmatchcase(text, pattern) for pattern in patterns)), None
         )
 
-    return choose
+    return match

@@ -1,6 +1,6 @@
-"""Pure: rows to the organizations, teams, contracts and links that are to exist, and the worklogs to publish.
+"""Build the plan of an import from its rows: organizations, teams, contracts, links and worklogs. Pure.
 
-Every row ends in exactly one of three places: taken, refused, repeated.
+Every row is taken, refused or repeated.
 """
 
 from collections import Counter, defaultdict
@@ -12,22 +12,30 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple, TypeVar
 
-from tidemark.importing.files import FileError, Record
-from tidemark.importing.mapping import Account, Mapping, chooser, render
-from tidemark.importing.rows import Refusal, Refused, Row, exact_seconds, place, placing, read_header
+from tidemark.importing.files import CsvRecord, FileError
+from tidemark.importing.mapping import AccountMapping, Mapping, build_matcher, compile_template
+from tidemark.importing.rows import (
+    RefusedRow,
+    Row,
+    RowError,
+    attribution_templates,
+    compile_attribution,
+    parse_exact_seconds,
+    read_header,
+)
 from tidemark_shared.messaging.events import FIRST_YEAR
 
 MAX_SLICES = 4
-_Thing = TypeVar("_Thing")
+_Key = TypeVar("_Key")
 _SECONDS_PER_HUNDREDTH = 36
 _FIRST_DAY = date(FIRST_YEAR, 1, 1)
 
-# Planned seconds by contract code, account and team.
-Planned = Dictionary[tuple[str, str, str], int]
+PlannedSeconds = Dictionary[tuple[str, str, str], int]
+"""Planned seconds by contract code, account and team."""
 
 
 class PlannedSlice(NamedTuple):
-    """A team's share of an account."""
+    """A slice: a team's share of an account."""
 
     team: str
     hours: Decimal
@@ -56,7 +64,7 @@ class PlannedContract(NamedTuple):
 
 
 class Link(NamedTuple):
-    """An issue and what it is linked to: a contract's code and an account's name, or nothing."""
+    """An issue with the contract's code and the account's name that it is linked to, if any."""
 
     issue: str
     key: str | None
@@ -67,10 +75,10 @@ class Link(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """All that an import is to bring about, and all that it does not take."""
+    """Everything that an import creates and publishes, and the rows that it does not take."""
 
     rows: list[Row]
-    refusals: list[Refusal]
+    refused_rows: list[RefusedRow]
     repeated: int
     organizations: list[str]
     teams: dict[str, dict[str, date]]
@@ -78,89 +86,92 @@ class Plan(NamedTuple):
     links: list[Link]
 
 
-def make(found: Iterable[Row | Refusal], mapping: Mapping, today: date, planned: Planned | None = None) -> Plan:
-    """What a file's rows come to."""
+def build_plan(
+    parsed_rows: Iterable[Row | RefusedRow], mapping: Mapping, today: date, planned: PlannedSeconds | None = None
+) -> Plan:
+    """Build the plan for the rows of a file."""
     rows: list[Row] = []
-    refusals: list[Refusal] = []
-    for one in found:
-        if isinstance(one, Row):
-            rows.append(one)
+    refused: list[RefusedRow] = []
+    for row in parsed_rows:
+        if isinstance(row, Row):
+            rows.append(row)
         else:
-            refusals.append(one)
-    rows, superseded, repeated = _latest(rows)
-    rows, elsewhere = _one_place_an_issue(rows)
-    contracts = _contracts(rows, mapping, today, planned or {})
+            refused.append(row)
+    rows, superseded, repeated = _keep_latest(rows)
+    rows, conflicting = _keep_one_attribution_per_issue(rows)
+    contracts = _plan_contracts(rows, mapping, today, planned or {})
     return Plan(
         rows=rows,
-        refusals=sorted([*refusals, *superseded, *elsewhere]),
+        refused_rows=sorted([*refused, *superseded, *conflicting]),
         repeated=repeated,
         organizations=sorted({contract.organization for contract in contracts}),
-        teams=_teams(rows),
+        teams=_plan_teams(rows),
         contracts=contracts,
-        links=_links(rows, mapping),
+        links=_plan_links(rows, mapping),
     )
 
 
-def _latest(rows: list[Row]) -> tuple[list[Row], list[Refusal], int]:
-    """One row a worklog: the latest update, of equal ones the last line. Others repeat it or are superseded."""
+def _keep_latest(rows: list[Row]) -> tuple[list[Row], list[RefusedRow], int]:
+    """One row for each worklog: the latest update, then the last line. The others are superseded or repeated."""
     latest: dict[str, Row] = {}
     for row in rows:
-        known = latest.get(row.worklog)
-        if known is None or known.updated is None or row.updated is None or row.updated >= known.updated:
+        previous = latest.get(row.worklog)
+        if previous is None or previous.updated is None or row.updated is None or row.updated >= previous.updated:
             latest[row.worklog] = row
     if len(latest) == len(rows):
         return rows, [], 0
-    others = [(row, latest[row.worklog]) for row in rows if latest[row.worklog] is not row]
+    earlier = [(row, latest[row.worklog]) for row in rows if latest[row.worklog] is not row]
     superseded = [
-        Refusal(
+        RefusedRow(
             row.line,
             row.worklog,
             "superseded",
-            f"Worklog {row.worklog} is superseded by line {winner.line}. Delete one of the lines.",
+            f"Line {winner.line} supersedes worklog {row.worklog}. Delete one of the lines.",
         )
-        for row, winner in others
+        for row, winner in earlier
         if row._replace(line=winner.line) != winner
     ]
-    return list(latest.values()), superseded, len(others) - len(superseded)
+    return list(latest.values()), superseded, len(earlier) - len(superseded)
 
 
-def _one_place_an_issue(rows: list[Row]) -> tuple[list[Row], list[Refusal]]:
-    """An issue has one contract and account: those of most of its rows; of equally many the first."""
-    places: dict[str, tuple[str, str]] = {}
-    divided: dict[str, Counter[tuple[str, str]]] = {}
+def _keep_one_attribution_per_issue(rows: list[Row]) -> tuple[list[Row], list[RefusedRow]]:
+    """An issue has one contract and account: those of most of its rows; if equal, the first."""
+    attributions: dict[str, tuple[str, str]] = {}
+    counts: dict[str, Counter[tuple[str, str]]] = {}
     for row in rows:
-        if places.setdefault(row.issue, (row.contract, row.account)) != (row.contract, row.account):
-            divided[row.issue] = Counter()
-    if not divided:
+        attribution = row.contract, row.account
+        if attributions.setdefault(row.issue, attribution) != attribution:
+            counts[row.issue] = Counter()
+    if not counts:
         return rows, []
     for row in rows:
-        if row.issue in divided:
-            divided[row.issue][row.contract, row.account] += 1
-    places |= {issue: _most(counts) for issue, counts in divided.items()}
+        if row.issue in counts:
+            counts[row.issue][row.contract, row.account] += 1
+    attributions |= {issue: _most_common(issue_counts) for issue, issue_counts in counts.items()}
     kept, refused = [], []
     for row in rows:
-        contract, account = places[row.issue]
+        contract, account = attributions[row.issue]
         if (row.contract, row.account) == (contract, account):
             kept.append(row)
             continue
         refused.append(
-            Refusal(
+            RefusedRow(
                 row.line,
                 row.worklog,
                 "issue_elsewhere",
-                f"Issue {row.issue} belongs to {contract}, {account}; this row says {row.contract}, {row.account}, "
-                "and an issue has one account. Correct the row, or let the mapping's issue.id tell them apart.",
+                f"Issue {row.issue} belongs to {contract}, {account}; this row says {row.contract}, {row.account}. "
+                "An issue has one account. Correct the row, or change issue.id in the mapping to separate the issues.",
             )
         )
     return kept, refused
 
 
-def _most(counts: Counter[_Thing]) -> _Thing:
+def _most_common(counts: Counter[_Key]) -> _Key:
     return counts.most_common(1)[0][0]
 
 
-def _teams(rows: list[Row]) -> dict[str, dict[str, date]]:
-    """Each team's persons with the day of their first row in it."""
+def _plan_teams(rows: list[Row]) -> dict[str, dict[str, date]]:
+    """The persons of each team, with the day of their first row in it."""
     teams: dict[str, dict[str, date]] = defaultdict(dict)
     for row in rows:
         if row.team:
@@ -169,74 +180,78 @@ def _teams(rows: list[Row]) -> dict[str, dict[str, date]]:
     return dict(sorted(teams.items()))
 
 
-def _links(rows: list[Row], mapping: Mapping) -> list[Link]:
-    first: dict[str, Row] = {}
+def _plan_links(rows: list[Row], mapping: Mapping) -> list[Link]:
+    first_rows: dict[str, Row] = {}
     for row in rows:
-        known = first.get(row.issue)
-        if known is None or (row.created or row.started) < (known.created or known.started):
-            first[row.issue] = row
-    # A name must not hold what an exception has; its place in the list does as one.
-    exception = chooser([(str(index), one.issues) for index, one in enumerate(mapping.link)])
+        first = first_rows.get(row.issue)
+        if first is None or (row.created or row.started) < (first.created or first.started):
+            first_rows[row.issue] = row
+    # An override has no name, so its index in the list is used as one.
+    match_override = build_matcher([(str(index), override.issues) for index, override in enumerate(mapping.link)])
     links = []
-    for issue, row in first.items():
+    for issue, row in first_rows.items():
         contract: str | None = row.contract
         account: str | None = row.account
-        if mapping.link and (index := exception(issue)) is not None:
+        if mapping.link and (index := match_override(issue)) is not None:
             contract, account = mapping.link[int(index)].contract, mapping.link[int(index)].account
         links.append(Link(issue, row.issue_key, row.summary, contract, account, row.created or row.started))
     return links
 
 
-def _contracts(rows: list[Row], mapping: Mapping, today: date, planned: Planned) -> list[PlannedContract]:
-    first: dict[str, Row] = {}
-    first_day: dict[str, date] = {}
+def _plan_contracts(rows: list[Row], mapping: Mapping, today: date, planned: PlannedSeconds) -> list[PlannedContract]:
+    first_rows: dict[str, Row] = {}
+    first_days: dict[str, date] = {}
     organizations: dict[str, Counter[str]] = defaultdict(Counter)
     logged: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     for row in rows:
-        first.setdefault(row.contract, row)
-        first_day[row.contract] = min(row.day, first_day.get(row.contract, row.day))
+        first_rows.setdefault(row.contract, row)
+        first_days[row.contract] = min(row.day, first_days.get(row.contract, row.day))
         if row.organization:
             organizations[row.contract][row.organization] += 1
         if row.team:
             logged[row.contract, row.account][row.team] += row.seconds
             logged[row.contract, ""][row.team] += row.seconds
-    found = []
-    for code, row in sorted(first.items()):
-        own, terms = mapping.override(code), mapping.contract
-        counts = organizations[code]
-        start = own.start_date or terms.start_date or max(first_day[code] - timedelta(days=1), _FIRST_DAY)
-        stated = own.planned_hours or terms.planned_hours
-        in_file = {key[1:]: seconds for key, seconds in planned.items() if key[0] == code}
-        accounts = _accounts(
+    contracts = []
+    for code, row in sorted(first_rows.items()):
+        override, defaults = mapping.override(code), mapping.contract
+        organization_counts = organizations[code]
+        start = override.start_date or defaults.start_date or max(first_days[code] - timedelta(days=1), _FIRST_DAY)
+        stated_hours = override.planned_hours or defaults.planned_hours
+        contract_planned = {key[1:]: seconds for key, seconds in planned.items() if key[0] == code}
+        accounts = _plan_accounts(
             mapping.account,
-            None if own.planned_hours else _hundredths_by_account(mapping.account, in_file),
-            int(stated * 100),
-            {one.name: _slice_teams(logged[code, one.name] or logged[code, ""]) for one in mapping.account},
-            in_file,
+            None if override.planned_hours else _planned_hundredths(mapping.account, contract_planned),
+            int(stated_hours * 100),
+            {account.name: _slice_teams(logged[code, account.name] or logged[code, ""]) for account in mapping.account},
+            contract_planned,
         )
-        found.append(
+        contracts.append(
             PlannedContract(
                 code=code,
-                name=own.name or row.contract_name or code,
-                organization=_most(counts) if counts else mapping.organization.unknown,
-                status=own.status,
+                name=override.name or row.contract_name or code,
+                organization=(
+                    _most_common(organization_counts) if organization_counts else mapping.organization.unknown
+                ),
+                status=override.status,
                 start=start,
-                end=own.end_date or terms.end_date or max(start, date(today.year + 1, 12, 31)),
+                end=override.end_date or defaults.end_date or max(start, date(today.year + 1, 12, 31)),
                 hours=sum((account.hours for account in accounts if account.billable), Decimal()),
                 accounts=accounts,
             )
         )
-    return found
+    return contracts
 
 
 def _slice_teams(logged: Counter[str]) -> list[str]:
-    """The teams with most logged time, as many as an account may have slices (C4); the rest is unassigned."""
+    """The teams with the most logged time, up to the number of slices of an account (C4); the rest is unassigned."""
     ranked = sorted(logged.items(), key=lambda item: (-item[1], item[0]))
     return [team for team, _ in ranked[:MAX_SLICES]]
 
 
-def _hundredths_by_account(accounts: Sequence[Account], planned: Dictionary[tuple[str, str], int]) -> list[int] | None:
-    """The planned hundredths of hours that a file states, rounded up; None where it plans nothing to bill."""
+def _planned_hundredths(
+    accounts: Sequence[AccountMapping], planned: Dictionary[tuple[str, str], int]
+) -> list[int] | None:
+    """The planned hundredths of hours of a file by account, rounded up; None if it plans nothing billable."""
     by_account = Counter[str]()
     for (account, _), seconds in planned.items():
         by_account[account] += seconds
@@ -245,54 +260,54 @@ def _hundredths_by_account(accounts: Sequence[Account], planned: Dictionary[tupl
     return [-(-by_account[account.name] // _SECONDS_PER_HUNDREDTH) for account in accounts]
 
 
-def _accounts(
-    accounts: Sequence[Account],
+def _plan_accounts(
+    accounts: Sequence[AccountMapping],
     hundredths: list[int] | None,
     contracted: int,
-    teams: Dictionary[str, list[str]],
+    teams_by_account: Dictionary[str, list[str]],
     planned: Dictionary[tuple[str, str], int],
 ) -> tuple[PlannedAccount, ...]:
-    """All accounts of the mapping, so that a later file of the same contract finds its own."""
+    """All accounts of the mapping, so that a later file of the same contract can use them."""
     if hundredths is None:
-        billable = [account.share if account.billable else 0 for account in accounts]
-        hundredths = split(contracted, billable)
-        # What is not billed is planned beside the contract's hours, by the same measure.
+        billable_shares = [account.share if account.billable else 0 for account in accounts]
+        # Non-billable accounts get hours beside the contract's own, at the same rate.
         hundredths = [
-            own if account.billable else contracted * account.share // sum(billable)
-            for account, own in zip(accounts, hundredths, strict=True)
+            billable_part if account.billable else contracted * account.share // sum(billable_shares)
+            for account, billable_part in zip(accounts, split(contracted, billable_shares), strict=True)
         ]
-    found = []
+    planned_accounts = []
     for account, total in zip(accounts, hundredths, strict=True):
-        chosen = teams[account.name]
-        shares = split(total, [planned.get((account.name, team), 0) for team in chosen])
-        slices = tuple(PlannedSlice(team, Decimal(own) / 100) for team, own in zip(chosen, shares, strict=True))
-        found.append(PlannedAccount(account.name, account.billable, Decimal(total) / 100, slices))
-    return tuple(found)
+        teams = teams_by_account[account.name]
+        parts = split(total, [planned.get((account.name, team), 0) for team in teams])
+        slices = tuple(PlannedSlice(team, Decimal(part) / 100) for team, part in zip(teams, parts, strict=True))
+        planned_accounts.append(PlannedAccount(account.name, account.billable, Decimal(total) / 100, slices))
+    return tuple(planned_accounts)
 
 
 def split(total: int, weights: Sequence[int]) -> list[int]:
-    """``total`` in whole parts by weight, exactly; equal parts where nothing weighs. The largest rests round up."""
-    whole = sum(weights)
-    if not whole:
-        weights, whole = [1] * len(weights), len(weights)
-    parts = [total * weight // whole for weight in weights]
-    rests = sorted(range(len(parts)), key=lambda index: (-(total * weights[index] % whole), index))
-    for index in rests[: total - sum(parts)]:
+    """Split ``total`` exactly into whole parts by weight. The largest remainders round up; zero weights are equal."""
+    weight_sum = sum(weights)
+    if not weight_sum:
+        weights, weight_sum = [1] * len(weights), len(weights)
+    parts = [total * weight // weight_sum for weight in weights]
+    by_remainder = sorted(range(len(parts)), key=lambda index: (-(total * weights[index] % weight_sum), index))
+    for index in by_remainder[: total - sum(parts)]:
         parts[index] += 1
     return parts
 
 
-def read_planned(records: Iterable[Record], mapping: Mapping) -> Planned:
-    """The planned seconds of a file by contract, account and team; a row that cannot be read plans nothing."""
+def read_planned(records: Iterable[CsvRecord], mapping: Mapping) -> PlannedSeconds:
+    """The planned seconds of a file by contract, account and team; rows that cannot be read are skipped."""
     if mapping.planned is None:
-        raise FileError("The mapping has no [planned]: add it, to say which column holds the planned time.")
-    found = iter(records)
-    header = read_header(found, [*placing(mapping), mapping.planned.duration])
-    where = place(mapping, header)
-    duration = render(mapping.planned.duration, header, mapping.no_value)
+        raise FileError("The mapping has no [planned] section. Add it, with the column of the planned time.")
+    remaining = iter(records)
+    header = read_header(remaining, [*attribution_templates(mapping), mapping.planned.duration])
+    attribute = compile_attribution(mapping, header)
+    duration = compile_template(mapping.planned.duration, header, mapping.no_value)
     planned: dict[tuple[str, str, str], Fraction] = defaultdict(Fraction)
-    for record in found:
-        if not record.fault:
-            with suppress(Refused):
-                planned[where(record.fields)] += exact_seconds(duration(record.fields), mapping.planned.unit)
+    for record in remaining:
+        if not record.error:
+            with suppress(RowError):
+                seconds = parse_exact_seconds(duration(record.fields), mapping.planned.unit)
+                planned[attribute(record.fields)] += seconds
     return {key: round(seconds) for key, seconds in planned.items() if seconds > 0}

@@ -1,4 +1,4 @@
-"""Records to ``worklog.events``, many on their way at once."""
+"""Publish records to ``worklog.events``, with many requests in flight."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -7,57 +7,59 @@ from functools import lru_cache
 from aiokafka import AIOKafkaProducer
 from aiokafka.partitioner import DefaultPartitioner
 
-from tidemark.importing.memory import Sent
-from tidemark_shared.messaging.cloudevents import RecordHeaders
+from tidemark.importing.events import OutgoingRecord
+from tidemark.importing.import_state import Checkpoint
 
-# Sending each record by itself costs more than all else: whole batches are built here, one a partition at a time.
+# Sending single records would take most of the time, so the publisher builds whole batches, one for each partition.
 BATCH_BYTES = 256 * 1024
 
 
 class Publisher:
-    """Builds batches, sends them, and tells what Kafka has acknowledged. Close with :meth:`flush`."""
+    """Builds and sends batches, and reports the checkpoints that Kafka has acknowledged. End with :meth:`flush`."""
 
     def __init__(
         self,
         producer: AIOKafkaProducer,
         topic: str,
         partitions: Sequence[int],
-        acknowledged: Callable[[list[Sent]], None],
+        on_acknowledged: Callable[[list[Checkpoint]], None],
     ) -> None:
-        self._producer, self._topic, self._acknowledged = producer, topic, acknowledged
+        self._producer, self._topic, self._on_acknowledged = producer, topic, on_acknowledged
         self._batches = {partition: producer.create_batch() for partition in partitions}
-        self._receipts: dict[int, list[Sent]] = {partition: [] for partition in partitions}
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._checkpoints: dict[int, list[Checkpoint]] = {partition: [] for partition in partitions}
+        self._requests: set[asyncio.Task[None]] = set()
         partitioner = DefaultPartitioner()
-        every = sorted(partitions)
-        # The same as any Kafka client's, so an issue's records stay in one partition; remembered, for it is slow.
-        self._partition = lru_cache(100_000)(lambda key: partitioner(key, every, every))
+        all_partitions = sorted(partitions)
+        # Kafka clients use the same partitioner, so an issue's records stay in one partition. It is slow, hence cached.
+        self._partition = lru_cache(100_000)(lambda key: partitioner(key, all_partitions, all_partitions))
 
-    async def put(self, key: str, headers: RecordHeaders, value: bytes, receipt: Sent) -> None:
-        """Send a record, sooner or later."""
-        raw = key.encode()
-        partition = self._partition(raw)
-        while self._batches[partition].append(timestamp=None, key=raw, value=value, headers=headers) is None:
+    async def publish(self, record: OutgoingRecord) -> None:
+        """Add a record to its batch; a full batch is sent."""
+        key = record.issue.encode()
+        partition = self._partition(key)
+        while (
+            self._batches[partition].append(timestamp=None, key=key, value=record.value, headers=record.headers) is None
+        ):
             await self._send(partition)
-        self._receipts[partition].append(receipt)
+        self._checkpoints[partition].append(record.checkpoint)
 
     async def flush(self) -> None:
-        """Wait until Kafka has acknowledged everything. Raises what kept it from doing so."""
+        """Send all batches and wait until Kafka has acknowledged everything. Raises Kafka's errors."""
         for partition in self._batches:
-            if self._receipts[partition]:
+            if self._checkpoints[partition]:
                 await self._send(partition)
-        await asyncio.gather(*self._under_way)
+        await asyncio.gather(*self._requests)
 
     async def _send(self, partition: int) -> None:
-        batch, receipts = self._batches[partition], self._receipts[partition]
-        self._batches[partition], self._receipts[partition] = self._producer.create_batch(), []
-        batch.close()  # or it would linger for more
+        batch, checkpoints = self._batches[partition], self._checkpoints[partition]
+        self._batches[partition], self._checkpoints[partition] = self._producer.create_batch(), []
+        batch.close()  # an open batch would wait for more records
         future = await self._producer.send_batch(batch, self._topic, partition=partition)
-        self._under_way.add(asyncio.create_task(self._acknowledge(future, receipts)))
-        for task in [task for task in self._under_way if task.done()]:
-            self._under_way.remove(task)
+        self._requests.add(asyncio.create_task(self._acknowledge(future, checkpoints)))
+        for task in [task for task in self._requests if task.done()]:
+            self._requests.remove(task)
             task.result()
 
-    async def _acknowledge(self, future: asyncio.Future[object], receipts: list[Sent]) -> None:
+    async def _acknowledge(self, future: asyncio.Future[object], checkpoints: list[Checkpoint]) -> None:
         await future
-        self._acknowledged(receipts)
+        self._on_acknowledged(checkpoints)

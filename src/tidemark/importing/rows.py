@@ -1,4 +1,4 @@
-"""Pure: the records of a CSV file to rows that Tidemark can take, or the reason why not."""
+"""Parse the records of a CSV file into rows, or into the reason why a row is refused. Pure."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -8,17 +8,17 @@ from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from tidemark.importing.files import FileError, Record
-from tidemark.importing.mapping import REMEMBERED, Mapping, chooser, columns, render
+from tidemark.importing.files import CsvRecord, FileError
+from tidemark.importing.mapping import CACHE_SIZE, Mapping, build_matcher, compile_template, template_columns
 from tidemark_shared.messaging.events import FIRST_YEAR, FUTURE_LIMIT, LAST_YEAR, MAX_ID_BYTES
 
-MAX_SECONDS = 3_600_000
-_SECONDS = {"seconds": 1, "minutes": 60, "hours": 3600}
+MAX_DURATION_SECONDS = 3_600_000
+_SECONDS_BY_UNIT = {"seconds": 1, "minutes": 60, "hours": 3600}
 _NUMBER = re.compile(r"[+-]?\d{1,15}(\.\d{1,15})?", re.ASCII)
 
 
 class Row(NamedTuple):
-    """A row that can be counted: what it says, in Tidemark's terms."""
+    """A valid row, in Tidemark's terms."""
 
     line: int
     worklog: str
@@ -39,99 +39,99 @@ class Row(NamedTuple):
     created: datetime | None
 
 
-class Refusal(NamedTuple):
-    """A row that is not taken: where it stands, a word for programs, a sentence for people."""
+class RefusedRow(NamedTuple):
+    """A row that is not imported: its line, a reason for programs, a message for people."""
 
     line: int
     worklog: str
     reason: str
-    sentence: str
+    message: str
 
 
-class Refused(Exception):  # noqa: N818 - it names what becomes of the row
-    """A value that is not taken."""
+class RowError(Exception):
+    """A value is not valid, so its row is refused."""
 
-    def __init__(self, reason: str, sentence: str) -> None:
-        super().__init__(sentence)
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
         self.reason = reason
 
 
-def read(records: Iterable[Record], mapping: Mapping, now: datetime) -> Iterator[Row | Refusal]:
-    """Every record but the header as a row or a refusal, in the order of the file."""
-    found = iter(records)
-    header = read_header(found, _templates(mapping))
-    reader = _Reader(mapping, header, now)
-    for record in found:
-        line, fields, fault = record
-        if fault:
-            yield Refusal(line, "", "unreadable_line", fault)
+def parse_rows(records: Iterable[CsvRecord], mapping: Mapping, now: datetime) -> Iterator[Row | RefusedRow]:
+    """Parse every record after the header, in the order of the file."""
+    remaining = iter(records)
+    header = read_header(remaining, _all_templates(mapping))
+    parser = _RowParser(mapping, header, now)
+    for line, fields, record_error in remaining:
+        if record_error:
+            yield RefusedRow(line, "", "unreadable_line", record_error)
             continue
         try:
-            yield reader.row(line, fields)
-        except Refused as refused:
-            yield Refusal(line, reader.worklog(fields), refused.reason, str(refused))
+            yield parser.parse(line, fields)
+        except RowError as error:
+            yield RefusedRow(line, parser.worklog(fields), error.reason, str(error))
 
 
-def read_header(records: Iterator[Record], templates: Iterable[str | None]) -> list[str]:
-    """The names of the columns. Raises :class:`FileError` where one that a template names is not there."""
+def read_header(records: Iterator[CsvRecord], templates: Iterable[str | None]) -> list[str]:
+    """The names of the columns. Raises :class:`FileError` if a column of a template is missing."""
     first = next(records, None)
-    if first is None or first.fault:
-        raise FileError(f"The file has no header: {first.fault if first else 'it is empty.'}")
+    if first is None or first.error:
+        raise FileError(f"The file has no header: {first.error if first else 'it is empty.'}")
     header = [first.fields[0].removeprefix("\ufeff"), *first.fields[1:]]
-    if missing := sorted(columns(*templates) - set(header)):
+    if missing := sorted(template_columns(*templates) - set(header)):
         raise FileError(
-            f"The file has no column {', '.join(map(repr, missing))}, which the mapping names. "
-            f"It has {', '.join(header)}. Correct the mapping, or its delimiter."
+            f"The mapping names the column {', '.join(map(repr, missing))}, which the file does not have. "
+            f"The file has {', '.join(header)}. Correct the mapping, or its delimiter."
         )
     return header
 
 
-def placing(mapping: Mapping) -> list[str | None]:
-    """The templates that say where a row belongs."""
+def attribution_templates(mapping: Mapping) -> list[str | None]:
+    """The templates for the contract, account and team of a row."""
     return [
         *(mapping.contract.code, mapping.account_by, mapping.team.name),
         mapping.worklog.author if mapping.team.split else None,
     ]
 
 
-def _templates(mapping: Mapping) -> list[str | None]:
-    log, issue = mapping.worklog, mapping.issue
+def _all_templates(mapping: Mapping) -> list[str | None]:
+    worklog, issue = mapping.worklog, mapping.issue
     return [
-        *(log.id, log.author, log.started, log.duration, log.updated, log.description),
+        *(worklog.id, worklog.author, worklog.started, worklog.duration, worklog.updated, worklog.description),
         *(issue.id, issue.key, issue.summary, issue.created),
         *(mapping.organization.name, mapping.contract.name),
-        *placing(mapping),
+        *attribution_templates(mapping),
     ]
 
 
-class _Reader:
-    """The mapping, worked out once for one header."""
+class _RowParser:
+    """A mapping, compiled for one header."""
 
     def __init__(self, mapping: Mapping, header: Sequence[str], now: datetime) -> None:
-        def text(template: str | None) -> Callable[[Sequence[str]], str]:
-            return render(template, header, mapping.no_value)
+        def compiled(template: str | None) -> Callable[[Sequence[str]], str]:
+            return compile_template(template, header, mapping.no_value)
 
         self._mapping, self._zone = mapping, mapping.zone
         self._latest_update = now + FUTURE_LIMIT
-        log, issue = mapping.worklog, mapping.issue
-        self.worklog, self._issue, self._author = text(log.id), text(issue.id), text(log.author)
-        self._started, self._duration = text(log.started), text(log.duration)
-        self._updated, self._created = text(log.updated), text(issue.created)
-        self._description, self._key, self._summary = text(log.description), text(issue.key), text(issue.summary)
-        self._place = place(mapping, header)
-        self._organization = text(mapping.organization.name)
-        self._contract_name = text(mapping.contract.name)
-        self._seconds = lru_cache(REMEMBERED)(lambda duration: whole_seconds(duration, log.unit))
+        worklog, issue = mapping.worklog, mapping.issue
+        self.worklog, self._issue, self._author = compiled(worklog.id), compiled(issue.id), compiled(worklog.author)
+        self._started, self._duration = compiled(worklog.started), compiled(worklog.duration)
+        self._updated, self._created = compiled(worklog.updated), compiled(issue.created)
+        self._description = compiled(worklog.description)
+        self._key, self._summary = compiled(issue.key), compiled(issue.summary)
+        self._attribute = compile_attribution(mapping, header)
+        self._organization = compiled(mapping.organization.name)
+        self._contract_name = compiled(mapping.contract.name)
+        self._seconds = lru_cache(CACHE_SIZE)(lambda duration: parse_duration(duration, worklog.unit))
 
-    def row(self, line: int, fields: Sequence[str]) -> Row:
+    def parse(self, line: int, fields: Sequence[str]) -> Row:
         mapping = self._mapping
-        worklog = _required(self.worklog(fields), "worklog", mapping.worklog.id)
-        issue = _required(self._issue(fields), "issue", mapping.issue.id)
-        author = _required(self._author(fields), "person", mapping.worklog.author)
-        contract, account, team = self._place(fields)
-        _required(contract, "contract", mapping.contract.code)
+        worklog = _require_text(self.worklog(fields), "worklog", mapping.worklog.id)
+        issue = _require_text(self._issue(fields), "issue", mapping.issue.id)
+        author = _require_text(self._author(fields), "person", mapping.worklog.author)
+        contract, account, team = self._attribute(fields)
+        _require_text(contract, "contract", mapping.contract.code)
         seconds = self._seconds(self._duration(fields))
-        started = self._time(self._started(fields), "date of the work", mapping.worklog.started)
+        started = self._parse_time(self._started(fields), "date of the work", mapping.worklog.started)
         updated, created = self._updated(fields), self._created(fields)
         row = Row(
             line=line,
@@ -142,92 +142,99 @@ class _Reader:
             day=started.astimezone(self._zone).date(),
             seconds=seconds,
             contract=contract,
-            contract_name=_short(self._contract_name(fields), "contract's name", mapping.contract.name),
+            contract_name=_check_length(self._contract_name(fields), "contract's name", mapping.contract.name),
             account=account,
-            team=_short(team, "team", mapping.team.name),
-            organization=_short(self._organization(fields), "organization", mapping.organization.name),
-            updated=self._time(updated, "update", mapping.worklog.updated) if updated else None,
+            team=_check_length(team, "team", mapping.team.name),
+            organization=_check_length(self._organization(fields), "organization", mapping.organization.name),
+            updated=self._parse_time(updated, "update", mapping.worklog.updated) if updated else None,
             description=self._description(fields) or None,
             issue_key=self._key(fields) or None,
             summary=self._summary(fields) or None,
-            created=self._time(created, "issue's creation", mapping.issue.created) if created else None,
+            created=self._parse_time(created, "issue's creation", mapping.issue.created) if created else None,
         )
         if row.updated and row.updated > self._latest_update:
-            raise Refused("date_out_of_range", f"The row was updated in the future ({updated}). Correct the date.")
+            raise RowError("date_out_of_range", f"The row's update time {updated} is in the future. Correct the date.")
         return row
 
-    def _time(self, text: str, what: str, template: str | None) -> datetime:
+    def _parse_time(self, text: str, label: str, template: str | None) -> datetime:
         if not text:
-            raise Refused("missing_value", f"The {what} is blank ({template}). Fill it in.")
-        return instant(text, self._mapping.date_formats, self._zone, what)
+            raise RowError("missing_value", f"The {label} is blank ({template}). Fill it in.")
+        return parse_time(text, self._mapping.date_formats, self._zone, label)
 
 
-def place(mapping: Mapping, header: Sequence[str]) -> Callable[[Sequence[str]], tuple[str, str, str]]:
-    """The contract code, account and team that a row says, as a function of its fields."""
-    contract, account_by, team, author = (render(one, header, mapping.no_value) for one in placing(mapping))
-    account = chooser([(one.name, one.match) for one in mapping.account])
-    split = chooser([(one.name, one.persons) for one in mapping.team.split])
+def compile_attribution(mapping: Mapping, header: Sequence[str]) -> Callable[[Sequence[str]], tuple[str, str, str]]:
+    """A function from a row's fields to its contract code, account and team."""
+    contract, account_by, team, author = (
+        compile_template(template, header, mapping.no_value) for template in attribution_templates(mapping)
+    )
+    match_account = build_matcher([(account.name, account.match) for account in mapping.account])
+    match_team = build_matcher([(split.name, split.persons) for split in mapping.team.split])
 
-    def placed(fields: Sequence[str]) -> tuple[str, str, str]:
-        # The last account's pattern takes everything, so one is always found.
-        return contract(fields), account(account_by(fields)) or "", split(author(fields)) or team(fields)
+    def attribute(fields: Sequence[str]) -> tuple[str, str, str]:
+        # The pattern of the last account matches everything, so there is always an account.
+        return contract(fields), match_account(account_by(fields)) or "", match_team(author(fields)) or team(fields)
 
-    return placed
+    return attribute
 
 
-def _required(text: str, what: str, template: str) -> str:
+def _require_text(text: str, label: str, template: str) -> str:
     if not text:
-        raise Refused("missing_value", f"The {what} is blank ({template}). Fill it in.")
-    return _short(text, what, template)
+        raise RowError("missing_value", f"The {label} is blank ({template}). Fill it in.")
+    return _check_length(text, label, template)
 
 
-def _short(text: str, what: str, template: str) -> str:
-    """What Tidemark takes as an id or a name."""
+def _check_length(text: str, label: str, template: str) -> str:
+    """The text, if it is valid as an id or a name."""
     if len(text) * 4 <= MAX_ID_BYTES and text.isprintable():
         return text
     if len(text.encode()) > MAX_ID_BYTES or "\n" in text or "\r" in text:
-        raise Refused("invalid_id", f"The {what} ({template}) is longer than 255 bytes or one line. Shorten it.")
+        raise RowError("invalid_id", f"The {label} ({template}) is longer than 255 bytes or one line. Shorten it.")
     return text
 
 
-def whole_seconds(text: str, unit: str) -> int:
-    """A duration. Raises :class:`Refused` for what is no number, or no time that Tidemark counts."""
-    exact, said = exact_seconds(text, unit), f"{text.strip()} {unit}"
-    if exact == 0:
-        raise Refused("no_time", f"The row logs no time ({said}). Nothing to mend, unless time is missing.")
-    if exact < 0:
-        raise Refused("negative_duration", f"The duration of {said} is negative. Correct or delete the log.")
-    if exact > MAX_SECONDS:
-        raise Refused("duration_too_long", f"{said} are more than 1000 hours. Correct it, or split the log.")
-    if exact.denominator != 1:
-        raise Refused("unreadable_duration", f"{said} are no whole seconds. Round the duration.")
-    return int(exact)
+def parse_duration(text: str, unit: str) -> int:
+    """A duration in whole seconds. Raises :class:`RowError`."""
+    seconds, shown = parse_exact_seconds(text, unit), f"{text.strip()} {unit}"
+    if seconds == 0:
+        raise RowError("no_time", f"The row logs no time ({shown}). If time is missing, add it; else ignore this.")
+    if seconds < 0:
+        raise RowError("negative_duration", f"The duration {shown} is negative. Correct or delete the log.")
+    if seconds > MAX_DURATION_SECONDS:
+        raise RowError("duration_too_long", f"{shown} is more than 1000 hours. Correct it, or split the log.")
+    if seconds.denominator != 1:
+        raise RowError("unreadable_duration", f"{shown} is not a whole number of seconds. Round the duration.")
+    return int(seconds)
 
 
-def exact_seconds(text: str, unit: str) -> Fraction:
-    """A decimal number of ``unit``, which no float has touched."""
+def parse_exact_seconds(text: str, unit: str) -> Fraction:
+    """A decimal number of ``unit`` in seconds, computed without a float."""
     number = text.strip()
     if not number:
-        raise Refused("missing_value", "The duration is blank. Fill it in.")
+        raise RowError("missing_value", "The duration is blank. Fill it in.")
     if not _NUMBER.fullmatch(number):
-        raise Refused("unreadable_duration", f"The duration {text!r} is no number of {unit}. Correct it.")
-    return Fraction(number) * _SECONDS[unit]
+        raise RowError("unreadable_duration", f"The duration {text!r} is not a number of {unit}. Correct it.")
+    return Fraction(number) * _SECONDS_BY_UNIT[unit]
 
 
-def instant(text: str, formats: Sequence[str], zone: ZoneInfo, what: str = "date") -> datetime:
-    """A local time in the first format that fits, in ``zone`` unless it brings its own offset; in UTC.
+def parse_time(text: str, formats: Sequence[str], zone: ZoneInfo, label: str = "date") -> datetime:
+    """A time in UTC, read with the first format that fits. Without an offset it is local time in ``zone``.
 
-    A time in a gap moves forward by the gap, of two the first holds: both are what fold 0 means.
+    A time in a gap moves forward by the gap, and of two equal local times the first is used: both are fold 0.
     """
     for pattern in formats:
         try:
-            found = datetime.strptime(text.strip(), pattern)  # noqa: DTZ007 - the zone follows
+            parsed = datetime.strptime(text.strip(), pattern)  # noqa: DTZ007 - the zone follows
         except ValueError:
             continue
-        placed = found if found.tzinfo else found.replace(tzinfo=zone)
-        # The plain year settles dates that the shift to UTC would carry out of the calendar.
-        if FIRST_YEAR <= found.year <= LAST_YEAR and FIRST_YEAR <= (utc := placed.astimezone(UTC)).year <= LAST_YEAR:
+        zoned = parsed if parsed.tzinfo else parsed.replace(tzinfo=zone)
+        # The local year comes first: the conversion to UTC fails for dates at the end of the calendar.
+        if FIRST_YEAR <= parsed.year <= LAST_YEAR and FIRST_YEAR <= (utc := zoned.astimezone(UTC)).year <= LAST_YEAR:
             return utc
-        raise Refused("date_out_of_range", f"The {what} {text!r} lies outside {FIRST_YEAR} to {LAST_YEAR}. Correct it.")
-    shapes = " or ".join(formats)
-    raise Refused("unreadable_date", f"The {what} {text!r} is not written as {shapes}. Correct it, or add its format.")
+        raise RowError(
+            "date_out_of_range", f"The {label} {text!r} is not between {FIRST_YEAR} and {LAST_YEAR}. Correct it."
+        )
+    format_list = " or ".join(formats)
+    raise RowError(
+        "unreadable_date",
+        f"The {label} {text!r} does not have the format {format_list}. Correct it, or add its format.",
+    )

@@ -1,4 +1,4 @@
-"""The shell of an import: a file, Tidemark's API, Kafka, and a summary that accounts for every row."""
+"""Run an import: read the file, provision over the API, publish to Kafka, and account for every row."""
 
 import asyncio
 import gc
@@ -6,46 +6,52 @@ import hashlib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
 from collections.abc import Mapping as Dictionary
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import asyncpg
 
-from tidemark.importing import messages, plan, rows
-from tidemark.importing.api import Api
-from tidemark.importing.counting import Counted, count, end_offsets
-from tidemark.importing.establish import establish
-from tidemark.importing.files import FileError, open_text, records
-from tidemark.importing.mapping import Mapping, load
-from tidemark.importing.memory import Memory, Sent
-from tidemark.importing.messages import Message, Structured
+from tidemark.api_client import ApiClient
+from tidemark.importing.events import (
+    OutgoingRecord,
+    StructuredEvent,
+    build_event_records,
+    build_plan_records,
+    parse_structured_events,
+)
+from tidemark.importing.files import FileError, open_text, read_records
+from tidemark.importing.import_state import Checkpoint, ImportState
+from tidemark.importing.mapping import Mapping, load_mapping
+from tidemark.importing.plan import Plan, build_plan, read_planned
+from tidemark.importing.provisioning import provision
 from tidemark.importing.publishing import BATCH_BYTES, Publisher
-from tidemark.importing.rows import Refusal
+from tidemark.importing.reconciliation import ReconciliationResult, fetch_end_offsets, reconcile
+from tidemark.importing.rows import RefusedRow, parse_rows
 from tidemark_shared.messaging import kafka
 from tidemark_shared.messaging.events import WorklogRecorded, format_timestamp
 from tidemark_shared.messaging.topics import WORKLOGS
 from tidemark_shared.settings import MissingSettingError, Settings, require_setting
 
 Progress = Callable[[str, int, int | None], None]
-_Thing = TypeVar("_Thing")
-_PROGRESS_EVERY = 1_000
-_STOP_SECONDS = 5
+_Item = TypeVar("_Item")
+_PROGRESS_INTERVAL = 1_000
+_CONNECT_TIMEOUT_SECONDS = 15
 
 
-class Order(NamedTuple):
-    """Where an import goes, what it remembers, how long it waits, and whom it tells how far it is."""
+class ImportOptions(NamedTuple):
+    """The target of an import, the folder of its state, its time limit, and the function that shows progress."""
 
     settings: Settings
-    state: Path
+    state_folder: Path
     wait_seconds: float
     now: datetime
     progress: Progress = lambda *_: None
 
 
-class Summary(NamedTuple):
-    """What became of every row: ``rows == taken + repeated + sum(refused)``."""
+class ImportSummary(NamedTuple):
+    """The result for every row: ``rows == taken + repeated + sum(refused)``. The names are those of `--json`."""
 
     file: str
     started_at: str
@@ -53,179 +59,184 @@ class Summary(NamedTuple):
     taken: int
     repeated: int
     refused: dict[str, int]
-    refusals: list[Refusal]
+    refusals: list[RefusedRow]
     sent: int
     unchanged: int
     unaccounted: dict[str, int] | None
-    """By reason, of the rows taken; null where nobody waited, or not long enough, for them to be counted."""
+    """By reason, of the rows taken; None if the import did not wait, or not long enough, until they were counted."""
     problems: list[str]
 
 
-class _Delivered(NamedTuple):
+class _Delivery(NamedTuple):
     started_at: datetime
     sent: int
-    counted: Counted | None
+    reconciliation: ReconciliationResult | None
     problems: list[str]
 
 
-def import_csv(file: Path, mapping_file: Path, planned: Path | None, order: Order) -> Summary:
+def import_csv(file: Path, mapping_file: Path, planned_file: Path | None, options: ImportOptions) -> ImportSummary:
     """Import a CSV file."""
-    mapping = load(mapping_file)
-    made = read_plan(file, mapping, planned, order)
-    with Api(order.settings) as api:
-        established = establish(api, made, mapping)
-    delivered = asyncio.run(
+    mapping = load_mapping(mapping_file)
+    plan = load_plan(file, mapping, planned_file, options)
+    with ApiClient(options.settings) as api:
+        provisioned = provision(api, plan, mapping)
+    delivery = asyncio.run(
         _deliver(
-            order,
+            options,
             mapping.source,
             _fingerprint(file, mapping_file),
-            lambda started_at, sent: messages.of_plan(made, established.teams, mapping.source, started_at, sent),
-            total=len(made.links) + len(made.rows),
-            statuses=established.statuses,
-            worklogs={(mapping.source, row.worklog) for row in made.rows},
+            lambda started_at, checkpoints: build_plan_records(
+                plan, provisioned.team_ids, mapping.source, started_at, checkpoints
+            ),
+            total=len(plan.links) + len(plan.rows),
+            statuses=provisioned.statuses,
+            worklogs={(mapping.source, row.worklog) for row in plan.rows},
         )
     )
-    return _summary(
+    return _summarize(
         file,
-        delivered,
-        taken=len(made.rows),
-        facts=len(made.links) + len(made.rows),
-        repeated=made.repeated,
-        refusals=made.refusals,
-        problems=established.problems,
+        delivery,
+        taken=len(plan.rows),
+        fact_count=len(plan.links) + len(plan.rows),
+        repeated=plan.repeated,
+        refused_rows=plan.refused_rows,
+        problems=provisioned.problems,
     )
 
 
-def import_events(file: Path, order: Order) -> Summary:
-    """Import a file of CloudEvents in structured mode, one a line."""
+def import_events(file: Path, options: ImportOptions) -> ImportSummary:
+    """Import a file with one structured CloudEvent on each line."""
     with open_text(file) as lines:
-        read = list(_told(messages.structured(lines, order.now), "Reading", order.progress))
-    events = [one for one in read if isinstance(one, Structured)]
-    different = len({one.value for one in events})
-    delivered = asyncio.run(
+        parsed = list(_show_progress(parse_structured_events(lines, options.now), "Reading", options.progress))
+    events = [line for line in parsed if isinstance(line, StructuredEvent)]
+    distinct = len({event.value for event in events})
+    delivery = asyncio.run(
         _deliver(
-            order,
+            options,
             "events",
             _fingerprint(file),
-            lambda _, sent: messages.of_events(events, sent),
-            total=different,
+            lambda _, checkpoints: build_event_records(events, checkpoints),
+            total=distinct,
             statuses={},
             worklogs={
-                (one.event.source, one.event.data.worklog_id)
-                for one in events
-                if isinstance(one.event.data, WorklogRecorded)
+                (event.event.source, event.event.data.worklog_id)
+                for event in events
+                if isinstance(event.event.data, WorklogRecorded)
             },
         )
     )
-    return _summary(
+    return _summarize(
         file,
-        delivered,
-        taken=different,
-        facts=different,
-        repeated=len(events) - different,
-        refusals=[one for one in read if isinstance(one, Refusal)],
+        delivery,
+        taken=distinct,
+        fact_count=distinct,
+        repeated=len(events) - distinct,
+        refused_rows=[line for line in parsed if isinstance(line, RefusedRow)],
     )
 
 
-def publish_events(lines: Iterable[str], settings: Settings, now: datetime) -> tuple[int, list[Refusal]]:
-    """Publish CloudEvents in structured mode, one a line, as they are. How many, and what was refused."""
-    read = list(messages.structured(lines, now))
-    ready = messages.of_events([one for one in read if isinstance(one, Structured)], {})
+def publish_events(lines: Iterable[str], settings: Settings, now: datetime) -> tuple[int, list[RefusedRow]]:
+    """Publish structured CloudEvents unchanged, one on each line. Returns the number published, and those refused."""
+    parsed = list(parse_structured_events(lines, now))
+    records = build_event_records([line for line in parsed if isinstance(line, StructuredEvent)], {})
 
     async def publish() -> int:
-        async with _publisher(settings, lambda _: None) as publisher:
-            return await _publish(publisher, ready)
+        async with _open_publisher(settings, lambda _: None) as publisher:
+            return await _publish_all(publisher, records)
 
-    return asyncio.run(publish()), [one for one in read if isinstance(one, Refusal)]
+    return asyncio.run(publish()), [line for line in parsed if isinstance(line, RefusedRow)]
 
 
-def read_plan(file: Path, mapping: Mapping, planned: Path | None, order: Order) -> plan.Plan:
-    """All rows of a file and what they come to."""
-    # Millions of objects that all stay: looking for garbage among them costs a fifth of the time.
+def load_plan(file: Path, mapping: Mapping, planned_file: Path | None, options: ImportOptions) -> Plan:
+    """Read all rows of a file, and build the plan."""
+    # The rows are millions of objects that stay in memory: garbage collection would take a fifth of the time.
     gc.disable()
     try:
-        intended = None
-        if planned:
-            with open_text(planned, mapping.encoding) as lines:
-                intended = plan.read_planned(records(lines, mapping.delimiter), mapping)
+        planned = None
+        if planned_file:
+            with open_text(planned_file, mapping.encoding) as lines:
+                planned = read_planned(read_records(lines, mapping.delimiter), mapping)
         with open_text(file, mapping.encoding) as lines:
-            found = rows.read(records(lines, mapping.delimiter), mapping, order.now)
-            today = order.now.astimezone(mapping.zone).date()
-            return plan.make(_told(found, "Reading", order.progress), mapping, today, intended)
+            rows = parse_rows(read_records(lines, mapping.delimiter), mapping, options.now)
+            today = options.now.astimezone(mapping.zone).date()
+            return build_plan(_show_progress(rows, "Reading", options.progress), mapping, today, planned)
     finally:
         gc.freeze()
         gc.enable()
 
 
 async def _deliver(
-    order: Order,
+    options: ImportOptions,
     source: str,
     fingerprint: str,
-    make: Callable[[datetime, Dictionary[str, Sent]], Iterator[Message]],
+    build_records: Callable[[datetime, Dictionary[str, Checkpoint]], Iterator[OutgoingRecord]],
     *,
     total: int,
     statuses: Dictionary[str, str],
     worklogs: Collection[tuple[str, str]],
-) -> _Delivered:
-    """Publish what was not published yet, and wait for it to be counted."""
-    settings, topic = order.settings, order.settings.topic_prefix + WORKLOGS.name
-    cluster = await kafka.fetch_cluster_id(
-        require_setting(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers"), timeout_seconds=15
-    )
-    begins = await end_offsets(settings, [WORKLOGS.name])
-    with Memory(order.state, cluster, topic, source) as memory:
-        started_at = memory.begin(fingerprint, order.now)
-        async with _publisher(settings, memory.remember) as publisher:
-            made = make(started_at, memory.sent())
-            sent = await _publish(publisher, _told(made, "Publishing", order.progress, total))
-        memory.finish()
-    delivered = _Delivered(started_at, sent, None, [])
-    if not order.wait_seconds:
-        return delivered
-    order.progress("Counting", 0, None)
+) -> _Delivery:
+    """Publish the records that have no checkpoint yet, and wait until they are counted."""
+    settings, topic = options.settings, options.settings.topic_prefix + WORKLOGS.name
+    servers = require_setting(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers")
+    cluster = await kafka.fetch_cluster_id(servers, timeout_seconds=_CONNECT_TIMEOUT_SECONDS)
+    begin_offsets = await fetch_end_offsets(settings, [WORKLOGS.name])
+    with ImportState(options.state_folder, cluster, topic, source) as state:
+        started_at = state.start(fingerprint, options.now)
+        async with _open_publisher(settings, state.save_checkpoints) as publisher:
+            records = build_records(started_at, state.load_checkpoints())
+            sent = await _publish_all(publisher, _show_progress(records, "Publishing", options.progress, total))
+        state.finish()
+    delivery = _Delivery(started_at, sent, None, [])
+    if not options.wait_seconds:
+        return delivery
+    options.progress("Counting", 0, None)
     try:
-        async with asyncio.timeout(order.wait_seconds):
-            return delivered._replace(counted=await count(settings, cluster, begins, statuses, worklogs))
+        async with asyncio.timeout(options.wait_seconds):
+            reconciliation = await reconcile(settings, cluster, begin_offsets, statuses, worklogs)
+            return delivery._replace(reconciliation=reconciliation)
     except TimeoutError:
-        why = f"it did not end within {order.wait_seconds:g} s. Run the command again: it sends nothing twice"
+        problem = f"counting took longer than {options.wait_seconds:g} s. Run the command again: it sends nothing twice"
     except (MissingSettingError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        why = f"{error}"
-    return delivered._replace(problems=[f"All is published; what of it counts is not known yet: {why}"])
+        problem = f"{error}"
+    return delivery._replace(
+        problems=[f"Everything is published, but it is not known yet which rows do not count: {problem}"]
+    )
 
 
 @asynccontextmanager
-async def _publisher(settings: Settings, acknowledged: Callable[[list[Sent]], None]) -> AsyncIterator[Publisher]:
+async def _open_publisher(
+    settings: Settings, on_acknowledged: Callable[[list[Checkpoint]], None]
+) -> AsyncIterator[Publisher]:
     topic = settings.topic_prefix + WORKLOGS.name
-    bootstrap = require_setting(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers")
-    producer = kafka.create_producer(bootstrap, max_batch_size=BATCH_BYTES)
+    servers = require_setting(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers")
+    producer = kafka.create_producer(servers, max_batch_size=BATCH_BYTES)
     await producer.start()
     try:
-        yield Publisher(producer, topic, sorted(await producer.partitions_for(topic)), acknowledged)
+        yield Publisher(producer, topic, sorted(await producer.partitions_for(topic)), on_acknowledged)
     finally:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_STOP_SECONDS):
-                await producer.stop()
+        await kafka.stop_producer(producer)
 
 
-async def _publish(publisher: Publisher, ready: Iterable[Message]) -> int:
-    number = 0
-    for number, message in enumerate(ready, 1):  # noqa: B007 - the last one is what was sent
-        await publisher.put(message.issue, message.headers, message.value, message.receipt)
+async def _publish_all(publisher: Publisher, records: Iterable[OutgoingRecord]) -> int:
+    count = 0
+    for record in records:
+        await publisher.publish(record)
+        count += 1
     await publisher.flush()
-    return number
+    return count
 
 
-def _told(things: Iterable[_Thing], stage: str, progress: Progress, total: int | None = None) -> Iterator[_Thing]:
-    number = 0
-    for number, thing in enumerate(things, 1):
-        if number % _PROGRESS_EVERY == 0:
-            progress(stage, number, total)
-        yield thing
-    progress(stage, total or number, total or number)
+def _show_progress(items: Iterable[_Item], stage: str, progress: Progress, total: int | None = None) -> Iterator[_Item]:
+    count = 0
+    for count, item in enumerate(items, 1):
+        if count % _PROGRESS_INTERVAL == 0:
+            progress(stage, count, total)
+        yield item
+    progress(stage, total or count, total or count)
 
 
 def _fingerprint(*files: Path) -> str:
-    """Tells an import that goes on from another of the same source."""
+    """A digest of the files. A crashed import is resumed if it has the same fingerprint."""
     digest = hashlib.sha256()
     for file in files:
         try:
@@ -236,31 +247,33 @@ def _fingerprint(*files: Path) -> str:
     return digest.hexdigest()
 
 
-def _summary(
+def _summarize(
     file: Path,
-    delivered: _Delivered,
+    delivery: _Delivery,
     *,
     taken: int,
-    facts: int,
+    fact_count: int,
     repeated: int,
-    refusals: Sequence[Refusal],
+    refused_rows: Sequence[RefusedRow],
     problems: Sequence[str] = (),
-) -> Summary:
-    problems = [*problems, *delivered.problems]
-    if delivered.counted and delivered.counted.dead_letters:
+) -> ImportSummary:
+    problems = [*problems, *delivery.problems]
+    reconciliation = delivery.reconciliation
+    if reconciliation and reconciliation.dead_letters:
         problems.append(
-            f"{delivered.counted.dead_letters} records since the start are dead letters: see `tidemark dlq list`."
+            f"{reconciliation.dead_letters} records since the start of the import are dead letters. "
+            "Run `tidemark dlq list` to see them."
         )
-    return Summary(
+    return ImportSummary(
         file=str(file),
-        started_at=format_timestamp(delivered.started_at),
-        rows=taken + repeated + len(refusals),
+        started_at=format_timestamp(delivery.started_at),
+        rows=taken + repeated + len(refused_rows),
         taken=taken,
         repeated=repeated,
-        refused=dict(Counter(one.reason for one in refusals).most_common()),
-        refusals=list(refusals),
-        sent=delivered.sent,
-        unchanged=facts - delivered.sent,
-        unaccounted=delivered.counted.unaccounted if delivered.counted else None,
+        refused=dict(Counter(row.reason for row in refused_rows).most_common()),
+        refusals=list(refused_rows),
+        sent=delivery.sent,
+        unchanged=fact_count - delivery.sent,
+        unaccounted=reconciliation.unaccounted if reconciliation else None,
         problems=problems,
     )

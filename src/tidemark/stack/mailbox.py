@@ -1,4 +1,4 @@
-"""A mail sink: takes every mail over SMTP into a Maildir, and shows what it took under ``/inbox``.
+"""A mail sink: stores every mail from SMTP in a Maildir, and shows the mails under ``/inbox``.
 
 Run as ``python -m tidemark.stack.mailbox --smtp-port N --http-port N --maildir DIR``.
 """
@@ -26,9 +26,9 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 _HOST = "127.0.0.1"
-_PAGE = 50
+_PAGE_SIZE = 50
 _KEY = re.compile(r"(\d+)\.M(\d+)P\d+Q(\d+)")
-# A mail is shown as it came, but nothing in it may run, fetch, or leave its frame.
+# A mail is shown unchanged, but nothing in it may run, load content, or leave its frame.
 _SECURITY = {
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data: cid:; frame-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
@@ -42,7 +42,7 @@ _templates = Environment(
 
 
 class Mail(NamedTuple):
-    """What the list shows of a mail."""
+    """A mail in the list."""
 
     key: str
     subject: str
@@ -51,46 +51,46 @@ class Mail(NamedTuple):
     received: datetime
 
     @classmethod
-    def of(cls, key: str, headers: EmailMessage) -> Self:
-        """The mail with these headers; the key tells when it came."""
+    def from_headers(cls, key: str, headers: EmailMessage) -> Self:
+        """A mail with these headers; its key contains the time when it was received."""
         return cls(
             key,
             str(headers["subject"] or "(no subject)"),
             str(headers["from"] or headers["return-path"] or ""),
             str(headers["to"] or headers["delivered-to"] or ""),
-            datetime.fromtimestamp(_order(key)[0], UTC).astimezone(),
+            datetime.fromtimestamp(_sort_key(key)[0], UTC).astimezone(),
         )
 
 
 class Sink:
-    """The Maildir, as an SMTP server's handler and as pages."""
+    """The Maildir: a handler for the SMTP server, and pages."""
 
     def __init__(self, folder: Path) -> None:
-        # Whole folders from the start: the library makes the three only together with the root.
-        for part in ("tmp", "new", "cur"):
-            (folder / part).mkdir(parents=True, exist_ok=True)
+        # Create all three: the library does so only if the root does not exist.
+        for name in ("tmp", "new", "cur"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
         self._mails = Maildir(folder)
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's
-        """Keep a mail; answered once it is on the disk, in ``new``."""
+        """Store a mail; the response is sent once it is on the disk, in ``new``."""
         trace = f"Return-Path: <{envelope.mail_from}>\r\n"
         trace += "".join(f"Delivered-To: {receiver}\r\n" for receiver in envelope.rcpt_tos)
         content = envelope.content if isinstance(envelope.content, bytes) else b""
-        # Not in a thread: the library's Maildir is not made for several, and a mail is small.
+        # Not in a thread: the library's Maildir is not thread-safe, and a mail is small.
         try:
             self._mails.add(trace.encode() + content)
         except OSError as error:
-            return f"451 Not kept, try again: {error.strerror}"
-        return "250 Kept"
+            return f"451 Not stored, try again: {error.strerror}"
+        return "250 Stored"
 
     async def index(self, request: Request) -> Response:
-        """The list of mails, the newest first."""
+        """The list of mails, newest first."""
         page = request.query_params.get("page", "1")
         number = int(page) if page.isdecimal() and len(page) < 10 else 1  # noqa: PLR2004
-        keys = sorted(self._mails.keys(), key=_order, reverse=True)
-        shown = keys[(number - 1) * _PAGE : number * _PAGE] if number else []
-        mails = [Mail.of(key, self._read(key, whole=False)) for key in shown]
-        more = len(keys) > number * _PAGE
+        keys = sorted(self._mails.keys(), key=_sort_key, reverse=True)
+        page_keys = keys[(number - 1) * _PAGE_SIZE : number * _PAGE_SIZE] if number else []
+        mails = [Mail.from_headers(key, self._read(key, whole=False)) for key in page_keys]
+        more = len(keys) > number * _PAGE_SIZE
         return _html("inbox.html", mails=mails, count=len(keys), number=number, more=more)
 
     async def mail(self, request: Request) -> Response:
@@ -100,7 +100,7 @@ class Sink:
         html, text = (message.get_body((kind,)) for kind in ("html", "plain"))
         return _html(
             "mail.html",
-            mail=Mail.of(key, message),
+            mail=Mail.from_headers(key, message),
             html=html and html.get_content(),
             text=text and text.get_content(),
             headers=[(name, str(value)) for name, value in message.items()],
@@ -108,7 +108,7 @@ class Sink:
         )
 
     async def source(self, request: Request) -> Response:
-        """One mail, byte for byte."""
+        """The source of one mail."""
         with self._open(request.path_params["key"]) as raw:
             return PlainTextResponse(raw.read(), headers=_SECURITY)
 
@@ -116,7 +116,7 @@ class Sink:
         try:
             return self._mails.get_file(key)
         except (KeyError, FileNotFoundError):
-            raise HTTPException(404, "There is no such mail.") from None
+            raise HTTPException(404, "No such mail.") from None
 
     def _read(self, key: str, *, whole: bool) -> EmailMessage:
         with self._open(key) as raw:
@@ -125,8 +125,8 @@ class Sink:
             return BytesHeaderParser(policy=policy.default).parse(raw)
 
 
-def app(sink: Sink, smtp_port: int) -> Starlette:
-    """The pages, with the SMTP server beside them."""
+def create_app(sink: Sink, smtp_port: int) -> Starlette:
+    """The application with the pages and the SMTP server."""
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -152,8 +152,8 @@ def app(sink: Sink, smtp_port: int) -> Starlette:
     return Starlette(routes=routes, lifespan=lifespan)
 
 
-def _order(key: str) -> tuple[int, int, int]:
-    """When a mail came: its second, the microsecond in it, and its number from this process."""
+def _sort_key(key: str) -> tuple[int, int, int]:
+    """The time when a mail was received: second, microsecond, and the number in its process."""
     match = _KEY.match(key)
     second, microsecond, number = match.groups() if match else (0, 0, 0)
     return int(second), int(microsecond), int(number)
@@ -164,14 +164,14 @@ def _html(template: str, **values: Any) -> Response:
 
 
 def main() -> None:
-    """Serve until told to stop."""
+    """Serve until a signal stops the process."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--smtp-port", type=int, required=True)
     parser.add_argument("--http-port", type=int, required=True)
     parser.add_argument("--maildir", type=Path, required=True)
-    told = parser.parse_args()
-    pages = app(Sink(told.maildir), told.smtp_port)
-    uvicorn.run(pages, host=_HOST, port=told.http_port, access_log=False, timeout_graceful_shutdown=2)
+    arguments = parser.parse_args()
+    app = create_app(Sink(arguments.maildir), arguments.smtp_port)
+    uvicorn.run(app, host=_HOST, port=arguments.http_port, access_log=False, timeout_graceful_shutdown=2)
 
 
 if __name__ == "__main__":

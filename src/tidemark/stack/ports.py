@@ -1,16 +1,16 @@
-"""Ports of this machine for parts that nobody addresses by number."""
+"""Free ports of this machine, for components whose port number does not matter."""
 
 import random
 import socket
 
-# Below what systems hand out for outbox_record connections: while a part is down, none of those can take its port.
+# Below the range that systems use for outgoing connections, so that none takes the port while a component is down.
 _RANGE = range(15_000, 32_000)
 
 
 def is_free(port: int, host: str = "127.0.0.1") -> bool:
     """Whether a server could listen on ``port`` now."""
     with socket.socket() as probe:
-        # As servers do: what a former one left in TIME_WAIT is no obstacle.
+        # Servers set this too: a closed connection in TIME_WAIT does not block the port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
@@ -19,8 +19,8 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
         return True
 
 
-def free() -> int:
-    """A port on loopback that nothing listens on."""
-    while not is_free(port := random.choice(_RANGE)):  # noqa: S311 - no secret
+def find_free() -> int:
+    """Find a loopback port on which nothing listens."""
+    while not is_free(port := random.choice(_RANGE)):  # noqa: S311 - not a secret
         pass
     return port

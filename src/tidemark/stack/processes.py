@@ -1,4 +1,4 @@
-"""Processes kept running: started, watched, started again when they die, ended in time."""
+"""Processes that are started, watched, restarted when they die, and stopped."""
 
 import asyncio
 import contextlib
@@ -15,221 +15,225 @@ from typing import Any
 
 import psutil
 
-_GRACE_SECONDS = 4.0
-_START_SECONDS = 90.0
-_LEAST_BACK_OFF, _MOST_BACK_OFF = 0.5, 15.0
-_GLANCE_SECONDS = 0.1
-_LOG_BYTES = 10_000_000
+_STOP_TIMEOUT_SECONDS = 4.0
+_START_TIMEOUT_SECONDS = 90.0
+_MIN_BACK_OFF_SECONDS, _MAX_BACK_OFF_SECONDS = 0.5, 15.0
+_POLL_SECONDS = 0.1
+_MAX_LOG_BYTES = 10_000_000
 
 
 class StackError(Exception):
-    """What keeps the stack from running: one sentence with its remedy, for a person."""
+    """The stack cannot run; the text says why and what to do."""
 
 
 @dataclass(frozen=True)
-class Part:
-    """A process of the stack: how it is started, how one sees that it answers, and how it is asked to end."""
+class Component:
+    """A process of the stack: its command, how to see that it is ready, and how to stop it."""
 
     name: str
     command: Sequence[str]
-    answers: Callable[[], Awaitable[bool]]
+    is_ready: Callable[[], Awaitable[bool]]
     environment: Mapping[str, str] = field(default_factory=dict)
-    # A folder that every user may enter, and that shadows no module of Python.
+    # Every user may enter this folder, and it hides no module of Python.
     folder: Path = Path("/")
     user: str | None = None
-    clear: Callable[[], None] = lambda: None  # away what a former life left behind, before each start
+    # Removes what a previous process left behind, before each start.
+    clean_up: Callable[[], None] = lambda: None
     stop_signal: signal.Signals = signal.SIGTERM
 
 
 @dataclass(frozen=True)
-class Mark:
-    """What tells a process from a later one with the same id, and how it is asked to end."""
+class ProcessIdentity:
+    """A process id with the start time, which a later process with the same id does not have; and its stop signal."""
 
     pid: int
     created: float
     stop_signal: int
 
-    def process(self) -> psutil.Process | None:
-        """The process, if it still is this one and alive."""
+    def find_process(self) -> psutil.Process | None:
+        """The process, if it is still alive."""
         try:
             process = psutil.Process(self.pid)
         except psutil.NoSuchProcess:
             return None
-        return process if process.create_time() == self.created and _lives(process) else None
+        return process if process.create_time() == self.created and _is_alive(process) else None
 
 
-def mark(pid: int, stop_signal: int = signal.SIGTERM) -> Mark:
-    """The mark of a process that runs now."""
-    return Mark(pid, psutil.Process(pid).create_time(), stop_signal)
+def identify_process(pid: int, stop_signal: int = signal.SIGTERM) -> ProcessIdentity:
+    """The identity of a running process."""
+    return ProcessIdentity(pid, psutil.Process(pid).create_time(), stop_signal)
 
 
-def end(marks: Sequence[Mark]) -> None:
-    """End processes that another life of the stack left behind, and all that these started."""
-    left: list[psutil.Process] = []
-    for one in marks:
-        if process := one.process():
+def stop_orphans(identities: Sequence[ProcessIdentity]) -> None:
+    """Stop processes that a previous run of the stack left behind, and their children."""
+    processes: list[psutil.Process] = []
+    for identity in identities:
+        if process := identity.find_process():
             with contextlib.suppress(psutil.NoSuchProcess):
-                left += [process, *process.children(recursive=True)]
-                process.send_signal(one.stop_signal)
-    kill(alive_after(_GRACE_SECONDS, left))
+                processes += [process, *process.children(recursive=True)]
+                process.send_signal(identity.stop_signal)
+    kill(wait_for_exit(_STOP_TIMEOUT_SECONDS, processes))
 
 
 def kill(processes: Sequence[psutil.Process]) -> None:
-    """End processes without asking."""
+    """Kill processes, and wait until they have ended."""
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    alive_after(_GRACE_SECONDS, processes)
+    wait_for_exit(_STOP_TIMEOUT_SECONDS, processes)
 
 
-def alive_after(seconds: float, processes: Sequence[psutil.Process]) -> list[psutil.Process]:
-    """Those that have not ended within so many seconds."""
-    until = time.monotonic() + seconds
-    while (alive := [process for process in processes if _lives(process)]) and time.monotonic() < until:
-        time.sleep(_GLANCE_SECONDS)
+def wait_for_exit(timeout_seconds: float, processes: Sequence[psutil.Process]) -> list[psutil.Process]:
+    """Wait until processes have ended. Returns those that are still alive after the timeout."""
+    deadline = time.monotonic() + timeout_seconds
+    while (alive := [process for process in processes if _is_alive(process)]) and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
     return alive
 
 
-def _lives(process: psutil.Process) -> bool:
+def _is_alive(process: psutil.Process) -> bool:
     try:
-        # A zombie is dead; whether its parent ever looks is not ours to wait for.
+        # A zombie has ended; its parent collects it.
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
 
 
-def run(part: Part, command: Sequence[str], *, given: str = "") -> None:
-    """Run a command that sets a part up, to its end; raises with what it said where it fails."""
-    done = subprocess.run(  # noqa: S603 - the commands are the stack's own
+def run_setup_command(component: Component, command: Sequence[str], *, stdin: str = "") -> None:
+    """Run a command that sets a component up. Raises :class:`StackError` with its output if it fails."""
+    result = subprocess.run(  # noqa: S603 - the commands are the stack's own
         command,
-        input=given,
+        input=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
         check=False,
-        **_surroundings(part),
+        **_process_options(component),
     )
-    if done.returncode:
-        raise StackError(f"{part.name} could not be set up: {' '.join(done.stdout.split())}")
+    if result.returncode:
+        raise StackError(f"{component.name} could not be set up: {' '.join(result.stdout.split())}")
 
 
-def _surroundings(part: Part) -> dict[str, Any]:
-    where = {"cwd": part.folder, "env": {**os.environ, **part.environment}}
-    if part.user is None:
-        return where
-    return {**where, "user": part.user, "group": pwd.getpwnam(part.user).pw_gid, "extra_groups": []}
+def _process_options(component: Component) -> dict[str, Any]:
+    options = {"cwd": component.folder, "env": {**os.environ, **component.environment}}
+    if component.user is None:
+        return options
+    return {**options, "user": component.user, "group": pwd.getpwnam(component.user).pw_gid, "extra_groups": []}
 
 
 class Supervisor:
-    """Keeps parts running. ``on_change`` is given the mark of every part whenever one starts."""
+    """Keeps components running. ``on_change`` gets the identities of all processes whenever one starts."""
 
     def __init__(
         self,
-        logs: Path,
+        log_folder: Path,
         *,
-        on_change: Callable[[Mapping[str, Mark]], None] = lambda _: None,
-        say: Callable[[str], None] = lambda text: print(text, file=sys.stderr),  # noqa: T201
+        on_change: Callable[[Mapping[str, ProcessIdentity]], None] = lambda _: None,
+        report: Callable[[str], None] = lambda text: print(text, file=sys.stderr),  # noqa: T201
     ) -> None:
-        self._logs = logs
+        self._log_folder = log_folder
         self._on_change = on_change
-        self._say = say
-        self._kept: dict[asyncio.Task[None], Part] = {}
+        self._report = report
+        self._components: dict[asyncio.Task[None], Component] = {}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
-        self._marks: dict[str, Mark] = {}
+        self._identities: dict[str, ProcessIdentity] = {}
 
-    async def start(self, *parts: Part) -> None:
-        """Start parts beside each other, and return once all of them answer."""
-        self._logs.mkdir(parents=True, exist_ok=True)
-        self._kept |= {asyncio.create_task(self._keep(part)): part for part in parts}
-        await asyncio.gather(*map(self._answering, parts))
+    async def start(self, *components: Component) -> None:
+        """Start components at the same time, and return once all are ready."""
+        self._log_folder.mkdir(parents=True, exist_ok=True)
+        self._components |= {asyncio.create_task(self._keep_running(component)): component for component in components}
+        await asyncio.gather(*map(self._wait_until_ready, components))
 
     async def stop(self) -> None:
-        """End all parts, within a few seconds."""
-        for task in self._kept:
+        """Stop all components, within a few seconds."""
+        for task in self._components:
             task.cancel()
-        await asyncio.gather(*map(self._end, self._kept.values()))
-        self._kept.clear()
+        await asyncio.gather(*map(self._stop_component, self._components.values()))
+        self._components.clear()
 
-    def log(self, part: str) -> Path:
-        """Where a part's output goes."""
-        return self._logs / f"{part}.log"
+    def log_path(self, name: str) -> Path:
+        """The file with a component's output."""
+        return self._log_folder / f"{name}.log"
 
-    async def _answering(self, part: Part) -> None:
+    async def _wait_until_ready(self, component: Component) -> None:
         try:
-            async with asyncio.timeout(_START_SECONDS):
-                while not await part.answers():  # noqa: ASYNC110 - another process sets no event
-                    await asyncio.sleep(_GLANCE_SECONDS)
+            async with asyncio.timeout(_START_TIMEOUT_SECONDS):
+                while not await component.is_ready():  # noqa: ASYNC110 - another process sets no event
+                    await asyncio.sleep(_POLL_SECONDS)
         except TimeoutError:
             raise StackError(
-                f"{part.name} did not answer within {_START_SECONDS:.0f} s; {self.log(part.name)} says why."
+                f"{component.name} was not ready within {_START_TIMEOUT_SECONDS:.0f} s. "
+                f"Read {self.log_path(component.name)} for the reason."
             ) from None
 
-    async def _keep(self, part: Part) -> None:
+    async def _keep_running(self, component: Component) -> None:
         clock = asyncio.get_running_loop().time
-        back_off = _LEAST_BACK_OFF
+        back_off = _MIN_BACK_OFF_SECONDS
         while True:
-            started = clock()
+            started_at = clock()
             try:
-                await asyncio.to_thread(part.clear)
-                process = self._spawn(part)
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is told and tried again
-                how = f"could not start ({error})"
+                await asyncio.to_thread(component.clean_up)
+                process = self._spawn(component)
+            except Exception as error:  # noqa: BLE001 - any error is reported, and the start is tried again
+                result = f"could not start ({error})"
             else:
-                code = await _ended(process)
-                how = f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
+                code = await _wait_for_status(process)
+                result = f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
                 _kill_group(process.pid)
-            if clock() - started > _MOST_BACK_OFF:
-                back_off = _LEAST_BACK_OFF
-            self._say(f"{part.name} {how} and starts again in {back_off:g} s; its log is {self.log(part.name)}.")
+            if clock() - started_at > _MAX_BACK_OFF_SECONDS:
+                back_off = _MIN_BACK_OFF_SECONDS
+            self._report(
+                f"{component.name} {result}. It restarts in {back_off:g} s; its log is {self.log_path(component.name)}."
+            )
             await asyncio.sleep(back_off)
-            back_off = min(back_off * 2, _MOST_BACK_OFF)
+            back_off = min(back_off * 2, _MAX_BACK_OFF_SECONDS)
 
-    def _spawn(self, part: Part) -> subprocess.Popen[bytes]:
-        log = self.log(part.name)
-        if log.exists() and log.stat().st_size > _LOG_BYTES:
+    def _spawn(self, component: Component) -> subprocess.Popen[bytes]:
+        log = self.log_path(component.name)
+        if log.exists() and log.stat().st_size > _MAX_LOG_BYTES:
             log.replace(log.with_suffix(".log.old"))
         with log.open("ab") as output:
             process = subprocess.Popen(  # noqa: S603 - the commands are the stack's own
-                part.command,
+                component.command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                # Ctrl-C in the terminal is for the supervisor alone, which then ends the parts.
+                # Ctrl-C in the terminal reaches only the supervisor, which then stops the components.
                 start_new_session=True,
-                **_surroundings(part),
+                **_process_options(component),
             )
         try:
-            self._marks[part.name] = mark(process.pid, part.stop_signal)
-            self._on_change(self._marks)
+            self._identities[component.name] = identify_process(process.pid, component.stop_signal)
+            self._on_change(self._identities)
         except (OSError, psutil.Error):
-            # Whoever comes after this stack could not know it.
+            # A later run of the stack could not find this process.
             process.kill()
             process.wait()
             raise
-        self._running[part.name] = process
+        self._running[component.name] = process
         return process
 
-    async def _end(self, part: Part) -> None:
-        process = self._running.pop(part.name, None)
+    async def _stop_component(self, component: Component) -> None:
+        process = self._running.pop(component.name, None)
         if process is None:
             return
-        process.send_signal(part.stop_signal)
+        process.send_signal(component.stop_signal)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_GRACE_SECONDS):
-                await _ended(process)
+            async with asyncio.timeout(_STOP_TIMEOUT_SECONDS):
+                await _wait_for_status(process)
         _kill_group(process.pid)
         process.wait()
 
 
-async def _ended(process: subprocess.Popen[bytes]) -> int:
-    """Its status, once it has one. Polled: a thread or a signal handler a process is more to keep right."""
+async def _wait_for_status(process: subprocess.Popen[bytes]) -> int:
+    """The exit status, once the process has ended. Polling needs no thread or signal handler for each process."""
     while (code := process.poll()) is None:  # noqa: ASYNC110
-        await asyncio.sleep(_GLANCE_SECONDS)
+        await asyncio.sleep(_POLL_SECONDS)
     return code
 
 
 def _kill_group(leader: int) -> None:
-    """End what a part started and left behind; a part leads a group of its own."""
+    """Kill the children that a component left behind; each component leads a process group."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)

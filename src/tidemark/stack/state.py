@@ -1,4 +1,4 @@
-"""What a data directory remembers from one life of the stack to the next, and that only one lives on it."""
+"""The state of a stack in its data directory, and the lock that keeps a second stack out of it."""
 
 import fcntl
 import json
@@ -9,34 +9,35 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, Field, PrivateAttr
+from pydantic import AliasChoices, BaseModel, Field, PrivateAttr
 
 from tidemark.stack import ports
-from tidemark.stack.processes import Mark, StackError
+from tidemark.stack.processes import ProcessIdentity, StackError
 
 
 class State(BaseModel):
-    """Ports, secrets, what runs, and the settings that reach it; in a file that its owner alone reads."""
+    """Ports, secrets, running processes, and their settings. The file is readable by its owner only."""
 
     file: Path = Field(exclude=True)
     ports: dict[str, int] = {}
     secrets: dict[str, str] = {}
-    # The settings that name the stack's own parts, to tell them from those that a person set.
+    # The settings of embedded components. They differ from those that the user set.
     embedded: dict[str, str] = {}
     environment: dict[str, str] = {}
-    supervisor: Mark | None = None
-    parts: dict[str, Mark] = {}
-    _settled: set[str] = PrivateAttr(default_factory=set)
+    supervisor: ProcessIdentity | None = None
+    # `parts` in data directories of earlier versions.
+    components: dict[str, ProcessIdentity] = Field({}, validation_alias=AliasChoices("components", "parts"))
+    _chosen: set[str] = PrivateAttr(default_factory=set)
 
     @classmethod
     def load(cls, data_dir: Path) -> Self:
-        """What ``data_dir`` remembers; nothing where it is new."""
+        """The state of ``data_dir``; empty if it is new."""
         file = data_dir / "state.json"
-        known = json.loads(file.read_bytes()) if file.exists() else {}
-        return cls(file=file, **known)
+        stored = json.loads(file.read_bytes()) if file.exists() else {}
+        return cls(file=file, **stored)
 
     def save(self) -> None:
-        """Write it all, so that a crash leaves either the old or the new."""
+        """Write the state; a crash leaves either the old or the new file."""
         new = self.file.with_suffix(".new")
         with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(self.model_dump_json(indent=2))
@@ -44,38 +45,38 @@ class State(BaseModel):
             os.fsync(file.fileno())
         new.replace(self.file)
 
-    def port(self, part: str) -> int:
-        """The port of a part: the one it had, so that clients find it again, unless another has taken that."""
-        if part not in self._settled:
-            others = {port for name, port in self.ports.items() if name != part}
-            port = self.ports.get(part) or ports.free()
-            while port in others or not ports.is_free(port):
-                port = ports.free()
-            self.ports[part] = port
-            self._settled.add(part)
-        return self.ports[part]
+    def port(self, component: str) -> int:
+        """The port of a component: the previous one, so that clients find it again, unless another process has it."""
+        if component not in self._chosen:
+            other_ports = {port for name, port in self.ports.items() if name != component}
+            port = self.ports.get(component) or ports.find_free()
+            while port in other_ports or not ports.is_free(port):
+                port = ports.find_free()
+            self.ports[component] = port
+            self._chosen.add(component)
+        return self.ports[component]
 
     def secret(self, name: str) -> str:
-        """A secret that stays the same."""
+        """A secret that is created once and then stays the same."""
         return self.secrets.setdefault(name, secrets.token_urlsafe(32))
 
 
 @contextmanager
-def held(data_dir: Path) -> Iterator[None]:
-    """Keep other stacks from ``data_dir``. The system lets go of it, however this process ends."""
-    # Mails and figures are for the owner alone.
+def lock_data_dir(data_dir: Path) -> Iterator[None]:
+    """Lock ``data_dir`` against other stacks. The system releases the lock however this process ends."""
+    # Only the owner may read mails and figures.
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (data_dir / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise StackError(
-                f"Tidemark already runs on {data_dir}; stop that one, or give this one another --data-dir."
+                f"Tidemark already runs on {data_dir}. Stop it, or use another directory with --data-dir."
             ) from None
         yield
 
 
-def environment(data_dir: Path) -> dict[str, str]:
-    """The settings of the stack that runs on ``data_dir``; nothing where none does."""
+def load_environment(data_dir: Path) -> dict[str, str]:
+    """The settings of the stack that runs on ``data_dir``; empty if none runs."""
     state = State.load(data_dir)
-    return state.environment if state.supervisor and state.supervisor.process() else {}
+    return state.environment if state.supervisor and state.supervisor.find_process() else {}

@@ -18,7 +18,7 @@ from tidemark_shared.messaging.topics import LIFECYCLE
 @asynccontextmanager
 async def process(settings):
     """Run the service as a process. Yields a client and a function that kills the process with SIGKILL."""
-    port = ports.free()
+    port = ports.find_free()
     settings_by_name = {
         "database_url": settings.database_url, "kafka_bootstrap_servers": settings.kafka_bootstrap_servers,
         "topic_prefix": settings.topic_prefix, "secret": SECRET, "port": str(port),

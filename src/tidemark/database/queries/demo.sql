@@ -1,10 +1,10 @@
--- name: consumed(contract_code, period_start)$
+-- name: load_consumed_seconds(contract_code, period_start)$
 SELECT consumed_seconds
 FROM reporting.contract_periods
 WHERE contract_code = :contract_code AND period_start = :period_start;
 
--- name: mails(contract_code, receiver)
--- What a receiver was told about a contract, oldest first.
+-- name: list_deliveries(contract_code, receiver)
+-- The deliveries to a receiver for a contract, oldest first.
 SELECT delivery_id, rule_name, threshold, raised_at, status
 FROM reporting.notifications
 WHERE contract_code = :contract_code AND receiver = :receiver

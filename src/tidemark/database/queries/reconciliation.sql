@@ -1,28 +1,30 @@
--- name: statuses(codes)
--- What consumption knows of contracts.
+-- name: list_statuses(codes)
+-- The statuses of contracts in consumption.
 SELECT contract_code, status
 FROM reporting.contracts
 WHERE contract_code = ANY(:codes::text []);
 
--- name: behind(service, cluster, topics, partitions, ends)$
--- How many records of these partitions a service has still to count.
-SELECT coalesce(sum(e.end_offset - coalesce(p.next_offset, 0)), 0)::bigint
-FROM unnest(:topics::text [], :partitions::integer [], :ends::bigint []) AS e (topic, partition, end_offset)
-LEFT JOIN reporting.folded_offsets AS p
-  ON p.service = :service AND p.cluster = :cluster AND p.topic = e.topic AND p.partition = e.partition
-WHERE e.end_offset > coalesce(p.next_offset, 0);
+-- name: count_unfolded_records(service, cluster, topics, partitions, ends)$
+-- The number of records of these partitions that a service has not folded yet.
+SELECT coalesce(sum(log_end.end_offset - coalesce(folded.next_offset, 0)), 0)::bigint
+FROM unnest(:topics::text [], :partitions::integer [], :ends::bigint []) AS log_end (topic, partition, end_offset)
+LEFT JOIN reporting.folded_offsets AS folded
+  ON folded.service = :service AND folded.cluster = :cluster
+    AND folded.topic = log_end.topic AND folded.partition = log_end.partition
+WHERE log_end.end_offset > coalesce(folded.next_offset, 0);
 
--- name: unaccounted(sources)
--- Which worklogs of these sources do not count, and why.
+-- name: list_unaccounted(sources)
+-- The worklogs of these sources that do not count, with the reason.
 SELECT source, worklog_id, reason
 FROM reporting.unaccounted_worklogs
 WHERE source = ANY(:sources::text []);
 
--- name: dead_letters(service, cluster, topics, partitions, begins, ends)$
--- How many records of these stretches of the log a service refused.
+-- name: count_dead_letters(service, cluster, topics, partitions, begins, ends)$
+-- The number of dead letters of a service in these offset ranges.
 SELECT count(*)
 FROM unnest(:topics::text [], :partitions::integer [], :begins::bigint [], :ends::bigint [])
-  AS s (topic, partition, begin_offset, end_offset)
-INNER JOIN reporting.dead_letters AS d
-  ON d.service = :service AND d.cluster = :cluster AND d.topic = s.topic AND d.partition = s.partition
-    AND d.record_offset >= s.begin_offset AND d.record_offset < s.end_offset;
+  AS offset_range (topic, partition, begin_offset, end_offset)
+INNER JOIN reporting.dead_letters AS dead_letter
+  ON dead_letter.service = :service AND dead_letter.cluster = :cluster
+    AND dead_letter.topic = offset_range.topic AND dead_letter.partition = offset_range.partition
+    AND dead_letter.record_offset >= offset_range.begin_offset AND dead_letter.record_offset < offset_range.end_offset;

@@ -1,14 +1,14 @@
--- name: contract(reference)
--- A contract by its id or code: ids come before codes.
-SELECT *
+-- name: find_contract(reference)
+-- A contract by its id or code; a match by id comes first.
+SELECT contract_id, contract_code, contract_name, status, timezone, recurrence, planned_seconds, consumed_seconds, percent
 FROM reporting.contracts
 WHERE contract_code = :reference OR contract_id::text = :reference
 ORDER BY contract_id::text = :reference DESC
 LIMIT 1;
 
--- name: period(contract_id, today)
--- The current one: the first that has not ended or, when all have, the last.
-SELECT *
+-- name: current_period(contract_id, today)
+-- The first period that has not ended, or the last period if all have ended.
+SELECT period_start, period_end, planned_seconds, consumed_seconds, percent
 FROM reporting.contract_periods
 WHERE contract_id = :contract_id
 ORDER BY
@@ -17,14 +17,14 @@ ORDER BY
   period_start DESC
 LIMIT 1;
 
--- name: accounts(contract_id, period_start)
-SELECT *
+-- name: list_accounts(contract_id, period_start)
+SELECT account_id, account_name, billable, planned_seconds, consumed_seconds, percent
 FROM reporting.account_consumption
 WHERE contract_id = :contract_id AND period_start = :period_start
 ORDER BY billable DESC, account_name;
 
--- name: slices(contract_id, period_start)
-SELECT *
+-- name: list_slices(contract_id, period_start)
+SELECT account_id, team_name, planned_seconds, consumed_seconds, percent
 FROM reporting.slice_consumption
 WHERE contract_id = :contract_id AND period_start = :period_start
 ORDER BY team_name NULLS LAST;

@@ -7,10 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from tidemark.importing.memory import Memory, Sent, later
-from tidemark.importing.messages import STRUCTURED, Message, Structured, of_events, of_plan, structured
+from tidemark.importing.events import (
+    STRUCTURED_HEADERS,
+    OutgoingRecord,
+    StructuredEvent,
+    build_event_records,
+    build_plan_records,
+    parse_structured_events,
+)
+from tidemark.importing.import_state import Checkpoint, ImportState, next_updated_at
 from tidemark.importing.plan import Link, Plan
-from tidemark.importing.rows import Refusal, Row
+from tidemark.importing.rows import RefusedRow, Row
 from tidemark_shared.messaging.cloudevents import decode_event
 from tidemark_shared.messaging.events import ISSUE_LINKED, WORKLOG_RECORDED, format_timestamp
 from tidemark_shared.messaging.topics import WORKLOGS
@@ -27,22 +34,24 @@ def plan(seconds: int = 60, updated: datetime | None = None) -> Plan:
     return Plan([row], [], 0, [], {}, [], [Link("i", "K-1", "s", "C", "A", NOW)])
 
 
-def messages(made: Plan, started_at: datetime = NOW, sent: Mapping[str, Sent] | None = None) -> list[Message]:
-    return list(of_plan(made, {"T": TEAM}, "tracker", started_at, sent or {}))
+def messages(
+    made: Plan, started_at: datetime = NOW, sent: Mapping[str, Checkpoint] | None = None
+) -> list[OutgoingRecord]:
+    return list(build_plan_records(made, {"T": TEAM}, "tracker", started_at, sent or {}))
 
 
-def acknowledged(*sent: Message) -> dict[str, Sent]:
-    return {one.receipt.key: one.receipt for one in sent}
+def acknowledged(*sent: OutgoingRecord) -> dict[str, Checkpoint]:
+    return {record.checkpoint.key: record.checkpoint for record in sent}
 
 
-def updated_at(message: Message) -> datetime:
-    found: datetime = decode_event(WORKLOGS, message.headers, message.value).data.updated_at
+def updated_at(record: OutgoingRecord) -> datetime:
+    found: datetime = decode_event(WORKLOGS, record.headers, record.value).data.updated_at
     return found
 
 
 def test_links_and_worklogs_are_events_that_their_readers_take() -> None:
     link, worklog = messages(plan())
-    linked, recorded = (decode_event(WORKLOGS, one.headers, one.value) for one in (link, worklog))
+    linked, recorded = (decode_event(WORKLOGS, record.headers, record.value) for record in (link, worklog))
     assert (linked.type, linked.source, linked.data.contract_id, linked.data.account_id) == (
         ISSUE_LINKED,
         "tracker",
@@ -85,7 +94,9 @@ def test_the_files_own_update_holds() -> None:
     [(1, False, 1), (0, False, 0.000001), (-1, False, 0.000001), (1, True, 1), (0, True, 0.000001), (-1, True, -1)],
 )
 def test_later_is_later_unless_the_source_says_otherwise(own: int, stated: bool, found: float) -> None:  # noqa: FBT001
-    assert later(format_timestamp(NOW), NOW + own * SECOND, stated=stated) == format_timestamp(NOW + found * SECOND)
+    assert next_updated_at(format_timestamp(NOW), NOW + own * SECOND, stated=stated) == format_timestamp(
+        NOW + found * SECOND
+    )
 
 
 def event(**changes: object) -> str:
@@ -96,11 +107,11 @@ def event(**changes: object) -> str:
 
 def test_structured_events_are_published_as_they_came() -> None:
     line = "  " + event() + "\r\n"
-    (read_line,) = structured([line], NOW)
-    assert isinstance(read_line, Structured)
-    (message,) = of_events([read_line], {})
-    assert (message.value, message.headers, message.issue) == (event().encode(), STRUCTURED, "i")
-    assert list(of_events([read_line, read_line], acknowledged(message))) == []
+    (read_line,) = parse_structured_events([line], NOW)
+    assert isinstance(read_line, StructuredEvent)
+    (record,) = build_event_records([read_line], {})
+    assert (record.value, record.headers, record.issue) == (event().encode(), STRUCTURED_HEADERS, "i")
+    assert list(build_event_records([read_line, read_line], acknowledged(record))) == []
 
 
 @pytest.mark.parametrize(
@@ -115,33 +126,33 @@ def test_structured_events_are_published_as_they_came() -> None:
     ],
 )
 def test_what_readers_would_refuse_is_refused_with_its_line(line: str, sentence: str) -> None:
-    (first, second) = structured(["\n", line, event()], NOW)
-    assert isinstance(first, Refusal)
+    (first, second) = parse_structured_events(["\n", line, event()], NOW)
+    assert isinstance(first, RefusedRow)
     assert first.line == 2
-    assert sentence in first.sentence
-    assert isinstance(second, Structured)
+    assert sentence in first.message
+    assert isinstance(second, StructuredEvent)
 
 
 def test_an_unfinished_import_keeps_its_first_start(tmp_path: Path) -> None:
-    with Memory(tmp_path, "cluster", "topic", "source") as memory:
-        assert memory.begin("file", NOW) == NOW
-        memory.remember([Sent("worklog/w", b"digest", format_timestamp(NOW))])
-    with Memory(tmp_path, "cluster", "topic", "source") as memory:
-        assert memory.begin("file", NOW + SECOND) == NOW
-        assert memory.sent() == {"worklog/w": Sent("worklog/w", b"digest", format_timestamp(NOW))}
-        memory.finish()
-    with Memory(tmp_path, "cluster", "topic", "source") as memory:
-        assert memory.begin("file", NOW + SECOND) == NOW + SECOND
+    with ImportState(tmp_path, "cluster", "topic", "source") as state:
+        assert state.start("file", NOW) == NOW
+        state.save_checkpoints([Checkpoint("worklog/w", b"digest", format_timestamp(NOW))])
+    with ImportState(tmp_path, "cluster", "topic", "source") as state:
+        assert state.start("file", NOW + SECOND) == NOW
+        assert state.load_checkpoints() == {"worklog/w": Checkpoint("worklog/w", b"digest", format_timestamp(NOW))}
+        state.finish()
+    with ImportState(tmp_path, "cluster", "topic", "source") as state:
+        assert state.start("file", NOW + SECOND) == NOW + SECOND
 
 
 def test_another_file_is_another_import_and_never_the_earlier_one(tmp_path: Path) -> None:
-    with Memory(tmp_path, "source") as memory:
-        memory.begin("file", NOW)
-        assert memory.begin("other file", NOW - SECOND) == NOW + timedelta(microseconds=1)
+    with ImportState(tmp_path, "source") as state:
+        state.start("file", NOW)
+        assert state.start("other file", NOW - SECOND) == NOW + timedelta(microseconds=1)
 
 
 def test_another_target_has_another_memory(tmp_path: Path) -> None:
-    with Memory(tmp_path, "cluster", "source") as memory:
-        memory.remember([Sent("worklog/w", b"digest", format_timestamp(NOW))])
-    with Memory(tmp_path, "other", "source") as memory:
-        assert memory.sent() == {}
+    with ImportState(tmp_path, "cluster", "source") as state:
+        state.save_checkpoints([Checkpoint("worklog/w", b"digest", format_timestamp(NOW))])
+    with ImportState(tmp_path, "other", "source") as state:
+        assert state.load_checkpoints() == {}

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from tidemark.importing.api import Api, ApiError
+from tidemark.api_client import ApiClient, ApiError
 from tidemark_shared.settings import Settings
 
 AWAY = httpx.Response(503, json={"title": "contracts does not answer", "detail": "Try again."})
@@ -21,9 +21,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[httpx.Request]]
 
         def answer(request: httpx.Request) -> httpx.Response:
             requests.append(request)
-            if isinstance(one := answers[len(requests) - 1], Exception):
-                raise one
-            return one
+            if isinstance(response := answers[len(requests) - 1], Exception):
+                raise response
+            return response
 
         monkeypatch.setattr(httpx, "HTTPTransport", lambda **_: httpx.MockTransport(answer))
         return requests
@@ -31,8 +31,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[httpx.Request]]
     return answer_with
 
 
-def api() -> Api:
-    return Api(Settings(api_url="http://test"))
+def api() -> ApiClient:
+    return ApiClient(Settings(api_url="http://test"))
 
 
 def test_what_has_a_key_is_asked_again_with_the_same_one(asked: Callable[..., list[httpx.Request]]) -> None:
@@ -46,7 +46,7 @@ def test_what_stays_away_is_told_in_a_sentence(
     asked: Callable[..., list[httpx.Request]], answer: httpx.Response | Exception
 ) -> None:
     requests = asked(*[answer] * 3)
-    with pytest.raises(ApiError, match="does not answer"):
+    with pytest.raises(ApiError, match="Cannot reach the API|does not answer"):
         api().post("contracts", {}, key="k-1")
     assert len(requests) == 3
 

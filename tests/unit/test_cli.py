@@ -5,7 +5,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from tidemark.cli import app
-from tidemark.stack.processes import mark
+from tidemark.stack.processes import identify_process
 from tidemark.stack.state import State
 
 
@@ -25,7 +25,7 @@ def running(tmp_path: Path) -> Path:
         "TIDEMARK_API_URL": "http://127.0.0.1:8000",
         "TIDEMARK_DATABASE_URL": "postgresql://127.0.0.1/tidemark",
     }
-    state.supervisor = mark(os.getpid())
+    state.supervisor = identify_process(os.getpid())
     state.save()
     return tmp_path
 
@@ -45,7 +45,7 @@ def test_env_prints_what_others_need_and_no_secret(running: Path) -> None:
 def test_env_says_in_a_sentence_that_nothing_runs(tmp_path: Path) -> None:
     answer = _run("env", "--data-dir", tmp_path)
     assert (answer.exit_code, answer.stdout) == (1, "")
-    assert answer.stderr == f"Nothing runs on {tmp_path}. Start it with `tidemark up --data-dir {tmp_path}`.\n"
+    assert answer.stderr == f"No stack runs in {tmp_path}. Start one with `tidemark up --data-dir {tmp_path}`.\n"
 
 
 @pytest.mark.parametrize(

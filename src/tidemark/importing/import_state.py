@@ -1,4 +1,4 @@
-"""What an import remembers, so that a killed one goes on and a later one sends only what changed: a SQLite file."""
+"""The state of imports in a SQLite file: a crashed import resumes, and a later one sends only what changed."""
 
 import hashlib
 import sqlite3
@@ -13,22 +13,22 @@ _TABLES = """
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
 CREATE TABLE IF NOT EXISTS import (fingerprint TEXT NOT NULL, started_at TEXT NOT NULL, finished INTEGER NOT NULL);
--- Only ever appended to, which is what makes it quick: of several rows of a key the last one holds.
+-- Append-only, for speed: the last row of a key is the current one.
 CREATE TABLE IF NOT EXISTS sent (key TEXT NOT NULL, digest BLOB NOT NULL, updated_at TEXT NOT NULL);
 """
-_INSTANT = timedelta(microseconds=1)
+_TICK = timedelta(microseconds=1)
 
 
-class Sent(NamedTuple):
-    """What Kafka has acknowledged under a key: what it said, and as of when."""
+class Checkpoint(NamedTuple):
+    """A record that Kafka has acknowledged: its key, the digest of its content, and its ``updated_at``."""
 
     key: str
     digest: bytes
     updated_at: str
 
 
-class Memory:
-    """The memory of all imports of one source into one topic of one cluster."""
+class ImportState:
+    """The state of all imports from one source into one topic of one cluster."""
 
     def __init__(self, folder: Path, *target: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -42,40 +42,41 @@ class Memory:
     def __exit__(self, *_: object) -> None:
         self._connection.close()
 
-    def begin(self, fingerprint: str, now: datetime) -> datetime:
-        """The import's first start: that of the unfinished import of the same file and mapping, else ``now``."""
+    def start(self, fingerprint: str, now: datetime) -> datetime:
+        """Start an import. Returns the start of the unfinished import of the same file and mapping, else ``now``."""
         last = self._connection.execute("SELECT fingerprint, started_at, finished FROM import").fetchone()
         if last and last[0] == fingerprint and not last[2]:
             return datetime.fromisoformat(last[1])
         if last:
-            # A clock set back must not make the later import the earlier one.
-            now = max(now, datetime.fromisoformat(last[1]) + _INSTANT)
+            # A later import must have a later start, even if the clock was set back.
+            now = max(now, datetime.fromisoformat(last[1]) + _TICK)
         with self._connection as connection:
             connection.execute("DELETE FROM import")
             connection.execute("INSERT INTO import VALUES (?, ?, 0)", (fingerprint, format_timestamp(now)))
         return now
 
     def finish(self) -> None:
-        """Everything of the import has been acknowledged."""
+        """Mark the import as finished: Kafka has acknowledged every record."""
         with self._connection as connection:
             connection.execute("UPDATE import SET finished = 1")
 
-    def sent(self) -> dict[str, Sent]:
-        """All that has been acknowledged, by key."""
+    def load_checkpoints(self) -> dict[str, Checkpoint]:
+        """The current checkpoint of each key."""
         rows = self._connection.execute("SELECT key, digest, updated_at FROM sent ORDER BY rowid")
-        return {row[0]: Sent(*row) for row in rows}
+        return {row[0]: Checkpoint(*row) for row in rows}
 
-    def remember(self, sent: Sequence[Sent]) -> None:
-        """Kafka has acknowledged these."""
+    def save_checkpoints(self, checkpoints: Sequence[Checkpoint]) -> None:
+        """Save the checkpoints of records that Kafka has acknowledged."""
         with self._connection as connection:
-            connection.executemany("INSERT INTO sent VALUES (?, ?, ?)", sent)
+            connection.executemany("INSERT INTO sent VALUES (?, ?, ?)", checkpoints)
 
 
-def later(known: str, own: datetime, *, stated: bool) -> str:
-    """The ``updated_at`` of a row that is not what was sent before as of ``known``.
+def next_updated_at(previous: str, updated_at: datetime, *, stated: bool) -> str:
+    """The ``updated_at`` for a row that has changed since it was sent with ``previous``.
 
-    It must be later to count, unless the source itself ``stated`` an earlier time: then it is the older truth.
+    It must be later to win. The exception is an earlier time that the source itself ``stated``: that row is older.
     """
-    if own > (before := datetime.fromisoformat(known)) or (stated and own < before):
-        return format_timestamp(own)
-    return format_timestamp(before + _INSTANT)
+    previous_time = datetime.fromisoformat(previous)
+    if updated_at > previous_time or (stated and updated_at < previous_time):
+        return format_timestamp(updated_at)
+    return format_timestamp(previous_time + _TICK)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
-from tidemark.contracts.tables import details, history, overview
+from tidemark.cli.contract_tables import build_contract_details, build_contract_list, build_history
 
 NOW = datetime(2026, 3, 31, 22, 30, tzinfo=UTC)
 """Still March in UTC, April in Berlin."""
@@ -51,20 +51,20 @@ def rows(shown: RenderableType) -> list[list[str]]:
 
 
 def test_money_is_shown_with_the_decimals_of_its_currency() -> None:
-    shown = rows(details(CONTRACT, "Acme", balance("minor", "EUR"), NOW))
+    shown = rows(build_contract_details(CONTRACT, "Acme", balance("minor", "EUR"), NOW))
     assert ["Terms", "fixed", "price,", "1,234,567.89", "EUR,", "monthly"] in shown
     assert ["Account", "Planned", "EUR", "Consumed", "Remaining", "%"] in shown
     assert ["Help", "desk", "(not", "36.00"] in shown
     assert ["Contract", "1,234,567.89", "9,876,543.21", "-8,641,975.32", "800.00"] in shown
     assert ["Contract", "123,456,789", "987,654,321", "-864,197,532", "800.00"] in rows(
-        details(CONTRACT, "Acme", balance("minor", "JPY"), NOW)
+        build_contract_details(CONTRACT, "Acme", balance("minor", "JPY"), NOW)
     )
 
 
 def test_hours_have_two_decimals() -> None:
     whole = figures(144_000, 115_236, "80.03")
     assert ["Contract", "40.00", "32.01", "7.99", "80.03"] in rows(
-        details(CONTRACT, "Acme", balance("seconds", None, whole=whole), NOW)
+        build_contract_details(CONTRACT, "Acme", balance("seconds", None, whole=whole), NOW)
     )
 
 
@@ -77,19 +77,21 @@ def test_hours_have_two_decimals() -> None:
     ],
 )
 def test_the_period_is_that_of_today_in_the_time_zone_of_the_contract(now: datetime, shown: list[str]) -> None:
-    found = rows(details(CONTRACT, "Acme", balance("minor", "EUR", whole=figures(1, 1, "100.00")), now))
+    found = rows(build_contract_details(CONTRACT, "Acme", balance("minor", "EUR", whole=figures(1, 1, "100.00")), now))
     assert [row[:4] for row in found if row[1:2] == ["to"]] == [shown]
 
 
 def test_a_contract_that_recurs_not_has_no_period_and_one_not_counted_yet_no_figures() -> None:
     once = CONTRACT | {"recurrence": "none"}
-    assert not any(row[1:2] == ["to"] for row in rows(details(once, "Acme", balance("minor", "EUR"), NOW)))
-    assert rows(details(once, "Acme", None, NOW))[-1] == ["No", "figures", "yet."]
+    assert not any(
+        row[1:2] == ["to"] for row in rows(build_contract_details(once, "Acme", balance("minor", "EUR"), NOW))
+    )
+    assert rows(build_contract_details(once, "Acme", None, NOW))[-1] == ["No", "figures", "yet."]
 
 
 def test_a_list_has_room_for_long_names_and_for_drafts_that_leave_things_out() -> None:
     draft = CONTRACT | {"code": "C" * 60, "name": "N" * 100, "status": "DRAFT", "currency": None}
-    found = rows(overview([CONTRACT, draft]))
+    found = rows(build_contract_list([CONTRACT, draft]))
     assert ["ACME-SUP", "Support", "ACTIVE", "2026-01-01", "2026-12-31", "1,234,567.89", "EUR"] in found
     words = [word for row in found for word in row]
     assert sum(word.count("C") for word in words if set(word) == {"C"}) == 60
@@ -102,7 +104,7 @@ def test_a_history_says_when_who_what_and_why() -> None:
         item | {"occurred_at": "2026-03-31T23:59:00+02:00"},
         item | {"occurred_at": "2026-03-31T21:59:00Z", "reason": None, "sentences": ["The name became B."]},
     ]
-    found = rows(history(told))
+    found = rows(build_history(told))
     assert ["3", "2026-03-31", "21:59", "olga", "amended:", "more", "[of", "it]"] in found
     assert ["name", "changed"] in found
     assert ["3", "2026-03-31", "21:59", "olga", "amended"] in found

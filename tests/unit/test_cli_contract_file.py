@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tidemark.contracts.body import BodyError, assigned, read_body, with_ids
+from tidemark.cli.contract_file import ContractFileError, parse_body, replace_names, set_members
 from tidemark_shared.domain.bodies import Contract
 
 ID = "7d3c9a52-9d2b-4d9e-8f0e-0a6f3c1d2b4a"
@@ -36,7 +36,7 @@ ID = "7d3c9a52-9d2b-4d9e-8f0e-0a6f3c1d2b4a"
     ],
 )
 def test_a_file_says_what_a_person_means(said: str, read: dict[str, Any]) -> None:
-    assert read_body(said) == read
+    assert parse_body(said) == read
 
 
 @pytest.mark.parametrize(
@@ -44,24 +44,24 @@ def test_a_file_says_what_a_person_means(said: str, read: dict[str, Any]) -> Non
     [
         (
             "contracted_hours: 37.5",
-            '/contracted_hours: 37.5 without quotes is no exact number. Write it in quotes: "37.5"',
+            '/contracted_hours: 37.5 without quotes is not an exact number. Write it in quotes: "37.5"',
         ),
         ('{"accounts": [{"planned_hours": 37.5}]}', "/accounts/0/planned_hours: 37.5 without quotes"),
         ("settle_days: .inf", "/settle_days: inf without quotes"),
         ("code: [", "neither YAML nor JSON: line"),
         ("a: 1\na: 2", "neither YAML nor JSON: line 2"),
         ("code: !!python/object:os.system x", "neither YAML nor JSON"),
-        ("code: !!binary aGk=", "/code: a bytes is nothing that a contract holds"),
+        ("code: !!binary aGk=", "/code: a contract cannot contain a value of the type bytes"),
         ("code: \0", "neither YAML nor JSON"),
-        ("- code", "This is no contract"),
-        ("", "This is no contract"),
-        ("ACME-SUP", "This is no contract"),
+        ("- code", "The file is not a contract"),
+        ("", "The file is not a contract"),
+        ("ACME-SUP", "The file is not a contract"),
     ],
     ids=repr,
 )
 def test_what_is_no_body_is_told_in_a_sentence(said: str, why: str) -> None:
-    with pytest.raises(BodyError) as error:
-        read_body(said)
+    with pytest.raises(ContractFileError) as error:
+        parse_body(said)
     assert why in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -73,7 +73,7 @@ def test_names_of_organizations_and_teams_become_ids_and_nothing_else_does() -> 
         "adjustments": [{"account_id": "A"}],
     }  # fmt: skip
     before = json.dumps(body)
-    assert with_ids(body, lambda *asked: " ".join(asked)) == {
+    assert replace_names(body, lambda *asked: " ".join(asked)) == {
         "name": "Acme", "organization_id": "organizations Acme /organization_id",
         "accounts": [{
             "name": "A", "teams": ["teams Support /accounts/0/teams/0", ID],
@@ -86,15 +86,15 @@ def test_names_of_organizations_and_teams_become_ids_and_nothing_else_does() -> 
 
 def test_the_example_is_a_contract() -> None:
     said = (Path(__file__).parents[2] / "examples" / "contract.yaml").read_text()
-    terms = Contract.model_validate(with_ids(read_body(said), lambda *_: ID))
-    planned = [one.planned_hours for one in terms.accounts if one.billable]
+    terms = Contract.model_validate(replace_names(parse_body(said), lambda *_: ID))
+    planned = [account.planned_hours for account in terms.accounts if account.billable]
     assert [terms.contracted_hours, *planned] == [40, Decimal("32.5"), Decimal("7.5")]
 
 
 def test_single_values_are_set_and_the_rest_stays() -> None:
     body = {"name": "A", "end_date": "2026-12-31", "contracted_hours": "40", "settle_days": 5, "holidays": "DE"}
     said = ["name=1: [x] = y", "contracted_hours=37.50", "settle_days=7", "holidays=null"]
-    assert assigned(body, said) == {
+    assert set_members(body, said) == {
         "name": "1: [x] = y", "end_date": "2026-12-31", "contracted_hours": "37.50", "settle_days": 7, "holidays": None,
     }  # fmt: skip
 
@@ -104,5 +104,5 @@ def test_single_values_are_set_and_the_rest_stays() -> None:
     [("end_date", "is not NAME=VALUE"), ("end=2026-12-31", "is not NAME=VALUE"), ("owner=Olga", "more than one value")],
 )
 def test_what_cannot_be_set_is_told_in_a_sentence(said: str, why: str) -> None:
-    with pytest.raises(BodyError, match=why):
-        assigned({"end_date": "2026-12-31", "owner": {}}, [said])
+    with pytest.raises(ContractFileError, match=why):
+        set_members({"end_date": "2026-12-31", "owner": {}}, [said])

@@ -25,7 +25,7 @@ def state(tmp_path: Path) -> State:
 
 
 def test_nothing_set_means_everything_embedded(state: State, tmp_path: Path) -> None:
-    told = up._settle(state, tmp_path, 8123)
+    told = up.resolve_environment(state, tmp_path, 8123)
     assert set(state.embedded) == {"TIDEMARK_DATABASE_URL", "TIDEMARK_KAFKA_BOOTSTRAP_SERVERS", "TIDEMARK_SMTP_URL"}
     assert told.items() >= state.embedded.items()
     assert told["TIDEMARK_API_URL"] == told["TIDEMARK_PUBLIC_URL"] == "http://127.0.0.1:8123"
@@ -46,7 +46,7 @@ def test_what_is_set_replaces_the_embedded_part(
     state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv(name, value)
-    assert up._settle(state, tmp_path, 8123)[name] == value
+    assert up.resolve_environment(state, tmp_path, 8123)[name] == value
     assert name not in state.embedded
     assert len(state.embedded) == 2
 
@@ -54,10 +54,10 @@ def test_what_is_set_replaces_the_embedded_part(
 def test_what_env_printed_may_stand_in_the_environment(
     state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = up._settle(state, tmp_path, 8123)
+    before = up.resolve_environment(state, tmp_path, 8123)
     for name, value in before.items():
         monkeypatch.setenv(name, value)
-    up._settle(state, tmp_path, 8123)
+    up.resolve_environment(state, tmp_path, 8123)
     assert len(state.embedded) == 3
 
 
@@ -66,16 +66,16 @@ def test_three_own_databases_leave_no_need_for_ours(
 ) -> None:
     for service in up.SERVICES:
         monkeypatch.setenv(f"TIDEMARK_{service.upper()}_DATABASE_URL", f"postgresql://elsewhere/{service}")
-    told = up._settle(state, tmp_path, 8123)
+    told = up.resolve_environment(state, tmp_path, 8123)
     assert "TIDEMARK_DATABASE_URL" not in state.embedded
     assert told["TIDEMARK_DATABASE_URL"] == "postgresql://elsewhere/consumption"
 
 
 def test_one_own_database_beside_ours(state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIDEMARK_CONSUMPTION_DATABASE_URL", "postgresql://elsewhere/figures")
-    told = up._settle(state, tmp_path, 8123)
+    told = up.resolve_environment(state, tmp_path, 8123)
     ours = state.embedded["TIDEMARK_DATABASE_URL"]
-    settings = up.settings(told)
+    settings = up.settings_from(told)
     assert [settings.service_database_url(service) for service in up.SERVICES] == [
         ours,
         "postgresql://elsewhere/figures",
@@ -87,8 +87,8 @@ def test_one_own_database_beside_ours(state: State, tmp_path: Path, monkeypatch:
 def test_a_taken_port_is_a_sentence_with_its_remedy(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        with pytest.raises(StackError, match=rf"Port {port} is taken; .* --port or TIDEMARK_PORT\."):
-            up.up(tmp_path, port)
+        with pytest.raises(StackError, match=rf"Port {port} is taken\. .* --port or TIDEMARK_PORT\."):
+            up.run_stack(tmp_path, port)
 
 
 async def test_a_part_elsewhere_that_does_not_answer_is_a_sentence(
@@ -96,7 +96,7 @@ async def test_a_part_elsewhere_that_does_not_answer_is_a_sentence(
 ) -> None:
     monkeypatch.setenv("TIDEMARK_DATABASE_URL", "postgresql://127.0.0.1:1/nowhere")
     monkeypatch.setenv("TIDEMARK_KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
-    state.environment = up._settle(state, tmp_path, 8123)
+    state.environment = up.resolve_environment(state, tmp_path, 8123)
     with pytest.raises(StackError, match=r"The database of contracts could not be set up .*TIDEMARK_DATABASE_URL"):
         async with asyncio.timeout(60):
             await up._Stack(state, tmp_path).run(demo=False)

@@ -1,0 +1,41 @@
+"""The ``tidemark`` command: one module for each subcommand."""
+
+import typer
+
+from tidemark.cli import (
+    contract,
+    dlq,
+    env,
+    import_,
+    migrate,
+    publish,
+    rebuild,
+    serve,
+    status,
+    token,
+    topics,
+    up,
+    verify,
+)
+
+# The command prints its own messages and tables. Typer's shell completion would write to the user's start-up files.
+app = typer.Typer(
+    help="Watches service contracts: counts work as it is logged, and warns before a limit is reached.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.add_typer(contract.app, name="contract")
+app.add_typer(token.app, name="token")
+app.add_typer(dlq.app, name="dlq")
+app.command("import")(import_.import_file)
+app.command()(publish.publish)
+app.command()(status.status)
+app.command()(verify.verify)
+app.command()(rebuild.rebuild)
+app.command()(up.up)
+app.command()(env.env)
+app.command()(serve.serve)
+app.command()(migrate.migrate)
+app.command()(topics.topics)

@@ -1,0 +1,115 @@
+"""Read a contract's body (SPEC 4) from a file. Pure; the caller looks up names."""
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from tidemark_shared.http.problems import json_pointer
+
+Json = dict[str, Any]
+FindId = Callable[[str, str, str], str]
+"""Finds an id by a list of the API (``organizations``, ``teams``), a name, and the path of the name in the body."""
+
+_LIST_BY_MEMBER = {"organization_id": "organizations", "team_id": "teams", "teams": "teams"}
+_NUMBER_SUFFIXES = ("_minor", "_days")
+
+
+class ContractFileError(Exception):
+    """The file is not a contract's body; the text says where and how to correct it."""
+
+
+def parse_body(text: str) -> Json:
+    """Parse a body from JSON or YAML 1.2. Raises :class:`ContractFileError`.
+
+    Dates become ISO text, and whole hours become decimal strings, as the API takes them. Hours with decimals must be
+    quoted: without quotes, YAML makes a float of them, which is not exact (SPEC C5).
+    """
+    body = _to_json(_load(text))
+    if not isinstance(body, dict):
+        raise ContractFileError("The file is not a contract. It needs members such as `code: ACME-SUP`.")
+    return body
+
+
+def set_members(body: Json, assignments: Sequence[str]) -> Json:
+    """Set single members, each as ``name=value``, with ``null`` for no value. Raises :class:`ContractFileError`."""
+    changed = dict(body)
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        if not equals or name not in body:
+            raise ContractFileError(
+                f"{assignment!r} is not NAME=VALUE with the name of a contract's member, such as end_date."
+            )
+        if isinstance(body[name], dict | list):
+            raise ContractFileError(f"{name} has more than one value. Give the whole contract in a file.")
+        is_number = name.endswith(_NUMBER_SUFFIXES) and value.isdecimal()
+        changed[name] = None if value == "null" else int(value) if is_number else value
+    return changed
+
+
+def replace_names(body: Any, find_id: FindId, *, list_name: str | None = None, path: str = "") -> Any:
+    """Replace the names of organizations and teams with their ids. Ids stay."""
+    match body:
+        case dict():
+            return {
+                member: replace_names(
+                    value, find_id, list_name=_LIST_BY_MEMBER.get(member), path=path + json_pointer(member)
+                )
+                for member, value in body.items()
+            }
+        case list():
+            return [
+                replace_names(item, find_id, list_name=list_name, path=path + json_pointer(index))
+                for index, item in enumerate(body)
+            ]
+        case str() if list_name and not _is_id(body):
+            return find_id(list_name, body, path)
+    return body
+
+
+def _load(text: str) -> Any:
+    # JSON first: YAML rejects its tabs and surrogate pairs.
+    try:
+        return json.loads(text)
+    except ValueError:
+        pass
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise ContractFileError(f"The file is neither YAML nor JSON: {line}{error.problem}.") from None
+    except (YAMLError, ValueError) as error:
+        raise ContractFileError(f"The file is neither YAML nor JSON: {str(error).splitlines()[0]}.") from None
+
+
+def _to_json(value: Any, path: str = "") -> Any:
+    match value:
+        case None | bool() | str():
+            return value
+        case int():
+            return str(value) if path.endswith("hours") else value
+        case float():
+            raise ContractFileError(
+                f'{path}: {value} without quotes is not an exact number. Write it in quotes: "{value}".'
+            )
+        case date():
+            return value.isoformat()
+        case list():
+            return [_to_json(item, path + json_pointer(index)) for index, item in enumerate(value)]
+        case dict():
+            return {str(member): _to_json(item, path + json_pointer(member)) for member, item in value.items()}
+    raise ContractFileError(
+        f"{path}: a contract cannot contain a value of the type {type(value).__name__}. Write it in quotes."
+    )
+
+
+def _is_id(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,24 @@
+"""Options that several commands have, and the settings that a command uses."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tidemark.stack.state import load_environment
+from tidemark.stack.up import settings_from
+from tidemark_shared.settings import Settings
+
+DEFAULT_DATA_DIR = Path(".tidemark")
+
+DataDir = Annotated[
+    Path, typer.Option(help="The data directory of a running stack, for settings that the environment does not give.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def load_settings(data_dir: Path) -> Settings:
+    """The settings of the environment; settings that it lacks come from the stack that runs in ``data_dir``."""
+    stack_environment = load_environment(data_dir)
+    return settings_from({name: value for name, value in stack_environment.items() if name not in os.environ})

@@ -1,0 +1,28 @@
+"""``tidemark publish``: publish worklog events as they are."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tidemark.cli.options import DEFAULT_DATA_DIR, DataDir, load_settings
+from tidemark.cli.output import report_errors
+from tidemark.importing.files import FileError, open_text
+from tidemark.importing.run import publish_events
+
+
+def publish(
+    file: Annotated[
+        Path, typer.Argument(help="One structured CloudEvent on each line; - reads standard input.")
+    ] = Path("-"),
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Check worklog events, and publish them unchanged to `worklog.events`."""
+    with report_errors(FileError, hint="Then run the command again."), open_text(file) as lines:
+        published, refused = publish_events(lines, load_settings(data_dir), datetime.now(UTC))
+    typer.echo(f"{published:,} published, {len(refused):,} refused.")
+    for row in refused:
+        typer.echo(f"line {row.line}: {row.message}", err=True)
+    if refused:
+        raise typer.Exit(1)
