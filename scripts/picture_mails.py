@@ -1,4 +1,4 @@
-"""Pictures of the mails, below ``docs/mails``, by the Chromium that is installed."""
+"""Take pictures of the sample mails, in ``docs/mails``, with the installed Chromium."""
 
 import asyncio
 import shutil
@@ -10,13 +10,13 @@ from playwright.async_api import async_playwright
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from mail_samples import MAILS, html  # noqa: E402 - found by the line above
+from mail_samples import MAILS, render_html  # noqa: E402 - on the path added above
 
 WIDTHS, SCHEMES = (360, 800), ("light", "dark")
 
 
-async def picture(folder: Path, chromium: str) -> list[Path]:
-    """One picture a mail, width and scheme; the paths."""
+async def take_pictures(folder: Path, chromium: str) -> list[Path]:
+    """Take one picture per mail, width and scheme, and return the paths."""
     written = []
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
@@ -26,7 +26,7 @@ async def picture(folder: Path, chromium: str) -> list[Path]:
             for width in WIDTHS:
                 page = await browser.new_page(viewport={"width": width, "height": 400}, color_scheme=scheme)
                 for name, mail in MAILS.items():
-                    await page.set_content(html(*mail))
+                    await page.set_content(render_html(*mail))
                     path = folder / f"{name}-{width}-{scheme}.png"
                     await page.screenshot(path=path, full_page=True)
                     written.append(path)
@@ -35,7 +35,7 @@ async def picture(folder: Path, chromium: str) -> list[Path]:
 
 
 if __name__ == "__main__":
-    found = shutil.which("chromium") or shutil.which("google-chrome")
-    if not found:
-        sys.exit("No Chromium is installed.")
-    print(*asyncio.run(picture(ROOT / "docs" / "mails", found)), sep="\n")  # noqa: T201 - a command's output
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if not chromium:
+        sys.exit("Chromium is not installed. Install chromium or google-chrome.")
+    print(*asyncio.run(take_pictures(ROOT / "docs" / "mails", chromium)), sep="\n")  # noqa: T201 - a command's output

@@ -1,72 +1,73 @@
-"""Mails to look at, made as they are sent."""
+"""Sample mails, built as they are sent."""
 
 from datetime import UTC, datetime, time, timedelta
 from uuid import UUID
 
-from seen import line, seen
+from snapshots import account_line, make_snapshot
 
-from tidemark_notifier.mail import message
-from tidemark_notifier.snapshot import Addressee
+from tidemark_notifier.delivery.mail import build_mail
+from tidemark_notifier.evaluation.addressees import Addressee
 
 HOUR = 3600
 OWNER = Addressee(email="olga@provider.example.com", name="Olga", kind="owner")
 CUSTOMER = Addressee(email="ann@acme.example.com", name="Ann Ardent", kind="contacts", role="billing")
 FORECAST = {"exhausts_on": "2026-03-24", "low": "2026-03-20", "high": "2026-04-02"}
 ACCOUNTS = [
-    line("Help desk", 25 * HOUR, 21 * HOUR),
-    line("Changes", 15 * HOUR, 11 * HOUR),
-    line("Coordination", 5 * HOUR, 4 * HOUR, billable=False),
+    account_line("Help desk", 25 * HOUR, 21 * HOUR),
+    account_line("Changes", 15 * HOUR, 11 * HOUR),
+    account_line("Coordination", 5 * HOUR, 4 * HOUR, billable=False),
 ]
 OVERRUN_ACCOUNTS = [
-    line("Help desk", 25 * HOUR, 24 * HOUR),
-    line("Changes", 15 * HOUR, 18 * HOUR + 1800),
-    line("Coordination", 5 * HOUR, 4 * HOUR, billable=False),
+    account_line("Help desk", 25 * HOUR, 24 * HOUR),
+    account_line("Changes", 15 * HOUR, 18 * HOUR + 1800),
+    account_line("Coordination", 5 * HOUR, 4 * HOUR, billable=False),
 ]
-WARNING = seen(rule_name="Warn at 80 %", forecast=FORECAST, accounts=ACCOUNTS)
+WARNING = make_snapshot(rule_name="Warn at 80 %", forecast=FORECAST, accounts=ACCOUNTS)
 MAILS = {
     "warning": (WARNING, OWNER),
     "customer": (WARNING, CUSTOMER),
     "overrun": (
-        seen(
+        make_snapshot(
             trigger="overrun", threshold=None, threshold_text="100 %", consumed=42 * HOUR + 1800, percent="106.25",
             remaining=-2 * HOUR - 1800, accounts=OVERRUN_ACCOUNTS, forecast=dict.fromkeys(FORECAST, "2026-03-26"),
-            reason="42 h 30 min of 40 h are used in March 2026: more than 100 %.", rule_name="Overrun",
+            reason="42 h 30 min of 40 h used in March 2026 (over 100 %).", rule_name="Overrun",
         ),
         OWNER,
     ),
     "expiry": (
-        seen(
+        make_snapshot(
             trigger="expires_in_days", threshold="30", threshold_text="30 days", days_left=30, period_start=None,
             period_end=None, planned=480 * HOUR, available=480 * HOUR, consumed=402 * HOUR, remaining=78 * HOUR,
-            percent="83.75", reason="The contract ends on 31 December 2026: 30 days are left.", accounts=[],
+            percent="83.75", reason="The contract ends on 31 December 2026 (30 days left).", accounts=[],
         ),
         CUSTOMER,
     ),
     "resolved": (
-        seen(
+        make_snapshot(
             occasion="resolved", planned=60 * HOUR, available=60 * HOUR, remaining=28 * HOUR, percent="53.33",
-            reason="32 h of 60 h are used in March 2026: 80 % is no longer reached.", rule_name="Warn at 80 %",
-            accounts=[line("Help desk", 40 * HOUR, 21 * HOUR), line("Changes", 20 * HOUR, 11 * HOUR)],
+            reason="32 h of 60 h used in March 2026 (back below 80 %).", rule_name="Warn at 80 %",
+            accounts=[account_line("Help desk", 40 * HOUR, 21 * HOUR), account_line("Changes", 20 * HOUR, 11 * HOUR)],
         ),
         OWNER,
     ),
     "fixed-price": (
-        seen(
+        make_snapshot(
             contract_code="ACME-WEB", contract_name="Web shop", unit="minor", currency="EUR", planned=2_500_000,
             available=2_500_000, consumed=2_081_250, remaining=418_750, percent="83.25", period_start=None,
-            period_end=None, reason="20,812.50 EUR of 25,000.00 EUR are used: 80 % is reached.",
-            accounts=[line("Design", 800_000, 812_500), line("Build", 1_700_000, 1_268_750)],
-            opening="Dear Acme,\nthe budget of your web shop nears its end.",
+            period_end=None,
+            reason="20,812.50 EUR of 25,000.00 EUR used from 1 January to 31 December 2026 (80 % reached).",
+            accounts=[account_line("Design", 800_000, 812_500), account_line("Build", 1_700_000, 1_268_750)],
+            opening="Dear Acme,\nthe budget of your web shop is almost used up.",
         ),
         CUSTOMER,
     ),
 }  # fmt: skip
 
 
-def html(snapshot, addressee):
-    """The part of the mail that is shown."""
+def render_html(snapshot, addressee):
+    """The HTML part of the mail."""
     raised_on = snapshot.contract_end - timedelta(days=snapshot.days_left)
-    made = message(
+    mail = build_mail(
         snapshot,
         addressee,
         notification_id=UUID("01a201b4-4c9f-7a37-97e1-3be94b419d9c"),
@@ -75,4 +76,4 @@ def html(snapshot, addressee):
         sender="Tidemark <tidemark@provider.example.com>",
         public_url="https://tidemark.example.com",
     )
-    return made.get_payload(1).get_payload(decode=True).decode()
+    return mail.get_payload(1).get_payload(decode=True).decode()

@@ -1,1 +1,1 @@
-"""Notifier tells: rules are judged against balances, and people are told once."""
+"""The notifier: evaluates rules against balances and dates, and delivers notifications."""

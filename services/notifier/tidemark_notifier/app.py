@@ -1,4 +1,4 @@
-"""The composition of the notifier."""
+"""The notifier's process: what runs in it, and how it is wired."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,79 +7,76 @@ from contextlib import asynccontextmanager
 import httpx
 from fastapi import FastAPI
 
-from tidemark_notifier import api, trial_api
-from tidemark_notifier.deliver import Deliverer, by_mail, by_webhook
-from tidemark_notifier.guard import Guard
-from tidemark_notifier.judge import Judge
-from tidemark_notifier.smtp import Server
-from tidemark_shared.database import Work, connect_pool
-from tidemark_shared.http.app import api as http_api
-from tidemark_shared.messaging.batches import Handler
+from tidemark_notifier.api import notifications, rules, simulation
+from tidemark_notifier.delivery.deliverer import Deliverer, mail_channel, webhook_channel
+from tidemark_notifier.delivery.egress import EgressPolicy
+from tidemark_notifier.delivery.smtp import SmtpServer
+from tidemark_notifier.engine.evaluator import Evaluator
+from tidemark_notifier.engine.event_handlers import event_handlers
+from tidemark_shared.database import Workload, connect_pool
+from tidemark_shared.http.app import create_api
 from tidemark_shared.messaging.consumer import Consumer
-from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE
+from tidemark_shared.messaging.topics import DIRECTORY, LIFECYCLE
 from tidemark_shared.runtime import ServiceRuntime, service_runtime
-from tidemark_shared.settings import Settings, required
+from tidemark_shared.settings import Settings, require_setting
 
-_GLANCE_SECONDS = 0.2
-_ASK_SECONDS = 20
-
-
-def handlers(judge: Judge) -> dict[str, Handler]:
-    """What is read, by topic."""
-    return {
-        LIFECYCLE.name: judge.lifecycle,
-        DIRECTORY.name: judge.directory,
-        BALANCES.name: judge.balances,
-    }
+_POLL_SECONDS = 0.2
+_CONSUMPTION_TIMEOUT_SECONDS = 20
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """Tells: judges rules against balances, and delivers."""
-    guard = Guard.of(settings.webhook_allow)
-    send_mail = by_mail(
-        Server.at(required(settings.smtp_url, "smtp_url")), sender=settings.mail_from, public_url=settings.public_url
+    """The notifier: evaluates rules against balances and dates, and delivers notifications."""
+    policy = EgressPolicy.parse(settings.webhook_allow)
+    send_mail = mail_channel(
+        SmtpServer.parse(require_setting(settings.smtp_url, "smtp_url")),
+        sender=settings.mail_from,
+        public_url=settings.public_url,
     )
-    call_webhook = by_webhook(guard, public_url=settings.public_url)
+    send_webhook = webhook_channel(policy, public_url=settings.public_url)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with (
-            service_runtime("notifier", settings) as held,
-            # Of its own: rules that wait for word of a contract leave the consumer its connections.
-            await connect_pool(settings.database("notifier"), "notifier", work=Work.REQUEST) as asking,
-            # Proxies named in the environment are for the world outside.
-            httpx.AsyncClient(base_url=settings.consumption_url, timeout=_ASK_SECONDS, trust_env=False) as consumption,
+            service_runtime("notifier", settings) as runtime,
+            # A pool of its own: requests that wait for an event must not take connections from the consumer.
+            await connect_pool(
+                settings.service_database_url("notifier"), "notifier", workload=Workload.REQUEST
+            ) as request_pool,
+            # Proxies of the environment are for external hosts.
+            httpx.AsyncClient(
+                base_url=settings.consumption_url, timeout=_CONSUMPTION_TIMEOUT_SECONDS, trust_env=False
+            ) as consumption,
         ):
-            judge = Judge()
-            app.state.pool, app.state.judge, app.state.guard = asking, judge, guard
+            evaluator = Evaluator()
+            app.state.pool, app.state.evaluator, app.state.egress_policy = request_pool, evaluator, policy
             app.state.consumption = consumption
-            held.relay()
-            consumer = await held.consume(handlers(judge))
-            held.keep("begin", lambda: _begin(judge, held, consumer))
-            held.keep("clock", lambda: judge.run(held.pool))
-            held.keep("mails", Deliverer(held.pool, "email", send_mail).run)
-            held.keep("webhooks", Deliverer(held.pool, "webhook", call_webhook).run)
+            runtime.relay_outbox()
+            consumer = await runtime.start_consumer(event_handlers(evaluator))
+            runtime.run_task("start_evaluator", lambda: _start_evaluator(evaluator, runtime, consumer))
+            runtime.run_task("evaluator", lambda: evaluator.run(runtime.pool))
+            runtime.run_task("mails", Deliverer(runtime.pool, "email", send_mail).run)
+            runtime.run_task("webhooks", Deliverer(runtime.pool, "webhook", send_webhook).run)
 
             async def problems() -> list[str]:
-                waiting = "Contracts and the directory are still being read; nothing is judged yet."
-                return [*await held.problems(), *([] if judge.judging else [waiting])]
+                starting = "The contracts and the directory are still being read. Rules are not evaluated yet."
+                return [*await runtime.problems(), *([] if evaluator.is_started else [starting])]
 
-            app.state.problems, app.state.failures = problems, held.failures
+            app.state.problems, app.state.failures = problems, runtime.failures
             yield
 
-    app = http_api("notifier", settings, lifespan)
-    for router in (trial_api.router, trial_api.asking, api.router):
+    app = create_api("notifier", settings, lifespan)
+    for router in (simulation.router, simulation.upstream_router, rules.router, notifications.router):
         app.include_router(router)
-    app.webhooks.include_router(api.webhooks)
+    app.webhooks.include_router(notifications.webhooks)
     return app
 
 
-async def _begin(judge: Judge, held: ServiceRuntime, consumer: Consumer) -> None:
-    """Judge once what many contracts rest on has been read to its end; then there is nothing more to do."""
-    topics = [held.settings.topic_prefix + topic.name for topic in (LIFECYCLE, DIRECTORY)]
+async def _start_evaluator(evaluator: Evaluator, runtime: ServiceRuntime, consumer: Consumer) -> None:
+    """Start the evaluator once the lifecycle and directory topics have been read to their ends; then wait."""
+    topics = [runtime.settings.topic_prefix + topic.name for topic in (LIFECYCLE, DIRECTORY)]
     while True:
-        if await consumer.caught_up(topics):
+        if await consumer.has_caught_up(topics):
             break
-        await asyncio.sleep(_GLANCE_SECONDS)
-    await judge.begin(held.pool)
+        await asyncio.sleep(_POLL_SECONDS)
+    await evaluator.start(runtime.pool)
     await asyncio.Event().wait()

@@ -1,8 +1,9 @@
 import pytest
-from notices import limit, rule, uid
+from notifier_bodies import limit_trigger, rule, uid
 from pydantic import ValidationError
 
-from tidemark_notifier.rules import PLACEHOLDERS, Rule, fill
+from tidemark_notifier.rules.placeholders import PLACEHOLDERS, fill_placeholders
+from tidemark_notifier.rules.rule import Rule
 
 
 def problems(body):
@@ -11,7 +12,7 @@ def problems(body):
     return [("/".join(map(str, error["loc"])), error["type"], error["msg"]) for error in caught.value.errors()]
 
 
-def test_a_rule_is_answered_as_it_was_sent():
+def test_rule_is_returned_as_it_was_sent():
     body = rule(
         "Warn at 80 %",
         "80",
@@ -23,8 +24,8 @@ def test_a_rule_is_answered_as_it_was_sent():
             {"kind": "address", "email": "x@y.example.com"},
         ],
         remind_every_days=None,
-        tell_resolved=False,
-        existing="tell",
+        notify_resolved=False,
+        existing="notify",
         subject=None,
         opening=None,
         enabled=True,
@@ -36,25 +37,25 @@ def test_a_rule_is_answered_as_it_was_sent():
     assert Rule.model_validate_json(Rule.model_validate(body).model_dump_json()) == Rule.model_validate(body)
 
 
-def test_a_missing_key_is_null_and_null_is_the_default():
-    nulls = dict.fromkeys(("remind_every_days", "tell_resolved", "existing", "subject", "opening", "enabled"))
+def test_missing_member_equals_null_and_the_default():
+    nulls = dict.fromkeys(("remind_every_days", "notify_resolved", "existing", "subject", "opening", "enabled"))
     assert Rule.model_validate(rule() | nulls) == Rule.model_validate(rule())
 
 
-def test_every_violation_is_told_at_once():
+def test_all_violations_are_reported_at_once():
     body = rule("Warn", "80", "80.0", receivers=[{"kind": "contacts"}], scope={"kind": "contract"}, channels=[])
     body["existing"] = "maybe"
     assert {path for path, _, _ in problems(body)} == {"scope", "trigger/at", "receivers/0", "channels", "existing"}
 
 
 @pytest.mark.parametrize("at", ["0", "0.0", "-1", "80%", "1e3", "80.00001", "٨٠", "", 80])
-def test_a_percentage_is_a_decimal_string_above_zero(at):
+def test_percentage_must_be_a_decimal_string_above_zero(at):
     body = rule()
     body["trigger"]["at"] = [at]
     assert problems(body)
 
 
-def test_two_forms_of_one_percentage_are_one():
+def test_percentage_is_normalized():
     body = rule("Warn", "080.50")
     assert Rule.model_validate(body).trigger.at == ("80.5",)
 
@@ -70,34 +71,34 @@ def test_two_forms_of_one_percentage_are_one():
         {"kind": "everybody"},
     ],
 )
-def test_a_receiver_has_what_its_kind_needs(receiver):
+def test_receiver_must_have_the_members_of_its_kind(receiver):
     assert problems(rule(receivers=[receiver]))
 
 
-def test_a_subject_stands_on_one_line():
+def test_subject_must_be_one_line():
     assert problems(rule(subject="Hello\r\nBcc: x@y.example.com"))[0][0] == "subject"
 
 
-def test_an_unknown_placeholder_is_named():
+def test_unknown_placeholder_is_named():
     [(path, _, message)] = problems(rule(subject="{contract_code} {secret}"))
     assert path == "subject"
     assert "{secret}" in message
     assert problems(rule(opening="{contract_code.__class__}"))
 
 
-def test_placeholders_are_replaced_once_and_mean_nothing_else():
+def test_placeholders_are_replaced_once():
     values = dict.fromkeys(PLACEHOLDERS, "{percent}")
-    assert fill("{contract_code}: {{percent}} }{", values | {"percent": "80 %"}) == "{percent}: {80 %} }{"
+    assert fill_placeholders("{contract_code}: {{percent}} }{", values | {"percent": "80 %"}) == "{percent}: {80 %} }{"
 
 
 @pytest.mark.parametrize(
     "trigger",
     [
-        limit("consumed_percent", "80", "100"),
-        limit("remaining_hours", "8", "2.5", of="account", over="whole"),
-        limit("remaining_amount", 50000, 0),
-        limit("remaining_amount", 50000, currency="EUR"),
-        limit("overrun", of="slice"),
+        limit_trigger("consumed_percent", "80", "100"),
+        limit_trigger("remaining_hours", "8", "2.5", of="account", over="whole"),
+        limit_trigger("remaining_amount", 50000, 0),
+        limit_trigger("remaining_amount", 50000, currency="EUR"),
+        limit_trigger("overrun", of="slice"),
         {"kind": "expires_in_days", "at": [30, 7, 0]},
         {"kind": "expired"},
         {"kind": "status_changed", "to": "CLOSED"},
@@ -106,22 +107,22 @@ def test_placeholders_are_replaced_once_and_mean_nothing_else():
         {"kind": "forecast_exhausts", "before_end": True},
     ],
 )
-def test_each_trigger_is_answered_as_it_was_sent(trigger):
+def test_each_trigger_is_returned_as_it_was_sent(trigger):
     assert Rule.model_validate(rule(trigger=trigger)).model_dump(mode="json")["trigger"] == trigger
 
 
 @pytest.mark.parametrize(
     ("trigger", "path"),
     [
-        (limit("consumed_percent"), "trigger"),
-        (limit("remaining_hours", "8.333"), "trigger/at/0"),
-        (limit("remaining_hours", "-8"), "trigger/at/0"),
-        (limit("remaining_hours", 8), "trigger/at/0"),
-        (limit("remaining_amount", "500.00"), "trigger/at/0"),
-        (limit("remaining_amount", -1), "trigger/at/0"),
-        (limit("remaining_amount", 5, currency="EURO"), "trigger/currency"),
-        (limit("remaining_hours", "8", currency="EUR"), "trigger"),
-        (limit("overrun", "100"), "trigger"),
+        (limit_trigger("consumed_percent"), "trigger"),
+        (limit_trigger("remaining_hours", "8.333"), "trigger/at/0"),
+        (limit_trigger("remaining_hours", "-8"), "trigger/at/0"),
+        (limit_trigger("remaining_hours", 8), "trigger/at/0"),
+        (limit_trigger("remaining_amount", "500.00"), "trigger/at/0"),
+        (limit_trigger("remaining_amount", -1), "trigger/at/0"),
+        (limit_trigger("remaining_amount", 5, currency="EURO"), "trigger/currency"),
+        (limit_trigger("remaining_hours", "8", currency="EUR"), "trigger"),
+        (limit_trigger("overrun", "100"), "trigger"),
         ({"kind": "overrun", "of": "contract"}, "trigger"),
         ({"kind": "overrun", "of": "team", "over": "whole"}, "trigger/of"),
         ({"kind": "expires_in_days", "at": []}, "trigger/at"),
@@ -140,10 +141,10 @@ def test_each_trigger_is_answered_as_it_was_sent(trigger):
         ({"kind": "full_moon"}, "trigger/kind"),
     ],
 )
-def test_a_trigger_has_what_its_kind_needs_and_nothing_else(trigger, path):
-    assert [found for found, _, _ in problems(rule(trigger=trigger))] == [path]
+def test_trigger_must_have_exactly_the_members_of_its_kind(trigger, path):
+    assert [location for location, _, _ in problems(rule(trigger=trigger))] == [path]
 
 
 @pytest.mark.parametrize("days", [0, -1, 367, "3", 1.0, True])
-def test_reminders_come_after_whole_days(days):
+def test_reminder_interval_must_be_whole_days(days):
     assert problems(rule(remind_every_days=days))[0][0] == "remind_every_days"

@@ -1,8 +1,8 @@
 import aiosmtplib
 import pytest
 
-from tidemark_notifier.deliver import Patience
-from tidemark_notifier.smtp import Server, describe, is_permanent
+from tidemark_notifier.delivery.deliverer import RetryPolicy
+from tidemark_notifier.delivery.smtp import SmtpServer, describe_error, is_permanent
 
 
 @pytest.mark.parametrize(
@@ -23,39 +23,42 @@ from tidemark_notifier.smtp import Server, describe, is_permanent
         (ValueError("a mail that cannot be made"), False),
     ],
 )
-def test_only_a_refusal_of_the_mail_itself_is_final(error, permanent):
+def test_only_a_rejection_of_the_mail_itself_is_permanent(error, permanent):
     assert is_permanent(error) is permanent
 
 
-def test_errors_say_what_the_server_said():
+def test_error_contains_the_response_of_the_server():
     refused = aiosmtplib.SMTPRecipientsRefused([aiosmtplib.SMTPRecipientRefused(550, "no such user", "a")])
-    assert describe(refused) == "The mail server answered 550 no such user"
-    assert describe(TimeoutError()) == "The mail server did not answer in time."
-    assert describe(ConnectionRefusedError("refused")) == "ConnectionRefusedError: refused"
+    assert describe_error(refused) == "The mail server answered 550 no such user"
+    assert describe_error(TimeoutError()) == "The mail server did not answer in time."
+    assert describe_error(ConnectionRefusedError("refused")) == "ConnectionRefusedError: refused"
 
 
-def test_pauses_grow_and_spread():
-    patience = Patience(first_pause_seconds=3)
-    pauses = [[patience.pause(attempts) for _ in range(200)] for attempts in range(1, 10)]
-    assert all(max(shorter) < min(longer) for shorter, longer in zip(pauses, pauses[2:], strict=False))
-    assert all(len(set(some)) > 100 for some in pauses)
-    assert 2.1 <= min(pauses[0]) <= max(pauses[0]) <= 3.9
+def test_delays_grow_and_have_jitter():
+    policy = RetryPolicy(first_delay_seconds=3)
+    delays = [[policy.delay_seconds(attempts) for _ in range(200)] for attempts in range(1, 10)]
+    assert all(max(shorter) < min(longer) for shorter, longer in zip(delays, delays[2:], strict=False))
+    assert all(len(set(same_attempt)) > 100 for same_attempt in delays)
+    assert 2.1 <= min(delays[0]) <= max(delays[0]) <= 3.9
 
 
 @pytest.mark.parametrize(
     ("url", "server"),
     [
-        ("smtp://localhost:1025", Server("localhost", 1025, None, None, use_tls=False)),
-        ("smtp://mail.example.com", Server("mail.example.com", 25, None, None, use_tls=False)),
-        ("smtp://me@mail.example.com:587", Server("mail.example.com", 587, "me", None, use_tls=False, start_tls=True)),
-        ("smtps://me%40x:p%2Fw@mail.example.com", Server("mail.example.com", 465, "me@x", "p/w", use_tls=True)),
+        ("smtp://localhost:1025", SmtpServer("localhost", 1025, None, None, use_tls=False)),
+        ("smtp://mail.example.com", SmtpServer("mail.example.com", 25, None, None, use_tls=False)),
+        (
+            "smtp://me@mail.example.com:587",
+            SmtpServer("mail.example.com", 587, "me", None, use_tls=False, start_tls=True),
+        ),
+        ("smtps://me%40x:p%2Fw@mail.example.com", SmtpServer("mail.example.com", 465, "me@x", "p/w", use_tls=True)),
     ],
 )
-def test_the_url_of_a_mail_server(url, server):
-    assert Server.at(url) == server
+def test_mail_server_url_is_parsed(url, server):
+    assert SmtpServer.parse(url) == server
 
 
 @pytest.mark.parametrize("url", ["localhost:25", "http://localhost", "smtp://"])
-def test_another_url_is_refused_by_the_name_of_its_variable(url):
+def test_invalid_url_names_its_variable(url):
     with pytest.raises(ValueError, match="TIDEMARK_SMTP_URL"):
-        Server.at(url)
+        SmtpServer.parse(url)

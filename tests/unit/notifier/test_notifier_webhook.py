@@ -9,13 +9,20 @@ from uuid import UUID
 import jsonschema
 import pytest
 import standardwebhooks
-from notices import rule, stored, uid
+from notifier_bodies import rule, stored_rule, uid
 from pydantic import ValidationError
-from seen import line, seen
+from snapshots import account_line, make_snapshot
 
-from tidemark_notifier.guard import ForbiddenAddressError, Guard, is_internal
-from tidemark_notifier.rules import HIDDEN, REVEALED, Rule, keep_secrets
-from tidemark_notifier.webhook import Webhook, body, pause_asked, refusal, signature
+from tidemark_notifier.delivery.egress import EgressPolicy, ForbiddenAddressError, is_internal
+from tidemark_notifier.delivery.webhook import (
+    WebhookPayload,
+    build_payload,
+    error_of_response,
+    parse_retry_after,
+    sign,
+)
+from tidemark_notifier.rules.receivers import MASKED_SECRET, WITH_SECRETS
+from tidemark_notifier.rules.rule import Rule, restore_secrets
 from tidemark_shared.messaging.events import NotificationChanged
 
 NOW = datetime(2026, 3, 15, 9, 30, tzinfo=UTC)
@@ -33,13 +40,13 @@ def with_receivers(*receivers, channels=("webhook",)):
     return rule(receivers=receivers) | {"channels": list(channels)}
 
 
-def violations(body_):
-    with pytest.raises(ValidationError) as refused:
-        Rule.model_validate(body_)
-    return {".".join(map(str, error["loc"])): error["msg"] for error in refused.value.errors()}
+def violations(body):
+    with pytest.raises(ValidationError) as raised:
+        Rule.model_validate(body)
+    return {".".join(map(str, error["loc"])): error["msg"] for error in raised.value.errors()}
 
 
-# Where it may lead
+# Egress policy
 
 
 @pytest.mark.parametrize(
@@ -52,19 +59,19 @@ def violations(body_):
         "2002:7f00:1::", "2002:808:808::", "2001:0:7f00:1::",
     ],
 )  # fmt: skip
-def test_an_internal_address_is_known_in_every_form(address):
+def test_internal_address_is_detected_in_every_form(address):
     assert is_internal(ip_address(address))
 
 
 @pytest.mark.parametrize(
     "address", ["8.8.8.8", "93.184.216.34", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"]
 )
-def test_a_public_address_is_not_internal(address):
+def test_public_address_is_not_internal(address):
     assert not is_internal(ip_address(address))
 
 
 @pytest.mark.parametrize(
-    ("allowed", "host", "address", "secure", "refused"),
+    ("allowed", "host", "address", "secure", "message"),
     [
         ("", "hooks.example.com", "8.8.8.8", True, None),
         ("", "hooks.example.com", "8.8.8.8", False, "needs https"),
@@ -78,25 +85,25 @@ def test_a_public_address_is_not_internal(address):
         ("127.0.0.0/8", "localhost", "::1", True, "internal address"),
     ],
 )  # fmt: skip
-def test_what_is_allowed_is_reached_and_plainly_too(allowed, host, address, secure, refused):
-    guard = Guard.of(allowed)
-    if refused:
-        with pytest.raises(ForbiddenAddressError, match=refused):
-            guard.check(host, ip_address(address), secure=secure)
+def test_policy_allows_listed_hosts_and_public_https(allowed, host, address, secure, message):
+    policy = EgressPolicy.parse(allowed)
+    if message:
+        with pytest.raises(ForbiddenAddressError, match=message):
+            policy.check(host, ip_address(address), secure=secure)
     else:
-        guard.check(host, ip_address(address), secure=secure)
+        policy.check(host, ip_address(address), secure=secure)
 
 
 @pytest.mark.parametrize("allowed", ["10.0.0.1/8", "10.0.0.0/99", "host:80", "http://x"])
-def test_what_is_no_host_and_no_network_is_refused_by_the_name_of_its_variable(allowed):
+def test_invalid_entry_names_its_variable(allowed):
     with pytest.raises(ValueError, match="TIDEMARK_WEBHOOK_ALLOW"):
-        Guard.of(allowed)
+        EgressPolicy.parse(allowed)
 
 
-async def test_a_name_that_leads_inside_is_refused():
+async def test_host_that_resolves_to_an_internal_address_is_forbidden():
     for host in ("localhost", "127.1", "2130706433", "0x7f.0.0.1", "::1"):
         with pytest.raises(ForbiddenAddressError, match="internal address"):
-            await Guard().addresses(host, 443, secure=True)
+            await EgressPolicy().resolve(host, 443, secure=True)
 
 
 # The rule
@@ -110,7 +117,7 @@ async def test_a_name_that_leads_inside_is_refused():
         "https://hooks.example.com/\r\nHost: x", "https://hooks.example.com\t/x", "https://h.example/" + "x" * 2048,
     ],
 )  # fmt: skip
-def test_what_is_no_url_of_a_webhook_is_refused(url):
+def test_invalid_webhook_url_is_rejected(url):
     assert "receivers.0.url" in violations(with_receivers(webhook(url)))
 
 
@@ -118,12 +125,14 @@ def test_what_is_no_url_of_a_webhook_is_refused(url):
     "secret", ["", "whsec_", "whsec_!!", SECRET.removeprefix("whsec_"), "whsec_" + base64.b64encode(b"x" * 23).decode(),
                "whsec_" + base64.b64encode(b"x" * 65).decode()],
 )  # fmt: skip
-def test_what_is_no_secret_is_refused(secret):
-    body_ = with_receivers(webhook() | {"secret": secret})
-    assert violations(body_)["receivers.0.secret"] == "A secret is whsec_ and 24 to 64 random bytes in base64."
+def test_invalid_secret_is_rejected(secret):
+    body = with_receivers(webhook() | {"secret": secret})
+    assert violations(body)["receivers.0.secret"] == (
+        "A secret must be whsec_ followed by 24 to 64 random bytes in base64."
+    )
 
 
-def test_a_webhook_has_a_url_and_nobody_else_has_one_or_a_secret():
+def test_only_a_webhook_has_a_url_and_a_secret():
     assert "receivers.0" in violations(with_receivers({"kind": "webhook", "secret": SECRET}))
     assert "receivers.0" in violations(rule(receivers=[{"kind": "owner", "url": URL}]))
     assert "receivers.0" in violations(rule(receivers=[{"kind": "owner", "secret": SECRET}]))
@@ -138,51 +147,59 @@ def test_a_webhook_has_a_url_and_nobody_else_has_one_or_a_secret():
         ([{"kind": "owner"}, webhook()], ["email"]),
     ],
 )
-def test_the_channels_are_those_of_the_receivers(receivers, channels):
+def test_channels_must_match_the_receivers(receivers, channels):
     assert set(violations(with_receivers(*receivers, channels=channels))) == {"channels"}
     Rule.model_validate(with_receivers({"kind": "owner"}, webhook(), channels=["webhook", "email"]))
 
 
 @pytest.mark.parametrize("text", ["{nothing}", "{contract.code}", "{}", "{percent!r}", "{__class__}"])
-def test_a_placeholder_that_is_none_is_refused_by_name(text):
+def test_unknown_placeholder_is_rejected_by_name(text):
     for name in ("subject", "opening"):
-        found = violations(rule() | {name: f"Dear {text}"})
-        assert found[name].startswith(f"{text} is no placeholder. Take one of contract_code, ")
+        message = violations(rule() | {name: f"Dear {text}"})[name]
+        assert message.startswith(f"{text} is not a placeholder. Use one of contract_code, ")
 
 
-def test_an_oversized_text_or_a_subject_of_two_lines_is_refused():
+def test_oversized_text_and_two_line_subject_are_rejected():
     assert set(violations(rule() | {"opening": "x" * 10_001})) == {"opening"}
     assert set(violations(rule() | {"subject": "x" * 256})) == {"subject"}
     assert set(violations(rule() | {"subject": "80 %\r\nBcc: evil@example.com"})) == {"subject"}
 
 
-def test_a_secret_is_stored_and_never_shown():
-    made = stored(with_receivers(webhook()))
-    assert SECRET in made.stored()
-    for shown in (made.model_dump_json(), repr(made), str(made.model_dump()), str(made)):
+def test_secret_is_stored_and_never_shown():
+    webhook_rule = stored_rule(with_receivers(webhook()))
+    assert SECRET in webhook_rule.to_stored_json()
+    for shown in (
+        webhook_rule.model_dump_json(),
+        repr(webhook_rule),
+        str(webhook_rule.model_dump()),
+        str(webhook_rule),
+    ):
         assert SECRET not in shown
-    assert json.loads(made.model_dump_json())["receivers"] == [webhook(secret=HIDDEN)]
+    assert json.loads(webhook_rule.model_dump_json())["receivers"] == [webhook(secret=MASKED_SECRET)]
 
 
-@pytest.mark.parametrize("sent", [HIDDEN, None])
-def test_a_secret_that_is_left_out_or_sent_back_hidden_stays_that_of_its_url(sent):
-    before = stored(with_receivers(webhook(), webhook("https://other.example.com", OTHER)))
+@pytest.mark.parametrize("sent", [MASKED_SECRET, None])
+def test_omitted_or_masked_secret_keeps_the_one_of_its_url(sent):
+    previous = stored_rule(with_receivers(webhook(), webhook("https://other.example.com", OTHER)))
     changed = Rule.model_validate(with_receivers(webhook("https://other.example.com", sent), webhook(secret=sent)))
-    kept = keep_secrets(changed, before)
-    assert [one.secret for one in kept.receivers] == [OTHER, SECRET]
+    restored = restore_secrets(changed, previous)
+    assert [receiver.secret for receiver in restored.receivers] == [OTHER, SECRET]
     assert (
-        keep_secrets(Rule.model_validate(with_receivers(webhook("https://new.example.com", sent))), before)
+        restore_secrets(Rule.model_validate(with_receivers(webhook("https://new.example.com", sent))), previous)
         .receivers[0]
         .secret
         is None
     )
-    assert keep_secrets(Rule.model_validate(with_receivers(webhook(secret=sent)))).receivers[0].secret is None
-    assert keep_secrets(Rule.model_validate(with_receivers(webhook(secret=OTHER))), before).receivers[0].secret == OTHER
-    assert keep_secrets(before, before) == before
-    assert REVEALED not in kept.model_dump_json()
+    assert restore_secrets(Rule.model_validate(with_receivers(webhook(secret=sent)))).receivers[0].secret is None
+    assert (
+        restore_secrets(Rule.model_validate(with_receivers(webhook(secret=OTHER))), previous).receivers[0].secret
+        == OTHER
+    )
+    assert restore_secrets(previous, previous) == previous
+    assert WITH_SECRETS not in restored.model_dump_json()
 
 
-# What is sent
+# Payload and answers
 
 
 def event(**changes):
@@ -196,13 +213,13 @@ def event(**changes):
     )  # fmt: skip
 
 
-def test_the_body_is_the_event_with_its_figures_as_documented():
-    told = seen(
+def test_payload_is_the_event_with_figures_as_documented():
+    snapshot = make_snapshot(
         forecast={"exhausts_on": "2026-03-24", "low": "2026-03-20", "high": "2026-04-02"},
-        accounts=[line("Help desk", 144_000, 115_200)],
+        accounts=[account_line("Help desk", 144_000, 115_200)],
     )
-    sent = json.loads(body(told, event(), public_url="https://tidemark.example.com"))
-    jsonschema.validate(sent, Webhook.model_json_schema(mode="serialization"))
+    sent = json.loads(build_payload(snapshot, event(), public_url="https://tidemark.example.com"))
+    jsonschema.validate(sent, WebhookPayload.model_json_schema(mode="serialization"))
     example = DOCUMENT.read_text(encoding="utf-8").partition("```json\n")[2].partition("```")[0]
     assert sent == json.loads(example)
 
@@ -211,17 +228,19 @@ def test_the_body_is_the_event_with_its_figures_as_documented():
     ("occasion", "type_"),
     [("crossing", "raised"), ("reminder", "raised"), ("test", "raised"), ("resolved", "resolved")],
 )
-def test_the_type_says_whether_it_is_over(occasion, type_):
-    sent = json.loads(body(seen(occasion=occasion), event(), public_url="https://tidemark.example.com"))
+def test_type_is_resolved_only_for_a_resolution(occasion, type_):
+    sent = json.loads(
+        build_payload(make_snapshot(occasion=occasion), event(), public_url="https://tidemark.example.com")
+    )
     assert (sent["type"], sent["data"]["occasion"]) == (f"tidemark.notification.{type_}.v1", occasion)
 
 
-def test_the_signature_is_that_of_the_standard():
-    now, sent = datetime.now(UTC), body(seen(), event(), public_url="https://tidemark.example.com")
+def test_signature_follows_standard_webhooks():
+    now, sent = datetime.now(UTC), build_payload(make_snapshot(), event(), public_url="https://tidemark.example.com")
     headers = {
         "webhook-id": uid("delivery_id"),
         "webhook-timestamp": str(int(now.timestamp())),
-        "webhook-signature": signature(SECRET, uid("delivery_id"), int(now.timestamp()), sent),
+        "webhook-signature": sign(SECRET, uid("delivery_id"), int(now.timestamp()), sent),
     }
     assert standardwebhooks.Webhook(SECRET).verify(sent, headers) == json.loads(sent)
     with pytest.raises(standardwebhooks.WebhookVerificationError):
@@ -229,22 +248,22 @@ def test_the_signature_is_that_of_the_standard():
 
 
 @pytest.mark.parametrize(
-    ("status", "final"),
+    ("status", "permanent"),
     [(301, False), (307, False), (400, True), (401, True), (404, True), (408, False), (410, True), (413, True),
      (425, False), (429, False), (499, True), (500, False), (503, False), (600, False)],
 )  # fmt: skip
-def test_which_answers_are_final(status, final):
-    assert refusal(status, [], b"", NOW).final is final
+def test_client_errors_are_permanent_except_retryable_ones(status, permanent):
+    assert error_of_response(status, [], b"", NOW).permanent is permanent
 
 
-def test_an_answer_says_what_it_said_on_one_line():
-    assert str(refusal(500, [], b"no\r\n\xffdice", NOW)) == "The webhook answered 500: no \ufffddice"
-    assert str(refusal(302, [], b"", NOW)) == "The webhook answered 302: redirects are not followed"
-    assert str(refusal(503, [], b"", NOW)) == "The webhook answered 503"
+def test_error_quotes_the_answer_on_one_line():
+    assert str(error_of_response(500, [], b"no\r\n\xffdice", NOW)) == "The webhook answered 500: no \ufffddice"
+    assert str(error_of_response(302, [], b"", NOW)) == "The webhook answered 302: redirects are not followed"
+    assert str(error_of_response(503, [], b"", NOW)) == "The webhook answered 503"
 
 
 @pytest.mark.parametrize(
-    ("said", "seconds"),
+    ("header", "seconds"),
     [
         (b"120", 120), (b"0", 0), (b"99999999999999", 3600), (b"-5", 0), (b"soon", 0), (b"", 0), (b"\xb2", 0),
         (format_datetime(NOW + timedelta(seconds=90), usegmt=True).encode(), 90),
@@ -252,6 +271,6 @@ def test_an_answer_says_what_it_said_on_one_line():
         (format_datetime(NOW + timedelta(days=1), usegmt=True).encode(), 3600),
     ],
 )  # fmt: skip
-def test_retry_after_is_honoured_up_to_an_hour(said, seconds):
-    assert pause_asked([(b"Retry-After", said)], NOW) == seconds
-    assert pause_asked([], NOW) == 0
+def test_retry_after_is_limited_to_an_hour(header, seconds):
+    assert parse_retry_after([(b"Retry-After", header)], NOW) == seconds
+    assert parse_retry_after([], NOW) == 0

@@ -1,5 +1,41 @@
--- name: notifications(id, contract, status, before, most)
--- Newest first, each with its deliveries; those that have a delivery of this status, of a contract by id or code.
+-- name: new_ids(id_count)
+-- The ids sort by time.
+SELECT uuidv7() AS id FROM generate_series(1, :id_count::integer);
+
+-- name: insert_notification_keys(rows)
+-- Returns the keys that did not exist yet.
+INSERT INTO notification_keys (
+  contract_id, rule_name, trigger, subject, subject_id, period_start, threshold, episode, generation, kind,
+  notified_on, notification_id
+)
+SELECT
+  contract_id, rule_name, trigger, subject, subject_id, period_start, threshold, episode, generation, kind,
+  notified_on, notification_id
+FROM jsonb_populate_recordset(NULL::notification_keys, :rows::jsonb)
+ON CONFLICT DO NOTHING
+RETURNING notification_id, threshold;
+
+-- name: notification_keys(contract_ids)
+SELECT
+  contract_id, rule_name, trigger, subject, subject_id, period_start, threshold, episode, generation, kind,
+  notified_on, notification_id
+FROM notification_keys WHERE contract_id = ANY(:contract_ids::uuid []);
+
+-- name: insert_notifications(rows)!
+INSERT INTO notifications (
+  id, contract_id, contract_code, rule_id, rule_name, subject, subject_id, threshold, period_start, raised_at, snapshot
+)
+SELECT
+  id, contract_id, contract_code, rule_id, rule_name, subject, subject_id, threshold, period_start, raised_at, snapshot
+FROM jsonb_populate_recordset(NULL::notifications, :rows::jsonb);
+
+-- name: insert_deliveries(rows)!
+INSERT INTO deliveries (notification_id, channel, addressee, status)
+SELECT notification_id, channel, addressee, CASE WHEN addressee IS NULL THEN 'no_receiver' ELSE 'pending' END
+FROM jsonb_to_recordset(:rows::jsonb) AS r (notification_id uuid, channel text, addressee jsonb);
+
+-- name: notifications(id, contract, status, before, max_count)
+-- Newest first, each with its deliveries. The filters: one id, a contract by id or code, a delivery with this status.
 SELECT
   n.id, n.contract_id, n.contract_code, n.rule_id, n.rule_name, n.subject, n.subject_id, n.threshold,
   n.period_start, n.raised_at, n.snapshot::text AS snapshot,
@@ -17,16 +53,10 @@ WHERE (:id::uuid IS NULL OR n.id = :id)
   AND (:status::text IS NULL OR exists(SELECT FROM deliveries WHERE notification_id = n.id AND status = :status))
   AND (:before::uuid IS NULL OR n.id < :before)
 ORDER BY n.id DESC
-LIMIT :most;
+LIMIT :max_count;
 
--- name: resend(id)
--- Try again what was given up; the mail keeps its Message-ID.
-UPDATE deliveries SET status = 'pending', attempts = 0, due_at = clock_timestamp(), leased_until = NULL
-WHERE notification_id = :id AND status = 'failed'
-RETURNING id;
-
--- name: raised(ids)
--- When these were raised, and to whom, each with how it went.
+-- name: delivery_statuses(notification_ids)
+-- When each notification was raised, its receivers, and the status of each delivery.
 SELECT
   n.id, n.raised_at,
   (
@@ -35,4 +65,4 @@ SELECT
     WHERE d.notification_id = n.id
   ) AS receivers
 FROM notifications AS n
-WHERE n.id = ANY(:ids::uuid []);
+WHERE n.id = ANY(:notification_ids::uuid []);

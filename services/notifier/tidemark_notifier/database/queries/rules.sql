@@ -1,5 +1,5 @@
 -- name: insert_rule(body)^
--- Nothing where the scope has a rule of that name.
+-- Returns no row if the scope already has a rule with this name.
 INSERT INTO rules (body) VALUES (:body::jsonb)
 ON CONFLICT (scope, scope_id, name) DO NOTHING
 RETURNING id, version, body::text AS body;
@@ -7,14 +7,19 @@ RETURNING id, version, body::text AS body;
 -- name: rule(id)^
 SELECT id, version, body::text AS body FROM rules WHERE id = :id;
 
--- name: rules(after, most)
+-- name: rules(after, max_count)
 SELECT id, version, body::text AS body FROM rules
 WHERE :after::uuid IS NULL OR id > :after
 ORDER BY id
-LIMIT :most;
+LIMIT :max_count;
 
--- name: rule_of_name(body)$
--- Another rule of this name in this scope has this id.
+-- name: rules_in_scopes(scope_ids)
+-- Global rules, and the rules of these contracts and organizations.
+SELECT id, version, body::text AS body FROM rules
+WHERE scope = 'global' OR scope_id = ANY(:scope_ids::uuid []);
+
+-- name: rule_id_by_name(body)$
+-- The rule in the same scope with the same name.
 SELECT id FROM rules
 WHERE name = :body::jsonb ->> 'name'
   AND scope = :body::jsonb #>> '{scope,kind}'
@@ -27,7 +32,7 @@ RETURNING id, version, body::text AS body;
 -- name: delete_rule(id)!
 DELETE FROM rules WHERE id = :id;
 
--- name: is_known(id, kind)$
--- Whether an organization, a team or a contract has been heard of.
+-- name: reference_exists(id, kind)$
+-- Whether the notifier has received this organization, team or contract.
 SELECT exists(SELECT FROM directory WHERE id = :id AND kind = :kind AND NOT (body ->> 'deleted')::boolean)
   OR exists(SELECT FROM contracts WHERE id = :id AND terms IS NOT NULL AND :kind = 'contract');

@@ -1,0 +1,63 @@
+-- name: store_contracts(ids, versions, status_changes, terms)!
+-- Ordered by id, so that two batches lock the rows in the same order. Status changes that are already stored are left
+-- out.
+INSERT INTO contracts AS c (id, stream_version, status_changes, organization_id, terms)
+SELECT n.id, n.stream_version, n.status_changes, (n.terms ->> 'organization_id')::uuid, n.terms
+FROM unnest(:ids::uuid [], :versions::integer [], :status_changes::jsonb [], :terms::jsonb [])
+  AS n (id, stream_version, status_changes, terms)
+ORDER BY n.id
+ON CONFLICT (id) DO UPDATE SET
+  stream_version = excluded.stream_version,
+  plan_version = CASE
+    WHEN c.terms - '{name,description,owner,organization_id,settle_days}'::text []
+      <> excluded.terms - '{name,description,owner,organization_id,settle_days}'::text []
+      THEN excluded.stream_version
+    ELSE c.plan_version
+  END,
+  status_changes = c.status_changes || (
+    SELECT coalesce(jsonb_agg(n.change ORDER BY n.number), '[]')
+    FROM jsonb_array_elements(excluded.status_changes) WITH ORDINALITY AS n (change, number)
+    WHERE (n.change ->> 0)::integer > c.stream_version
+  ),
+  organization_id = excluded.organization_id,
+  terms = excluded.terms
+WHERE excluded.stream_version > c.stream_version;
+
+-- name: store_balances(ids, revisions, versions, bodies)!
+INSERT INTO contracts AS c (id, balance_revision, balance_stream_version, balance)
+SELECT n.id, n.revision, n.stream_version, n.body
+FROM unnest(:ids::uuid [], :revisions::bigint [], :versions::integer [], :bodies::jsonb [])
+  AS n (id, revision, stream_version, body)
+ORDER BY n.id
+ON CONFLICT (id) DO UPDATE SET
+  balance_revision = excluded.balance_revision,
+  balance_stream_version = excluded.balance_stream_version,
+  balance = excluded.balance
+WHERE excluded.balance_revision > c.balance_revision;
+
+-- name: store_directory(ids, kinds, versions, bodies)!
+INSERT INTO directory AS d (id, kind, version, body)
+SELECT n.id, n.kind, n.version, n.body
+FROM unnest(:ids::uuid [], :kinds::text [], :versions::integer [], :bodies::jsonb [])
+  AS n (id, kind, version, body)
+ORDER BY n.id
+ON CONFLICT (id) DO UPDATE SET version = excluded.version, body = excluded.body
+WHERE excluded.version > d.version;
+
+-- name: teams(ids)
+SELECT id, body::text AS body FROM directory
+WHERE kind = 'team' AND id = ANY(:ids::uuid []) AND NOT (body ->> 'deleted')::boolean;
+
+-- name: contract_id_by_reference(id, reference)$
+-- An id wins over a code (SPEC 9).
+SELECT id FROM contracts
+WHERE terms IS NOT NULL AND (id = :id::uuid OR terms ->> 'code' = :reference)
+ORDER BY id = :id DESC NULLS LAST
+LIMIT 1;
+
+-- name: contract_ids_in_scope(scope_id, after, max_count)
+SELECT id FROM contracts
+WHERE (:scope_id::uuid IS NULL OR :scope_id IN (id, organization_id))
+  AND id > coalesce(:after, '00000000-0000-0000-0000-000000000000'::uuid)
+ORDER BY id
+LIMIT :max_count;

@@ -1,0 +1,1 @@
+"""Deliveries: leased from the database, sent by mail or webhook, retried, and recorded."""

@@ -1,0 +1,203 @@
+"""Lease deliveries, send them, and record the result. SPEC N3.
+
+Delivery is at least once: if the process dies after the receiver has accepted and before that is recorded, the next
+attempt sends the same ``Message-ID`` or ``webhook-id`` again. Nothing else repeats a delivery, and none is lost.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import asyncpg
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from tidemark_notifier.delivery import smtp, webhook
+from tidemark_notifier.delivery.egress import EgressPolicy
+from tidemark_notifier.delivery.errors import DeliveryError
+from tidemark_notifier.delivery.mail import build_mail
+from tidemark_notifier.evaluation.addressees import Addressee
+from tidemark_notifier.evaluation.snapshot import Snapshot
+from tidemark_notifier.notification_events import DELIVERED, FAILED, notification_record
+from tidemark_notifier.rules.receivers import Channel
+from tidemark_shared.database import Pool, queries
+from tidemark_shared.log import get_logger
+from tidemark_shared.messaging import outbox
+from tidemark_shared.messaging.events import NotificationChanged
+
+_log = get_logger()
+_sql = queries("tidemark_notifier")
+
+_POLL_SECONDS = 0.2
+_MAX_CONCURRENT = 8
+_RECORD_TIMEOUT_SECONDS = 20
+_STOP_TIMEOUT_SECONDS = 3
+_BACK_OFF_FACTOR = 2.5
+_DATABASE_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+_EVENT_COLUMNS = (
+    "notification_id", "contract_id", "contract_code", "rule_id", "rule_name",
+    "subject", "subject_id", "threshold", "raised_at", "channel", "receiver",
+)  # fmt: skip
+
+Send = Callable[[Any], Awaitable[None]]
+"""Sends the delivery of a leased row. Raises ``DeliveryError`` unless the receiver accepted it."""
+
+
+class RetryPolicy(NamedTuple):
+    """Limits of attempts and the delays between them. The default ten attempts span about two hours."""
+
+    max_attempts: int = 10
+    attempt_timeout_seconds: float = 60
+    lease_seconds: float = 15
+    first_delay_seconds: float = 3
+
+    def delay_seconds(self, attempts: int) -> float:
+        """The delay after this many attempts: exponential, with jitter so that retries do not coincide."""
+        return self.first_delay_seconds * _BACK_OFF_FACTOR ** (attempts - 1) * random.uniform(0.7, 1.3)  # noqa: S311
+
+
+_DEFAULT_RETRY_POLICY = RetryPolicy()
+
+
+def mail_channel(server: smtp.SmtpServer, *, sender: str, public_url: str) -> Send:
+    """The channel ``email``."""
+
+    async def send(row: Any) -> None:
+        mail = build_mail(
+            Snapshot.model_validate_json(row["snapshot"]),
+            Addressee.model_validate_json(row["addressee"]),
+            notification_id=row["notification_id"],
+            delivery_id=row["id"],
+            raised_at=row["raised_at"],
+            sender=sender,
+            public_url=public_url,
+        )
+        await smtp.send_mail(server, mail)
+
+    return send
+
+
+def webhook_channel(policy: EgressPolicy, *, public_url: str) -> Send:
+    """The channel ``webhook``."""
+
+    async def send(row: Any) -> None:
+        addressee = Addressee.model_validate_json(row["addressee"])
+        snapshot = Snapshot.model_validate_json(row["snapshot"])
+        payload = webhook.build_payload(snapshot, _build_event(row), public_url=public_url)
+        request = webhook.WebhookRequest(
+            row["id"], addressee.url or "", addressee.secret or "", payload, row["leased_at"]
+        )
+        await webhook.send_webhook(policy, request)
+
+    return send
+
+
+class Deliverer:
+    """Sends the pending deliveries of one channel. Each channel has its own, so slow webhooks do not delay mails."""
+
+    def __init__(
+        self, pool: Pool, channel: Channel, send: Send, retry_policy: RetryPolicy = _DEFAULT_RETRY_POLICY
+    ) -> None:
+        self._pool, self._channel, self._send, self._retry_policy = pool, channel, send, retry_policy
+
+    async def run(self) -> None:
+        """Lease and send until cancelled. The service runtime restarts it after a database error."""
+        sending: dict[asyncio.Task[None], UUID] = {}
+        renewed_at = asyncio.get_running_loop().time()
+        try:
+            while True:
+                async with self._pool.acquire() as connection:
+                    # A lease is short, so that another process soon takes over from one that died. It is renewed
+                    # while the attempt lasts.
+                    lease_seconds, now = self._retry_policy.lease_seconds, asyncio.get_running_loop().time()
+                    if sending and now - renewed_at > lease_seconds / 3:
+                        await _sql.renew_leases(connection, ids=list(sending.values()), lease_seconds=lease_seconds)
+                        renewed_at = now
+                    leased = _sql.lease_deliveries(
+                        connection,
+                        channel=self._channel,
+                        max_count=_MAX_CONCURRENT - len(sending),
+                        lease_seconds=lease_seconds,
+                    )
+                    rows = [row async for row in leased]
+                for row in rows:
+                    task = asyncio.create_task(self._deliver(row))
+                    sending[task] = row["id"]
+                    task.add_done_callback(sending.pop)
+                if len(sending) == _MAX_CONCURRENT:
+                    await asyncio.wait(sending, timeout=_POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+                else:
+                    await asyncio.sleep(0 if rows else _POLL_SECONDS)
+        finally:
+            # Record what the receivers have accepted by now; otherwise it would be sent again.
+            if sending:
+                await asyncio.wait(sending, timeout=_STOP_TIMEOUT_SECONDS)
+
+    async def _deliver(self, row: Any) -> None:
+        """One attempt and its record. Never raises: without a record the lease ends and another attempt follows."""
+        try:
+            async with asyncio.timeout(self._retry_policy.attempt_timeout_seconds):
+                await self._send(row)
+        except Exception as exception:  # noqa: BLE001 - any error of one delivery concerns this delivery alone
+            error = _to_delivery_error(exception)
+            is_final = error.permanent or row["attempts"] >= self._retry_policy.max_attempts
+            record = (
+                partial(self._finish, row, "failed", str(error)) if is_final else partial(self._postpone, row, error)
+            )
+            _log.warning(
+                "delivery_attempt_failed",
+                delivery=str(row["id"]),
+                attempts=row["attempts"],
+                reason=str(error),
+                is_final=is_final,
+            )
+        else:
+            record = partial(self._finish, row, "delivered", None)
+        try:
+            async for attempt in AsyncRetrying(
+                stop=stop_after_delay(_RECORD_TIMEOUT_SECONDS),
+                wait=wait_random_exponential(multiplier=0.1, max=1),
+                retry=retry_if_exception_type(_DATABASE_ERRORS),
+                reraise=True,
+            ):
+                with attempt:
+                    await record()
+        except _DATABASE_ERRORS as error:
+            _log.error("delivery_result_not_recorded", delivery=str(row["id"]), error=repr(error))
+
+    async def _postpone(self, row: Any, error: DeliveryError) -> None:
+        delay_seconds = max(self._retry_policy.delay_seconds(row["attempts"]), error.retry_after_seconds)
+        async with self._pool.acquire() as connection:
+            await _sql.postpone_delivery(
+                connection, id=row["id"], attempts=row["attempts"], error=str(error), delay_seconds=delay_seconds
+            )
+
+    async def _finish(self, row: Any, status: str, reason: str | None) -> None:
+        async with self._pool.acquire() as connection, connection.transaction():
+            now = await _sql.finish_delivery(
+                connection, id=row["id"], attempts=row["attempts"], status=status, error=reason
+            )
+            if now is None:
+                return
+            type_ = DELIVERED if status == "delivered" else FAILED
+            await outbox.write_outbox(connection, [notification_record(type_, _build_event(row, reason), now)])
+
+
+def _build_event(row: Any, error: str | None = None) -> NotificationChanged:
+    return NotificationChanged(
+        **{name: row[name] for name in _EVENT_COLUMNS},
+        period_start=row["period_start"] and row["period_start"].isoformat(),
+        delivery_id=row["id"],
+        error=error,
+    )
+
+
+def _to_delivery_error(exception: Exception) -> DeliveryError:
+    """Any error of an attempt. Only a response of the receiver can be permanent; other errors may be fixed here."""
+    if isinstance(exception, DeliveryError):
+        return exception
+    if isinstance(exception, TimeoutError):
+        return DeliveryError("The attempt timed out.")
+    return DeliveryError(f"{type(exception).__name__}: {exception}")

@@ -1,0 +1,114 @@
+"""Load everything that the evaluation of contracts needs."""
+
+import json
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from tidemark_notifier.evaluation.evaluation_input import (
+    ContractTerms,
+    EvaluationInput,
+    OrganizationDetails,
+    StatusChange,
+)
+from tidemark_notifier.evaluation.notification_history import DedupKey, NotificationKey
+from tidemark_notifier.rules.rule import StoredRule, effective_rules, rule_from_row
+from tidemark_shared.database import Connection, queries
+from tidemark_shared.domain.bodies import Balance, Team
+from tidemark_shared.domain.calendar import to_local_day
+
+_sql = queries("tidemark_notifier")
+
+
+class EvaluationCase(NamedTuple):
+    """A contract, the rules whose scope includes it, and the keys of its notifications."""
+
+    contract: EvaluationInput
+    rules: Sequence[StoredRule]
+    notified: Sequence[NotificationKey]
+    row: Any
+
+    @property
+    def effective_rules(self) -> list[StoredRule]:
+        """The rules that apply: for each name only the narrowest, and only if it is enabled."""
+        return effective_rules(self.rules, self.contract.contract_id, self.contract.terms.organization_id)
+
+    def local_day(self, now: datetime) -> date:
+        """The day in the contract's time zone."""
+        return to_local_day(now, self.contract.terms.zone)
+
+
+async def load_cases(
+    connection: Connection, contract_ids: Sequence[UUID], unsaved_rules: Sequence[StoredRule] = ()
+) -> list[EvaluationCase]:
+    """Load contracts for evaluation. Leaves out contracts whose terms or organization have not been received.
+
+    Each of the ``unsaved_rules`` replaces the stored rule with its name and scope.
+    """
+    rows = [row async for row in _sql.evaluation_inputs(connection, contract_ids=contract_ids)]
+    terms = {row["id"]: ContractTerms.model_validate_json(row["terms"]) for row in rows}
+    scope_ids = [*terms, *{contract_terms.organization_id for contract_terms in terms.values()}]
+    stored_rules = [rule_from_row(row) async for row in _sql.rules_in_scopes(connection, scope_ids=scope_ids)]
+    replaced = {(rule.name, rule.scope) for rule in unsaved_rules}
+    rules = [*unsaved_rules, *(rule for rule in stored_rules if (rule.name, rule.scope) not in replaced)]
+    balances = {row["id"]: _read_balance(row) for row in rows}
+    team_ids = {receiver.id for rule in rules for receiver in rule.receivers if receiver.kind == "team"}
+    for balance in balances.values():
+        team_ids |= {part.team_id for account in (balance.accounts if balance else ()) for part in account.slices}
+    teams = {
+        row["id"]: Team.model_validate_json(row["body"])
+        async for row in _sql.teams(connection, ids=[id_ for id_ in team_ids if id_])
+    }
+    notified: dict[UUID, list[NotificationKey]] = {}
+    async for row in _sql.notification_keys(connection, contract_ids=list(terms)):
+        contract_id, *key, notified_on, notification_id = row
+        notified.setdefault(contract_id, []).append(
+            NotificationKey(DedupKey(*key), notified_on, notification_id is not None, notification_id)
+        )
+    return [
+        EvaluationCase(
+            EvaluationInput(
+                row["id"],
+                _read_status_changes(row),
+                terms[row["id"]],
+                OrganizationDetails.model_validate_json(row["organization"]),
+                teams,
+                balances[row["id"]],
+                _describe_awaited(row),
+                _read_skipped_rule_versions(row),
+            ),
+            [rule for rule in rules if rule.scope.id in (None, row["id"], terms[row["id"]].organization_id)],
+            notified.get(row["id"], []),
+            row,
+        )
+        for row in rows
+    ]
+
+
+def _read_status_changes(row: Any) -> tuple[StatusChange, ...]:
+    """The status changes; events that keep the status are left out."""
+    changes: list[StatusChange] = []
+    for version, status in json.loads(row["status_changes"]):
+        if not changes or changes[-1].status != status:
+            changes.append(StatusChange(version, status))
+    return tuple(changes)
+
+
+def _read_skipped_rule_versions(row: Any) -> dict[UUID, int] | None:
+    versions = row["skipped_rule_versions"]
+    return versions and {UUID(rule_id): version for rule_id, version in json.loads(versions).items()}
+
+
+def _describe_awaited(row: Any) -> str | None:
+    if row["balance"] is None:
+        return "a balance" if row["balance_stream_version"] is None else None
+    if row["balance_stream_version"] > row["stream_version"]:
+        return f"version {row['balance_stream_version']} of the contract: its balance is ahead"
+    if row["balance_stream_version"] < row["plan_version"]:
+        return f"a balance for version {row['plan_version']} of the contract"
+    return None
+
+
+def _read_balance(row: Any) -> Balance | None:
+    return None if _describe_awaited(row) else Balance.model_validate_json(row["balance"])

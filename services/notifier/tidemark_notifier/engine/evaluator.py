@@ -1,0 +1,137 @@
+"""Evaluate contracts: after their events, when their time comes, and after changes of rules or organizations.
+
+Four kinds of change can make a crossing visible: a contract, its balance, the configuration (rules and organizations),
+and time. A contract and its balance share one row, so the one that is stored second sees the first. The configuration
+changes under an exclusive lock and leaves a request for *re-evaluation*: the affected contracts are evaluated in
+batches, each in its own transaction. For time, the contract's row has the instant of its next evaluation. So of any two
+changes one sees the other, and no crossing is lost.
+"""
+
+import asyncio
+import json
+from collections.abc import Collection, Iterable, Sequence
+from datetime import date, datetime
+from typing import NoReturn
+from uuid import UUID
+
+from tidemark_notifier.engine.evaluation_cases import load_cases
+from tidemark_notifier.engine.notifications import raise_notifications
+from tidemark_notifier.evaluation.evaluation_input import EvaluationInput
+from tidemark_notifier.evaluation.evaluator import (
+    PendingNotification,
+    evaluate,
+    find_next_evaluation_day,
+    find_skipped_rule_versions,
+)
+from tidemark_notifier.rules.rule import Scope
+from tidemark_shared.database import Connection, Pool, queries
+from tidemark_shared.domain.calendar import start_of_day
+
+_sql = queries("tidemark_notifier")
+
+_BATCH_SIZE = 500
+_POLL_SECONDS = 0.25
+
+
+class Evaluator:
+    """Evaluates contracts and raises notifications, once it has started.
+
+    A new instance only stores events until it has read the lifecycle and directory topics to their ends.
+    """
+
+    def __init__(self, *, is_started: bool = False) -> None:
+        self.is_started = is_started
+
+    async def start(self, pool: Pool) -> None:
+        """Start to evaluate, and evaluate all contracts once: events were stored without evaluation until now."""
+        self.is_started = True
+        async with pool.acquire() as connection, connection.transaction():
+            # This waits for transactions that still store without evaluating.
+            await lock_configuration(connection)
+            await _sql.request_reevaluation(connection, scope_ids=[None])
+
+    async def run(self, pool: Pool) -> NoReturn:
+        """Evaluate what is due and what needs re-evaluation, again and again."""
+        while True:
+            await self.evaluate_due(pool)
+            await asyncio.sleep(_POLL_SECONDS)
+
+    async def evaluate_due(self, pool: Pool, now: datetime | None = None) -> None:
+        """Evaluate all contracts that are due ``now`` (default: the database's time) or need re-evaluation.
+
+        Each batch is its own transaction, so balances are handled meanwhile, and a crash costs one batch. Any number of
+        instances may do this at once.
+        """
+        while await self._evaluate_batch(pool, now):
+            pass
+
+    async def _evaluate_batch(self, pool: Pool, now: datetime | None) -> bool:
+        async with pool.acquire() as connection, connection.transaction():
+            await _sql.lock_configuration_shared(connection)
+            if not self.is_started:
+                return False
+            now = now or await _sql.current_time(connection)
+            ids = [row["id"] async for row in _sql.contracts_due(connection, now=now, max_count=_BATCH_SIZE)]
+            reevaluation = None if ids else await _sql.next_reevaluation(connection)
+            if reevaluation:
+                id_, scope_id, after = reevaluation["id"], reevaluation["scope_id"], reevaluation["last_contract_id"]
+                rows = _sql.contract_ids_in_scope(connection, scope_id=scope_id, after=after, max_count=_BATCH_SIZE)
+                ids = [row["id"] async for row in rows]
+                if len(ids) == _BATCH_SIZE:
+                    await _sql.advance_reevaluation(connection, id=id_, last_contract_id=ids[-1])
+                else:
+                    await _sql.finish_reevaluation(connection, id=id_)
+            if ids:
+                await _evaluate_contracts(connection, ids, now)
+            return bool(ids or reevaluation)
+
+    async def evaluate_stored(self, connection: Connection, ids: Collection[UUID], now: datetime | None) -> None:
+        """Evaluate contracts whose events were stored in this transaction, unless this instance has not started."""
+        # The caller holds the configuration lock, which start() waits for.
+        if self.is_started:
+            now = now or await _sql.current_time(connection)
+            ordered = sorted(ids)
+            for index in range(0, len(ordered), _BATCH_SIZE):
+                await _evaluate_contracts(connection, ordered[index : index + _BATCH_SIZE], now)
+
+
+async def lock_configuration(connection: Connection) -> None:
+    """Wait for all transactions that store or evaluate, and keep new ones out until this transaction ends."""
+    await _sql.lock_configuration(connection)
+
+
+async def request_reevaluation(connection: Connection, scopes: Iterable[Scope]) -> None:
+    """Request the re-evaluation of changed rules' scopes. The transaction holds :func:`lock_configuration`."""
+    await _sql.request_reevaluation(connection, scope_ids=[scope.id for scope in scopes])
+
+
+async def _evaluate_contracts(connection: Connection, ids: Sequence[UUID], now: datetime) -> None:
+    """Lock the rows of contracts in the order of their ids, evaluate them, and raise the notifications."""
+    async for _ in _sql.lock_contracts(connection, ids=ids):
+        pass
+    pending: list[tuple[EvaluationInput, date, PendingNotification]] = []
+    updates: list[tuple[UUID, str, str, datetime | None]] = []
+    for case in await load_cases(connection, ids):
+        contract, rules, today = case.contract, case.effective_rules, case.local_day(now)
+        notifications = evaluate(rules, contract, case.notified, today)
+        pending += [(contract, today, notification) for notification in notifications]
+        new_keys = (key for notification in notifications for key in notification.notification_keys(today))
+        next_day = find_next_evaluation_day(rules, contract, [*case.notified, *new_keys], today)
+        next_evaluation = start_of_day(next_day, contract.terms.zone) if next_day else None
+        skipped = find_skipped_rule_versions(rules, contract)
+        status_changes = json.dumps(contract.status_changes[-1:])
+        stored = (case.row["status_changes"], contract.skipped_rule_versions, case.row["next_evaluation_at"])
+        if (status_changes, skipped, next_evaluation) != stored:
+            versions = json.dumps({str(rule_id): version for rule_id, version in skipped.items()})
+            updates.append((contract.contract_id, status_changes, versions, next_evaluation))
+    if updates:
+        contract_ids, status_changes_, skipped_, next_evaluations = zip(*updates, strict=True)
+        await _sql.update_evaluated(
+            connection,
+            ids=contract_ids,
+            status_changes=status_changes_,
+            skipped_rule_versions=skipped_,
+            next_evaluations=next_evaluations,
+        )
+    if pending:
+        await raise_notifications(connection, now, pending)

@@ -1,0 +1,89 @@
+"""The handlers of the topics that the notifier reads: each stores a batch and evaluates its contracts."""
+
+import json
+from collections.abc import Iterable
+from functools import partial
+from uuid import UUID
+
+from tidemark_notifier.engine.evaluator import Evaluator, lock_configuration
+from tidemark_notifier.evaluation.evaluation_input import StatusChange
+from tidemark_shared.database import Connection, queries
+from tidemark_shared.messaging.batches import Batch, Handler, dead_letter, decode_events
+from tidemark_shared.messaging.cloudevents import CloudEvent
+from tidemark_shared.messaging.events import ORGANIZATION_CHANGED, TEAM_CHANGED
+from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE, Topic
+
+_sql = queries("tidemark_notifier")
+
+_DIRECTORY_KINDS = {ORGANIZATION_CHANGED: "organization", TEAM_CHANGED: "team"}
+
+
+def event_handlers(evaluator: Evaluator) -> dict[str, Handler]:
+    """The handlers by topic."""
+    return {
+        LIFECYCLE.name: partial(handle_lifecycle, evaluator),
+        DIRECTORY.name: handle_directory,
+        BALANCES.name: partial(handle_balances, evaluator),
+    }
+
+
+async def handle_lifecycle(evaluator: Evaluator, connection: Connection, batch: Batch) -> None:
+    """Store the terms and status changes of contracts, and evaluate these contracts."""
+    events = sorted(await _decode(connection, LIFECYCLE, batch), key=lambda event: event.data.stream_version)
+    changes: dict[UUID, list[StatusChange]] = {}
+    for event in events:
+        changes.setdefault(event.data.contract_id, []).append(
+            StatusChange(event.data.stream_version, event.data.status)
+        )
+    newest = _newest_by_id(events, "contract_id", "stream_version")
+    await _sql.lock_configuration_shared(connection)
+    await _sql.store_contracts(
+        connection,
+        ids=list(newest),
+        versions=[event.data.stream_version for event in newest.values()],
+        status_changes=[json.dumps(changes[id_]) for id_ in newest],
+        terms=[event.data.terms.model_dump_json() for event in newest.values()],
+    )
+    await evaluator.evaluate_stored(connection, newest, batch.learned_at)
+
+
+async def handle_balances(evaluator: Evaluator, connection: Connection, batch: Batch) -> None:
+    """Store balances, and evaluate their contracts."""
+    newest = _newest_by_id(await _decode(connection, BALANCES, batch), "contract_id", "revision")
+    await _sql.lock_configuration_shared(connection)
+    await _sql.store_balances(
+        connection,
+        ids=list(newest),
+        revisions=[event.data.revision for event in newest.values()],
+        versions=[event.data.stream_version for event in newest.values()],
+        bodies=[event.data.model_dump_json() for event in newest.values()],
+    )
+    await evaluator.evaluate_stored(connection, newest, batch.learned_at)
+
+
+async def handle_directory(connection: Connection, batch: Batch) -> None:
+    """Store organizations and teams, and request the re-evaluation of the organizations' contracts."""
+    events = [event for event in await _decode(connection, DIRECTORY, batch) if event.type in _DIRECTORY_KINDS]
+    newest = _newest_by_id(events, "id", "version")
+    await lock_configuration(connection)
+    await _sql.store_directory(
+        connection,
+        ids=list(newest),
+        kinds=[_DIRECTORY_KINDS[event.type] for event in newest.values()],
+        versions=[event.data.version for event in newest.values()],
+        bodies=[event.data.model_dump_json() for event in newest.values()],
+    )
+    organization_ids = [id_ for id_, event in newest.items() if event.type == ORGANIZATION_CHANGED]
+    await _sql.request_reevaluation(connection, scope_ids=organization_ids)
+
+
+async def _decode(connection: Connection, topic: Topic, batch: Batch) -> list[CloudEvent]:
+    received, dead_letters = decode_events(topic, batch.records)
+    await dead_letter(connection, batch, dead_letters)
+    return [event for _, event in received]
+
+
+def _newest_by_id(events: Iterable[CloudEvent], id_member: str, version_member: str) -> dict[UUID, CloudEvent]:
+    """The newest version of each id, ordered by id."""
+    ordered = sorted(events, key=lambda event: (getattr(event.data, id_member), getattr(event.data, version_member)))
+    return {getattr(event.data, id_member): event for event in ordered}

@@ -1,0 +1,153 @@
+"""Raise notifications: deduplicate them, and write them with their deliveries and their events."""
+
+import json
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from tidemark_notifier.evaluation.addressees import Addressee, resolve_addressees
+from tidemark_notifier.evaluation.evaluation_input import EvaluationInput
+from tidemark_notifier.evaluation.evaluator import PendingNotification
+from tidemark_notifier.evaluation.rule_evaluation import RuleEvaluation
+from tidemark_notifier.evaluation.snapshot import Snapshot, freeze_evaluation, freeze_notification
+from tidemark_notifier.notification_events import RAISED, RESOLVED, notification_record
+from tidemark_notifier.rules.receivers import WITH_SECRETS
+from tidemark_shared.database import Connection, queries
+from tidemark_shared.domain.calendar import to_local_day
+from tidemark_shared.log import get_logger
+from tidemark_shared.messaging import outbox
+from tidemark_shared.messaging.events import NotificationChanged
+
+_log = get_logger()
+_sql = queries("tidemark_notifier")
+
+
+class RaisedNotification(NamedTuple):
+    """A notification with everything that is stored of it (N3)."""
+
+    id: UUID
+    contract: EvaluationInput
+    evaluation: RuleEvaluation
+    snapshot: Snapshot
+    addressees: Sequence[Addressee]
+
+
+async def raise_notifications(
+    connection: Connection, now: datetime, pending: Sequence[tuple[EvaluationInput, date, PendingNotification]]
+) -> None:
+    """Store the deduplication keys of pending notifications, and raise those whose key is new."""
+    ids = await _new_ids(connection, len(pending))
+    rows = [
+        {
+            **key._asdict(),
+            "contract_id": contract.contract_id,
+            "notified_on": today,
+            "notification_id": id_ if notification.notify else None,
+        }
+        for id_, (contract, today, notification) in zip(ids, pending, strict=True)
+        for key in notification.keys
+    ]
+    new_keys = {
+        (row["notification_id"], row["threshold"])
+        async for row in _sql.insert_notification_keys(connection, rows=_to_json(rows))
+    }
+    raised = [
+        RaisedNotification(
+            id_,
+            contract,
+            notification.evaluation,
+            freeze_notification(notification, contract, today),
+            resolve_addressees(notification.rule, contract, today, notification.evaluation.subject.account_id),
+        )
+        for id_, (contract, today, notification) in zip(ids, pending, strict=True)
+        if (id_, notification.threshold) in new_keys
+    ]
+    if raised:
+        await _insert(connection, now, raised)
+        _log.info("notifications_raised", count=len(raised))
+
+
+async def raise_test(
+    connection: Connection, now: datetime, contract: EvaluationInput, evaluation: RuleEvaluation, email: str | None
+) -> UUID:
+    """Raise a test notification, to ``email`` or else to the rule's receivers, and return its id.
+
+    It stores no deduplication key, so the real notification is still raised later.
+    """
+    today = to_local_day(now, contract.terms.zone)
+    [id_] = await _new_ids(connection, 1)
+    addressees = (
+        [Addressee(email=email, name=None, kind="address")]
+        if email
+        else resolve_addressees(evaluation.rule, contract, today, evaluation.subject.account_id)
+    )
+    snapshot = freeze_evaluation("test", evaluation, evaluation.states[-1], contract, today)
+    await _insert(connection, now, [RaisedNotification(id_, contract, evaluation, snapshot, addressees)])
+    return id_
+
+
+async def _new_ids(connection: Connection, count: int) -> list[UUID]:
+    return [row["id"] async for row in _sql.new_ids(connection, id_count=count)]
+
+
+async def _insert(connection: Connection, now: datetime, raised: Sequence[RaisedNotification]) -> None:
+    """Write notifications with their deliveries and their events."""
+    events = [(_build_event(notification, now), notification) for notification in raised]
+    rows = [
+        {
+            **event.model_dump(mode="json", include=_NOTIFICATION_COLUMNS),
+            "id": notification.id,
+            "snapshot": notification.snapshot.model_dump(mode="json"),
+        }
+        for event, notification in events
+    ]
+    await _sql.insert_notifications(connection, rows=_to_json(rows))
+    delivery_rows = [row for notification in raised for row in _build_deliveries(notification)]
+    await _sql.insert_deliveries(connection, rows=_to_json(delivery_rows))
+    records = [
+        notification_record(RESOLVED if notification.snapshot.occasion == "resolved" else RAISED, event, now)
+        for event, notification in events
+    ]
+    await outbox.write_outbox(connection, records)
+
+
+_NOTIFICATION_COLUMNS = {
+    "contract_id", "contract_code", "rule_id", "rule_name", "subject", "subject_id", "threshold", "period_start",
+    "raised_at",
+}  # fmt: skip
+
+
+def _build_event(notification: RaisedNotification, now: datetime) -> NotificationChanged:
+    rule, subject = notification.evaluation.rule, notification.evaluation.subject
+    return NotificationChanged(
+        notification_id=notification.id,
+        contract_id=notification.contract.contract_id,
+        contract_code=notification.contract.terms.code,
+        rule_id=rule.id,
+        rule_name=rule.name,
+        subject=subject.kind,
+        subject_id=subject.id,
+        threshold=notification.snapshot.threshold,
+        period_start=subject.period and subject.period.start.isoformat(),
+        raised_at=now,
+    )
+
+
+def _build_deliveries(notification: RaisedNotification) -> list[dict[str, Any]]:
+    """One delivery per addressee; without addressees, one per channel with none."""
+    deliveries: list[tuple[str, Any]] = [
+        (addressee.channel, addressee.model_dump(context=WITH_SECRETS)) for addressee in notification.addressees
+    ]
+    return [
+        {"notification_id": notification.id, "channel": channel, "addressee": addressee}
+        for channel, addressee in deliveries or [(channel, None) for channel in notification.evaluation.rule.channels]
+    ]
+
+
+def _to_json(rows: Sequence[dict[str, Any]]) -> str:
+    return json.dumps(rows, default=_to_plain)
+
+
+def _to_plain(value: UUID | date) -> str:
+    return value.isoformat() if isinstance(value, date) else str(value)

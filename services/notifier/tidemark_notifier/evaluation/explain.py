@@ -1,0 +1,181 @@
+"""Why each rule has notified of a contract, or what is missing until it does (SPEC 4, explain)."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime
+from typing import Literal
+from uuid import UUID
+
+from tidemark_notifier.evaluation.evaluation_input import EvaluationInput
+from tidemark_notifier.evaluation.formatting import format_day
+from tidemark_notifier.evaluation.notification_history import NotificationHistory, NotificationKey
+from tidemark_notifier.evaluation.reasons import describe_missing, describe_reason
+from tidemark_notifier.evaluation.rule_evaluation import (
+    RuleEvaluation,
+    ThresholdState,
+    evaluate_rule,
+    is_applicable,
+    notifies,
+)
+from tidemark_notifier.evaluation.snapshot import subject_name
+from tidemark_notifier.rules.rule import Scope, StoredRule
+from tidemark_notifier.rules.triggers import CALENDAR_TRIGGERS, Trigger
+from tidemark_shared.domain.bodies import Body
+
+ExplainState = Literal[
+    "fired", "skipped", "due", "not_reached", "no_plan", "asleep", "waits", "not_applicable", "off", "replaced"
+]
+
+
+class ReceiverStatus(Body):
+    """A receiver of a notification and the status of its delivery; the receiver is null if there was none."""
+
+    receiver: str | None
+    status: str
+
+
+class FiredNotification(Body):
+    """The notification that was raised for a threshold."""
+
+    notification_id: UUID
+    raised_at: datetime
+    receivers: tuple[ReceiverStatus, ...]
+
+
+class ExplainedThreshold(Body):
+    """One threshold of a rule for one subject. ``name`` is that of the account, for a slice with the team's."""
+
+    subject: Literal["contract", "account", "slice"]
+    subject_id: str
+    name: str | None
+    period_start: date | None
+    period_end: date | None
+    threshold: str | None
+    state: ExplainState
+    sentence: str
+    fired: FiredNotification | None
+
+
+class ExplainedRule(Body):
+    """A rule that could apply to a contract, and its state there."""
+
+    rule_id: UUID
+    rule_name: str
+    version: int
+    scope: Scope
+    trigger: Trigger
+    state: ExplainState
+    sentence: str
+    thresholds: tuple[ExplainedThreshold, ...]
+
+
+def explain_rules(
+    rules: Sequence[StoredRule],
+    contract: EvaluationInput,
+    notified: Iterable[NotificationKey],
+    raised: Mapping[UUID, FiredNotification],
+    today: date,
+) -> list[ExplainedRule]:
+    """Explain each of the ``rules`` for a contract. Expects the order of ``rules_in_scope``: the narrowest first."""
+    history, narrowest, explained = NotificationHistory(notified), dict[str, StoredRule](), []
+    for rule in rules:
+        replacement = narrowest.setdefault(rule.name, rule)
+        thresholds: tuple[ExplainedThreshold, ...] = ()
+        if replacement is not rule:
+            effect = "applies instead" if replacement.enabled else "turns it off for this contract"
+            state: ExplainState = "replaced"
+            sentence = f"The {replacement.scope.kind} rule with this name ({replacement.id}) {effect}."
+        else:
+            if rule.enabled:
+                thresholds = tuple(_explain_thresholds(rule, contract, history, raised, today))
+            state, sentence = _explain_rule(rule, contract, thresholds, today)
+        explained.append(
+            ExplainedRule(
+                rule_id=rule.id,
+                rule_name=rule.name,
+                version=rule.version,
+                scope=rule.scope,
+                trigger=rule.trigger,
+                state=state,
+                sentence=sentence,
+                thresholds=thresholds,
+            )
+        )
+    return explained
+
+
+def _explain_rule(
+    rule: StoredRule, contract: EvaluationInput, thresholds: Sequence[ExplainedThreshold], today: date
+) -> tuple[ExplainState, str]:
+    """The state of the threshold that got furthest, or why the rule evaluates nothing."""
+    trigger, terms = rule.trigger, contract.terms
+    for state in ("fired", "due", "skipped"):
+        for threshold in reversed(thresholds):
+            if threshold.state == state:
+                return threshold.state, threshold.sentence
+    if not rule.enabled:
+        return "off", "The rule is disabled."
+    if not is_applicable(trigger, terms):
+        contract_type = f"{terms.type} contract" + (f" in {terms.currency}" if terms.currency else "")
+        return "not_applicable", f"The trigger {trigger.kind} does not apply to this {contract_type}."
+    if not notifies(trigger, contract.status, terms.end_date, today):
+        return "asleep", f"The contract is {contract.status}. {_describe_statuses(trigger)}"
+    if contract.awaited and trigger.kind not in CALENDAR_TRIGGERS:
+        return "waits", f"Waiting for {contract.awaited}."
+    first = next(((threshold.state, threshold.sentence) for threshold in thresholds), None)
+    return first or ("no_plan", "Nothing that this rule checks has a plan.")
+
+
+def _describe_statuses(trigger: Trigger) -> str:
+    if trigger.kind in ("expires_in_days", "forecast_exhausts"):
+        return "This trigger is evaluated only while the contract is ACTIVE."
+    if trigger.kind == "unaccounted_work":
+        return "The work of a draft is not evaluated."
+    return "Limits are evaluated while the contract is ACTIVE, and for 30 days after its end."
+
+
+def _explain_thresholds(
+    rule: StoredRule,
+    contract: EvaluationInput,
+    history: NotificationHistory,
+    raised: Mapping[UUID, FiredNotification],
+    today: date,
+) -> Iterator[ExplainedThreshold]:
+    """Each threshold of each subject, the nearest first."""
+    is_active = notifies(rule.trigger, contract.status, contract.terms.end_date, today)
+    for evaluation in evaluate_rule(rule, contract, today):
+        for threshold in evaluation.states:
+            key = history.find(evaluation, threshold, "crossing")
+            period, subject = evaluation.subject.period, evaluation.subject
+            fired = raised.get(key.notification_id) if key and key.notification_id else None
+            state, sentence = _explain_threshold(evaluation, threshold, contract, key, today, is_active=is_active)
+            yield ExplainedThreshold(
+                subject=subject.kind,
+                subject_id=subject.id,
+                name=subject_name(evaluation, contract),
+                period_start=period and period.start,
+                period_end=period and period.end,
+                threshold=threshold.threshold,
+                state=state,
+                sentence=sentence,
+                fired=fired,
+            )
+
+
+def _explain_threshold(
+    evaluation: RuleEvaluation,
+    threshold: ThresholdState,
+    contract: EvaluationInput,
+    key: NotificationKey | None,
+    today: date,
+    *,
+    is_active: bool,
+) -> tuple[ExplainState, str]:
+    describe = describe_reason if threshold.reached else describe_missing
+    sentence = describe(evaluation, threshold, contract, today)
+    if key and key.notified:
+        return "fired", f"Notified on {format_day(key.notified_on)}. {sentence}"
+    if key:
+        return "skipped", f"Reached before the rule applied here, and the rule skips existing crossings. {sentence}"
+    if not threshold.reached:
+        return "not_reached", sentence
+    return ("due", f"The notification is about to be raised. {sentence}") if is_active else ("asleep", sentence)

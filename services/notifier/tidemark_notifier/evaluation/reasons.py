@@ -1,0 +1,138 @@
+"""Why a notification is raised, and what a threshold still lacks, each in a sentence."""
+
+from datetime import date, timedelta
+from decimal import Decimal
+
+from tidemark_notifier.evaluation.evaluation_input import EvaluationInput
+from tidemark_notifier.evaluation.formatting import (
+    STATUS_NAMES,
+    format_day,
+    format_days,
+    format_period,
+    format_quantity,
+)
+from tidemark_notifier.evaluation.rule_evaluation import (
+    MILLIONTHS,
+    RuleEvaluation,
+    ThresholdState,
+    ascending_thresholds,
+)
+from tidemark_notifier.rules.triggers import CALENDAR_TRIGGERS, Trigger
+from tidemark_shared.domain.bodies import Balance
+from tidemark_shared.domain.quantities import hours_to_seconds
+
+
+def format_threshold(trigger: Trigger, threshold: str | None, currency: str | None) -> str:
+    """A threshold as people read it; empty if the trigger has none."""
+    if threshold is None:
+        return "100 %" if trigger.kind == "overrun" else ""
+    if trigger.kind == "consumed_percent":
+        return f"{threshold} %"
+    if trigger.kind in ("remaining_hours", "unaccounted_work"):
+        return format_quantity(hours_to_seconds(Decimal(threshold)), None)
+    if trigger.kind == "remaining_amount":
+        return format_quantity(int(threshold), currency)
+    return threshold if trigger.kind == "status_changed" else format_days(int(threshold))
+
+
+def describe_reason(
+    evaluation: RuleEvaluation, state: ThresholdState, contract: EvaluationInput, today: date, *, resolved: bool = False
+) -> str:
+    """Why the notification is raised, in one sentence that a customer may read."""
+    trigger, terms, balance = evaluation.rule.trigger, contract.terms, contract.balance
+    threshold, end = format_threshold(trigger, state.threshold, terms.currency), format_day(terms.end_date)
+    status = STATUS_NAMES[contract.status or "DRAFT"]
+    sentences = {
+        "expires_in_days": f"The contract ends on {end} ({format_days((terms.end_date - today).days)} left).",
+        "expired": f"The contract is {status} again and ends on {end}."
+        if resolved
+        else f"The contract ended on {end}.",
+        "status_changed": f"The contract is {'no longer' if resolved else 'now'} {STATUS_NAMES.get(trigger.to or '')}.",
+        "unaccounted_work": f"{format_quantity(balance.unaccounted_seconds if balance else 0, None)} of logged work "
+        f"is not being counted ({'below the alert' if resolved else 'alert'} at {threshold}).",
+        "forecast_exhausts": _describe_forecast(balance),
+    }
+    comparison = _describe_comparison(trigger.kind, threshold, resolved=resolved)
+    return sentences.get(trigger.kind) or f"{_describe_consumption(evaluation, contract)} ({comparison})."
+
+
+def _describe_comparison(kind: str, threshold: str, *, resolved: bool) -> str:
+    if kind == "overrun":
+        return "no longer over 100 %" if resolved else "over 100 %"
+    if kind == "consumed_percent":
+        return f"back below {threshold}" if resolved else f"{threshold} reached"
+    return f"more than {threshold} left again" if resolved else f"{threshold} or less left"
+
+
+def _describe_consumption(evaluation: RuleEvaluation, contract: EvaluationInput) -> str:
+    """Such as ``32 h of 40 h used in March 2026``."""
+    subject, currency = evaluation.subject, contract_currency(contract)
+    start, end = subject.period or (contract.terms.start_date, contract.terms.end_date)
+    consumed = format_quantity(subject.figures.consumed if subject.figures else 0, currency)
+    period = format_period(start, end)
+    preposition = "from" if " to " in period else "in"
+    return f"{consumed} of {format_quantity(subject.available or 0, currency)} used {preposition} {period}"
+
+
+def _describe_forecast(balance: Balance | None, today: date | None = None) -> str:
+    forecast = balance.forecast if balance else None
+    if forecast is None or forecast.exhausts_on is None:
+        return "At the current pace, the budget lasts until the end."
+    days = f" (in {format_days((forecast.exhausts_on - today).days)})" if today else ""
+    return f"At the current pace, the budget runs out on {format_day(forecast.exhausts_on)}{days}."
+
+
+def describe_missing(evaluation: RuleEvaluation, state: ThresholdState, contract: EvaluationInput, today: date) -> str:
+    """What a threshold that is not reached still lacks.
+
+    Such as ``31 h 30 min of 40 h used in March 2026. 80 % is reached at 32 h (30 min to go).``
+    """
+    trigger, terms, balance = evaluation.rule.trigger, contract.terms, contract.balance
+    if trigger.kind in CALENDAR_TRIGGERS:
+        return _describe_date(trigger, state, contract, today)
+    if trigger.kind == "forecast_exhausts":
+        return _describe_forecast(balance, today) if balance and balance.forecast else "No forecast is available."
+    threshold, currency = format_threshold(trigger, state.threshold, terms.currency), contract_currency(contract)
+    if trigger.kind == "unaccounted_work":
+        unaccounted = balance.unaccounted_seconds if balance else 0
+        missing = format_quantity(max(_threshold_value(trigger, state), 1) - unaccounted, None)
+        return (
+            f"{format_quantity(unaccounted, None)} of logged work is not being counted. "
+            f"The alert is at {threshold} ({missing} to go)."
+        )
+    required = _required_consumption(evaluation, state)
+    consumed = evaluation.subject.figures.consumed if evaluation.subject.figures else 0
+    names = {"consumed_percent": threshold, "overrun": "More than 100 %"}
+    return (
+        f"{_describe_consumption(evaluation, contract)}. {names.get(trigger.kind, f'{threshold} left')} is reached at "
+        f"{format_quantity(required, currency)} ({format_quantity(required - consumed, currency)} to go)."
+    )
+
+
+def _describe_date(trigger: Trigger, state: ThresholdState, contract: EvaluationInput, today: date) -> str:
+    end = contract.terms.end_date
+    if trigger.kind == "expires_in_days" and today <= end:
+        day = end - timedelta(days=int(state.threshold or 0))
+        return f"The threshold is reached on {format_day(day)} (in {format_days((day - today).days)})."
+    verb = "ends" if today <= end else "ended"
+    return f"The contract is {contract.status} and {verb} on {format_day(end)}."
+
+
+def _threshold_value(trigger: Trigger, state: ThresholdState) -> int:
+    return next(value for value, text in ascending_thresholds(trigger) if text == state.threshold)
+
+
+def _required_consumption(evaluation: RuleEvaluation, state: ThresholdState) -> int:
+    """The consumption that reaches a limit, in seconds or minor units."""
+    available, trigger = evaluation.subject.available or 0, evaluation.rule.trigger
+    if trigger.kind == "overrun" or available <= 0:
+        return max(available, 0) + 1
+    value = _threshold_value(trigger, state)
+    if trigger.kind == "consumed_percent":
+        return -(-value * available // MILLIONTHS)  # rounded up
+    return available - value
+
+
+def contract_currency(contract: EvaluationInput) -> str | None:
+    """The currency of the contract's amounts; None if they are seconds."""
+    return contract.terms.currency if contract.terms.type == "fixed_price" else None

@@ -1,0 +1,162 @@
+"""The frozen copy of the figures that a notification was raised for (N3)."""
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Literal
+from uuid import UUID
+
+from tidemark_notifier.evaluation.evaluation_input import EvaluationInput
+from tidemark_notifier.evaluation.evaluator import NotificationKind, PendingNotification
+from tidemark_notifier.evaluation.reasons import contract_currency, describe_reason, format_threshold
+from tidemark_notifier.evaluation.rule_evaluation import RuleEvaluation, ThresholdState
+from tidemark_shared.domain.bodies import AccountBalance, Balance, Body, Figures, Forecast, Status
+from tidemark_shared.domain.quantities import compute_percent, format_hours
+
+
+class AccountLine(Body):
+    """The figures of one account. ``judged`` marks the account that the notification is about."""
+
+    name: str
+    billable: bool
+    judged: bool
+    planned: int | None
+    consumed: int
+
+
+class Snapshot(Body):
+    """The figures at the moment when a notification was raised. Mails and webhooks are made from this alone.
+
+    Amounts are in ``unit``: whole seconds, or minor units of ``currency``. Figures that a trigger does not use may be
+    null: a contract that expires may have no balance yet.
+    """
+
+    occasion: Literal["crossing", "reminder", "resolved", "test"]
+    trigger: str
+    """The kind of the rule's trigger (SPEC 5)."""
+    reason: str
+    """Why the notification was raised, in one sentence that a customer may read."""
+    contract_code: str
+    contract_name: str
+    organization_name: str
+    timezone: str
+    status: Status
+    contract_start: date
+    contract_end: date
+    days_left: int
+    """From the day it was raised to the last day of the contract; negative after it."""
+    revision: int | None
+    rule_name: str
+    rule_version: int
+    scope: str
+    threshold: str | None
+    """As the rule has it; null for triggers without thresholds."""
+    threshold_text: str
+    """As people read it: ``80 %``, ``8 h``, ``500.00 EUR``, ``30 days``; empty for triggers without thresholds."""
+    subject_kind: Literal["contract", "account", "slice"]
+    account_name: str | None
+    team_name: str | None
+    period_start: date | None
+    period_end: date | None
+    unit: Literal["seconds", "minor"]
+    currency: str | None
+    planned: int | None
+    available: int | None
+    consumed: int | None
+    remaining: int | None
+    percent: str | None
+    """Consumed as a percentage of available, with at most two decimals; null if nothing is available."""
+    unaccounted_seconds: int | None
+    forecast: Forecast | None
+    accounts: tuple[AccountLine, ...]
+    subject: str | None
+    """The rule's own subject of the mail."""
+    opening: str | None
+
+
+def freeze_notification(notification: PendingNotification, contract: EvaluationInput, today: date) -> Snapshot:
+    """The snapshot of a pending notification, ``today`` in the contract's zone."""
+    state = ThresholdState(notification.threshold, reached=True)
+    return freeze_evaluation(notification.kind, notification.evaluation, state, contract, today)
+
+
+def freeze_evaluation(
+    kind: NotificationKind | Literal["test"],
+    evaluation: RuleEvaluation,
+    state: ThresholdState,
+    contract: EvaluationInput,
+    today: date,
+) -> Snapshot:
+    """The snapshot of a rule's evaluation, for one of its thresholds."""
+    rule, subject, terms, balance = evaluation.rule, evaluation.subject, contract.terms, contract.balance
+    start, end = subject.period or (None, None)
+    planned, available = subject.planned, subject.available
+    consumed = subject.figures.consumed if subject.figures else None
+    percent = None if consumed is None or available is None else compute_percent(consumed, available)
+    return Snapshot(
+        occasion=kind,
+        trigger=rule.trigger.kind,
+        reason=describe_reason(evaluation, state, contract, today, resolved=kind == "resolved"),
+        contract_code=terms.code,
+        contract_name=terms.name,
+        organization_name=contract.organization.name,
+        timezone=terms.timezone,
+        status=contract.status or "DRAFT",
+        contract_start=terms.start_date,
+        contract_end=terms.end_date,
+        days_left=(terms.end_date - today).days,
+        revision=balance and balance.revision,
+        rule_name=rule.name,
+        rule_version=rule.version,
+        scope=rule.scope.kind,
+        threshold=state.threshold,
+        threshold_text=format_threshold(rule.trigger, state.threshold, terms.currency),
+        subject_kind=subject.kind,
+        account_name=_account_name(evaluation, contract),
+        team_name=_team_name(evaluation, contract),
+        period_start=start,
+        period_end=end,
+        unit="seconds" if terms.type == "time_and_materials" else "minor",
+        currency=contract_currency(contract),
+        planned=planned,
+        available=available,
+        consumed=consumed,
+        remaining=None if consumed is None or available is None else available - consumed,
+        percent=None if percent is None else format_hours(percent),
+        unaccounted_seconds=balance and balance.unaccounted_seconds,
+        forecast=balance and balance.forecast,
+        accounts=tuple(_account_lines(balance, subject.account_id, start)) if balance else (),
+        subject=rule.subject,
+        opening=rule.opening,
+    )
+
+
+def subject_name(evaluation: RuleEvaluation, contract: EvaluationInput) -> str | None:
+    """The account's name, for a slice with the team's; None for the contract."""
+    account, team = _account_name(evaluation, contract), _team_name(evaluation, contract)
+    return f"{account}, {team}" if team else account
+
+
+def _account_name(evaluation: RuleEvaluation, contract: EvaluationInput) -> str | None:
+    account_id = evaluation.subject.account_id
+    return next((account.name for account in contract.terms.accounts if account.id == account_id), None)
+
+
+def _team_name(evaluation: RuleEvaluation, contract: EvaluationInput) -> str | None:
+    team = contract.teams.get(evaluation.subject.team_id) if evaluation.subject.team_id else None
+    return team.name if team else None
+
+
+def _account_lines(balance: Balance, account_id: UUID | None, start: date | None) -> Iterator[AccountLine]:
+    for account in balance.accounts:
+        figures = _figures_of_period(account, start)
+        yield AccountLine(
+            name=account.name,
+            billable=account.billable,
+            judged=account.account_id == account_id,
+            planned=figures.planned,
+            consumed=figures.consumed,
+        )
+
+
+def _figures_of_period(account: AccountBalance, start: date | None) -> Figures:
+    return next((figures for figures in account.periods if figures.start == start), account.whole)

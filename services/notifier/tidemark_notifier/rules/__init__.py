@@ -1,0 +1,1 @@
+"""Notification rules: their bodies, the checks of these bodies, and how they are stored."""

@@ -1,0 +1,123 @@
+"""The body of a notification rule (SPEC 4, 5)."""
+
+import json
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from tidemark_notifier.rules.body import TaggedBody, require_distinct
+from tidemark_notifier.rules.placeholders import require_known_placeholders
+from tidemark_notifier.rules.receivers import MASKED_SECRET, WITH_SECRETS, Channel, Receiver
+from tidemark_notifier.rules.triggers import Trigger
+from tidemark_shared.domain.bodies import Body, Name, Text
+
+_NARROWEST_FIRST = ("contract", "organization", "global")
+
+
+def _default_for_null(default: Any) -> BeforeValidator:
+    return BeforeValidator(lambda value: default if value is None else value)
+
+
+class Scope(TaggedBody):
+    """Where a rule applies: to all contracts, to one organization's contracts, or to one contract."""
+
+    kind: Literal["global", "organization", "contract"]
+    id: UUID | None = None
+
+    @model_validator(mode="after")
+    def _check_id(self) -> "Scope":
+        if (self.kind == "global") == (self.id is not None):
+            raise PydanticCustomError(
+                "invalid",
+                "A global scope must not have an id."
+                if self.kind == "global"
+                else 'The scope needs an id: {"kind": "organization" or "contract", "id": "…"}.',
+            )
+        return self
+
+
+class Rule(Body):
+    """A notification rule as a client sends it."""
+
+    name: Name
+    scope: Scope
+    trigger: Trigger
+    receivers: Annotated[
+        tuple[Receiver, ...],
+        Field(max_length=50),
+        AfterValidator(require_distinct),
+    ]
+    channels: Annotated[
+        tuple[Channel, ...],
+        AfterValidator(require_distinct),
+    ]
+    remind_every_days: Annotated[int, Field(strict=True, ge=1, le=366)] | None = None
+    notify_resolved: Annotated[bool, _default_for_null(default=False), Field(strict=True)] = False
+    existing: Annotated[Literal["notify", "skip"], _default_for_null("notify")] = "notify"
+    subject: Annotated[Name, AfterValidator(require_known_placeholders)] | None = None
+    opening: Annotated[Text, AfterValidator(require_known_placeholders)] | None = None
+    enabled: Annotated[bool, _default_for_null(default=True), Field(strict=True)] = True
+
+    @field_validator("channels")
+    @classmethod
+    def _match_receivers(cls, channels: tuple[Channel, ...], info: ValidationInfo) -> tuple[Channel, ...]:
+        required = {receiver.channel for receiver in info.data.get("receivers", ())}
+        if required and required != set(channels):
+            raise PydanticCustomError(
+                "invalid",
+                "The channels must match the receivers: {required}. Webhooks use webhook, all other receivers email.",
+                {"required": " and ".join(sorted(required))},
+            )
+        return channels
+
+    def to_stored_json(self) -> str:
+        """The rule with its secrets. Only the database gets this."""
+        return self.model_dump_json(context=WITH_SECRETS)
+
+
+class StoredRule(Rule):
+    """A rule as the API returns it."""
+
+    id: UUID
+    version: int
+
+
+def rule_from_row(row: Any) -> StoredRule:
+    """Read a row of ``rules``."""
+    return StoredRule.model_validate({**json.loads(row["body"]), "id": row["id"], "version": row["version"]})
+
+
+def restore_secrets(rule: Rule, previous: Rule | None = None) -> Rule:
+    """Fill in secrets that the client left out or sent back masked, from the same URL in ``previous``.
+
+    A secret stays None if ``previous`` has none for that URL.
+    """
+    secrets = {receiver.url: receiver.secret for receiver in previous.receivers if receiver.url} if previous else {}
+    return rule.model_copy(
+        update={
+            "receivers": tuple(
+                receiver.model_copy(update={"secret": secrets.get(receiver.url)})
+                if receiver.secret in (None, MASKED_SECRET) and receiver.url
+                else receiver
+                for receiver in rule.receivers
+            )
+        }
+    )
+
+
+def rules_in_scope(rules: Iterable[StoredRule], contract_id: UUID, organization_id: UUID) -> list[StoredRule]:
+    """The rules whose scope includes the contract, the narrowest first, including rules that others replace."""
+    ids = {"global": None, "organization": organization_id, "contract": contract_id}
+    included = [rule for rule in rules if rule.scope.id == ids[rule.scope.kind]]
+    return sorted(included, key=lambda rule: _NARROWEST_FIRST.index(rule.scope.kind))
+
+
+def effective_rules(rules: Iterable[StoredRule], contract_id: UUID, organization_id: UUID) -> list[StoredRule]:
+    """The rules that apply to a contract: for each name only the narrowest, and only if it is enabled."""
+    narrowest: dict[str, StoredRule] = {}
+    for rule in rules_in_scope(rules, contract_id, organization_id):
+        narrowest.setdefault(rule.name, rule)
+    return [rule for rule in narrowest.values() if rule.enabled]

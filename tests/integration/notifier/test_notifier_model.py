@@ -1,0 +1,230 @@
+"""Random histories raise exactly the notifications of the model, in any order and by any instance."""
+
+import asyncio
+import json
+from uuid import UUID, uuid4
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import rule, run_state_machine_as_test
+from notification_machine import (
+    ACME,
+    CONTRACT,
+    END_DATES,
+    SCOPES,
+    NotificationMachine,
+    balance_of,
+    terms_of,
+)
+from notification_model import START, month_starts
+from notifier_bodies import batch, contract_event, organization
+from scenario import handle
+
+from tidemark_notifier.engine.evaluator import Evaluator, lock_configuration, request_reevaluation
+from tidemark_notifier.evaluation.evaluation_input import (
+    ContractTerms,
+    EvaluationInput,
+    OrganizationDetails,
+    StatusChange,
+)
+from tidemark_notifier.evaluation.evaluator import evaluate, find_next_evaluation_day, find_skipped_rule_versions
+from tidemark_notifier.rules.rule import Rule, Scope, StoredRule, effective_rules
+from tidemark_shared.database import connect_pool
+from tidemark_shared.domain.bodies import Balance
+from tidemark_shared.messaging.events import CONTRACT_BALANCE, ORGANIZATION_CHANGED
+from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE
+
+
+class PureMachine(NotificationMachine):
+    """Runs :func:`evaluate` with a minimal shell, which evaluates only after input and on the next evaluation day."""
+
+    def __init__(self):
+        super().__init__()
+        self.rules, self.keys, self.notifications = {}, [], []
+        self.stored_contract, self.status_changes, self.plan_version, self.stored_balance = None, [], 0, None
+        self.skipped_rule_versions, self.next_day = None, None
+
+    def apply_rule(self, scope, body):
+        previous = self.rules.get((scope, body["name"]))
+        id_, version = (previous.id, previous.version + 1) if previous else (uuid4(), 1)
+        self.rules[scope, body["name"]] = StoredRule.model_validate({**body, "id": id_, "version": version})
+        self.evaluate()
+
+    def apply_delete(self, scope, name):
+        del self.rules[scope, name]
+        self.evaluate()
+
+    def apply_lifecycle(self, events):
+        version = self.stored_contract["version"] if self.stored_contract else 0
+        self.status_changes += [
+            StatusChange(event["version"], event["status"]) for event in events if event["version"] > version
+        ]
+        newest = max(events, key=lambda event: event["version"])
+        if newest["version"] > version:
+            if self.stored_contract and terms_of(newest) != terms_of(self.stored_contract):
+                self.plan_version = newest["version"]
+            self.stored_contract = newest
+        self.evaluate()
+
+    def apply_balances(self, balances):
+        candidates = [*balances, *([self.stored_balance] if self.stored_balance else [])]
+        self.stored_balance = max(candidates, key=lambda balance: balance["revision"])
+        self.evaluate()
+
+    def apply_time(self):
+        if self.next_day and self.today >= self.next_day:
+            self.evaluate()
+
+    def evaluate(self):
+        if not self.stored_contract:
+            return
+        balance = self.stored_balance
+        is_current = balance and self.plan_version <= balance["version"] <= self.stored_contract["version"]
+        changes = [
+            change
+            for number, change in enumerate(self.status_changes)
+            if not number or self.status_changes[number - 1].status != change.status
+        ]
+        contract = EvaluationInput(
+            UUID(CONTRACT),
+            tuple(changes),
+            ContractTerms.model_validate(terms_of(self.stored_contract)),
+            OrganizationDetails.model_validate(organization()),
+            {},
+            Balance.model_validate_json(json.dumps(balance_of(balance))) if is_current else None,
+            None,
+            self.skipped_rule_versions,
+        )
+        rules = effective_rules(self.rules.values(), UUID(CONTRACT), UUID(ACME))
+        for notification in evaluate(rules, contract, self.keys, self.today):
+            self.keys += notification.notification_keys(self.today)
+            if notification.notify:
+                _, trigger, subject, _, period_start, threshold, *_ = notification.keys[-1]
+                self.notifications.append(
+                    (notification.kind, notification.rule.name, trigger, subject, period_start, threshold)
+                )
+        self.next_day = find_next_evaluation_day(rules, contract, self.keys, self.today)
+        self.skipped_rule_versions = find_skipped_rule_versions(rules, contract)
+        self.status_changes = changes[-1:]
+
+    def raised(self):
+        return self.notifications
+
+
+def test_pure_evaluation_matches_the_model():
+    run_state_machine_as_test(PureMachine, settings=settings(max_examples=300, stateful_step_count=40, deadline=None))
+
+
+class DatabaseMachine(NotificationMachine):
+    """Runs two evaluators on one database. Either may handle events, crash within a transaction, or restart."""
+
+    url = ""
+
+    def __init__(self):
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.pool = self.runner.run(connect_pool(self.url, "notifier", size=3))
+        self.evaluators = [Evaluator(is_started=True), Evaluator(is_started=True)]
+        self.active, self.rule_ids = 0, {}
+
+    def prepare(self):
+        async def reset():
+            await self.pool.execute(
+                "TRUNCATE rules, directory, contracts, reevaluations, notifications, notification_keys, deliveries, "
+                "outbox"
+            )
+            await self._handle_twice(DIRECTORY, ORGANIZATION_CHANGED, [organization()])
+
+        self.runner.run(reset())
+
+    def teardown(self):
+        self.runner.run(self.pool.close())
+        self.runner.close()
+
+    @rule(index=st.integers(0, 1))
+    def restart_instance(self, index):
+        self.evaluators[index] = Evaluator()
+        self.runner.run(self.evaluators[index].start(self.pool))
+        self.apply_time()
+
+    @rule(index=st.integers(0, 1))
+    def switch_instance(self, index):
+        self.active = index
+
+    async def _handle_twice(self, topic, type_, bodies):
+        """Handle a batch by both instances. The first one rolls back, or commits and does not store its offset."""
+        events = batch(topic, type_, *bodies)._replace(learned_at=self.now)
+        first, second = self.evaluators[self.active], self.evaluators[1 - self.active]
+        for evaluator in (first, second):
+            async with self.pool.acquire() as connection:
+                transaction = connection.transaction()
+                await transaction.start()
+                await handle(evaluator, connection, topic, events)
+                crashes = evaluator is first and len(bodies) % 2
+                await (transaction.rollback() if crashes else transaction.commit())
+
+    async def _change_rule(self, sql, scope, *args):
+        async with self.pool.acquire() as connection, connection.transaction():
+            await lock_configuration(connection)
+            rule_id = await connection.fetchval(sql, *args)
+            await request_reevaluation(connection, [Scope.model_validate(SCOPES[scope])])
+            return rule_id
+
+    def apply_rule(self, scope, body):
+        key, stored = (scope, body["name"]), Rule.model_validate(body).to_stored_json()
+        if key in self.rule_ids:
+            sql = "UPDATE rules SET body = $2, version = version + 1 WHERE id = $1"
+            self.runner.run(self._change_rule(sql, scope, self.rule_ids[key], stored))
+        else:
+            sql = "INSERT INTO rules (body) VALUES ($1) RETURNING id"
+            self.rule_ids[key] = self.runner.run(self._change_rule(sql, scope, stored))
+        self.apply_time()
+
+    def apply_delete(self, scope, name):
+        rule_id = self.rule_ids.pop((scope, name))
+        self.runner.run(self._change_rule("DELETE FROM rules WHERE id = $1", scope, rule_id))
+        self.apply_time()
+
+    def apply_lifecycle(self, events):
+        bodies = [
+            contract_event(CONTRACT, event["version"], event["status"], terms=terms_of(event)) for event in events
+        ]
+        self.runner.run(self._handle_twice(LIFECYCLE, "tidemark.contract.amended.v1", bodies))
+
+    def apply_balances(self, balances):
+        self.runner.run(self._handle_twice(BALANCES, CONTRACT_BALANCE, list(map(balance_of, balances))))
+
+    def apply_time(self):
+        async def evaluate_by_both():
+            await asyncio.gather(*(evaluator.evaluate_due(self.pool, self.now) for evaluator in self.evaluators))
+
+        self.runner.run(evaluate_by_both())
+
+    def raised(self):
+        rows = self.runner.run(self.pool.fetch("SELECT * FROM notifications"))
+        snapshots = [json.loads(row["snapshot"]) for row in rows]
+        return [
+            (
+                snapshot["occasion"],
+                row["rule_name"],
+                snapshot["trigger"],
+                row["subject"],
+                row["period_start"],
+                row["threshold"],
+            )
+            for row, snapshot in zip(rows, snapshots, strict=True)
+        ]
+
+
+def test_two_instances_on_a_database_match_the_model(database):
+    machine = type("BoundDatabaseMachine", (DatabaseMachine,), {"url": database})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=25, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )
+
+
+def test_model_starts_with_its_contract():
+    assert month_starts(END_DATES[0])[0] == START
