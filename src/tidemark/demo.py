@@ -22,6 +22,7 @@ from rich.console import Console
 
 from tidemark.api_client import ApiClient, ApiError, Entity, Json, contract_path
 from tidemark.cli.status import build_status_table
+from tidemark.database.query_types import CommandLineQueries
 from tidemark_shared.database import Connection, queries
 from tidemark_shared.messaging import kafka
 from tidemark_shared.messaging.cloudevents import outbox_record
@@ -41,7 +42,7 @@ _SATURDAY = 5
 _DAY_TIMEOUT_SECONDS = 3.0
 _MAIL_TIMEOUT_SECONDS = 30.0
 _POLL_SECONDS = 0.1
-_sql = queries("tidemark")
+_sql: CommandLineQueries = queries("tidemark")
 
 TEAMS = {"Support": ("Sam", "Sue"), "Engineering": ("Eve", "Eli")}
 ACCOUNTS: dict[str, dict[str, Any]] = {

@@ -146,7 +146,11 @@ def _row_class(name: str, columns: Iterable[tuple[str, str]]) -> str:
 
 def _python_type(found: asyncpg.Type, collection: str) -> str:
     element = _TYPES[found.name.removesuffix("[]")]
-    return f"{collection}[{element} | None]" if found.kind == "array" else element
+    return (
+        f"{collection}[{element} | {'None' if collection == 'Collection' else 'Any'}]"
+        if found.kind == "array"
+        else element
+    )
 
 
 def _class_name(name: str) -> str:

@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
+from tidemark_consumption.database.query_types import ConsumptionQueries
 from tidemark_consumption.forecast import forecast
 from tidemark_shared.database import Connection, Pool, Workload, connect_pool, queries
 from tidemark_shared.log import get_logger
@@ -23,7 +24,7 @@ from tidemark_shared.messaging.outbox import Outbox, OutboxRow
 from tidemark_shared.messaging.topics import BALANCES
 
 _log = get_logger()
-_sql = queries("tidemark_consumption")
+_sql: ConsumptionQueries = queries("tidemark_consumption")
 
 # A round is small and takes the contracts that have waited longest, so a contract that rarely changes is published soon
 # even while others change all the time.

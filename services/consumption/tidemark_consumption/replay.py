@@ -10,12 +10,13 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any, NamedTuple
 
+from tidemark_consumption.database.query_types import ConsumptionQueries
 from tidemark_consumption.projection import fold
 from tidemark_consumption.projection.rows import contract_refs
 from tidemark_shared.database import Connection, queries
 from tidemark_shared.messaging.events import ContractChanged
 
-_sql = queries("tidemark_consumption")
+_sql: ConsumptionQueries = queries("tidemark_consumption")
 _CHUNK_ROWS = 500
 _MAX_LISTED_DIFFERENCES = 1000
 

@@ -6,12 +6,13 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from tidemark_shared.database import queries
+from tidemark_shared.database.query_types import SharedQueries
 from tidemark_shared.http.problems import Problem
 from tidemark_shared.http.tokens import Actor, InvalidTokenError, Role, verify_token
 from tidemark_shared.settings import Settings, require_setting
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
-_sql = queries("tidemark_shared")
+_sql: SharedQueries = queries("tidemark_shared")
 _bearer = HTTPBearer(auto_error=False, description="A token made with `tidemark token create`.")
 
 

@@ -9,11 +9,12 @@ from typing import NamedTuple
 from fastapi import Request, Response
 
 from tidemark_shared.database import Connection, Pool, queries
+from tidemark_shared.database.query_types import SharedQueries
 from tidemark_shared.http.problems import Problem, Violation
 from tidemark_shared.http.tokens import Actor
 
 MAX_KEY_LENGTH = 255
-_sql = queries("tidemark_shared")
+_sql: SharedQueries = queries("tidemark_shared")
 _KEY_RETENTION = timedelta(days=7)
 
 

@@ -10,12 +10,13 @@ from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaError
 
 from tidemark_shared.database import Connection, queries
+from tidemark_shared.database.query_types import SharedQueries
 from tidemark_shared.log import get_logger
 from tidemark_shared.messaging.cloudevents import CloudEvent, DecodeError, RecordHeaders, decode_event, encode_headers
 from tidemark_shared.messaging.topics import Topic
 
 _log = get_logger()
-_sql = queries("tidemark_shared")
+_sql: SharedQueries = queries("tidemark_shared")
 
 _MAX_CORRELATION_ID_LENGTH = 128
 _MAX_REASON_LENGTH = 2_000

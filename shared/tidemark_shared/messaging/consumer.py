@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
 from tidemark_shared.database import Pool, queries
+from tidemark_shared.database.query_types import SharedQueries
 from tidemark_shared.log import get_logger
 from tidemark_shared.messaging import kafka
 from tidemark_shared.messaging.batches import TRANSIENT_ERRORS, Handler
@@ -22,7 +23,7 @@ from tidemark_shared.messaging.liveness import ClientHealth, background_tasks
 from tidemark_shared.messaging.partition_worker import ANSWER_TIMEOUT_SECONDS, PartitionWorker
 
 _log = get_logger()
-_sql = queries("tidemark_shared")
+_sql: SharedQueries = queries("tidemark_shared")
 
 _WATCH_INTERVAL_SECONDS = 1.0
 _COMMIT_INTERVAL_SECONDS = 1.0

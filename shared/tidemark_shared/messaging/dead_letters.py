@@ -7,11 +7,12 @@ from typing import Any
 from aiokafka import ConsumerRecord
 
 from tidemark_shared.database import Connection, queries
+from tidemark_shared.database.query_types import SharedQueries
 from tidemark_shared.log import bound_contextvars
 from tidemark_shared.messaging.batches import Batch, Handler, process_batch, read_correlation_id
 from tidemark_shared.messaging.record_batches import INCOMPLETE_HEADER
 
-_sql = queries("tidemark_shared")
+_sql: SharedQueries = queries("tidemark_shared")
 
 
 class UnknownDeadLetterError(Exception):
@@ -38,7 +39,7 @@ async def list_dead_letters(
 async def find_dead_letter(connection: Connection, id_: int) -> dict[str, Any] | None:
     """One dead letter; its ``headers`` are pairs of a name and bytes or None."""
     row = await _sql.find_dead_letter(connection, id=id_)
-    return row and {**row, "headers": _decode_headers(row["headers"])}
+    return {**row, "headers": _decode_headers(row["headers"])} if row else None
 
 
 async def replay_dead_letter(
@@ -52,8 +53,8 @@ async def replay_dead_letter(
     """
     async with connection.transaction():
         row = await _sql.begin_replay(connection, id=id_)
-        handle = row and handlers.get(row["topic"].removeprefix(prefix))
-        if not handle:
+        handle = handlers.get(row["topic"].removeprefix(prefix)) if row else None
+        if not row or not handle:
             raise UnknownDeadLetterError(id_)
         record = _record(row)
         if any(name == INCOMPLETE_HEADER for name, _ in record.headers):

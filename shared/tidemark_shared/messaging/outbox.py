@@ -17,12 +17,13 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from tidemark_shared.database import Connection, queries
+from tidemark_shared.database.query_types import SharedQueries
 from tidemark_shared.log import get_logger
 from tidemark_shared.messaging import kafka
 from tidemark_shared.messaging.cloudevents import OutboxRecord, encode_headers
 
 _log = get_logger()
-_sql = queries("tidemark_shared")
+_sql: SharedQueries = queries("tidemark_shared")
 
 _MAX_ROWS = 1_000
 # When Kafka rejects a record, the relay tries it again after this time: only a person can fix the record.

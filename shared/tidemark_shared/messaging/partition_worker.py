@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import RecordTooLargeError
 
 from tidemark_shared.database import Connection, queries
+from tidemark_shared.database.query_types import SharedQueries
 from tidemark_shared.log import bound_contextvars, get_logger
 from tidemark_shared.messaging.batches import Batch, DeadLetter, dead_letter, process_batch, read_correlation_id
 from tidemark_shared.messaging.record_batches import (
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from tidemark_shared.messaging.consumer import Consumer
 
 _log = get_logger()
-_sql = queries("tidemark_shared")
+_sql: SharedQueries = queries("tidemark_shared")
 
 ANSWER_TIMEOUT_SECONDS = 5.0
 _BACK_OFF_SECONDS = 0.5

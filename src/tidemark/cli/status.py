@@ -14,11 +14,12 @@ from rich.table import Table
 
 from tidemark.cli.options import DEFAULT_DATA_DIR, DataDir, load_settings
 from tidemark.cli.output import report_errors
+from tidemark.database.query_types import CommandLineQueries
 from tidemark_shared.database import queries
 from tidemark_shared.domain.quantities import SECONDS_PER_HOUR
 from tidemark_shared.settings import Settings
 
-_sql = queries("tidemark")
+_sql: CommandLineQueries = queries("tidemark")
 
 
 class UnknownContractError(Exception):
@@ -45,7 +46,7 @@ async def build_status_table(settings: Settings, reference: str, now: datetime) 
             )
         today = now.astimezone(ZoneInfo(contract["timezone"])).date()
         period = await anext(_sql.current_period(connection, contract_id=contract["contract_id"], today=today))
-        key = {"contract_id": contract["contract_id"], "period_start": period["period_start"]}
+        key: dict[str, Any] = {"contract_id": contract["contract_id"], "period_start": period["period_start"]}
         accounts = [row async for row in _sql.list_accounts(connection, **key)]
         slices = [row async for row in _sql.list_slices(connection, **key)]
     finally:

@@ -16,11 +16,12 @@ from rich.table import Table
 from tidemark.cli.options import DEFAULT_DATA_DIR, AsJson, DataDir, load_settings
 from tidemark.cli.output import print_table, report_errors
 from tidemark.stack.up import SERVICES
-from tidemark_shared.database import Connection, queries
+from tidemark_shared.database import Connection, json_rows, queries
+from tidemark_shared.database.query_types import SharedQueries, TokensTableRow
 from tidemark_shared.http import tokens
 from tidemark_shared.settings import Settings, require_setting
 
-_sql = queries("tidemark_shared")
+_sql: SharedQueries = queries("tidemark_shared")
 
 app = typer.Typer(help="Tokens for the HTTP API.", no_args_is_help=True)
 
@@ -123,9 +124,10 @@ async def _revoke(settings: Settings, name_or_id: str, now: datetime) -> None:
 
 
 async def _save_tokens(settings: Settings, registered: list[RegisteredToken]) -> None:
+    rows = json_rows(TokensTableRow, [token.model_dump(mode="json") for token in registered])
     for service in SERVICES:
         async with _connect(settings, service) as connection:
-            await _sql.upsert_tokens(connection, tokens=_token_list.dump_json(registered).decode())
+            await _sql.upsert_tokens(connection, tokens=rows)
 
 
 async def _load_tokens(settings: Settings) -> list[RegisteredToken]:

@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 import asyncpg
 from aiokafka import AIOKafkaConsumer
 
+from tidemark.database.query_types import CommandLineQueries
 from tidemark_shared.database import Connection, queries
 from tidemark_shared.messaging.topics import DIRECTORY, LIFECYCLE, WORKLOGS
 from tidemark_shared.settings import Settings, require_setting
 
 _POLL_SECONDS = 0.2
-_sql = queries("tidemark")
+_sql: CommandLineQueries = queries("tidemark")
 
 Offsets = dict[tuple[str, int], int]
 """Offsets by topic and partition."""
@@ -57,7 +58,7 @@ async def reconcile(
         # Contracts first: they are published through an outbox, and may not be in Kafka yet.
         await _wait_until(lambda: _has_contracts(connection, statuses))
         end_offsets = await fetch_end_offsets(settings, [WORKLOGS.name, DIRECTORY.name, LIFECYCLE.name])
-        consumer = {"service": "consumption", "cluster": cluster}
+        consumer: dict[str, Any] = {"service": "consumption", "cluster": cluster}
         await _wait_until(lambda: _has_folded(connection, consumer, end_offsets))
         dead_letters = await _sql.count_dead_letters(
             connection,
@@ -69,9 +70,9 @@ async def reconcile(
         sources = list({source for source, _ in worklogs})
         reasons = Counter[str]()
         async with connection.transaction():
-            async for source, worklog_id, reason in _sql.list_unaccounted(connection, sources=sources):
-                if (source, worklog_id) in worklogs:
-                    reasons[reason] += 1
+            async for row in _sql.list_unaccounted(connection, sources=sources):
+                if (row["source"], row["worklog_id"]) in worklogs:
+                    reasons[row["reason"]] += 1
         return ReconciliationResult(dict(reasons.most_common()), dead_letters)
     finally:
         connection.terminate()
@@ -82,7 +83,7 @@ async def _wait_until(condition: Callable[[], Awaitable[bool]]) -> None:
         await asyncio.sleep(_POLL_SECONDS)
 
 
-async def _has_folded(connection: Connection, consumer: dict[str, str], end_offsets: Offsets) -> bool:
+async def _has_folded(connection: Connection, consumer: dict[str, Any], end_offsets: Offsets) -> bool:
     """Whether the service has folded all records before these offsets."""
     columns = _partition_columns(end_offsets)
     return not await _sql.count_unfolded_records(connection, **consumer, **columns, ends=list(end_offsets.values()))
@@ -96,5 +97,5 @@ async def _has_contracts(connection: Connection, statuses: Mapping[str, str]) ->
     return all(current.get(code) in (status, "EXPIRED") for code, status in statuses.items())
 
 
-def _partition_columns(offsets: Offsets) -> dict[str, list[Any]]:
+def _partition_columns(offsets: Offsets) -> dict[str, Any]:
     return {"topics": [topic for topic, _ in offsets], "partitions": [partition for _, partition in offsets]}

@@ -20,13 +20,14 @@ from tidemark_consumption.api.responses import (
     add_links,
 )
 from tidemark_consumption.balance_outbox import query_forecast
+from tidemark_consumption.database.query_types import ConsumptionQueries
 from tidemark_shared.database import Connection, queries
 from tidemark_shared.domain.bodies import Day, Text
 from tidemark_shared.http.auth import require_role
 from tidemark_shared.http.pagination import Cursor, Page, decode_cursor, encode_cursor
 from tidemark_shared.http.problems import Problem, Violation
 
-_sql = queries("tidemark_consumption")
+_sql: ConsumptionQueries = queries("tidemark_consumption")
 
 router = APIRouter(prefix="/v1/contracts/{contract:path}", dependencies=[require_role("viewer")])
 

@@ -4,19 +4,25 @@ All in the short transaction of the consumer, which only locks the row of its pa
 projector interprets the records later.
 """
 
-import json
 from collections.abc import Awaitable, Callable, Sequence
 from io import BytesIO
 
+from tidemark_consumption.database.query_types import (
+    AccountsTableRow,
+    AccountTeamsTableRow,
+    AdjustmentsTableRow,
+    ConsumptionQueries,
+    ContractsTableRow,
+)
 from tidemark_consumption.ingest.decode import COLUMNS, copy_text, decode
 from tidemark_consumption.projection.rows import ContractRows, contract_rows
-from tidemark_shared.database import Connection, queries
+from tidemark_shared.database import Connection, json_rows, queries
 from tidemark_shared.log import get_correlation_id, get_logger
 from tidemark_shared.messaging.batches import Batch, dead_letter, decode_events
 from tidemark_shared.messaging.topics import DIRECTORY, LIFECYCLE
 
 _log = get_logger()
-_sql = queries("tidemark_consumption")
+_sql: ConsumptionQueries = queries("tidemark_consumption")
 
 # The Postgres channel that notifies the projector of waiting batches.
 CHANNEL = "consumption_batches"
@@ -81,10 +87,10 @@ async def _check_terms(connection: Connection, rows: Sequence[ContractRows]) -> 
     """Let Postgres convert the rows that the fold will insert, so that a record it rejects becomes a dead letter."""
     await _sql.check_terms(
         connection,
-        contracts=json.dumps([row.contract for row in rows]),
-        accounts=json.dumps([account for row in rows for account in row.accounts]),
-        account_teams=json.dumps([team for row in rows for team in row.account_teams]),
-        adjustments=json.dumps([adjustment for row in rows for adjustment in row.adjustments]),
+        contracts=json_rows(ContractsTableRow, (row.contract for row in rows)),
+        accounts=json_rows(AccountsTableRow, (account for row in rows for account in row.accounts)),
+        account_teams=json_rows(AccountTeamsTableRow, (team for row in rows for team in row.account_teams)),
+        adjustments=json_rows(AdjustmentsTableRow, (adjustment for row in rows for adjustment in row.adjustments)),
     )
 
 

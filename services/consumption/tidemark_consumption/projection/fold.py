@@ -3,12 +3,26 @@
 There is one writer per database: :func:`fold` locks the row of ``projection`` from its first statement to its commit.
 """
 
-import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from tidemark_consumption.database.query_types import (
+    AccountRefsTableRow,
+    AccountsTableRow,
+    AccountTeamsTableRow,
+    AdjustmentsTableRow,
+    ConsumptionQueries,
+    ContractsTableRow,
+    MembershipsTableRow,
+    OrganizationsTableRow,
+    PeriodsTableRow,
+    RateCardsTableRow,
+    SetActivatedTableRow,
+    TeamsTableRow,
+)
 from tidemark_consumption.projection.rows import (
     account_ref_rows,
     activation_rows,
@@ -20,7 +34,7 @@ from tidemark_consumption.projection.rows import (
     team_row,
 )
 from tidemark_consumption.projection.waves import START, independent_groups, split_into_waves
-from tidemark_shared.database import Connection, queries
+from tidemark_shared.database import Connection, json_rows, queries
 from tidemark_shared.domain.calendar import public_holidays
 from tidemark_shared.log import bound_contextvars, get_correlation_id, get_logger
 from tidemark_shared.messaging.events import (
@@ -35,7 +49,7 @@ from tidemark_shared.messaging.events import (
 from tidemark_shared.messaging.topics import DIRECTORY
 
 _log = get_logger()
-_sql = queries("tidemark_consumption")
+_sql: ConsumptionQueries = queries("tidemark_consumption")
 
 # A larger fold costs less per record; a smaller one makes its records visible sooner.
 MAX_RECORDS = 60_000
@@ -114,7 +128,7 @@ async def fold_facts(connection: Connection, batches: Sequence[int], moment: dat
     """Fold the worklogs and links of these batches."""
     backdated_facts = [row async for row in _sql.backdated_facts(connection, batches=batches, moment=moment)]
     for wave in split_into_waves(backdated_facts):
-        scope = {
+        scope: dict[str, Any] = {
             "batches": batches,
             "first_batch": wave.first.batch,
             "first_offset": wave.first.record_offset,
@@ -126,7 +140,7 @@ async def fold_facts(connection: Connection, batches: Sequence[int], moment: dat
         await _sql.stage_facts(connection, **scope)
         await _sql.fold_worklogs(connection)
         await _sql.clear_batch_worklogs(connection)
-        if changed_links["issues"]:
+        if changed_links and changed_links["issues"]:
             await _sql.stage_issues(connection, **changed_links)
             await _reattribute(connection)
         await _apply_deltas(connection, moment)
@@ -146,16 +160,19 @@ async def apply_contracts(connection: Connection, changes: Sequence[ContractChan
     ids = [change.contract_id for change in changes]
     await _sql.close_contract_periods(connection, ids=ids, moment=moment)
     rows = {change.contract_id: contract_rows(change) for change in changes}
-    changed_ids = {
-        row["contract_id"]
-        async for row in _sql.apply_contracts(connection, rows=json.dumps([row.contract for row in rows.values()]))
-    }
+    contracts = json_rows(ContractsTableRow, (row.contract for row in rows.values()))
+    changed_ids = {row["contract_id"] async for row in _sql.apply_contracts(connection, rows=contracts)}
     changed_rows = [rows[contract_id] for contract_id in rows if contract_id in changed_ids]
     await _sql.delete_terms(connection, ids=changed_ids)
-    await _sql.insert_accounts(connection, rows=_to_json(row.accounts for row in changed_rows))
-    await _sql.insert_account_teams(connection, rows=_to_json(row.account_teams for row in changed_rows))
-    await _sql.insert_periods(connection, rows=_to_json(row.periods for row in changed_rows))
-    await _sql.insert_adjustments(connection, rows=_to_json(row.adjustments for row in changed_rows))
+    accounts = json_rows(AccountsTableRow, chain.from_iterable(row.accounts for row in changed_rows))
+    await _sql.insert_accounts(connection, rows=accounts)
+    account_teams = json_rows(AccountTeamsTableRow, chain.from_iterable(row.account_teams for row in changed_rows))
+    await _sql.insert_account_teams(connection, rows=account_teams)
+    await _sql.insert_periods(
+        connection, rows=json_rows(PeriodsTableRow, chain.from_iterable(row.periods for row in changed_rows))
+    )
+    adjustments = json_rows(AdjustmentsTableRow, chain.from_iterable(row.adjustments for row in changed_rows))
+    await _sql.insert_adjustments(connection, rows=adjustments)
     await apply_every_version(connection, changes)
     versions = {ref: change.stream_version for change in changes for ref in contract_refs(change)}
     await _sql.delete_contract_refs(connection, refs=list(versions))
@@ -170,8 +187,10 @@ async def apply_contracts(connection: Connection, changes: Sequence[ContractChan
 async def apply_every_version(connection: Connection, changes: Sequence[ContractChanged]) -> None:
     """Store what remains of every version, newest or not: names of accounts, activation, holiday calendars."""
     await _insert_holidays(connection, {change.terms.holidays for change in changes if change.terms.holidays})
-    await _sql.set_account_refs(connection, rows=_to_json(map(account_ref_rows, changes)))
-    await _sql.set_activated(connection, rows=json.dumps(activation_rows(changes)))
+    await _sql.set_account_refs(
+        connection, rows=json_rows(AccountRefsTableRow, chain.from_iterable(map(account_ref_rows, changes)))
+    )
+    await _sql.set_activated(connection, rows=json_rows(SetActivatedTableRow, activation_rows(changes)))
 
 
 async def _insert_holidays(connection: Connection, codes: Collection[str]) -> None:
@@ -200,7 +219,7 @@ async def apply_directory(
     """Apply one version of each entity; ``persons`` are those whose work it may affect."""
     await _sql.clear_deltas(connection)
     organizations = [organization_row(change) for change in changes if isinstance(change, OrganizationChanged)]
-    await _sql.apply_organizations(connection, rows=json.dumps(organizations))
+    await _sql.apply_organizations(connection, rows=json_rows(OrganizationsTableRow, organizations))
     await _apply_teams(connection, [change for change in changes if isinstance(change, TeamChanged)], persons)
     await _apply_rate_cards(connection, [change for change in changes if isinstance(change, RateCardChanged)])
     await _apply_deltas(connection, moment)
@@ -219,18 +238,18 @@ async def _affected_persons(connection: Connection, change: DirectoryChanged) ->
 async def _apply_teams(
     connection: Connection, teams: Sequence[TeamChanged], persons: Mapping[UUID, Collection[str]]
 ) -> None:
-    rows = json.dumps([team_row(team) for team in teams])
+    rows = json_rows(TeamsTableRow, map(team_row, teams))
     changed_ids = {row["team_id"] async for row in _sql.apply_teams(connection, rows=rows)}
     await _sql.delete_memberships(connection, teams=changed_ids)
-    memberships = _to_json(membership_rows(team) for team in teams if team.id in changed_ids)
-    await _sql.insert_memberships(connection, rows=memberships)
+    memberships = chain.from_iterable(membership_rows(team) for team in teams if team.id in changed_ids)
+    await _sql.insert_memberships(connection, rows=json_rows(MembershipsTableRow, memberships))
     pairs = [(team, person) for team in changed_ids for person in persons.get(team, ())]
     await _sql.stage_members(connection, teams=[team for team, _ in pairs], persons=[person for _, person in pairs])
     await _reattribute(connection)
 
 
 async def _apply_rate_cards(connection: Connection, cards: Sequence[RateCardChanged]) -> None:
-    rows = json.dumps([rate_card_row(card) for card in cards])
+    rows = json_rows(RateCardsTableRow, map(rate_card_row, cards))
     changed_ids = [row["rate_card_id"] async for row in _sql.apply_rate_cards(connection, rows=rows)]
     await _sql.affect_rate_cards(connection, ids=changed_ids)
 
@@ -266,7 +285,3 @@ async def _add_to_totals(connection: Connection) -> None:
     await _sql.add_to_unaccounted_totals(connection)
     await _sql.delete_empty_totals(connection)
     await _sql.mark_dirty(connection, correlation_id=get_correlation_id())
-
-
-def _to_json(row_groups: Iterable[Sequence[Any]]) -> str:
-    return json.dumps([row for rows in row_groups for row in rows])

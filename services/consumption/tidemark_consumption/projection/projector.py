@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import asyncpg
 
+from tidemark_consumption.database.query_types import ConsumptionQueries
 from tidemark_consumption.ingest.append import CHANNEL
 from tidemark_consumption.projection.fold import MAX_RECORDS, fold
 from tidemark_consumption.replay import rebuild_if_due
@@ -20,7 +21,7 @@ from tidemark_shared.log import get_logger
 from tidemark_shared.messaging.batches import TRANSIENT_ERRORS
 
 _log = get_logger()
-_sql = queries("tidemark_consumption")
+_sql: ConsumptionQueries = queries("tidemark_consumption")
 
 # Finds batches whose notification was lost.
 _POLL_INTERVAL_SECONDS = 0.25

@@ -1,0 +1,897 @@
+"""The types of the queries in ``queries/``. Generated (`make query-types`): do not edit."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Protocol, TypedDict
+from uuid import UUID
+
+
+from tidemark_shared.database import Connection, JsonRows
+
+# Postgres does not say whether a column of a result may be null, so its type is `T | Any`.
+
+
+class AccountRefsTableRow(TypedDict):
+    contract_id: Any
+    ref: Any
+    account_id: Any
+    stream_version: Any
+
+
+class AccountTeamsTableRow(TypedDict):
+    contract_id: Any
+    account_id: Any
+    team_id: Any
+    position: Any
+    is_slice: Any
+    planned: Any
+
+
+class AccountsTableRow(TypedDict):
+    contract_id: Any
+    account_id: Any
+    position: Any
+    name: Any
+    billable: Any
+    planned: Any
+
+
+class AdjustmentsTableRow(TypedDict):
+    contract_id: Any
+    account_id: Any
+    period_start: Any
+    planned: Any
+
+
+class ContractsTableRow(TypedDict):
+    contract_id: Any
+    stream_version: Any
+    status: Any
+    code: Any
+    name: Any
+    organization_id: Any
+    owner_name: Any
+    owner_email: Any
+    type: Any
+    recurrence: Any
+    start_date: Any
+    end_date: Any
+    timezone: Any
+    holidays: Any
+    currency: Any
+    currency_digits: Any
+    scale_divisor: Any
+    contracted: Any
+    unused: Any
+    cap: Any
+    lapse_after: Any
+    overrun: Any
+    settle_days: Any
+    activated_at: Any
+    changed_at: Any
+
+
+class MembershipsTableRow(TypedDict):
+    person_id: Any
+    team_id: Any
+    first_day: Any
+    last_day: Any
+
+
+class OrganizationsTableRow(TypedDict):
+    organization_id: Any
+    version: Any
+    name: Any
+
+
+class PeriodsTableRow(TypedDict):
+    contract_id: Any
+    period_start: Any
+    period_end: Any
+
+
+class RateCardsTableRow(TypedDict):
+    rate_card_id: Any
+    version: Any
+    deleted: Any
+    person_id: Any
+    team_id: Any
+    first_day: Any
+    currency: Any
+    workload_seconds: Any
+    normal: Any
+    extra_time: Any
+    weekend: Any
+    holiday: Any
+
+
+class SetActivatedTableRow(TypedDict):
+    contract_id: Any
+    activated_at: Any
+
+
+class TeamsTableRow(TypedDict):
+    team_id: Any
+    version: Any
+    name: Any
+
+
+class ApplyContractsRow(TypedDict):
+    contract_id: UUID | Any
+
+
+class ApplyRateCardsRow(TypedDict):
+    rate_card_id: UUID | Any
+
+
+class ApplyTeamsRow(TypedDict):
+    team_id: UUID | Any
+
+
+class BackdatedFactsRow(TypedDict):
+    batch: int | Any
+    record_offset: int | Any
+    kind: str | Any
+    source: str | Any
+    issue_id: str | Any
+    worklog_id: str | Any
+    author_id: str | Any
+    former_issue_id: str | Any
+    former_author_id: str | Any
+    is_fixed_price: bool | Any
+
+
+class BacklogRow(TypedDict):
+    records: int | Any
+    seconds: float | Any
+
+
+class BalanceByRefRow(TypedDict):
+    contract_id: UUID | Any
+    body: str | Any
+
+
+class BalanceToPublishRow(TypedDict):
+    revision: int | Any
+    correlation_id: str | Any
+    body: str | Any
+
+
+class BatchesFoldedSinceRow(TypedDict):
+    batch: int | Any
+    log: str | Any
+    correlation_id: str | Any
+    learned_at: datetime | Any
+
+
+class ContractWorklogsRow(TypedDict):
+    source: str | Any
+    worklog_id: str | Any
+    issue_id: str | Any
+    issue_key: str | Any
+    summary: str | Any
+    author_id: str | Any
+    started_at: datetime | Any
+    seconds: int | Any
+    day: date | Any
+    account_id: UUID | Any
+    account_name: str | Any
+    billable: bool | Any
+    team_id: UUID | Any
+    team_name: str | Any
+    period_start: date | Any
+    reason: str | Any
+    amount_exact: Decimal | Any
+    unrated_seconds: int | Any
+    description: str | Any
+    updated_at: datetime | Any
+
+
+class ContractsInScopeRow(TypedDict):
+    event: str | Any
+
+
+class CurveRow(TypedDict):
+    day: date | Any
+    whole: str | Any
+    period: str | Any
+
+
+class DifferencesRow(TypedDict):
+    key: str | Any
+    side: str | Any
+    row: str | Any
+
+
+class DirectoryInScopeRow(TypedDict):
+    type: str | Any
+    event: str | Any
+
+
+class DirtyBalancesRow(TypedDict):
+    contract_id: UUID | Any
+
+
+class FoldLinksRow(TypedDict):
+    sources: list[str | Any] | Any
+    issues: list[str | Any] | Any
+    batches: list[int | Any] | Any
+    offsets: list[int | Any] | Any
+
+
+class LoggedContractsRow(TypedDict):
+    event: str | Any
+
+
+class LoggedDirectoryRow(TypedDict):
+    type: str | Any
+    event: str | Any
+
+
+class MissingCalendarsRow(TypedDict):
+    code: str | Any
+
+
+class PaceRow(TypedDict):
+    today: date | Any
+    period_start: date | Any
+    period_end: date | Any
+    available: Decimal | Any
+    consumed: Decimal | Any
+    days: list[date | Any] | Any
+    amounts: list[Decimal | Any] | Any
+
+
+class PersonsOfTeamRow(TypedDict):
+    person_id: str | Any
+
+
+class ProjectionTablesRow(TypedDict):
+    name: str | Any
+
+
+class UnfoldedBatchesRow(TypedDict):
+    batch: int | Any
+
+
+class WaitingBatchesRow(TypedDict):
+    batch: int | Any
+    log: str | Any
+    record_count: int | Any
+    correlation_id: str | Any
+
+
+class ConsumptionQueries(Protocol):
+    async def create_shadow_tables(self, connection: Connection, /) -> str:
+        """replay.sql"""
+        ...
+
+    async def create_working_tables(self, connection: Connection, /) -> str:
+        """On every connection that folds. `batch_worklogs`: the worklogs to attribute, with the cause and its position in the
+        log. `deltas`: what is subtracted from totals and added to them, and why. `affected_person_days`: the days of persons
+        that are rated again. `closed_periods`: the periods that were closed before.
+        The planner takes half of the rows of a boolean column to be true, but hardly any of a column without statistics
+        to be null.
+
+        working_tables.sql"""
+        ...
+
+    async def create_attributions_view(self, connection: Connection, /) -> str:
+        """The attribution of each row of `batch_worklogs`. What many worklogs have in common is computed once: the terms of an
+        issue, the team of a person on a day, the period of a day.
+        The governing date (SPEC W1): of the work, or of the issue.
+
+        attribution.sql"""
+        ...
+
+    async def add_to_totals(self, connection: Connection, /) -> str:
+        """The work that counts, by day and then by period.
+
+        totals.sql"""
+        ...
+
+    async def add_to_unaccounted_totals(self, connection: Connection, /) -> str:
+        """totals.sql"""
+        ...
+
+    async def affect_changed_person_days(self, connection: Connection, /) -> str:
+        """The days of persons that have a delta.
+
+        rating.sql"""
+        ...
+
+    async def affect_contracts(self, connection: Connection, /, *, ids: Collection[UUID | None] | None) -> str:
+        """All work of these contracts: their calendar, their currency or their type may have changed.
+
+        rating.sql"""
+        ...
+
+    async def affect_rate_cards(self, connection: Connection, /, *, ids: Collection[UUID | None] | None) -> str:
+        """The work that these cards may apply to.
+
+        rating.sql"""
+        ...
+
+    async def analyze_figures(self, connection: Connection, /) -> str:
+        """After a large change, so that the planner knows the new sizes: autovacuum notices within a minute at best.
+
+        balances.sql"""
+        ...
+
+    async def analyze_replayed(self, connection: Connection, /) -> str:
+        """The planner has no statistics of rows that were just written.
+
+        replay.sql"""
+        ...
+
+    async def append_contracts(
+        self,
+        connection: Connection,
+        /,
+        *,
+        batch: int | None,
+        offsets: Collection[int | None] | None,
+        ids: Collection[UUID | None] | None,
+        versions: Collection[int | None] | None,
+        events: Collection[str | None] | None,
+    ) -> str:
+        """ingest.sql"""
+        ...
+
+    async def append_directory(
+        self,
+        connection: Connection,
+        /,
+        *,
+        batch: int | None,
+        offsets: Collection[int | None] | None,
+        ids: Collection[UUID | None] | None,
+        versions: Collection[int | None] | None,
+        types: Collection[str | None] | None,
+        events: Collection[str | None] | None,
+    ) -> str:
+        """ingest.sql"""
+        ...
+
+    def apply_contracts(
+        self, connection: Connection, /, *, rows: JsonRows[ContractsTableRow]
+    ) -> AsyncIterator[ApplyContractsRow]:
+        """The newest version of each contract, where it is newer than the stored one. Gives the contracts that changed.
+
+        contracts.sql"""
+        ...
+
+    async def apply_organizations(self, connection: Connection, /, *, rows: JsonRows[OrganizationsTableRow]) -> str:
+        """directory.sql"""
+        ...
+
+    def apply_rate_cards(
+        self, connection: Connection, /, *, rows: JsonRows[RateCardsTableRow]
+    ) -> AsyncIterator[ApplyRateCardsRow]:
+        """Gives the cards that changed.
+
+        directory.sql"""
+        ...
+
+    def apply_teams(self, connection: Connection, /, *, rows: JsonRows[TeamsTableRow]) -> AsyncIterator[ApplyTeamsRow]:
+        """Gives the teams that changed.
+
+        directory.sql"""
+        ...
+
+    def backdated_facts(
+        self, connection: Connection, /, *, batches: Collection[int | None] | None, moment: datetime | None
+    ) -> AsyncIterator[BackdatedFactsRow]:
+        """deltas.sql"""
+        ...
+
+    async def backlog(
+        self, connection: Connection, /, *, now: datetime | None, failing: Collection[int | None] | None
+    ) -> BacklogRow | None:
+        """How many records wait to be folded, and how many seconds the oldest has waited.
+
+        batches.sql"""
+        ...
+
+    async def balance_by_ref(
+        self, connection: Connection, /, *, moment: datetime | None, ref: str | None
+    ) -> BalanceByRefRow | None:
+        """The whole balance of a contract by id or code, without its forecast.
+
+        figures.sql"""
+        ...
+
+    async def balance_to_publish(
+        self, connection: Connection, /, *, moment: datetime | None, contract: UUID | None
+    ) -> BalanceToPublishRow | None:
+        """The previous and the current period (SPEC 4), and the revision of these figures.
+
+        balances.sql"""
+        ...
+
+    def batches_folded_since(self, connection: Connection, /) -> AsyncIterator[BatchesFoldedSinceRow]:
+        """The batches that were folded after the scope was set.
+
+        replay.sql"""
+        ...
+
+    async def begin_days(self, connection: Connection, /, *, correlation_id: str | None, now: datetime | None) -> str:
+        """Where a new day has begun in the time zone of the contract. Any number of instances can do this at the same time.
+
+        balances.sql"""
+        ...
+
+    async def begin_fold(self, connection: Connection, /, *, now: datetime | None) -> datetime | Any:
+        """Locks the row of the projector until the transaction ends. Gives the moment at which the following facts are
+        learned: later than every earlier fold, and than every moment that was queried. Null where no batch waits, and while
+        another process folds.
+
+        batches.sql"""
+        ...
+
+    async def check_terms(
+        self,
+        connection: Connection,
+        /,
+        *,
+        contracts: JsonRows[ContractsTableRow],
+        accounts: JsonRows[AccountsTableRow],
+        account_teams: JsonRows[AccountTeamsTableRow],
+        adjustments: JsonRows[AdjustmentsTableRow],
+    ) -> str:
+        """The conversions that the fold will do, and whether Postgres knows the time zone.
+
+        ingest.sql"""
+        ...
+
+    async def clear_batch_worklogs(self, connection: Connection, /) -> str:
+        """working_tables.sql"""
+        ...
+
+    async def clear_deltas(self, connection: Connection, /) -> str:
+        """Removes what an earlier step of the same transaction left.
+
+        working_tables.sql"""
+        ...
+
+    async def close_changed_periods(
+        self, connection: Connection, /, *, except_contracts: Collection[UUID | None] | None, moment: datetime | None
+    ) -> int | Any:
+        """The closed periods that have a delta, except those of some contracts. Gives the number of closed periods.
+
+        restatement.sql"""
+        ...
+
+    async def close_contract_periods(
+        self, connection: Connection, /, *, ids: Collection[UUID | None] | None, moment: datetime | None
+    ) -> str:
+        """Before the terms of these contracts change: the periods that the old terms had closed.
+
+        restatement.sql"""
+        ...
+
+    async def contract_by_ref(self, connection: Connection, /, *, ref: str | None) -> UUID | Any:
+        """The id of a contract by id or code.
+
+        figures.sql"""
+        ...
+
+    def contract_worklogs(
+        self,
+        connection: Connection,
+        /,
+        *,
+        contract: UUID | None,
+        reasons: Collection[str | None] | None,
+        account: UUID | None,
+        by_team: bool | None,
+        team: UUID | None,
+        period: date | None,
+        day: date | None,
+        billable: bool | None,
+        started_at: datetime | None,
+        source: str | None,
+        worklog_id: str | None,
+        max_rows: int | None,
+    ) -> AsyncIterator[ContractWorklogsRow]:
+        """In the order of their start, those after the worklog that is named; `reasons` null: those that count.
+
+        figures.sql"""
+        ...
+
+    def contracts_in_scope(self, connection: Connection, /, *, ref: str | None) -> AsyncIterator[ContractsInScopeRow]:
+        """Every version of every contract or, with a reference, of the contracts that it names or named, and of those that
+        share a code with them.
+        An id comes before a code, even where the code is the id of another contract.
+
+        replay.sql"""
+        ...
+
+    def curve(
+        self,
+        connection: Connection,
+        /,
+        *,
+        contract: UUID | None,
+        account: UUID | None,
+        by_team: bool | None,
+        team: UUID | None,
+        moment: datetime | None,
+    ) -> AsyncIterator[CurveRow]:
+        """Each day from the first day to today or the last day, and days of work outside of these: what was consumed by the
+        end of the day, in total and in the period that holds the day. Of billable accounts or, where it is named, of an
+        account or of one of its teams. Sums run over days and work together, so each is read once.
+        Work of a fixed price can be on days that are in no period.
+
+        figures.sql"""
+        ...
+
+    async def delete_contract_refs(self, connection: Connection, /, *, refs: Collection[str | None] | None) -> str:
+        """contracts.sql"""
+        ...
+
+    async def delete_empty_totals(self, connection: Connection, /) -> str:
+        """A total without work has no row, so the rows do not depend on the order of the facts. Only totals that were
+        subtracted from can be empty.
+
+        totals.sql"""
+        ...
+
+    async def delete_memberships(self, connection: Connection, /, *, teams: Collection[UUID | None] | None) -> str:
+        """directory.sql"""
+        ...
+
+    async def delete_terms(self, connection: Connection, /, *, ids: Collection[UUID | None] | None) -> str:
+        """contracts.sql"""
+        ...
+
+    def differences(self, connection: Connection, /, *, relation: str | None) -> AsyncIterator[DifferencesRow]:
+        """The actual row beside the expected row, where both have the key.
+
+        replay.sql"""
+        ...
+
+    def directory_in_scope(self, connection: Connection, /) -> AsyncIterator[DirectoryInScopeRow]:
+        """The newest version of each entity; of equal versions the first.
+
+        replay.sql"""
+        ...
+
+    def dirty_balances(
+        self, connection: Connection, /, *, excluded: Collection[UUID | None] | None, limit: int | None
+    ) -> AsyncIterator[DirtyBalancesRow]:
+        """The contracts whose balance changed since it was last published, those that have waited longest first: so contracts
+        that change all the time never keep another one waiting.
+        While a backlog is folded, a balance changes again soon: it is published only every few seconds.
+
+        balances.sql"""
+        ...
+
+    async def first_moment(self, connection: Connection, /) -> datetime | Any:
+        """Null where nothing was learned yet. An earlier moment has no answer: nothing was learned then, or the database was
+        filled again.
+
+        replay.sql"""
+        ...
+
+    async def fold_links(
+        self,
+        connection: Connection,
+        /,
+        *,
+        batches: Collection[int | None] | None,
+        first_batch: int | None,
+        first_offset: int | None,
+        end_batch: int | None,
+        end_offset: int | None,
+    ) -> FoldLinksRow | None:
+        """The last writer of each link. Gives the issues whose link changed, and the record that changed it.
+
+        deltas.sql"""
+        ...
+
+    async def fold_worklogs(self, connection: Connection, /) -> str:
+        """The last writer of each worklog, with its attribution. What counted before and what counts now become deltas.
+
+        deltas.sql"""
+        ...
+
+    async def insert_account_teams(self, connection: Connection, /, *, rows: JsonRows[AccountTeamsTableRow]) -> str:
+        """contracts.sql"""
+        ...
+
+    async def insert_accounts(self, connection: Connection, /, *, rows: JsonRows[AccountsTableRow]) -> str:
+        """contracts.sql"""
+        ...
+
+    async def insert_adjustments(self, connection: Connection, /, *, rows: JsonRows[AdjustmentsTableRow]) -> str:
+        """contracts.sql"""
+        ...
+
+    async def insert_batch(
+        self,
+        connection: Connection,
+        /,
+        *,
+        cluster: str | None,
+        topic: str | None,
+        partition: int | None,
+        log: str | None,
+        first_offset: int | None,
+        record_count: int | None,
+        correlation_id: str | None,
+    ) -> int | Any:
+        """ingest.sql"""
+        ...
+
+    async def insert_contract_refs(self, connection: Connection, /, *, refs: Collection[str | None] | None) -> str:
+        """The contract that each reference names now: an id comes before a code, a discarded draft has no reference.
+
+        contracts.sql"""
+        ...
+
+    async def insert_holidays(
+        self, connection: Connection, /, *, code: str | None, days: Collection[date | None] | None
+    ) -> str:
+        """contracts.sql"""
+        ...
+
+    async def insert_memberships(self, connection: Connection, /, *, rows: JsonRows[MembershipsTableRow]) -> str:
+        """directory.sql"""
+        ...
+
+    async def insert_periods(self, connection: Connection, /, *, rows: JsonRows[PeriodsTableRow]) -> str:
+        """contracts.sql"""
+        ...
+
+    async def is_rebuild_due(self, connection: Connection, /) -> bool | Any:
+        """replay.sql"""
+        ...
+
+    async def lock_projection(self, connection: Connection, /) -> str:
+        """replay.sql"""
+        ...
+
+    def logged_contracts(self, connection: Connection, /, *, batch: int | None) -> AsyncIterator[LoggedContractsRow]:
+        """In the order in which they are learned. Of two events of one version the first holds, as when the log is replayed.
+
+        contracts.sql"""
+        ...
+
+    def logged_directory(self, connection: Connection, /, *, batch: int | None) -> AsyncIterator[LoggedDirectoryRow]:
+        """directory.sql"""
+        ...
+
+    async def mark_all_dirty(self, connection: Connection, /, *, correlation_id: str | None) -> str:
+        """balances.sql"""
+        ...
+
+    async def mark_contracts_dirty(
+        self,
+        connection: Connection,
+        /,
+        *,
+        moment: datetime | None,
+        correlation_id: str | None,
+        ids: Collection[UUID | None] | None,
+    ) -> str:
+        """The terms of a contract are part of its balance, so a change of them is published as a change of work is.
+
+        balances.sql"""
+        ...
+
+    async def mark_dirty(self, connection: Connection, /, *, correlation_id: str | None) -> str:
+        """The balances that the deltas change are published.
+
+        balances.sql"""
+        ...
+
+    async def mark_folded(
+        self, connection: Connection, /, *, learned_at: datetime | None, batches: Collection[int | None] | None
+    ) -> str:
+        """batches.sql"""
+        ...
+
+    async def mark_published(
+        self,
+        connection: Connection,
+        /,
+        *,
+        ids: Collection[UUID | None] | None,
+        revisions: Collection[int | None] | None,
+    ) -> str:
+        """A row that the fold has locked will be published again anyway. It is skipped, so that the two never wait for each
+        other.
+
+        balances.sql"""
+        ...
+
+    def missing_calendars(
+        self, connection: Connection, /, *, codes: Collection[str | None] | None
+    ) -> AsyncIterator[MissingCalendarsRow]:
+        """contracts.sql"""
+        ...
+
+    async def notify_projector(self, connection: Connection, /, *, channel: str | None) -> str:
+        """ingest.sql"""
+        ...
+
+    async def pace(
+        self, connection: Connection, /, *, moment: datetime | None, contract: UUID | None
+    ) -> PaceRow | None:
+        """What a forecast is made from: what is available and consumed in the current period, and the work of each day, in
+        the units of the contract, billable accounts only. No row where no forecast is possible.
+
+        figures.sql"""
+        ...
+
+    def persons_of_team(self, connection: Connection, /, *, team: UUID | None) -> AsyncIterator[PersonsOfTeamRow]:
+        """directory.sql"""
+        ...
+
+    def projection_tables(self, connection: Connection, /) -> AsyncIterator[ProjectionTablesRow]:
+        """replay.sql"""
+        ...
+
+    async def rate(self, connection: Connection, /) -> str:
+        """Each worklog by the card that fits best, split at the daily workload of that card. All work that counts on the day
+        fills the workload.
+        OFFSET 0 makes the planner look up each person and day, even if its statistics of the table are old.
+
+        rating.sql"""
+        ...
+
+    async def reattribute(self, connection: Connection, /) -> str:
+        """Stored work, attributed again. Where the attribution changes, the worklog moves from one total to another.
+
+        deltas.sql"""
+        ...
+
+    async def repair(self, connection: Connection, /, *, relation: str | None) -> str:
+        """replay.sql"""
+        ...
+
+    async def replay_links(self, connection: Connection, /) -> str:
+        """The last writer of each link.
+
+        replay.sql"""
+        ...
+
+    async def replay_links_to(self, connection: Connection, /, *, refs: Collection[str | None] | None) -> str:
+        """The same for the issues that were ever linked to one of these contracts.
+
+        replay.sql"""
+        ...
+
+    async def replay_worklogs(self, connection: Connection, /) -> str:
+        """The last writer of each worklog.
+
+        replay.sql"""
+        ...
+
+    async def replay_worklogs_of(self, connection: Connection, /, *, refs: Collection[str | None] | None) -> str:
+        """The same for worklogs that were on an issue linked to one of these contracts. The version that held at the moment is
+        the one that holds now, or a former one.
+
+        replay.sql"""
+        ...
+
+    async def restate(self, connection: Connection, /, *, moment: datetime | None) -> str:
+        """One row for each cause and each figure of an account that it changed; each row begins where the one before ended.
+        Only where the displayed figure changes.
+
+        restatement.sql"""
+        ...
+
+    async def reverse_ratings(self, connection: Connection, /) -> int | Any:
+        """Deletes the ratings of the affected days; the amounts become negative deltas. Gives the number of affected days.
+
+        rating.sql"""
+        ...
+
+    async def set_account_refs(self, connection: Connection, /, *, rows: JsonRows[AccountRefsTableRow]) -> str:
+        """From every version, however late it comes: a name belongs to the account that had it last, an id always to its
+        account.
+
+        contracts.sql"""
+        ...
+
+    async def set_activated(self, connection: Connection, /, *, rows: JsonRows[SetActivatedTableRow]) -> str:
+        """The first activation, in whatever order the versions come.
+
+        contracts.sql"""
+        ...
+
+    async def set_lock_timeout(self, connection: Connection, /) -> str:
+        """replay.sql"""
+        ...
+
+    async def set_rebuilt(self, connection: Connection, /) -> str:
+        """replay.sql"""
+        ...
+
+    async def set_scope(self, connection: Connection, /, *, moment: datetime | None) -> str:
+        """replay.sql"""
+        ...
+
+    async def settle_moment(self, connection: Connection, /, *, moment: datetime | None) -> str:
+        """A fold in progress began after `learned_at`, so its facts may be learned at this moment. The update waits for it,
+        and every later fold is learned after the moment.
+
+        replay.sql"""
+        ...
+
+    async def stage_contracts(
+        self, connection: Connection, /, *, refs: Collection[str | None] | None, versions: Collection[int | None] | None
+    ) -> str:
+        """The work whose links name one of these contracts, and the version that now decides.
+
+        attribution.sql"""
+        ...
+
+    async def stage_facts(
+        self,
+        connection: Connection,
+        /,
+        *,
+        batches: Collection[int | None] | None,
+        first_batch: int | None,
+        first_offset: int | None,
+        end_batch: int | None,
+        end_offset: int | None,
+    ) -> str:
+        """The newest version of each worklog in the batches; of equal versions the first.
+
+        attribution.sql"""
+        ...
+
+    async def stage_issues(
+        self,
+        connection: Connection,
+        /,
+        *,
+        sources: Collection[str | None] | None,
+        issues: Collection[str | None] | None,
+        batches: Collection[int | None] | None,
+        offsets: Collection[int | None] | None,
+    ) -> str:
+        """The work on issues whose link changed.
+
+        attribution.sql"""
+        ...
+
+    async def stage_members(
+        self,
+        connection: Connection,
+        /,
+        *,
+        teams: Collection[UUID | None] | None,
+        persons: Collection[str | None] | None,
+    ) -> str:
+        """The work of each person in contracts that have the team.
+
+        attribution.sql"""
+        ...
+
+    async def truncate_working_tables(self, connection: Connection, /) -> str:
+        """The same where there can be many waves: each later wave would read the deleted rows again.
+
+        working_tables.sql"""
+        ...
+
+    def unfolded_batches(
+        self, connection: Connection, /, *, batches: Collection[int | None] | None
+    ) -> AsyncIterator[UnfoldedBatchesRow]:
+        """batches.sql"""
+        ...
+
+    def waiting_batches(
+        self, connection: Connection, /, *, held_back: Collection[int | None] | None, max_records: int | None
+    ) -> AsyncIterator[WaitingBatchesRow]:
+        """Batches to fold, in the order appended, up to a number of records; the first batch whatever its size.
+
+        batches.sql"""
+        ...
