@@ -1,4 +1,4 @@
-"""How long it takes from a crossing to its mail: from a balance sent to Kafka to the mail server's acceptance."""
+"""The latency of notifications: from a balance sent to Kafka until the mail server accepts the mail."""
 
 import asyncio
 import json
@@ -28,9 +28,9 @@ from tidemark_shared.messaging.events import CONTRACT_BALANCE, CONTRACT_EVENTS, 
 from tidemark_shared.messaging.kafka import create_producer, create_topics
 from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE, Topic
 
-CONTRACTS, A_SECOND = 300, 20
-_PLANNED = 40 * 3600
-_PATIENCE_SECONDS = 120
+CONTRACTS, PER_SECOND = 300, 20
+_PLANNED_SECONDS = 40 * 3600
+_TIMEOUT_SECONDS = 120
 _RULE = {
     "name": "Warn",
     "scope": {"kind": "global"},
@@ -41,8 +41,8 @@ _RULE = {
 }
 
 
-class _Sink:
-    """A mail server that notes when it accepted which mail, by its subject."""
+class _MailServer:
+    """A mail server that records when it accepted each mail, by subject."""
 
     def __init__(self) -> None:
         self.accepted: dict[str, float] = {}
@@ -52,34 +52,39 @@ class _Sink:
         return "250 OK"
 
 
-class _Running(NamedTuple):
+class _RunningNotifier(NamedTuple):
     producer: AIOKafkaProducer
-    sink: _Sink
+    mail_server: _MailServer
     database: asyncpg.Connection
     url: str
 
 
 @asynccontextmanager
-async def _running(server_url: str) -> AsyncIterator[_Running]:
-    """A broker, a mail server, and the notifier as a process of its own, on a fresh database."""
-    name, sink = f"bench_{uuid4().hex[:8]}", _Sink()
-    own, smtp, port, broker = f"{server_url.rpartition('/')[0]}/{name}", ports.find_free(), ports.find_free(), ports.find_free()
+async def _run_notifier(server_url: str) -> AsyncIterator[_RunningNotifier]:
+    """A broker, a mail server, and the notifier as a process, on a new database."""
+    name, mail_server = f"bench_{uuid4().hex[:8]}", _MailServer()
+    database_url, smtp, port, broker = (
+        f"{server_url.rpartition('/')[0]}/{name}",
+        ports.find_free(),
+        ports.find_free(),
+        ports.find_free(),
+    )
     url, servers = f"http://127.0.0.1:{port}", kafka.bootstrap_servers(broker)
     listening = await asyncio.get_running_loop().create_server(
-        lambda: SMTP(sink, hostname="sink", enable_SMTPUTF8=True), "127.0.0.1", smtp
+        lambda: SMTP(mail_server, hostname="sink", enable_SMTPUTF8=True), "127.0.0.1", smtp
     )
     connection = await asyncpg.connect(server_url)
     with tempfile.TemporaryDirectory() as folder:
         supervisor = Supervisor(Path(folder) / "logs")
         try:
             await connection.execute(f"CREATE DATABASE {name}")
-            await migrate(own, "notifier")
+            await migrate(database_url, "notifier")
             await asyncio.to_thread(kafka.fetch_jars)
             await supervisor.start(kafka.prepare(Path(folder) / "kafka", broker, ports.find_free()))
             await create_topics(servers)
             environment = {
                 **os.environ,
-                "TIDEMARK_DATABASE_URL": own,
+                "TIDEMARK_DATABASE_URL": database_url,
                 "TIDEMARK_KAFKA_BOOTSTRAP_SERVERS": servers,
                 "TIDEMARK_SMTP_URL": f"smtp://127.0.0.1:{smtp}",
                 "TIDEMARK_PORT": str(port),
@@ -87,9 +92,9 @@ async def _running(server_url: str) -> AsyncIterator[_Running]:
             }
             command = [sys.executable, "-m", "tidemark_notifier"]
             await supervisor.start(Component("notifier", command, lambda: _ready(url), environment=environment))
-            sender, database = create_producer(servers), await asyncpg.connect(own)
+            sender, database = create_producer(servers), await asyncpg.connect(database_url)
             await sender.start()
-            yield _Running(sender, sink, database, url)
+            yield _RunningNotifier(sender, mail_server, database, url)
             await sender.stop()
             await database.close()
         finally:
@@ -107,7 +112,7 @@ async def _ready(url: str) -> bool:
         return False
 
 
-async def _send(running: _Running, topic: Topic, type_: str, data: dict[str, Any], key: str) -> None:
+async def _send(notifier: _RunningNotifier, topic: Topic, type_: str, data: dict[str, Any], key: str) -> None:
     headers = [
         ("ce_specversion", b"1.0"),
         ("ce_id", uuid4().hex.encode()),
@@ -115,16 +120,16 @@ async def _send(running: _Running, topic: Topic, type_: str, data: dict[str, Any
         ("ce_type", type_.encode()),
         ("content-type", b"application/json"),
     ]
-    await running.producer.send_and_wait(topic.name, json.dumps(data).encode(), key=key.encode(), headers=headers)
+    await notifier.producer.send_and_wait(topic.name, json.dumps(data).encode(), key=key.encode(), headers=headers)
 
 
-async def _until(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(_PATIENCE_SECONDS):
-        while not await condition():  # noqa: ASYNC110 - what is waited for happens in another process
+async def _wait_until(condition: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(_TIMEOUT_SECONDS):
+        while not await condition():  # noqa: ASYNC110 - the condition depends on another process
             await asyncio.sleep(0.05)
 
 
-def _contract(code: str) -> dict[str, Any]:
+def _contract_body(code: str) -> dict[str, Any]:
     today = datetime.now(UTC).date()
     return {
         "contract_id": uid(code),
@@ -149,11 +154,11 @@ def _contract(code: str) -> dict[str, Any]:
     }
 
 
-def _balance(code: str, revision: int, consumed: int) -> dict[str, Any]:
+def _balance_body(code: str, revision: int, consumed: int) -> dict[str, Any]:
     figures = {
-        "planned": _PLANNED,
+        "planned": _PLANNED_SECONDS,
         "consumed": consumed,
-        "remaining": _PLANNED - consumed,
+        "remaining": _PLANNED_SECONDS - consumed,
         "percent": None,
         "worklogs": 1,
         "unrated_seconds": None,
@@ -182,7 +187,7 @@ def _balance(code: str, revision: int, consumed: int) -> dict[str, Any]:
     }
 
 
-async def _furnish(running: _Running, codes: list[str]) -> None:
+async def _seed(notifier: _RunningNotifier, codes: list[str]) -> None:
     organization = {
         "id": uid("organization"),
         "version": 1,
@@ -190,52 +195,54 @@ async def _furnish(running: _Running, codes: list[str]) -> None:
         "timezone": "Europe/Berlin",
         "contacts": [],
     }
-    await _send(running, DIRECTORY, ORGANIZATION_CHANGED, organization, "organization")
+    await _send(notifier, DIRECTORY, ORGANIZATION_CHANGED, organization, "organization")
     for code in codes:
-        await _send(running, LIFECYCLE, CONTRACT_EVENTS[0], _contract(code), uid(code))
-        await _send(running, BALANCES, CONTRACT_BALANCE, _balance(code, 1, 0), uid(code))
-    async with httpx.AsyncClient(base_url=running.url, trust_env=False) as client:
+        await _send(notifier, LIFECYCLE, CONTRACT_EVENTS[0], _contract_body(code), uid(code))
+        await _send(notifier, BALANCES, CONTRACT_BALANCE, _balance_body(code, 1, 0), uid(code))
+    async with httpx.AsyncClient(base_url=notifier.url, trust_env=False) as client:
         (await client.post("/v1/rules", json=_RULE)).raise_for_status()
     count = "SELECT count(*) FROM notifier.contracts WHERE terms IS NOT NULL AND balance IS NOT NULL"
 
-    async def known() -> bool:
-        return bool(await running.database.fetchval(count) == len(codes))
+    async def all_stored() -> bool:
+        return bool(await notifier.database.fetchval(count) == len(codes))
 
-    await _until(known)
+    await _wait_until(all_stored)
 
 
-async def _cross(running: _Running, codes: list[str], threshold: int, *, pause: float) -> list[float]:
-    """Every contract to this percentage, so many seconds apart; how long each mail took, in seconds."""
+async def _cross_threshold(
+    notifier: _RunningNotifier, codes: list[str], threshold: int, *, pause_seconds: float
+) -> list[float]:
+    """Raise every contract to this percentage, one per pause, and return the latencies in seconds, sorted."""
     sent = {}
-    consumed = _PLANNED * threshold // 100
+    consumed = _PLANNED_SECONDS * threshold // 100
     sending = []
     for code in codes:
         sent[f"{code} {threshold} %"] = time.perf_counter()
         sending.append(
             asyncio.create_task(
-                _send(running, BALANCES, CONTRACT_BALANCE, _balance(code, threshold, consumed), uid(code))
+                _send(notifier, BALANCES, CONTRACT_BALANCE, _balance_body(code, threshold, consumed), uid(code))
             )
         )
-        await asyncio.sleep(pause)
+        await asyncio.sleep(pause_seconds)
     await asyncio.gather(*sending)
 
     async def all_accepted() -> bool:
-        return sent.keys() <= running.sink.accepted.keys()
+        return sent.keys() <= notifier.mail_server.accepted.keys()
 
-    await _until(all_accepted)
-    return sorted(running.sink.accepted[subject] - at for subject, at in sent.items())
+    await _wait_until(all_accepted)
+    return sorted(notifier.mail_server.accepted[subject] - at for subject, at in sent.items())
 
 
 async def measure(server_url: str) -> Table:
-    """Crossings that come one after another, and all at once."""
+    """Measure crossings one after another, and all at once."""
     codes = [f"C{number}" for number in range(CONTRACTS)]
     table = Table(title=f"From a balance on Kafka to its mail accepted by the server, {CONTRACTS} contracts, in ms")
     for column in ("crossings", "p50", "p99", "longest"):
         table.add_column(column, justify="left" if column == "crossings" else "right")
-    async with _running(server_url) as running:
-        await _furnish(running, codes)
-        for name, threshold, pause in ((f"{A_SECOND} a second", 80, 1 / A_SECOND), ("all at once", 100, 0)):
-            taken = await _cross(running, codes, threshold, pause=pause)
-            places = (len(taken) // 2, len(taken) * 99 // 100, -1)
-            table.add_row(name, *(f"{1000 * taken[place]:,.0f}" for place in places))
+    async with _run_notifier(server_url) as notifier:
+        await _seed(notifier, codes)
+        for name, threshold, pause_seconds in ((f"{PER_SECOND} a second", 80, 1 / PER_SECOND), ("all at once", 100, 0)):
+            latencies = await _cross_threshold(notifier, codes, threshold, pause_seconds=pause_seconds)
+            indexes = (len(latencies) // 2, len(latencies) * 99 // 100, -1)
+            table.add_row(name, *(f"{1000 * latencies[index]:,.0f}" for index in indexes))
     return table

@@ -29,7 +29,7 @@ MAILS = {
     "overrun": (
         make_snapshot(
             trigger="overrun", threshold=None, threshold_text="100 %", consumed=42 * HOUR + 1800, percent="106.25",
-            remaining=-2 * HOUR - 1800, accounts=OVERRUN_ACCOUNTS, forecast=dict.fromkeys(FORECAST, "2026-03-26"),
+            remaining=-2 * HOUR - 1800, accounts=OVERRUN_ACCOUNTS, forecast=dict.fromkeys(FORECAST, "2026-03-14"),
             reason="42 h 30 min of 40 h used in March 2026 (over 100 %).", rule_name="Overrun",
         ),
         OWNER,

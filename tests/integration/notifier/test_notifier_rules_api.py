@@ -70,9 +70,7 @@ async def test_rules_are_listed_in_pages(client):
         await client.post("/v1/rules", json=rule(name))
     listed, cursor = [], None
     while True:
-        page = (
-            await client.get("/v1/rules", params={"limit": 2} | ({"cursor": cursor} if cursor else {}))
-        ).json()
+        page = (await client.get("/v1/rules", params={"limit": 2} | ({"cursor": cursor} if cursor else {}))).json()
         listed += [item["name"] for item in page["items"]]
         cursor = page["next"]
         if cursor is None:

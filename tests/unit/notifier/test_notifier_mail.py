@@ -72,7 +72,7 @@ def test_text_and_html_have_the_same_content():
         "15 March 2026, 10:30 (Europe/Berlin)",
         "Help desk: 32 h of 40 h",
         "https://tidemark.example.com/contracts/ACME-SUP",
-        "You own this contract, and its owner is a receiver of the global rule “Warn <b>”.",
+        "You own this contract. The global rule “Warn <b>” notifies its owner.",
         str(IDS["notification_id"]),
     ):
         assert content in text

@@ -24,7 +24,7 @@ DeliveryStatus = Literal["pending", "delivered", "failed", "no_receiver"]
 
 
 class Delivery(BaseModel):
-    """One mail or webhook to one receiver; ``receiver`` is null if the rule's receivers resolved to nobody."""
+    """One mail or webhook to one receiver; ``receiver`` is null if the rule's receivers resolved to no address."""
 
     delivery_id: UUID
     channel: str

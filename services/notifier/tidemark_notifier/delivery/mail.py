@@ -293,10 +293,7 @@ def _format_subject(snapshot: Snapshot) -> str:
 def _describe_recipient(snapshot: Snapshot, addressee: Addressee) -> str:
     """Why this person receives the mail. Only the owner's mail names the rule."""
     if addressee.kind == "owner":
-        return (
-            "You own this contract, and its owner is a receiver of the "
-            f"{snapshot.scope} rule \u201c{snapshot.rule_name}\u201d."
-        )
+        return f"You own this contract. The {snapshot.scope} rule \u201c{snapshot.rule_name}\u201d notifies its owner."
     if addressee.kind == "contacts":
         return f"You are a contact of {snapshot.organization_name} ({addressee.role})."
     if addressee.kind == "team":

@@ -1,0 +1,53 @@
+"""A database from before migration ``notifier_0002_names`` is migrated with its data."""
+
+import json
+import shutil
+from importlib.resources import files
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from notifier_bodies import rule
+from pogo_core.util import migrate as pogo
+
+from tidemark_notifier.rules.rule import rule_from_row
+from tidemark_shared.database import migrate
+
+
+async def create_old_schema(connection, folder):
+    await connection.execute("CREATE SCHEMA notifier; SET search_path TO notifier")
+    first = "notifier_0001_rules_and_notifications.sql"
+    shutil.copy(Path(str(files("tidemark_notifier") / "database/migrations" / first)), folder)
+    for migrations in (Path(str(files("tidemark_shared") / "database/migrations")), folder):
+        await pogo.apply(connection, migrations, schema_name="notifier")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ({"existing": "tell", "tell_resolved": True}, ("notify", True)),
+        ({"existing": "skip", "tell_resolved": False}, ("skip", False)),
+    ],
+)
+async def test_stored_rules_and_keys_are_kept_under_the_new_names(empty_database, tmp_path, old, new):
+    connection = await asyncpg.connect(empty_database)
+    try:
+        await create_old_schema(connection, tmp_path)
+        await connection.execute("INSERT INTO rules (body) VALUES ($1)", json.dumps(rule("Warn", **old)))
+        await connection.execute(
+            "INSERT INTO told VALUES "
+            "($1, 'Warn', 'expired', 'contract', 'x', NULL, NULL, 'e', 2, 'crossing', '2026-03-01')",
+            uuid4(),
+        )
+        await migrate(empty_database, "notifier")
+        migrated = rule_from_row(await connection.fetchrow("SELECT id, version, body FROM rules"))
+        key = await connection.fetchrow("SELECT generation, kind, notified_on::text FROM notification_keys")
+        old_names = await connection.fetch(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'notifier'::regnamespace AND relname ~ '^(told|sweeps)'"
+        )
+    finally:
+        await connection.close()
+    assert (migrated.existing, migrated.notify_resolved) == new
+    assert tuple(key) == (2, "crossing", "2026-03-01")
+    assert old_names == []
