@@ -1,4 +1,4 @@
-"""The faults reuse what the integration tests compare by."""
+"""The fault tests use helpers of the integration tests."""
 
 import sys
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""Two consumption processes on one backlog, killed again and again: the rows are those of the reference.
+"""Two consumption processes that share a backlog are killed repeatedly: the rows match the reference.
 
-``TIDEMARK_FAULT_ROUNDS`` is the number of kills. Each process appends and folds, so a kill hits either at any point.
+``TIDEMARK_FAULT_ROUNDS`` is the number of kills. Each process appends and folds, so a kill interrupts either.
 """
 
 import os
@@ -10,10 +10,10 @@ from dataclasses import replace
 from uuid import uuid4
 
 import pytest
+from event_builders import contract_event, facts_of, rate_card, terms
 from polling import wait_until
 from test_fold_reference import compare
 from test_rebalance import backlog, publish
-from world import contract_event, facts_of, rate_card, terms
 
 from tidemark.stack import ports
 from tidemark.stack.processes import Component, Supervisor
@@ -39,18 +39,20 @@ async def environment(database, kafka_bootstrap_servers, topic_prefix):
     }
 
 
-async def answers():
-    """A process is killed whether it has answered or not."""
+async def is_ready():
+    """A process may be killed before it is ready."""
     return True
 
 
-def part(name, environment):
+def consumption_part(name, environment):
     port = {"TIDEMARK_PORT": str(ports.find_free())}
-    return Component(name, [sys.executable, "-m", "tidemark_consumption"], answers, environment={**environment, **port})
+    return Component(
+        name, [sys.executable, "-m", "tidemark_consumption"], is_ready, environment={**environment, **port}
+    )
 
 
-async def folded(pool):
-    """How many records of the backlog count."""
+async def count_folded_records(pool):
+    """The number of records of the backlog that were folded."""
     return await pool.fetchval(
         "SELECT coalesce(sum(next_offset), 0) FROM reporting.folded_offsets WHERE topic LIKE '%' || $1", WORKLOGS.name
     )
@@ -68,16 +70,16 @@ async def test_rows_match_the_reference_when_processes_are_killed(
     supervisor = Supervisor(tmp_path / "logs")
     names = ("first", "second")
     try:
-        await supervisor.start(*(part(name, environment) for name in names))
+        await supervisor.start(*(consumption_part(name, environment) for name in names))
         for _ in range(ROUNDS):
-            # A part of the backlog at a time, so that there is always something to kill a process in the middle of.
-            more = backlog(draw)[: 6000 // 4]
-            await publish(kafka_bootstrap_servers, topic_prefix + WORKLOGS.name, more, draw)
-            records += more
-            least = min(await folded(pool) + draw.randrange(len(more)), len(records))
-            await wait_until(lambda least=least: _reached(pool, least), timeout_seconds=60)
+            # Publish a part of the backlog per round, so that each kill interrupts some work.
+            new_records = backlog(draw)[: 6000 // 4]
+            await publish(kafka_bootstrap_servers, topic_prefix + WORKLOGS.name, new_records, draw)
+            records += new_records
+            min_count = min(await count_folded_records(pool) + draw.randrange(len(new_records)), len(records))
+            await wait_until(lambda min_count=min_count: _has_folded(pool, min_count), timeout_seconds=60)
             supervisor._running[draw.choice(names)].kill()
-        await wait_until(lambda: _reached(pool, len(records)), timeout_seconds=120)
+        await wait_until(lambda: _has_folded(pool, len(records)), timeout_seconds=120)
     finally:
         await supervisor.stop()
     async with pool.acquire() as connection:
@@ -91,5 +93,5 @@ async def test_rows_match_the_reference_when_processes_are_killed(
     pool.terminate()
 
 
-async def _reached(pool, least):
-    return await folded(pool) >= least
+async def _has_folded(pool, min_count):
+    return await count_folded_records(pool) >= min_count

@@ -64,9 +64,9 @@ async def environment(postgres_url, template, kafka_bootstrap_servers, tmp_path_
     }
     async with AsyncExitStack() as stack:
         # The address is ready once the notifier is too, which has no part in this.
-        for service, answers in (("contracts", "/readyz"), ("consumption", "/readyz"), ("web", "/healthz")):
+        for service, ready_path in (("contracts", "/readyz"), ("consumption", "/readyz"), ("web", "/healthz")):
             told = {**environment, "TIDEMARK_PORT": str(port[service])}
-            await stack.enter_async_context(service_process(service, told, logs, answers=answers))
+            await stack.enter_async_context(service_process(service, told, logs, ready_path=ready_path))
         async with httpx.AsyncClient(base_url=environment["TIDEMARK_API_URL"]) as api:
             for path, body in (("organizations", {"name": "Acme", "timezone": "UTC"}), ("teams", {"name": "Support"})):
                 assert (await api.post(f"/v1/{path}", json=body)).status_code == 201
@@ -103,7 +103,7 @@ async def balanced(tidemark, code, wanted):
     return await wait_until(known)
 
 
-async def test_a_contract_from_its_file_to_its_history(tidemark):
+async def test_contract_is_created_activated_amended_and_shown(tidemark):
     id_, code = (await tidemark("create", "-", said=TERMS.format(code="ACME/1"))).split()
     assert code == "ACME/1"
     assert await tidemark("activate", "ACME/1") == "ACME/1 is ACTIVE at version 2.\n"
@@ -131,7 +131,7 @@ async def test_a_contract_from_its_file_to_its_history(tidemark):
     ]  # fmt: skip
 
 
-async def test_contracts_are_listed_by_what_one_looks_for(tidemark):
+async def test_contract_list_is_filtered(tidemark):
     for code in ("LIST-1", "LIST-2", "LIST-a code of a length for which no table has room on one line"):
         await tidemark("create", "-", said=TERMS.format(code=code))
     await tidemark("activate", "LIST-2")
@@ -152,7 +152,7 @@ async def test_contracts_are_listed_by_what_one_looks_for(tidemark):
     assert "No organization has the name 'Nobody'." in await tidemark("list", "--organization", "Nobody", status=1)
 
 
-async def test_what_is_refused_is_told_one_violation_a_line(tidemark):
+async def test_violations_are_printed_one_on_each_line(tidemark):
     terms = TERMS.format(code="OTHER-1").replace("Acme", "Nobody").replace("[Support]", "[Sales]")
     assert [line.split()[:2] for line in (await tidemark("create", "-", said=terms, status=1)).splitlines()] == [
         ["unknown_reference", "/organization_id"], ["unknown_reference", "/accounts/1/teams/0"],
@@ -167,10 +167,10 @@ async def test_what_is_refused_is_told_one_violation_a_line(tidemark):
     await tidemark("create", "-", said=TERMS.format(code="OTHER-1"))
     (taken,) = (await tidemark("create", "-", said=TERMS.format(code="OTHER-1"), status=1)).splitlines()
     assert taken.split()[:2] == ["duplicate", "/code"]
-    assert "No contract has the id or code 'NONE'" in await tidemark("activate", "NONE", status=1)
+    assert "No contract with id or code 'NONE'" in await tidemark("activate", "NONE", status=1)
 
 
-async def test_a_contract_is_made_with_an_idempotency_key(tidemark, environment):
+async def test_create_sends_an_idempotency_key(tidemark, environment):
     id_, _ = (await tidemark("create", "-", said=TERMS.format(code="KEY-1"))).split()
     connection = await asyncpg.connect(environment["TIDEMARK_DATABASE_URL"])
     kept = await connection.fetch("SELECT convert_from(body, 'UTF8') AS body FROM contracts.idempotency_keys")
@@ -178,7 +178,7 @@ async def test_a_contract_is_made_with_an_idempotency_key(tidemark, environment)
     assert id_ in [json.loads(row["body"])["id"] for row in kept]
 
 
-async def test_an_amendment_by_a_file_keeps_the_accounts(tidemark, tmp_path):
+async def test_amendment_from_a_file_keeps_account_ids(tidemark, tmp_path):
     await tidemark("create", "-", said=TERMS.format(code="OTHER-2"))
     before = json.loads(await tidemark("activate", "OTHER-2", "--json"))
     (tmp_path / "terms.yaml").write_text(TERMS.format(code="OTHER-2").replace("planned_hours: 5", "planned_hours: 6"))

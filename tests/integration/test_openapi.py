@@ -1,4 +1,4 @@
-"""Every service answers whatever its OpenAPI document allows, and much that it does not, as the document says."""
+"""Every service responds as its OpenAPI document says, to valid and to invalid requests."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -32,12 +32,12 @@ APPS = {
     "consumption": tidemark_consumption.app.create_app,
     "notifier": tidemark_notifier.app.create_app,
 }
-HELD = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
 
 @asynccontextmanager
-async def served(app) -> AsyncIterator[str]:
-    """The application behind a socket, as its address."""
+async def running_server(app) -> AsyncIterator[str]:
+    """Serve the application on a free port; its URL."""
     port = ports.find_free()
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None))
     task = asyncio.create_task(server.serve())
@@ -45,17 +45,17 @@ async def served(app) -> AsyncIterator[str]:
         await wait_until(lambda: server.started or task.done(), timeout_seconds=60)
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
 
-            async def ready():
+            async def is_ready():
                 return (await client.get("/readyz")).status_code == 200
 
-            await wait_until(ready, timeout_seconds=60)
+            await wait_until(is_ready, timeout_seconds=60)
         yield f"http://127.0.0.1:{port}"
     finally:
         server.should_exit = True
         await task
 
 
-# The application runs in the same process, and draws its jitter while a case is drawn.
+# The application runs in this process and uses `random` for jitter while cases are generated.
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module:hypothesis.errors.HypothesisDeprecationWarning")
 @pytest.mark.parametrize("service", APPS)
 async def test_every_response_matches_the_openapi_document(service, database, kafka_bootstrap_servers, topic_prefix):
@@ -70,13 +70,13 @@ async def test_every_response_matches_the_openapi_document(service, database, ka
         "authorization": f"Bearer {issue_token(SECRET, 'olga', 'admin', now=datetime.now(UTC))}",
         "if-match": "*",
     }
-    async with served(app) as url:
-        known = await something_to_find(url, headers) if service == "contracts" else {}
-        await asyncio.to_thread(ask_everything, app.openapi(), url, headers, known)
+    async with running_server(app) as url:
+        ids = await create_resources(url, headers) if service == "contracts" else {}
+        await asyncio.to_thread(check_all_operations, app.openapi(), url, headers, ids)
 
 
-async def something_to_find(url, headers):
-    """What the paths of contracts may lead to."""
+async def create_resources(url, headers):
+    """Create one resource of each kind; their ids by path parameter."""
     rates = {"normal": 1, "extra_time": 2, "weekend": 3, "holiday": 4}
     bodies = {
         "organization": ("organizations", {"name": "Acme", "timezone": "UTC"}),
@@ -92,33 +92,33 @@ async def something_to_find(url, headers):
             },
         ),
     }  # fmt: skip
-    known = {}
+    ids = {}
     async with httpx.AsyncClient(base_url=f"{url}/v1", headers=headers) as client:
         for name, (path, body) in bodies.items():
-            sent = body | ({"organization_id": known["organization"]} if name == "contract" else {})
-            answer = await client.post(f"/{path}", json=sent)
-            assert answer.status_code == 201, answer.text
-            known[name] = answer.json()["id"]
-    return known
+            complete_body = body | ({"organization_id": ids["organization"]} if name == "contract" else {})
+            response = await client.post(f"/{path}", json=complete_body)
+            assert response.status_code == 201, response.text
+            ids[name] = response.json()["id"]
+    return ids
 
 
-def ask_everything(document, url, headers, known):
+def check_all_operations(document, url, headers, ids):
     for result in openapi.from_dict(document).get_all_operations():
         operation = result.ok()
-        ask(operation.as_strategy(GenerationMode.NEGATIVE), url, headers)
-        ask(operation.as_strategy(), url, headers)
-        if found := {name: known[name] for name in known if f"{{{name}}}" in operation.path}:
-            ask(operation.as_strategy(path_parameters=found), url, headers)
+        check_cases(operation.as_strategy(GenerationMode.NEGATIVE), url, headers)
+        check_cases(operation.as_strategy(), url, headers)
+        if path_ids := {name: ids[name] for name in ids if f"{{{name}}}" in operation.path}:
+            check_cases(operation.as_strategy(path_parameters=path_ids), url, headers)
 
 
-def ask(cases, url, headers):
-    # The same requests each time; what went wrong is told whole, so nothing is gained by making it smaller.
+def check_cases(cases, url, headers):
+    # The same requests in each run; a failure shows the whole request, so shrinking is not needed.
     @settings(
         max_examples=6, deadline=None, derandomize=True, database=None, phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     @given(cases)
-    def answer(case):
-        case.call_and_validate(base_url=url, headers=headers, checks=HELD)
+    def check_case(case):
+        case.call_and_validate(base_url=url, headers=headers, checks=CHECKS)
 
-    answer()
+    check_case()

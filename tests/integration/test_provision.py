@@ -1,4 +1,4 @@
-"""What an image runs before its service: tables and topics, where there is no command line."""
+"""Provisioning from an image, which has no command line: tables and topics."""
 
 import asyncio
 

@@ -4,11 +4,11 @@ import asyncio
 import random
 
 import pytest
+from event_builders import contract_event, deletion, facts_of, fold_rest, link, rate_card, take, terms, worklog
+from kafka_client import create_topic
 from polling import wait_until
-from reference import Model
-from test_consumer import make
+from reference.reports import Model
 from test_fold_reference import compare
-from world import contract_event, deletion, facts_of, fold_rest, link, rate_card, take, terms, worklog
 
 from tidemark_consumption import replay
 from tidemark_consumption.ingest.append import append_worklogs
@@ -35,20 +35,20 @@ def backlog(draw):
         )
         for _ in range(6000)
     ]
-    gone = [
+    deletions = [
         deletion(str(draw.randrange(1500)), deleted=f"2026-04-{draw.randrange(1, 29):02}T12:00:00Z") for _ in range(60)
     ]
-    records = [*links, *work, *gone]
+    records = [*links, *work, *deletions]
     draw.shuffle(records)
     return records
 
 
 async def publish(bootstrap, topic, records, draw):
-    one = create_producer(bootstrap)
-    await one.start()
+    producer = create_producer(bootstrap)
+    await producer.start()
     try:
         sent = [
-            await one.send(
+            await producer.send(
                 topic, record.value, key=record.key, headers=record.headers, partition=draw.randrange(PARTITIONS),
                 timestamp_ms=record.timestamp,
             )
@@ -56,7 +56,7 @@ async def publish(bootstrap, topic, records, draw):
         ]  # fmt: skip
         await asyncio.gather(*sent)
     finally:
-        await one.stop()
+        await producer.stop()
 
 
 @pytest.fixture
@@ -74,14 +74,16 @@ async def replaying(database, pool):
 
 
 @pytest.mark.timeout(400)
-async def test_totals_are_exact_whoever_reads(kafka_bootstrap_servers, topic_prefix, pool, folding, replaying):
+async def test_totals_are_exact_while_consumers_join_and_leave(
+    kafka_bootstrap_servers, topic_prefix, pool, folding, replaying
+):
     draw = random.Random(7)
     topic, records = f"{topic_prefix}worklogs", backlog(draw)
     before = [contract_event(), contract_event(terms=terms("C2", value=90_000)), rate_card()]
     async with pool.acquire() as connection:
         await take(connection, before[:2])
         await take(connection, before[2:])
-    await make(kafka_bootstrap_servers, topic, partitions=PARTITIONS)
+    await create_topic(kafka_bootstrap_servers, topic, partitions=PARTITIONS)
     await publish(kafka_bootstrap_servers, topic, records, draw)
     cluster = await fetch_cluster_id(kafka_bootstrap_servers)
 
@@ -103,10 +105,10 @@ async def test_totals_are_exact_whoever_reads(kafka_bootstrap_servers, topic_pre
         watching += [asyncio.create_task(Projector(folding, replaying).run()) for _ in range(2)]
         for share in range(6):
             await wait_until(lambda share=share: past(len(records) * share // 12), timeout_seconds=100)
-            joined = member()
-            await joined.start()
-            members.append(joined)
-            watching.append(asyncio.create_task(joined.watch()))
+            consumer = member()
+            await consumer.start()
+            members.append(consumer)
+            watching.append(asyncio.create_task(consumer.watch()))
             if len(members) > 2:
                 await members.pop(0).stop()
                 left.append(await read())
@@ -114,7 +116,7 @@ async def test_totals_are_exact_whoever_reads(kafka_bootstrap_servers, topic_pre
     finally:
         for task in watching:
             task.cancel()
-        await asyncio.gather(*(one.stop() for one in members))
+        await asyncio.gather(*(consumer.stop() for consumer in members))
     # They came and went while there was work to do.
     assert sum(offset < len(records) for offset in left) >= 3
     async with pool.acquire() as connection:

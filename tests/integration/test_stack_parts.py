@@ -1,3 +1,5 @@
+"""Postgres and Kafka as parts of the local stack."""
+
 import asyncio
 import contextlib
 import os
@@ -20,8 +22,8 @@ async def test_empty_database_has_no_tables(empty_database: str) -> None:
 
 
 async def test_topics_are_created_once(kafka_bootstrap_servers: str, topic_prefix: str) -> None:
-    made = await create_topics(kafka_bootstrap_servers, prefix=topic_prefix)
-    assert {topic_prefix + topic.name for topic in TOPICS} < set(made)
+    created = await create_topics(kafka_bootstrap_servers, prefix=topic_prefix)
+    assert {topic_prefix + topic.name for topic in TOPICS} < set(created)
     assert await create_topics(kafka_bootstrap_servers, prefix=topic_prefix) == []
 
 
@@ -35,25 +37,25 @@ async def _count(url: str) -> int:
 
 
 async def test_postgres_restarts_after_its_postmaster_was_killed(tmp_path: Path) -> None:
-    """A busy backend outlives its postmaster, whose lock file may name a process that is another's by now."""
+    """A busy backend outlives its postmaster; the lock file may have the id of another process."""
     port, folder = ports.find_free(), tmp_path / "postgres"
     url = postgres.url(port, "secret")
-    marks: list[int] = []
-    supervisor = Supervisor(tmp_path / "logs", on_change=lambda all_: marks.append(all_["postgres"].pid))
+    process_ids: list[int] = []
+    supervisor = Supervisor(tmp_path / "logs", on_change=lambda all_: process_ids.append(all_["postgres"].pid))
     await supervisor.start(postgres.prepare(folder, port, "secret"))
     try:
         connection = await asyncpg.connect(url)
         await connection.execute("CREATE TABLE kept AS SELECT 1 AS n")
-        busy = asyncio.create_task(connection.execute("SELECT count(*) FROM generate_series(1, 1e12)"))
+        slow_query = asyncio.create_task(connection.execute("SELECT count(*) FROM generate_series(1, 1e12)"))
         backend = psutil.Process(connection.get_server_pid())
         async with asyncio.timeout(60):
             while backend.cpu_times().user < 0.2:
                 await asyncio.sleep(0.05)
-            psutil.Process(marks[0]).kill()
-            while len(marks) < 2 or not await postgres.is_ready(url):
+            psutil.Process(process_ids[0]).kill()
+            while len(process_ids) < 2 or not await postgres.is_ready(url):
                 await asyncio.sleep(0.05)
         with contextlib.suppress(asyncpg.PostgresError, OSError):
-            await busy
+            await slow_query
         assert not wait_for_exit(0, [backend])
         assert await _count(url) == 1
     finally:
@@ -67,8 +69,8 @@ async def test_postgres_restarts_after_its_postmaster_was_killed(tmp_path: Path)
 
 
 async def test_postgres_rejects_a_wrong_password(postgres_url: str) -> None:
-    user, _, place = postgres_url.partition("//")[2].partition("@")
-    if "127.0.0.1" not in place:
-        pytest.skip("The server is not ours.")
+    user, _, address = postgres_url.partition("//")[2].partition("@")
+    if "127.0.0.1" not in address:
+        pytest.skip("The tests did not start this server.")
     with pytest.raises(asyncpg.InvalidPasswordError):
-        await asyncpg.connect(f"postgresql://{user.partition(':')[0]}:guess@{place}")
+        await asyncpg.connect(f"postgresql://{user.partition(':')[0]}:guess@{address}")

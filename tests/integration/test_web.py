@@ -1,4 +1,4 @@
-"""The one address, in front of real HTTP servers that stand for the services."""
+"""Web in front of real HTTP servers that replace the services."""
 
 import asyncio
 import gzip
@@ -18,33 +18,33 @@ from tidemark_web.documents import merge_documents
 
 
 def upstream(name):
-    """A service that tells what reached it."""
-    state = {"problems": [], "released": asyncio.Event()}
+    """A service that responds with the request that it received."""
+    state = {"problems": [], "is_released": asyncio.Event()}
 
     async def readyz(_):
         return JSONResponse({"ready": not state["problems"], "problems": state["problems"]})
 
     async def openapi(_):
         common = {"title": "Same", "type": "object"}
-        schemas = {"Same": common, "Known": {"title": f"Known to {name}"}}
-        answer = {"200": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Known"}}}}}
+        schemas = {"Same": common, "Own": {"title": f"Own of {name}"}}
+        responses = {"200": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Own"}}}}}
         return JSONResponse(
-            {"paths": {f"/v1/{name}": {"get": {"responses": answer}}}, "components": {"schemas": schemas}}
+            {"paths": {f"/v1/{name}": {"get": {"responses": responses}}}, "components": {"schemas": schemas}}
         )
 
     async def slow(_):
-        async def parts():
+        async def chunks():
             yield b"first"
-            await state["released"].wait()
+            await state["is_released"].wait()
             yield b"second"
 
-        return StreamingResponse(parts())
+        return StreamingResponse(chunks())
 
     async def compressed(_):
-        return Response(gzip.compress(b"long ago"), headers={"content-encoding": "gzip"})
+        return Response(gzip.compress(b"compressed text"), headers={"content-encoding": "gzip"})
 
     async def echo(request: Request):
-        told = {
+        received = {
             "service": name,
             "method": request.method,
             "path": request.scope["raw_path"].decode(),
@@ -53,7 +53,7 @@ def upstream(name):
             "body": (await request.body()).decode(),
         }
         headers = {"etag": '"3"', "connection": "x-private", "x-private": "1", "x-public": "2"}
-        return JSONResponse(told, 203, headers=headers)
+        return JSONResponse(received, 203, headers=headers)
 
     routes = [
         Route("/readyz", readyz),
@@ -63,12 +63,12 @@ def upstream(name):
         Route("/{path:path}", echo, methods=["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]),
     ]
     app = Starlette(routes=routes)
-    app.state.told = state
+    app.state.service = state
     return app
 
 
 @asynccontextmanager
-async def serving(app):
+async def running_server(app):
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off", ws="none"))
     task = asyncio.create_task(server.serve())
     async with asyncio.timeout(10):
@@ -82,12 +82,12 @@ async def serving(app):
 
 
 @asynccontextmanager
-async def web(**settings):
-    """The web process on a port of its own."""
+async def web_client(**settings):
+    """A client of a web process on a free port."""
     app = create_app(Settings(**{"open": True, **settings}))
     async with (
         app.router.lifespan_context(app),
-        serving(app) as url,
+        running_server(app) as url,
         httpx.AsyncClient(base_url=url, trust_env=False) as client,
     ):
         yield client
@@ -97,10 +97,10 @@ async def web(**settings):
 async def services():
     apps = {name: upstream(name) for name in ("contracts", "consumption", "notifier", "inbox")}
     async with (
-        serving(apps["contracts"]) as contracts,
-        serving(apps["consumption"]) as consumption,
-        serving(apps["notifier"]) as notifier,
-        serving(apps["inbox"]) as inbox,
+        running_server(apps["contracts"]) as contracts,
+        running_server(apps["consumption"]) as consumption,
+        running_server(apps["notifier"]) as notifier,
+        running_server(apps["inbox"]) as inbox,
     ):
         urls = {"contracts_url": contracts, "consumption_url": consumption, "notifier_url": notifier}
         yield apps, urls | {"inbox_url": inbox}
@@ -132,44 +132,48 @@ async def services():
     ],
 )
 async def test_path_is_routed_to_its_service(services, path, service):
-    async with web(**services[1]) as client:
-        told = (await client.get(path)).json()
-    assert (told["service"], told["path"]) == (service, path)
+    async with web_client(**services[1]) as client:
+        received = (await client.get(path)).json()
+    assert (received["service"], received["path"]) == (service, path)
 
 
 async def test_request_and_response_are_forwarded_completely(services):
-    async with web(**services[1]) as client:
-        answer = await client.put(
+    async with web_client(**services[1]) as client:
+        response = await client.put(
             "/v1/contracts/C-1?a=1&a=%2F",
             content=b'{"x":1}',
             headers={"if-match": '"2"', "x-request-id": "r-1", "connection": "x-hop", "x-hop": "1", "te": "trailers"},
         )
-        told = answer.json()
-        empty = (await client.delete("/v1/contracts/C-1")).json()
-    assert answer.status_code == 203
-    assert (answer.headers["etag"], answer.headers["x-public"], answer.headers["x-request-id"]) == ('"3"', "2", "r-1")
-    assert "x-private" not in answer.headers
-    assert (told["method"], told["query"], told["body"]) == ("PUT", "a=1&a=%2F", '{"x":1}')
-    assert (told["headers"]["if-match"], told["headers"]["x-request-id"]) == ('"2"', "r-1")
-    assert told["headers"]["content-length"] == "7"
-    assert not {"x-hop", "te"} & set(told["headers"])
-    assert (empty["method"], empty["body"]) == ("DELETE", "")
-    assert "transfer-encoding" not in empty["headers"]
+        received = response.json()
+        without_body = (await client.delete("/v1/contracts/C-1")).json()
+    assert response.status_code == 203
+    assert (response.headers["etag"], response.headers["x-public"], response.headers["x-request-id"]) == (
+        '"3"',
+        "2",
+        "r-1",
+    )
+    assert "x-private" not in response.headers
+    assert (received["method"], received["query"], received["body"]) == ("PUT", "a=1&a=%2F", '{"x":1}')
+    assert (received["headers"]["if-match"], received["headers"]["x-request-id"]) == ('"2"', "r-1")
+    assert received["headers"]["content-length"] == "7"
+    assert not {"x-hop", "te"} & set(received["headers"])
+    assert (without_body["method"], without_body["body"]) == ("DELETE", "")
+    assert "transfer-encoding" not in without_body["headers"]
 
 
 async def test_response_is_streamed_without_decoding(services):
     apps, urls = services
-    async with web(**urls) as client, client.stream("GET", "/v1/reports/slow") as answer:
-        parts = answer.aiter_bytes()
-        assert await anext(parts) == b"first"
-        apps["consumption"].state.told["released"].set()
-        assert b"".join([part async for part in parts]) == b"second"
-    async with web(**urls) as client:
-        assert (await client.get("/v1/reports/compressed")).text == "long ago"
+    async with web_client(**urls) as client, client.stream("GET", "/v1/reports/slow") as response:
+        chunks = response.aiter_bytes()
+        assert await anext(chunks) == b"first"
+        apps["consumption"].state.service["is_released"].set()
+        assert b"".join([chunk async for chunk in chunks]) == b"second"
+    async with web_client(**urls) as client:
+        assert (await client.get("/v1/reports/compressed")).text == "compressed text"
 
 
 async def test_unreachable_service_is_a_503_with_retry_after(services):
-    async with web(**services[1] | {"contracts_url": "http://127.0.0.1:9"}) as client:
+    async with web_client(**services[1] | {"contracts_url": "http://127.0.0.1:9"}) as client:
         down = await client.get("/v1/contracts")
         up = await client.get("/v1/rules")
         ready = await client.get("/readyz")
@@ -184,33 +188,33 @@ async def test_unreachable_service_is_a_503_with_retry_after(services):
 
 async def test_readyz_is_ready_if_all_services_are(services):
     apps, urls = services
-    async with web(**urls) as client:
+    async with web_client(**urls) as client:
         assert (await client.get("/readyz")).json() == {"ready": True, "problems": []}
-        apps["notifier"].state.told["problems"] = ["Still reading."]
+        apps["notifier"].state.service["problems"] = ["Still reading."]
         assert (await client.get("/readyz")).json() == {"ready": False, "problems": ["notifier: Still reading."]}
-        apps["notifier"].state.told["problems"] = []
+        apps["notifier"].state.service["problems"] = []
 
 
 async def test_unknown_path_is_not_found(services):
-    async with web(**services[1]) as client:
+    async with web_client(**services[1]) as client:
         assert (await client.get("/v1/nothing")).status_code == 404
         assert (await client.get("/v1/contractsx")).status_code == 404
-    async with web(**services[1] | {"inbox_url": None}) as client:
+    async with web_client(**services[1] | {"inbox_url": None}) as client:
         assert (await client.get("/inbox")).status_code == 404
         assert "/inbox" not in (await client.get("/")).text
 
 
 async def test_request_without_token_needs_open_setting_on_loopback(services):
-    for settings in ({"open": False}, {"host": "0.0.0.0"}):  # noqa: S104 - what is to be refused
-        async with web(**services[1] | settings) as client:
-            refused = await client.get("/v1/contracts")
-            assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
-            passed = await client.get("/v1/contracts", headers={"authorization": "Bearer x"})
-            assert passed.json()["headers"]["authorization"] == "Bearer x"
+    for settings in ({"open": False}, {"host": "0.0.0.0"}):  # noqa: S104 - the test expects a 401
+        async with web_client(**services[1] | settings) as client:
+            rejected = await client.get("/v1/contracts")
+            assert (rejected.status_code, rejected.headers["www-authenticate"]) == (401, "Bearer")
+            forwarded = await client.get("/v1/contracts", headers={"authorization": "Bearer x"})
+            assert forwarded.json()["headers"]["authorization"] == "Bearer x"
 
 
 async def test_start_page_has_no_external_links(services):
-    async with web(**services[1]) as client:
+    async with web_client(**services[1]) as client:
         page = await client.get("/")
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert 'href="/inbox"' in page.text
@@ -219,11 +223,11 @@ async def test_start_page_has_no_external_links(services):
 
 
 async def test_openapi_documents_are_merged(services):
-    async with web(**services[1]) as client:
-        whole = (await client.get("/openapi.json")).json()
-    assert set(whole["paths"]) == {"/v1/contracts", "/v1/consumption", "/v1/notifier"}
-    assert set(whole["components"]["schemas"]) == {"Same", "Known", "consumption_Known", "notifier_Known"}
-    assert "#/components/schemas/notifier_Known" in str(whole["paths"]["/v1/notifier"])
+    async with web_client(**services[1]) as client:
+        document = (await client.get("/openapi.json")).json()
+    assert set(document["paths"]) == {"/v1/contracts", "/v1/consumption", "/v1/notifier"}
+    assert set(document["components"]["schemas"]) == {"Same", "Own", "consumption_Own", "notifier_Own"}
+    assert "#/components/schemas/notifier_Own" in str(document["paths"]["/v1/notifier"])
 
 
 def test_merging_keeps_equal_schemas_once():

@@ -1,4 +1,4 @@
-"""Periods and the edges of days, against independent and slower ways to find them."""
+"""Periods and starts of days, compared with independent and slower algorithms."""
 
 from calendar import monthrange
 from datetime import UTC, date, datetime, timedelta
@@ -21,17 +21,17 @@ from tidemark_shared.domain.calendar import (
 DAY = timedelta(days=1)
 
 
-def monthly(start: date, end: date) -> list[tuple[date, date]]:
-    """Day by day: a period starts where the day is the start's own, or the month's last where that is shorter."""
-    found: list[tuple[date, date]] = []
-    day, first = start, start
+def expected_periods(start: date, end: date) -> list[tuple[date, date]]:
+    """Day by day: a period starts on the day of month of the start, or on the last day of a shorter month."""
+    periods: list[tuple[date, date]] = []
+    day, first_day = start, start
     while day <= end:
-        following = day + DAY
-        if following > end or following.day == min(start.day, monthrange(following.year, following.month)[1]):
-            found.append((first, day))
-            first = following
-        day = following
-    return found
+        next_day = day + DAY
+        if next_day > end or next_day.day == min(start.day, monthrange(next_day.year, next_day.month)[1]):
+            periods.append((first_day, day))
+            first_day = next_day
+        day = next_day
+    return periods
 
 
 spans = st.tuples(st.dates(date(1970, 1, 1), date(2090, 12, 31)), st.integers(0, 1200)).map(
@@ -46,16 +46,16 @@ spans = st.tuples(st.dates(date(1970, 1, 1), date(2090, 12, 31)), st.integers(0,
 @example((date(2026, 12, 31), date(2026, 12, 31)))
 @example((date(2099, 12, 31), date(2100, 12, 31)))
 def test_monthly_periods_start_on_the_start_day_clamped_to_the_months_end(span: tuple[date, date]) -> None:
-    assert split_into_periods("monthly", *span) == monthly(*span)
+    assert split_into_periods("monthly", *span) == expected_periods(*span)
 
 
 @given(spans)
 def test_periods_cover_the_contract_without_gaps(span: tuple[date, date]) -> None:
     start, end = span
-    for found in (split_into_periods("monthly", start, end), split_into_periods("none", start, end)):
-        assert (found[0].start, found[-1].end) == (start, end)
-        assert all(one.start <= one.end for one in found)
-        assert all(two.start - one.end == DAY for one, two in pairwise(found))
+    for periods in (split_into_periods("monthly", start, end), split_into_periods("none", start, end)):
+        assert (periods[0].start, periods[-1].end) == (start, end)
+        assert all(period.start <= period.end for period in periods)
+        assert all(later.start - earlier.end == DAY for earlier, later in pairwise(periods))
 
 
 @given(spans)
@@ -64,7 +64,7 @@ def test_contract_without_recurrence_has_one_period(span: tuple[date, date]) -> 
 
 
 def test_start_days_are_counted_from_the_first_start() -> None:
-    starts = [one.start for one in split_into_periods("monthly", date(2024, 1, 31), date(2024, 5, 31))]
+    starts = [period.start for period in split_into_periods("monthly", date(2024, 1, 31), date(2024, 5, 31))]
     assert starts == [date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31), date(2024, 4, 30), date(2024, 5, 31)]
 
 
@@ -88,14 +88,14 @@ def test_last_period_ends_with_the_contract() -> None:
 def test_period_index_is_that_of_the_day_or_the_nearest(span: tuple[date, date], days: int) -> None:
     start, end = span
     today = start + days * DAY
-    found = split_into_periods("monthly", start, end)
-    inside = [number for number, one in enumerate(found) if one.start <= today <= one.end]
+    periods = split_into_periods("monthly", start, end)
+    indexes = [index for index, period in enumerate(periods) if period.start <= today <= period.end]
     if today < start:
-        assert find_period_index(found, today) == 0
+        assert find_period_index(periods, today) == 0
     elif today > end:
-        assert find_period_index(found, today) == len(found) - 1
+        assert find_period_index(periods, today) == len(periods) - 1
     else:
-        assert [find_period_index(found, today)] == inside
+        assert [find_period_index(periods, today)] == indexes
 
 
 def plus_months(day: date, months: int) -> date:
@@ -117,12 +117,12 @@ def plus_months(day: date, months: int) -> date:
 def test_renewal_lasts_as_many_months_or_else_days(span: tuple[date, date]) -> None:
     start, end = span
     months = [number for number in range(1, 1300) if plus_months(start, number) == end + DAY]
-    found = compute_renewal_period(start, end)
-    assert found.start == end + DAY
+    renewal = compute_renewal_period(start, end)
+    assert renewal.start == end + DAY
     if months:
-        assert found.end + DAY == plus_months(found.start, months[0])
+        assert renewal.end + DAY == plus_months(renewal.start, months[0])
     else:
-        assert found.end - found.start == end - start
+        assert renewal.end - renewal.start == end - start
 
 
 @pytest.mark.parametrize(
@@ -140,8 +140,8 @@ def test_renewal_examples(start: str, end: str, last: str) -> None:
     assert compute_renewal_period(date.fromisoformat(start), date.fromisoformat(end)).end == date.fromisoformat(last)
 
 
-# Days whose midnight does not exist, exists twice, or that do not exist at all.
-ODD_DAYS = [
+# Days without midnight, with two midnights, and days that do not exist.
+UNUSUAL_DAYS = [
     ("America/Sao_Paulo", date(2018, 11, 4)),  # 00:00 is 01:00
     ("America/Sao_Paulo", date(1986, 10, 25)),
     ("Asia/Beirut", date(2022, 3, 27)),
@@ -168,33 +168,33 @@ ODD_DAYS = [
 
 
 def first_instant(day: date, zone: ZoneInfo) -> datetime:
-    """Half a minute by half a minute: the first instant whose day in ``zone`` is ``day``."""
+    """The first instant whose day in ``zone`` is ``day``, searched in steps of 30 seconds."""
     instant = datetime.combine(day, datetime.min.time(), UTC) - timedelta(hours=15)
     while instant.astimezone(zone).date() < day:
         instant += timedelta(seconds=30)
     return instant
 
 
-@pytest.mark.parametrize(("name", "day"), ODD_DAYS)
+@pytest.mark.parametrize(("name", "day"), UNUSUAL_DAYS)
 def test_start_of_day_is_its_first_instant_despite_dst(name: str, day: date) -> None:
     zone = ZoneInfo(name)
-    found = start_of_day(day, zone)
-    assert found == first_instant(day, zone)
-    assert found.tzinfo is UTC
-    assert to_local_day(found, zone) == day
-    assert to_local_day(found - timedelta(microseconds=1), zone) < day
+    start = start_of_day(day, zone)
+    assert start == first_instant(day, zone)
+    assert start.tzinfo is UTC
+    assert to_local_day(start, zone) == day
+    assert to_local_day(start - timedelta(microseconds=1), zone) < day
 
 
 @given(
     st.sampled_from(
-        sorted({name for name, _ in ODD_DAYS} | {"Pacific/Auckland", "Asia/Kathmandu", "Antarctica/Troll"})
+        sorted({name for name, _ in UNUSUAL_DAYS} | {"Pacific/Auckland", "Asia/Kathmandu", "Antarctica/Troll"})
     ),
     st.dates(date(1970, 1, 2), date(2100, 12, 31)),
 )
 def test_instant_before_the_start_of_day_is_on_an_earlier_day(name: str, day: date) -> None:
     zone = ZoneInfo(name)
-    found = start_of_day(day, zone)
-    assert to_local_day(found - timedelta(microseconds=1), zone) < day <= to_local_day(found, zone)
+    start = start_of_day(day, zone)
+    assert to_local_day(start - timedelta(microseconds=1), zone) < day <= to_local_day(start, zone)
 
 
 def test_skipped_day_has_no_duration() -> None:

@@ -1,4 +1,4 @@
-"""The frame of the HTTP APIs: problems, tokens, health, correlation."""
+"""The HTTP application: problems, tokens, health checks, correlation ids."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,21 +21,21 @@ from tidemark_shared.http.tokens import ROLES, Actor, Role, issue_token
 from tidemark_shared.log import get_correlation_id
 from tidemark_shared.settings import Settings
 
-SECRET = "a secret of at least thirty-two bytes"  # noqa: S105 - it guards nothing
+SECRET = "a secret of at least thirty-two bytes"  # noqa: S105 - a secret of the tests
 NOW = datetime.now(UTC)
 
 
-class Part(BaseModel):
+class LineItem(BaseModel):
     """A body within a body."""
 
     hours: int
 
 
-class Whole(BaseModel):
+class Order(BaseModel):
     """A body."""
 
     name: str
-    parts: list[Part]
+    items: list[LineItem]
 
 
 @asynccontextmanager
@@ -43,8 +43,8 @@ async def lifespan(_: FastAPI) -> AsyncIterator[None]:
     yield
 
 
-class NothingRevoked:
-    """Stands for the pool; what a database does is tested with one, in tests/integration/test_tokens.py."""
+class PoolWithoutRevokedTokens:
+    """Replaces the pool; tests/integration/test_tokens.py tests revocation with a database."""
 
     async def fetchval(self, *_: Any) -> None:
         pass
@@ -56,18 +56,18 @@ def application(**settings: Any) -> FastAPI:
     async def no_problems() -> list[str]:
         return []
 
-    app.state.problems, app.state.pool = no_problems, NothingRevoked()
+    app.state.problems, app.state.pool = no_problems, PoolWithoutRevokedTokens()
 
-    @app.post("/wholes")
-    async def take(body: Whole, most: Annotated[int, Query(ge=1)] = 1) -> dict[str, Any]:
-        return {"name": body.name, "most": most}
+    @app.post("/orders")
+    async def create_order(body: Order, limit: Annotated[int, Query(ge=1)] = 1) -> dict[str, Any]:
+        return {"name": body.name, "limit": limit}
 
     @app.post("/contracts")
     async def contract(body: Contract) -> dict[str, str]:
         return {"code": body.code}
 
     for role in ROLES:
-        add_guarded(app, role)
+        add_route(app, role)
 
     @app.get("/broken")
     async def broken() -> None:
@@ -75,7 +75,7 @@ def application(**settings: Any) -> FastAPI:
 
     @app.get("/problem")
     async def problem() -> None:
-        raise Problem(409, "It is so already", "Nothing to do.", [Violation(code="duplicate", path="/a", message="b")])
+        raise Problem(409, "Duplicate", "It exists already.", [Violation(code="duplicate", path="/a", message="b")])
 
     @app.get("/correlation")
     async def correlation() -> str:
@@ -84,16 +84,16 @@ def application(**settings: Any) -> FastAPI:
     return app
 
 
-def add_guarded(app: FastAPI, role: Role) -> None:
+def add_route(app: FastAPI, role: Role) -> None:
     @app.get(f"/{role}")
-    async def guarded(actor: Annotated[Actor, require_role(role)]) -> list[str]:
+    async def show_actor(actor: Annotated[Actor, require_role(role)]) -> list[str]:
         return list(actor)
 
 
-async def ask(app: FastAPI, method: str, path: str, **more: Any) -> Response:
+async def send(app: FastAPI, method: str, path: str, **options: Any) -> Response:
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-        return await client.request(method, path, **more)
+        return await client.request(method, path, **options)
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -104,25 +104,25 @@ def bearer(token: str) -> dict[str, str]:
 
 
 async def test_every_error_of_a_body_is_a_violation_with_a_json_pointer() -> None:
-    answer = await ask(application(), "POST", "/wholes?most=0", json={"parts": [{"hours": 1}, {"hours": "x"}, 7]})
-    assert answer.status_code == 422
-    assert answer.headers["content-type"] == "application/problem+json"
-    body = answer.json()
+    response = await send(application(), "POST", "/orders?limit=0", json={"items": [{"hours": 1}, {"hours": "x"}, 7]})
+    assert response.status_code == 422
+    assert response.headers["content-type"] == "application/problem+json"
+    body = response.json()
     assert (body["type"], body["status"]) == ("about:blank", 422)
     assert body["title"]
-    assert [(one["code"], one["path"]) for one in body["violations"]] == [
-        ("invalid", "/most"),
+    assert [(violation["code"], violation["path"]) for violation in body["violations"]] == [
+        ("invalid", "/limit"),
         ("invalid", "/name"),
-        ("invalid", "/parts/1/hours"),
-        ("invalid", "/parts/2"),
+        ("invalid", "/items/1/hours"),
+        ("invalid", "/items/2"),
     ]
-    assert all(one["message"] for one in body["violations"])
+    assert all(violation["message"] for violation in body["violations"])
 
 
 async def test_violation_code_is_that_of_the_rule_or_invalid() -> None:
     body = {"contracted_hours": "1.005", "rollover": {"lapse_after_periods": 0}, "timezone": "Mars/Olympus"}
-    answer = await ask(application(), "POST", "/contracts", json=body)
-    codes = {one["path"]: one["code"] for one in answer.json()["violations"]}
+    response = await send(application(), "POST", "/contracts", json=body)
+    codes = {violation["path"]: violation["code"] for violation in response.json()["violations"]}
     assert codes["/contracted_hours"] == "C5.precision"
     assert codes["/rollover/lapse_after_periods"] == "invalid"
     assert codes["/timezone"] == "invalid"
@@ -132,29 +132,29 @@ async def test_violation_code_is_that_of_the_rule_or_invalid() -> None:
 @pytest.mark.parametrize("content", [b"{", b"", b'{"name": 1,', b"\xff"])
 async def test_body_that_is_not_json_is_a_violation_of_the_whole_body(content: bytes) -> None:
     headers = {"content-type": "application/json"}
-    answer = await ask(application(), "POST", "/wholes", content=content, headers=headers)
-    assert answer.status_code in {400, 422}
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert all(one["path"] == "" for one in answer.json().get("violations", []))
+    response = await send(application(), "POST", "/orders", content=content, headers=headers)
+    assert response.status_code in {400, 422}
+    assert response.headers["content-type"] == "application/problem+json"
+    assert all(violation["path"] == "" for violation in response.json().get("violations", []))
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status"), [("GET", "/nowhere", 404), ("DELETE", "/wholes", 405), ("GET", "/problem", 409)]
+    ("method", "path", "status"), [("GET", "/nowhere", 404), ("DELETE", "/orders", 405), ("GET", "/problem", 409)]
 )
 async def test_every_error_response_is_a_problem(method: str, path: str, status: int) -> None:
-    answer = await ask(application(), method, path)
-    assert (answer.status_code, answer.json()["status"]) == (status, status)
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.json()["title"]
+    response = await send(application(), method, path)
+    assert (response.status_code, response.json()["status"]) == (status, status)
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json()["title"]
 
 
 async def test_internal_error_is_a_problem_without_details() -> None:
     with structlog.testing.capture_logs() as logs:
-        answer = await ask(application(), "GET", "/broken", headers={"x-request-id": "r-1"})
-    assert answer.status_code == 500
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert "1234" not in answer.text
-    assert "r-1" in answer.json()["detail"]
+        response = await send(application(), "GET", "/broken", headers={"x-request-id": "r-1"})
+    assert response.status_code == 500
+    assert response.headers["content-type"] == "application/problem+json"
+    assert "1234" not in response.text
+    assert "r-1" in response.json()["detail"]
     assert any(log["log_level"] == "error" for log in logs)
 
 
@@ -174,15 +174,15 @@ async def test_internal_error_is_a_problem_without_details() -> None:
 async def test_unavailable_database_is_a_503_with_retry_after(error: Exception) -> None:
     app = application()
 
-    @app.get("/away")
-    async def away() -> None:
+    @app.get("/unavailable")
+    async def unavailable() -> None:
         raise error
 
     with structlog.testing.capture_logs() as logs:
-        answer = await ask(app, "GET", "/away")
-    assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.headers["x-request-id"]
+        response = await send(app, "GET", "/unavailable")
+    assert (response.status_code, response.headers["retry-after"]) == (503, "2")
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.headers["x-request-id"]
     assert [log["log_level"] for log in logs if log["event"] == "database_unavailable"] == ["warning"]
 
 
@@ -197,16 +197,18 @@ def test_json_pointer_follows_rfc_6901(parts: tuple[object, ...], expected: str)
 # Tokens.
 
 
-@pytest.mark.parametrize("wanted", ROLES)
+@pytest.mark.parametrize("required_role", ROLES)
 @pytest.mark.parametrize("role", ROLES)
-async def test_role_allows_lower_roles_and_403_names_the_required_role(role: Role, wanted: Role) -> None:
-    answer = await ask(application(), "GET", f"/{wanted}", headers=bearer(issue_token(SECRET, "ann", role, now=NOW)))
-    if ROLES.index(role) >= ROLES.index(wanted):
-        assert (answer.status_code, answer.json()) == (200, ["ann", role])
+async def test_role_allows_lower_roles_and_403_names_the_required_role(role: Role, required_role: Role) -> None:
+    response = await send(
+        application(), "GET", f"/{required_role}", headers=bearer(issue_token(SECRET, "ann", role, now=NOW))
+    )
+    if ROLES.index(role) >= ROLES.index(required_role):
+        assert (response.status_code, response.json()) == (200, ["ann", role])
     else:
-        assert answer.status_code == 403
-        assert answer.headers["content-type"] == "application/problem+json"
-        assert wanted in answer.json()["detail"]
+        assert response.status_code == 403
+        assert response.headers["content-type"] == "application/problem+json"
+        assert required_role in response.json()["detail"]
 
 
 EXPIRED = issue_token(SECRET, "ann", "admin", now=NOW - timedelta(days=2), expires=NOW - timedelta(days=1))
@@ -229,7 +231,7 @@ EXPIRED = issue_token(SECRET, "ann", "admin", now=NOW - timedelta(days=2), expir
     "settings",
     [
         {},
-        {"open": True, "host": "0.0.0.0"},  # noqa: S104 - that it stays shut is the point
+        {"open": True, "host": "0.0.0.0"},  # noqa: S104 - the test expects a 401
         {"open": True, "host": "::"},
         {"open": True, "host": "192.0.2.1"},
     ],
@@ -238,61 +240,61 @@ EXPIRED = issue_token(SECRET, "ann", "admin", now=NOW - timedelta(days=2), expir
 async def test_request_without_valid_token_is_a_401_beyond_loopback(
     headers: dict[str, str], settings: dict[str, Any]
 ) -> None:
-    answer = await ask(application(**settings), "GET", "/viewer", headers=headers)
-    assert answer.status_code == 401
-    assert answer.headers["www-authenticate"] == "Bearer"
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.json()["detail"]
+    response = await send(application(**settings), "GET", "/viewer", headers=headers)
+    assert response.status_code == 401
+    assert response.headers["www-authenticate"] == "Bearer"
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json()["detail"]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
 async def test_open_setting_allows_requests_without_token_on_loopback(host: str) -> None:
-    answer = await ask(application(open=True, host=host), "GET", "/admin")
-    assert (answer.status_code, answer.json()) == (200, ["anonymous", "admin"])
-    assert (await ask(application(host=host), "GET", "/viewer")).status_code == 401
+    response = await send(application(open=True, host=host), "GET", "/admin")
+    assert (response.status_code, response.json()) == (200, ["anonymous", "admin"])
+    assert (await send(application(host=host), "GET", "/viewer")).status_code == 401
 
 
 async def test_invalid_token_is_a_401_even_if_open() -> None:
-    answer = await ask(application(open=True, host="127.0.0.1"), "GET", "/viewer", headers=bearer(EXPIRED))
-    assert answer.status_code == 401
+    response = await send(application(open=True, host="127.0.0.1"), "GET", "/viewer", headers=bearer(EXPIRED))
+    assert response.status_code == 401
 
 
 # Health and correlation.
 
 
 async def test_healthz_needs_no_token() -> None:
-    answer = await ask(application(), "GET", "/healthz")
-    assert (answer.status_code, answer.json()) == (200, {"status": "alive"})
+    response = await send(application(), "GET", "/healthz")
+    assert (response.status_code, response.json()) == (200, {"status": "alive"})
 
 
 async def test_readyz_is_503_with_the_problems_until_there_are_none() -> None:
     app = application()
-    found = ["worklog.events/0: the topic was recreated."]
+    current_problems = ["worklog.events/0: the topic was recreated."]
 
     async def problems() -> list[str]:
-        return found
+        return current_problems
 
     app.state.problems = problems
-    answer = await ask(app, "GET", "/readyz")
-    assert (answer.status_code, answer.json()) == (503, {"ready": False, "problems": found})
-    found = []
-    answer = await ask(app, "GET", "/readyz")
-    assert (answer.status_code, answer.json()) == (200, {"ready": True, "problems": []})
+    response = await send(app, "GET", "/readyz")
+    assert (response.status_code, response.json()) == (503, {"ready": False, "problems": current_problems})
+    current_problems = []
+    response = await send(app, "GET", "/readyz")
+    assert (response.status_code, response.json()) == (200, {"ready": True, "problems": []})
 
 
-@pytest.mark.parametrize("given", ["r-1", "01HZ:a/b+c_d.e", "a" * 128])
-async def test_request_id_is_echoed_and_becomes_the_correlation_id(given: str) -> None:
-    answer = await ask(application(), "GET", "/correlation", headers={"x-request-id": given})
-    assert (answer.headers["x-request-id"], answer.json()) == (given, given)
+@pytest.mark.parametrize("request_id", ["r-1", "01HZ:a/b+c_d.e", "a" * 128])
+async def test_request_id_is_echoed_and_becomes_the_correlation_id(request_id: str) -> None:
+    response = await send(application(), "GET", "/correlation", headers={"x-request-id": request_id})
+    assert (response.headers["x-request-id"], response.json()) == (request_id, request_id)
 
 
-@pytest.mark.parametrize("given", [b"", b"a b", b"a" * 129, b"\xc3\xa9", b"<script>"])
-async def test_invalid_request_id_is_replaced(given: bytes) -> None:
-    answer = await ask(application(), "GET", "/correlation", headers=[(b"x-request-id", given)])
-    assert len(answer.headers["x-request-id"]) == 36
-    assert answer.json() == answer.headers["x-request-id"]
+@pytest.mark.parametrize("request_id", [b"", b"a b", b"a" * 129, b"\xc3\xa9", b"<script>"])
+async def test_invalid_request_id_is_replaced(request_id: bytes) -> None:
+    response = await send(application(), "GET", "/correlation", headers=[(b"x-request-id", request_id)])
+    assert len(response.headers["x-request-id"]) == 36
+    assert response.json() == response.headers["x-request-id"]
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/viewer", "/broken", "/healthz"])
 async def test_every_response_has_a_request_id(path: str) -> None:
-    assert (await ask(application(), "GET", path, headers={"x-request-id": "r-1"})).headers["x-request-id"] == "r-1"
+    assert (await send(application(), "GET", path, headers={"x-request-id": "r-1"})).headers["x-request-id"] == "r-1"

@@ -1,4 +1,4 @@
-"""When a Kafka client is replaced, and when the process says that it should be restarted."""
+"""When a Kafka client is replaced, and when the process should be restarted."""
 
 from types import SimpleNamespace
 
@@ -33,21 +33,21 @@ def test_client_that_makes_progress_is_not_replaced(clock):
 
 
 def test_stuck_client_is_replaced_less_and_less_often_until_the_process_fails(clock):
-    health, replaced = ClientHealth(), []
+    health, replacement_times = ClientHealth(), []
     while clock.now < 1_200:
         clock.now += 1
         health.record_answer({A: 7})
         health.record_offsets({A: 7})
         if reason := health.reason_to_replace():
             assert reason == "records wait in a/0 from offset 7, and the client does not fetch them"
-            replaced.append(clock.now - 1_000)
+            replacement_times.append(clock.now - 1_000)
             health.record_replacement()
-    assert replaced == [12, 33, 74, 135, 196]
+    assert replacement_times == [12, 33, 74, 135, 196]
     (failure,) = health.failures()
     assert failure.startswith("The consumer has made no progress for 188 s")
     health.record_answer({})
     health.record_offsets({A: 7})
-    assert health.failures()  # it is at work again, and has not shown anything for it
+    assert health.failures()  # it responds again, but has made no progress
     health.record_offsets({A: 8})
     assert health.failures() == []
 
@@ -65,17 +65,17 @@ def test_silent_or_dead_client_is_replaced(clock):
 
 
 def test_partition_without_a_leader_does_not_fail_the_process(clock):
-    health, replaced = ClientHealth(), []
+    health, replacement_times = ClientHealth(), []
     while clock.now < 1_300:
         clock.now += 1
         health.record_answer({}, [B])
         health.record_offsets({A: 7, B: 9})
         if reason := health.reason_to_replace():
             assert reason == "the leader of b/0 has not answered"
-            replaced.append(clock.now - 1_000)
+            replacement_times.append(clock.now - 1_000)
             health.record_replacement()
         assert health.failures() == []
-    assert replaced == [12, 33, 74, 135, 196, 257]
+    assert replacement_times == [12, 33, 74, 135, 196, 257]
 
 
 def test_unreachable_kafka_does_not_fail_the_process(clock):
@@ -92,13 +92,13 @@ def test_unreachable_kafka_does_not_fail_the_process(clock):
 async def test_healthz_is_503_if_the_process_should_be_restarted(failures):
     app: FastAPI = create_api("test", Settings(secret="s" * 32), None)
 
-    async def ask():
+    async def list_failures():
         return failures
 
-    app.state.failures = ask
+    app.state.failures = list_failures
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
-        answer = await client.get("/healthz")
+        response = await client.get("/healthz")
     if failures:
-        assert (answer.status_code, answer.json()) == (503, {"status": "failed", "problems": failures})
+        assert (response.status_code, response.json()) == (503, {"status": "failed", "problems": failures})
     else:
-        assert (answer.status_code, answer.json()) == (200, {"status": "alive"})
+        assert (response.status_code, response.json()) == (200, {"status": "alive"})

@@ -1,4 +1,4 @@
-"""Hours, seconds and percentages are exact; no float touches them."""
+"""Hours, seconds and percentages are exact, without floats."""
 
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from fractions import Fraction
@@ -10,23 +10,23 @@ from pydantic_core import PydanticCustomError
 
 from tidemark_shared.domain.quantities import compute_percent, format_hours, hours_to_seconds, parse_hours
 
-MOST_HUNDREDTHS = 99_999_999_999
+MAX_HUNDREDTHS = 99_999_999_999
 
 
-def half_even(consumed: int, planned: int) -> Decimal:
-    """The same by the standard library, with digits enough that no quotient can pass for a tie."""
+def expected_percent(consumed: int, planned: int) -> Decimal:
+    """The percentage by the standard library, with enough digits to distinguish every quotient from a tie."""
     with localcontext(prec=100):
         return (Decimal(consumed) * 100 / Decimal(planned)).quantize(Decimal("0.01"), ROUND_HALF_EVEN)
 
 
-@given(st.integers(-MOST_HUNDREDTHS, MOST_HUNDREDTHS))
+@given(st.integers(-MAX_HUNDREDTHS, MAX_HUNDREDTHS))
 def test_hours_with_two_decimals_are_whole_seconds(hundredths: int) -> None:
     hours = parse_hours(f"{'-' * (hundredths < 0)}{abs(hundredths) // 100}.{abs(hundredths) % 100:02}")
     assert hours_to_seconds(hours) == hundredths * 36
     assert Fraction(hours) == Fraction(hundredths, 100)
 
 
-@given(st.integers(-MOST_HUNDREDTHS, MOST_HUNDREDTHS))
+@given(st.integers(-MAX_HUNDREDTHS, MAX_HUNDREDTHS))
 def test_formatted_hours_are_short_and_parse_to_the_same_value(hundredths: int) -> None:
     hours = Decimal(hundredths).scaleb(-2)
     text = format_hours(hours)
@@ -101,16 +101,16 @@ def test_hours_that_are_not_a_decimal_string_are_invalid(value: object) -> None:
 @example(115_200, 144_000)
 @example(2, 3)
 def test_percentages_are_exact_and_rounded_half_even(consumed: int, planned: int) -> None:
-    assert compute_percent(consumed, planned) == half_even(consumed, planned)
+    assert compute_percent(consumed, planned) == expected_percent(consumed, planned)
 
 
 @given(st.integers(1, 10**6), st.integers(0, 10**6))
 def test_tie_is_rounded_to_the_even_hundredth(planned: int, hundredths: int) -> None:
-    # Twice 10,000 of it are planned, so that half a hundredth of a percent is a whole number.
-    found = compute_percent(planned * (2 * hundredths + 1), 20_000 * planned)
-    assert found is not None
-    assert found * 100 % 2 == 0
-    assert abs(found * 100 - Decimal(2 * hundredths + 1) / 2) == Decimal("0.5")
+    # With 20,000 times the amount planned, half a hundredth of a percent is a whole number.
+    percent = compute_percent(planned * (2 * hundredths + 1), 20_000 * planned)
+    assert percent is not None
+    assert percent * 100 % 2 == 0
+    assert abs(percent * 100 - Decimal(2 * hundredths + 1) / 2) == Decimal("0.5")
 
 
 @given(st.integers(0, 10**16), st.integers(-(10**16), 0))

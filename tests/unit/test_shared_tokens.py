@@ -1,4 +1,4 @@
-"""Bearer tokens: who they name, what they allow, and which are refused."""
+"""Bearer tokens: their actor, their role, and which are rejected."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 
 from tidemark_shared.http.tokens import ROLES, Actor, InvalidTokenError, Role, VerifiedToken, issue_token, verify_token
 
-SECRET = "a secret of at least thirty-two bytes"  # noqa: S105 - it guards nothing
+SECRET = "a secret of at least thirty-two bytes"  # noqa: S105 - a secret of the tests
 NOW = datetime.now(UTC)
 HOUR = timedelta(hours=1)
 
@@ -21,8 +21,8 @@ def test_token_contains_actor_and_role(role: Role) -> None:
 
 
 def test_role_includes_the_roles_before_it() -> None:
-    may = {role: [wanted for wanted in ROLES if Actor("ann", role).has_role(wanted)] for role in ROLES}
-    assert may == {
+    included = {role: [other for other in ROLES if Actor("ann", role).has_role(other)] for role in ROLES}
+    assert included == {
         "viewer": ["viewer"],
         "publisher": ["viewer", "publisher"],
         "manager": ["viewer", "publisher", "manager"],
@@ -45,7 +45,7 @@ def test_token_issued_by_a_clock_that_is_ahead_is_valid() -> None:
 
 
 def tampered(token: str) -> list[str]:
-    """The token with each of its three parts changed, without one, and in another's signature."""
+    """Copies of the token with a part changed, missing or taken from another token."""
     head, claims, signature = token.split(".")
     other = issue_token(SECRET, "bob", "admin", now=NOW).split(".")
     return [
@@ -80,19 +80,19 @@ def test_unsigned_token_is_rejected() -> None:
         verify_token(SECRET, jwt.encode({"sub": "ann", "role": "admin", "jti": "1"}, None, "none"))
 
 
-GOOD: dict[str, Any] = {"sub": "ann", "role": "admin", "jti": "1"}
+VALID_CLAIMS: dict[str, Any] = {"sub": "ann", "role": "admin", "jti": "1"}
 
 
 @pytest.mark.parametrize(
     "claims",
     [
-        {**GOOD, "role": "root"},
-        {**GOOD, "role": None},
-        {**GOOD, "role": ["admin"]},
-        {**GOOD, "sub": 7},
-        {**GOOD, "jti": 7},
-        {**GOOD, "exp": "tomorrow"},
-        *({name: value for name, value in GOOD.items() if name != left_out} for left_out in GOOD),
+        {**VALID_CLAIMS, "role": "root"},
+        {**VALID_CLAIMS, "role": None},
+        {**VALID_CLAIMS, "role": ["admin"]},
+        {**VALID_CLAIMS, "sub": 7},
+        {**VALID_CLAIMS, "jti": 7},
+        {**VALID_CLAIMS, "exp": "tomorrow"},
+        *({name: value for name, value in VALID_CLAIMS.items() if name != missing} for missing in VALID_CLAIMS),
     ],
     ids=str,
 )

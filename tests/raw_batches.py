@@ -1,4 +1,4 @@
-"""Record batches as bytes, also such as no producer writes."""
+"""Builds record batches as bytes, including invalid ones that no producer writes."""
 
 import asyncio
 import gzip
@@ -16,7 +16,7 @@ from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.record.util import calc_crc32c
 
 CODECS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
-_COMPRESS = {
+_COMPRESSORS = {
     0: bytes,
     1: gzip.compress,
     2: snappy_encode,
@@ -25,8 +25,8 @@ _COMPRESS = {
 }
 
 
-class Raw(NamedTuple):
-    """A record; names of headers are bytes."""
+class RawRecord(NamedTuple):
+    """A record whose header names are bytes."""
 
     value: bytes | None = b"v"
     key: bytes | None = None
@@ -34,7 +34,7 @@ class Raw(NamedTuple):
     timestamp: int = 0
 
 
-def varint(number: int) -> bytes:
+def encode_varint(number: int) -> bytes:
     number = number << 1 ^ number >> 63
     parts = bytearray()
     while number > 0x7F:
@@ -44,27 +44,27 @@ def varint(number: int) -> bytes:
     return bytes(parts)
 
 
-def field(value: bytes | None) -> bytes:
-    return varint(-1) if value is None else varint(len(value)) + value
+def encode_field(value: bytes | None) -> bytes:
+    return encode_varint(-1) if value is None else encode_varint(len(value)) + value
 
 
-def encoded(record: Raw, delta: int) -> bytes:
+def encode_record(record: RawRecord, delta: int) -> bytes:
     body = b"".join(
         [
             b"\0",
-            varint(record.timestamp),
-            varint(delta),
-            field(record.key),
-            field(record.value),
-            varint(len(record.headers)),
-            *(field(name) + field(value) for name, value in record.headers),
+            encode_varint(record.timestamp),
+            encode_varint(delta),
+            encode_field(record.key),
+            encode_field(record.value),
+            encode_varint(len(record.headers)),
+            *(encode_field(name) + encode_field(value) for name, value in record.headers),
         ]
     )
-    return varint(len(body)) + body
+    return encode_varint(len(body)) + body
 
 
-def batch(
-    records: Sequence[Raw | bytes] = (Raw(),),
+def build_batch(
+    records: Sequence[RawRecord | bytes] = (RawRecord(),),
     *,
     base: int = 0,
     codec: int = 0,
@@ -77,14 +77,14 @@ def batch(
     magic: int = 2,
     length: int | None = None,
 ) -> bytes:
-    """A batch; bytes among the records stand as they are."""
+    """Build a batch; bytes among the records are copied unchanged."""
     deltas = range(len(records)) if deltas is None else deltas
     body = b"".join(
-        record if isinstance(record, bytes) else encoded(record, delta)
+        record if isinstance(record, bytes) else encode_record(record, delta)
         for record, delta in zip(records, deltas, strict=True)
     )
     if payload is None:
-        payload = _COMPRESS[codec](body)
+        payload = _COMPRESSORS[codec](body)
     last_delta = deltas[-1] if last_delta is None else last_delta
     count = len(records) if count is None else count
     checked = struct.pack(">hiqqqhii", attributes | codec, last_delta, 0, 0, -1, -1, -1, count) + payload
@@ -93,14 +93,14 @@ def batch(
     return struct.pack(">qi", base, len(content) if length is None else length) + content
 
 
-def snappy_raw(data: bytes) -> bytes:
-    """One block without Java's frame, as librdkafka writes it."""
+def compress_snappy_block(data: bytes) -> bytes:
+    """Compress to one block without Java's frame, as librdkafka does."""
     return bytes(cramjam.snappy.compress_raw(data))
 
 
-async def produce(bootstrap: str, topic: str, batches: Mapping[int, bytes]) -> None:
-    """Have the leaders append batches, by partition, as they are. Raises what a broker refuses with."""
-    client = AIOKafkaClient(bootstrap_servers=bootstrap)
+async def produce(bootstrap_servers: str, topic: str, batches: Mapping[int, bytes]) -> None:
+    """Append batches, by partition, unchanged. Raises the error of a broker that rejects one."""
+    client = AIOKafkaClient(bootstrap_servers=bootstrap_servers)
     await client.bootstrap()
     try:
         await client.set_topics([topic])
