@@ -1,4 +1,4 @@
-"""A real SMTP server in this process, as hostile as its script."""
+"""A real SMTP server in this process, which fails as its script says."""
 
 import asyncio
 from email import message_from_bytes
@@ -8,17 +8,17 @@ from aiosmtpd.smtp import SMTP, AuthResult
 
 
 class MailServer:
-    """What it does to the next mails is set by ``script``, one entry a mail at its step; then it takes all.
+    """A mail server whose ``script`` has one entry for each fault. Without entries it accepts all mails.
 
-    An answer such as ``451 later`` to the data, ``rcpt 550 nobody`` to the receiver, ``connect`` to hang up at once,
-    ``stall`` to say nothing until the client is gone, ``hang`` to wait for ``released``, and ``drop`` to take the
-    mail and hang up without an answer. Who is in ``unknown`` receives nothing.
+    An entry is an answer to the data such as ``451 later``, an answer to the receiver such as ``rcpt 550 nobody``,
+    ``connect`` to disconnect at once, ``stall`` to stay silent, ``hang`` to wait for ``released``, or ``drop`` to
+    accept the mail and disconnect without an answer. Mails to ``unknown_receivers`` are rejected.
     """
 
     def __init__(self, tls=None):
         self.port, self.mails, self.script, self._server, self._tls = 0, [], [], None, tls
-        self.unknown, self.passwords = set(), []
-        self.released, self.taken = asyncio.Event(), asyncio.Event()
+        self.unknown_receivers, self.passwords = set(), []
+        self.released, self.accepted = asyncio.Event(), asyncio.Event()
 
     async def start(self):
         self._server = await asyncio.get_running_loop().create_server(self._session, "127.0.0.1", self.port)
@@ -35,11 +35,11 @@ class MailServer:
             enable_SMTPUTF8=True,
             tls_context=self._tls,
             require_starttls=bool(self._tls),
-            authenticator=self._log_in,
+            authenticator=self._authenticate,
             auth_require_tls=False,
         )
 
-    def _log_in(self, server, session, envelope, mechanism, given):  # noqa: ARG002 - aiosmtpd's names
+    def _authenticate(self, server, session, envelope, mechanism, given):  # noqa: ARG002 - aiosmtpd's names
         self.passwords.append(given.password)
         return AuthResult(success=given.password == b"secret")
 
@@ -56,7 +56,7 @@ class MailServer:
         return responses
 
     async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: N802, ARG002 - aiosmtpd's names
-        if answer := "rcpt 550 no such user" if address in self.unknown else self._next("rcpt"):
+        if answer := "rcpt 550 no such user" if address in self.unknown_receivers else self._next("rcpt"):
             return answer.removeprefix("rcpt ")
         envelope.rcpt_tos.append(address)
         return "250 OK"
@@ -67,7 +67,7 @@ class MailServer:
             await asyncio.sleep(3600)
         if answer.startswith(("250", "drop", "hang")):
             self.mails.append((envelope.rcpt_tos, envelope.content))
-            self.taken.set()
+            self.accepted.set()
         if answer == "hang":
             await self.released.wait()
             return "250 OK"

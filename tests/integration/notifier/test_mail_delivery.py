@@ -108,7 +108,7 @@ FAULTS = ["connect", "stall", "drop", "451 later", "rcpt 450 greylisted", "421 c
 
 
 async def test_many_faults_lose_no_mail_and_repeat_only_possibly_accepted_ones(pool, mail_server):
-    mail_server.script, mail_server.unknown = FAULTS * 8, {address(7).email}
+    mail_server.script, mail_server.unknown_receivers = FAULTS * 8, {address(7).email}
     await insert_notification(pool, *map(address, range(60)))
     async with running_deliverer(pool, mail_server, FAST._replace(max_attempts=100), count=3):
         await wait_until(lambda: len(mail_server.script) < len(FAULTS), timeout_seconds=60)
@@ -167,7 +167,7 @@ async def test_mail_in_progress_is_recorded_when_the_service_stops(pool, mail_se
     mail_server.script = ["hang"]
     await insert_notification(pool)
     async with running_deliverer(pool, mail_server):
-        await mail_server.taken.wait()
+        await mail_server.accepted.wait()
         asyncio.get_running_loop().call_later(0.2, mail_server.released.set)
     assert await pool.fetchval("SELECT status FROM deliveries") == "delivered"
 
@@ -212,7 +212,7 @@ async def test_kill_between_acceptance_and_record_repeats_the_same_mail(
         "notifier", environment | {"TIDEMARK_PORT": str(ports.find_free())}, tmp_path
     ) as process:
         await insert_notification(pool)
-        await mail_server.taken.wait()
+        await mail_server.accepted.wait()
         process.kill()
         await process.wait()
     assert await pool.fetchval("SELECT status FROM deliveries") == "pending"

@@ -5,13 +5,14 @@ from uuid import UUID
 
 from fastapi import Depends, Request
 
+from tidemark_notifier.database.query_types import NotifierQueries
 from tidemark_notifier.engine.evaluation_cases import EvaluationCase, load_cases
 from tidemark_notifier.engine.evaluator import Evaluator
 from tidemark_notifier.rules.rule import StoredRule, rule_from_row
 from tidemark_shared.database import Connection, queries
 from tidemark_shared.http.problems import Problem
 
-_sql = queries("tidemark_notifier")
+_sql: NotifierQueries = queries("tidemark_notifier")
 
 
 def _require_started(request: Request) -> None:

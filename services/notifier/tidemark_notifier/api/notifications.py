@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
+from tidemark_notifier.database.query_types import NotifierQueries
 from tidemark_notifier.delivery.webhook import WebhookPayload
 from tidemark_notifier.evaluation.snapshot import Snapshot
 from tidemark_shared.database import queries
@@ -15,7 +16,7 @@ from tidemark_shared.http.pagination import Cursor, Limit, Page, build_page, dec
 from tidemark_shared.http.problems import Problem
 from tidemark_shared.http.requests import Call, CreateCall, ReadCall, TransactionRoute
 
-_sql = queries("tidemark_notifier")
+_sql: NotifierQueries = queries("tidemark_notifier")
 
 router = APIRouter(prefix="/v1", route_class=TransactionRoute)
 webhooks = APIRouter()

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
 
 from tidemark_notifier.api.dependencies import Started, find_rule
+from tidemark_notifier.database.query_types import NotifierQueries
 from tidemark_notifier.delivery.egress import EgressPolicy, find_violation
 from tidemark_notifier.engine.evaluation_cases import load_cases
 from tidemark_notifier.engine.evaluator import lock_configuration, request_reevaluation
@@ -20,7 +21,7 @@ from tidemark_shared.http.pagination import Cursor, Limit, Page, build_page, dec
 from tidemark_shared.http.problems import Problem, Violation
 from tidemark_shared.http.requests import Call, ChangeCall, CreateCall, ReadCall, TransactionRoute
 
-_sql = queries("tidemark_notifier")
+_sql: NotifierQueries = queries("tidemark_notifier")
 
 router = APIRouter(prefix="/v1", route_class=TransactionRoute)
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, EmailStr, model_validator
 from pydantic_core import PydanticCustomError
 
 from tidemark_notifier.api.dependencies import find_case, find_rule
+from tidemark_notifier.database.query_types import NotifierQueries
 from tidemark_notifier.engine.evaluation_cases import load_cases
 from tidemark_notifier.engine.notifications import raise_test
 from tidemark_notifier.evaluation.explain import ExplainedRule, FiredNotification, explain_rules
@@ -30,7 +31,7 @@ from tidemark_shared.http.pagination import Page
 from tidemark_shared.http.problems import Problem
 from tidemark_shared.http.requests import CreateCall, ReadCall, TransactionRoute
 
-_sql = queries("tidemark_notifier")
+_sql: NotifierQueries = queries("tidemark_notifier")
 
 router = APIRouter(prefix="/v1", route_class=TransactionRoute)
 # Its routes wait for consumption, and hold no database connection meanwhile.

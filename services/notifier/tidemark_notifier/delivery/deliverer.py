@@ -14,6 +14,7 @@ from uuid import UUID
 import asyncpg
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
+from tidemark_notifier.database.query_types import NotifierQueries
 from tidemark_notifier.delivery import smtp, webhook
 from tidemark_notifier.delivery.egress import EgressPolicy
 from tidemark_notifier.delivery.errors import DeliveryError
@@ -28,7 +29,7 @@ from tidemark_shared.messaging import outbox
 from tidemark_shared.messaging.events import NotificationChanged
 
 _log = get_logger()
-_sql = queries("tidemark_notifier")
+_sql: NotifierQueries = queries("tidemark_notifier")
 
 _POLL_SECONDS = 0.2
 _MAX_CONCURRENT = 8

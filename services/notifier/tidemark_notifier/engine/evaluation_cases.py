@@ -6,6 +6,7 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from tidemark_notifier.database.query_types import NotifierQueries
 from tidemark_notifier.evaluation.evaluation_input import (
     ContractTerms,
     EvaluationInput,
@@ -18,7 +19,7 @@ from tidemark_shared.database import Connection, queries
 from tidemark_shared.domain.bodies import Balance, Team
 from tidemark_shared.domain.calendar import to_local_day
 
-_sql = queries("tidemark_notifier")
+_sql: NotifierQueries = queries("tidemark_notifier")
 
 
 class EvaluationCase(NamedTuple):
@@ -62,9 +63,20 @@ async def load_cases(
     }
     notified: dict[UUID, list[NotificationKey]] = {}
     async for row in _sql.notification_keys(connection, contract_ids=list(terms)):
-        contract_id, *key, notified_on, notification_id = row
-        notified.setdefault(contract_id, []).append(
-            NotificationKey(DedupKey(*key), notified_on, notification_id is not None, notification_id)
+        key = DedupKey(
+            row["rule_name"],
+            row["trigger"],
+            row["subject"],
+            row["subject_id"],
+            row["period_start"],
+            row["threshold"],
+            row["episode"],
+            row["generation"],
+            row["kind"],
+        )
+        notification_id = row["notification_id"]
+        notified.setdefault(row["contract_id"], []).append(
+            NotificationKey(key, row["notified_on"], notification_id is not None, notification_id)
         )
     return [
         EvaluationCase(

@@ -14,6 +14,7 @@ from datetime import date, datetime
 from typing import NoReturn
 from uuid import UUID
 
+from tidemark_notifier.database.query_types import NotifierQueries
 from tidemark_notifier.engine.evaluation_cases import load_cases
 from tidemark_notifier.engine.notifications import raise_notifications
 from tidemark_notifier.evaluation.evaluation_input import EvaluationInput
@@ -27,7 +28,7 @@ from tidemark_notifier.rules.rule import Scope
 from tidemark_shared.database import Connection, Pool, queries
 from tidemark_shared.domain.calendar import start_of_day
 
-_sql = queries("tidemark_notifier")
+_sql: NotifierQueries = queries("tidemark_notifier")
 
 _BATCH_SIZE = 500
 _POLL_SECONDS = 0.25

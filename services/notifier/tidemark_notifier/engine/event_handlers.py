@@ -5,15 +5,16 @@ from collections.abc import Iterable
 from functools import partial
 from uuid import UUID
 
+from tidemark_notifier.database.query_types import NotifierQueries
 from tidemark_notifier.engine.evaluator import Evaluator, lock_configuration
 from tidemark_notifier.evaluation.evaluation_input import StatusChange
 from tidemark_shared.database import Connection, queries
-from tidemark_shared.messaging.batches import Batch, Handler, dead_letter, decode_events
+from tidemark_shared.messaging.batches import Batch, Handler, decode_batch
 from tidemark_shared.messaging.cloudevents import CloudEvent
 from tidemark_shared.messaging.events import ORGANIZATION_CHANGED, TEAM_CHANGED
-from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE, Topic
+from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE
 
-_sql = queries("tidemark_notifier")
+_sql: NotifierQueries = queries("tidemark_notifier")
 
 _DIRECTORY_KINDS = {ORGANIZATION_CHANGED: "organization", TEAM_CHANGED: "team"}
 
@@ -29,7 +30,8 @@ def event_handlers(evaluator: Evaluator) -> dict[str, Handler]:
 
 async def handle_lifecycle(evaluator: Evaluator, connection: Connection, batch: Batch) -> None:
     """Store the terms and status changes of contracts, and evaluate these contracts."""
-    events = sorted(await _decode(connection, LIFECYCLE, batch), key=lambda event: event.data.stream_version)
+    received = await decode_batch(connection, LIFECYCLE, batch)
+    events = sorted((event for _, event in received), key=lambda event: event.data.stream_version)
     changes: dict[UUID, list[StatusChange]] = {}
     for event in events:
         changes.setdefault(event.data.contract_id, []).append(
@@ -49,7 +51,8 @@ async def handle_lifecycle(evaluator: Evaluator, connection: Connection, batch: 
 
 async def handle_balances(evaluator: Evaluator, connection: Connection, batch: Batch) -> None:
     """Store balances, and evaluate their contracts."""
-    newest = _newest_by_id(await _decode(connection, BALANCES, batch), "contract_id", "revision")
+    received = await decode_batch(connection, BALANCES, batch)
+    newest = _newest_by_id((event for _, event in received), "contract_id", "revision")
     await _sql.lock_configuration_shared(connection)
     await _sql.store_balances(
         connection,
@@ -63,7 +66,8 @@ async def handle_balances(evaluator: Evaluator, connection: Connection, batch: B
 
 async def handle_directory(connection: Connection, batch: Batch) -> None:
     """Store organizations and teams, and request the re-evaluation of the organizations' contracts."""
-    events = [event for event in await _decode(connection, DIRECTORY, batch) if event.type in _DIRECTORY_KINDS]
+    received = await decode_batch(connection, DIRECTORY, batch)
+    events = [event for _, event in received if event.type in _DIRECTORY_KINDS]
     newest = _newest_by_id(events, "id", "version")
     await lock_configuration(connection)
     await _sql.store_directory(
@@ -75,12 +79,6 @@ async def handle_directory(connection: Connection, batch: Batch) -> None:
     )
     organization_ids = [id_ for id_, event in newest.items() if event.type == ORGANIZATION_CHANGED]
     await _sql.request_reevaluation(connection, scope_ids=organization_ids)
-
-
-async def _decode(connection: Connection, topic: Topic, batch: Batch) -> list[CloudEvent]:
-    received, dead_letters = decode_events(topic, batch.records)
-    await dead_letter(connection, batch, dead_letters)
-    return [event for _, event in received]
 
 
 def _newest_by_id(events: Iterable[CloudEvent], id_member: str, version_member: str) -> dict[UUID, CloudEvent]:

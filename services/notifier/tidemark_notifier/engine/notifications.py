@@ -1,11 +1,16 @@
 """Raise notifications: deduplicate them, and write them with their deliveries and their events."""
 
-import json
 from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from tidemark_notifier.database.query_types import (
+    InsertDeliveriesTableRow,
+    NotificationKeysTableRow,
+    NotificationsTableRow,
+    NotifierQueries,
+)
 from tidemark_notifier.evaluation.addressees import Addressee, resolve_addressees
 from tidemark_notifier.evaluation.evaluation_input import EvaluationInput
 from tidemark_notifier.evaluation.evaluator import PendingNotification
@@ -13,14 +18,14 @@ from tidemark_notifier.evaluation.rule_evaluation import RuleEvaluation
 from tidemark_notifier.evaluation.snapshot import Snapshot, freeze_evaluation, freeze_notification
 from tidemark_notifier.notification_events import RAISED, RESOLVED, notification_record
 from tidemark_notifier.rules.receivers import WITH_SECRETS
-from tidemark_shared.database import Connection, queries
+from tidemark_shared.database import Connection, json_rows, queries
 from tidemark_shared.domain.calendar import to_local_day
 from tidemark_shared.log import get_logger
 from tidemark_shared.messaging import outbox
 from tidemark_shared.messaging.events import NotificationChanged
 
 _log = get_logger()
-_sql = queries("tidemark_notifier")
+_sql: NotifierQueries = queries("tidemark_notifier")
 
 
 class RaisedNotification(NamedTuple):
@@ -50,7 +55,9 @@ async def raise_notifications(
     ]
     new_keys = {
         (row["notification_id"], row["threshold"])
-        async for row in _sql.insert_notification_keys(connection, rows=_to_json(rows))
+        async for row in _sql.insert_notification_keys(
+            connection, rows=json_rows(NotificationKeysTableRow, rows, default=_to_plain)
+        )
     }
     raised = [
         RaisedNotification(
@@ -97,14 +104,14 @@ async def _insert(connection: Connection, now: datetime, raised: Sequence[Raised
     rows = [
         {
             **event.model_dump(mode="json", include=_NOTIFICATION_COLUMNS),
-            "id": notification.id,
+            "id": str(notification.id),
             "snapshot": notification.snapshot.model_dump(mode="json"),
         }
         for event, notification in events
     ]
-    await _sql.insert_notifications(connection, rows=_to_json(rows))
+    await _sql.insert_notifications(connection, rows=json_rows(NotificationsTableRow, rows))
     delivery_rows = [row for notification in raised for row in _build_deliveries(notification)]
-    await _sql.insert_deliveries(connection, rows=_to_json(delivery_rows))
+    await _sql.insert_deliveries(connection, rows=json_rows(InsertDeliveriesTableRow, delivery_rows, default=_to_plain))
     records = [
         notification_record(RESOLVED if notification.snapshot.occasion == "resolved" else RAISED, event, now)
         for event, notification in events
@@ -143,10 +150,6 @@ def _build_deliveries(notification: RaisedNotification) -> list[dict[str, Any]]:
         {"notification_id": notification.id, "channel": channel, "addressee": addressee}
         for channel, addressee in deliveries or [(channel, None) for channel in notification.evaluation.rule.channels]
     ]
-
-
-def _to_json(rows: Sequence[dict[str, Any]]) -> str:
-    return json.dumps(rows, default=_to_plain)
 
 
 def _to_plain(value: UUID | date) -> str:

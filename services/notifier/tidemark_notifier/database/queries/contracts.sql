@@ -3,14 +3,14 @@
 -- out.
 INSERT INTO contracts AS c (id, stream_version, status_changes, organization_id, terms)
 SELECT n.id, n.stream_version, n.status_changes, (n.terms ->> 'organization_id')::uuid, n.terms
-FROM unnest(:ids::uuid [], :versions::integer [], :status_changes::jsonb [], :terms::jsonb [])
+FROM unnest(:ids::uuid[], :versions::integer[], :status_changes::jsonb[], :terms::jsonb[])
   AS n (id, stream_version, status_changes, terms)
 ORDER BY n.id
 ON CONFLICT (id) DO UPDATE SET
   stream_version = excluded.stream_version,
   plan_version = CASE
-    WHEN c.terms - '{name,description,owner,organization_id,settle_days}'::text []
-      <> excluded.terms - '{name,description,owner,organization_id,settle_days}'::text []
+    WHEN c.terms - '{name,description,owner,organization_id,settle_days}'::text[]
+      <> excluded.terms - '{name,description,owner,organization_id,settle_days}'::text[]
       THEN excluded.stream_version
     ELSE c.plan_version
   END,
@@ -26,7 +26,7 @@ WHERE excluded.stream_version > c.stream_version;
 -- name: store_balances(ids, revisions, versions, bodies)!
 INSERT INTO contracts AS c (id, balance_revision, balance_stream_version, balance)
 SELECT n.id, n.revision, n.stream_version, n.body
-FROM unnest(:ids::uuid [], :revisions::bigint [], :versions::integer [], :bodies::jsonb [])
+FROM unnest(:ids::uuid[], :revisions::bigint[], :versions::integer[], :bodies::jsonb[])
   AS n (id, revision, stream_version, body)
 ORDER BY n.id
 ON CONFLICT (id) DO UPDATE SET
@@ -38,7 +38,7 @@ WHERE excluded.balance_revision > c.balance_revision;
 -- name: store_directory(ids, kinds, versions, bodies)!
 INSERT INTO directory AS d (id, kind, version, body)
 SELECT n.id, n.kind, n.version, n.body
-FROM unnest(:ids::uuid [], :kinds::text [], :versions::integer [], :bodies::jsonb [])
+FROM unnest(:ids::uuid[], :kinds::text[], :versions::integer[], :bodies::jsonb[])
   AS n (id, kind, version, body)
 ORDER BY n.id
 ON CONFLICT (id) DO UPDATE SET version = excluded.version, body = excluded.body
@@ -46,7 +46,7 @@ WHERE excluded.version > d.version;
 
 -- name: teams(ids)
 SELECT id, body::text AS body FROM directory
-WHERE kind = 'team' AND id = ANY(:ids::uuid []) AND NOT (body ->> 'deleted')::boolean;
+WHERE kind = 'team' AND id = ANY(:ids::uuid[]) AND NOT (body ->> 'deleted')::boolean;
 
 -- name: contract_id_by_reference(id, reference)$
 -- An id wins over a code (SPEC 9).

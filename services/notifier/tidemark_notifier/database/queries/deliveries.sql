@@ -19,7 +19,7 @@ RETURNING
 -- name: renew_leases(ids, lease_seconds)!
 -- A postponed delivery has no lease and gets none here.
 UPDATE deliveries SET leased_until = clock_timestamp() + make_interval(secs => :lease_seconds)
-WHERE id = ANY(:ids::uuid []) AND status = 'pending' AND leased_until IS NOT NULL;
+WHERE id = ANY(:ids::uuid[]) AND status = 'pending' AND leased_until IS NOT NULL;
 
 -- name: finish_delivery(id, attempts, status, error)$
 -- Changes nothing if the lease ended meanwhile: the delivery then belongs to a later attempt.

@@ -19,7 +19,7 @@ LIMIT :max_count
 FOR UPDATE SKIP LOCKED;
 
 -- name: lock_contracts(ids)
-SELECT id FROM contracts WHERE id = ANY(:ids::uuid []) ORDER BY id FOR UPDATE;
+SELECT id FROM contracts WHERE id = ANY(:ids::uuid[]) ORDER BY id FOR UPDATE;
 
 -- name: evaluation_inputs(contract_ids)
 -- Contracts without terms or without their organization are left out: they cannot be evaluated yet.
@@ -29,23 +29,24 @@ SELECT
   c.next_evaluation_at, d.body::text AS organization
 FROM contracts AS c
 JOIN directory AS d ON d.id = c.organization_id
-WHERE c.id = ANY(:contract_ids::uuid [])
+WHERE c.id = ANY(:contract_ids::uuid[])
 ORDER BY c.id;
 
 -- name: update_evaluated(ids, status_changes, skipped_rule_versions, next_evaluations)!
 UPDATE contracts AS c
 SET status_changes = n.status_changes, skipped_rule_versions = n.skipped_rule_versions,
   next_evaluation_at = n.next_evaluation_at
-FROM unnest(:ids::uuid [], :status_changes::jsonb [], :skipped_rule_versions::jsonb [], :next_evaluations::timestamptz [])
-  AS n (id, status_changes, skipped_rule_versions, next_evaluation_at)
+FROM unnest(
+  :ids::uuid[], :status_changes::jsonb[], :skipped_rule_versions::jsonb[], :next_evaluations::timestamptz[]
+) AS n (id, status_changes, skipped_rule_versions, next_evaluation_at)
 WHERE c.id = n.id;
 
 -- name: request_reevaluation(scope_ids)!
 -- Schedules the contracts of these scopes; a null scope means all contracts. The caller holds lock_configuration, so a
 -- re-evaluation that is still waiting has certainly not started.
 INSERT INTO reevaluations (scope_id)
-SELECT DISTINCT s.id FROM unnest(:scope_ids::uuid []) AS s (id)
-WHERE s.id IS NULL OR exists(SELECT FROM contracts AS c WHERE s.id IN (c.id, c.organization_id))
+SELECT DISTINCT s.id FROM unnest(:scope_ids::uuid[]) AS s (id)
+WHERE s.id IS NULL OR EXISTS (SELECT FROM contracts AS c WHERE s.id IN (c.id, c.organization_id))
 ON CONFLICT DO NOTHING;
 
 -- name: next_reevaluation()^

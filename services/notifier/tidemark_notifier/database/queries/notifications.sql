@@ -19,7 +19,7 @@ RETURNING notification_id, threshold;
 SELECT
   contract_id, rule_name, trigger, subject, subject_id, period_start, threshold, episode, generation, kind,
   notified_on, notification_id
-FROM notification_keys WHERE contract_id = ANY(:contract_ids::uuid []);
+FROM notification_keys WHERE contract_id = ANY(:contract_ids::uuid[]);
 
 -- name: insert_notifications(rows)!
 INSERT INTO notifications (
@@ -31,7 +31,7 @@ FROM jsonb_populate_recordset(NULL::notifications, :rows::jsonb);
 
 -- name: insert_deliveries(rows)!
 INSERT INTO deliveries (notification_id, channel, addressee, status)
-SELECT notification_id, channel, addressee, CASE WHEN addressee IS NULL THEN 'no_receiver' ELSE 'pending' END
+SELECT r.notification_id, r.channel, r.addressee, CASE WHEN r.addressee IS NULL THEN 'no_receiver' ELSE 'pending' END
 FROM jsonb_to_recordset(:rows::jsonb) AS r (notification_id uuid, channel text, addressee jsonb);
 
 -- name: notifications(id, contract, status, before, max_count)
@@ -50,7 +50,7 @@ SELECT
 FROM notifications AS n
 WHERE (:id::uuid IS NULL OR n.id = :id)
   AND (:contract::text IS NULL OR n.contract_code = :contract OR n.contract_id::text = :contract)
-  AND (:status::text IS NULL OR exists(SELECT FROM deliveries WHERE notification_id = n.id AND status = :status))
+  AND (:status::text IS NULL OR EXISTS (SELECT FROM deliveries WHERE notification_id = n.id AND status = :status))
   AND (:before::uuid IS NULL OR n.id < :before)
 ORDER BY n.id DESC
 LIMIT :max_count;
@@ -65,4 +65,4 @@ SELECT
     WHERE d.notification_id = n.id
   ) AS receivers
 FROM notifications AS n
-WHERE n.id = ANY(:notification_ids::uuid []);
+WHERE n.id = ANY(:notification_ids::uuid[]);

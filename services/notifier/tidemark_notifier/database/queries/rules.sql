@@ -16,7 +16,7 @@ LIMIT :max_count;
 -- name: rules_in_scopes(scope_ids)
 -- Global rules, and the rules of these contracts and organizations.
 SELECT id, version, body::text AS body FROM rules
-WHERE scope = 'global' OR scope_id = ANY(:scope_ids::uuid []);
+WHERE scope = 'global' OR scope_id = ANY(:scope_ids::uuid[]);
 
 -- name: rule_id_by_name(body)$
 -- The rule in the same scope with the same name.
@@ -34,5 +34,5 @@ DELETE FROM rules WHERE id = :id;
 
 -- name: reference_exists(id, kind)$
 -- Whether the notifier has received this organization, team or contract.
-SELECT exists(SELECT FROM directory WHERE id = :id AND kind = :kind AND NOT (body ->> 'deleted')::boolean)
-  OR exists(SELECT FROM contracts WHERE id = :id AND terms IS NOT NULL AND :kind = 'contract');
+SELECT EXISTS (SELECT FROM directory WHERE id = :id AND kind = :kind AND NOT (body ->> 'deleted')::boolean)
+  OR EXISTS (SELECT FROM contracts WHERE id = :id AND terms IS NOT NULL AND :kind = 'contract');

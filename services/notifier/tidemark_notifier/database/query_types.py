@@ -1,0 +1,463 @@
+"""The types of the queries in ``queries/``. Generated (`make query-types`): do not edit."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection
+from datetime import date, datetime
+from typing import Any, Protocol, TypedDict
+from uuid import UUID
+
+
+from tidemark_shared.database import Connection, JsonRows
+
+# Postgres does not say whether a column of a result may be null, so its type is `T | Any`.
+
+
+class InsertDeliveriesTableRow(TypedDict):
+    notification_id: Any
+    channel: Any
+    addressee: Any
+
+
+class NotificationKeysTableRow(TypedDict):
+    contract_id: Any
+    rule_name: Any
+    trigger: Any
+    subject: Any
+    subject_id: Any
+    period_start: Any
+    threshold: Any
+    episode: Any
+    generation: Any
+    kind: Any
+    notified_on: Any
+    notification_id: Any
+
+
+class NotificationsTableRow(TypedDict):
+    id: Any
+    contract_id: Any
+    contract_code: Any
+    rule_id: Any
+    rule_name: Any
+    subject: Any
+    subject_id: Any
+    threshold: Any
+    period_start: Any
+    raised_at: Any
+    snapshot: Any
+
+
+class ContractIdsInScopeRow(TypedDict):
+    id: UUID | Any
+
+
+class ContractsDueRow(TypedDict):
+    id: UUID | Any
+
+
+class DeliveryStatusesRow(TypedDict):
+    id: UUID | Any
+    raised_at: datetime | Any
+    receivers: str | Any
+
+
+class EvaluationInputsRow(TypedDict):
+    id: UUID | Any
+    stream_version: int | Any
+    plan_version: int | Any
+    balance_stream_version: int | Any
+    status_changes: str | Any
+    terms: str | Any
+    balance: str | Any
+    skipped_rule_versions: str | Any
+    next_evaluation_at: datetime | Any
+    organization: str | Any
+
+
+class InsertNotificationKeysRow(TypedDict):
+    notification_id: UUID | Any
+    threshold: str | Any
+
+
+class InsertRuleRow(TypedDict):
+    id: UUID | Any
+    version: int | Any
+    body: str | Any
+
+
+class LeaseDeliveriesRow(TypedDict):
+    id: UUID | Any
+    attempts: int | Any
+    channel: str | Any
+    receiver: str | Any
+    addressee: str | Any
+    notification_id: UUID | Any
+    contract_id: UUID | Any
+    contract_code: str | Any
+    rule_id: UUID | Any
+    rule_name: str | Any
+    subject: str | Any
+    subject_id: str | Any
+    threshold: str | Any
+    period_start: date | Any
+    raised_at: datetime | Any
+    snapshot: str | Any
+    leased_at: datetime | Any
+
+
+class LockContractsRow(TypedDict):
+    id: UUID | Any
+
+
+class NewIdsRow(TypedDict):
+    id: UUID | Any
+
+
+class NextReevaluationRow(TypedDict):
+    id: UUID | Any
+    scope_id: UUID | Any
+    last_contract_id: UUID | Any
+
+
+class NotificationKeysRow(TypedDict):
+    contract_id: UUID | Any
+    rule_name: str | Any
+    trigger: str | Any
+    subject: str | Any
+    subject_id: str | Any
+    period_start: date | Any
+    threshold: str | Any
+    episode: str | Any
+    generation: int | Any
+    kind: str | Any
+    notified_on: date | Any
+    notification_id: UUID | Any
+
+
+class NotificationsRow(TypedDict):
+    id: UUID | Any
+    contract_id: UUID | Any
+    contract_code: str | Any
+    rule_id: UUID | Any
+    rule_name: str | Any
+    subject: str | Any
+    subject_id: str | Any
+    threshold: str | Any
+    period_start: date | Any
+    raised_at: datetime | Any
+    snapshot: str | Any
+    deliveries: str | Any
+
+
+class ResetFailedDeliveriesRow(TypedDict):
+    id: UUID | Any
+
+
+class RuleRow(TypedDict):
+    id: UUID | Any
+    version: int | Any
+    body: str | Any
+
+
+class RulesRow(TypedDict):
+    id: UUID | Any
+    version: int | Any
+    body: str | Any
+
+
+class RulesInScopesRow(TypedDict):
+    id: UUID | Any
+    version: int | Any
+    body: str | Any
+
+
+class TeamsRow(TypedDict):
+    id: UUID | Any
+    body: str | Any
+
+
+class UpdateRuleRow(TypedDict):
+    id: UUID | Any
+    version: int | Any
+    body: str | Any
+
+
+class NotifierQueries(Protocol):
+    async def advance_reevaluation(
+        self, connection: Connection, /, *, last_contract_id: UUID | None, id: UUID | None
+    ) -> str:
+        """evaluation.sql"""
+        ...
+
+    async def contract_id_by_reference(
+        self, connection: Connection, /, *, id: UUID | None, reference: str | None
+    ) -> UUID | Any:
+        """An id wins over a code (SPEC 9).
+
+        contracts.sql"""
+        ...
+
+    def contract_ids_in_scope(
+        self, connection: Connection, /, *, scope_id: UUID | None, after: UUID | None, max_count: int | None
+    ) -> AsyncIterator[ContractIdsInScopeRow]:
+        """contracts.sql"""
+        ...
+
+    def contracts_due(
+        self, connection: Connection, /, *, now: datetime | None, max_count: int | None
+    ) -> AsyncIterator[ContractsDueRow]:
+        """Contracts that another instance is evaluating are left out.
+
+        evaluation.sql"""
+        ...
+
+    async def current_time(self, connection: Connection, /) -> datetime | Any:
+        """The database's clock, which all instances share.
+
+        evaluation.sql"""
+        ...
+
+    async def delete_rule(self, connection: Connection, /, *, id: UUID | None) -> str:
+        """rules.sql"""
+        ...
+
+    def delivery_statuses(
+        self, connection: Connection, /, *, notification_ids: Collection[UUID | None] | None
+    ) -> AsyncIterator[DeliveryStatusesRow]:
+        """When each notification was raised, its receivers, and the status of each delivery.
+
+        notifications.sql"""
+        ...
+
+    def evaluation_inputs(
+        self, connection: Connection, /, *, contract_ids: Collection[UUID | None] | None
+    ) -> AsyncIterator[EvaluationInputsRow]:
+        """Contracts without terms or without their organization are left out: they cannot be evaluated yet.
+
+        evaluation.sql"""
+        ...
+
+    async def finish_delivery(
+        self, connection: Connection, /, *, status: str | None, error: str | None, id: UUID | None, attempts: int | None
+    ) -> datetime | Any:
+        """Changes nothing if the lease ended meanwhile: the delivery then belongs to a later attempt.
+
+        deliveries.sql"""
+        ...
+
+    async def finish_reevaluation(self, connection: Connection, /, *, id: UUID | None) -> str:
+        """evaluation.sql"""
+        ...
+
+    async def insert_deliveries(self, connection: Connection, /, *, rows: JsonRows[InsertDeliveriesTableRow]) -> str:
+        """notifications.sql"""
+        ...
+
+    def insert_notification_keys(
+        self, connection: Connection, /, *, rows: JsonRows[NotificationKeysTableRow]
+    ) -> AsyncIterator[InsertNotificationKeysRow]:
+        """Returns the keys that did not exist yet.
+
+        notifications.sql"""
+        ...
+
+    async def insert_notifications(self, connection: Connection, /, *, rows: JsonRows[NotificationsTableRow]) -> str:
+        """notifications.sql"""
+        ...
+
+    async def insert_rule(self, connection: Connection, /, *, body: str | None) -> InsertRuleRow | None:
+        """Returns no row if the scope already has a rule with this name.
+
+        rules.sql"""
+        ...
+
+    def lease_deliveries(
+        self, connection: Connection, /, *, lease_seconds: float | None, channel: str | None, max_count: int | None
+    ) -> AsyncIterator[LeaseDeliveriesRow]:
+        """Takes due deliveries for a limited time. If the process dies, another takes them over when the lease ends.
+
+        deliveries.sql"""
+        ...
+
+    async def lock_configuration(self, connection: Connection, /) -> None | Any:
+        """Rules and the directory change under an exclusive lock. Without it a new rule would miss a balance that is being
+        stored, and that balance would miss the new rule, so that neither would raise the notification.
+
+        evaluation.sql"""
+        ...
+
+    async def lock_configuration_shared(self, connection: Connection, /) -> None | Any:
+        """Taken by every transaction that stores or evaluates contracts. See lock_configuration.
+
+        evaluation.sql"""
+        ...
+
+    def lock_contracts(
+        self, connection: Connection, /, *, ids: Collection[UUID | None] | None
+    ) -> AsyncIterator[LockContractsRow]:
+        """evaluation.sql"""
+        ...
+
+    def new_ids(self, connection: Connection, /, *, id_count: int | None) -> AsyncIterator[NewIdsRow]:
+        """The ids sort by time.
+
+        notifications.sql"""
+        ...
+
+    async def next_reevaluation(self, connection: Connection, /) -> NextReevaluationRow | None:
+        """evaluation.sql"""
+        ...
+
+    def notification_keys(
+        self, connection: Connection, /, *, contract_ids: Collection[UUID | None] | None
+    ) -> AsyncIterator[NotificationKeysRow]:
+        """notifications.sql"""
+        ...
+
+    def notifications(
+        self,
+        connection: Connection,
+        /,
+        *,
+        id: UUID | None,
+        contract: str | None,
+        status: str | None,
+        before: UUID | None,
+        max_count: int | None,
+    ) -> AsyncIterator[NotificationsRow]:
+        """Newest first, each with its deliveries. The filters: one id, a contract by id or code, a delivery with this status.
+
+        notifications.sql"""
+        ...
+
+    async def postpone_delivery(
+        self,
+        connection: Connection,
+        /,
+        *,
+        error: str | None,
+        delay_seconds: float | None,
+        id: UUID | None,
+        attempts: int | None,
+    ) -> str:
+        """deliveries.sql"""
+        ...
+
+    async def reference_exists(self, connection: Connection, /, *, id: UUID | None, kind: str | None) -> bool | Any:
+        """Whether the notifier has received this organization, team or contract.
+
+        rules.sql"""
+        ...
+
+    async def renew_leases(
+        self, connection: Connection, /, *, lease_seconds: float | None, ids: Collection[UUID | None] | None
+    ) -> str:
+        """A postponed delivery has no lease and gets none here.
+
+        deliveries.sql"""
+        ...
+
+    async def request_reevaluation(
+        self, connection: Connection, /, *, scope_ids: Collection[UUID | None] | None
+    ) -> str:
+        """Schedules the contracts of these scopes; a null scope means all contracts. The caller holds lock_configuration, so a
+        re-evaluation that is still waiting has certainly not started.
+
+        evaluation.sql"""
+        ...
+
+    def reset_failed_deliveries(
+        self, connection: Connection, /, *, notification_id: UUID | None
+    ) -> AsyncIterator[ResetFailedDeliveriesRow]:
+        """The mail keeps its Message-ID.
+
+        deliveries.sql"""
+        ...
+
+    async def rule(self, connection: Connection, /, *, id: UUID | None) -> RuleRow | None:
+        """rules.sql"""
+        ...
+
+    async def rule_id_by_name(self, connection: Connection, /, *, body: str | None) -> UUID | Any:
+        """The rule in the same scope with the same name.
+
+        rules.sql"""
+        ...
+
+    def rules(self, connection: Connection, /, *, after: UUID | None, max_count: int | None) -> AsyncIterator[RulesRow]:
+        """rules.sql"""
+        ...
+
+    def rules_in_scopes(
+        self, connection: Connection, /, *, scope_ids: Collection[UUID | None] | None
+    ) -> AsyncIterator[RulesInScopesRow]:
+        """Global rules, and the rules of these contracts and organizations.
+
+        rules.sql"""
+        ...
+
+    async def store_balances(
+        self,
+        connection: Connection,
+        /,
+        *,
+        ids: Collection[UUID | None] | None,
+        revisions: Collection[int | None] | None,
+        versions: Collection[int | None] | None,
+        bodies: Collection[str | None] | None,
+    ) -> str:
+        """contracts.sql"""
+        ...
+
+    async def store_contracts(
+        self,
+        connection: Connection,
+        /,
+        *,
+        ids: Collection[UUID | None] | None,
+        versions: Collection[int | None] | None,
+        status_changes: Collection[str | None] | None,
+        terms: Collection[str | None] | None,
+    ) -> str:
+        """Ordered by id, so that two batches lock the rows in the same order. Status changes that are already stored are left
+        out.
+
+        contracts.sql"""
+        ...
+
+    async def store_directory(
+        self,
+        connection: Connection,
+        /,
+        *,
+        ids: Collection[UUID | None] | None,
+        kinds: Collection[str | None] | None,
+        versions: Collection[int | None] | None,
+        bodies: Collection[str | None] | None,
+    ) -> str:
+        """contracts.sql"""
+        ...
+
+    def teams(self, connection: Connection, /, *, ids: Collection[UUID | None] | None) -> AsyncIterator[TeamsRow]:
+        """contracts.sql"""
+        ...
+
+    async def update_evaluated(
+        self,
+        connection: Connection,
+        /,
+        *,
+        ids: Collection[UUID | None] | None,
+        status_changes: Collection[str | None] | None,
+        skipped_rule_versions: Collection[str | None] | None,
+        next_evaluations: Collection[datetime | None] | None,
+    ) -> str:
+        """evaluation.sql"""
+        ...
+
+    async def update_rule(
+        self, connection: Connection, /, *, body: str | None, id: UUID | None
+    ) -> UpdateRuleRow | None:
+        """rules.sql"""
+        ...
