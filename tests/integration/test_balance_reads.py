@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 import structlog
+from event_builders import account, contract_event, take, terms, uid
 from fastapi import FastAPI
 from polling import wait_until
-from world import account, contract_event, take, terms, uid
 
 from tidemark_consumption import balance_outbox
 from tidemark_consumption.api import figures
@@ -85,8 +85,8 @@ async def statistics(request, connection):
 
 def rows_handled(plan):
     """The rows that all parts of a plan read, joined or threw away."""
-    own = plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0) + plan.get("Rows Removed by Join Filter", 0)
-    return own * plan["Actual Loops"] + sum(rows_handled(part) for part in plan.get("Plans", []))
+    row_count = plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0) + plan.get("Rows Removed by Join Filter", 0)
+    return row_count * plan["Actual Loops"] + sum(rows_handled(part) for part in plan.get("Plans", []))
 
 
 async def explained(connection, query, *arguments):
@@ -106,16 +106,16 @@ async def balance_body(connection, *, complete):
 
 
 @pytest.mark.usefixtures("statistics")
-async def test_a_balance_handles_rows_in_proportion_to_what_it_shows(connection):
+async def test_balance_reads_rows_in_proportion_to_its_size(connection):
     query = await balance_body(connection, complete=True)
     assert await explained(connection, query) < MAX_ROWS
     body = json.loads(await connection.fetchval("SELECT balance($1, $2, TRUE)", uid("contract LARGE"), MOMENT))
     assert len(body["periods"]) == PERIODS
-    assert sum(len(slice_["periods"]) for one in body["accounts"] for slice_ in one["slices"]) == PERIODS * 24
+    assert sum(len(slice_["periods"]) for account in body["accounts"] for slice_ in account["slices"]) == PERIODS * 24
 
 
 @pytest.mark.usefixtures("statistics")
-async def test_so_do_the_curve_the_pace_and_the_reporting_views(connection):
+async def test_curve_pace_and_reporting_views_read_rows_in_proportion(connection):
     sql, contract = queries("tidemark_consumption"), uid("contract LARGE")
     assert await explained(connection, sql.curve.sql, contract, None, BY_TEAM, None, MOMENT) < MAX_ROWS
     assert await explained(connection, sql.pace.sql, MOMENT, contract) < MAX_ROWS
@@ -158,7 +158,7 @@ async def published(outbox, connection):
     return {str(row.id[0]) for row in rows}
 
 
-async def test_a_slow_balance_does_not_hold_up_another(database, pool, connection, two_contracts):
+async def test_slow_balance_does_not_delay_other_balances(database, pool, connection, two_contracts):
     slow, other = two_contracts
     await replace_balance(connection, f"PERFORM pg_advisory_xact_lock_shared({LOCK})")
     async with pool.acquire() as blocker, balance_outbox.open_balance_outbox(database) as outbox:
@@ -177,9 +177,7 @@ async def is_caught_up(outbox, connection, contract):
     return await connection.fetchval(IS_PUBLISHED, contract)
 
 
-async def test_a_balance_that_fails_is_logged_once_postponed_and_published_once_it_works(
-    database, connection, two_contracts, monkeypatch
-):
+async def test_failing_balance_is_logged_once_and_retried(database, connection, two_contracts, monkeypatch):
     failing, other = two_contracts
     monkeypatch.setattr(balance_outbox, "_MIN_RETRY_SECONDS", 0.01)
     await replace_balance(connection, "PERFORM 1 / (SELECT count(*) FROM organizations)")
@@ -188,8 +186,8 @@ async def test_a_balance_that_fails_is_logged_once_postponed_and_published_once_
             assert await published(outbox, connection) == {other}
             source = outbox.load_rows.__self__
             await wait_until(lambda: postponed_for(outbox, connection, source, 0.05))
-        errors = [one for one in logs if one["event"] == "balance_postponed"]
-        assert [one["contract_id"] for one in errors] == [failing]
+        errors = [entry for entry in logs if entry["event"] == "balance_postponed"]
+        assert [entry["contract_id"] for entry in errors] == [failing]
         await connection.execute("DROP FUNCTION balance; ALTER FUNCTION computed_balance RENAME TO balance")
         assert await wait_until(lambda: published(outbox, connection)) == {failing}
 
@@ -208,14 +206,14 @@ def short_statements(monkeypatch):
 
 
 @pytest.mark.usefixtures("short_statements")
-async def test_a_balance_that_takes_too_long_is_postponed(database, pool, connection, two_contracts):
+async def test_balance_that_times_out_is_postponed(database, pool, connection, two_contracts):
     slow, other = two_contracts
     await replace_balance(connection, f"PERFORM pg_advisory_xact_lock_shared({LOCK})")
     async with pool.acquire() as blocker, balance_outbox.open_balance_outbox(database) as outbox:
         await blocker.execute(f"SELECT pg_advisory_lock({LOCK})")
         with structlog.testing.capture_logs() as logs:
             await wait_until(lambda: failed(outbox, connection, logs))
-        (error,) = [one for one in logs if one["event"] == "balance_postponed"]
+        (error,) = [entry for entry in logs if entry["event"] == "balance_postponed"]
         assert error["contract_id"] == slow
         assert "QueryCanceled" in error["error"]
         assert await connection.fetchval(
@@ -225,14 +223,14 @@ async def test_a_balance_that_takes_too_long_is_postponed(database, pool, connec
 
 async def failed(outbox, connection, logs):
     await published(outbox, connection)
-    return any(one["event"] == "balance_postponed" for one in logs)
+    return any(entry["event"] == "balance_postponed" for entry in logs)
 
 
 # Time-outs.
 
 
 @pytest.mark.usefixtures("short_statements")
-async def test_a_request_that_takes_too_long_is_answered_with_when_to_try_again(database, connection, two_contracts):
+async def test_request_that_times_out_is_answered_503_with_retry_after(database, connection, two_contracts):
     await replace_balance(connection, "PERFORM pg_sleep(600)")
     app: FastAPI = create_api("consumption", Settings(open=True), None)
     app.include_router(figures.router)
@@ -246,7 +244,7 @@ async def test_a_request_that_takes_too_long_is_answered_with_when_to_try_again(
 
 
 @pytest.mark.usefixtures("pool")
-async def test_each_class_of_work_has_its_time_out(database):
+async def test_each_workload_has_its_statement_timeout(database):
     for workload, expected in (
         (Workload.REQUEST, "30s"),
         (Workload.PUBLISH, "15s"),
@@ -257,7 +255,7 @@ async def test_each_class_of_work_has_its_time_out(database):
             assert await limited.fetchval("SHOW statement_timeout") == expected
 
 
-async def test_a_query_whose_client_has_gone_ends(database, connection):
+async def test_query_of_disconnected_client_is_stopped(database, connection):
     async with await connect_pool(database, "consumption", size=1, workload=Workload.FOLD) as abandoned:
         client = await abandoned.acquire()
         pid = await client.fetchval("SELECT pg_backend_pid()")

@@ -71,10 +71,10 @@ async def import_until_done(stack, file):
             TIDEMARK, "import", str(file), "--format", "csv", "--mapping", str(EXAMPLE), "--wait", "0",
             "--data-dir", str(stack.data_dir), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
-        _, said = await process.communicate()
+        _, errors = await process.communicate()
         if process.returncode == 0:
             return
-        print(said.decode()[-500:])
+        print(errors.decode()[-500:])
 
 
 async def kill_one_after_another(stack, stop):
@@ -83,7 +83,7 @@ async def kill_one_after_another(stack, stop):
     for name in cycle(VICTIMS):
         if stop.is_set() and len(killed) == len(VICTIMS):
             break
-        before = await wait_until(lambda name=name: stack.parts().get(name), timeout_seconds=60)
+        before = await wait_until(lambda name=name: stack.components().get(name), timeout_seconds=60)
         before.kill()
         killed[name] += 1
         await wait_until(lambda name=name, before=before: _others(stack, name, before), timeout_seconds=60)
@@ -92,7 +92,7 @@ async def kill_one_after_another(stack, stop):
 
 
 def _others(stack, name, before):
-    after = stack.parts().get(name)
+    after = stack.components().get(name)
     return after is not None and after.pid != before.pid
 
 
@@ -136,7 +136,7 @@ async def stack(tmp_path):
     await stack.stop()
 
 
-async def test_kill_9_of_every_part_in_the_middle_of_an_import(stack, tmp_path):
+async def test_killing_every_process_during_an_import_loses_and_repeats_nothing(stack, tmp_path):
     expected = logs(tmp_path / "logs.csv")
     reached = {
         code: [at for at in THRESHOLDS if seconds * 100 >= int(at) * PLANNED_SECONDS]
@@ -159,19 +159,19 @@ async def test_kill_9_of_every_part_in_the_middle_of_an_import(stack, tmp_path):
         }
         return await consumed(database), furthest, {row["status"] for row in rows}
 
-    wanted = expected, {code: at[-1] for code, at in reached.items()}, {"delivered"}
+    expected_state = expected, {code: at[-1] for code, at in reached.items()}, {"delivered"}
 
     async def settled():
-        return await state() == wanted
+        return await state() == expected_state
 
     try:
         await wait_until(settled, timeout_seconds=120, pause_seconds=0.5)
     except TimeoutError:
-        assert await state() == wanted
+        assert await state() == expected_state
     rows = await notifications(database)
 
     # A part that died with the whole stack: kill -9 of all, and the same rows.
-    for process in [*stack.parts().values()]:
+    for process in [*stack.components().values()]:
         process.kill()
     stack.process.kill()
     await stack.process.wait()

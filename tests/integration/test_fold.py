@@ -1,9 +1,6 @@
 """The fold against the reference model, on a real Postgres."""
 
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from reference import Model
-from world import (
+from event_builders import (
     account,
     contract_event,
     data_of,
@@ -18,13 +15,16 @@ from world import (
     uid,
     worklog,
 )
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from reference.reports import Model
 
 
 def model_of(records):
     return Model(facts_of(records)).rows()
 
 
-async def test_work_that_counts_is_in_its_share_and_on_its_day(connection):
+async def test_work_that_counts_is_in_period_and_daily_totals(connection):
     await take(connection, [contract_event(1, "DRAFT"), contract_event(2, "ACTIVE")])
     await take(connection, [link(), worklog("1", seconds=3600), worklog("2", seconds=1800)])
     assert await projections(connection) == {
@@ -35,7 +35,7 @@ async def test_work_that_counts_is_in_its_share_and_on_its_day(connection):
     }
 
 
-async def test_a_correction_moves_and_a_deletion_takes_away(connection):
+async def test_correction_moves_and_deletion_removes_work(connection):
     await take(connection, [contract_event()])
     await take(connection, [link(), worklog("1", seconds=3600)])
     await take(connection, [worklog("1", seconds=60, started="2026-04-02T09:00:00Z", updated="2026-04-03T00:00:00Z")])
@@ -104,22 +104,23 @@ teams = st.builds(
 )
 
 
-def one_version_each(records):
-    """A stream has one event a version: of those drawn for one, the first."""
-    seen, kept = set(), []
-    for one in records:
-        data = data_of(one)
-        key = (one.topic, data.get("contract_id") or data.get("id"), data.get("stream_version") or data.get("version"))
-        if one.topic == "worklog.events" or key not in seen:
-            kept.append(one)
-        seen.add(key)
-    return kept
+def first_of_each_version(records):
+    """The first of the generated events of each version, because a stream has one event for each version."""
+    keys, firsts = set(), []
+    for record in records:
+        data = data_of(record)
+        id_, version = data.get("contract_id") or data.get("id"), data.get("stream_version") or data.get("version")
+        key = record.topic, id_, version
+        if record.topic == "worklog.events" or key not in keys:
+            firsts.append(record)
+        keys.add(key)
+    return firsts
 
 
 @st.composite
 def histories(draw):
     """A set of facts, and a delivery of it: any order, some of it twice, cut into batches anywhere."""
-    facts = one_version_each(
+    facts = first_of_each_version(
         draw(st.lists(contracts, max_size=5))
         + draw(st.lists(teams, max_size=3))
         + draw(st.lists(links, max_size=4))
@@ -129,17 +130,17 @@ def histories(draw):
     twice = draw(st.lists(st.sampled_from(facts), max_size=4)) if facts else []
     delivery = draw(st.permutations(facts + twice))
     batches, current = [], []
-    for one in delivery:
-        if current and (current[0].topic != one.topic or draw(st.booleans())):
+    for record in delivery:
+        if current and (current[0].topic != record.topic or draw(st.booleans())):
             batches.append(current)
             current = []
-        current.append(one)
+        current.append(record)
     return facts, [*batches, current] if current else batches
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(histories())
-async def test_any_order_duplication_and_batch_split_ends_in_the_rows_of_a_recomputation(connection, history):
+async def test_any_order_duplication_and_batch_split_gives_recomputed_rows(connection, history):
     facts, batches = history
     example = connection.transaction()
     await example.start()
@@ -151,7 +152,7 @@ async def test_any_order_duplication_and_batch_split_ends_in_the_rows_of_a_recom
         await example.rollback()
 
 
-async def test_reporting_shows_every_slice_and_the_ops_role_reads_nothing_else(connection):
+async def test_reporting_shows_every_slice_to_the_ops_role(connection):
     slices = [(TEAMS[0], "25"), (TEAMS[1], "15")]
     await take(connection, [contract_event(accounts=[account("Support", "40", slices=slices)], end="2026-02-28")])
     await take(connection, [link(), worklog("1", started="2026-01-05T09:00:00Z", seconds=115200)])
@@ -185,7 +186,7 @@ async def test_reporting_shows_every_slice_and_the_ops_role_reads_nothing_else(c
     assert undescribed == []
 
 
-async def test_an_older_version_of_a_team_in_the_same_batch_takes_nobody_out_of_it(connection):
+async def test_older_team_version_in_same_batch_removes_no_member(connection):
     sliced = [account("Support", "40", teams=[TEAMS[1]])]
     await take(connection, [contract_event(terms=terms(accounts=sliced))])
     await take(connection, [link(), worklog("1")])

@@ -1,8 +1,7 @@
 """Fixed price, case by case: each thing that changes what work consumes, after the work stands (SPEC W3, W7)."""
 
 import pytest
-from test_fold_reference import compare
-from world import (
+from event_builders import (
     account,
     adjustment,
     contract_event,
@@ -16,6 +15,7 @@ from world import (
     uid,
     worklog,
 )
+from test_fold_reference import compare
 
 NORTH, SOUTH = uid("team North"), uid("team South")
 HOUR = 3600
@@ -92,14 +92,14 @@ async def learn(connection, batches):
 
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("first", [False, True], ids=["after", "before"])
-async def test_what_work_consumes_is_that_of_the_reference_whenever_it_changes(connection, change, first):
-    batches = [[one] for one in CHANGES[change]]
+async def test_fixed_price_consumption_equals_reference_after_each_change(connection, change, first):
+    batches = [[record] for record in CHANGES[change]]
     batches = [*batches, *GIVEN] if first else [*GIVEN, *batches]
     await learn(connection, batches)
-    await compare(connection, facts_of([one for batch in batches for one in batch]))
+    await compare(connection, facts_of([record for batch in batches for record in batch]))
 
 
-async def test_a_day_is_filled_by_all_that_counts_and_split_to_the_second(connection):
+async def test_daily_workload_is_filled_by_all_counted_work(connection):
     await learn(connection, GIVEN)
     rows = await connection.fetch("SELECT worklog_id, amount FROM ratings ORDER BY worklog_id")
     assert {row["worklog_id"]: int(row["amount"]) for row in rows} == {

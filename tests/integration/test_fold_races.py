@@ -7,9 +7,7 @@ could not see is folded next.
 import asyncio
 
 import pytest
-from test_fold import ACCOUNTS, TEAMS, model_of
-from test_fold_reference import compare
-from world import (
+from event_builders import (
     contract_event,
     deletion,
     facts_of,
@@ -23,6 +21,8 @@ from world import (
     terms,
     worklog,
 )
+from test_fold import ACCOUNTS, TEAMS, model_of
+from test_fold_reference import compare
 
 BOUND = 10
 
@@ -120,19 +120,19 @@ PAIRS = {
 
 @pytest.mark.parametrize("pair", PAIRS)
 @pytest.mark.parametrize("swapped", [False, True], ids=["", "swapped"])
-async def test_a_race_ends_in_the_rows_of_a_recomputation(pool, pair, swapped):
+async def test_concurrent_append_gives_recomputed_rows(pool, pair, swapped):
     before, first, second = PAIRS[pair]
     async with pool.acquire() as connection:
         for batch in before:
             await take(connection, batch)
     await race(pool, *((second, first) if swapped else (first, second)))
-    facts = [one for batch in before for one in batch] + first + second
+    facts = [record for batch in before for record in batch] + first + second
     assert await projections(pool) == model_of(facts)
     async with pool.acquire() as connection:
         await compare(connection, facts_of(facts))
 
 
-async def test_changes_of_one_closed_period_are_restated_one_after_the_other(pool):
+async def test_concurrent_changes_of_closed_period_are_restated_in_sequence(pool):
     settled = {"start": "2025-01-01", "end": "2025-12-31"}
     activated = contract_event(2, previous="DRAFT", occurred="2025-01-01T00:00:00Z", **settled)
     async with pool.acquire() as connection:
@@ -147,7 +147,7 @@ async def test_changes_of_one_closed_period_are_restated_one_after_the_other(poo
 
 
 @pytest.mark.parametrize("round_", range(25))
-async def test_activation_link_and_work_at_once_many_times(pool, round_):
+async def test_concurrent_activation_link_and_work_give_recomputed_rows(pool, round_):
     """Not held at any point: whatever the scheduler makes of them."""
     del round_
     drafted, activated = contract_event(1, "DRAFT"), contract_event(2, "ACTIVE")
@@ -164,9 +164,9 @@ async def test_activation_link_and_work_at_once_many_times(pool, round_):
         await asyncio.gather(*(alone(number, batch) for number, batch in enumerate(batches)))
     async with pool.acquire() as connection:
         await fold_rest(connection)
-    facts = [drafted, *(one for batch in batches for one in batch)]
+    facts = [drafted, *(record for batch in batches for record in batch)]
     assert await projections(pool) == model_of(facts)
 
 
-def test_the_teams_of_the_pairs_are_those_of_their_accounts():
+def test_pairs_use_the_teams_of_their_accounts():
     assert set(ACCOUNTS[1][0]["teams"]) == set(TEAMS)

@@ -6,10 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
-from histories import histories, seeded
-from hypothesis import HealthCheck, given, settings
-from reference import COLUMNS, Model, restatements
-from world import (
+from event_builders import (
     account,
     contract_event,
     deletion,
@@ -21,6 +18,11 @@ from world import (
     terms,
     worklog,
 )
+from histories import histories, seeded
+from hypothesis import HealthCheck, given, settings
+from reference.columns import COLUMNS
+from reference.reports import Model
+from reference.restatements import restatements
 
 from tidemark_consumption.projection import fold
 from tidemark_shared.database import connect_pool
@@ -70,7 +72,7 @@ async def learn(connection, history):
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(history=histories())
-async def test_every_relation_is_that_of_the_reference(connection, history):
+async def test_reporting_relations_equal_reference(connection, history):
     transaction = connection.transaction()
     await transaction.start()
     try:
@@ -117,20 +119,20 @@ PASSING = {
 
 @pytest.mark.parametrize("priced", [False, True], ids=["time", "price"])
 @pytest.mark.parametrize("what", PASSING)
-async def test_what_meets_in_one_batch_is_restated_one_by_one(connection, what, priced):
+async def test_changes_in_one_batch_are_restated_one_by_one(connection, what, priced):
     accounts = [account("Support", "20", value=20_000 if priced else None), account("Design", "20")]
     body = terms(accounts=accounts, value=90_000 if priced else None)
-    given = [
+    batches = [
         [contract_event(1, "DRAFT", terms=body), contract_event(2, previous="DRAFT", terms=body)],
         [rate_card()],
         [link(created=MARCH), link("I2", created=MARCH), worklog("0", started=MARCH)],
         PASSING[what],
     ]
     # Every fold is learned after the one before.
-    moments = [LEARNED + timedelta(microseconds=number) for number in range(len(given))]
-    for number, (moment, records) in enumerate(zip(moments, given, strict=True)):
+    moments = [LEARNED + timedelta(microseconds=number) for number in range(len(batches))]
+    for number, (moment, records) in enumerate(zip(moments, batches, strict=True)):
         await take(connection, records, first_offset=100 * number, learned_at=moment)
-    facts = [fact for moment, records in zip(moments, given, strict=True) for fact in facts_of(records, moment)]
+    facts = [fact for moment, records in zip(moments, batches, strict=True) for fact in facts_of(records, moment)]
     await compare(connection, facts)
     assert await reported(connection, "restatements", RESTATED) == plain(restatements(facts), RESTATED)
 
@@ -166,7 +168,7 @@ async def take_through_faults(connection, records, choose, **where):
 
 
 @pytest.mark.parametrize("seed", range(100, 106))
-async def test_a_crash_between_any_two_statements_changes_no_row(connection, seed):
+async def test_crash_between_any_two_statements_changes_no_row(connection, seed):
     history, choose = seeded(seed), random.Random(seed).choice
     for number, (moment, records) in enumerate(history.batches):
         await take_through_faults(connection, records, choose, first_offset=1000 * number, learned_at=moment)
@@ -175,7 +177,7 @@ async def test_a_crash_between_any_two_statements_changes_no_row(connection, see
 
 
 @pytest.mark.parametrize("seed", range(200, 206))
-async def test_two_consumers_that_crash_end_in_the_rows_of_the_reference(database, connection, seed):
+async def test_crashing_consumers_give_reference_rows(database, connection, seed):
     history, draw = seeded(seed), random.Random(seed)
     partitions = [[], [], []]
     for number, (moment, records) in enumerate(history.batches):
@@ -184,10 +186,10 @@ async def test_two_consumers_that_crash_end_in_the_rows_of_the_reference(databas
 
     async def consume(pool, partition):
         choose = random.Random(partition).choice
-        async with pool.acquire() as one:
+        async with pool.acquire() as consumer:
             for number, (_, moment, records) in enumerate(partitions[partition]):
-                where = {"partition": partition, "first_offset": number, "learned_at": moment}
-                await take_through_faults(one, records, choose, **where)
+                position = {"partition": partition, "first_offset": number, "learned_at": moment}
+                await take_through_faults(consumer, records, choose, **position)
 
     async with await connect_pool(database, "consumption", init=fold.prepare_connection) as pool:
         await asyncio.gather(*(consume(pool, partition) for partition in range(3)))

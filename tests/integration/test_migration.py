@@ -12,13 +12,14 @@ from typing import NamedTuple
 
 import asyncpg
 import pytest
+from event_builders import record, take
 from histories import History
 from pogo_core.util import migrate as pogo
-from reference import Model, restatements
-from test_ask import bare, contracts_of
+from reference.reports import Model
+from reference.restatements import restatements
+from test_figures_api import bare, contracts_of
 from test_fold_reference import RESTATED, compare, plain, reported
 from typer.testing import CliRunner
-from world import record, take
 
 from tidemark.cli import app
 from tidemark_consumption import replay
@@ -127,7 +128,7 @@ async def replaying(empty_database, connection):
         yield replaying
 
 
-async def test_the_figures_are_those_of_the_facts(empty_database, filled, connection, replaying):
+async def test_migrated_figures_equal_the_facts(empty_database, filled, connection, replaying):
     assert await replay.verify(replaying) == CLEAN
     await compare(connection, filled.before.facts)
     # Once is enough.
@@ -140,7 +141,7 @@ async def test_the_figures_are_those_of_the_facts(empty_database, filled, connec
     assert restated.getvalue().decode() == filled.tables.get("restatements", "")
 
 
-async def test_the_log_is_as_it_would_be_appended_now(filled, connection):
+async def test_migrated_log_equals_newly_decoded_records(filled, connection):
     logged = await connection.fetch(
         "SELECT kind, source, issue_id, worklog_id, seconds, issue_key, summary, description, digest FROM fact_log"
     )
@@ -153,7 +154,7 @@ async def test_the_log_is_as_it_would_be_appended_now(filled, connection):
     ]
 
 
-async def test_each_earlier_moment_is_answered_from_what_was_known_then(filled, connection, replaying):
+async def test_migrated_database_answers_for_earlier_moments(filled, connection, replaying):
     del connection
     contracts = contracts_of(filled.before)
     moments = sorted({moment for moment, _ in filled.before.batches})
@@ -166,11 +167,12 @@ async def test_each_earlier_moment_is_answered_from_what_was_known_then(filled, 
             assert (bare(json.loads(body)) if body else None) == model.balance(contract_id), moment
 
 
-async def test_new_batches_are_folded_on_top(filled, connection, replaying):
+async def test_new_batches_are_folded_after_migration(filled, connection, replaying):
     facts, before = filled.before.facts + filled.after.facts, filled.before.batches[-1][0]
-    # All work again, by a clock that is behind: it changes nothing, and is learned after the rest nevertheless.
-    again = [record for _, records in filled.before.batches for record in records if record.topic == WORKLOGS.name]
-    await take(connection, again, first_offset=1_000_000, learned_at=before - timedelta(days=1))
+    # All work again, with a clock that is behind: it changes nothing, and is still learned after everything else.
+    old_records = [record for _, records in filled.before.batches for record in records]
+    repeated_records = [record for record in old_records if record.topic == WORKLOGS.name]
+    await take(connection, repeated_records, first_offset=1_000_000, learned_at=before - timedelta(days=1))
     assert await connection.fetchval("SELECT max(learned_at) FROM batches") == before + timedelta(microseconds=1)
     assert await replay.verify(replaying) == CLEAN
     for number, (moment, records) in enumerate(filled.after.batches):
@@ -182,7 +184,7 @@ async def test_new_batches_are_folded_on_top(filled, connection, replaying):
 
 
 @pytest.mark.parametrize("filled", ["rules"], indirect=True)
-async def test_the_command_leaves_figures_that_are_those_of_the_facts(empty_database, filled, monkeypatch):
+async def test_migrate_command_rebuilds_the_figures(empty_database, filled, monkeypatch):
     del filled  # it is there
     monkeypatch.setenv("TIDEMARK_DATABASE_URL", empty_database)
     run = CliRunner().invoke

@@ -5,10 +5,21 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
+from event_builders import (
+    account,
+    append,
+    contract_event,
+    facts_of,
+    fold_rest,
+    link,
+    projections,
+    take,
+    team_event,
+    worklog,
+)
 from polling import wait_until
 from test_fold import model_of
 from test_fold_reference import compare
-from world import account, append, contract_event, facts_of, fold_rest, link, projections, take, team_event, worklog
 
 from tidemark_consumption import replay
 from tidemark_consumption.projection import fold as module
@@ -63,7 +74,7 @@ class Stepped:
         return call
 
 
-async def test_an_answer_as_of_a_moment_never_changes_whatever_is_appended_and_folded_meanwhile(pool, replaying):
+async def test_answer_as_of_moment_never_changes_while_facts_are_appended_and_folded(pool, replaying):
     answers = []
     async with pool.acquire() as connection:
         await take(connection, [contract_event()])
@@ -73,11 +84,11 @@ async def test_an_answer_as_of_a_moment_never_changes_whatever_is_appended_and_f
             moment = datetime.now(UTC)
             answers.append((moment, asyncio.create_task(as_of(replaying, moment))))
             # Until it has its answer, or waits for the fold in flight.
-            async with pool.acquire() as other:
+            async with pool.acquire() as other_connection:
                 waiting = (
                     "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%projection%'"
                 )
-                await wait_until(lambda: _settled(answers, other, waiting))
+                await wait_until(lambda: _settled(answers, other_connection, waiting))
 
         stepped = Stepped(connection, ask)
         for number in range(3):
@@ -102,7 +113,7 @@ async def fold_rest_of(pool):
         await fold_rest(connection)
 
 
-async def test_moments_grow_even_if_the_clock_does_not(pool):
+async def test_learned_at_grows_when_the_clock_does_not(pool):
     async with pool.acquire() as connection:
         for number, now in enumerate([NOW, NOW, NOW - timedelta(days=1), NOW + timedelta(seconds=1)]):
             await append(connection, [worklog(str(number))], first_offset=number)
@@ -112,18 +123,18 @@ async def test_moments_grow_even_if_the_clock_does_not(pool):
     assert moments == [NOW, NOW + microsecond, NOW + 2 * microsecond, NOW + timedelta(seconds=1)]
 
 
-async def test_while_one_folds_no_other_does(pool):
-    async with pool.acquire() as connection, pool.acquire() as other:
+async def test_second_fold_does_nothing_while_the_first_runs(pool):
+    async with pool.acquire() as connection, pool.acquire() as other_connection:
         await append(connection, [worklog("1")])
         async with connection.transaction():
             assert await fold(connection, NOW)
-            assert await fold(other, NOW) is None
-        assert await fold(other, NOW) is None
+            assert await fold(other_connection, NOW) is None
+        assert await fold(other_connection, NOW) is None
         await append(connection, [worklog("2")], first_offset=1)
-        assert await fold(other, NOW)
+        assert await fold(other_connection, NOW)
 
 
-async def test_batches_of_all_partitions_are_folded_together_up_to_a_bound(pool):
+async def test_fold_takes_batches_of_all_partitions_up_to_max_records(pool):
     async with pool.acquire() as connection:
         for partition in range(4):
             await append(connection, [worklog(f"{partition}-{number}") for number in range(3)], partition=partition)
@@ -132,7 +143,7 @@ async def test_batches_of_all_partitions_are_folded_together_up_to_a_bound(pool)
         assert await fold(connection, NOW) is None
 
 
-async def test_contracts_teams_and_work_that_wait_together_are_folded_together(pool):
+async def test_waiting_contracts_teams_and_work_are_folded_together(pool):
     records = [[worklog("1")], [link()], [contract_event(1, "DRAFT"), contract_event(2)], [team_event("North", [])]]
     async with pool.acquire() as connection:
         for number, batch in enumerate(records):
@@ -143,7 +154,7 @@ async def test_contracts_teams_and_work_that_wait_together_are_folded_together(p
         await compare(connection, facts_of(facts))
 
 
-async def test_when_the_one_that_folds_dies_the_next_goes_on(database, pool, replaying):
+async def test_next_projector_continues_when_the_folding_one_dies(database, pool, replaying):
     async with pool.acquire() as connection:
         await take(connection, [contract_event()])
         await take(connection, [link()])
@@ -181,7 +192,7 @@ def poison(monkeypatch):
     return poisoned
 
 
-async def test_a_batch_that_cannot_be_folded_is_named_and_holds_up_no_other(pool, replaying, poison, monkeypatch):
+async def test_failing_batch_is_reported_and_does_not_delay_others(pool, replaying, poison, monkeypatch):
     monkeypatch.setattr("tidemark_consumption.projection.projector._RETRY_SECONDS", 0.2)
     async with pool.acquire() as connection:
         await take(connection, [contract_event()])
@@ -201,7 +212,7 @@ async def test_a_batch_that_cannot_be_folded_is_named_and_holds_up_no_other(pool
         running.cancel()
 
 
-async def test_what_waits_too_long_is_said(pool, replaying, monkeypatch):
+async def test_long_waiting_records_are_a_problem(pool, replaying, monkeypatch):
     monkeypatch.setattr("tidemark_consumption.projection.projector._MAX_WAIT_SECONDS", 0)
     async with pool.acquire() as connection:
         await append(connection, [worklog("1"), worklog("2")])
@@ -209,7 +220,7 @@ async def test_what_waits_too_long_is_said(pool, replaying, monkeypatch):
     assert problem.startswith("2 records wait to be counted")
 
 
-async def test_read_is_not_folded(pool):
+async def test_folded_offset_is_behind_read_offset_until_the_fold(pool):
     async with pool.acquire() as connection:
         offsets = "SELECT next_offset FROM reporting.folded_offsets WHERE topic = 'worklog.events'"
         await connection.execute(
@@ -222,7 +233,7 @@ async def test_read_is_not_folded(pool):
         assert await connection.fetchval(offsets) == 12
 
 
-async def test_the_relay_waits_for_no_row_that_the_fold_holds(pool):
+async def test_relay_skips_rows_locked_by_the_fold(pool):
     queries = database_queries("tidemark_consumption")
     async with pool.acquire() as connection, pool.acquire() as relay:
         await take(connection, [contract_event()])
@@ -237,7 +248,7 @@ async def test_the_relay_waits_for_no_row_that_the_fold_holds(pool):
         assert await connection.fetchval("SELECT published_revision FROM balances") == revision
 
 
-async def test_a_batch_that_another_process_has_folded_is_no_problem(pool, replaying, poison):
+async def test_batch_folded_by_another_process_is_no_problem(pool, replaying, poison):
     projector = Projector(pool, replaying)
     async with pool.acquire() as connection:
         await append(connection, [worklog("poison")])
@@ -248,7 +259,7 @@ async def test_a_batch_that_another_process_has_folded_is_no_problem(pool, repla
         assert await projector.problems(connection) == []
 
 
-async def test_of_two_events_of_one_version_the_first_holds_now_and_in_a_replay(pool, replaying):
+async def test_first_of_two_events_of_one_version_holds_in_fold_and_replay(pool, replaying):
     async with pool.acquire() as connection:
         await take(connection, [contract_event(1, hours="40")])
         await take(connection, [contract_event(1, hours="50", accounts=[account("Other", "50")])], first_offset=1)

@@ -22,16 +22,16 @@ async def reader(database, connection):
     await reader.close()
 
 
-def test_there_are_ten():
+def test_page_has_ten_queries():
     assert [number for number, _ in QUERIES] == [str(number) for number in range(1, 11)]
 
 
 @pytest.mark.parametrize("query", [query for _, query in QUERIES], ids=[number for number, _ in QUERIES])
-async def test_a_query_runs(reader, query):
+async def test_query_runs_as_ops_role(reader, query):
     await reader.fetch(query)
 
 
-async def test_every_relation_and_column_says_what_it_is(reader):
+async def test_every_relation_and_column_has_a_comment(reader):
     relations = {
         "contracts", "contract_periods", "account_consumption", "account_totals", "slice_consumption",
         "daily_consumption", "unaccounted_worklogs", "restatements", "dead_letters", "consumer_offsets",
@@ -49,7 +49,7 @@ async def test_every_relation_and_column_says_what_it_is(reader):
     assert [row for row in rows if not row["said"] or not row["of_column"]] == []
 
 
-async def test_it_may_read_nothing_else(reader):
+async def test_ops_role_reads_only_reporting(reader):
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await reader.fetch("SELECT * FROM consumption.worklogs")
     with pytest.raises(asyncpg.InsufficientPrivilegeError):

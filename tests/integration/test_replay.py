@@ -5,10 +5,22 @@ import json
 from datetime import UTC, datetime
 
 import pytest
+from event_builders import (
+    account,
+    append,
+    contract_event,
+    link,
+    member,
+    rate_card,
+    take,
+    team_event,
+    terms,
+    uid,
+    worklog,
+)
 from histories import seeded
 from test_fold_reference import compare, learn
 from typer.testing import CliRunner
-from world import account, append, contract_event, link, member, rate_card, take, team_event, terms, uid, worklog
 
 from tidemark.cli import app
 from tidemark_consumption import replay
@@ -21,13 +33,13 @@ async def replaying(database, pool):
     del pool  # its tables are there
     async with (
         await connect_pool(database, "consumption", size=1, init=replay.prepare_connection) as replaying,
-        replaying.acquire() as one,
+        replaying.acquire() as connection,
     ):
-        yield one
+        yield connection
 
 
 @pytest.mark.parametrize("seed", range(8))
-async def test_what_was_folded_as_it_came_is_what_the_facts_say(connection, replaying, seed):
+async def test_verify_finds_no_difference_after_incremental_folds(connection, replaying, seed):
     await learn(connection, seeded(seed))
     assert await replay.verify(replaying) == replay.Findings(0, [])
 
@@ -70,25 +82,25 @@ SPOILT = [
 
 
 @pytest.mark.parametrize(("spoil", "relation"), SPOILT)
-async def test_a_spoilt_row_is_found_named_and_mended(connection, replaying, spoil, relation):
+async def test_damaged_row_is_found_and_repaired(connection, replaying, spoil, relation):
     await fill(connection)
     before = await connection.fetch("SELECT * FROM reporting.account_consumption ORDER BY 1, 3, 6")
     revisions = await connection.fetch("SELECT contract_id, revision FROM balances ORDER BY 1")
     await connection.execute(spoil)
-    found = await replay.verify(replaying)
-    assert {one.relation for one in found.first} == ({relation} if relation else set())
-    assert found.total == len(found.first) == (1 if relation else 0)
-    assert await replay.rebuild(replaying) == found
+    findings = await replay.verify(replaying)
+    assert {difference.relation for difference in findings.first} == ({relation} if relation else set())
+    assert findings.total == len(findings.first) == (1 if relation else 0)
+    assert await replay.rebuild(replaying) == findings
     assert await replay.verify(replaying) == replay.Findings(0, [])
     assert await connection.fetch("SELECT * FROM reporting.account_consumption ORDER BY 1, 3, 6") == before
-    raised = await connection.fetch("SELECT contract_id, revision FROM balances ORDER BY 1")
+    new_revisions = await connection.fetch("SELECT contract_id, revision FROM balances ORDER BY 1")
     # What was published of them may have been wrong.
-    assert [new["revision"] - old["revision"] for new, old in zip(raised, revisions, strict=True)] == (
+    assert [new["revision"] - old["revision"] for new, old in zip(new_revisions, revisions, strict=True)] == (
         [1, 1] if relation else [0, 0]
     )
 
 
-async def test_everything_that_follows_from_the_facts_is_made_anew_from_nothing(connection, replaying):
+async def test_rebuild_restores_emptied_projections(connection, replaying):
     history = seeded(3)
     await learn(connection, history)
     for name in await connection.fetchval("SELECT projection_tables()"):
@@ -97,14 +109,14 @@ async def test_everything_that_follows_from_the_facts_is_made_anew_from_nothing(
     await compare(connection, history.facts)
 
 
-async def test_what_is_learned_while_it_is_rebuilt_is_not_lost(connection, replaying, monkeypatch):
+async def test_facts_learned_during_rebuild_are_not_lost(connection, replaying, monkeypatch):
     await fill(connection)
     await connection.execute("DELETE FROM account_team_totals")
     replayed, learned = asyncio.Event(), asyncio.Event()
     original = fold.apply_replayed
 
-    async def slowly(one):
-        await original(one)
+    async def slowly(connection):
+        await original(connection)
         replayed.set()
         await learned.wait()
 
@@ -126,16 +138,16 @@ async def test_what_is_learned_while_it_is_rebuilt_is_not_lost(connection, repla
     assert tuple(await connection.fetchrow(totals)) == (3660, 50 * 3600 * 12)
 
 
-async def test_consumers_append_during_the_switch_and_the_fold_waits_for_it(connection, replaying, monkeypatch):
+async def test_consumers_append_and_fold_waits_during_repair(connection, replaying, monkeypatch):
     await fill(connection)
     await connection.execute("UPDATE account_team_totals SET seconds = 0")
     locked, go_on = asyncio.Event(), asyncio.Event()
     original = replay._differences
 
-    async def slowly(one):
+    async def slowly(connection):
         locked.set()
         await go_on.wait()
-        return await original(one)
+        return await original(connection)
 
     monkeypatch.setattr(replay, "_differences", slowly)
     rebuilding = asyncio.create_task(replay.rebuild(replaying))
@@ -149,20 +161,20 @@ async def test_consumers_append_during_the_switch_and_the_fold_waits_for_it(conn
     assert await replay.verify(replaying) == replay.Findings(0, [])
 
 
-async def test_the_command_says_what_differs_and_mends_it(database, connection, monkeypatch):
+async def test_verify_and_rebuild_commands_show_and_repair_differences(database, connection, monkeypatch):
     monkeypatch.setenv("TIDEMARK_DATABASE_URL", database)
     await fill(connection)
     run = CliRunner().invoke
     fine = await asyncio.to_thread(run, app, ["verify"])
     assert (fine.exit_code, fine.output) == (0, "Every row is what the facts say.\n")
     await connection.execute("UPDATE account_team_totals SET seconds = 1 WHERE amount = 0")
-    told = await asyncio.to_thread(run, app, ["verify"])
-    assert told.exit_code == 1
-    assert "account_team_totals: " in told.output
-    assert f"contract_id {uid('contract C1')}" in told.output
-    assert "seconds is 1, should be 3600" in told.output
+    verified = await asyncio.to_thread(run, app, ["verify"])
+    assert verified.exit_code == 1
+    assert "account_team_totals: " in verified.output
+    assert f"contract_id {uid('contract C1')}" in verified.output
+    assert "seconds is 1, should be 3600" in verified.output
     for_programs = await asyncio.to_thread(run, app, ["verify", "--json"])
     assert json.loads(for_programs.output)["total"] == 1
-    mended = await asyncio.to_thread(run, app, ["rebuild"])
-    assert (mended.exit_code, mended.output.splitlines()[-1]) == (0, "Rows repaired: 1")
+    rebuilt = await asyncio.to_thread(run, app, ["rebuild"])
+    assert (rebuilt.exit_code, rebuilt.output.splitlines()[-1]) == (0, "Rows repaired: 1")
     assert (await asyncio.to_thread(run, app, ["verify"])).exit_code == 0

@@ -9,10 +9,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import asyncpg
+from event_builders import account, contract_event, link, member, take, team_event, terms, uid, worklog
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from reference import carried
-from world import account, contract_event, link, member, take, team_event, terms, uid, worklog
+from reference.rules import compute_carried
 
 from tidemark_shared.database import queries
 from tidemark_shared.domain.bodies import Balance, Contract
@@ -32,18 +32,18 @@ amounts = st.integers(0, 10**15)
 @given(st.lists(st.tuples(amounts, st.integers(-5, 10**15)), min_size=1, max_size=50))
 @example([(1, 20_000), (3, 20_000), (5, 20_000), (7, 20_000), (2, 3), (115_200, 144_000), (0, 0), (1, 0), (1, -1)])
 @example([(10**15, 1), (10**15, 7), (10**15 - 1, 3)])
-async def test_the_percentage_of_sql_is_that_of_python(connection: Any, pairs: list[tuple[int, int]]) -> None:
+async def test_sql_percentage_equals_python_percentage(connection: Any, pairs: list[tuple[int, int]]) -> None:
     rows = await connection.fetch(
         "SELECT percent(p.consumed, p.planned) AS percent "
         "FROM unnest($1::numeric[], $2::numeric[]) WITH ORDINALITY AS p (consumed, planned, number) ORDER BY number",
         *zip(*((Decimal(consumed), Decimal(planned)) for consumed, planned in pairs), strict=True),
     )
-    found = [row["percent"] for row in rows]
-    assert found == [compute_percent(consumed, planned) for consumed, planned in pairs]
-    assert all(one is None or one.as_tuple().exponent == -2 for one in found)
+    percentages = [row["percent"] for row in rows]
+    assert percentages == [compute_percent(consumed, planned) for consumed, planned in pairs]
+    assert all(percentage is None or percentage.as_tuple().exponent == -2 for percentage in percentages)
 
 
-async def test_where_no_plan_is_stated_sql_gives_no_percentage(connection: Any) -> None:
+async def test_percentage_without_plan_is_null(connection: Any) -> None:
     assert await connection.fetchval("SELECT percent(1, NULL)") is None
 
 
@@ -51,10 +51,10 @@ async def test_where_no_plan_is_stated_sql_gives_no_percentage(connection: Any) 
 @given(st.tuples(st.integers(-(10**15), 10**15), st.integers(1, 10**6)))
 @example((-3, 2))
 @example((5, 2))
-async def test_a_quotient_is_rounded_half_even_below_zero_too(connection: Any, pair: tuple[int, int]) -> None:
+async def test_half_even_rounds_negative_quotients(connection: Any, pair: tuple[int, int]) -> None:
     dividend, divisor = pair
-    found = await connection.fetchval("SELECT half_even($1, $2)", Decimal(dividend), Decimal(divisor))
-    assert found == round(Fraction(dividend, divisor))
+    quotient = await connection.fetchval("SELECT half_even($1, $2)", Decimal(dividend), Decimal(divisor))
+    assert quotient == round(Fraction(dividend, divisor))
 
 
 small = st.integers(0, 12)
@@ -70,37 +70,37 @@ small = st.integers(0, 12)
 )
 @example([(5, 12), (5, 0), (5, 0)], "carry", 1, None, "deduct")
 @example([(5, 0), (5, 0), (5, 0), (5, 7)], "carry", 7, 1, "absorb")
-async def test_what_is_carried_is_what_the_reference_carries(
+async def test_rollover_equals_reference(
     connection: Any, of_periods: list[tuple[int, int]], unused: str, cap: int | None, lapse: int | None, overrun: str
 ) -> None:
     plans, used = (list(part) for part in zip(*of_periods, strict=True))
     rows = await connection.fetch(
         "SELECT carried FROM rollover($1, $2, $3, $4, $5, $6) ORDER BY number",
-        [Decimal(one) for one in plans], [Decimal(one) for one in used], unused, None if cap is None else Decimal(cap),
-        lapse, overrun,
+        [*map(Decimal, plans)], [*map(Decimal, used)], unused, None if cap is None else Decimal(cap), lapse, overrun,
     )  # fmt: skip
     rollover = {
         "unused": unused, "cap_hours": None, "cap_value_minor": None, "lapse_after_periods": lapse, "overrun": overrun,
     }  # fmt: skip
     # The reference reads a cap in hours.
-    described = {"type": "time_and_materials", "recurrence": "monthly", "rollover": rollover}
+    contract_terms = {"type": "time_and_materials", "recurrence": "monthly", "rollover": rollover}
     if cap is not None:
         rollover["cap_hours"] = str(cap)
-        plans, used = [one * 3600 for one in plans], [one * 3600 for one in used]
+        plans, used = [amount * 3600 for amount in plans], [amount * 3600 for amount in used]
         rows = [{"carried": row["carried"] * 3600} for row in rows]
-    assert [int(row["carried"]) for row in rows] == carried(described, plans, used)
+    assert [int(row["carried"]) for row in rows] == compute_carried(contract_terms, plans, used)
 
 
-async def test_a_day_that_begins_publishes_the_balances_of_active_contracts_anew(connection: Any) -> None:
+async def test_new_day_marks_balances_of_active_contracts(connection: Any) -> None:
     await take(connection, [contract_event(timezone="Pacific/Auckland"), contract_event(1, "DRAFT", code="C2")])
-    asked = "SELECT revision, day FROM balances JOIN contracts USING (contract_id) ORDER BY code"
-    (active, draft) = await connection.fetch(asked)
+    query = "SELECT revision, day FROM balances JOIN contracts USING (contract_id) ORDER BY code"
+    (active, draft) = await connection.fetch(query)
     midnight = start_of_day(active["day"] + timedelta(days=1), ZoneInfo("Pacific/Auckland"))
     sql = queries("tidemark_consumption")
-    for now, more in ((midnight - timedelta(microseconds=1), 0), (midnight, 1), (midnight + timedelta(hours=9), 1)):
+    before, after = midnight - timedelta(microseconds=1), midnight + timedelta(hours=9)
+    for now, increments in ((before, 0), (midnight, 1), (after, 1)):
         await sql.begin_days(connection, now=now, correlation_id="c")
-        found = await connection.fetch(asked)
-        assert [row["revision"] for row in found] == [active["revision"] + more, draft["revision"]]
+        rows = await connection.fetch(query)
+        assert [row["revision"] for row in rows] == [active["revision"] + increments, draft["revision"]]
 
 
 # A contract as it may be, and work on it.
@@ -113,11 +113,11 @@ teams_of_an_account = st.lists(st.sampled_from(TEAMS), max_size=3, unique=True)
 
 @st.composite
 def accounts_drawn(draw: st.DrawFn) -> list[dict[str, Any]]:
-    found = []
+    accounts = []
     for number in range(draw(st.integers(0, 3))):
         chosen = draw(teams_of_an_account)
         sliced = draw(st.booleans())
-        found.append(
+        accounts.append(
             account(
                 f"A{number}",
                 draw(st.none() | hours),
@@ -126,7 +126,7 @@ def accounts_drawn(draw: st.DrawFn) -> list[dict[str, Any]]:
                 teams=() if sliced else chosen,
             )
         )
-    return found
+    return accounts
 
 
 SPANS = [("2026-01-31", "2026-06-15"), ("2026-03-01", "2026-03-31"), ("2026-02-10", "2026-04-09")]
@@ -224,11 +224,11 @@ async def shown_by_the_tables(connection: Any) -> dict[str, Any]:
 
 def shown_by_the_body(body: Any) -> dict[str, Any]:
     accounts = {
-        one["account_id"]: {name: one[name] for name in ("name", "billable", "whole", "periods")}
-        for one in body["accounts"]
+        account["account_id"]: {name: account[name] for name in ("name", "billable", "whole", "periods")}
+        for account in body["accounts"]
     }
-    kept = ("contract_code", "status", "unaccounted_seconds", "whole", "periods")
-    return {**{name: body[name] for name in kept}, "accounts": accounts}
+    names = ("contract_code", "status", "unaccounted_seconds", "whole", "periods")
+    return {**{name: body[name] for name in names}, "accounts": accounts}
 
 
 async def slices_by_the_tables(connection: Any) -> dict[Any, Any]:
@@ -240,9 +240,9 @@ async def slices_by_the_tables(connection: Any) -> dict[Any, Any]:
 
 def slices_by_the_body(body: Any) -> dict[Any, Any]:
     return {
-        (one["account_id"], share["team_id"], period["start"]): period
-        for one in body["accounts"]
-        for share in one["slices"]
+        (account["account_id"], share["team_id"], period["start"]): period
+        for account in body["accounts"]
+        for share in account["slices"]
         for period in share["periods"]
     }
 
@@ -254,7 +254,7 @@ async def fill(connection: Any, contract: Any, work: list[Any]) -> None:
 
 @settings(on_one_database, max_examples=60)
 @given(contracts, st.lists(worklogs, max_size=15), moments)
-async def test_the_balance_is_the_public_body_and_says_what_the_tables_say(
+async def test_balance_matches_public_body_and_tables(
     connection: Any, contract: Any, work: list[Any], moment: datetime
 ) -> None:
     transaction = connection.transaction()
@@ -273,45 +273,47 @@ async def test_the_balance_is_the_public_body_and_says_what_the_tables_say(
     assert {key: in_the_body[key] for key in slices} == slices
     # Where a view leaves a row out (no slice, no work), the body has zeros.
     assert all(in_the_body[key]["consumed"] == 0 for key in in_the_body.keys() - slices.keys())
-    for one in complete["accounts"]:
-        for level in (one, *one["slices"]):
+    for account_body in complete["accounts"]:
+        for level in (account_body, *account_body["slices"]):
             for figure in ("consumed", "worklogs"):
                 assert level["whole"][figure] == sum(period[figure] for period in level["periods"])
-        assert one["whole"]["consumed"] == sum(share["whole"]["consumed"] for share in one["slices"])
+        assert account_body["whole"]["consumed"] == sum(
+            slice_["whole"]["consumed"] for slice_ in account_body["slices"]
+        )
     expect_brief(Contract.model_validate(json.loads(contract.value)["terms"]), moment, complete, brief)
 
 
 def expect_brief(contract: Contract, moment: datetime, complete: Any, brief: Any) -> None:
     """On the topic: the previous and the current period, nothing else left out."""
-    found = split_into_periods(contract.recurrence, contract.start_date, contract.end_date)
-    now = find_period_index(found, to_local_day(moment, ZoneInfo(contract.timezone)))
-    shown = {str(one.start) for one in found[max(now - 1, 0) : now + 1]}
+    periods = split_into_periods(contract.recurrence, contract.start_date, contract.end_date)
+    now = find_period_index(periods, to_local_day(moment, ZoneInfo(contract.timezone)))
+    visible_starts = {str(percentage.start) for percentage in periods[max(now - 1, 0) : now + 1]}
 
     def cut(body: Any) -> Any:
         match body:
             case {"periods": of_level, **rest}:
-                kept = [period for period in of_level if period["start"] in shown]
-                return {"periods": kept, **{name: cut(value) for name, value in rest.items()}}
+                visible_periods = [period for period in of_level if period["start"] in visible_starts]
+                return {"periods": visible_periods, **{name: cut(value) for name, value in rest.items()}}
             case dict():
                 return {name: cut(value) for name, value in body.items()}
             case list():
-                return [cut(one) for one in body]
+                return [cut(item) for item in body]
         return body
 
     assert cut(complete) == brief
 
 
-async def test_a_discarded_draft_has_no_balance(connection: Any) -> None:
+async def test_discarded_draft_has_no_balance(connection: Any) -> None:
     await take(connection, [contract_event(1, "DRAFT"), contract_event(2, None)])
     assert await connection.fetchval("SELECT balance($1, now(), TRUE)", CONTRACT) is None
 
 
-async def test_the_balance_is_read_as_the_event_it_is_published_as(connection: Any) -> None:
+async def test_balance_is_a_valid_event(connection: Any) -> None:
     await fill(connection, contract_event(accounts=[account("A1", "40")]), [worklog("1", issue="I1", seconds=115_200)])
     body = json.dumps(await body_of(connection, datetime(2026, 3, 5, tzinfo=UTC), complete=False)).encode()
     headers = [("ce_specversion", "1.0"), ("ce_id", "1"), ("ce_source", "/consumption"), ("ce_type", CONTRACT_BALANCE)]
     balance = decode_event(BALANCES, [(name, value.encode()) for name, value in headers], body).data
-    assert [(str(one.start), one.consumed, one.percent) for one in balance.periods] == [
+    assert [(str(period.start), period.consumed, period.percent) for period in balance.periods] == [
         ("2026-02-01", 0, "0.00"),
         ("2026-03-01", 115_200, "80.00"),
     ]

@@ -149,19 +149,19 @@ ROWS = [
 
 
 @pytest.mark.parametrize(("record", "row"), ROWS)
-def test_an_event_becomes_a_row_with_its_times_in_utc(record: Any, row: FactRow) -> None:
+def test_event_becomes_row_with_utc_times(record: Any, row: FactRow) -> None:
     assert decode_record(record) == row
     assert fast_line(record) == copy_line(row)
 
 
 @pytest.mark.parametrize("type_", VALID)
-def test_a_time_up_to_24_hours_ahead_of_the_record_is_taken(type_: str) -> None:
+def test_time_up_to_24_hours_ahead_is_accepted(type_: str) -> None:
     data, field = VALID[type_]
     assert "\t2026-05-29T12:00:00.000000Z\t" in verdict(record({**data, field: (RECEIVED + DAY).isoformat()}, type_))
 
 
 @pytest.mark.parametrize("type_", VALID)
-def test_a_time_further_ahead_is_refused_because_it_could_never_be_corrected(type_: str) -> None:
+def test_time_more_than_24_hours_ahead_is_rejected(type_: str) -> None:
     data, field = VALID[type_]
     assert verdict(record({**data, field: (RECEIVED + DAY + MICROSECOND).isoformat()}, type_)) == (
         f"{field} 2026-05-29T12:00:00.000001Z is more than 24 hours after the record was published "
@@ -170,20 +170,20 @@ def test_a_time_further_ahead_is_refused_because_it_could_never_be_corrected(typ
 
 
 @pytest.mark.parametrize("timestamp", [-(2**63), -(10**17), 10**17, 2**63 - 1])
-def test_a_record_whose_own_timestamp_is_no_time_is_refused(timestamp: int) -> None:
+def test_invalid_record_timestamp_is_rejected(timestamp: int) -> None:
     expected = (
         f"The record's own timestamp, {timestamp} ms since 1970, is not a valid time. Check the publisher's clock."
     )
     assert verdict(record(WORKLOG, timestamp=timestamp)) == expected
 
 
-def test_a_record_of_one_mebibyte_is_taken_and_a_greater_one_refused() -> None:
+def test_record_of_one_mebibyte_is_accepted_and_larger_is_rejected() -> None:
     fits = json.dumps(WORKLOG).encode().ljust(MAX_RECORD_BYTES)
     assert fast_line(record(fits)) == copy_line(decode_record(record(fits)))
     assert verdict(record(fits + b" ")) == "The record has 1048577 bytes. The maximum is 1 MiB (1048576 bytes)."
 
 
-def test_a_batch_is_read_to_its_end_whatever_is_in_it() -> None:
+def test_batch_is_decoded_to_its_end_despite_invalid_records() -> None:
     records = [record(WORKLOG), record(b"{"), record(None), record(DELETION, WORKLOG_DELETED), record(LINK, "nonsense")]
     lines, dead_letters = decode(records)
     assert [line.split("\t")[1] for line in lines] == ["recorded", "deleted"]
@@ -210,11 +210,11 @@ FAST = [
 
 
 @pytest.mark.parametrize("record", FAST)
-def test_the_fast_path_takes_what_publishers_usually_write(record: Any) -> None:
+def test_fast_path_decodes_usual_records(record: Any) -> None:
     assert fast_line(record) == copy_line(decode_record(record))
 
 
-def test_no_event_of_the_newest_version_is_upcast_for_the_fast_path_would_not() -> None:
+def test_newest_event_versions_have_no_upcast() -> None:
     assert not UPCASTERS.keys() & EVENT_TYPES[WORKLOGS].keys()
 
 
@@ -352,7 +352,7 @@ records = types.flatmap(
 
 
 @pytest.mark.parametrize("type_", VALID)
-def test_both_paths_give_the_same_row_or_reason_for_each_odd_value_in_each_member(type_: str) -> None:
+def test_both_paths_agree_on_unusual_member_values(type_: str) -> None:
     members = {name: json.dumps(value).encode() for name, value in VALID[type_][0].items()}
     odd_times = [
         *(f"{date}T09:00:00Z" for date in DATES),
@@ -370,7 +370,7 @@ def test_both_paths_give_the_same_row_or_reason_for_each_odd_value_in_each_membe
 
 
 @pytest.mark.parametrize("type_", VALID)
-def test_both_paths_give_the_same_row_or_reason_for_each_odd_header(type_: str) -> None:
+def test_both_paths_agree_on_unusual_headers(type_: str) -> None:
     value, usual = VALID[type_][0], usual_headers(type_)
     for index, (name, _) in enumerate(usual):
         for raw in HEADER_VALUES:
@@ -388,7 +388,7 @@ def test_both_paths_give_the_same_row_or_reason_for_each_odd_header(type_: str) 
 
 @settings(max_examples=1_000, deadline=None)
 @given(records)
-def test_both_paths_give_the_same_row_or_reason(record: Any) -> None:
+def test_both_paths_agree(record: Any) -> None:
     """The line holds the digest of the canonical content, so that is the same too."""
     expected = slow_verdict(record)
     assert verdict(record) == expected
@@ -430,7 +430,7 @@ any_headers = st.lists(
 
 @settings(max_examples=200)
 @given(any_headers, st.none() | st.binary(max_size=200), timestamps)
-def test_any_bytes_are_a_row_or_a_reason(headers: Any, value: bytes | None, timestamp: int) -> None:
+def test_any_bytes_give_row_or_reason(headers: Any, value: bytes | None, timestamp: int) -> None:
     assert_row_or_reason(record(value, headers=headers, timestamp=timestamp))
 
 
@@ -444,9 +444,7 @@ any_json = st.recursive(
 
 @settings(max_examples=200, deadline=None)
 @given(st.sampled_from(sorted(VALID)), st.data(), timestamps)
-def test_a_good_event_with_anything_in_some_members_is_a_row_or_a_reason(
-    type_: str, data: st.DataObject, timestamp: int
-) -> None:
+def test_any_member_values_give_row_or_reason(type_: str, data: st.DataObject, timestamp: int) -> None:
     members = {**VALID[type_][0]}
     for name in data.draw(st.lists(st.sampled_from(sorted(members)) | any_text, max_size=2)):
         if data.draw(st.booleans()):
@@ -462,7 +460,7 @@ def test_a_good_event_with_anything_in_some_members_is_a_row_or_a_reason(
 
 @settings(max_examples=200, deadline=None)
 @given(st.sampled_from(sorted(VALID)), st.data())
-def test_a_good_event_with_its_bytes_changed_is_a_row_or_a_reason(type_: str, data: st.DataObject) -> None:
+def test_any_changed_bytes_give_row_or_reason(type_: str, data: st.DataObject) -> None:
     whole = json.dumps(VALID[type_][0]).encode()
     begin = data.draw(st.integers(0, len(whole)))
     length = data.draw(st.integers(0, 5))
@@ -524,7 +522,7 @@ AWKWARD = FactRow(
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(rows_drawn, max_size=5))
 @example([AWKWARD])
-async def test_what_is_copied_is_what_is_read_back(stage: Any, rows: list[FactRow]) -> None:
+async def test_copied_rows_are_read_back_unchanged(stage: Any, rows: list[FactRow]) -> None:
     await stage.execute("TRUNCATE stage")
     source = copy_text(3, [copy_line(row) for row in rows])
 

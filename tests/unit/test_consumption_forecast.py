@@ -24,88 +24,88 @@ def worked(weeks, hours, *, until=MONDAY):
 
 def ask(days, *, today=MONDAY, first=date(2026, 1, 1), last=date(2026, 12, 31), available=400, consumed=320):
     """Hours in, days out: when, low, high."""
-    found = forecast(days, today=today, first=first, last=last, available=available * HOUR, consumed=consumed * HOUR)
-    return found and (found.exhausts_on, found.low, found.high)
+    result = forecast(days, today=today, first=first, last=last, available=available * HOUR, consumed=consumed * HOUR)
+    return result and (result.exhausts_on, result.low, result.high)
 
 
-def test_eighty_hours_at_eight_a_working_day_last_two_weeks_and_weekends_are_none_of_them():
+def test_forecast_skips_weekends_without_work():
     assert ask(worked(8, 8)) == (date(2026, 3, 13),) * 3
 
 
-def test_it_is_used_up_on_the_day_that_takes_the_last_second():
+def test_forecast_is_the_day_of_the_last_second():
     assert ask(worked(8, 8), consumed=392) == (MONDAY,) * 3
     assert ask(worked(8, 8), consumed=391)[0] == date(2026, 3, 3)
 
 
-def test_what_was_logged_today_is_part_of_what_is_expected_of_today():
+def test_work_logged_today_is_part_of_todays_expected_work():
     assert ask({**worked(8, 8), MONDAY: 5 * HOUR}, consumed=325) == (date(2026, 3, 13),) * 3
     assert ask({**worked(8, 8), MONDAY: 16 * HOUR}, consumed=336)[0] == date(2026, 3, 12)
 
 
-def test_the_band_is_from_the_busiest_of_the_recent_weeks_to_the_quietest():
+def test_range_is_from_busiest_to_quietest_week():
     days = worked(8, 8)
     days |= dict.fromkeys(worked(1, 16, until=date(2026, 1, 19)), 16 * HOUR)
     days |= dict.fromkeys(worked(1, 4, until=date(2026, 2, 9)), 4 * HOUR)
     assert ask(days) == (date(2026, 3, 13), date(2026, 3, 6), date(2026, 3, 27))
 
 
-def test_a_week_without_work_leaves_the_late_end_open():
+def test_week_without_work_leaves_range_open():
     days = {day: seconds for day, seconds in worked(8, 8).items() if day.isocalendar().week != 7}
     when, low, high = ask(days)
     assert (when, low, high) == (date(2026, 3, 17), date(2026, 3, 13), None)
 
 
-def test_what_was_worked_more_than_eight_weeks_ago_does_not_count():
+def test_work_older_than_eight_weeks_is_ignored():
     assert ask({**worked(30, 24), **worked(8, 8)}) == ask(worked(8, 8))
 
 
-def test_a_contract_of_five_weeks_is_judged_by_five_and_not_by_weeks_before_its_work_began():
+def test_weeks_before_the_first_work_are_ignored():
     assert ask(worked(5, 8)) == (date(2026, 3, 13),) * 3
 
 
 @pytest.mark.parametrize(("weeks", "known"), [(1, False), (2, True)])
-def test_two_weeks_of_work_are_needed(weeks, known):
+def test_forecast_needs_two_weeks_of_work(weeks, known):
     assert (ask(worked(weeks, 8)) is not None) is known
 
 
-def test_a_day_after_the_end_is_null():
+def test_forecast_after_the_end_is_null():
     assert ask(worked(8, 8), last=date(2026, 3, 12)) == (None, None, None)
     assert ask(worked(8, 8), last=date(2026, 3, 13))[0] == date(2026, 3, 13)
 
 
-def test_where_nothing_was_done_for_eight_weeks_it_does_not_run_out():
+def test_no_recent_work_never_runs_out():
     assert ask(worked(4, 8, until=MONDAY - timedelta(weeks=8))) == (None, None, None)
 
 
-def test_nothing_available_has_no_forecast():
+def test_nothing_available_gives_no_forecast():
     assert ask(worked(8, 8), available=0, consumed=0) is None
     assert ask(worked(8, 8), available=-1, consumed=10) is None
 
 
-def test_what_is_used_up_has_the_day_on_which_it_was():
+def test_exhausted_contract_gives_the_day_of_exhaustion():
     days = worked(8, 8)
     used_up = ask(days, available=40, consumed=320)
     assert used_up == (date(2026, 1, 9),) * 3
     assert ask(days, available=40, consumed=320, today=date(2027, 5, 1)) == used_up
 
 
-def test_of_a_period_that_is_used_up_only_its_own_work_counts():
+def test_exhausted_period_counts_only_its_own_work():
     assert ask(worked(8, 8), first=date(2026, 2, 1), available=40, consumed=160) == (date(2026, 2, 6),) * 3
 
 
-def test_what_was_used_up_by_work_outside_the_period_was_so_today_at_the_latest():
+def test_exhaustion_by_work_outside_the_period_is_today_at_the_latest():
     # Fixed price: the period is that of the issue, not of the work.
     assert ask({}, available=40, consumed=40) == (MONDAY,) * 3
     assert ask({}, available=40, consumed=40, today=date(2027, 5, 1)) == (date(2026, 12, 31),) * 3
     assert ask({}, available=40, consumed=40, first=date(2026, 4, 1)) == (date(2026, 4, 1),) * 3
 
 
-def test_before_the_start_it_is_counted_from_the_start_and_weekdays_stay_weekdays():
+def test_forecast_before_the_start_counts_from_the_start():
     first = date(2026, 3, 12)  # a Thursday
     assert ask(worked(8, 8), first=first, consumed=360) == (date(2026, 3, 18),) * 3
 
 
-def test_after_the_end_there_is_nothing_to_foresee():
+def test_forecast_after_the_period_is_none():
     assert ask(worked(8, 8, until=date(2027, 3, 1)), today=date(2027, 3, 1)) is None
 
 
@@ -132,7 +132,7 @@ def order(day):
 
 
 @given(histories, remaining, amounts)
-def test_low_is_never_after_the_forecast_nor_high_before_it(history, left, logged):
+def test_forecast_is_within_its_range(history, left, logged):
     if found := of(history, left, logged=logged):
         assert order(found.low) <= order(found.exhausts_on) <= order(found.high)
 
@@ -145,26 +145,26 @@ def test_more_available_never_runs_out_earlier(history, left, more):
 
 
 @given(histories, remaining)
-def test_at_twice_the_pace_it_never_runs_out_later(history, left):
+def test_twice_the_pace_never_runs_out_later(history, left):
     if found := of(history, left):
         faster = of([2 * amount for amount in history], left)
         assert all(order(after) <= order(before) for (_, before), (_, after) in zip(found, faster, strict=True))
 
 
 @given(st.integers(0, 80), remaining)
-def test_without_work_there_is_no_forecast(length, left):
+def test_no_work_gives_no_forecast(length, left):
     assert of([0] * length, left) is None
 
 
 @given(histories, remaining, st.integers(0, 10**18))
-def test_the_unit_and_what_was_consumed_before_change_nothing(history, left, consumed):
+def test_unit_and_earlier_consumption_do_not_change_forecast(history, left, consumed):
     assert of([3600 * amount for amount in history], 3600 * left) == of(history, left)
     assert of(history, left, consumed=consumed) == of(history, left)
 
 
 @given(st.lists(st.integers(0, 100), min_size=56, max_size=56).filter(any), st.integers(1, 3000))
 @example([1, *[0] * 55], 3000)
-def test_the_forecast_is_the_first_day_on_which_the_average_of_the_weeks_adds_up_to_the_rest(history, left):
+def test_forecast_equals_simulated_average_week(history, left):
     history[0] = history[0] or 1  # work began then
     weekday = [Fraction(sum(history[start::7]), 8) for start in range(7)]
     total, expected = Fraction(0), None

@@ -38,10 +38,10 @@ def ask(body, now=NOW):
 
 
 def refused(body):
-    with pytest.raises(Problem) as raised:
+    with pytest.raises(Problem) as caught:
         ask(body)
-    assert raised.value.body.status == 422
-    return raised.value.body.violations
+    assert caught.value.body.status == 422
+    return caught.value.body.violations
 
 
 def places(body):
@@ -49,28 +49,28 @@ def places(body):
 
 
 @pytest.mark.parametrize("type_", OF)
-def test_each_of_the_three_types_becomes_a_record_in_binary_mode_keyed_by_its_issue(type_):
-    [found] = ask(event(type_))
-    assert (found.topic, found.key) == (WORKLOGS.name, b"I-1")
-    assert dict(found.headers) == {
+def test_each_event_type_becomes_record_keyed_by_issue(type_):
+    [publishing_records] = ask(event(type_))
+    assert (publishing_records.topic, publishing_records.key) == (WORKLOGS.name, b"I-1")
+    assert dict(publishing_records.headers) == {
         "ce_specversion": b"1.0", "ce_id": b"e-1", "ce_source": b"/tracker", "ce_type": type_.encode(),
         "ce_time": b"2026-03-03T10:00:01.000000Z", "ce_correlationid": b"this-request",
         "content-type": b"application/json",
     }  # fmt: skip
-    assert json.loads(found.value) == OF[type_]
-    assert decode_event(WORKLOGS, found.headers, found.value).id == "e-1"
+    assert json.loads(publishing_records.value) == OF[type_]
+    assert decode_event(WORKLOGS, publishing_records.headers, publishing_records.value).id == "e-1"
 
 
-def test_an_event_without_a_time_has_that_of_the_request_and_keeps_its_own_correlation():
-    [found] = ask(event(without="time", correlationid="mine"))
-    assert dict(found.headers)["ce_time"] == b"2026-03-03T12:00:00.000000Z"
-    assert dict(found.headers)["ce_correlationid"] == b"mine"
+def test_event_without_time_gets_request_time_and_keeps_correlation():
+    [publishing_records] = ask(event(without="time", correlationid="mine"))
+    assert dict(publishing_records.headers)["ce_time"] == b"2026-03-03T12:00:00.000000Z"
+    assert dict(publishing_records.headers)["ce_correlationid"] == b"mine"
     for unfit in ("", "x" * 129, "a\0", 5):
         assert dict(ask(event(correlationid=unfit))[0].headers)["ce_correlationid"] == b"this-request"
 
 
-def test_an_array_becomes_its_records_in_order():
-    assert [dict(one.headers)["ce_id"] for one in ask([event(id=str(number)) for number in range(3)])] == [
+def test_array_becomes_records_in_order():
+    assert [dict(record.headers)["ce_id"] for record in ask([event(id=str(number)) for number in range(3)])] == [
         b"0",
         b"1",
         b"2",
@@ -78,7 +78,7 @@ def test_an_array_becomes_its_records_in_order():
     assert ask([]) == []
 
 
-def test_an_array_has_at_most_a_thousand():
+def test_array_of_more_than_a_thousand_is_rejected():
     assert len(ask([event()] * MAX_EVENTS)) == MAX_EVENTS
     [violation] = refused([event()] * (MAX_EVENTS + 1))
     assert (violation.path, "1001" in violation.message) == ("", True)
@@ -116,30 +116,30 @@ def test_an_array_has_at_most_a_thousand():
         (event(data={"description": "x" * MAX_RECORD_BYTES}), ""),
     ],
 )
-def test_what_the_consumer_would_refuse_is_refused_at_its_place(body, where):
+def test_invalid_event_is_a_violation_at_its_path(body, where):
     assert places(body) == [where]
     if not isinstance(body, bytes):
         assert places([event(), body]) == [f"/1{where}"]
 
 
-def test_a_day_ahead_is_just_right():
+def test_time_exactly_24_hours_ahead_is_accepted():
     assert ask(event(data={"updated_at": "2026-03-04T12:00:00Z"}))
 
 
-def test_one_bad_refuses_all_and_every_violation_is_told():
+def test_every_violation_of_every_event_is_reported():
     bad = event(without="source", data={"seconds": 0, "author_id": ""})
     body = [event(), bad, event(), event(type="unknown")]
     assert places(body) == ["/1/source", "/1/data/author_id", "/1/data/seconds", "/3/type"]
 
 
-def test_a_record_of_exactly_one_mebibyte_is_taken():
-    [found] = ask(event(data={"description": ""}))
-    fits = "x" * (MAX_RECORD_BYTES - len(found.value))
+def test_record_of_one_mebibyte_is_accepted():
+    [publishing_records] = ask(event(data={"description": ""}))
+    fits = "x" * (MAX_RECORD_BYTES - len(publishing_records.value))
     assert len(ask(event(data={"description": fits}))[0].value) == MAX_RECORD_BYTES
     assert places(event(data={"description": f"{fits}x"})) == [""]
 
 
-def test_the_schema_takes_what_is_taken_and_refuses_what_is_none():
+def test_body_schema_agrees_with_validation():
     validator = Draft202012Validator(body_schema())
     for body in (event(), event(DELETED), [event(LINKED), event()], [], event(without="time")):
         assert validator.is_valid(body), body

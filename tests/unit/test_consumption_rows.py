@@ -64,7 +64,7 @@ def event(version: int = 4, status: str | None = "ACTIVE", **changes: Any) -> Co
     )
 
 
-def test_a_contract_becomes_one_row_with_its_hours_in_seconds() -> None:
+def test_contract_row_has_hours_as_seconds() -> None:
     assert contract_rows(event()).contract == {
         "contract_id": str(CONTRACT),
         "stream_version": 4,
@@ -93,30 +93,30 @@ def test_a_contract_becomes_one_row_with_its_hours_in_seconds() -> None:
     }
 
 
-def test_what_a_draft_leaves_out_is_null_and_no_zero() -> None:
+def test_missing_draft_values_are_null() -> None:
     rows = contract_rows(event(status="DRAFT", contracted_hours=None, accounts=[]))
     assert rows.contract["contracted"] is None
     assert (rows.accounts, rows.account_teams) == ([], [])
 
 
-def test_a_discarded_draft_has_no_status() -> None:
+def test_discarded_draft_has_no_status() -> None:
     assert contract_rows(event(status=None)).contract["status"] is None
 
 
 def test_accounts_keep_their_order() -> None:
-    found = [
+    values = [
         (row["account_id"], row["position"], row["name"], row["billable"], row["planned"])
         for row in contract_rows(event()).accounts
     ]
-    assert found == [(str(HELP), 0, "Help desk", True, 144_036), (str(INTERNAL), 1, "Internal", False, None)]
+    assert values == [(str(HELP), 0, "Help desk", True, 144_036), (str(INTERNAL), 1, "Internal", False, None)]
 
 
-def test_an_accounts_teams_are_those_of_its_slices_or_else_its_own_each_once() -> None:
-    found = [
+def test_account_teams_come_from_slices_or_account() -> None:
+    values = [
         (row["account_id"], row["team_id"], row["position"], row["is_slice"], row["planned"])
         for row in contract_rows(event()).account_teams
     ]
-    assert found == [
+    assert values == [
         (str(HELP), str(SOUTH), 0, True, 91_800),
         (str(HELP), str(NORTH), 1, True, 52_236),
         (str(INTERNAL), str(SOUTH), 0, False, None),
@@ -124,31 +124,31 @@ def test_an_accounts_teams_are_those_of_its_slices_or_else_its_own_each_once() -
     ]
 
 
-def test_periods_tile_the_contract_in_rows() -> None:
-    found = [(row["period_start"], row["period_end"]) for row in contract_rows(event()).periods]
-    assert found == [("2026-01-31", "2026-02-27"), ("2026-02-28", "2026-03-15")]
+def test_period_rows_cover_the_contract() -> None:
+    values = [(row["period_start"], row["period_end"]) for row in contract_rows(event()).periods]
+    assert values == [("2026-01-31", "2026-02-27"), ("2026-02-28", "2026-03-15")]
     (whole,) = contract_rows(event(recurrence="none")).periods
     assert whole == {"contract_id": str(CONTRACT), "period_start": "2026-01-31", "period_end": "2026-03-15"}
 
 
-def test_every_row_names_its_contract() -> None:
+def test_every_row_has_its_contract() -> None:
     rows = contract_rows(event())
     assert {row["contract_id"] for part in rows[1:] for row in part} == {str(CONTRACT)}
 
 
-def test_an_account_is_called_by_its_id_for_good_and_by_its_name_since_a_version() -> None:
-    found = {row["ref"]: (row["account_id"], row["stream_version"]) for row in account_ref_rows(event(4))}
-    assert found["Help desk"] == (str(HELP), 4)
-    assert found["Internal"] == (str(INTERNAL), 4)
-    assert found[str(HELP)][0] == str(HELP)
-    assert found[str(HELP)][1] > 2**31
+def test_account_refs_are_permanent_id_and_versioned_name() -> None:
+    values = {row["ref"]: (row["account_id"], row["stream_version"]) for row in account_ref_rows(event(4))}
+    assert values["Help desk"] == (str(HELP), 4)
+    assert values["Internal"] == (str(INTERNAL), 4)
+    assert values[str(HELP)][0] == str(HELP)
+    assert values[str(HELP)][1] > 2**31
 
 
-def test_a_contract_is_called_by_its_id_and_its_code() -> None:
+def test_contract_refs_are_id_and_code() -> None:
     assert contract_refs(event()) == [str(CONTRACT), "ACME-SUP"]
 
 
-def test_a_fixed_price_is_held_in_seconds_times_minor_units_an_hour() -> None:
+def test_fixed_price_amounts_are_exact_units() -> None:
     changes = {
         "type": "fixed_price", "contracted_hours": None, "contracted_value_minor": 100_000, "currency": "JPY",
         "rollover": {"unused": "carry", "cap_value_minor": 7},
@@ -163,28 +163,28 @@ def test_a_fixed_price_is_held_in_seconds_times_minor_units_an_hour() -> None:
         ],
     }  # fmt: skip
     rows = contract_rows(event(**changes))
-    held = {name: rows.contract[name] for name in ("scale_divisor", "contracted", "cap", "currency", "currency_digits")}
-    assert held == {
+    expected = {
         "scale_divisor": 3600, "contracted": 360_000_000, "cap": 25_200, "currency": "JPY", "currency_digits": 0,
     }  # fmt: skip
+    assert {name: rows.contract[name] for name in expected} == expected
     assert [row["planned"] for row in rows.accounts] == [360_000_000]
     assert [row["planned"] for row in rows.account_teams] == [None]
     assert [row["planned"] for row in rows.adjustments] == [-18_000]
 
 
-def test_the_currency_of_time_and_materials_says_nothing() -> None:
+def test_time_and_materials_has_no_currency() -> None:
     row = contract_rows(event(currency="EUR")).contract
     assert (row["currency"], row["currency_digits"]) == (None, None)
 
 
-def test_leaving_draft_is_the_activation() -> None:
+def test_leaving_draft_gives_activation_row() -> None:
     left, resumed = (event().model_copy(update={"previous_status": previous}) for previous in ("DRAFT", "INACTIVE"))
     assert activation_rows([left, resumed]) == [
         {"contract_id": str(CONTRACT), "activated_at": "2026-01-02T09:00:00.000000Z"}
     ]
 
 
-def test_an_organization_becomes_a_row() -> None:
+def test_organization_becomes_row() -> None:
     body = {"id": str(OTHER), "version": 3, "name": "Acme", "timezone": "UTC"}
     assert organization_row(OrganizationChanged.model_validate(body)) == {
         "organization_id": str(OTHER),
@@ -204,14 +204,14 @@ def team(*, deleted: bool = False) -> TeamChanged:
     return TeamChanged.model_validate(body)
 
 
-def test_a_team_becomes_a_row_and_its_memberships_theirs_without_end_where_none_is_said() -> None:
+def test_team_and_memberships_become_rows() -> None:
     assert team_row(team()) == {"team_id": str(NORTH), "version": 2, "name": "North"}
-    found = [(row["person_id"], row["team_id"], row["first_day"], row["last_day"]) for row in membership_rows(team())]
-    assert found == [
+    values = [(row["person_id"], row["team_id"], row["first_day"], row["last_day"]) for row in membership_rows(team())]
+    assert values == [
         ("ann", str(NORTH), "2026-01-01", "2026-06-30"),
         ("ann", str(NORTH), "2026-08-01", "infinity"),
     ]
 
 
-def test_a_deleted_team_has_nobody() -> None:
+def test_deleted_team_has_no_memberships() -> None:
     assert membership_rows(team(deleted=True)) == []

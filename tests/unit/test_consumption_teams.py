@@ -3,10 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from reference import Model
-from world import (
+from event_builders import (
     account,
     contract_event,
     data_of,
@@ -20,6 +17,9 @@ from world import (
     uid,
     worklog,
 )
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from reference.reports import Model
 
 NORTH, SOUTH, WEST = TEAMS = [uid(f"team {name}") for name in ("North", "South", "West")]
 # In Berlin the next day begins at 22:00 UTC: the day of the work is the contract's.
@@ -30,13 +30,13 @@ async def fill(connection: Any, accounts: list[Any], teams: list[Any], work: lis
     batches = [[contract_event(terms=terms(accounts=accounts))], teams, [link(), *work]]
     for batch in batches:
         await take(connection, batch)
-    return [one for batch in batches for one in batch]
+    return [record for batch in batches for record in batch]
 
 
 async def team_of(connection: Any, accounts: list[Any], teams: list[Any], work: Any) -> str | None:
     await fill(connection, accounts, teams, [work])
-    found = await connection.fetchval("SELECT team_id FROM worklogs WHERE reason IS NULL")
-    return found and str(found)
+    team_id = await connection.fetchval("SELECT team_id FROM worklogs WHERE reason IS NULL")
+    return team_id and str(team_id)
 
 
 SLICED = [account("Support", "40", slices=[(SOUTH, "25"), (NORTH, "15")])]
@@ -45,28 +45,28 @@ BOTH = [team_event("North", [member("ann")]), team_event("South", [member("ann")
 
 
 @pytest.mark.parametrize(("accounts", "team"), [(SLICED, SOUTH), (PLAIN, NORTH)], ids=["slices", "teams"])
-async def test_of_a_persons_teams_the_first_in_the_contract_has_it(connection: Any, accounts: Any, team: str) -> None:
+async def test_first_team_in_the_contract_gets_the_work(connection: Any, accounts: Any, team: str) -> None:
     assert await team_of(connection, accounts, BOTH, worklog("1")) == team
 
 
 @pytest.mark.parametrize("accounts", [SLICED, PLAIN], ids=["slices", "teams"])
 @pytest.mark.parametrize("own", [NORTH, SOUTH])
-async def test_the_works_own_team_comes_first_if_it_is_one_of_them(connection: Any, accounts: Any, own: str) -> None:
+async def test_team_of_the_worklog_comes_first(connection: Any, accounts: Any, own: str) -> None:
     assert await team_of(connection, accounts, BOTH, worklog("1", team=own)) == own
 
 
 @pytest.mark.parametrize("own", [WEST, "nonsense", SOUTH.upper()])
-async def test_a_team_of_another_account_is_none_of_its_own(connection: Any, own: str) -> None:
+async def test_team_of_another_account_is_ignored(connection: Any, own: str) -> None:
     teams = [team_event("North", [member("ann")]), team_event("West", [member("ann")])]
     assert await team_of(connection, SLICED, teams, worklog("1", team=own)) == NORTH
 
 
-async def test_work_of_a_person_in_none_of_the_teams_is_nobodys(connection: Any) -> None:
+async def test_work_of_person_without_team_is_unassigned(connection: Any) -> None:
     teams = [team_event("West", [member("ann")]), team_event("North", [member("bob")])]
     assert await team_of(connection, SLICED, teams, worklog("1")) is None
 
 
-async def test_the_team_is_that_of_the_day_of_the_work_in_the_contracts_zone(connection: Any) -> None:
+async def test_team_is_decided_by_the_day_in_the_contracts_time_zone(connection: Any) -> None:
     teams = [
         team_event("North", [member("ann", until="2026-03-31")]),
         team_event("South", [member("ann", "2026-04-01")]),
@@ -86,7 +86,7 @@ members = st.lists(
 )
 accounts_drawn = st.lists(st.sampled_from(TEAMS), max_size=3, unique=True).flatmap(
     lambda chosen: st.sampled_from(
-        [[account("Support", "40", teams=chosen)], [account("Support", "40", slices=[(one, "10") for one in chosen])]]
+        [[account("Support", "40", teams=chosen)], [account("Support", "40", slices=[(team, "10") for team in chosen])]]
     )
 )
 work_drawn = st.lists(
@@ -107,7 +107,7 @@ work_drawn = st.lists(
 
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(accounts_drawn, st.tuples(members, members, members), work_drawn)
-async def test_every_share_is_that_of_the_reference(connection: Any, accounts: Any, of_teams: Any, work: Any) -> None:
+async def test_account_team_totals_equal_reference(connection: Any, accounts: Any, of_teams: Any, work: Any) -> None:
     teams = [team_event(name, found) for name, found in zip(("North", "South", "West"), of_teams, strict=True)]
     transaction = connection.transaction()
     await transaction.start()

@@ -22,7 +22,7 @@ def begins(*backdated: dict[str, Any]) -> list[int]:
     return [wave.first.record_offset for wave in split_into_waves(backdated)][1:]
 
 
-def test_where_nothing_is_backdated_all_is_one_wave() -> None:
+def test_no_backdated_facts_give_one_wave() -> None:
     assert len(list(split_into_waves([]))) == 1
 
 
@@ -37,7 +37,7 @@ def test_where_nothing_is_backdated_all_is_one_wave() -> None:
     ],
     ids=["other worklogs", "fixed price, other persons", "another issue's link", "two issues' links", "other sources"],
 )
-def test_what_affects_different_figures_goes_together(one: dict[str, Any], other: dict[str, Any]) -> None:
+def test_facts_of_different_figures_share_a_wave(one: dict[str, Any], other: dict[str, Any]) -> None:
     assert begins(one, other) == []
     assert begins({**other, "record_offset": 3}, {**one, "record_offset": 5}) == []
 
@@ -58,7 +58,7 @@ def test_what_affects_different_figures_goes_together(one: dict[str, Any], other
         "one person's days", "a person's work that was another's", "a link of a fixed price and anything",
     ],
 )  # fmt: skip
-def test_what_affects_the_same_figure_goes_one_after_the_other(one: dict[str, Any], other: dict[str, Any]) -> None:
+def test_facts_of_the_same_figure_are_in_different_waves(one: dict[str, Any], other: dict[str, Any]) -> None:
     assert begins(one, other) == [5]
     assert begins({**other, "record_offset": 3}, {**one, "record_offset": 5}) == [5]
 
@@ -75,22 +75,22 @@ backdated = st.lists(
 
 
 @given(backdated)
-def test_waves_tile_the_log(facts: list[dict[str, Any]]) -> None:
+def test_waves_cover_the_log(facts: list[dict[str, Any]]) -> None:
     numbered = [{**fact, "batch": number // 3, "record_offset": 2 * (number % 3)} for number, fact in enumerate(facts)]
-    found = list(split_into_waves(numbered))
-    assert found[0].first == Position(0, 0)
-    assert all(before.end == after.first for before, after in pairwise(found))
-    assert all(wave.first < wave.end for wave in found[1:])
+    wave_list = list(split_into_waves(numbered))
+    assert wave_list[0].first == Position(0, 0)
+    assert all(before.end == after.first for before, after in pairwise(wave_list))
+    assert all(wave.first < wave.end for wave in wave_list[1:])
 
 
 @given(st.lists(st.frozensets(st.sampled_from("abcd"), max_size=2), max_size=12))
-def test_changes_of_one_group_share_no_key_and_those_that_do_keep_their_order(changes: list[frozenset[str]]) -> None:
+def test_groups_share_no_key_and_keep_order(changes: list[frozenset[str]]) -> None:
     numbered = list(enumerate(changes))
-    found = independent_groups(numbered, lambda one: one[1])
-    assert sorted(one for group in found for one in group) == numbered
-    for group in found:
-        keys = [key for _, one in group for key in one]
+    groups = independent_groups(numbered, lambda change: change[1])
+    assert sorted(change for group in groups for change in group) == numbered
+    for group in groups:
+        keys = [key for _, change in group for key in change]
         assert len(keys) == len(set(keys))
     for key in "abcd":
-        order = [number for group in found for number, one in group if key in one]
+        order = [number for group in groups for number, change in group if key in change]
         assert order == sorted(order)

@@ -1,6 +1,6 @@
 -- What each worklog counts towards, or the reason why it does not count (SPEC W1, W4, W5).
 
--- name: create_attributions_view#
+-- name: create_attributions_view()#
 -- The attribution of each row of `batch_worklogs`. What many worklogs have in common is computed once: the terms of an
 -- issue, the team of a person on a day, the period of a day.
 CREATE OR REPLACE TEMPORARY VIEW attributions AS
@@ -87,7 +87,7 @@ SELECT DISTINCT ON (source, worklog_id)
   batch, record_offset, source, worklog_id, issue_id, author_id, team_ref, started_at, seconds, kind = 'deleted',
   changed_at
 FROM fact_log
-WHERE batch = ANY(:batches::bigint []) AND kind <> 'linked'
+WHERE batch = ANY(:batches::bigint[]) AND kind <> 'linked'
   AND (batch, record_offset) >= (:first_batch, :first_offset) AND (batch, record_offset) < (:end_batch, :end_offset)
 ORDER BY source, worklog_id, changed_at DESC, kind = 'deleted' DESC, digest DESC, batch, record_offset;
 
@@ -101,7 +101,7 @@ SELECT
   issue.batch, issue.record_offset, 'issue:' || issue.source || '/' || issue.issue_id, worklog.source,
   worklog.worklog_id, worklog.issue_id, worklog.author_id, worklog.team_ref, worklog.started_at, worklog.seconds, FALSE,
   worklog.changed_at
-FROM unnest(:sources::text [], :issues::text [], :batches::bigint [], :offsets::bigint [])
+FROM unnest(:sources::text[], :issues::text[], :batches::bigint[], :offsets::bigint[])
   AS issue (source, issue_id, batch, record_offset)
 JOIN worklogs AS worklog ON worklog.source = issue.source AND worklog.issue_id = issue.issue_id
 WHERE NOT worklog.deleted;
@@ -114,7 +114,7 @@ INSERT INTO batch_worklogs (
 SELECT
   'contract:' || contract.version, worklog.source, worklog.worklog_id, worklog.issue_id, worklog.author_id,
   worklog.team_ref, worklog.started_at, worklog.seconds, FALSE, worklog.changed_at
-FROM unnest(:refs::text [], :versions::integer []) AS contract (ref, version)
+FROM unnest(:refs::text[], :versions::integer[]) AS contract (ref, version)
 JOIN issues AS issue ON issue.contract_ref = contract.ref
 JOIN worklogs AS worklog ON worklog.source = issue.source AND worklog.issue_id = issue.issue_id
 WHERE NOT worklog.deleted;
@@ -127,7 +127,7 @@ INSERT INTO batch_worklogs (
 SELECT
   'membership:' || member.team_id || '/' || member.person_id, worklog.source, worklog.worklog_id, worklog.issue_id,
   worklog.author_id, worklog.team_ref, worklog.started_at, worklog.seconds, FALSE, worklog.changed_at
-FROM unnest(:teams::uuid [], :persons::text []) AS member (team_id, person_id)
+FROM unnest(:teams::uuid[], :persons::text[]) AS member (team_id, person_id)
 JOIN worklogs AS worklog ON worklog.author_id = member.person_id
 WHERE NOT worklog.deleted
   AND EXISTS (

@@ -7,7 +7,7 @@ SELECT balance.contract_id
 FROM balances AS balance
 JOIN contracts AS contract USING (contract_id)
 WHERE balance.revision > balance.published_revision AND contract.status IS NOT NULL
-  AND balance.contract_id <> ALL(:excluded::uuid [])
+  AND balance.contract_id <> ALL(:excluded::uuid[])
   -- While a backlog is folded, a balance changes again soon: it is published only every few seconds.
   AND (
     balance.published_at < now() - interval '5 seconds'
@@ -30,7 +30,7 @@ UPDATE balances AS balance
 SET published_revision = published.revision, published_at = now()
 FROM (
   SELECT balance.contract_id, publication.revision
-  FROM unnest(:ids::uuid [], :revisions::bigint []) AS publication (contract_id, revision)
+  FROM unnest(:ids::uuid[], :revisions::bigint[]) AS publication (contract_id, revision)
   JOIN balances AS balance USING (contract_id)
   FOR UPDATE OF balance SKIP LOCKED
 ) AS published
@@ -60,14 +60,14 @@ WHERE contract_id IN (SELECT contract_id FROM deltas);
 INSERT INTO balances AS balance (contract_id, day, correlation_id)
 SELECT contract_id, (:moment::timestamptz AT TIME ZONE timezone)::date, :correlation_id
 FROM contracts
-WHERE contract_id = ANY(:ids::uuid [])
+WHERE contract_id = ANY(:ids::uuid[])
 ON CONFLICT (contract_id) DO UPDATE
 SET revision = balance.revision + 1, correlation_id = excluded.correlation_id, updated_at = now();
 
 -- name: mark_all_dirty(correlation_id)!
 SELECT mark_all_dirty(:correlation_id);
 
--- name: analyze_figures#
+-- name: analyze_figures()#
 -- After a large change, so that the planner knows the new sizes: autovacuum notices within a minute at best.
 ANALYZE contracts, accounts, account_teams, periods, adjustments, account_team_totals, daily_totals,
 unaccounted_totals, balances;

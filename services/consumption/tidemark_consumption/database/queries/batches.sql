@@ -21,22 +21,22 @@ SELECT batch, log, record_count, correlation_id
 FROM (
   SELECT batch, log, record_count, correlation_id, sum(record_count) OVER (ORDER BY batch) AS total
   FROM batches
-  WHERE learned_at IS NULL AND batch <> ALL(:held_back::bigint [])
+  WHERE learned_at IS NULL AND batch <> ALL(:held_back::bigint[])
 ) AS waiting
 WHERE total - record_count < :max_records
 ORDER BY batch;
 
 -- name: unfolded_batches(batches)
 SELECT batch FROM batches
-WHERE batch = ANY(:batches::bigint []) AND learned_at IS NULL;
+WHERE batch = ANY(:batches::bigint[]) AND learned_at IS NULL;
 
 -- name: backlog(now, failing)^
 -- How many records wait to be folded, and how many seconds the oldest has waited.
 SELECT sum(record_count) AS records, extract(EPOCH FROM :now - min(appended_at))::float AS seconds
 FROM batches
-WHERE learned_at IS NULL AND batch <> ALL(:failing::bigint [])
+WHERE learned_at IS NULL AND batch <> ALL(:failing::bigint[])
 HAVING count(*) > 0;
 
 -- name: mark_folded(batches, learned_at)!
 UPDATE batches SET learned_at = :learned_at
-WHERE batch = ANY(:batches::bigint []);
+WHERE batch = ANY(:batches::bigint[]);

@@ -46,18 +46,18 @@ WHERE contract.contract_id = activation.contract_id
   AND coalesce(contract.activated_at > activation.activated_at, TRUE);
 
 -- name: delete_terms(ids)!
-WITH deleted_accounts AS (DELETE FROM accounts WHERE contract_id = ANY(:ids::uuid [])),
-deleted_account_teams AS (DELETE FROM account_teams WHERE contract_id = ANY(:ids::uuid [])),
-deleted_adjustments AS (DELETE FROM adjustments WHERE contract_id = ANY(:ids::uuid []))
-DELETE FROM periods WHERE contract_id = ANY(:ids::uuid []);
+WITH deleted_accounts AS (DELETE FROM accounts WHERE contract_id = ANY(:ids::uuid[])),
+deleted_account_teams AS (DELETE FROM account_teams WHERE contract_id = ANY(:ids::uuid[])),
+deleted_adjustments AS (DELETE FROM adjustments WHERE contract_id = ANY(:ids::uuid[]))
+DELETE FROM periods WHERE contract_id = ANY(:ids::uuid[]);
 
 -- name: missing_calendars(codes)
-SELECT code FROM unnest(:codes::text []) AS calendar (code)
+SELECT code FROM unnest(:codes::text[]) AS calendar (code)
 WHERE NOT EXISTS (SELECT FROM holidays AS holiday WHERE holiday.code = calendar.code);
 
 -- name: insert_holidays(code, days)!
 INSERT INTO holidays (code, day)
-SELECT :code, unnest(:days::date []) ON CONFLICT DO NOTHING;
+SELECT :code, unnest(:days::date[]) ON CONFLICT DO NOTHING;
 
 -- name: insert_accounts(rows)!
 INSERT INTO accounts (contract_id, account_id, position, name, billable, planned)
@@ -91,7 +91,7 @@ ON CONFLICT (contract_id, ref) DO UPDATE SET account_id = excluded.account_id, s
 WHERE excluded.stream_version > account_ref.stream_version;
 
 -- name: delete_contract_refs(refs)!
-DELETE FROM contract_refs WHERE ref = ANY(:refs::text []);
+DELETE FROM contract_refs WHERE ref = ANY(:refs::text[]);
 
 -- name: insert_contract_refs(refs)!
 -- The contract that each reference names now: an id comes before a code, a discarded draft has no reference.
@@ -99,11 +99,11 @@ INSERT INTO contract_refs (ref, contract_id)
 SELECT DISTINCT ON (candidate.ref) candidate.ref, candidate.contract_id
 FROM (
   SELECT name.ref, contract.contract_id, contract.status, FALSE AS is_id
-  FROM unnest(:refs::text []) AS name (ref)
+  FROM unnest(:refs::text[]) AS name (ref)
   JOIN contracts AS contract ON contract.code = name.ref
   UNION ALL
   SELECT name.ref, contract.contract_id, contract.status, TRUE
-  FROM unnest(:refs::text []) AS name (ref)
+  FROM unnest(:refs::text[]) AS name (ref)
   JOIN contracts AS contract
     ON contract.contract_id
       = CASE WHEN name.ref ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN name.ref::uuid END

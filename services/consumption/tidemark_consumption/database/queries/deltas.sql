@@ -14,7 +14,7 @@ WITH links AS (
   SELECT DISTINCT ON (source, issue_id)
     source, issue_id, contract_ref, account_ref, created_at, changed_at, batch, record_offset
   FROM fact_log
-  WHERE batch = ANY(:batches::bigint []) AND kind = 'linked'
+  WHERE batch = ANY(:batches::bigint[]) AND kind = 'linked'
     AND (batch, record_offset) >= (:first_batch, :first_offset) AND (batch, record_offset) < (:end_batch, :end_offset)
   ORDER BY source, issue_id, changed_at DESC, digest DESC, batch, record_offset
   ON CONFLICT (source, issue_id) DO UPDATE SET
@@ -36,7 +36,7 @@ SELECT
 FROM links
 WHERE is_changed;
 
--- name: fold_worklogs!
+-- name: fold_worklogs()!
 -- The last writer of each worklog, with its attribution. What counted before and what counts now become deltas.
 WITH changes AS (
   INSERT INTO worklogs AS worklog (
@@ -87,7 +87,7 @@ SELECT
   seconds, 0, 0, 1, 'worklog:' || source || '/' || worklog_id, batch, record_offset
 FROM changes WHERE NOT deleted;
 
--- name: reattribute!
+-- name: reattribute()!
 -- Stored work, attributed again. Where the attribution changes, the worklog moves from one total to another.
 WITH changes AS (
   UPDATE worklogs AS worklog

@@ -26,7 +26,7 @@ WHERE excluded.version > team.version
 RETURNING team_id;
 
 -- name: delete_memberships(teams)!
-DELETE FROM memberships WHERE team_id = ANY(:teams::uuid []);
+DELETE FROM memberships WHERE team_id = ANY(:teams::uuid[]);
 
 -- name: insert_memberships(rows)!
 INSERT INTO memberships (person_id, team_id, first_day, last_day)

@@ -166,7 +166,7 @@ LEFT JOIN ratings AS rating ON rating.source = worklog.source AND rating.worklog
 WHERE issue.contract_ref IN (SELECT ref FROM contract_refs WHERE contract_id = :contract)
   AND worklog.contract_id = :contract
   AND (
-    CASE WHEN :reasons::text [] IS NULL THEN worklog.reason IS NULL ELSE worklog.reason = ANY(:reasons::text []) END
+    CASE WHEN :reasons::text[] IS NULL THEN worklog.reason IS NULL ELSE worklog.reason = ANY(:reasons::text[]) END
   )
   AND (:account::uuid IS NULL OR worklog.account_id = :account)
   AND (NOT :by_team OR worklog.team_id IS NOT DISTINCT FROM :team::uuid)

@@ -22,13 +22,13 @@ SELECT
 -- name: append_contracts(batch, offsets, ids, versions, events)!
 INSERT INTO contract_log (batch, record_offset, contract_id, stream_version, code, event)
 SELECT :batch, record_offset, contract_id, stream_version, event -> 'terms' ->> 'code', event
-FROM unnest(:offsets::bigint [], :ids::uuid [], :versions::integer [], :events::jsonb [])
+FROM unnest(:offsets::bigint[], :ids::uuid[], :versions::integer[], :events::jsonb[])
   AS change (record_offset, contract_id, stream_version, event);
 
 -- name: append_directory(batch, offsets, ids, versions, types, events)!
 INSERT INTO directory_log (batch, record_offset, entity_id, version, type, event)
 SELECT :batch, record_offset, entity_id, version, type, event
-FROM unnest(:offsets::bigint [], :ids::uuid [], :versions::integer [], :types::text [], :events::jsonb [])
+FROM unnest(:offsets::bigint[], :ids::uuid[], :versions::integer[], :types::text[], :events::jsonb[])
   AS change (record_offset, entity_id, version, type, event);
 
 -- name: notify_projector(channel)!

@@ -1,7 +1,7 @@
 -- Fixed price: what a worklog consumes depends on all the work of its person on that day (SPEC W3). So the work of a
 -- person on a day in a contract is rated together whenever some of it changes.
 
--- name: affect_changed_person_days!
+-- name: affect_changed_person_days()!
 -- The days of persons that have a delta.
 INSERT INTO affected_person_days (contract_id, author_id, day, cause, batch, record_offset)
 SELECT DISTINCT ON (delta.contract_id, delta.author_id, delta.day)
@@ -18,7 +18,7 @@ INSERT INTO affected_person_days (contract_id, author_id, day, cause, batch, rec
 SELECT
   person_day.contract_id, person_day.author_id, person_day.day, 'contract:' || contract.stream_version, NULL, NULL
 FROM (
-  SELECT contract_id, author_id, day FROM ratings WHERE contract_id = ANY(:ids::uuid [])
+  SELECT contract_id, author_id, day FROM ratings WHERE contract_id = ANY(:ids::uuid[])
   UNION
   SELECT worklog.contract_id, worklog.author_id, worklog.day
   FROM contracts AS contract
@@ -27,7 +27,7 @@ FROM (
   JOIN worklogs AS worklog
     ON worklog.source = issue.source AND worklog.issue_id = issue.issue_id
     AND worklog.contract_id = contract.contract_id
-  WHERE contract.contract_id = ANY(:ids::uuid []) AND contract.scale_divisor <> 1 AND worklog.reason IS NULL
+  WHERE contract.contract_id = ANY(:ids::uuid[]) AND contract.scale_divisor <> 1 AND worklog.reason IS NULL
 ) AS person_day
 JOIN contracts AS contract USING (contract_id)
 ON CONFLICT DO NOTHING;
@@ -39,11 +39,11 @@ SELECT
   rating.contract_id, rating.author_id, rating.day, min('rate_card:' || rate_card.rate_card_id), NULL, NULL
 FROM rate_cards AS rate_card
 JOIN ratings AS rating ON rating.author_id = rate_card.person_id AND rating.day >= rate_card.first_day
-WHERE rate_card.rate_card_id = ANY(:ids::uuid [])
+WHERE rate_card.rate_card_id = ANY(:ids::uuid[])
 GROUP BY rating.contract_id, rating.author_id, rating.day
 ON CONFLICT DO NOTHING;
 
--- name: reverse_ratings$
+-- name: reverse_ratings()$
 -- Deletes the ratings of the affected days; the amounts become negative deltas. Gives the number of affected days.
 WITH deleted_ratings AS (
   DELETE FROM ratings AS rating
@@ -66,7 +66,7 @@ negative_deltas AS (
 )
 SELECT count(*) FROM affected_person_days;
 
--- name: rate!
+-- name: rate()!
 -- Each worklog by the card that fits best, split at the daily workload of that card. All work that counts on the day
 -- fills the workload.
 WITH work AS (
@@ -89,7 +89,7 @@ WITH work AS (
     FROM worklogs AS stored
     WHERE stored.author_id = person_day.author_id AND stored.day = person_day.day
       AND stored.contract_id = person_day.contract_id AND stored.reason IS NULL
-    OFFSET 0
+    OFFSET 0 -- noqa: AM09
   ) AS worklog
   LEFT JOIN holidays AS holiday ON holiday.code = contract.holidays AND holiday.day = worklog.day
 ),

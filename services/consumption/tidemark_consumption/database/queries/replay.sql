@@ -1,9 +1,9 @@
 -- The logs folded again, into the shadow tables of the session. `consumption.` names the real tables.
 
--- name: create_shadow_tables#
+-- name: create_shadow_tables()#
 SELECT create_shadow_tables();
 
--- name: set_lock_timeout#
+-- name: set_lock_timeout()#
 SET LOCAL lock_timeout = '10s';
 
 -- name: settle_moment(moment)!
@@ -12,16 +12,16 @@ SET LOCAL lock_timeout = '10s';
 UPDATE projection SET learned_at = :moment
 WHERE learned_at < :moment;
 
--- name: lock_projection!
+-- name: lock_projection()!
 SELECT FROM projection FOR UPDATE;
 
--- name: is_rebuild_due$
+-- name: is_rebuild_due()$
 SELECT rebuild_due FROM projection;
 
--- name: set_rebuilt!
+-- name: set_rebuilt()!
 UPDATE projection SET rebuild_due = FALSE;
 
--- name: first_moment$
+-- name: first_moment()$
 -- Null where nothing was learned yet. An earlier moment has no answer: nothing was learned then, or the database was
 -- filled again.
 SELECT min(learned_at) FROM batches;
@@ -30,7 +30,7 @@ SELECT min(learned_at) FROM batches;
 INSERT INTO batches_in_scope (batch, learned_at)
 SELECT batch, learned_at FROM batches WHERE learned_at <= coalesce(:moment::timestamptz, 'infinity');
 
--- name: batches_folded_since
+-- name: batches_folded_since()
 -- The batches that were folded after the scope was set.
 SELECT batch.batch, batch.log, batch.correlation_id, batch.learned_at
 FROM batches AS batch
@@ -38,7 +38,7 @@ WHERE batch.learned_at IS NOT NULL
   AND NOT EXISTS (SELECT FROM batches_in_scope AS scope WHERE scope.batch = batch.batch)
 ORDER BY batch.learned_at, batch.batch;
 
--- name: directory_in_scope
+-- name: directory_in_scope()
 -- The newest version of each entity; of equal versions the first.
 SELECT DISTINCT ON (logged.entity_id) logged.type, logged.event
 FROM directory_log AS logged
@@ -63,7 +63,7 @@ WHERE :ref::text IS NULL
   )
 ORDER BY logged.contract_id, logged.stream_version, scope.learned_at, logged.batch, logged.record_offset;
 
--- name: replay_links!
+-- name: replay_links()!
 -- The last writer of each link.
 INSERT INTO issues (source, issue_id, contract_ref, account_ref, created_at, changed_at, batch, record_offset)
 SELECT DISTINCT ON (link.source, link.issue_id)
@@ -83,7 +83,7 @@ SELECT DISTINCT ON (link.source, link.issue_id)
   link.source, link.issue_id, link.contract_ref, link.account_ref, link.created_at, link.changed_at, link.batch,
   link.record_offset
 FROM (
-  SELECT DISTINCT source, issue_id FROM fact_log WHERE kind = 'linked' AND contract_ref = ANY(:refs::text [])
+  SELECT DISTINCT source, issue_id FROM fact_log WHERE kind = 'linked' AND contract_ref = ANY(:refs::text[])
 ) AS issue
 JOIN fact_log AS link ON link.source = issue.source AND link.issue_id = issue.issue_id AND link.kind = 'linked'
 JOIN batches_in_scope AS scope ON scope.batch = link.batch
@@ -91,7 +91,7 @@ ORDER BY
   link.source, link.issue_id, link.changed_at DESC, link.digest DESC, scope.learned_at, link.batch,
   link.record_offset;
 
--- name: replay_worklogs!
+-- name: replay_worklogs()!
 -- The last writer of each worklog.
 INSERT INTO batch_worklogs (
   batch, record_offset, source, worklog_id, issue_id, author_id, team_ref, started_at, seconds, deleted, changed_at
@@ -110,7 +110,7 @@ ORDER BY
 -- The same for worklogs that were on an issue linked to one of these contracts. The version that held at the moment is
 -- the one that holds now, or a former one.
 WITH linked_issues AS MATERIALIZED (
-  SELECT source, issue_id FROM issues WHERE contract_ref = ANY(:refs::text [])
+  SELECT source, issue_id FROM issues WHERE contract_ref = ANY(:refs::text[])
 ),
 candidates AS MATERIALIZED (
   SELECT worklog.source, worklog.worklog_id
@@ -146,11 +146,11 @@ SELECT
 FROM newest_versions AS fact
 JOIN linked_issues USING (source, issue_id);
 
--- name: analyze_replayed#
+-- name: analyze_replayed()#
 -- The planner has no statistics of rows that were just written.
 ANALYZE batches_in_scope, issues, batch_worklogs;
 
--- name: projection_tables
+-- name: projection_tables()
 SELECT unnest(projection_tables()) AS name;
 
 -- name: differences(relation)

@@ -6,7 +6,7 @@ INSERT INTO closed_periods (contract_id, period_start, period_end, scale_divisor
 SELECT contract.contract_id, period.period_start, period.period_end, contract.scale_divisor
 FROM contracts AS contract
 JOIN periods AS period USING (contract_id)
-WHERE contract.contract_id = ANY(:ids::uuid [])
+WHERE contract.contract_id = ANY(:ids::uuid[])
   AND period.period_end < first_open_day(
     contract.status, contract.timezone, contract.activated_at, contract.settle_days, :moment
   )
@@ -17,7 +17,7 @@ ON CONFLICT DO NOTHING;
 WITH changed_periods AS MATERIALIZED (
   SELECT DISTINCT contract_id, period_start
   FROM deltas
-  WHERE counts AND contract_id <> ALL(:except_contracts::uuid [])
+  WHERE counts AND contract_id <> ALL(:except_contracts::uuid[])
 ),
 changed_contracts AS MATERIALIZED (
   SELECT

@@ -1,6 +1,6 @@
 -- From deltas to totals.
 
--- name: add_to_totals!
+-- name: add_to_totals()!
 -- The work that counts, by day and then by period.
 WITH daily_deltas AS MATERIALIZED (
   SELECT
@@ -39,7 +39,7 @@ ON CONFLICT (contract_id, account_id, team_id, period_start) DO UPDATE SET
   unrated_seconds = total.unrated_seconds + excluded.unrated_seconds,
   worklog_count = total.worklog_count + excluded.worklog_count;
 
--- name: add_to_unaccounted_totals!
+-- name: add_to_unaccounted_totals()!
 WITH reason_deltas AS (
   SELECT contract_id, reason, sum(seconds) AS seconds, sum(worklog_count) AS worklog_count
   FROM deltas
@@ -52,7 +52,7 @@ SELECT contract_id, reason, seconds, worklog_count FROM reason_deltas
 ON CONFLICT (contract_id, reason) DO UPDATE
 SET seconds = total.seconds + excluded.seconds, worklog_count = total.worklog_count + excluded.worklog_count;
 
--- name: delete_empty_totals!
+-- name: delete_empty_totals()!
 -- A total without work has no row, so the rows do not depend on the order of the facts. Only totals that were
 -- subtracted from can be empty.
 WITH reduced_contracts AS MATERIALIZED (SELECT DISTINCT contract_id FROM deltas WHERE worklog_count < 0),

@@ -1,6 +1,6 @@
 -- The working tables of a fold: the rows of one transaction.
 
--- name: create_working_tables#
+-- name: create_working_tables()#
 -- On every connection that folds. `batch_worklogs`: the worklogs to attribute, with the cause and its position in the
 -- log. `deltas`: what is subtracted from totals and added to them, and why. `affected_person_days`: the days of persons
 -- that are rated again. `closed_periods`: the periods that were closed before.
@@ -26,15 +26,15 @@ CREATE TEMPORARY TABLE IF NOT EXISTS closed_periods (
   PRIMARY KEY (contract_id, period_start)
 ) ON COMMIT DELETE ROWS;
 
--- name: clear_deltas!
+-- name: clear_deltas()!
 -- Removes what an earlier step of the same transaction left.
 WITH cleared_person_days AS (DELETE FROM affected_person_days),
 cleared_periods AS (DELETE FROM closed_periods)
 DELETE FROM deltas;
 
--- name: truncate_working_tables#
+-- name: truncate_working_tables()#
 -- The same where there can be many waves: each later wave would read the deleted rows again.
 TRUNCATE affected_person_days, closed_periods, deltas, batch_worklogs;
 
--- name: clear_batch_worklogs!
+-- name: clear_batch_worklogs()!
 DELETE FROM batch_worklogs;

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from histories import seeded
-from reference import Model
+from reference.reports import Model
 from test_fold_reference import learn
 
 from tidemark_consumption import replay
@@ -27,21 +27,21 @@ async def client(database, pool):
 
 
 def contracts_of(history):
-    return sorted({one.data["contract_id"] for one in history.facts if one.type.startswith("tidemark.contract.")})
+    return sorted({fact.data["contract_id"] for fact in history.facts if fact.type.startswith("tidemark.contract.")})
 
 
 def bare(balance):
     """Without what the reference does not say."""
     if isinstance(balance, dict):
-        return {name: bare(one) for name, one in balance.items() if name not in {"links", "forecast", "revision"}}
-    return [bare(one) for one in balance] if isinstance(balance, list) else balance
+        return {name: bare(value) for name, value in balance.items() if name not in {"links", "forecast", "revision"}}
+    return [bare(item) for item in balance] if isinstance(balance, list) else balance
 
 
 async def all_pages(client, link):
     items, cursor = [], None
     while True:
-        more = {"limit": 2, **({"cursor": cursor} if cursor else {})}
-        answer = await client.get(httpx.URL(link).copy_merge_params(more))
+        parameters = {"limit": 2, **({"cursor": cursor} if cursor else {})}
+        answer = await client.get(httpx.URL(link).copy_merge_params(parameters))
         assert answer.status_code == 200, answer.text
         items += answer.json()["items"]
         if (cursor := answer.json()["next"]) is None:
@@ -49,7 +49,8 @@ async def all_pages(client, link):
 
 
 def figures_of(balance):
-    parts = [balance, *balance["accounts"], *(one for account in balance["accounts"] for one in account["slices"])]
+    accounts = balance["accounts"]
+    parts = [balance, *accounts, *(slice_ for account in accounts for slice_ in account["slices"])]
     return [figure for part in parts for figure in (part["whole"], *part["periods"])]
 
 
@@ -59,7 +60,7 @@ def half_even(amount):
 
 
 @pytest.mark.parametrize("seed", range(6))
-async def test_every_figure_is_the_sum_of_the_worklogs_that_its_link_lists(client, pool, seed):
+async def test_figure_equals_sum_of_linked_worklogs(client, pool, seed):
     history = seeded(seed)
     async with pool.acquire() as connection:
         await learn(connection, history)
@@ -76,14 +77,14 @@ async def test_every_figure_is_the_sum_of_the_worklogs_that_its_link_lists(clien
             listed = await all_pages(client, figure["links"]["worklogs"])
             assert len(listed) == figure["worklogs"]
             if balance["unit"] == "seconds":
-                assert sum(one["seconds"] for one in listed) == figure["consumed"]
+                assert sum(worklog["seconds"] for worklog in listed) == figure["consumed"]
             else:
-                assert half_even(sum(one["amount_exact"] for one in listed)) == figure["consumed"]
-                assert sum(one["unrated_seconds"] for one in listed) == figure["unrated_seconds"]
+                assert half_even(sum(worklog["amount_exact"] for worklog in listed)) == figure["consumed"]
+                assert sum(worklog["unrated_seconds"] for worklog in listed) == figure["unrated_seconds"]
 
 
 @pytest.mark.parametrize("seed", range(6))
-async def test_a_balance_as_of_any_moment_is_made_of_what_was_known_then(client, pool, seed):
+async def test_balance_as_of_moment_uses_facts_known_then(client, pool, seed):
     history = seeded(seed)
     async with pool.acquire() as connection:
         await learn(connection, history)
@@ -101,7 +102,7 @@ async def test_a_balance_as_of_any_moment_is_made_of_what_was_known_then(client,
     assert early.status_code == 422
 
 
-async def test_the_curve_ends_at_the_balance_and_begins_at_nothing(client, pool):
+async def test_curve_rises_to_the_balance(client, pool):
     history = seeded(3)
     async with pool.acquire() as connection:
         await learn(connection, history)
@@ -112,7 +113,7 @@ async def test_the_curve_ends_at_the_balance_and_begins_at_nothing(client, pool)
         balance = bare(answer.json())
         for figure, query in [
             (balance["whole"], {}),
-            *((one["whole"], {"account": one["account_id"]}) for one in balance["accounts"]),
+            *((account["whole"], {"account": account["account_id"]}) for account in balance["accounts"]),
         ]:
             days = (await client.get(f"/v1/contracts/{contract_id}/curve", params=query)).json()["items"]
             consumed = [bare(day["whole"])["consumed"] for day in days]
@@ -130,9 +131,9 @@ async def test_the_curve_ends_at_the_balance_and_begins_at_nothing(client, pool)
         ({"reason": "bored"}, "/reason"),
     ],
 )
-async def test_what_cannot_be_asked_is_said(client, pool, query, path):
+async def test_invalid_parameter_is_a_violation_with_its_path(client, pool, query, path):
     async with pool.acquire() as connection:
         await learn(connection, seeded(3))
     answer = await client.get("/v1/contracts/C1/worklogs", params=query)
     assert answer.status_code == 422
-    assert any(one["path"].startswith(path) for one in answer.json()["violations"]), answer.text
+    assert any(violation["path"].startswith(path) for violation in answer.json()["violations"]), answer.text

@@ -1,4 +1,4 @@
-"""Events as their publishers make them, for tests of what reads them."""
+"""Builders of events and records, for tests of their readers."""
 
 import json
 from datetime import UTC, datetime
@@ -6,7 +6,7 @@ from itertools import count
 from uuid import UUID, uuid5
 
 from aiokafka import ConsumerRecord
-from reference import Fact
+from reference.facts import Fact
 
 from tidemark_consumption.app import handlers
 from tidemark_consumption.projection import fold
@@ -103,7 +103,7 @@ def terms(code="C1", *, accounts=None, start="2026-01-01", end="2026-12-31", rec
     }  # fmt: skip
 
 
-def contract_event(version=1, status="ACTIVE", *, what="amended", contract=None, previous=None,
+def contract_event(version=1, status="ACTIVE", *, change="amended", contract=None, previous=None,
                    occurred="2026-01-01T00:00:00Z", **changes):  # fmt: skip
     body = changes.pop("terms", None) or terms(**changes)
     data = {
@@ -111,7 +111,7 @@ def contract_event(version=1, status="ACTIVE", *, what="amended", contract=None,
         "previous_status": previous, "terms": body, "actor": "olga", "reason": None,
         "occurred_at": occurred, "renewed_from": None, "renewed_as": None,
     }  # fmt: skip
-    return record(LIFECYCLE, f"tidemark.contract.{what}.v1", data)
+    return record(LIFECYCLE, f"tidemark.contract.{change}.v1", data)
 
 
 def member(person, first="2026-01-01", until=None):
@@ -145,16 +145,16 @@ def rate_card(person="ann", rates=(9000, 11000, 13500, 18000), version=1, *, tea
     return record(DIRECTORY, "tidemark.rate_card.changed.v1", data)
 
 
-def data_of(one):
-    return json.loads(one.value)
+def data_of(record):
+    return json.loads(record.value)
 
 
 def facts_of(records, learned_at=RECEIVED):
     """Records in binary mode as the reference takes them."""
     facts = []
-    for one in records:
-        headers = {name: value.decode() for name, value in one.headers}
-        facts.append(Fact(learned_at, headers["ce_type"], headers["ce_source"], data_of(one)))
+    for record in records:
+        headers = {name: value.decode() for name, value in record.headers}
+        facts.append(Fact(learned_at, headers["ce_type"], headers["ce_source"], data_of(record)))
     return facts
 
 

@@ -46,8 +46,8 @@ class World:
 
     async def post(self, body, *, role="publisher", **headers):
         async with self.client(role) as client:
-            named = {name.replace("_", "-"): value for name, value in headers.items()}
-            return await client.post("/v1/worklogs", json=body, headers=named)
+            renamed_headers = {name.replace("_", "-"): value for name, value in headers.items()}
+            return await client.post("/v1/worklogs", json=body, headers=renamed_headers)
 
     async def published(self):
         """Every record of the topic, as (key, headers, value)."""
@@ -57,11 +57,11 @@ class World:
             partitions = [TopicPartition(self.topic, number) for number in range(kafka.PARTITION_COUNT)]
             consumer.assign(partitions)
             ends = await consumer.end_offsets(partitions)
-            found = []
-            while any([await consumer.position(one) < end for one, end in ends.items()]):
+            published = []
+            while any([await consumer.position(partition) < end for partition, end in ends.items()]):
                 for records in (await consumer.getmany(timeout_ms=200)).values():
-                    found += [(one.key, dict(one.headers), json.loads(one.value)) for one in records]
-            return found
+                    published += [(record.key, dict(record.headers), json.loads(record.value)) for record in records]
+            return published
         finally:
             await consumer.stop()
 
@@ -78,11 +78,11 @@ async def running(database, bootstrap, prefix):
 
 @pytest.fixture
 async def world(database, kafka_bootstrap_servers, topic_prefix):
-    async with running(database, kafka_bootstrap_servers, topic_prefix) as one:
-        yield one
+    async with running(database, kafka_bootstrap_servers, topic_prefix) as service:
+        yield service
 
 
-async def test_what_is_posted_is_in_kafka_once_it_is_answered_and_is_counted(world):
+async def test_accepted_events_are_in_kafka_and_counted(world):
     answer = await world.post([event(1), event(2)], x_request_id="my-request")
     assert (answer.status_code, answer.json()) == (202, {"accepted": 2})
     records = await world.published()
@@ -99,28 +99,28 @@ async def test_what_is_posted_is_in_kafka_once_it_is_answered_and_is_counted(wor
     assert (await world.post(event(3))).json() == {"accepted": 1}
 
 
-async def test_one_bad_refuses_all_and_nothing_of_it_is_published(world):
+async def test_one_invalid_event_rejects_the_whole_array(world):
     answer = await world.post([event(1), event(2, seconds=0)])
     assert answer.status_code == 422
-    assert [one["path"] for one in answer.json()["violations"]] == ["/1/data/seconds"]
+    assert [violation["path"] for violation in answer.json()["violations"]] == ["/1/data/seconds"]
     assert await world.published() == []
 
 
-async def test_it_takes_the_role_of_a_publisher(world):
+async def test_viewer_may_not_publish(world):
     assert (await world.post(event(1), role="viewer")).status_code == 403
     assert await world.published() == []
 
 
-async def test_a_known_idempotency_key_is_answered_and_publishes_nothing(world):
+async def test_repeated_idempotency_key_publishes_nothing(world):
     first = await world.post(event(1), idempotency_key="k")
-    again = await world.post(event(1), idempotency_key="k")
-    assert (first.status_code, again.status_code, again.json()) == (202, 202, {"accepted": 1})
+    repeated = await world.post(event(1), idempotency_key="k")
+    assert (first.status_code, repeated.status_code, repeated.json()) == (202, 202, {"accepted": 1})
     assert (await world.post(event(2), idempotency_key="k")).status_code == 422
     assert len(await world.published()) == 1
 
 
-async def test_where_kafka_is_out_of_reach_it_is_a_503_and_the_key_stays_free(world):
-    good, world.app.state.publisher = world.app.state.publisher, Publisher(f"127.0.0.1:{ports.free()}")
+async def test_unreachable_kafka_is_503_and_key_stays_unused(world):
+    good, world.app.state.publisher = world.app.state.publisher, Publisher(f"127.0.0.1:{ports.find_free()}")
     answer = await world.post(event(1), idempotency_key="k")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
     world.app.state.publisher = good
@@ -128,11 +128,11 @@ async def test_where_kafka_is_out_of_reach_it_is_a_503_and_the_key_stays_free(wo
     assert len(await world.published()) == 1
 
 
-async def test_a_kafka_that_does_not_answer_is_waited_for_a_bounded_time(world, monkeypatch):
-    held = []
+async def test_silent_kafka_is_503_after_timeout(world, monkeypatch):
+    writers = []
 
     async def silent(reader, writer):
-        held.append(writer)
+        writers.append(writer)
         await reader.read()
         writer.close()
 
@@ -149,7 +149,7 @@ async def test_a_kafka_that_does_not_answer_is_waited_for_a_bounded_time(world, 
         server.close()
 
 
-async def test_a_producer_that_kafka_refused_is_replaced_and_one_that_works_is_kept(world, monkeypatch):
+async def test_failed_producer_is_replaced_and_working_one_is_kept(world, monkeypatch):
     publisher = world.app.state.publisher
     await world.post(event(1))
     first = publisher._producer
@@ -167,12 +167,12 @@ async def test_a_producer_that_kafka_refused_is_replaced_and_one_that_works_is_k
     assert len(await world.published()) == 3
 
 
-async def test_requests_that_wait_for_kafka_leave_the_consumer_its_connections(world, monkeypatch):
+async def test_requests_waiting_for_kafka_leave_connections_for_the_consumer(world, monkeypatch):
     """As many as the pool of requests has connections, and one more."""
     waiting, go_on = [], asyncio.Event()
 
-    async def waits(_, found):
-        waiting.append(found)
+    async def waits(_, records):
+        waiting.append(records)
         await go_on.wait()
 
     monkeypatch.setattr(Publisher, "send", waits)
@@ -188,9 +188,9 @@ async def test_requests_that_wait_for_kafka_leave_the_consumer_its_connections(w
 
         async def taken():
             async with asyncio.timeout(5):
-                return await own.fetchval("SELECT count(*) FROM worklogs") == 1
+                return await consumer_pool.fetchval("SELECT count(*) FROM worklogs") == 1
 
-        own = world.app.state.failures.__self__.pool
+        consumer_pool = world.app.state.failures.__self__.pool
         await wait_until(taken)
     finally:
         go_on.set()

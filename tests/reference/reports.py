@@ -1,0 +1,331 @@
+"""All figures: the relations of SPEC 3, the balance of SPEC 4, and the projections as they are stored."""
+
+from collections import defaultdict
+from datetime import date, timedelta
+
+from reference.attribution import Attributions
+from reference.columns import COLUMNS
+from reference.facts import instant
+from reference.rules import (
+    body_figures,
+    columns_by_type,
+    consumed_units,
+    day_of,
+    figures,
+    is_fixed_price,
+    periods,
+    planned_for_account,
+    planned_for_contract,
+    planned_for_slice,
+    sum_stated,
+    teams_of,
+    to_displayed,
+)
+
+
+class Model(Attributions):
+    """All figures, as known at a moment (that moment included; without one, now)."""
+
+    # The relations of SPEC 3
+
+    def relations(self):
+        """Every relation of :data:`COLUMNS` by name: a set of rows, each a tuple in the order of its columns."""
+        return {
+            name: {tuple(row[column] for column in columns) for row in getattr(self, name)()}
+            for name, columns in COLUMNS.items()
+        }
+
+    def contracts(self):
+        """One row for each contract, over all periods, billable accounts only."""
+        return [self._contract_row(contract) for contract in self.contracts_by_id.values()]
+
+    def _contract_row(self, contract):
+        terms = contract["terms"]
+        organization = self.organizations.get(terms["organization_id"])
+        plan, work = (
+            sum_stated([planned_for_contract(terms, start) for start, _ in periods(terms)]),
+            self.billable_work(contract),
+        )
+        return {
+            **contract_columns(contract),
+            "contract_name": terms["name"],
+            "organization_id": terms["organization_id"],
+            "organization_name": organization and organization["name"],
+            "owner_name": terms["owner"]["name"],
+            "owner_email": terms["owner"]["email"],
+            "type": terms["type"],
+            "recurrence": terms["recurrence"],
+            "start_date": date.fromisoformat(terms["start_date"]),
+            "end_date": date.fromisoformat(terms["end_date"]),
+            "timezone": terms["timezone"],
+            "status": contract["status"],
+            **figures(terms, plan, work),
+            **columns_by_type(terms, "remaining", None if plan is None else plan - consumed_units(terms, work)),
+            "unaccounted_seconds": sum(work.seconds for work in self.unaccounted_work(contract)),
+        }
+
+    def contract_periods(self):
+        """One row for each contract and period; percentages refer to what is available."""
+        return [
+            {
+                **contract_columns(contract),
+                **period_columns(days),
+                **figures(contract["terms"], plan, work, basis=available),
+                **columns_by_type(contract["terms"], "carried", carried),
+                **columns_by_type(contract["terms"], "available", available),
+            }
+            for contract in self.contracts_by_id.values()
+            for days, plan, work, carried, available in self.period_flow(contract)
+        ]
+
+    def account_consumption(self):
+        """One row for each account and period, with or without work."""
+        return [
+            {
+                **account_columns(contract, account),
+                **period_columns(days),
+                **figures(
+                    contract["terms"],
+                    planned_for_account(contract["terms"], account, days[0]),
+                    self.counted_work(
+                        contract_id=contract["contract_id"], account_id=account["id"], period_start=days[0]
+                    ),
+                ),
+            }
+            for contract, account in self._accounts()
+            for days in periods(contract["terms"])
+        ]  # fmt: skip
+
+    def account_totals(self):
+        """One row for each account, over all periods."""
+        return [
+            {
+                **account_columns(contract, account),
+                **period_columns((periods(contract["terms"])[0][0], periods(contract["terms"])[-1][1])),
+                **figures(
+                    contract["terms"],
+                    sum_stated(
+                        [
+                            planned_for_account(contract["terms"], account, start)
+                            for start, _ in periods(contract["terms"])
+                        ]
+                    ),
+                    self.counted_work(contract_id=contract["contract_id"], account_id=account["id"]),
+                ),
+            }
+            for contract, account in self._accounts()
+        ]
+
+    def slice_consumption(self):
+        """One row for each slice and period; other teams and unassigned work have rows only where there is work."""
+        rows = []
+        for contract, account in self._accounts():
+            for days in periods(contract["terms"]):
+                filters = {"contract_id": contract["contract_id"], "account_id": account["id"], "period_start": days[0]}
+                slice_teams = {slice_["team_id"] for slice_ in account["slices"]}
+                for team_id in slice_teams | {work.team_id for work in self.counted_work(**filters)}:
+                    plan = planned_for_slice(contract["terms"], account, team_id)
+                    team_work = self.counted_work(**filters, team_id=team_id)
+                    rows.append(
+                        {
+                            **without_billable(account_columns(contract, account)),
+                            **self._team_columns(team_id),
+                            **period_columns(days),
+                            **figures(contract["terms"], plan, team_work),
+                        }
+                    )
+        return rows
+
+    def daily_consumption(self):
+        """One row for each account, team and day of work, for both contract types."""
+        rows = []
+        for contract, account in self._accounts():
+            filters = {"contract_id": contract["contract_id"], "account_id": account["id"]}
+            for team_id, day in {(work.team_id, work.day) for work in self.counted_work(**filters)}:
+                day_figures = figures(contract["terms"], None, self.counted_work(**filters, team_id=team_id, day=day))
+                columns = ("consumed_seconds", "consumed_amount_minor", "worklog_count")
+                rows.append(
+                    {
+                        **without_billable(account_columns(contract, account)),
+                        **self._team_columns(team_id),
+                        "day": day,
+                        **{name: day_figures[name] for name in columns},
+                    }
+                )
+        return rows
+
+    def unaccounted_worklogs(self):
+        """W5: one row for each worklog that does not count, with its reason."""
+        return [
+            {name: getattr(work, name) for name in COLUMNS["unaccounted_worklogs"]} for work in self.work if work.reason
+        ]
+
+    def _accounts(self):
+        return [
+            (contract, account)
+            for contract in self.contracts_by_id.values()
+            for account in contract["terms"]["accounts"]
+        ]
+
+    def _team_columns(self, team_id):
+        team = self.teams.get(team_id)
+        return {"team_id": team_id, "team_name": team and team["name"]}
+
+    # The balance (SPEC 4)
+
+    def balance(self, ref, now=None):
+        """The balance of a contract without ``forecast``, ``revision`` and ``links``, with every period.
+
+        With ``now``, as published: only the previous and the current period. The current one is the first before the
+        start, and the last after the end.
+        """
+        contract = self.contract(ref)
+        if contract is None:
+            return None
+        terms, flow = contract["terms"], self.period_flow(contract)
+        whole = sum_stated([plan for _, plan, *_ in flow])
+        visible = [start for start, _ in periods(terms)]
+        if now is not None:
+            ended = sum(end < day_of(now, terms) for _, end in periods(terms))
+            current = min(ended, len(visible) - 1)
+            visible = visible[max(0, current - 1) : current + 1]
+        return {
+            "contract_id": contract["contract_id"],
+            "contract_code": terms["code"],
+            "status": contract["status"],
+            "stream_version": contract["stream_version"],
+            "unit": "minor" if is_fixed_price(terms) else "seconds",
+            "currency": terms["currency"] if is_fixed_price(terms) else None,
+            "unaccounted_seconds": sum(work.seconds for work in self.unaccounted_work(contract)),
+            "whole": body_figures(terms, whole, self.billable_work(contract)),
+            "periods": [
+                {
+                    **body_figures(terms, plan, work, basis=available),
+                    "start": str(days[0]),
+                    "end": str(days[1]),
+                    "carried": to_displayed(terms, carried),
+                    "available": to_displayed(terms, available),
+                }
+                for days, plan, work, carried, available in flow
+                if days[0] in visible
+            ],
+            "accounts": [self._account_body(contract, account, visible) for account in terms["accounts"]],
+        }
+
+    def _account_body(self, contract, account, visible):
+        terms = contract["terms"]
+        filters = {"contract_id": contract["contract_id"], "account_id": account["id"]}
+        working_teams = {work.team_id for work in self.counted_work(**filters)}
+        slice_teams = [slice_["team_id"] for slice_ in account["slices"]]
+        other_teams = [
+            team_id
+            for team_id in dict.fromkeys([*teams_of(account), None])
+            if team_id in working_teams - {*slice_teams}
+        ]
+        return {
+            "account_id": account["id"],
+            "name": account["name"],
+            "billable": account["billable"],
+            **self._planned_and_executed(
+                terms, lambda start: planned_for_account(terms, account, start), filters, visible
+            ),
+            "slices": [
+                self._slice_body(terms, account, filters, team_id, visible) for team_id in [*slice_teams, *other_teams]
+            ],
+        }
+
+    def _slice_body(self, terms, account, filters, team_id, visible):
+        """A slice shows every period; other teams and unassigned work only periods with work."""
+        filters = {**filters, "team_id": team_id}
+        if team_id not in {slice_["team_id"] for slice_ in account["slices"]}:
+            visible = [start for start in visible if self.counted_work(**filters, period_start=start)]
+        plan = planned_for_slice(terms, account, team_id)
+        return {"team_id": team_id, **self._planned_and_executed(terms, lambda _: plan, filters, visible)}
+
+    def _planned_and_executed(self, terms, plan, filters, visible):
+        """The figures of all periods together, and of each visible period; ``plan`` gives the plan of a period."""
+        plans = {start: plan(start) for start, _ in periods(terms)}
+        return {
+            "whole": body_figures(terms, sum_stated([*plans.values()]), self.counted_work(**filters)),
+            "periods": [
+                {
+                    **body_figures(terms, plans[start], self.counted_work(**filters, period_start=start)),
+                    "start": str(start),
+                    "end": str(end),
+                }
+                for start, end in periods(terms)
+                if start in visible
+            ],
+        }
+
+    # What restatements compare (W7)
+
+    def figure(self, contract_id, account_id, start):
+        """What an account consumed in a period: seconds, and the displayed amount (None in time and materials).
+
+        An account or a period that does not exist has consumed nothing.
+        """
+        work = self.counted_work(contract_id=contract_id, account_id=account_id, period_start=start)
+        displayed = figures(self.contracts_by_id[contract_id]["terms"], None, work)
+        return displayed["consumed_seconds"], displayed["consumed_amount_minor"]
+
+    def is_closed(self, contract, end, moment):
+        """SPEC 9: closed `settle_days` after the later of last day and first activation, or once CLOSED.
+
+        A contract that was never activated has no closed period.
+        """
+        if contract["status"] == "CLOSED":
+            return True
+        versions, terms = self.versions[contract["contract_id"]], contract["terms"]
+        activations = [
+            version["occurred_at"]
+            for _, version in sorted(versions.items())
+            if (version["previous_status"], version["status"]) == ("DRAFT", "ACTIVE")
+        ]
+        if not activations:
+            return False
+        settled_day = max(end, day_of(instant(activations[0]), terms)) + timedelta(days=terms["settle_days"])
+        return day_of(moment, terms) > settled_day
+
+    # The projections as they are stored
+
+    def rows(self):
+        """The rows of the projections and of what does not count."""
+        account_team_totals, daily_totals, unaccounted_totals = (defaultdict(lambda: [0, 0]) for _ in range(3))
+        unaccounted_worklogs = set()
+        for work in self.work:
+            if work.reason:
+                unaccounted_worklogs.add((work.source, work.worklog_id, work.reason, work.contract_id, work.account_id))
+                if work.contract_id:
+                    _add(unaccounted_totals[work.contract_id, work.reason], work)
+            else:
+                _add(account_team_totals[work.contract_id, work.account_id, work.team_id, str(work.period_start)], work)
+                _add(daily_totals[work.contract_id, work.account_id, work.team_id, str(work.day)], work)
+        return {
+            "account_team_totals": {(*key, *sums) for key, sums in account_team_totals.items()},
+            "daily_totals": {(*key, *sums) for key, sums in daily_totals.items()},
+            "unaccounted_totals": {(*key, *sums) for key, sums in unaccounted_totals.items()},
+            "unaccounted_worklogs": unaccounted_worklogs,
+        }
+
+
+def _add(sums, work):
+    sums[0] += work.seconds
+    sums[1] += 1
+
+
+def contract_columns(contract):
+    return {"contract_id": contract["contract_id"], "contract_code": contract["terms"]["code"]}
+
+
+def account_columns(contract, account):
+    columns = {"account_id": account["id"], "account_name": account["name"], "billable": account["billable"]}
+    return {**contract_columns(contract), **columns}
+
+
+def without_billable(row):
+    return {name: value for name, value in row.items() if name != "billable"}
+
+
+def period_columns(days):
+    return {"period_start": days[0], "period_end": days[1]}
