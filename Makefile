@@ -101,6 +101,6 @@ kafka-lock: setup ## Resolve the jars of Kafka, with their checksums
 	@$(BIN)/python -m tidemark.stack.kafka
 
 .PHONY: clean
-clean: ## Remove .venv and caches; keep the data in .tidemark
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+clean: ## Remove .venv, the site and caches; keep the data in .tidemark
+	@rm -rf .venv .venv-site site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
