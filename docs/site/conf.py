@@ -1,3 +1,4 @@
+# ruff: noqa: INP001 - a configuration file, not a package
 """Sphinx configuration of the documentation site (`make site`). The source folder is the root of the repository."""
 
 project = "Tidemark"
