@@ -1,4 +1,4 @@
-"""`tidemark contract` on the running services, as a person at a terminal of 80 columns would use it."""
+"""`tidemark contract` on the running services, at a terminal of 80 columns."""
 
 import asyncio
 import json
@@ -63,10 +63,10 @@ async def environment(postgres_url, template, kafka_bootstrap_servers, tmp_path_
         **{f"TIDEMARK_{name.upper()}_URL": f"http://127.0.0.1:{port[name]}" for name in ("contracts", "consumption")},
     }
     async with AsyncExitStack() as stack:
-        # The address is ready once the notifier is too, which has no part in this.
+        # web is ready only when the notifier is, which these tests do not use.
         for service, ready_path in (("contracts", "/readyz"), ("consumption", "/readyz"), ("web", "/healthz")):
-            told = {**environment, "TIDEMARK_PORT": str(port[service])}
-            await stack.enter_async_context(service_process(service, told, logs, ready_path=ready_path))
+            service_environment = {**environment, "TIDEMARK_PORT": str(port[service])}
+            await stack.enter_async_context(service_process(service, service_environment, logs, ready_path=ready_path))
         async with httpx.AsyncClient(base_url=environment["TIDEMARK_API_URL"]) as api:
             for path, body in (("organizations", {"name": "Acme", "timezone": "UTC"}), ("teams", {"name": "Support"})):
                 assert (await api.post(f"/v1/{path}", json=body)).status_code == 201
@@ -77,14 +77,14 @@ async def environment(postgres_url, template, kafka_bootstrap_servers, tmp_path_
 
 @pytest.fixture
 def tidemark(environment, tmp_path):
-    """The command, as a function of its arguments and standard input; gives what it says."""
+    """A function that runs the command with arguments and standard input, and returns its output."""
 
-    async def run(*arguments, said="", status=0):
+    async def run(*arguments, stdin="", status=0):
         process = await asyncio.create_subprocess_exec(
             TIDEMARK, "contract", *arguments, env=environment, cwd=tmp_path,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
-        out, _ = await process.communicate(said.encode())
+        out, _ = await process.communicate(stdin.encode())
         assert process.returncode == status, out.decode()
         if not status and arguments[0] in {"list", "show", "history"} and "--json" not in arguments:
             assert max(map(len, out.decode().splitlines())) <= 80
@@ -93,24 +93,24 @@ def tidemark(environment, tmp_path):
     return run
 
 
-async def balanced(tidemark, code, wanted):
-    """What `show --json` gives once its balance is the wanted contract version's."""
+async def wait_for_balance(tidemark, code, version):
+    """The output of `show --json` once the balance has the version."""
 
-    async def known():
+    async def balance_of_version():
         shown = json.loads(await tidemark("show", code, "--json"))
-        return shown if (shown["balance"] or {}).get("stream_version") == wanted else None
+        return shown if (shown["balance"] or {}).get("stream_version") == version else None
 
-    return await wait_until(known)
+    return await wait_until(balance_of_version)
 
 
 async def test_contract_is_created_activated_amended_and_shown(tidemark):
-    id_, code = (await tidemark("create", "-", said=TERMS.format(code="ACME/1"))).split()
+    id_, code = (await tidemark("create", "-", stdin=TERMS.format(code="ACME/1"))).split()
     assert code == "ACME/1"
     assert await tidemark("activate", "ACME/1") == "ACME/1 is ACTIVE at version 2.\n"
     assert await tidemark("amend", id_, "--set", "end_date=2027-06-30", "--set", "name=Support [2027]: more",
                           "--reason", "A longer term") == "ACME/1 is ACTIVE at version 3.\n"  # fmt: skip
 
-    shown = await balanced(tidemark, "ACME/1", 3)
+    shown = await wait_for_balance(tidemark, "ACME/1", 3)
     assert (shown["contracted_hours"], shown["start_date"], shown["end_date"]) == ("40", "2026-01-01", "2027-06-30")
     accounts = [account["planned_hours"] for account in shown["accounts"]]
     assert accounts == ["37.5", "2.5", "5"]
@@ -133,7 +133,7 @@ async def test_contract_is_created_activated_amended_and_shown(tidemark):
 
 async def test_contract_list_is_filtered(tidemark):
     for code in ("LIST-1", "LIST-2", "LIST-a code of a length for which no table has room on one line"):
-        await tidemark("create", "-", said=TERMS.format(code=code))
+        await tidemark("create", "-", stdin=TERMS.format(code=code))
     await tidemark("activate", "LIST-2")
 
     async def codes(*filters):
@@ -154,32 +154,32 @@ async def test_contract_list_is_filtered(tidemark):
 
 async def test_violations_are_printed_one_on_each_line(tidemark):
     terms = TERMS.format(code="OTHER-1").replace("Acme", "Nobody").replace("[Support]", "[Sales]")
-    assert [line.split()[:2] for line in (await tidemark("create", "-", said=terms, status=1)).splitlines()] == [
+    assert [line.split()[:2] for line in (await tidemark("create", "-", stdin=terms, status=1)).splitlines()] == [
         ["unknown_reference", "/organization_id"], ["unknown_reference", "/accounts/1/teams/0"],
     ]  # fmt: skip
     terms = TERMS.format(code="OTHER-1").replace("37.5", "37.505").replace("Europe/Berlin", "Mars")
-    refused = (await tidemark("create", "-", said=terms, status=1)).splitlines()
+    refused = (await tidemark("create", "-", stdin=terms, status=1)).splitlines()
     assert {tuple(line.split()[:2]) for line in refused} == {
         ("invalid", "/timezone"),
         ("C5.precision", "/accounts/0/planned_hours"), ("C5.precision", "/accounts/0/slices/0/planned_hours"),
     }  # fmt: skip
     assert all(line.endswith(".") for line in refused)
-    await tidemark("create", "-", said=TERMS.format(code="OTHER-1"))
-    (taken,) = (await tidemark("create", "-", said=TERMS.format(code="OTHER-1"), status=1)).splitlines()
-    assert taken.split()[:2] == ["duplicate", "/code"]
+    await tidemark("create", "-", stdin=TERMS.format(code="OTHER-1"))
+    (violation,) = (await tidemark("create", "-", stdin=TERMS.format(code="OTHER-1"), status=1)).splitlines()
+    assert violation.split()[:2] == ["duplicate", "/code"]
     assert "No contract with id or code 'NONE'" in await tidemark("activate", "NONE", status=1)
 
 
 async def test_create_sends_an_idempotency_key(tidemark, environment):
-    id_, _ = (await tidemark("create", "-", said=TERMS.format(code="KEY-1"))).split()
+    id_, _ = (await tidemark("create", "-", stdin=TERMS.format(code="KEY-1"))).split()
     connection = await asyncpg.connect(environment["TIDEMARK_DATABASE_URL"])
-    kept = await connection.fetch("SELECT convert_from(body, 'UTF8') AS body FROM contracts.idempotency_keys")
+    rows = await connection.fetch("SELECT convert_from(body, 'UTF8') AS body FROM contracts.idempotency_keys")
     await connection.close()
-    assert id_ in [json.loads(row["body"])["id"] for row in kept]
+    assert id_ in [json.loads(row["body"])["id"] for row in rows]
 
 
 async def test_amendment_from_a_file_keeps_account_ids(tidemark, tmp_path):
-    await tidemark("create", "-", said=TERMS.format(code="OTHER-2"))
+    await tidemark("create", "-", stdin=TERMS.format(code="OTHER-2"))
     before = json.loads(await tidemark("activate", "OTHER-2", "--json"))
     (tmp_path / "terms.yaml").write_text(TERMS.format(code="OTHER-2").replace("planned_hours: 5", "planned_hours: 6"))
     after = json.loads(await tidemark("amend", "OTHER-2", "terms.yaml", "--reason", "More to do", "--json"))

@@ -22,7 +22,7 @@ from tidemark_notifier.engine.evaluator import Evaluator
 from tidemark_notifier.engine.event_handlers import event_handlers
 from tidemark_shared.database import connect_pool, migrate
 from tidemark_shared.messaging import dead_letters
-from tidemark_shared.messaging.batches import Batch, DeadLetter, process_batch
+from tidemark_shared.messaging.batches import Batch, DeadLetter, process_batch, write_dead_letters
 from tidemark_shared.messaging.events import CONTRACT_BALANCE, CONTRACT_EVENTS, ORGANIZATION_CHANGED
 from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE, WORKLOGS
 
@@ -44,12 +44,16 @@ async def connection(pool):
 def upgrade(monkeypatch):
     """The services begin as an older version that rejects all records; calling this makes them the current one."""
 
-    def reject_all(*arguments):
-        return [], [DeadLetter(record, "An older version cannot read this.") for record in arguments[-1]]
+    def reject_all(records):
+        return [], [DeadLetter(record, "An older version cannot read this.") for record in records]
+
+    async def reject_batch(connection, _, batch):
+        await write_dead_letters(connection, batch, reject_all(batch.records)[1])
+        return []
 
     with monkeypatch.context() as patched:
         patched.setattr("tidemark_consumption.ingest.append.decode", reject_all)
-        patched.setattr("tidemark_notifier.engine.event_handlers.decode_events", reject_all)
+        patched.setattr("tidemark_notifier.engine.event_handlers.decode_batch", reject_batch)
         yield patched.undo
 
 
@@ -261,7 +265,7 @@ async def test_show_escapes_control_characters_and_binary_content(services, dlq)
     content = json.loads(await dlq("show", id_, "--json"))
     assert (content["value"], content["key"]) == ("{\x1b[31m ü", "hex ff")
     assert content["headers"] == [["x", "hex fe"], ["y", "text"]]
-    assert "No dead dead_letter 999" in await dlq("show", 999, status=1)
+    assert "dead letter 999" in await dlq("show", 999, status=1)
 
 
 async def test_replay_reports_the_result_of_each_dead_letter(services, dlq, upgrade):

@@ -85,9 +85,8 @@ def create_app(settings: Settings) -> FastAPI:
         return await _forward(request, name, upstreams[name].rstrip("/") + path + (f"?{query}" if query else ""))
 
     app = create_api("web", settings, lifespan)
-    app.router.routes.insert(
-        0, Route("/openapi.json", show_document)
-    )  # replaces FastAPI's own document, which is empty
+    # Replaces FastAPI's own document, which is empty.
+    app.router.routes.insert(0, Route("/openapi.json", show_document))
     app.router.routes.append(Route("/", show_start_page))
     app.router.routes.append(Route("/{path:path}", forward, methods=_METHODS))
     app.exception_handler(httpx.TransportError)(_report_unreachable)

@@ -8,7 +8,7 @@ _SCHEMA = "#/components/schemas/"
 
 
 def merge_documents(documents: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    """Merge paths, webhooks and schemas. A schema whose name is taken gets its service's name as prefix."""
+    """Merge paths, webhooks and schemas. A schema whose name exists already gets its service's name as prefix."""
     merged: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {"title": "Tidemark", "version": "1"},

@@ -60,8 +60,8 @@ _LARGE_MEMORY = {"work_mem": "64MB", "temp_buffers": "64MB"}
 
 
 def queries(package: str) -> Any:
-    """The named queries in ``database/queries`` of ``package``: one function a query, a connection first."""
-    return aiosql.from_path(str(files(package) / "database/queries"), "asyncpg", mandatory_parameters=False)
+    """Load the named queries in ``database/queries`` of ``package``: one function per query."""
+    return aiosql.from_path(str(files(package) / "database/queries"), "asyncpg")
 
 
 class JsonRows(str, Generic[_Row]):
@@ -93,7 +93,7 @@ async def connect_pool(
 
 
 async def migrate(url: str, service: str) -> None:
-    """Bring the schema of ``service`` (and ``reporting``) to the newest form; safe to run from many at once."""
+    """Migrate the schema of ``service`` and its part of ``reporting``. Several processes may run it at once."""
     connection = await asyncpg.connect(url)
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", _MIGRATION_LOCK)

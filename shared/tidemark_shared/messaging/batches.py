@@ -63,7 +63,7 @@ class DeadLetter(NamedTuple):
 Handler = Callable[[Connection, Batch], Awaitable[None]]
 
 
-async def dead_letter(connection: Connection, batch: Batch, dead_letters: Sequence[DeadLetter]) -> None:
+async def write_dead_letters(connection: Connection, batch: Batch, dead_letters: Sequence[DeadLetter]) -> None:
     """Write the dead letters of a batch, and their copies for the dead-letter topic, in the batch's transaction."""
     if not dead_letters:
         return
@@ -93,7 +93,7 @@ async def process_batch(connection: Connection, handle: Handler, batch: Batch) -
         raise
     except Exception as error:  # noqa: BLE001 - any other error of a handler is caused by the data
         if len(batch.records) == 1:
-            await dead_letter(connection, batch, [DeadLetter(batch.records[0], _reason(error, batch))])
+            await write_dead_letters(connection, batch, [DeadLetter(batch.records[0], _reason(error, batch))])
             return
         half = len(batch.records) // 2
         for records in (batch.records[:half], batch.records[half:]):
@@ -131,6 +131,13 @@ def decode_events(topic: Topic, records: Collection[ConsumerRecord]) -> tuple[li
         except DecodeError as error:
             dead_letters.append(DeadLetter(record, str(error)))
     return events, dead_letters
+
+
+async def decode_batch(connection: Connection, topic: Topic, batch: Batch) -> list[ReceivedEvent]:
+    """Decode a batch of ``topic``, write its dead letters, and return the events."""
+    events, dead_letters = decode_events(topic, batch.records)
+    await write_dead_letters(connection, batch, dead_letters)
+    return events
 
 
 def is_tombstone(topic: Topic, record: ConsumerRecord) -> bool:

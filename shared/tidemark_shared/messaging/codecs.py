@@ -80,7 +80,7 @@ def _lz4(data: memoryview) -> Iterator[bytes]:
     position = 0
     while position < len(data):
         if data[position : position + 4] != _LZ4_MAGIC or len(data) < position + 7:
-            raise MalformedError("its lz4 frame does not begin as one")
+            raise MalformedError("its lz4 frame has a wrong header")
         flags, block_size = data[position + 4], data[position + 5] >> 4 & 7
         if not flags & 0x20 or flags & 0x01 or block_size not in _LZ4_BLOCK_BYTES:
             raise MalformedError("its lz4 frame has linked blocks, a dictionary or an unknown block size")

@@ -83,7 +83,7 @@ class ClientHealth:
         return reason if now - self._replaced_at > self._stuck_limit else ""
 
     def record_replacement(self) -> None:
-        """The client was replaced: give the new one time, and each further one more."""
+        """The client was replaced: give the new client time, and each further client more."""
         self._replaced_at = self._answered_at = time.monotonic()
         self._behind, self._silent, self._is_dead = {}, {}, False
         self._stuck_limit = min(self._stuck_limit * 2, _MAX_STUCK_SECONDS)

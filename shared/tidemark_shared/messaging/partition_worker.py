@@ -15,7 +15,7 @@ from aiokafka.errors import RecordTooLargeError
 from tidemark_shared.database import Connection, queries
 from tidemark_shared.database.query_types import SharedQueries
 from tidemark_shared.log import bound_contextvars, get_logger
-from tidemark_shared.messaging.batches import Batch, DeadLetter, dead_letter, process_batch, read_correlation_id
+from tidemark_shared.messaging.batches import Batch, DeadLetter, process_batch, read_correlation_id, write_dead_letters
 from tidemark_shared.messaging.record_batches import (
     BatchBoundaryError,
     FetchedItem,
@@ -243,7 +243,7 @@ class PartitionWorker:
         with bound_contextvars(correlation_id=correlation_id):
             if records:
                 await process_batch(connection, self._consumer.handlers[self._tp.topic], batch)
-            await dead_letter(connection, batch, dead_letters)
+            await write_dead_letters(connection, batch, dead_letters)
 
 
 def _next_offset(item: FetchedItem) -> int:

@@ -2,7 +2,7 @@
 
 from polling import wait_until
 
-from tidemark_shared.messaging.batches import DeadLetter, dead_letter
+from tidemark_shared.messaging.batches import DeadLetter, write_dead_letters
 
 
 class Ledger:
@@ -17,7 +17,7 @@ class Ledger:
         if self.failures:
             raise self.failures.pop()
         dead_letters = [DeadLetter(record, "It says bad.") for record in batch.records if record.value == b"bad"]
-        await dead_letter(connection, batch, dead_letters)
+        await write_dead_letters(connection, batch, dead_letters)
         values = [record.value.decode() for record in batch.records if record.value != b"bad"]
         await connection.executemany("INSERT INTO processed (value) VALUES ($1)", [(value,) for value in values])
 

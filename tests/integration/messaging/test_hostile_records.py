@@ -16,7 +16,7 @@ from polling import wait_until
 from raw_batches import CODECS, RawRecord, build_batch, encode_record, encode_varint, produce
 
 from tidemark_shared.messaging import dead_letters
-from tidemark_shared.messaging.batches import dead_letter, decode_events
+from tidemark_shared.messaging.batches import decode_batch
 from tidemark_shared.messaging.events import WORKLOG_RECORDED
 from tidemark_shared.messaging.topics import WORKLOGS
 
@@ -41,10 +41,9 @@ async def topic(kafka_bootstrap_servers, topic_prefix):
 
 
 async def handle(connection, batch):
-    received_events, bad_records = decode_events(WORKLOGS, batch.records)
-    await dead_letter(connection, batch, bad_records)
+    events = await decode_batch(connection, WORKLOGS, batch)
     await connection.executemany(
-        "INSERT INTO processed (value) VALUES ($1)", [(event.data.worklog_id,) for _, event in received_events]
+        "INSERT INTO processed (value) VALUES ($1)", [(event.data.worklog_id,) for _, event in events]
     )
 
 

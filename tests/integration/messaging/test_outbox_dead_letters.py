@@ -9,7 +9,7 @@ from kafka_client import create_topic
 from relay import SERVICE, TopicReader, running_relay
 
 from tidemark_shared.database import Pool
-from tidemark_shared.messaging.batches import Batch, DeadLetter, dead_letter
+from tidemark_shared.messaging.batches import Batch, DeadLetter, write_dead_letters
 
 LARGE_MESSAGES = {"max.message.bytes": "1200000"}
 
@@ -23,7 +23,7 @@ def kafka_record(value: bytes, *, key: bytes | None = b"k", headers: Any = (("ce
 
 async def write_dead_letter(pool: Pool, topic: str, record: Any, reason: str, *, prefix: str = "") -> None:
     async with pool.acquire() as connection, connection.transaction():
-        await dead_letter(connection, Batch("c", topic, 0, [record], prefix), [DeadLetter(record, reason)])
+        await write_dead_letters(connection, Batch("c", topic, 0, [record], prefix), [DeadLetter(record, reason)])
 
 
 def dead_letter_headers(record: ConsumerRecord) -> dict[str, str]:

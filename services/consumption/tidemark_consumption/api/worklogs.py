@@ -1,7 +1,6 @@
 """``POST /v1/worklogs``, for publishers without Kafka (SPEC 4)."""
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
@@ -21,7 +20,6 @@ from tidemark_shared.messaging.cloudevents import OutboxRecord
 _log = get_logger()
 
 _SEND_TIMEOUT_SECONDS = 10.0
-_STOP_TIMEOUT_SECONDS = 5
 
 router = APIRouter(prefix="/v1", route_class=TransactionRoute)
 
@@ -81,7 +79,7 @@ class Publisher:
         """Stop the producer. Bounded, because it would wait for a broker that has gone."""
         producer, self._producer = self._producer, None
         if producer:
-            await _stop(producer)
+            await kafka.stop_producer(producer)
 
     async def _start(self) -> AIOKafkaProducer:
         async with self._start_lock:
@@ -92,11 +90,5 @@ class Publisher:
                     self._producer = producer
                 finally:
                     if self._producer is None:
-                        await _stop(producer)
+                        await kafka.stop_producer(producer)
             return self._producer
-
-
-async def _stop(producer: AIOKafkaProducer) -> None:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_STOP_TIMEOUT_SECONDS):
-            await producer.stop()

@@ -18,7 +18,7 @@ from tidemark_consumption.ingest.decode import COLUMNS, copy_text, decode
 from tidemark_consumption.projection.rows import ContractRows, contract_rows
 from tidemark_shared.database import Connection, json_rows, queries
 from tidemark_shared.log import get_correlation_id, get_logger
-from tidemark_shared.messaging.batches import Batch, dead_letter, decode_events
+from tidemark_shared.messaging.batches import Batch, decode_batch, write_dead_letters
 from tidemark_shared.messaging.topics import DIRECTORY, LIFECYCLE
 
 _log = get_logger()
@@ -33,7 +33,7 @@ _MAX_CHECKED_CONTRACTS = 100
 async def append_worklogs(connection: Connection, batch: Batch) -> None:
     """A batch of ``worklog.events``."""
     lines, dead_letters = decode(batch.records)
-    await dead_letter(connection, batch, dead_letters)
+    await write_dead_letters(connection, batch, dead_letters)
 
     async def copy(number: int) -> None:
         await connection.copy_to_table(
@@ -45,8 +45,7 @@ async def append_worklogs(connection: Connection, batch: Batch) -> None:
 
 async def append_lifecycle(connection: Connection, batch: Batch) -> None:
     """A batch of ``contracts.lifecycle``."""
-    events, dead_letters = decode_events(LIFECYCLE, batch.records)
-    await dead_letter(connection, batch, dead_letters)
+    events = await decode_batch(connection, LIFECYCLE, batch)
 
     async def append(number: int) -> None:
         for start in range(0, len(events), _MAX_CHECKED_CONTRACTS):
@@ -66,8 +65,7 @@ async def append_lifecycle(connection: Connection, batch: Batch) -> None:
 
 async def append_directory(connection: Connection, batch: Batch) -> None:
     """A batch of ``contracts.directory``."""
-    events, dead_letters = decode_events(DIRECTORY, batch.records)
-    await dead_letter(connection, batch, dead_letters)
+    events = await decode_batch(connection, DIRECTORY, batch)
 
     async def append(number: int) -> None:
         await _sql.append_directory(

@@ -3,7 +3,7 @@
 SELECT topic, partition, next_offset
 FROM consumer_offsets
 WHERE cluster = :cluster
-  AND (topic, partition) IN (SELECT * FROM unnest(:topics::text [], :partitions::integer []));
+  AND (topic, partition) IN (SELECT * FROM unnest(:topics::text[], :partitions::integer[]));
 
 -- name: insert_offset(cluster, topic, partition, next_offset)!
 INSERT INTO consumer_offsets (service, cluster, topic, partition, next_offset)

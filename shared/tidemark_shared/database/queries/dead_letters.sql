@@ -10,13 +10,13 @@ WITH dead_letter AS (
     current_schema(), :cluster, :topic, :partition,
     record.record_offset, record.reason, record.key, record.value, record.headers, record.record_timestamp
   FROM unnest(
-    :offsets::bigint [], :reasons::text [], :keys::bytea [], :values::bytea [], :headers::jsonb [],
-    :timestamps::bigint []
+    :offsets::bigint[], :reasons::text[], :keys::bytea[], :values::bytea[], :headers::jsonb[],
+    :timestamps::bigint[]
   ) AS record (record_offset, reason, key, value, headers, record_timestamp)
   ON CONFLICT (service, cluster, topic, partition, record_offset) DO UPDATE
   SET reason = excluded.reason, replayed_at = NULL
   RETURNING
-    *,
+    dead_letters.*,
     coalesce(octet_length(key), 0) + coalesce(octet_length(value), 0) + octet_length(headers::text) / 2 < 1150000
     AS fits_topic
 )

@@ -1,7 +1,7 @@
 -- name: insert_outbox_records(topics, keys, headers, values)!
 INSERT INTO outbox (topic, key, headers, value)
 SELECT record.topic, record.key, record.headers, record.value
-FROM unnest(:topics::text [], :keys::bytea [], :headers::jsonb [], :values::bytea []) WITH ORDINALITY
+FROM unnest(:topics::text[], :keys::bytea[], :headers::jsonb[], :values::bytea[]) WITH ORDINALITY
   AS record (topic, key, headers, value, position)
 ORDER BY record.position;
 
@@ -13,4 +13,4 @@ LIMIT :max_rows;
 
 -- name: delete_outbox_rows(ids)!
 DELETE FROM outbox
-WHERE id = ANY(:ids::bigint []);
+WHERE id = ANY(:ids::bigint[]);
