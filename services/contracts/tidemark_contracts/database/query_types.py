@@ -213,7 +213,7 @@ class ContractsQueries(Protocol):
     def lock_entities(
         self, connection: Connection, /, *, ids: Collection[UUID | None] | None
     ) -> AsyncIterator[LockEntitiesRow]:
-        """Locked until the transaction ends, so that nobody deletes an entity while a contract or rate card starts to refer to it.
+        """Locked until the transaction ends, so that no entity is deleted while a contract or rate card starts to refer to it.
 
         directory.sql"""
         ...

@@ -2,12 +2,12 @@
 -- The statuses of contracts in consumption.
 SELECT contract_code, status
 FROM reporting.contracts
-WHERE contract_code = ANY(:codes::text []);
+WHERE contract_code = ANY(:codes::text[]);
 
 -- name: count_unfolded_records(service, cluster, topics, partitions, ends)$
 -- The number of records of these partitions that a service has not folded yet.
 SELECT coalesce(sum(log_end.end_offset - coalesce(folded.next_offset, 0)), 0)::bigint
-FROM unnest(:topics::text [], :partitions::integer [], :ends::bigint []) AS log_end (topic, partition, end_offset)
+FROM unnest(:topics::text[], :partitions::integer[], :ends::bigint[]) AS log_end (topic, partition, end_offset)
 LEFT JOIN reporting.folded_offsets AS folded
   ON folded.service = :service AND folded.cluster = :cluster
     AND folded.topic = log_end.topic AND folded.partition = log_end.partition
@@ -17,12 +17,12 @@ WHERE log_end.end_offset > coalesce(folded.next_offset, 0);
 -- The worklogs of these sources that do not count, with the reason.
 SELECT source, worklog_id, reason
 FROM reporting.unaccounted_worklogs
-WHERE source = ANY(:sources::text []);
+WHERE source = ANY(:sources::text[]);
 
 -- name: count_dead_letters(service, cluster, topics, partitions, begins, ends)$
 -- The number of dead letters of a service in these offset ranges.
 SELECT count(*)
-FROM unnest(:topics::text [], :partitions::integer [], :begins::bigint [], :ends::bigint [])
+FROM unnest(:topics::text[], :partitions::integer[], :begins::bigint[], :ends::bigint[])
   AS offset_range (topic, partition, begin_offset, end_offset)
 INNER JOIN reporting.dead_letters AS dead_letter
   ON dead_letter.service = :service AND dead_letter.cluster = :cluster

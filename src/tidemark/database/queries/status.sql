@@ -1,6 +1,7 @@
 -- name: find_contract(reference)
 -- A contract by its id or code; a match by id comes first.
-SELECT contract_id, contract_code, contract_name, status, timezone, recurrence, planned_seconds, consumed_seconds, percent
+SELECT
+  contract_id, contract_code, contract_name, status, timezone, recurrence, planned_seconds, consumed_seconds, percent
 FROM reporting.contracts
 WHERE contract_code = :reference OR contract_id::text = :reference
 ORDER BY contract_id::text = :reference DESC

@@ -5,7 +5,7 @@
 -- The planner has no statistics of batches that were appended a moment ago, so the function fixes the plan: sets are
 -- hashed, lookups in large tables are LATERAL, and each step is MATERIALIZED, or the planner would reorder the joins.
 -- depends: first_open_day
-CREATE OR REPLACE FUNCTION backdated_facts(batches bigint [], moment timestamptz)
+CREATE OR REPLACE FUNCTION backdated_facts(batches bigint[], moment timestamptz)
 RETURNS TABLE (
   batch bigint, record_offset bigint, kind text, source text, issue_id text, worklog_id text, author_id text,
   former_issue_id text, former_author_id text, is_fixed_price boolean

@@ -1,5 +1,5 @@
 -- The rows of a projection table that its shadow table does not have (actual), and the reverse (expected).
-CREATE OR REPLACE FUNCTION differences(relation text) RETURNS TABLE (side text, "row" jsonb)
+CREATE OR REPLACE FUNCTION differences(relation text) RETURNS TABLE (side text, "row" jsonb) -- noqa: RF06
 LANGUAGE plpgsql AS $$
 BEGIN
   RETURN QUERY EXECUTE format(

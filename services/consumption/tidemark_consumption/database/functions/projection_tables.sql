@@ -1,5 +1,5 @@
 -- The tables that follow from the logs. Restatements do not: they also depend on when a fact was learned.
-CREATE OR REPLACE FUNCTION projection_tables() RETURNS text []
+CREATE OR REPLACE FUNCTION projection_tables() RETURNS text[]
 LANGUAGE sql IMMUTABLE
 RETURN ARRAY[
   'organizations', 'teams', 'memberships', 'rate_cards', 'holidays', 'contracts', 'contract_refs', 'accounts',

@@ -4,13 +4,13 @@
 -- What is left of each period joins the end of a queue. Use, lapse and the cap, in this order, each take from the head
 -- of the queue. So it is enough to add up what has entered and what has left.
 CREATE OR REPLACE FUNCTION rollover(
-  planned numeric [], consumed numeric [], unused text, cap numeric, lapse_after integer, overrun text
+  planned numeric[], consumed numeric[], unused text, cap numeric, lapse_after integer, overrun text
 ) RETURNS TABLE (number bigint, carried numeric)
 LANGUAGE plpgsql IMMUTABLE
 AS $$
 DECLARE
   entered_total numeric := 0;
-  entered_totals numeric [] := '{}';
+  entered_totals numeric[] := '{}';
   left_total numeric := 0;
   debt numeric := 0;
   used numeric;

@@ -18,8 +18,8 @@ INSERT INTO events (contract_id, version, type, data, actor, reason, occurred_at
 SELECT
   :contract_id, event.version, event.type, event.data, event.actor, event.reason, event.occurred_at, :correlation_id
 FROM unnest(
-  :versions::integer [], :types::text [], :data::jsonb [], :actors::text [], :reasons::text [],
-  :occurred_at::timestamptz []
+  :versions::integer[], :types::text[], :data::jsonb[], :actors::text[], :reasons::text[],
+  :occurred_at::timestamptz[]
 ) AS event (version, type, data, actor, reason, occurred_at);
 
 -- name: save_contracts(ids, versions, statuses, bodies, ends_at, renewed_from, renewed_as)!
@@ -32,8 +32,8 @@ SELECT
   terms.owner ->> 'name', terms.owner ->> 'email', terms.organization_id, terms.start_date, terms.end_date,
   contract.ends_at, contract.renewed_from, contract.renewed_as, contract.body
 FROM unnest(
-  :ids::uuid [], :versions::integer [], :statuses::text [], :bodies::jsonb [], :ends_at::timestamptz [],
-  :renewed_from::uuid [], :renewed_as::uuid []
+  :ids::uuid[], :versions::integer[], :statuses::text[], :bodies::jsonb[], :ends_at::timestamptz[],
+  :renewed_from::uuid[], :renewed_as::uuid[]
 ) AS contract (id, version, status, body, ends_at, renewed_from, renewed_as)
 CROSS JOIN LATERAL jsonb_to_record(contract.body) AS terms (
   code text, name text, description text, owner jsonb, organization_id uuid, start_date date, end_date date
@@ -48,11 +48,11 @@ renewed_from = excluded.renewed_from, renewed_as = excluded.renewed_as, body = e
 -- Replace the references of these contracts: one row for each contract and entity.
 WITH current_references AS (
   SELECT reference.contract_id, reference.entity_id
-  FROM unnest(:contract_ids::uuid [], :entity_ids::uuid []) AS reference (contract_id, entity_id)
+  FROM unnest(:contract_ids::uuid[], :entity_ids::uuid[]) AS reference (contract_id, entity_id)
 ),
 deleted_references AS (
   DELETE FROM contract_references AS old
-  WHERE old.contract_id = ANY(:contract_ids::uuid [])
+  WHERE old.contract_id = ANY(:contract_ids::uuid[])
     AND NOT EXISTS (
       SELECT FROM current_references AS new
       WHERE (new.contract_id, new.entity_id) = (old.contract_id, old.entity_id)
@@ -81,12 +81,12 @@ ORDER BY id = :id::uuid DESC NULLS LAST
 LIMIT 1;
 
 -- name: is_code_taken(code)$
-SELECT EXISTS (SELECT FROM contracts WHERE code = :code);
+SELECT exists(SELECT FROM contracts WHERE code = :code);
 
 -- name: list_contracts(statuses, organization, owner, first_day, last_day, text, after_code, max_rows)
 SELECT id, version, status, renewed_from, renewed_as, body
 FROM contracts AS contract
-WHERE (:statuses::text [] IS NULL OR status = ANY(:statuses::text []))
+WHERE (:statuses::text[] IS NULL OR status = ANY(:statuses::text[]))
   AND (:organization::uuid IS NULL OR organization_id = :organization::uuid)
   AND (:owner::text IS NULL OR contains_text(concat_ws(' ', owner_name, owner_email), :owner::text))
   AND (:first_day::date IS NULL OR end_date >= :first_day::date)

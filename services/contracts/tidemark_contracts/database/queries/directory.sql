@@ -45,14 +45,14 @@ ORDER BY name, id
 LIMIT :max_rows;
 
 -- name: lock_entities(ids)
--- Locked until the transaction ends, so that nobody deletes an entity while a contract or rate card starts to refer to it.
+-- Locked until the transaction ends, so that no entity is deleted while a contract or rate card starts to refer to it.
 SELECT id, kind
 FROM directory
-WHERE id = ANY(:ids::uuid [])
+WHERE id = ANY(:ids::uuid[])
 ORDER BY id
 FOR KEY SHARE;
 
 -- name: list_names(ids)
 SELECT id, name
 FROM directory
-WHERE id = ANY(:ids::uuid []);
+WHERE id = ANY(:ids::uuid[]);
