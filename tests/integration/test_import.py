@@ -1,7 +1,7 @@
-"""`tidemark import` on the running services, against sums that plain csv code works out from the same file.
+"""`tidemark import` on the running services, against sums that plain csv code computes from the same file.
 
-The sample of the CESAW data set is no part of the project: it is looked for in ``TIDEMARK_TEST_DATA``, else in
-``../shared/data`` beside the repository. What does not need it runs on a file made here.
+The sample of the CESAW data set is not part of the project: set ``TIDEMARK_TEST_DATA``, or put it in
+``../shared/data`` beside the repository. The other tests create their own files.
 """
 
 import asyncio
@@ -52,10 +52,10 @@ class Running(NamedTuple):
             TIDEMARK, *arguments, env=self.environment, cwd=self.folder, stdout=asyncio.subprocess.PIPE
         )
 
-    async def import_(self, file: Path, mapping: str, *more: str, status: int = 0) -> dict[str, Any]:
+    async def run_import(self, file: Path, mapping: str, *options: str, status: int = 0) -> dict[str, Any]:
         map_file = self.folder / f"{uuid4()}.toml"
         map_file.write_text(mapping)
-        process = await self.tidemark("import", file, "--format", "csv", "--mapping", map_file, "--json", *more)
+        process = await self.tidemark("import", file, "--format", "csv", "--mapping", map_file, "--json", *options)
         out, _ = await process.communicate()
         assert process.returncode == status
         summary: dict[str, Any] = json.loads(out)
@@ -90,8 +90,8 @@ async def running(
     }
     async with AsyncExitStack() as stack:
         for service, port in (("contracts", api_port), ("consumption", ports.find_free())):
-            told = {**environment, "TIDEMARK_PORT": str(port)}
-            await stack.enter_async_context(service_process(service, told, folder))
+            service_environment = {**environment, "TIDEMARK_PORT": str(port)}
+            await stack.enter_async_context(service_process(service, service_environment, folder))
         yield Running(environment, database, folder)
     await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await server.close()
@@ -130,8 +130,8 @@ def read(file: Path) -> tuple[list[Log], dict[int, str]]:
     """The worklogs of a file, and the lines that are none with the reason."""
     logs, refused = [], {}
     with lzma.open(file, "rt", newline="") if file.suffix == ".xz" else file.open(newline="") as text:
-        for line, said in enumerate(csv.DictReader(text), 2):
-            row = {name: "" if value in {"", r"\N", "NULL", "NA"} else value for name, value in said.items()}
+        for line, record in enumerate(csv.DictReader(text), 2):
+            row = {name: "" if value in {"", r"\N", "NULL", "NA"} else value for name, value in record.items()}
             keys = [row[name] for name in ("time_log_fact_key", "plan_item_key", "person_key", "project_key")]
             minutes, start = row["time_log_delta_minutes"], row["time_log_start_date"]
             if not all(keys) or not minutes:
@@ -165,24 +165,24 @@ def slice_teams(logs: Iterable[Log]) -> dict[tuple[str, str], set[str]]:
         if log.team:
             logged[log.contract, log.account][log.team] += log.seconds
     return {
-        place: {team for team, _ in sorted(teams.items(), key=lambda item: (-item[1], item[0]))[:4]}
-        for place, teams in logged.items()
+        account: {team for team, _ in sorted(teams.items(), key=lambda item: (-item[1], item[0]))[:4]}
+        for account, teams in logged.items()
     }
 
 
 def by_account(logs: Iterable[Log]) -> dict[tuple[str, str], int]:
-    found = Counter[tuple[str, str]]()
+    totals = Counter[tuple[str, str]]()
     for log in logs:
-        found[log.contract, log.account] += log.seconds
-    return dict(found)
+        totals[log.contract, log.account] += log.seconds
+    return dict(totals)
 
 
 def by_slice(logs: Iterable[Log], slices: dict[tuple[str, str], set[str]]) -> dict[tuple[str, str, str | None], int]:
-    found = Counter[tuple[str, str, str | None]]()
+    totals = Counter[tuple[str, str, str | None]]()
     for log in logs:
         team = log.team if log.team in slices.get((log.contract, log.account), ()) else None
-        found[log.contract, log.account, team] += log.seconds
-    return dict(found)
+        totals[log.contract, log.account, team] += log.seconds
+    return dict(totals)
 
 
 async def account_totals(running: Running, prefix: str) -> dict[tuple[str, str], int]:
@@ -220,7 +220,7 @@ def renamed(logs: Iterable[Log], prefix: str) -> list[Log]:
 
 # Every reason and every slice.
 
-TESTS_OWN = """
+OVERRIDES = """
 [contracts.FULL-615]
 start_date = 2013-01-01
 end_date = 2014-06-30
@@ -251,14 +251,14 @@ TEAM_OF = dict(
 )
 
 
-LINKED_OTHERWISE = {"7": "issue_not_linked", "13": "contract_unknown", "24": "account_unknown"}
+LINK_OVERRIDES = {"7": "issue_not_linked", "13": "contract_unknown", "24": "account_unknown"}
 STATUS = {"FULL-617": "contract_draft", "FULL-612": "contract_inactive"}
 DATES = {"FULL-615": (date(2013, 1, 1), date(2014, 6, 30)), "FULL-47": (date.min, date(2012, 7, 15))}
 
 
 def reason(log: Log) -> str | None:
     """Why a worklog does not count under the test's own mapping."""
-    for ending, why in LINKED_OTHERWISE.items():
+    for ending, why in LINK_OVERRIDES.items():
         if log.issue.endswith(ending):
             return why
     if log.contract in STATUS:
@@ -268,13 +268,13 @@ def reason(log: Log) -> str | None:
 
 
 @pytest.mark.skipif(not DATA.exists(), reason=f"The CESAW sample is not at {DATA}: set TIDEMARK_TEST_DATA.")
-async def test_the_sample_is_counted_row_for_row_under_every_reason_and_slice(running: Running) -> None:
+async def test_every_row_of_the_sample_is_counted_or_has_a_reason(running: Running) -> None:
     # Given the sample, and a mapping that narrows dates, leaves work unlinked and splits persons over five teams
     logs, refused = read(DATA)
     logs = [log._replace(team=TEAM_OF[log.person[-1]]) for log in renamed(logs, "FULL")]
-    own = mapping("/full", "FULL", SPLIT + TESTS_OWN)
+    mapping_text = mapping("/full", "FULL", SPLIT + OVERRIDES)
     # When it is imported
-    summary = await running.import_(DATA, own)
+    summary = await running.run_import(DATA, mapping_text)
     # Then every row has its place
     assert summary["problems"] == []
     assert summary["rows"] == len(logs) + len(refused) == 151_636
@@ -295,9 +295,9 @@ async def test_the_sample_is_counted_row_for_row_under_every_reason_and_slice(ru
 
 
 @pytest.mark.skipif(not DATA.exists(), reason=f"The CESAW sample is not at {DATA}: set TIDEMARK_TEST_DATA.")
-async def test_the_checked_in_mapping_counts_the_whole_sample(running: Running) -> None:
+async def test_example_mapping_counts_the_whole_sample(running: Running) -> None:
     logs, refused = read(DATA)
-    summary = await running.import_(DATA, EXAMPLE)
+    summary = await running.run_import(DATA, EXAMPLE)
     assert (summary["taken"], summary["unaccounted"], summary["problems"]) == (len(logs), {}, [])
     assert Counter(summary["refused"]) == Counter(refused.values())
     assert await account_totals(running, "CESAW-") == by_account(logs)
@@ -348,7 +348,7 @@ def write(file: Path, rows: Iterable[dict[str, str]]) -> Path:
     return file
 
 
-async def test_other_projects_find_their_place_and_their_dirt_a_reason(running: Running) -> None:
+async def test_unknown_projects_are_imported_and_invalid_rows_have_a_reason(running: Running) -> None:
     # Given another part of the data set, where each person has one team
     rows = list(rows_of_another_part(3_000, dirty=True, seed=1))
     teams = {str(person): f"90{person % 6}" for person in range(40)}
@@ -360,7 +360,7 @@ async def test_other_projects_find_their_place_and_their_dirt_a_reason(running: 
         "missing_value", "unreadable_duration", "no_time", "negative_duration", "unreadable_date",
     }  # fmt: skip
     # When it is imported by the checked-in mapping
-    summary = await running.import_(file, mapping("/other", "OTHER"))
+    summary = await running.run_import(file, mapping("/other", "OTHER"))
     # Then it is as for the sample
     assert {refused_row["line"]: refused_row["reason"] for refused_row in summary["refusals"]} == refused
     assert (summary["rows"], summary["taken"], summary["problems"]) == (3_000, len(logs), [])
@@ -373,27 +373,27 @@ async def test_other_projects_find_their_place_and_their_dirt_a_reason(running: 
     assert rows_ == [("Organization E", "ACTIVE")]
 
 
-async def test_a_second_import_sends_what_has_changed_and_nothing_else(running: Running) -> None:
+async def test_second_import_sends_only_changes(running: Running) -> None:
     rows = list(rows_of_another_part(500, dirty=False, seed=2))
-    file, own = write(running.folder / "again.csv", rows), mapping("/again", "AGAIN")
-    first = await running.import_(file, own)
+    file, mapping_text = write(running.folder / "again.csv", rows), mapping("/again", "AGAIN")
+    first = await running.run_import(file, mapping_text)
     assert (first["taken"], first["sent"] > 500, first["unchanged"]) == (500, True, 0)
     # When nothing has changed, nothing is sent
-    second = await running.import_(file, own)
+    second = await running.run_import(file, mapping_text)
     assert (second["taken"], second["sent"], second["unchanged"]) == (500, 0, first["sent"])
     # When a row has, it is sent alone, and counts as it is now
     rows[7]["time_log_delta_minutes"] = "1"
-    third = await running.import_(write(file, rows), own)
+    third = await running.run_import(write(file, rows), mapping_text)
     assert (third["taken"], third["sent"]) == (500, 1)
     assert await account_totals(running, "AGAIN-") == by_account(renamed(read(file)[0], "AGAIN"))
 
 
-async def test_a_killed_import_goes_on_and_counts_everything_once(running: Running) -> None:
+async def test_killed_import_resumes_and_counts_everything_once(running: Running) -> None:
     # Given an import that is killed in the midst of publishing
     file = write(running.folder / "killed.csv", rows_of_another_part(25_000, dirty=False, seed=3))
-    own = mapping("/killed", "KILLED")
+    mapping_text = mapping("/killed", "KILLED")
     map_file, state = running.folder / "killed.toml", running.folder / "state"
-    map_file.write_text(own)
+    map_file.write_text(mapping_text)
     process = await running.tidemark(
         "import", file, "--format", "csv", "--mapping", map_file, "--state", state, "--json"
     )
@@ -404,7 +404,7 @@ async def test_a_killed_import_goes_on_and_counts_everything_once(running: Runni
     process.send_signal(signal.SIGKILL)
     await process.communicate()
     # When it is run again
-    summary = await running.import_(file, own, "--state", str(state))
+    summary = await running.run_import(file, mapping_text, "--state", str(state))
     # Then what Kafka had acknowledged is not sent again, and the sums are those of the file
     assert 0 < summary["sent"] < summary["sent"] + summary["unchanged"]
     assert summary["unchanged"] > 0
@@ -415,7 +415,7 @@ async def test_repeated_and_superseded_rows_count_once(running: Running) -> None
     rows = list(rows_of_another_part(50, dirty=False, seed=4))
     changed = {**rows[3], "time_log_delta_minutes": "7"}
     file = write(running.folder / "repeated.csv", [*rows, rows[0], rows[0], changed])
-    summary = await running.import_(file, mapping("/repeated", "REPEATED"))
+    summary = await running.run_import(file, mapping("/repeated", "REPEATED"))
     assert (summary["rows"], summary["taken"], summary["repeated"]) == (53, 50, 2)
     assert [(refused_row["line"], refused_row["reason"]) for refused_row in summary["refusals"]] == [(5, "superseded")]
     rows[3] = changed
@@ -423,7 +423,7 @@ async def test_repeated_and_superseded_rows_count_once(running: Running) -> None
     assert await account_totals(running, "REPEATED-") == expected
 
 
-async def test_structured_events_are_imported_from_lines_and_published(running: Running) -> None:
+async def test_structured_events_are_imported(running: Running) -> None:
     def event(number: int, **data: object) -> str:
         full = {"worklog_id": str(number), "issue_id": "none", "author_id": "p", "seconds": 60, **data}
         full |= {"started_at": "2026-03-02T09:00:00Z", "updated_at": "2026-03-02T10:00:00Z"}
@@ -441,21 +441,21 @@ async def test_structured_events_are_imported_from_lines_and_published(running: 
     assert await unaccounted(running, "/lines") == {"1": "issue_not_linked", "2": "issue_not_linked"}
 
 
-async def test_a_format_of_later_is_refused_in_a_sentence(running: Running) -> None:
+async def test_unsupported_format_is_a_usage_error(running: Running) -> None:
     process = await asyncio.create_subprocess_exec(
         TIDEMARK, "import", "any", "--format", "jira", env=running.environment, stderr=asyncio.subprocess.PIPE
     )
-    _, said = await process.communicate()
+    _, errors = await process.communicate()
     assert process.returncode == 2
-    assert b"jira" in said
+    assert b"jira" in errors
 
 
-async def test_the_status_of_a_contract_is_a_table(running: Running) -> None:
+async def test_status_prints_a_table(running: Running) -> None:
     rows = list(rows_of_another_part(50, dirty=False, seed=5))
-    await running.import_(write(running.folder / "status.csv", rows), mapping("/status", "STATUS"))
+    await running.run_import(write(running.folder / "status.csv", rows), mapping("/status", "STATUS"))
     process = await running.tidemark("status", "STATUS-500")
-    said = (await process.communicate())[0].decode()
+    output = (await process.communicate())[0].decode()
     assert process.returncode == 0
-    assert "STATUS-500" in said
-    assert "Requirements" in said
-    assert max(map(len, said.splitlines())) <= 80
+    assert "STATUS-500" in output
+    assert "Requirements" in output
+    assert max(map(len, output.splitlines())) <= 80

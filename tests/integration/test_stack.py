@@ -1,4 +1,4 @@
-"""``tidemark up`` as a person has it: started, hit with kill -9, started again, stopped."""
+"""``tidemark up``: start, kill, restart, stop."""
 
 import asyncio
 import os
@@ -30,9 +30,9 @@ _TOPIC = "kept"
 class Stack:
     """A data directory, and the `tidemark up` that runs on it."""
 
-    def __init__(self, data_dir: Path, **told: str) -> None:
+    def __init__(self, data_dir: Path, **settings: str) -> None:
         self.data_dir, self.port = data_dir, ports.find_free()
-        self._environment = {k: v for k, v in os.environ.items() if not k.startswith("TIDEMARK_")} | told
+        self._environment = {k: v for k, v in os.environ.items() if not k.startswith("TIDEMARK_")} | settings
 
     async def run(self, *arguments: str) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
@@ -77,20 +77,20 @@ async def _running(stack: Stack) -> AsyncIterator[Stack]:
 
 @pytest.fixture(scope="module")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
-    # A path that quoting and encoding could stumble over.
+    # A path that needs quoting and encoding.
     async with _running(Stack(tmp_path_factory.mktemp("stack") / "dáta dir")) as stack:
-        await _keep_something(await stack.env())
+        await _store_row_and_record(await stack.env())
         yield stack
 
 
-async def _until(holds: Callable[[], Awaitable[object]], seconds: float = 60) -> None:
+async def _until(condition: Callable[[], Awaitable[object]], seconds: float = 60) -> None:
     async with asyncio.timeout(seconds):
-        while not await holds():
+        while not await condition():
             await asyncio.sleep(0.1)
 
 
-async def _keep_something(env: dict[str, str]) -> None:
-    """A row and a record, each acknowledged."""
+async def _store_row_and_record(env: dict[str, str]) -> None:
+    """Store a row in Postgres and a record in Kafka."""
     connection = await asyncpg.connect(env["TIDEMARK_DATABASE_URL"])
     await connection.execute("CREATE TABLE public.kept AS SELECT 42 AS n")
     await connection.close()
@@ -103,7 +103,7 @@ async def _keep_something(env: dict[str, str]) -> None:
         await producer.send_and_wait(_TOPIC, b"kept")
 
 
-async def _see_it(env: dict[str, str]) -> None:
+async def _check_row_and_record(env: dict[str, str]) -> None:
     connection = await asyncpg.connect(env["TIDEMARK_DATABASE_URL"])
     assert await connection.fetchval("SELECT n FROM public.kept") == 42
     await connection.close()
@@ -114,7 +114,7 @@ async def _see_it(env: dict[str, str]) -> None:
     assert record.value == b"kept"
 
 
-async def test_env_names_what_runs(stack: Stack) -> None:
+async def test_env_prints_the_running_stack(stack: Stack) -> None:
     env = await stack.env()
     assert list(env) == [
         "TIDEMARK_DATABASE_URL",
@@ -124,48 +124,48 @@ async def test_env_names_what_runs(stack: Stack) -> None:
         "TIDEMARK_API_TOKEN",
         "TIDEMARK_MAILDIR",
     ]
-    await _see_it(env)
+    await _check_row_and_record(env)
     async with httpx.AsyncClient(base_url=env["TIDEMARK_API_URL"]) as client:
         token = {"authorization": f"Bearer {env['TIDEMARK_API_TOKEN']}"}
         assert (await client.get("/v1/contracts", headers=token)).status_code == 200
         assert (await client.get("/v1/contracts")).status_code == 401
 
 
-async def test_a_mail_is_in_the_maildir_and_on_the_page(stack: Stack) -> None:
+async def test_mail_is_in_the_maildir_and_on_the_page(stack: Stack) -> None:
     env = await stack.env()
     mail = EmailMessage()
     mail["Subject"], mail["From"], mail["To"] = "80 % reached", "t@localhost", "olga@provider.example"
     host, port = env["TIDEMARK_SMTP_URL"].removeprefix("smtp://").split(":")
     with smtplib.SMTP(host, int(port)) as client:
         client.send_message(mail)
-    assert [kept["subject"] for kept in Maildir(env["TIDEMARK_MAILDIR"], create=False)] == ["80 % reached"]
+    assert [mail["subject"] for mail in Maildir(env["TIDEMARK_MAILDIR"], create=False)] == ["80 % reached"]
     async with httpx.AsyncClient(base_url=env["TIDEMARK_API_URL"]) as client:
         assert "80 % reached" in (await client.get("/inbox")).text
 
 
-async def test_a_second_one_is_refused_in_a_sentence(stack: Stack) -> None:
+async def test_second_stack_exits_with_a_message(stack: Stack) -> None:
     second = await stack.run("up", "--port", str(ports.find_free()))
-    _, said = await second.communicate()
+    _, errors = await second.communicate()
     assert second.returncode == 1
-    assert said.decode().startswith("Tidemark already runs on ")
-    assert said.count(b"\n") == 1
+    assert errors.decode().startswith("Tidemark already runs on ")
+    assert errors.count(b"\n") == 1
 
 
-@pytest.mark.parametrize("part", ["postgres", "kafka", "web"])
-async def test_a_killed_part_comes_back_where_it_was_with_what_it_had(stack: Stack, part: str) -> None:
+@pytest.mark.parametrize("component", ["postgres", "kafka", "web"])
+async def test_killed_component_restarts_on_its_port_with_its_data(stack: Stack, component: str) -> None:
     env = await stack.env()
-    killed = stack.components()[part]
+    killed = stack.components()[component]
     killed.kill()
 
-    async def back() -> bool:
+    async def has_restarted() -> bool:
         return (
-            stack.components().get(part, killed).pid != killed.pid
+            stack.components().get(component, killed).pid != killed.pid
             and await postgres.is_ready(env["TIDEMARK_DATABASE_URL"])
             and await kafka.is_ready(env["TIDEMARK_KAFKA_BOOTSTRAP_SERVERS"])
         )
 
-    await _until(back)
-    await _see_it(env)
+    await _until(has_restarted)
+    await _check_row_and_record(env)
     async with httpx.AsyncClient(base_url=env["TIDEMARK_API_URL"], timeout=30) as client:
 
         async def ready() -> bool:
@@ -177,14 +177,14 @@ async def test_a_killed_part_comes_back_where_it_was_with_what_it_had(stack: Sta
         await _until(ready)
 
 
-async def test_after_kill_9_of_all_that_matters_the_next_one_goes_on(stack: Stack) -> None:
+async def test_next_stack_recovers_after_kill_of_supervisor_and_components(stack: Stack) -> None:
     env, before = await stack.env(), stack.components()
-    # The supervisor and some of its parts die; the others are orphans.
+    # Kill the supervisor and some components; the others become orphans.
     for process in (stack.process, before["kafka"], before["postgres"], before["contracts"]):
         process.kill()
     await stack.process.communicate()
-    nothing_runs = await stack.run("env")
-    assert (await nothing_runs.communicate())[1].startswith(b"Nothing runs on ")
+    env_process = await stack.run("env")
+    assert (await env_process.communicate())[1].startswith(b"No stack runs in ")
     assert before["notifier"].is_running()
 
     await stack.up()
@@ -195,31 +195,31 @@ async def test_after_kill_9_of_all_that_matters_the_next_one_goes_on(stack: Stac
     again = await stack.env()
     assert again.pop("TIDEMARK_API_TOKEN") != env.pop("TIDEMARK_API_TOKEN")
     assert again == env
-    await _see_it(env)
+    await _check_row_and_record(env)
 
 
-async def test_it_stops_within_ten_seconds_and_leaves_nothing_behind(stack: Stack) -> None:
-    parts = stack.components().values()
-    children = [child for part in parts for child in part.children(recursive=True)]
+async def test_stack_stops_within_ten_seconds_without_leftovers(stack: Stack) -> None:
+    components = stack.components().values()
+    children = [child for component in components for child in component.children(recursive=True)]
     stack.process.send_signal(signal.SIGINT)
     async with asyncio.timeout(10):
         await stack.process.communicate()
     assert stack.process.returncode == 0
-    assert not wait_for_exit(0, [*parts, *children])
+    assert not wait_for_exit(0, [*components, *children])
     assert stack.components() == {}
 
 
-async def test_parts_elsewhere_take_the_place_of_ours(
+async def test_external_components_replace_the_embedded_ones(
     tmp_path: Path, database: str, kafka_bootstrap_servers: str, topic_prefix: str
 ) -> None:
-    told = {
+    settings = {
         "TIDEMARK_DATABASE_URL": database,
         "TIDEMARK_KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap_servers,
         "TIDEMARK_TOPIC_PREFIX": topic_prefix,
         "TIDEMARK_SMTP_URL": "smtp://127.0.0.1:1",
     }
-    async with _running(Stack(tmp_path, **told)) as stack:
+    async with _running(Stack(tmp_path, **settings)) as stack:
         assert set(stack.components()) == _SERVICES
         env = await stack.env()
-        assert env.items() >= told.items()
+        assert env.items() >= settings.items()
         assert "TIDEMARK_MAILDIR" not in env

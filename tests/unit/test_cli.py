@@ -17,7 +17,7 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def running(tmp_path: Path) -> Path:
-    """The data directory of a stack that runs, as far as one can tell from it."""
+    """The data directory of a stack that seems to run."""
     state = State.load(tmp_path)
     state.environment = {
         "TIDEMARK_SECRET": "a secret that is long enough for it",
@@ -34,18 +34,18 @@ def _run(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, [*map(str, arguments)])
 
 
-def test_env_prints_what_others_need_and_no_secret(running: Path) -> None:
-    answer = _run("env", "--data-dir", running)
-    assert answer.stdout.splitlines() == [
+def test_env_prints_client_settings_and_no_secret(running: Path) -> None:
+    result = _run("env", "--data-dir", running)
+    assert result.stdout.splitlines() == [
         "TIDEMARK_DATABASE_URL=postgresql://127.0.0.1/tidemark",
         "TIDEMARK_API_URL=http://127.0.0.1:8000",
     ]
 
 
-def test_env_says_in_a_sentence_that_nothing_runs(tmp_path: Path) -> None:
-    answer = _run("env", "--data-dir", tmp_path)
-    assert (answer.exit_code, answer.stdout) == (1, "")
-    assert answer.stderr == f"No stack runs in {tmp_path}. Start one with `tidemark up --data-dir {tmp_path}`.\n"
+def test_env_without_a_running_stack_exits_with_a_message(tmp_path: Path) -> None:
+    result = _run("env", "--data-dir", tmp_path)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == f"No stack runs in {tmp_path}. Start one with `tidemark up --data-dir {tmp_path}`.\n"
 
 
 @pytest.mark.parametrize(
@@ -58,17 +58,17 @@ def test_env_says_in_a_sentence_that_nothing_runs(tmp_path: Path) -> None:
         (("topics",), "TIDEMARK_KAFKA_BOOTSTRAP_SERVERS"),
     ],
 )
-def test_what_is_not_set_is_told_in_a_sentence(tmp_path: Path, arguments: tuple[str, ...], variable: str) -> None:
-    answer = _run(*arguments, "--data-dir", tmp_path)
-    assert answer.exit_code == 1
-    assert answer.stderr.startswith(f"{variable} is not set.")
+def test_missing_setting_exits_with_a_message(tmp_path: Path, arguments: tuple[str, ...], variable: str) -> None:
+    result = _run(*arguments, "--data-dir", tmp_path)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"{variable} is not set.")
 
 
-def test_a_role_that_is_not_there_is_refused() -> None:
+def test_unknown_role_is_a_usage_error() -> None:
     assert _run("token", "create", "jira", "--role", "king").exit_code == 2
 
 
-def test_every_command_has_its_line_of_help() -> None:
+def test_every_command_has_a_help_line() -> None:
     help_ = _run("--help").stdout
     for command in ("up", "env", "serve", "migrate", "topics", "token", "contract", "import", "publish", "status"):
         (line,) = [line for line in help_.splitlines() if line.split()[:1] == [command]]

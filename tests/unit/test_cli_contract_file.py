@@ -1,4 +1,4 @@
-"""A person's file as the body that the API takes."""
+"""A contract file becomes the body that the API takes."""
 
 import json
 from decimal import Decimal
@@ -14,7 +14,7 @@ ID = "7d3c9a52-9d2b-4d9e-8f0e-0a6f3c1d2b4a"
 
 
 @pytest.mark.parametrize(
-    ("said", "read"),
+    ("text", "body"),
     [
         ("contracted_hours: 40", {"contracted_hours": "40"}),
         ('contracted_hours: "37.50"', {"contracted_hours": "37.50"}),
@@ -24,7 +24,7 @@ ID = "7d3c9a52-9d2b-4d9e-8f0e-0a6f3c1d2b4a"
         ("settle_days: 5", {"settle_days": 5}),
         ("start_date: 2026-01-01", {"start_date": "2026-01-01"}),
         ("description:", {"description": None}),
-        # What YAML 1.1 made of these is why one reads 1.2.
+        # YAML 1.1 would read these as other types.
         ("code: no", {"code": "no"}),
         ("holidays: NO", {"holidays": "NO"}),
         ("billable: false", {"billable": False}),
@@ -35,12 +35,12 @@ ID = "7d3c9a52-9d2b-4d9e-8f0e-0a6f3c1d2b4a"
         ),
     ],
 )
-def test_a_file_says_what_a_person_means(said: str, read: dict[str, Any]) -> None:
-    assert parse_body(said) == read
+def test_values_are_parsed_as_the_api_takes_them(text: str, body: dict[str, Any]) -> None:
+    assert parse_body(text) == body
 
 
 @pytest.mark.parametrize(
-    ("said", "why"),
+    ("text", "message"),
     [
         (
             "contracted_hours: 37.5",
@@ -59,21 +59,21 @@ def test_a_file_says_what_a_person_means(said: str, read: dict[str, Any]) -> Non
     ],
     ids=repr,
 )
-def test_what_is_no_body_is_told_in_a_sentence(said: str, why: str) -> None:
+def test_invalid_file_raises_one_line_message(text: str, message: str) -> None:
     with pytest.raises(ContractFileError) as error:
-        parse_body(said)
-    assert why in str(error.value)
+        parse_body(text)
+    assert message in str(error.value)
     assert "\n" not in str(error.value)
 
 
-def test_names_of_organizations_and_teams_become_ids_and_nothing_else_does() -> None:
+def test_only_names_of_organizations_and_teams_become_ids() -> None:
     body = {
         "name": "Acme", "organization_id": "Acme",
         "accounts": [{"name": "A", "teams": ["Support", ID], "slices": [{"team_id": "Sales"}, {"team_id": ID}]}],
         "adjustments": [{"account_id": "A"}],
     }  # fmt: skip
     before = json.dumps(body)
-    assert replace_names(body, lambda *asked: " ".join(asked)) == {
+    assert replace_names(body, lambda *arguments: " ".join(arguments)) == {
         "name": "Acme", "organization_id": "organizations Acme /organization_id",
         "accounts": [{
             "name": "A", "teams": ["teams Support /accounts/0/teams/0", ID],
@@ -84,25 +84,25 @@ def test_names_of_organizations_and_teams_become_ids_and_nothing_else_does() -> 
     assert json.dumps(body) == before
 
 
-def test_the_example_is_a_contract() -> None:
-    said = (Path(__file__).parents[2] / "examples" / "contract.yaml").read_text()
-    terms = Contract.model_validate(replace_names(parse_body(said), lambda *_: ID))
+def test_example_file_is_a_valid_contract() -> None:
+    text = (Path(__file__).parents[2] / "examples" / "contract.yaml").read_text()
+    terms = Contract.model_validate(replace_names(parse_body(text), lambda *_: ID))
     planned = [account.planned_hours for account in terms.accounts if account.billable]
     assert [terms.contracted_hours, *planned] == [40, Decimal("32.5"), Decimal("7.5")]
 
 
-def test_single_values_are_set_and_the_rest_stays() -> None:
+def test_assignments_set_only_their_members() -> None:
     body = {"name": "A", "end_date": "2026-12-31", "contracted_hours": "40", "settle_days": 5, "holidays": "DE"}
-    said = ["name=1: [x] = y", "contracted_hours=37.50", "settle_days=7", "holidays=null"]
-    assert set_members(body, said) == {
+    assignments = ["name=1: [x] = y", "contracted_hours=37.50", "settle_days=7", "holidays=null"]
+    assert set_members(body, assignments) == {
         "name": "1: [x] = y", "end_date": "2026-12-31", "contracted_hours": "37.50", "settle_days": 7, "holidays": None,
     }  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("said", "why"),
+    ("text", "message"),
     [("end_date", "is not NAME=VALUE"), ("end=2026-12-31", "is not NAME=VALUE"), ("owner=Olga", "more than one value")],
 )
-def test_what_cannot_be_set_is_told_in_a_sentence(said: str, why: str) -> None:
-    with pytest.raises(ContractFileError, match=why):
-        set_members({"end_date": "2026-12-31", "owner": {}}, [said])
+def test_invalid_assignment_raises_a_message(text: str, message: str) -> None:
+    with pytest.raises(ContractFileError, match=message):
+        set_members({"end_date": "2026-12-31", "owner": {}}, [text])

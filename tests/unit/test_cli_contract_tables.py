@@ -1,4 +1,4 @@
-"""What the API answers, as tables that a terminal of 80 columns has room for."""
+"""Contracts from the API as tables that fit a terminal of 80 columns."""
 
 from datetime import UTC, datetime
 from io import StringIO
@@ -40,22 +40,22 @@ def balance(unit: str, currency: str | None, **changes: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def rows(shown: RenderableType) -> list[list[str]]:
-    """The words of each line, none of which is wider than the terminal."""
+def rows(table: RenderableType) -> list[list[str]]:
+    """The words of each line. No line is wider than the terminal."""
     console = Console(file=StringIO(), width=80, markup=False)
-    console.print(shown)
+    console.print(table)
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
     assert "…" not in text
     assert max(map(len, text.splitlines())) <= 80
     return [line.split() for line in text.splitlines()]
 
 
-def test_money_is_shown_with_the_decimals_of_its_currency() -> None:
-    shown = rows(build_contract_details(CONTRACT, "Acme", balance("minor", "EUR"), NOW))
-    assert ["Terms", "fixed", "price,", "1,234,567.89", "EUR,", "monthly"] in shown
-    assert ["Account", "Planned", "EUR", "Consumed", "Remaining", "%"] in shown
-    assert ["Help", "desk", "(not", "36.00"] in shown
-    assert ["Contract", "1,234,567.89", "9,876,543.21", "-8,641,975.32", "800.00"] in shown
+def test_money_has_the_decimals_of_its_currency() -> None:
+    lines = rows(build_contract_details(CONTRACT, "Acme", balance("minor", "EUR"), NOW))
+    assert ["Terms", "fixed", "price,", "1,234,567.89", "EUR,", "monthly"] in lines
+    assert ["Account", "Planned", "EUR", "Consumed", "Remaining", "%"] in lines
+    assert ["Help", "desk", "(not", "36.00"] in lines
+    assert ["Contract", "1,234,567.89", "9,876,543.21", "-8,641,975.32", "800.00"] in lines
     assert ["Contract", "123,456,789", "987,654,321", "-864,197,532", "800.00"] in rows(
         build_contract_details(CONTRACT, "Acme", balance("minor", "JPY"), NOW)
     )
@@ -69,19 +69,19 @@ def test_hours_have_two_decimals() -> None:
 
 
 @pytest.mark.parametrize(
-    ("now", "shown"),
+    ("now", "period_cells"),
     [
         (NOW, ["2026-04-01", "to", "2026-04-30", "0.04"]),
         (datetime(2020, 1, 1, tzinfo=UTC), ["2026-03-01", "to", "2026-03-31", "0.03"]),
         (datetime(2030, 1, 1, tzinfo=UTC), ["2026-05-01", "to", "2026-05-31", "0.05"]),
     ],
 )
-def test_the_period_is_that_of_today_in_the_time_zone_of_the_contract(now: datetime, shown: list[str]) -> None:
-    found = rows(build_contract_details(CONTRACT, "Acme", balance("minor", "EUR", whole=figures(1, 1, "100.00")), now))
-    assert [row[:4] for row in found if row[1:2] == ["to"]] == [shown]
+def test_current_period_is_that_of_today_in_the_contracts_time_zone(now: datetime, period_cells: list[str]) -> None:
+    lines = rows(build_contract_details(CONTRACT, "Acme", balance("minor", "EUR", whole=figures(1, 1, "100.00")), now))
+    assert [row[:4] for row in lines if row[1:2] == ["to"]] == [period_cells]
 
 
-def test_a_contract_that_recurs_not_has_no_period_and_one_not_counted_yet_no_figures() -> None:
+def test_contract_without_recurrence_has_no_period_and_without_balance_no_figures() -> None:
     once = CONTRACT | {"recurrence": "none"}
     assert not any(
         row[1:2] == ["to"] for row in rows(build_contract_details(once, "Acme", balance("minor", "EUR"), NOW))
@@ -89,23 +89,23 @@ def test_a_contract_that_recurs_not_has_no_period_and_one_not_counted_yet_no_fig
     assert rows(build_contract_details(once, "Acme", None, NOW))[-1] == ["No", "figures", "yet."]
 
 
-def test_a_list_has_room_for_long_names_and_for_drafts_that_leave_things_out() -> None:
+def test_list_fits_long_names_and_incomplete_drafts() -> None:
     draft = CONTRACT | {"code": "C" * 60, "name": "N" * 100, "status": "DRAFT", "currency": None}
-    found = rows(build_contract_list([CONTRACT, draft]))
-    assert ["ACME-SUP", "Support", "ACTIVE", "2026-01-01", "2026-12-31", "1,234,567.89", "EUR"] in found
-    words = [word for row in found for word in row]
+    lines = rows(build_contract_list([CONTRACT, draft]))
+    assert ["ACME-SUP", "Support", "ACTIVE", "2026-01-01", "2026-12-31", "1,234,567.89", "EUR"] in lines
+    words = [word for row in lines for word in row]
     assert sum(word.count("C") for word in words if set(word) == {"C"}) == 60
     assert sum(word.count("N") for word in words if set(word) == {"N"}) == 100
 
 
-def test_a_history_says_when_who_what_and_why() -> None:
+def test_history_shows_time_actor_change_and_reason() -> None:
     item = {"version": 3, "what": "amended", "actor": "olga", "reason": "more [of it]", "changes": {"name": {}}}
-    told = [
+    entries = [
         item | {"occurred_at": "2026-03-31T23:59:00+02:00"},
         item | {"occurred_at": "2026-03-31T21:59:00Z", "reason": None, "sentences": ["The name became B."]},
     ]
-    found = rows(build_history(told))
-    assert ["3", "2026-03-31", "21:59", "olga", "amended:", "more", "[of", "it]"] in found
-    assert ["name", "changed"] in found
-    assert ["3", "2026-03-31", "21:59", "olga", "amended"] in found
-    assert ["The", "name", "became", "B."] in found
+    lines = rows(build_history(entries))
+    assert ["3", "2026-03-31", "21:59", "olga", "amended:", "more", "[of", "it]"] in lines
+    assert ["name", "changed"] in lines
+    assert ["3", "2026-03-31", "21:59", "olga", "amended"] in lines
+    assert ["The", "name", "became", "B."] in lines

@@ -1,4 +1,4 @@
-"""The demonstration: 60 hours of work, all in one period and in the past, whatever the day it is told."""
+"""The demo: 60 hours of work, all in one period and in the past, on any day."""
 
 from datetime import date, timedelta
 from email.message import EmailMessage
@@ -13,7 +13,7 @@ from tidemark_shared.domain.calendar import split_into_periods
 
 
 @given(st.dates(date(2020, 1, 1), date(2060, 1, 1)))
-def test_sixty_hours_are_billed_in_one_period_before_today(start: date) -> None:
+def test_demo_bills_sixty_hours_in_one_past_period(start: date) -> None:
     done = list(work(start))
     assert len(done) == WORKING_DAYS
     minutes = sum(minutes for _, logs in done for account, _, minutes in logs if ACCOUNTS[account]["billable"])
@@ -22,19 +22,19 @@ def test_sixty_hours_are_billed_in_one_period_before_today(start: date) -> None:
     assert all(first.start <= day <= min(first.end, start + timedelta(days=DAYS - 1)) for day, _ in done)
 
 
-def test_the_accounts_keep_the_contracts_rules() -> None:
+def test_demo_accounts_follow_the_contract_rules() -> None:
     assert sum(account["hours"] for account in ACCOUNTS.values() if account["billable"]) == 40
     assert all(sum(account["slices"].values()) == account["hours"] for account in ACCOUNTS.values())
 
 
-def test_a_mail_is_found_by_its_delivery(tmp_path: Path) -> None:
+def test_mail_is_found_by_its_delivery_id(tmp_path: Path) -> None:
     maildir = Maildir(tmp_path / "mail")
     for delivery in ("one", "two"):
         mail = EmailMessage()
         mail["Message-ID"] = f"<{delivery}.1@tidemark>"
         mail["Subject"] = delivery
         maildir.add(mail)
-    found = read_mail(tmp_path / "mail", "two")
-    assert found is not None
-    assert found["Subject"] == "two"
+    mail_of_two = read_mail(tmp_path / "mail", "two")
+    assert mail_of_two is not None
+    assert mail_of_two["Subject"] == "two"
     assert read_mail(tmp_path / "mail", "three") is None

@@ -1,4 +1,4 @@
-"""The composition and the images, as far as they can be checked without an engine that runs them."""
+"""The compose file, the images and the manifests, checked without running them."""
 
 import json
 import re
@@ -20,10 +20,10 @@ COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES = ("contracts", "consumption", "notifier", "web")
 WITH_A_DATABASE = SERVICES[:3]
 MANIFESTS = [
-    one
+    manifest
     for path in sorted((ROOT / "deploy/kubernetes").glob("*.yaml"))
-    for one in yaml.safe_load_all(path.read_text())
-    if one["kind"] != "Kustomization"
+    for manifest in yaml.safe_load_all(path.read_text())
+    if manifest["kind"] != "Kustomization"
 ]
 KNOWN = {f"TIDEMARK_{name.upper()}" for name in Settings.model_fields}
 
@@ -33,61 +33,63 @@ def dockerfile(service: str) -> str:
 
 
 def of_kind(kind: str) -> dict[str, Any]:
-    return {one["metadata"]["name"]: one for one in MANIFESTS if one["kind"] == kind}
+    return {manifest["metadata"]["name"]: manifest for manifest in MANIFESTS if manifest["kind"] == kind}
 
 
 def containers() -> Iterator[dict[str, Any]]:
-    for one in chain(of_kind("Deployment").values(), of_kind("Job").values()):
-        yield from one["spec"]["template"]["spec"]["containers"]
+    for manifest in chain(of_kind("Deployment").values(), of_kind("Job").values()):
+        yield from manifest["spec"]["template"]["spec"]["containers"]
 
 
-def test_the_composition_is_what_the_compose_specification_allows() -> None:
+def test_compose_file_is_valid() -> None:
     vendored = files("check_jsonschema") / "builtin_schemas/vendor/compose-spec.json"
     schema = json.loads(vendored.read_text(encoding="utf-8"))
     assert [error.message for error in Draft7Validator(schema).iter_errors(COMPOSE)] == []
 
 
-def test_the_composition_runs_the_broker_of_make_run_and_a_postgres_that_the_migrations_need() -> None:
+def test_compose_file_has_the_supported_kafka_and_postgres_versions() -> None:
     assert COMPOSE["services"]["kafka"]["image"] == f"apache/kafka:{kafka.VERSION}"
     assert COMPOSE["services"]["postgres"]["image"] == "postgres:18"
 
 
-def test_what_a_part_waits_for_is_there_and_can_say_that_it_is_ready() -> None:
-    parts = COMPOSE["services"]
-    for part in parts.values():
-        for name, wanted in part.get("depends_on", {}).items():
-            assert name in parts
-            if wanted["condition"] == "service_completed_successfully":
-                assert parts[name]["restart"] == "no"
-            elif "build" in parts[name]:
-                assert "HEALTHCHECK" in (ROOT / parts[name]["build"]["dockerfile"]).read_text()
+def test_dependencies_of_compose_services_exist_and_report_readiness() -> None:
+    services = COMPOSE["services"]
+    for service in services.values():
+        for name, dependency in service.get("depends_on", {}).items():
+            assert name in services
+            if dependency["condition"] == "service_completed_successfully":
+                assert services[name]["restart"] == "no"
+            elif "build" in services[name]:
+                assert "HEALTHCHECK" in (ROOT / services[name]["build"]["dockerfile"]).read_text()
             else:
-                assert parts[name]["healthcheck"]["test"]
+                assert services[name]["healthcheck"]["test"]
 
 
-def test_every_part_but_those_that_end_by_themselves_is_started_again() -> None:
-    restarts = {name: part["restart"] for name, part in COMPOSE["services"].items()}
+def test_compose_services_restart_except_migrations() -> None:
+    restarts = {name: service["restart"] for name, service in COMPOSE["services"].items()}
     once = {f"{service}-migrate" for service in WITH_A_DATABASE}
     assert restarts == {name: "no" if name in once else "unless-stopped" for name in restarts}
 
 
-def test_every_port_is_open_to_this_machine_alone() -> None:
-    ports = [port for part in COMPOSE["services"].values() for port in part.get("ports", [])]
+def test_compose_ports_are_bound_to_loopback() -> None:
+    ports = [port for service in COMPOSE["services"].values() for port in service.get("ports", [])]
     assert ports
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 
 @pytest.mark.parametrize("service", WITH_A_DATABASE)
-def test_a_service_starts_on_tables_that_its_own_image_has_made(service: str) -> None:
+def test_service_image_migrates_its_own_tables(service: str) -> None:
     once = COMPOSE["services"][f"{service}-migrate"]
     assert once["build"] == COMPOSE["services"][service]["build"]
     assert once["command"] == ["python", "-m", "tidemark_shared.provision", service]
     job = of_kind("Job")["migrate"]["spec"]["template"]["spec"]["containers"]
-    assert [one["command"][:4] for one in job if one["image"] == f"tidemark-{service}"] == [once["command"]]
+    assert [container["command"][:4] for container in job if container["image"] == f"tidemark-{service}"] == [
+        once["command"]
+    ]
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_an_image_holds_its_service_and_shared_alone(service: str) -> None:
+def test_image_contains_only_its_service_and_shared(service: str) -> None:
     text = dockerfile(service)
     copied = {words[1] for words in map(str.split, re.findall(r"^COPY (?!--from=).*", text, re.MULTILINE))}
     assert copied == {"requirements.lock", "shared", f"services/{service}"}
@@ -96,7 +98,7 @@ def test_an_image_holds_its_service_and_shared_alone(service: str) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_an_image_is_built_from_the_lock_and_runs_as_nobody_in_particular(service: str) -> None:
+def test_image_is_built_from_the_lock_and_runs_without_root(service: str) -> None:
     text = dockerfile(service)
     locked = re.search(r"^uv==(\S+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
     assert locked
@@ -106,7 +108,7 @@ def test_an_image_is_built_from_the_lock_and_runs_as_nobody_in_particular(servic
     assert re.search(r"^HEALTHCHECK .*readyz", text.replace("\\\n", " "), re.MULTILINE)
 
 
-def test_images_differ_by_their_service_alone() -> None:
+def test_images_differ_only_by_their_service() -> None:
     same = {
         re.sub(r"^# .*\n", "", dockerfile(service), flags=re.MULTILINE).replace(service, "it") for service in SERVICES
     }
@@ -114,46 +116,48 @@ def test_images_differ_by_their_service_alone() -> None:
 
 
 def named_variables() -> Iterator[tuple[str, str]]:
-    for name, part in COMPOSE["services"].items():
-        if "build" in part:
-            yield from ((name, variable) for variable in part["environment"])
+    for name, service in COMPOSE["services"].items():
+        if "build" in service:
+            yield from ((name, variable) for variable in service["environment"])
     for service in SERVICES:
         yield from ((service, variable) for variable in re.findall(r"TIDEMARK_\w+", dockerfile(service)))
     yield from (("config.yaml", variable) for variable in of_kind("ConfigMap")["tidemark"]["data"])
     yield from (("secret.example.yaml", variable) for variable in of_kind("Secret")["tidemark"]["stringData"])
-    for one in containers():
-        yield from ((one["name"], variable["name"]) for variable in one.get("env", []))
+    for container in containers():
+        yield from ((container["name"], variable["name"]) for variable in container.get("env", []))
 
 
-def test_every_variable_is_a_setting() -> None:
+def test_every_deployed_variable_is_a_setting() -> None:
     assert [(where, name) for where, name in named_variables() if name not in KNOWN] == []
 
 
-def test_the_secret_has_every_key_that_a_container_asks_for() -> None:
-    there = of_kind("Secret")["tidemark"]["stringData"]
-    asked = [one["valueFrom"]["secretKeyRef"] for container in containers() for one in container.get("env", [])]
-    assert asked
-    assert all(one["name"] == "tidemark" and one["key"] in there for one in asked)
+def test_secret_has_every_key_that_containers_use() -> None:
+    available = of_kind("Secret")["tidemark"]["stringData"]
+    references = [
+        variable["valueFrom"]["secretKeyRef"] for container in containers() for variable in container.get("env", [])
+    ]
+    assert references
+    assert all(key["name"] == "tidemark" and key["key"] in available for key in references)
 
 
-def test_every_service_has_its_deployment_and_address() -> None:
+def test_every_service_has_a_deployment_and_a_service() -> None:
     assert set(of_kind("Deployment")) == set(of_kind("Service")) == set(SERVICES)
-    for name, one in of_kind("Service").items():
+    for name, manifest in of_kind("Service").items():
         template = of_kind("Deployment")[name]["spec"]["template"]
-        assert one["spec"]["selector"].items() <= template["metadata"]["labels"].items()
+        assert manifest["spec"]["selector"].items() <= template["metadata"]["labels"].items()
 
 
-@pytest.mark.parametrize("container", list(containers()), ids=lambda one: f"{one['name']}")
-def test_a_container_may_not_do_more_than_it_must(container: dict[str, Any]) -> None:
+@pytest.mark.parametrize("container", list(containers()), ids=lambda container: f"{container['name']}")
+def test_containers_have_minimal_privileges(container: dict[str, Any]) -> None:
     limits = container["securityContext"]
     assert limits["readOnlyRootFilesystem"]
     assert not limits["allowPrivilegeEscalation"]
     assert limits["capabilities"] == {"drop": ["ALL"]}
 
 
-def test_a_deployment_is_started_again_when_it_is_dead_and_asked_only_when_it_is_ready() -> None:
-    for name, one in of_kind("Deployment").items():
-        pod = one["spec"]["template"]["spec"]
+def test_deployments_have_liveness_and_readiness_probes() -> None:
+    for name, manifest in of_kind("Deployment").items():
+        pod = manifest["spec"]["template"]["spec"]
         (container,) = pod["containers"]
         assert pod["securityContext"]["runAsNonRoot"]
         assert container["startupProbe"]["httpGet"]["path"] == "/healthz"
@@ -162,9 +166,9 @@ def test_a_deployment_is_started_again_when_it_is_dead_and_asked_only_when_it_is
         assert container["readinessProbe"]["httpGet"]["path"] == ("/healthz" if name == "web" else "/readyz")
 
 
-def test_the_kustomization_names_every_manifest_but_the_template_of_the_secret() -> None:
+def test_kustomization_lists_every_manifest_except_the_secret_template() -> None:
     folder = ROOT / "deploy/kubernetes"
     whole = yaml.safe_load((folder / "kustomization.yaml").read_text())
-    there = {path.name for path in folder.glob("*.yaml")}
-    assert set(whole["resources"]) == there - {"kustomization.yaml", "secret.example.yaml"}
+    available = {path.name for path in folder.glob("*.yaml")}
+    assert set(whole["resources"]) == available - {"kustomization.yaml", "secret.example.yaml"}
     assert {image["name"] for image in whole["images"]} == {f"tidemark-{service}" for service in SERVICES}

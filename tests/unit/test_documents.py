@@ -1,4 +1,4 @@
-"""The generated documents, and what the hand-written ones promise about the code."""
+"""The generated documents, and the statements about the code in the others."""
 
 import json
 import re
@@ -55,7 +55,7 @@ def resolved(whole: Any, reference: str) -> Any:
 
 
 @topics
-def test_a_topic_is_described_with_every_event_that_it_carries(topic: Topic) -> None:
+def test_topic_document_has_every_event(topic: Topic) -> None:
     whole = build_asyncapi_document(topic)
     assert set(whole["channels"][topic.name]["messages"]) == set(EVENT_TYPES[topic])
     for type_ in EVENT_TYPES[topic]:
@@ -65,31 +65,31 @@ def test_a_topic_is_described_with_every_event_that_it_carries(topic: Topic) -> 
 
 
 @topics
-def test_every_reference_leads_somewhere(topic: Topic) -> None:
+def test_every_schema_reference_resolves(topic: Topic) -> None:
     whole = build_asyncapi_document(topic)
-    found = set(references(whole))
-    assert found
-    for reference in found:
+    schema_references = set(references(whole))
+    assert schema_references
+    for reference in schema_references:
         resolved(whole, reference)
 
 
 @topics
-def test_a_topic_is_described_as_it_is_created(topic: Topic) -> None:
+def test_topic_document_matches_the_created_topic(topic: Topic) -> None:
     channels = build_asyncapi_document(topic)["channels"]
-    told = {topic.name: topic} | ({} if topic is NOTIFICATIONS else {topic.dead_letter_topic: WORKLOGS})
-    assert set(channels) == set(told)
-    for name, like in told.items():
+    models = {topic.name: topic} | ({} if topic is NOTIFICATIONS else {topic.dead_letter_topic: WORKLOGS})
+    assert set(channels) == set(models)
+    for name, model in models.items():
         binding = channels[name]["bindings"]["kafka"]
-        made = kafka._new(name, like, "", 1)
-        said = {
+        created = kafka._new_topic(name, model, "", 1)
+        documented = {
             key: ",".join(value) if isinstance(value, list) else str(value)
             for key, value in binding["topicConfiguration"].items()
         }
-        assert said == made.topic_configs
-        assert binding["partitions"] == made.num_partitions
+        assert documented == created.topic_configs
+        assert binding["partitions"] == created.num_partitions
 
 
-def test_the_attributes_are_those_that_are_written() -> None:
+def test_documented_attributes_are_those_written() -> None:
     data = WorklogRecorded.model_validate_json(json.dumps(EXAMPLE))
     now = datetime.now(UTC)
     record = outbox_record(WORKLOGS, "10001", WORKLOG_RECORDED, data, source="/x", time=now, correlation_id="y")
@@ -99,7 +99,7 @@ def test_the_attributes_are_those_that_are_written() -> None:
     Draft202012Validator(headers).validate(written)
 
 
-def test_the_payload_takes_the_example_of_the_specification_and_refuses_a_bad_one() -> None:
+def test_payload_schema_accepts_the_example_and_rejects_invalid_data() -> None:
     whole = build_asyncapi_document(WORKLOGS)
     payload = whole["components"]["messages"][WORKLOG_RECORDED]["payload"]
     validator = Draft202012Validator({**payload, "components": whole["components"]})
@@ -108,39 +108,42 @@ def test_the_payload_takes_the_example_of_the_specification_and_refuses_a_bad_on
     assert not validator.is_valid({name: value for name, value in EXAMPLE.items() if name != "updated_at"})
 
 
-def test_dead_letters_are_described_with_the_headers_that_the_table_of_refusals_adds() -> None:
+def test_dead_letter_document_has_the_added_headers() -> None:
     added = set(
         re.findall(r"tidemark_dlq_\w+", (ROOT / "shared/tidemark_shared/database/queries/dead_letters.sql").read_text())
     )
-    assert set(build_asyncapi_document(WORKLOGS)["components"]["messages"]["refused"]["headers"]["properties"]) == added
+    assert (
+        set(build_asyncapi_document(WORKLOGS)["components"]["messages"]["dead_letter"]["headers"]["properties"])
+        == added
+    )
 
 
-def test_every_topic_and_service_has_its_document_the_same_each_time() -> None:
-    files = documents.generated()
-    assert files == documents.generated()
+def test_documents_are_complete_and_reproducible() -> None:
+    files = documents.generate()
+    assert files == documents.generate()
     assert set(files) == {f"asyncapi/{topic.name}.json" for topic in TOPICS} | {
         f"openapi/{service}.json" for service in ("contracts", "consumption", "notifier")
     } | {"violations.md"}
 
 
-def test_every_code_of_a_violation_has_its_row() -> None:
-    page = documents.generated()["violations.md"]
+def test_every_violation_code_has_a_row() -> None:
+    page = documents.generate()["violations.md"]
     assert re.findall(r"^\| `([^`]+)` \|", page, re.MULTILINE) == list(VIOLATION_CODES)
     for code, meaning in VIOLATION_CODES.items():
         assert f"| `{code}` | {' | '.join(meaning)} |\n" in page
 
 
-def test_what_is_written_by_hand_is_left_alone(tmp_path: Path) -> None:
+def test_handwritten_files_are_kept(tmp_path: Path) -> None:
     (tmp_path / "decisions.md").write_text("by hand")
-    documents.write(tmp_path, {"violations.md": "made", "openapi/contracts.json": "{}"})
+    documents.write(tmp_path, {"violations.md": "generated", "openapi/contracts.json": "{}"})
     assert {path.name for path in tmp_path.iterdir()} == {"decisions.md", "violations.md", "openapi"}
 
 
-def test_a_stale_file_is_named_with_the_command_that_mends_it(
+def test_stale_document_is_reported_with_the_command_to_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = ("asyncapi/worklog.events.json", "openapi/contracts.json", "openapi/notifier.json")
-    monkeypatch.setattr(documents, "generated", lambda: dict.fromkeys(names, '"what the code says"\n'))
+    monkeypatch.setattr(documents, "generate", lambda: dict.fromkeys(names, '"what the code says"\n'))
 
     def check() -> tuple[int, str]:
         return documents.main(["--check", "--docs", str(tmp_path)]), capsys.readouterr().err
@@ -153,10 +156,10 @@ def test_a_stale_file_is_named_with_the_command_that_mends_it(
     changed.write_text("{}")
     gone.unlink()
     left_over.write_text("{}")
-    status, said = check()
+    status, errors = check()
     assert status == 1
-    assert [line.partition(" ")[0] for line in said.splitlines()] == [str(gone), str(changed), str(left_over)]
-    assert said.count("make docs") == 3
+    assert [line.partition(" ")[0] for line in errors.splitlines()] == [str(gone), str(changed), str(left_over)]
+    assert errors.count("make docs") == 3
     assert documents.main(["--docs", str(tmp_path)]) == 0
     assert check() == (0, "")
     assert not left_over.exists()
@@ -166,7 +169,7 @@ def direct_dependencies() -> Iterator[str]:
     for path in (ROOT / "pyproject.toml", ROOT / "shared/pyproject.toml", *ROOT.glob("services/*/pyproject.toml")):
         project = tomllib.loads(path.read_text())["project"]
         groups = [project["dependencies"], *project.get("optional-dependencies", {}).values()]
-        for requirement in (one for group in groups for one in group):
+        for requirement in (requirement for group in groups for requirement in group):
             name = re.split(r"[\[<>=!~; ]", requirement)[0]
             if not name.startswith("tidemark-"):
                 yield name
@@ -177,16 +180,16 @@ def rows(page: Path) -> set[str]:
     return set(re.findall(r"^\| *`([^`]+)`", page.read_text(), re.MULTILINE))
 
 
-def test_every_direct_dependency_says_why_it_is_there() -> None:
+def test_every_direct_dependency_is_explained() -> None:
     assert rows(ROOT / "docs/dependencies.md") == set(direct_dependencies())
 
 
-def test_every_setting_stands_in_the_readme() -> None:
+def test_every_setting_is_in_the_readme() -> None:
     settings = {f"TIDEMARK_{name.upper()}" for name in Settings.model_fields}
     assert settings <= {name for name in rows(ROOT / "README.md") if name.startswith("TIDEMARK_")}
 
 
-def test_every_path_of_the_architecture_is_there() -> None:
+def test_every_path_of_the_architecture_exists() -> None:
     folder = ROOT
     cells = re.findall(r"^\| `([^|]+)` \|", (ROOT / "docs/architecture.md").read_text(), re.MULTILINE)
     assert cells
@@ -199,6 +202,6 @@ def test_every_path_of_the_architecture_is_there() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.relative_to(ROOT)}")
-def test_links_between_pages_lead_somewhere(page: Path) -> None:
+def test_links_between_pages_resolve(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
         assert (page.parent / target).exists(), target

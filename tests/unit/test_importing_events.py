@@ -1,4 +1,4 @@
-"""What is published: events that their readers take, once, and again only when something changed."""
+"""Published events: valid, sent once, and sent again only after a change."""
 
 import json
 from collections.abc import Mapping
@@ -34,23 +34,23 @@ def plan(seconds: int = 60, updated: datetime | None = None) -> Plan:
     return Plan([row], [], 0, [], {}, [], [Link("i", "K-1", "s", "C", "A", NOW)])
 
 
-def messages(
-    made: Plan, started_at: datetime = NOW, sent: Mapping[str, Checkpoint] | None = None
+def build_records(
+    plan_: Plan, started_at: datetime = NOW, checkpoints: Mapping[str, Checkpoint] | None = None
 ) -> list[OutgoingRecord]:
-    return list(build_plan_records(made, {"T": TEAM}, "tracker", started_at, sent or {}))
+    return list(build_plan_records(plan_, {"T": TEAM}, "tracker", started_at, checkpoints or {}))
 
 
-def acknowledged(*sent: OutgoingRecord) -> dict[str, Checkpoint]:
-    return {record.checkpoint.key: record.checkpoint for record in sent}
+def checkpoints_of(*records: OutgoingRecord) -> dict[str, Checkpoint]:
+    return {record.checkpoint.key: record.checkpoint for record in records}
 
 
 def updated_at(record: OutgoingRecord) -> datetime:
-    found: datetime = decode_event(WORKLOGS, record.headers, record.value).data.updated_at
-    return found
+    time: datetime = decode_event(WORKLOGS, record.headers, record.value).data.updated_at
+    return time
 
 
-def test_links_and_worklogs_are_events_that_their_readers_take() -> None:
-    link, worklog = messages(plan())
+def test_links_and_worklogs_become_valid_events() -> None:
+    link, worklog = build_records(plan())
     linked, recorded = (decode_event(WORKLOGS, record.headers, record.value) for record in (link, worklog))
     assert (linked.type, linked.source, linked.data.contract_id, linked.data.account_id) == (
         ISSUE_LINKED,
@@ -64,38 +64,42 @@ def test_links_and_worklogs_are_events_that_their_readers_take() -> None:
     assert {link.issue, worklog.issue} == {"i"}
 
 
-def test_what_was_acknowledged_is_not_sent_again() -> None:
-    assert messages(plan(), NOW + SECOND, acknowledged(*messages(plan()))) == []
+def test_acknowledged_records_are_not_sent_again() -> None:
+    assert build_records(plan(), NOW + SECOND, checkpoints_of(*build_records(plan()))) == []
 
 
-def test_a_changed_row_is_sent_with_the_new_imports_time() -> None:
-    (changed,) = messages(plan(61), NOW + SECOND, acknowledged(*messages(plan())))
+def test_changed_row_has_the_start_of_the_new_import() -> None:
+    (changed,) = build_records(plan(61), NOW + SECOND, checkpoints_of(*build_records(plan())))
     assert updated_at(changed) == NOW + SECOND
 
 
-def test_a_changed_row_is_later_even_where_the_clock_is_not() -> None:
-    (changed,) = messages(plan(61), NOW, acknowledged(*messages(plan())))
+def test_changed_row_is_later_even_if_the_clock_is_not() -> None:
+    (changed,) = build_records(plan(61), NOW, checkpoints_of(*build_records(plan())))
     assert updated_at(changed) == NOW + timedelta(microseconds=1)
 
 
-def test_the_files_own_update_holds() -> None:
-    before = messages(plan(60, NOW - SECOND))
+def test_update_time_of_the_file_is_used() -> None:
+    before = build_records(plan(60, NOW - SECOND))
     assert updated_at(before[1]) == NOW - SECOND
     # An older state of the row is sent as old as it is: it loses.
-    (older,) = messages(plan(61, NOW - 2 * SECOND), NOW, acknowledged(*before))
+    (older,) = build_records(plan(61, NOW - 2 * SECOND), NOW, checkpoints_of(*before))
     assert updated_at(older) == NOW - 2 * SECOND
     # Another state of the same time is a correction.
-    (other,) = messages(plan(61, NOW - SECOND), NOW, acknowledged(*before))
+    (other,) = build_records(plan(61, NOW - SECOND), NOW, checkpoints_of(*before))
     assert updated_at(other) == NOW - SECOND + timedelta(microseconds=1)
 
 
 @pytest.mark.parametrize(
-    ("own", "stated", "found"),
+    ("own", "stated", "expected"),
     [(1, False, 1), (0, False, 0.000001), (-1, False, 0.000001), (1, True, 1), (0, True, 0.000001), (-1, True, -1)],
 )
-def test_later_is_later_unless_the_source_says_otherwise(own: int, stated: bool, found: float) -> None:  # noqa: FBT001
+def test_next_updated_at_is_later_unless_the_source_states_an_earlier_time(
+    own: int,
+    stated: bool,  # noqa: FBT001
+    expected: float,
+) -> None:
     assert next_updated_at(format_timestamp(NOW), NOW + own * SECOND, stated=stated) == format_timestamp(
-        NOW + found * SECOND
+        NOW + expected * SECOND
     )
 
 
@@ -105,13 +109,13 @@ def event(**changes: object) -> str:
     return json.dumps({"specversion": "1.0", "id": "1", "source": "t", "type": WORKLOG_RECORDED, "data": data})
 
 
-def test_structured_events_are_published_as_they_came() -> None:
+def test_structured_events_are_published_unchanged() -> None:
     line = "  " + event() + "\r\n"
     (read_line,) = parse_structured_events([line], NOW)
     assert isinstance(read_line, StructuredEvent)
     (record,) = build_event_records([read_line], {})
     assert (record.value, record.headers, record.issue) == (event().encode(), STRUCTURED_HEADERS, "i")
-    assert list(build_event_records([read_line, read_line], acknowledged(record))) == []
+    assert list(build_event_records([read_line, read_line], checkpoints_of(record))) == []
 
 
 @pytest.mark.parametrize(
@@ -125,7 +129,7 @@ def test_structured_events_are_published_as_they_came() -> None:
         ('"\udce4"', "not JSON"),
     ],
 )
-def test_what_readers_would_refuse_is_refused_with_its_line(line: str, sentence: str) -> None:
+def test_invalid_event_is_refused_with_its_line(line: str, sentence: str) -> None:
     (first, second) = parse_structured_events(["\n", line, event()], NOW)
     assert isinstance(first, RefusedRow)
     assert first.line == 2
@@ -133,7 +137,7 @@ def test_what_readers_would_refuse_is_refused_with_its_line(line: str, sentence:
     assert isinstance(second, StructuredEvent)
 
 
-def test_an_unfinished_import_keeps_its_first_start(tmp_path: Path) -> None:
+def test_unfinished_import_keeps_its_first_start(tmp_path: Path) -> None:
     with ImportState(tmp_path, "cluster", "topic", "source") as state:
         assert state.start("file", NOW) == NOW
         state.save_checkpoints([Checkpoint("worklog/w", b"digest", format_timestamp(NOW))])
@@ -145,13 +149,13 @@ def test_an_unfinished_import_keeps_its_first_start(tmp_path: Path) -> None:
         assert state.start("file", NOW + SECOND) == NOW + SECOND
 
 
-def test_another_file_is_another_import_and_never_the_earlier_one(tmp_path: Path) -> None:
+def test_import_of_another_file_starts_later(tmp_path: Path) -> None:
     with ImportState(tmp_path, "source") as state:
         state.start("file", NOW)
         assert state.start("other file", NOW - SECOND) == NOW + timedelta(microseconds=1)
 
 
-def test_another_target_has_another_memory(tmp_path: Path) -> None:
+def test_another_target_has_its_own_state(tmp_path: Path) -> None:
     with ImportState(tmp_path, "cluster", "source") as state:
         state.save_checkpoints([Checkpoint("worklog/w", b"digest", format_timestamp(NOW))])
     with ImportState(tmp_path, "other", "source") as state:

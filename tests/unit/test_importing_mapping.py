@@ -1,4 +1,4 @@
-"""MAP.toml: templates, patterns, and errors that say what, where, and how to mend it."""
+"""MAP.toml: templates, patterns, and errors that say what is wrong, where, and how to correct it."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from tidemark.importing.mapping import (
 CESAW = Path(__file__).parents[2] / "examples" / "cesaw.toml"
 
 
-def test_the_example_is_whole() -> None:
+def test_example_mapping_is_valid() -> None:
     mapping = load_mapping(CESAW)
     assert len(mapping.account) <= 6
     assert mapping.account[-1].match == ("*",)
@@ -38,13 +38,13 @@ def test_the_example_is_whole() -> None:
         ("[worklog]", "[worklog", "The mapping is not TOML"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_place(old: str, new: str, message: str) -> None:
+def test_invalid_mapping_raises_the_error_with_its_location(old: str, new: str, message: str) -> None:
     with pytest.raises(MappingError) as error:
         parse_mapping(CESAW.read_text().replace(old, new, 1))
     assert message in str(error.value)
 
 
-def test_a_missing_mapping_is_a_sentence(tmp_path: Path) -> None:
+def test_missing_mapping_raises_mapping_error(tmp_path: Path) -> None:
     with pytest.raises(MappingError, match="cannot be read"):
         load_mapping(tmp_path / "none.toml")
 
@@ -64,15 +64,15 @@ def test_a_missing_mapping_is_a_sentence(tmp_path: Path) -> None:
         (None, ["x", "y"], ""),
     ],
 )
-def test_a_template_is_filled_from_a_row(template: str | None, fields: list[str], text: str) -> None:
+def test_template_is_filled_from_a_row(template: str | None, fields: list[str], text: str) -> None:
     assert compile_template(template, ["a", "b"], ["", "NULL"])(fields) == text
 
 
-def test_the_columns_of_templates_are_known() -> None:
+def test_template_columns_are_listed() -> None:
     assert template_columns("{a}-{b}", None, "", "{c}") == {"a", "b", "c"}
 
 
-def test_the_first_pattern_that_matches_holds_whatever_the_case() -> None:
+def test_first_matching_pattern_is_used_and_case_is_ignored() -> None:
     choose = build_matcher([("Test", ["*test*", "it"]), ("Design", ["*design*"]), ("Seven", ["[7]*"])])
     assert [choose(text) for text in ("Auto-Test Design", " IT ", "HL DESIGN", "70", "other", "")] == [
         "Test",
@@ -102,7 +102,7 @@ PHASES = {
 }
 
 
-def test_the_phases_of_the_data_set_have_their_accounts() -> None:
+def test_phases_of_the_data_set_match_their_accounts() -> None:
     choose = build_matcher([(account.name, account.match) for account in load_mapping(CESAW).account])
     assert {name: [phase for phase in phases if choose(phase) != name] for name, phases in PHASES.items()} == {
         name: [] for name in PHASES

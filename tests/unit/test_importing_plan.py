@@ -1,4 +1,4 @@
-"""The plan: every row in one place, hours that sum exactly, links and teams as the rows and the mapping say."""
+"""The plan: every row is used once, hours add up exactly, links and teams follow the rows and the mapping."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -76,34 +76,37 @@ def row(line: int, **values: Any) -> Row:
     )
 
 
-def plan(rows: Sequence[Row | RefusedRow], more: str = "", **others: Any) -> Plan:
-    return build_plan(rows, mapping(more, others.pop("accounts", "")), TODAY, **others)
+def plan(rows: Sequence[Row | RefusedRow], more: str = "", **options: Any) -> Plan:
+    return build_plan(rows, mapping(more, options.pop("accounts", "")), TODAY, **options)
 
 
-def test_an_identical_row_counts_once() -> None:
-    made = plan([row(2, worklog="w"), row(3, worklog="w")])
-    assert (len(made.rows), made.repeated, made.refused_rows) == (1, 1, [])
+def test_identical_row_counts_once() -> None:
+    import_plan = plan([row(2, worklog="w"), row(3, worklog="w")])
+    assert (len(import_plan.rows), import_plan.repeated, import_plan.refused_rows) == (1, 1, [])
 
 
-def test_of_differing_rows_of_one_worklog_the_later_line_wins() -> None:
-    made = plan([row(2, worklog="w", seconds=1), row(3, worklog="w", seconds=2), row(4, worklog="w", seconds=2)])
-    assert [row_.seconds for row_ in made.rows] == [2]
-    assert made.repeated == 1
-    assert [(row_.line, row_.reason) for row_ in made.refused_rows] == [(2, "superseded")]
-    assert "Line 4" in made.refused_rows[0].message
+def test_later_line_of_a_worklog_wins() -> None:
+    import_plan = plan([row(2, worklog="w", seconds=1), row(3, worklog="w", seconds=2), row(4, worklog="w", seconds=2)])
+    assert [row_.seconds for row_ in import_plan.rows] == [2]
+    assert import_plan.repeated == 1
+    assert [(row_.line, row_.reason) for row_ in import_plan.refused_rows] == [(2, "superseded")]
+    assert "Line 4" in import_plan.refused_rows[0].message
 
 
-def test_of_differing_rows_of_one_worklog_the_later_update_wins() -> None:
-    made = plan([row(2, worklog="w", updated=START), row(3, worklog="w", updated=START - timedelta(days=1))])
-    assert [row_.line for row_ in made.rows] == [2]
-    assert [row_.line for row_ in made.refused_rows] == [3]
+def test_later_update_of_a_worklog_wins() -> None:
+    import_plan = plan([row(2, worklog="w", updated=START), row(3, worklog="w", updated=START - timedelta(days=1))])
+    assert [row_.line for row_ in import_plan.rows] == [2]
+    assert [row_.line for row_ in import_plan.refused_rows] == [3]
 
 
-def test_an_issue_belongs_where_most_of_its_rows_do() -> None:
-    made = plan([row(2, account="Other"), row(3), row(4), row(5, contract="D")])
-    assert [row_.line for row_ in made.rows] == [3, 4]
-    assert [(row_.line, row_.reason) for row_ in made.refused_rows] == [(2, "issue_elsewhere"), (5, "issue_elsewhere")]
-    assert "C, Design; this row says D, Design" in made.refused_rows[1].message
+def test_issue_gets_the_attribution_of_most_of_its_rows() -> None:
+    import_plan = plan([row(2, account="Other"), row(3), row(4), row(5, contract="D")])
+    assert [row_.line for row_ in import_plan.rows] == [3, 4]
+    assert [(row_.line, row_.reason) for row_ in import_plan.refused_rows] == [
+        (2, "issue_elsewhere"),
+        (5, "issue_elsewhere"),
+    ]
+    assert "C, Design; this row says D, Design" in import_plan.refused_rows[1].message
 
 
 FEW = st.integers(0, 2).map(str)
@@ -117,49 +120,51 @@ ROWS = st.lists(
 
 
 @given(ROWS)
-def test_every_row_is_taken_refused_or_repeated(found: list[tuple[str, ...]]) -> None:
+def test_every_row_is_taken_refused_or_repeated(drawn_rows: list[tuple[str, ...]]) -> None:
     # Given rows that repeat and contradict each other
     rows = [
         row(line, worklog=drawn[1], issue=drawn[2], contract=drawn[3], account=drawn[4])
         if drawn[0] == "row"
         else RefusedRow(line, "", "why", "")
-        for line, drawn in enumerate(found, 2)
+        for line, drawn in enumerate(drawn_rows, 2)
     ]
     # When they are planned
-    made = plan(rows)
-    # Then each has one place, and of each worklog and issue there is one
-    assert len(made.rows) + len(made.refused_rows) + made.repeated == len(rows)
-    lines = [row_.line for row_ in [*made.rows, *made.refused_rows]]
+    import_plan = plan(rows)
+    # Then each is used once, and each worklog and issue occurs once
+    assert len(import_plan.rows) + len(import_plan.refused_rows) + import_plan.repeated == len(rows)
+    lines = [row_.line for row_ in [*import_plan.rows, *import_plan.refused_rows]]
     assert len(set(lines)) == len(lines)
-    assert max(Counter(row_.worklog for row_ in made.rows).values(), default=1) == 1
-    assert len(made.links) == len({row_.issue for row_ in made.rows})
-    assert {(link.issue, link.contract, link.account) for link in made.links} == {
-        (row_.issue, row_.contract, row_.account) for row_ in made.rows
+    assert max(Counter(row_.worklog for row_ in import_plan.rows).values(), default=1) == 1
+    assert len(import_plan.links) == len({row_.issue for row_ in import_plan.rows})
+    assert {(link.issue, link.contract, link.account) for link in import_plan.links} == {
+        (row_.issue, row_.contract, row_.account) for row_ in import_plan.rows
     }
 
 
-def test_a_blank_organization_does_not_split_a_contract() -> None:
-    made = plan([row(2, organization=""), row(3, organization=""), row(4, organization="A"), row(5, organization="B")])
-    assert [(contract.code, contract.organization) for contract in made.contracts] == [("C", "A")]
-    assert made.organizations == ["A"]
+def test_blank_organization_does_not_split_a_contract() -> None:
+    import_plan = plan(
+        [row(2, organization=""), row(3, organization=""), row(4, organization="A"), row(5, organization="B")]
+    )
+    assert [(contract.code, contract.organization) for contract in import_plan.contracts] == [("C", "A")]
+    assert import_plan.organizations == ["A"]
 
 
-def test_a_contract_without_any_organization_has_the_unknown_one() -> None:
+def test_contract_without_organization_gets_the_unknown_one() -> None:
     assert plan([row(2, organization="")]).organizations == ["Nobody"]
 
 
-def test_a_contract_runs_from_before_its_first_log_to_the_end_of_next_year() -> None:
-    made = plan([row(2, day=date(2020, 1, 1)), row(3, day=date(2019, 5, 5))])
-    assert (made.contracts[0].start, made.contracts[0].end) == (date(2019, 5, 4), date(2027, 12, 31))
+def test_contract_runs_from_the_day_before_its_first_log_to_the_end_of_next_year() -> None:
+    import_plan = plan([row(2, day=date(2020, 1, 1)), row(3, day=date(2019, 5, 5))])
+    assert (import_plan.contracts[0].start, import_plan.contracts[0].end) == (date(2019, 5, 4), date(2027, 12, 31))
 
 
-def test_a_contract_of_the_far_future_does_not_end_before_it_starts() -> None:
-    made = plan([row(2, day=date(2090, 1, 1))])
-    assert made.contracts[0].end >= made.contracts[0].start
+def test_contract_in_the_far_future_does_not_end_before_it_starts() -> None:
+    import_plan = plan([row(2, day=date(2090, 1, 1))])
+    assert import_plan.contracts[0].end >= import_plan.contracts[0].start
 
 
-def test_a_contract_has_what_the_mapping_states_for_it() -> None:
-    made = plan(
+def test_contract_override_is_applied() -> None:
+    import_plan = plan(
         [row(2), row(3, contract="D", issue="j")],
         """
         [contracts.C]
@@ -170,22 +175,22 @@ def test_a_contract_has_what_the_mapping_states_for_it() -> None:
         status = "draft"
         """,
     )
-    narrow, other = made.contracts
+    narrow, other = import_plan.contracts
     assert (narrow.name, narrow.hours, narrow.status) == ("Narrow", Decimal("12.34"), "draft")
     assert (narrow.start, narrow.end) == (date(2026, 2, 1), date(2026, 2, 28))
     assert (other.hours, other.status) == (Decimal(100), "active")
 
 
-def test_a_contract_has_every_account_of_the_mapping() -> None:
+def test_contract_has_every_account_of_the_mapping() -> None:
     assert [account.name for account in plan([row(2)]).contracts[0].accounts] == ["Design", "Other"]
 
 
-def test_persons_are_members_of_the_team_of_their_rows_from_their_first_day_in_it() -> None:
-    made = plan([row(2, day=date(2026, 3, 2)), row(3, day=date(2026, 3, 1)), row(4, team=""), row(5, team="U")])
-    assert made.teams == {"T": {"p": date(2026, 3, 1)}, "U": {"p": START.date()}}
+def test_persons_are_team_members_from_their_first_row() -> None:
+    import_plan = plan([row(2, day=date(2026, 3, 2)), row(3, day=date(2026, 3, 1)), row(4, team=""), row(5, team="U")])
+    assert import_plan.teams == {"T": {"p": date(2026, 3, 1)}, "U": {"p": START.date()}}
 
 
-def test_the_four_teams_with_most_time_have_slices() -> None:
+def test_four_teams_with_the_most_time_get_slices() -> None:
     rows = [row(line, team=f"T{line}", seconds=line) for line in range(2, 8)]
     accounts = {account.name: account for account in plan(rows).contracts[0].accounts}
     assert [slice_.team for slice_ in accounts["Design"].slices] == ["T7", "T6", "T5", "T4"]
@@ -193,14 +198,14 @@ def test_the_four_teams_with_most_time_have_slices() -> None:
     assert [slice_.team for slice_ in accounts["Other"].slices] == ["T7", "T6", "T5", "T4"]
 
 
-def test_an_issue_is_created_when_its_first_work_started_unless_a_column_says() -> None:
+def test_issue_creation_is_its_first_work_unless_a_column_states_it() -> None:
     later = START + timedelta(days=1)
     assert plan([row(2, started=later), row(3)]).links[0].created == START
     assert plan([row(2, created=later)]).links[0].created == later
 
 
-def test_issues_may_be_linked_to_nothing_to_the_unknown_or_elsewhere() -> None:
-    made = plan(
+def test_link_overrides_are_applied() -> None:
+    import_plan = plan(
         [row(line, issue=f"i{line}") for line in range(2, 6)],
         """
         [[link]]
@@ -215,7 +220,7 @@ def test_issues_may_be_linked_to_nothing_to_the_unknown_or_elsewhere() -> None:
         account = "None"
         """,
     )
-    assert [(link.contract, link.account) for link in made.links] == [
+    assert [(link.contract, link.account) for link in import_plan.links] == [
         (None, None),
         ("NONE", "None"),
         ("C", "None"),
@@ -224,7 +229,7 @@ def test_issues_may_be_linked_to_nothing_to_the_unknown_or_elsewhere() -> None:
 
 
 @given(st.integers(0, 10**9), st.lists(st.integers(0, 10**9), min_size=1, max_size=6))
-def test_a_split_sums_exactly_and_is_fair(total: int, weights: list[int]) -> None:
+def test_split_is_exact_and_proportional(total: int, weights: list[int]) -> None:
     parts = split(total, weights)
     assert sum(parts) == total
     shares = weights if any(weights) else [1] * len(weights)
@@ -239,9 +244,7 @@ ACCOUNTS = st.lists(st.tuples(st.booleans(), st.integers(0, 5)), min_size=1, max
 
 
 @given(HOURS, ACCOUNTS, st.integers(0, 6))
-def test_slices_sum_to_their_account_and_billable_accounts_to_the_contract(
-    hours: Decimal, accounts: list[tuple[bool, int]], teams: int
-) -> None:
+def test_slices_and_billable_accounts_add_up(hours: Decimal, accounts: list[tuple[bool, int]], teams: int) -> None:
     # Given a contract with stated hours, some accounts and teams
     tables = "\n".join(
         f"""
@@ -277,13 +280,13 @@ PLANNED = [
 ]
 
 
-def test_planned_hours_are_those_of_the_file() -> None:
+def test_planned_hours_come_from_the_file() -> None:
     # Given a file of planned time
     planned = read_planned(PLANNED, mapping())
     # When a contract is planned with it
-    made = plan([row(2), row(3, team="U")], planned=planned)
+    import_plan = plan([row(2), row(3, team="U")], planned=planned)
     # Then accounts and slices have its hours, rounded up to hundredths, and what cannot be read plans nothing
-    contract = made.contracts[0]
+    contract = import_plan.contracts[0]
     assert [(account.name, account.hours) for account in contract.accounts] == [
         ("Design", Decimal(2)),
         ("Other", Decimal(0)),
@@ -295,16 +298,16 @@ def test_planned_hours_are_those_of_the_file() -> None:
     assert contract.hours == Decimal(2)
 
 
-def test_a_contract_that_the_file_does_not_plan_has_the_default() -> None:
-    made = plan([row(2, contract="D")], planned=read_planned(PLANNED, mapping()))
-    assert made.contracts[0].hours == Decimal(100)
+def test_contract_missing_in_the_planned_file_gets_the_default_hours() -> None:
+    import_plan = plan([row(2, contract="D")], planned=read_planned(PLANNED, mapping()))
+    assert import_plan.contracts[0].hours == Decimal(100)
 
 
-def test_stated_hours_come_before_those_of_the_file() -> None:
-    made = plan([row(2)], '[contracts.C]\nplanned_hours = "7"', planned=read_planned(PLANNED, mapping()))
-    assert made.contracts[0].hours == Decimal(7)
+def test_hours_of_the_mapping_override_the_planned_file() -> None:
+    import_plan = plan([row(2)], '[contracts.C]\nplanned_hours = "7"', planned=read_planned(PLANNED, mapping()))
+    assert import_plan.contracts[0].hours == Decimal(7)
 
 
-def test_a_file_of_planned_time_without_the_column_is_refused() -> None:
+def test_planned_file_without_its_column_raises_file_error() -> None:
     with pytest.raises(FileError, match="'planned'"):
         read_planned([CsvRecord(1, ["c", "phase", "t"])], mapping())

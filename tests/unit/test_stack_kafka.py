@@ -21,35 +21,35 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _registry(monkeypatch: pytest.MonkeyPatch, jars: dict[str, bytes], *, breaks_after: int | None = None) -> list[str]:
-    """A registry that serves ``jars``; the coordinates asked for are returned."""
-    asked: list[str] = []
+    """A registry that serves ``jars``. Returns the requested coordinates."""
+    requested: list[str] = []
 
     def download(coordinates: list[str], folder: Path) -> Path:
         for coordinate in coordinates:
-            if len(asked) == breaks_after:
+            if len(requested) == breaks_after:
                 raise KeyboardInterrupt
-            asked.append(coordinate)
+            requested.append(coordinate)
             _, artifact, version = coordinate.split(":")
             (folder / f"{artifact}-{version}.jar").write_bytes(jars[coordinate])
         return folder
 
     monkeypatch.setattr(kafka, "_download", download)
-    return asked
+    return requested
 
 
 def _jars(cache: Path) -> dict[str, bytes]:
     return {jar.name: jar.read_bytes() for jar in cache.glob("*/*.jar")}
 
 
-def test_jars_are_fetched_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = _registry(monkeypatch, _JARS)
+def test_jars_are_downloaded_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    requested = _registry(monkeypatch, _JARS)
     kafka.fetch_jars()
     kafka.fetch_jars()
-    assert asked == list(_JARS)
+    assert requested == list(_JARS)
     assert _jars(cache) == {"one-1.0.jar": b"first jar", "two-2.0.jar": b"second jar"}
 
 
-def test_an_interrupted_fetch_is_not_taken_for_whole(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_download_is_repeated(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _registry(monkeypatch, _JARS, breaks_after=1)
     with pytest.raises(KeyboardInterrupt):
         kafka.fetch_jars()
@@ -59,14 +59,14 @@ def test_an_interrupted_fetch_is_not_taken_for_whole(cache: Path, monkeypatch: p
     assert len(_jars(cache)) == 2
 
 
-def test_a_jar_that_is_not_the_locked_one_is_refused(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jar_with_a_wrong_checksum_raises_stack_error(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _registry(monkeypatch, {**_JARS, "org.b:two:2.0": b"another jar"})
     with pytest.raises(StackError, match=r"checksum of org\.b:two:2\.0 differs from kafka\.lock"):
         kafka.fetch_jars()
     assert _jars(cache) == {}
 
 
-def test_a_damaged_cache_is_fetched_again(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_damaged_cache_is_downloaded_again(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _registry(monkeypatch, _JARS)
     kafka.fetch_jars()
     (jar,) = cache.glob("*/one-1.0.jar")
@@ -76,7 +76,7 @@ def test_a_damaged_cache_is_fetched_again(cache: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.usefixtures("cache")
-def test_a_registry_out_of_reach_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreachable_registry_raises_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
     def download(_: list[str], __: Path) -> Path:
         raise ConnectionError("no route")
 
@@ -85,7 +85,7 @@ def test_a_registry_out_of_reach_is_a_sentence(monkeypatch: pytest.MonkeyPatch) 
         kafka.fetch_jars()
 
 
-def test_the_lock_names_kafka_alone_with_one_version_of_everything() -> None:
+def test_lock_has_one_version_of_each_jar() -> None:
     lock = kafka._read_lock()
     assert f"org.apache.kafka:kafka_2.13:{kafka.VERSION}" in lock
     assert {c.split(":")[2] for c in lock if c.startswith("org.apache.kafka:")} == {kafka.VERSION}
@@ -93,5 +93,5 @@ def test_the_lock_names_kafka_alone_with_one_version_of_everything() -> None:
     assert all(len(sha256) == 64 for sha256 in lock.values())
 
 
-def test_a_cluster_id_never_reads_as_an_option() -> None:
+def test_cluster_id_never_looks_like_an_option() -> None:
     assert {kafka._new_cluster_id()[0] for _ in range(100)} == {"V"}

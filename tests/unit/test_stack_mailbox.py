@@ -44,7 +44,7 @@ async def _send(port: int, *mails: EmailMessage, to: list[str] | None = None) ->
     await asyncio.to_thread(send)
 
 
-async def test_what_is_sent_lies_in_the_maildir(tmp_path: Path, port: int, pages: httpx.AsyncClient) -> None:
+async def test_sent_mail_is_stored_in_the_maildir(tmp_path: Path, port: int, pages: httpx.AsyncClient) -> None:
     await _send(port, _mail("80 % reached — März"), to=["olga@provider.example", "hidden@provider.example"])
     (kept,) = Maildir(tmp_path / "maildir", create=False)
     assert str(make_header(decode_header(kept["subject"]))) == "80 % reached — März"
@@ -54,14 +54,14 @@ async def test_what_is_sent_lies_in_the_maildir(tmp_path: Path, port: int, pages
     assert (await pages.get("/readyz")).is_success
 
 
-async def test_the_list_shows_the_newest_first(port: int, pages: httpx.AsyncClient) -> None:
+async def test_list_shows_the_newest_first(port: int, pages: httpx.AsyncClient) -> None:
     assert "No mails yet" in (await pages.get("/inbox")).text
     await _send(port, _mail("the first"), _mail("the second"))
     page = (await pages.get("/inbox")).text
     assert 0 < page.index("the second") < page.index("the first")
 
 
-async def test_a_long_list_is_paged(port: int, pages: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_long_list_is_paged(port: int, pages: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mailbox, "_PAGE_SIZE", 2)
     await _send(port, *(_mail(f"mail {number}") for number in range(3)))
     first, second = (await pages.get("/inbox")).text, (await pages.get("/inbox?page=2")).text
@@ -77,32 +77,32 @@ def _links(page: str) -> Iterator[str]:
     return (part.partition('"')[0] for part in page.split('href="')[1:] if part.startswith("/inbox/"))
 
 
-async def test_nothing_in_a_mail_becomes_part_of_the_page(port: int, pages: httpx.AsyncClient) -> None:
+async def test_mail_content_is_escaped(port: int, pages: httpx.AsyncClient) -> None:
     evil = '"><script>alert(1)</script>'
     await _send(port, _mail(evil, text=f"</pre>{evil}", html=f"<p>Hello</p>{evil}"))
     index = await pages.get("/inbox")
     (link,) = _links(index.text)
-    shown = await pages.get(link)
-    for answer in (index, shown):
-        assert "<script" not in answer.text
-        assert "default-src 'none'" in answer.headers["content-security-policy"]
-    assert 'sandbox="allow-popups allow-popups-to-escape-sandbox"' in shown.text
-    assert "&lt;p&gt;Hello&lt;/p&gt;" in shown.text
+    page = await pages.get(link)
+    for response in (index, page):
+        assert "<script" not in response.text
+        assert "default-src 'none'" in response.headers["content-security-policy"]
+    assert 'sandbox="allow-popups allow-popups-to-escape-sandbox"' in page.text
+    assert "&lt;p&gt;Hello&lt;/p&gt;" in page.text
 
 
-async def test_text_headers_and_source_of_a_mail(port: int, pages: httpx.AsyncClient) -> None:
+async def test_mail_page_shows_text_headers_and_source(port: int, pages: httpx.AsyncClient) -> None:
     await _send(port, _mail("plain"))
     (link,) = _links((await pages.get("/inbox")).text)
-    shown = (await pages.get(link)).text
-    assert "<pre>32 of 40 h" in shown
-    assert "<dt>Delivered-To</dt><dd>olga@provider.example</dd>" in shown
-    assert "iframe title" not in shown
+    page = (await pages.get(link)).text
+    assert "<pre>32 of 40 h" in page
+    assert "<dt>Delivered-To</dt><dd>olga@provider.example</dd>" in page
+    assert "iframe title" not in page
     source = await pages.get(f"{link}/source")
     assert source.text.startswith("Return-Path: <t@localhost>")
     assert source.headers["content-type"].startswith("text/plain")
 
 
 @pytest.mark.parametrize("key", ["1.M1P1Q1.here", "..%2Fnew", "..%2F..%2Fstate.json"])
-async def test_a_mail_that_is_not_there(pages: httpx.AsyncClient, key: str) -> None:
+async def test_unknown_mail_is_not_found(pages: httpx.AsyncClient, key: str) -> None:
     assert (await pages.get(f"/inbox/{key}")).status_code == 404
     assert (await pages.get(f"/inbox/{key}/source")).status_code == 404

@@ -20,30 +20,30 @@ from tidemark.stack.processes import (
     wait_for_exit,
 )
 
-_SLEEPS = "import time; print('up', flush=True); time.sleep(600)"
-_DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + _SLEEPS
-_PARENT = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {_SLEEPS!r}]); " + _SLEEPS
+_SLEEP = "import time; print('up', flush=True); time.sleep(600)"
+_IGNORES_SIGTERM = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + _SLEEP
+_PARENT = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {_SLEEP!r}]); " + _SLEEP
 
 
 class Watched(Supervisor):
-    """A supervisor whose words and marks are kept."""
+    """A supervisor that records its messages and identities."""
 
     def __init__(self, folder: Path) -> None:
-        self.said: list[str] = []
-        self.marks: Mapping[str, ProcessIdentity] = {}
-        super().__init__(folder, on_change=self._keep_marks, report=self.said.append)
+        self.messages: list[str] = []
+        self.identities: Mapping[str, ProcessIdentity] = {}
+        super().__init__(folder, on_change=self._save_identities, report=self.messages.append)
 
-    def _keep_marks(self, marks: Mapping[str, ProcessIdentity]) -> None:
-        self.marks = dict(marks)
+    def _save_identities(self, identities: Mapping[str, ProcessIdentity]) -> None:
+        self.identities = dict(identities)
 
-    def part(self, program: str, name: str = "part") -> Component:
-        async def answers() -> bool:
+    def component(self, program: str, name: str = "part") -> Component:
+        async def is_ready() -> bool:
             return self.log_path(name).exists() and "up" in self.log_path(name).read_text()
 
-        return Component(name, [sys.executable, "-c", program], answers)
+        return Component(name, [sys.executable, "-c", program], is_ready)
 
     def process(self, name: str = "part") -> psutil.Process:
-        process = self.marks[name].find_process()
+        process = self.identities[name].find_process()
         assert process
         return process
 
@@ -68,41 +68,41 @@ async def _until(holds: Callable[[], object]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_a_part_that_dies_starts_again(supervisor: Watched) -> None:
-    await supervisor.start(supervisor.part(_SLEEPS))
+async def test_dead_component_restarts(supervisor: Watched) -> None:
+    await supervisor.start(supervisor.component(_SLEEP))
     first = supervisor.process()
     first.kill()
-    await _until(lambda: supervisor.marks["part"].pid != first.pid)
+    await _until(lambda: supervisor.identities["part"].pid != first.pid)
     assert supervisor.process().is_running()
-    assert [text.split(";")[0] for text in supervisor.said] == ["part ended by SIGKILL. It restarts in 0.01 s"]
+    assert [text.split(";")[0] for text in supervisor.messages] == ["part ended by SIGKILL. It restarts in 0.01 s"]
 
 
-async def test_each_death_waits_longer(supervisor: Watched) -> None:
-    starting = asyncio.create_task(supervisor.start(supervisor.part("raise SystemExit(3)")))
-    await _until(lambda: len(supervisor.said) == 4)
+async def test_back_off_grows_with_each_restart(supervisor: Watched) -> None:
+    starting = asyncio.create_task(supervisor.start(supervisor.component("raise SystemExit(3)")))
+    await _until(lambda: len(supervisor.messages) == 4)
     starting.cancel()
-    assert [text.split(" in ")[1].split(" s;")[0] for text in supervisor.said] == ["0.01", "0.02", "0.04", "0.08"]
-    assert "with status 3" in supervisor.said[0]
+    assert [text.split(" in ")[1].split(" s;")[0] for text in supervisor.messages] == ["0.01", "0.02", "0.04", "0.08"]
+    assert "with status 3" in supervisor.messages[0]
 
 
-async def test_a_program_that_is_not_there_is_tried_again(supervisor: Watched) -> None:
+async def test_missing_program_is_tried_again(supervisor: Watched) -> None:
     starting = asyncio.create_task(supervisor.start(Component("part", ["/nowhere"], _never)))
-    await _until(lambda: len(supervisor.said) == 2)
+    await _until(lambda: len(supervisor.messages) == 2)
     starting.cancel()
-    assert "could not start" in supervisor.said[0]
+    assert "could not start" in supervisor.messages[0]
 
 
-async def test_a_part_that_never_answers_is_told_in_a_sentence(
+async def test_component_that_is_never_ready_raises_a_message(
     supervisor: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(processes, "_START_TIMEOUT_SECONDS", 0.05)
 
     with pytest.raises(StackError, match=r"deaf was not ready within .*deaf\.log for the reason\."):
-        await supervisor.start(Component("deaf", [sys.executable, "-c", _SLEEPS], _never))
+        await supervisor.start(Component("deaf", [sys.executable, "-c", _SLEEP], _never))
 
 
-async def test_stop_ends_what_does_not_listen_and_what_it_started(supervisor: Watched) -> None:
-    await supervisor.start(supervisor.part(_DEAF, "deaf"), supervisor.part(_PARENT, "parent"))
+async def test_stop_kills_unresponsive_components_and_children(supervisor: Watched) -> None:
+    await supervisor.start(supervisor.component(_IGNORES_SIGTERM, "deaf"), supervisor.component(_PARENT, "parent"))
     deaf, parent = supervisor.process("deaf"), supervisor.process("parent")
     await _until(parent.children)
     (child,) = parent.children()
@@ -110,14 +110,14 @@ async def test_stop_ends_what_does_not_listen_and_what_it_started(supervisor: Wa
     assert not wait_for_exit(0, (deaf, parent, child))
 
 
-async def test_a_grown_log_is_put_aside(supervisor: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_large_log_is_rotated(supervisor: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "_MAX_LOG_BYTES", 10)
     (tmp_path / "part.log").write_text("many old lines")
-    await supervisor.start(supervisor.part(_SLEEPS))
+    await supervisor.start(supervisor.component(_SLEEP))
     assert (tmp_path / "part.log.old").read_text() == "many old lines"
 
 
-def test_orphans_end_with_what_they_started() -> None:
+def test_orphans_and_their_children_are_stopped() -> None:
     with subprocess.Popen([sys.executable, "-c", _PARENT], stdout=subprocess.PIPE) as orphan:
         assert orphan.stdout
         orphan.stdout.readline()
@@ -126,8 +126,8 @@ def test_orphans_end_with_what_they_started() -> None:
     assert not wait_for_exit(0, [child])
 
 
-def test_another_process_with_the_id_of_an_orphan_is_let_live() -> None:
-    with subprocess.Popen([sys.executable, "-c", _SLEEPS]) as other:
+def test_other_process_with_the_id_of_an_orphan_is_kept() -> None:
+    with subprocess.Popen([sys.executable, "-c", _SLEEP]) as other:
         stop_orphans([ProcessIdentity(other.pid, psutil.Process(other.pid).create_time() - 60, signal.SIGTERM)])
         assert other.poll() is None
         other.kill()
@@ -137,13 +137,13 @@ async def _never() -> bool:
     return False
 
 
-_PART = Component("kafka", [], _never)
+_COMPONENT = Component("kafka", [], _never)
 
 
-def test_what_a_command_said_is_in_the_sentence_when_it_fails() -> None:
+def test_failed_setup_command_raises_its_output() -> None:
     with pytest.raises(StackError, match="kafka could not be set up: no space left"):
-        run_setup_command(_PART, [sys.executable, "-c", "print('no space\\nleft'); raise SystemExit(1)"])
+        run_setup_command(_COMPONENT, [sys.executable, "-c", "print('no space\\nleft'); raise SystemExit(1)"])
 
 
-def test_a_command_is_given_its_input() -> None:
-    run_setup_command(_PART, [sys.executable, "-c", "import sys; sys.exit(input() != 'it')"], stdin="it\n")
+def test_setup_command_gets_its_input() -> None:
+    run_setup_command(_COMPONENT, [sys.executable, "-c", "import sys; sys.exit(input() != 'it')"], stdin="it\n")

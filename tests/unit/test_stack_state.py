@@ -10,7 +10,7 @@ from tidemark.stack.processes import ProcessIdentity, StackError, identify_proce
 from tidemark.stack.state import State, load_environment, lock_data_dir
 
 
-def test_a_new_life_finds_the_ports_and_secrets_of_the_last(tmp_path: Path) -> None:
+def test_next_run_has_the_same_ports_and_secrets(tmp_path: Path) -> None:
     first = State.load(tmp_path)
     port, secret = first.port("kafka"), first.secret("tokens")
     first.save()
@@ -18,39 +18,39 @@ def test_a_new_life_finds_the_ports_and_secrets_of_the_last(tmp_path: Path) -> N
     assert (second.port("kafka"), second.secret("tokens")) == (port, secret)
 
 
-def test_a_port_that_another_took_is_replaced(tmp_path: Path) -> None:
+def test_taken_port_is_replaced(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = other.getsockname()[1]
         state = State(file=tmp_path / "state.json", ports={"kafka": taken})
         assert state.port("kafka") != taken
 
 
-def test_a_port_stays_the_same_within_a_life_though_its_part_listens_there(tmp_path: Path) -> None:
+def test_port_stays_the_same_while_its_component_listens(tmp_path: Path) -> None:
     state = State.load(tmp_path)
     port = state.port("kafka")
     with socket.create_server(("127.0.0.1", port)):
         assert state.port("kafka") == port
 
 
-def test_no_two_parts_share_a_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_components_never_share_a_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     offered = iter([20_001, 20_001, 20_002])
     monkeypatch.setattr("tidemark.stack.ports.find_free", lambda: next(offered))
     state = State.load(tmp_path)
     assert [state.port("kafka"), state.port("controller")] == [20_001, 20_002]
 
 
-def test_a_port_that_a_person_chose_is_not_a_parts_any_more(tmp_path: Path) -> None:
+def test_port_chosen_by_the_user_is_not_reused(tmp_path: Path) -> None:
     state = State.load(tmp_path)
     state.ports = {"kafka": 20_001, "web": 20_001}
     assert state.port("kafka") != 20_001
 
 
-def test_only_the_owner_reads_what_is_remembered(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_the_state(tmp_path: Path) -> None:
     State.load(tmp_path).save()
     assert stat.S_IMODE((tmp_path / "state.json").stat().st_mode) == 0o600
 
 
-def test_a_crash_while_writing_leaves_the_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_crash_while_saving_keeps_the_old_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     state = State.load(tmp_path)
     state.secret("tokens")
     state.save()
@@ -66,7 +66,7 @@ def test_a_crash_while_writing_leaves_the_old(tmp_path: Path, monkeypatch: pytes
     assert (tmp_path / "state.json").read_text() == before
 
 
-def test_a_second_stack_on_the_same_directory_is_refused_in_a_sentence(tmp_path: Path) -> None:
+def test_second_stack_on_the_same_directory_raises_a_message(tmp_path: Path) -> None:
     with (
         lock_data_dir(tmp_path),
         pytest.raises(StackError, match=r"already runs on .*--data-dir\."),
@@ -77,19 +77,19 @@ def test_a_second_stack_on_the_same_directory_is_refused_in_a_sentence(tmp_path:
         pass
 
 
-def test_settings_are_those_of_a_stack_that_runs(tmp_path: Path) -> None:
+def test_environment_is_that_of_a_running_stack(tmp_path: Path) -> None:
     assert load_environment(tmp_path) == {}
     state = State.load(tmp_path)
     state.environment, state.supervisor = {"TIDEMARK_API_URL": "http://127.0.0.1:8000"}, identify_process(os.getpid())
     state.save()
     assert load_environment(tmp_path) == state.environment
-    # Its id is another process's by now.
+    # Another process has the id now.
     state.supervisor = ProcessIdentity(os.getpid(), 1.0, 15)
     state.save()
     assert load_environment(tmp_path) == {}
 
 
-def test_the_file_is_plain_json(tmp_path: Path) -> None:
+def test_state_file_is_json(tmp_path: Path) -> None:
     state = State.load(tmp_path)
     state.components = {"kafka": identify_process(os.getpid())}
     state.save()

@@ -1,4 +1,4 @@
-"""What `tidemark up` tells its parts, given what a person has set."""
+"""The environment of the components of `tidemark up`, for the settings of the user."""
 
 import asyncio
 import os
@@ -24,13 +24,13 @@ def state(tmp_path: Path) -> State:
     return State.load(tmp_path)
 
 
-def test_nothing_set_means_everything_embedded(state: State, tmp_path: Path) -> None:
-    told = up.resolve_environment(state, tmp_path, 8123)
+def test_all_components_are_embedded_by_default(state: State, tmp_path: Path) -> None:
+    environment = up.resolve_environment(state, tmp_path, 8123)
     assert set(state.embedded) == {"TIDEMARK_DATABASE_URL", "TIDEMARK_KAFKA_BOOTSTRAP_SERVERS", "TIDEMARK_SMTP_URL"}
-    assert told.items() >= state.embedded.items()
-    assert told["TIDEMARK_API_URL"] == told["TIDEMARK_PUBLIC_URL"] == "http://127.0.0.1:8123"
-    assert told["TIDEMARK_MAILDIR"] == str(tmp_path / "maildir")
-    claims = jwt.decode(told["TIDEMARK_API_TOKEN"], told["TIDEMARK_SECRET"], ["HS256"])
+    assert environment.items() >= state.embedded.items()
+    assert environment["TIDEMARK_API_URL"] == environment["TIDEMARK_PUBLIC_URL"] == "http://127.0.0.1:8123"
+    assert environment["TIDEMARK_MAILDIR"] == str(tmp_path / "maildir")
+    claims = jwt.decode(environment["TIDEMARK_API_TOKEN"], environment["TIDEMARK_SECRET"], ["HS256"])
     assert (claims["sub"], claims["role"]) == ("local", "admin")
 
 
@@ -42,7 +42,7 @@ def test_nothing_set_means_everything_embedded(state: State, tmp_path: Path) -> 
         ("TIDEMARK_SMTP_URL", "smtp://elsewhere:25"),
     ],
 )
-def test_what_is_set_replaces_the_embedded_part(
+def test_setting_replaces_the_embedded_component(
     state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv(name, value)
@@ -51,7 +51,7 @@ def test_what_is_set_replaces_the_embedded_part(
     assert len(state.embedded) == 2
 
 
-def test_what_env_printed_may_stand_in_the_environment(
+def test_output_of_env_in_the_environment_keeps_components_embedded(
     state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = up.resolve_environment(state, tmp_path, 8123)
@@ -61,37 +61,39 @@ def test_what_env_printed_may_stand_in_the_environment(
     assert len(state.embedded) == 3
 
 
-def test_three_own_databases_leave_no_need_for_ours(
+def test_three_service_databases_replace_the_embedded_one(
     state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for service in up.SERVICES:
         monkeypatch.setenv(f"TIDEMARK_{service.upper()}_DATABASE_URL", f"postgresql://elsewhere/{service}")
-    told = up.resolve_environment(state, tmp_path, 8123)
+    environment = up.resolve_environment(state, tmp_path, 8123)
     assert "TIDEMARK_DATABASE_URL" not in state.embedded
-    assert told["TIDEMARK_DATABASE_URL"] == "postgresql://elsewhere/consumption"
+    assert environment["TIDEMARK_DATABASE_URL"] == "postgresql://elsewhere/consumption"
 
 
-def test_one_own_database_beside_ours(state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_service_database_is_used_beside_the_embedded_one(
+    state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TIDEMARK_CONSUMPTION_DATABASE_URL", "postgresql://elsewhere/figures")
-    told = up.resolve_environment(state, tmp_path, 8123)
+    environment = up.resolve_environment(state, tmp_path, 8123)
     ours = state.embedded["TIDEMARK_DATABASE_URL"]
-    settings = up.settings_from(told)
+    settings = up.settings_from(environment)
     assert [settings.service_database_url(service) for service in up.SERVICES] == [
         ours,
         "postgresql://elsewhere/figures",
         ours,
     ]
-    assert told["TIDEMARK_DATABASE_URL"] == "postgresql://elsewhere/figures"
+    assert environment["TIDEMARK_DATABASE_URL"] == "postgresql://elsewhere/figures"
 
 
-def test_a_taken_port_is_a_sentence_with_its_remedy(tmp_path: Path) -> None:
+def test_taken_web_port_raises_a_message(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(StackError, match=rf"Port {port} is taken\. .* --port or TIDEMARK_PORT\."):
             up.run_stack(tmp_path, port)
 
 
-async def test_a_part_elsewhere_that_does_not_answer_is_a_sentence(
+async def test_unreachable_external_database_raises_a_message(
     state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TIDEMARK_DATABASE_URL", "postgresql://127.0.0.1:1/nowhere")
