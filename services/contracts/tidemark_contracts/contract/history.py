@@ -37,8 +37,8 @@ def diff(before: State, after: State, names: Mapping[UUID, str]) -> list[Change]
     """The changes, each at the innermost member that changed; none for a new contract.
 
     Accounts are matched by id, slices by team, adjustments by account, period and reason. A path leads into the terms
-    after the change, or before it for a removed item. ``names`` maps organizations and teams to their names; the id
-    stands in for a missing name.
+    after the change, or before it for a removed item. ``names`` maps organizations and teams to their names; a
+    missing name is replaced by the id.
     """
     if before.terms is None or after.terms is None:
         return []
