@@ -1,4 +1,4 @@
-"""``python -m bench``: prints tables of ratios; nothing is asserted, for a clock says more of the machine."""
+"""``python -m bench`` prints tables of ratios. It asserts nothing, because absolute times depend on the machine."""
 
 import argparse
 import asyncio
@@ -15,28 +15,30 @@ PARTS = ("throughput", "growth", "activation", "notify", "forecast")
 WHOLE = ("end-to-end", "latency")
 
 
-async def _measure(given: argparse.Namespace) -> None:
+async def _measure(arguments: argparse.Namespace) -> None:
     # Wide enough for the tables, so that they can be pasted into docs/performance.md.
     console = Console(width=160)
-    if "forecast" in given.parts:
+    if "forecast" in arguments.parts:
         console.print(forecast.measure() if forecast.TIME_LOG.exists() else forecast.ABSENT)
-    if "end-to-end" in given.parts:
+    if "end-to-end" in arguments.parts:
         console.print(
-            await end_to_end.measure(records=given.records or 500_000, runs=given.runs, only=given.contenders)
+            await end_to_end.measure(
+                records=arguments.records or 500_000, runs=arguments.runs, only=arguments.contenders
+            )
         )
-    if "latency" in given.parts:
+    if "latency" in arguments.parts:
         console.print(await latency.measure())
-    if {*given.parts} <= {"forecast", *WHOLE}:
+    if {*arguments.parts} <= {"forecast", *WHOLE}:
         return
     async with server() as url:
-        if "throughput" in given.parts:
-            console.print(await throughput.measure(url, records=given.records or 100_000, runs=given.runs))
-        if "growth" in given.parts:
-            standing = [10_000, 100_000, *([1_000_000] if given.full else [])]
-            console.print(await growth.measure(url, standing=standing, runs=2 * given.runs + 1))
-        if "activation" in given.parts:
+        if "throughput" in arguments.parts:
+            console.print(await throughput.measure(url, records=arguments.records or 100_000, runs=arguments.runs))
+        if "growth" in arguments.parts:
+            standing = [10_000, 100_000, *([1_000_000] if arguments.full else [])]
+            console.print(await growth.measure(url, standing=standing, runs=2 * arguments.runs + 1))
+        if "activation" in arguments.parts:
             console.print(await activation.measure(url))
-        if "notify" in given.parts:
+        if "notify" in arguments.parts:
             console.print(await notify.measure(url))
 
 

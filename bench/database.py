@@ -1,4 +1,4 @@
-"""Databases to measure in: of a server of their own with the stack's settings, or of the one that is named."""
+"""Databases for measurements, on a new server with the settings of the stack or on the one in the environment."""
 
 import os
 import tempfile
@@ -24,9 +24,9 @@ _HANDLERS = handlers()
 
 @asynccontextmanager
 async def server() -> AsyncIterator[str]:
-    """A Postgres, as the URL of a database on it."""
-    if given := os.environ.get("TIDEMARK_DATABASE_URL"):
-        yield given
+    """The URL of a database on a Postgres server."""
+    if url := os.environ.get("TIDEMARK_DATABASE_URL"):
+        yield url
         return
     with tempfile.TemporaryDirectory() as folder:
         supervisor, port, password = Supervisor(Path(folder) / "logs"), ports.find_free(), uuid4().hex
@@ -41,12 +41,12 @@ async def server() -> AsyncIterator[str]:
 async def database(server_url: str) -> AsyncIterator[Pool]:
     """A fresh database with the tables of consumption, dropped at the end."""
     name = f"bench_{uuid4().hex[:8]}"
-    own = f"{server_url.rpartition('/')[0]}/{name}"
+    database_url = f"{server_url.rpartition('/')[0]}/{name}"
     connection = await asyncpg.connect(server_url)
     try:
         await connection.execute(f"CREATE DATABASE {name}")
-        await migrate(own, "consumption")
-        pool = await connect_pool(own, "consumption", init=fold.prepare_connection)
+        await migrate(database_url, "consumption")
+        pool = await connect_pool(database_url, "consumption", init=fold.prepare_connection)
         try:
             yield pool
         finally:
@@ -56,7 +56,7 @@ async def database(server_url: str) -> AsyncIterator[Pool]:
         await connection.close()
 
 
-async def take(connection: Connection, batch: Batch) -> None:
+async def append_and_fold(connection: Connection, batch: Batch) -> None:
     """Append a batch as a consumer does, and fold it as the projector does."""
     await append(connection, batch)
     await fold.fold(connection, datetime.now(UTC))
@@ -69,22 +69,22 @@ async def append(connection: Connection, batch: Batch) -> None:
 
 
 async def settle(connection: Connection) -> None:
-    """What autovacuum and the checkpointer would do at a time of their own."""
+    """Do the work of autovacuum and the checkpointer now."""
     await connection.execute("VACUUM ANALYZE")
     await connection.execute("CHECKPOINT")
 
 
-async def furnish(pool: Pool, codes: list[str]) -> None:
-    """Contracts, teams and links, and no work yet."""
+async def seed(pool: Pool, codes: list[str]) -> None:
+    """Store contracts, teams and links, without work."""
     async with pool.acquire() as connection:
         for records in ([facts.contract(code) for code in codes], facts.teams(), facts.links(codes)):
             for batch in facts.batches(records, 20_000):
-                await take(connection, batch)
+                await append_and_fold(connection, batch)
         await settle(connection)
 
 
 async def timed(work: Awaitable[object]) -> float:
-    """How long it takes, in seconds."""
-    begun = time.perf_counter()
+    """The duration in seconds."""
+    start = time.perf_counter()
     await work
-    return time.perf_counter() - begun
+    return time.perf_counter() - start

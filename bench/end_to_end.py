@@ -121,10 +121,10 @@ async def drain(trial: Trial) -> Outcome:
     await consumer.start()
     try:
         consumer.assign([TopicPartition(trial.topic, partition) for partition in range(PARTITION_COUNT)])
-        left = trial.backlog.records
+        remaining_records = trial.backlog.records
         async with _clock(trial.stack) as clock:
-            while left:
-                left -= sum(map(len, (await consumer.getmany(timeout_ms=1000)).values()))
+            while remaining_records:
+                remaining_records -= sum(map(len, (await consumer.getmany(timeout_ms=1000)).values()))
     finally:
         await consumer.stop()
     return Outcome(trial.backlog.records, clock.seconds, clock.cpu, exact=None)

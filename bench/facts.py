@@ -1,4 +1,4 @@
-"""A world to measure in: contracts, teams, links and worklog events, the same for the same number."""
+"""Contracts, teams, links and worklog events for measurements: the same for the same number."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ from tidemark_shared.messaging.events import CONTRACT_EVENTS, ISSUE_LINKED, TEAM
 from tidemark_shared.messaging.topics import DIRECTORY, LIFECYCLE, WORKLOGS, Topic
 
 CONTRACTS, ACCOUNTS, TEAMS, PEOPLE, ISSUES = 100, 4, 10, 200, 4_000
-# Work lies on 60 days and 400 accounts, so most of a batch touches rows of its own: a pessimistic case.
+# Work is on 60 days and 400 accounts, so most of a batch touches rows of its own: a pessimistic case.
 DAYS = 60
 CORRECTION_EVERY = 33
 
@@ -122,7 +122,7 @@ def links(codes: Sequence[str], prefix: str = "I") -> list[ConsumerRecord]:
 
 
 def worklogs(numbers: Iterable[int], prefix: str = "I") -> list[ConsumerRecord]:
-    """One record a number; one in 33 corrects an earlier one."""
+    """One record for each number; one in 33 corrects an earlier one."""
     return [_worklog(number, prefix) for number in numbers]
 
 
@@ -144,15 +144,15 @@ def _worklog(number: int, prefix: str) -> ConsumerRecord:
 
 
 def batches(records: Sequence[ConsumerRecord], size: int, *, partitions: int = 1) -> list[Batch]:
-    """The records in the order of their partitions, one after the other, cut into batches."""
-    found = []
+    """The records of each partition in order, cut into batches."""
+    found_batches = []
     for partition in range(partitions):
         of_partition = [
-            replace(one, partition=partition, offset=offset)
-            for offset, one in enumerate(records[partition::partitions])
+            replace(record, partition=partition, offset=offset)
+            for offset, record in enumerate(records[partition::partitions])
         ]
-        found += [
+        found_batches += [
             Batch("bench", records[0].topic, partition, of_partition[first : first + size])
             for first in range(0, len(of_partition), size)
         ]
-    return found
+    return found_batches

@@ -21,7 +21,7 @@ TIME_LOG = Path(_DATA) / "cesaw" / "time_log.csv.xz"
 ABSENT = f"The CESAW time log is not at {TIME_LOG}: set TIDEMARK_TEST_DATA. The forecast is not measured."
 
 # What is too short to be a contract is left out.
-SHORTEST, FEWEST_DAYS = timedelta(weeks=12), 40
+MIN_DURATION, MIN_DAYS = timedelta(weeks=12), 40
 HORIZONS = {"≤ 4 weeks": 20, "≤ 12 weeks": 60, "more": 10**9}
 _DAY, _WEEK = timedelta(days=1), timedelta(days=7)
 
@@ -38,7 +38,7 @@ class Replay(NamedTuple):
     """Its end, so late (twice the length of the work) that hardly a forecast is cut off there."""
 
 
-class Judged(NamedTuple):
+class ForecastError(NamedTuple):
     """One forecast; in working days (Monday to Friday), a day too late is positive."""
 
     ahead: int
@@ -70,16 +70,16 @@ def replays(path: Path) -> list[Replay]:
         worked["project", project, ""][day] += seconds
         worked["phase", project, row["phase_short_name"]][day] += seconds
         worked["person", project, row["person_key"]][day] += seconds
-    found = []
+    results = []
     for (kind, _, _), days in worked.items():
         first, last = min(days), max(days)
-        if last - first < SHORTEST or len(days) < FEWEST_DAYS:
+        if last - first < MIN_DURATION or len(days) < MIN_DAYS:
             continue
         cut = first + (last - first) * 0.8
         until = [day for day in days if day <= cut]
         planned = sum(days[day] for day in until)
-        found.append(Replay(kind, days, planned, max(until), first + 2 * (last - first)))
-    return found
+        results.append(Replay(kind, days, planned, max(until), first + 2 * (last - first)))
+    return results
 
 
 def _ours(replay: Replay, today: date, consumed: int) -> Forecast | None:
@@ -121,9 +121,9 @@ def _working_days(first: date, last: date) -> int:
     return 5 * whole + sum((first + number * _DAY).weekday() < 5 for number in range(rest))  # noqa: PLR2004
 
 
-def _judge(replay: Replay, today: date, found: Forecast) -> Judged:
-    day, low, high = (one or replay.last for one in (found.exhausts_on, found.low, found.high))
-    return Judged(
+def _compare(replay: Replay, today: date, found: Forecast) -> ForecastError:
+    day, low, high = (value or replay.last for value in (found.exhausts_on, found.low, found.high))
+    return ForecastError(
         _working_days(today, replay.exhausted),
         _working_days(replay.exhausted, day),
         low <= replay.exhausted <= high,
@@ -131,49 +131,51 @@ def _judge(replay: Replay, today: date, found: Forecast) -> Judged:
     )
 
 
-def _judged(replay: Replay, method: Method) -> Iterator[Judged]:
+def _forecast_errors(replay: Replay, method: Method) -> Iterator[ForecastError]:
     """Asked each Monday, from two weeks after the first work until the plan is used up."""
     first = min(replay.days)
     today = first + MIN_WEEKS * _WEEK
     today += (-today.weekday() % 7) * _DAY
     while today <= replay.exhausted:
         consumed = sum(seconds for day, seconds in replay.days.items() if day < today)
-        if consumed < replay.planned and (found := method(replay, today, consumed)):
-            yield _judge(replay, today, found)
+        if consumed < replay.planned and (results := method(replay, today, consumed)):
+            yield _compare(replay, today, results)
         today += _WEEK
 
 
 def measure(path: Path = TIME_LOG) -> Table:
     """Each way to forecast, on the same contracts and days."""
     contracts = replays(path)
-    judged: dict[tuple[str, str, str], list[Judged]] = defaultdict(list)
-    begun, asked = time.perf_counter(), 0
+    errors: dict[tuple[str, str, str], list[ForecastError]] = defaultdict(list)
+    start, forecast_count = time.perf_counter(), 0
     for name, method in METHODS.items():
         for replay in contracts:
-            for one in _judged(replay, method):
-                horizon = next(text for text, most in HORIZONS.items() if one.ahead <= most)
-                judged[replay.kind, horizon, name].append(one)
-                asked += 1
-    took = time.perf_counter() - begun
+            for value in _forecast_errors(replay, method):
+                horizon = next(text for text, max_days in HORIZONS.items() if value.ahead <= max_days)
+                errors[replay.kind, horizon, name].append(value)
+                forecast_count += 1
+    took = time.perf_counter() - start
     table = Table(title="The day a contract runs out, forecast each Monday: medians, in working days")
     for column in ("contract", "ahead", "by", "asked", "error", "bias", "in band", "width"):
         table.add_column(column, justify="left" if column in {"contract", "ahead", "by"} else "right")
     for kind in ("project", "phase", "person"):
         for horizon in HORIZONS:
             for name in METHODS:
-                those = judged[kind, horizon, name]
-                banded = those if name == OURS else []
+                group = errors[kind, horizon, name]
+                banded = group if name == OURS else []
                 table.add_row(
                     kind,
                     horizon,
                     name,
-                    f"{len(those):,}",
-                    f"{median(abs(one.error) for one in those):g}",
-                    f"{median(one.error for one in those):+g}",
-                    f"{sum(one.inside for one in banded) / len(those):.0%}" if banded else "",
-                    f"{median(one.width for one in banded):g}" if banded else "",
+                    f"{len(group):,}",
+                    f"{median(abs(value.error) for value in group):g}",
+                    f"{median(value.error for value in group):+g}",
+                    f"{sum(value.inside for value in banded) / len(group):.0%}" if banded else "",
+                    f"{median(value.width for value in banded):g}" if banded else "",
                 )
             table.add_section()
-    kinds = Counter(one.kind for one in contracts)
-    table.caption = f"{', '.join(f'{number} {kind}s' for kind, number in kinds.items())}; {asked:,} in {took:.0f} s."
+    kinds = Counter(value.kind for value in contracts)
+    table.caption = (
+        f"{', '.join(f'{number} {kind}s' for kind, number in kinds.items())}; {forecast_count:,} in {took:.0f} s."
+    )
     return table

@@ -5,7 +5,7 @@ from statistics import median
 
 from rich.table import Table
 
-from bench.database import database, furnish, settle, take, timed
+from bench.database import append_and_fold, database, seed, settle, timed
 from bench.facts import batches, worklogs
 from bench.throughput import CODES
 from tidemark_shared.database import Connection, Pool
@@ -15,11 +15,11 @@ MEASURED = 5_000
 
 
 async def _filled(pool: Pool, standing: int) -> None:
-    await furnish(pool, CODES)
+    await seed(pool, CODES)
     async with pool.acquire() as connection:
         for first in range(0, standing, 20_000):
             for batch in batches(worklogs(range(first, min(first + 20_000, standing))), 20_000):
-                await take(connection, batch)
+                await append_and_fold(connection, batch)
         await settle(connection)
 
 
@@ -28,7 +28,7 @@ async def _undone(connection: Connection, batch: Batch) -> float:
     transaction = connection.transaction()
     await transaction.start()
     try:
-        return await timed(take(connection, batch))
+        return await timed(append_and_fold(connection, batch))
     finally:
         await transaction.rollback()
 

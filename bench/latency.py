@@ -218,13 +218,13 @@ async def _watch(connection: asyncpg.Connection, timing: _Timing, ended: asyncio
         "WHERE contract_id = ANY ($1::uuid []) GROUP BY contract_code"
     )
     watched = [facts.uid(f"contract {code}") for code in _WATCHED]
-    seen = {row["contract_code"]: row["worklog_count"] for row in await connection.fetch(query, watched)}
+    counts = {row["contract_code"]: row["worklog_count"] for row in await connection.fetch(query, watched)}
     async with asyncio.timeout(SECONDS + _BOUND_SECONDS):
         while not ended.is_set() or any(len(timing.shown[code]) < len(timing.published[code]) for code in _WATCHED):
             rows, now = await connection.fetch(query, watched), time.perf_counter()
             for code, worklogs in rows:
-                timing.shown[code] += [now] * (worklogs - seen[code])
-                seen[code] = worklogs
+                timing.shown[code] += [now] * (worklogs - counts[code])
+                counts[code] = worklogs
             await asyncio.sleep(_POLL_SECONDS)
 
 
@@ -277,7 +277,7 @@ def _report(taken: dict[str, list[float]], cores: dict[str, float]) -> Group:
     for column in ("to", "samples", "p50", "p99", "longest"):
         table.add_column(column, justify="left" if column == "to" else "right")
     for name, seconds in taken.items():
-        shown = (seconds[len(seconds) // 2], seconds[len(seconds) * 99 // 100], seconds[-1])
-        table.add_row(name, f"{len(seconds):,}", *(f"{1000 * value:,.0f}" for value in shown))
+        percentiles = (seconds[len(seconds) // 2], seconds[len(seconds) * 99 // 100], seconds[-1])
+        table.add_row(name, f"{len(seconds):,}", *(f"{1000 * value:,.0f}" for value in percentiles))
     shares = ", ".join(f"{part} {share:.2f}" for part, share in cores.items())
     return Group(table, "", f"Share of a core: {shares}. Postgres answers the poll for figures too.")

@@ -6,7 +6,7 @@ from statistics import median
 
 from rich.table import Table
 
-from bench.database import database, furnish, settle, take, timed
+from bench.database import append_and_fold, database, seed, settle, timed
 from bench.facts import CONTRACTS, batches, worklogs
 from tidemark_consumption.ingest.decode import COLUMNS, copy_text, decode
 from tidemark_shared.database import Connection
@@ -71,7 +71,7 @@ VARIANTS: dict[str, Variant] = {
     "read and checked, no database": _decoded,
     "COPY to a bare table": _bare,
     "COPY to a stage, last writer holds": _last_writer,
-    "fold: log, facts, projections, balances": take,
+    "fold: log, facts, projections, balances": append_and_fold,
 }
 FLOOR = "COPY to a stage, last writer holds"
 
@@ -82,7 +82,7 @@ async def measure(server_url: str, *, records: int, runs: int) -> Table:
     taken: dict[str, list[float]] = {name: [] for name in VARIANTS}
     for _ in range(runs):
         async with database(server_url) as pool:
-            await furnish(pool, CODES)
+            await seed(pool, CODES)
             async with pool.acquire() as connection:
                 await connection.execute(_FLOORS)
                 for name, variant in VARIANTS.items():
