@@ -1,7 +1,6 @@
 """The contracts service on a real database and a real broker, through its public API only."""
 
 from asyncio import gather
-from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 from uuid import UUID, uuid4
 
@@ -9,7 +8,6 @@ import asyncpg
 import pytest
 from contracts_api import (
     contract_body,
-    create_active_contract,
     create_draft,
     create_organization,
     create_team,
@@ -22,7 +20,6 @@ from contracts_api import (
 from polling import wait_until
 
 from tidemark_contracts.app import create_app
-from tidemark_contracts.contract import expiry
 from tidemark_shared.messaging.topics import DIRECTORY, LIFECYCLE
 
 
@@ -227,63 +224,6 @@ async def test_referenced_organization_and_team_cannot_be_deleted(api):
         await expect_status(api.delete(path, headers={"if-match": '"1"'}), 204)
 
 
-async def test_lists_are_filtered(api):
-    base = await contract_body(api)
-    other = await create_organization(api, name="Öko & Söhne")
-    for code, changes in {
-        "A1": {"owner": {"name": "Ann", "email": "ann@provider.example"}},
-        "B2": {"organization_id": other, "description": "50% of_it"},
-        "C3": {"start_date": "2027-01-01", "end_date": "2027-12-31"},
-    }.items():
-        await expect_status(api.post("/contracts", json=base | {"code": code} | changes), 201)
-    await expect_status(post_action(api, "A1", "activate", 1), 200)
-
-    async def listed(**query):
-        return [
-            contract["code"]
-            for contract in (await expect_status(api.get("/contracts", params=query), 200)).json()["items"]
-        ]
-
-    assert await listed() == ["A1", "B2", "C3"]
-    assert await listed(status="ACTIVE") == ["A1"]
-    assert await listed(status=["ACTIVE", "DRAFT"]) == ["A1", "B2", "C3"]
-    assert await listed(organization=other) == ["B2"]
-    assert await listed(owner="ANN@") == ["A1"]
-    assert await listed(text="50% OF_") == ["B2"]
-    assert await listed(text="ÖKO") == ["B2"]
-    assert await listed(**{"from": "2027-12-31", "to": "2027-12-31"}) == ["A1", "B2", "C3"]
-    assert await listed(to="2026-12-31") == ["A1", "B2"]
-    names = [
-        organization_["name"]
-        for organization_ in (await expect_status(api.get("/organizations", params={"text": "öko"}), 200)).json()[
-            "items"
-        ]
-    ]
-    assert names == ["Öko & Söhne"]
-    assert (await expect_status(api.get("/organizations", params={"name": "Acm"}), 200)).json()["items"] == []
-    for path, query in (("/contracts", {"text": "\0"}), ("/teams", {"cursor": "x"}), ("/contracts", {"limit": "0"})):
-        await expect_status(api.get(path, params=query), 422)
-
-
-@pytest.mark.parametrize("path", ["contracts", "teams", "organizations"])
-async def test_pages_show_each_item_once(api, path):
-    base = await contract_body(api)
-    bodies = {
-        "contracts": [base | {"code": f"C{number}"} for number in range(5)],
-        "teams": [{"name": "Same"}] * 5,
-        "organizations": [{"name": "Same", "timezone": "UTC"}] * 5,
-    }
-    for body in bodies[path]:
-        await expect_status(api.post(f"/{path}", json=body), 201)
-    seen, cursor = [], {}
-    while cursor is not None:
-        page = (await expect_status(api.get(f"/{path}", params={"limit": 2, **cursor}), 200)).json()
-        assert len(page["items"]) <= 2
-        seen += [item["id"] for item in page["items"]]
-        cursor = {"cursor": page["next"]} if page["next"] else None
-    assert len(seen) == len(set(seen)) == (5 if path == "contracts" else 6)
-
-
 async def test_roles_limit_what_a_token_can_do(settings):
     async with run_service(settings, role="viewer") as viewer:
         await expect_status(viewer.get("/contracts"), 200)
@@ -316,149 +256,6 @@ async def test_known_idempotency_key_returns_the_first_response(api):
     first = await expect_status(post_action(api, draft["id"], "activate", 1, **key), 200)
     again = await expect_status(api.post(f"/contracts/{draft['id']}/activate", json={}, headers=key), 200)
     assert (again.text, again.headers["etag"]) == (first.text, '"2"')
-
-
-async def test_concurrent_changes_succeed_once_per_version(api, settings, published):
-    draft = await create_draft(api)
-    async with run_service(settings) as another_instance:
-        for version in range(1, 11):
-            responses = await gather(*(
-                put_change(client, "/contracts/ACME-SUP", draft | {"name": f"{version} {number}"}, version)
-                for number, client in enumerate([api, another_instance] * 3)
-            ))  # fmt: skip
-            assert sorted(response.status_code for response in responses) == [200, 412, 412, 412, 412, 412]
-    history = (await expect_status(api.get("/contracts/ACME-SUP/history"), 200)).json()["items"]
-    assert [entry["version"] for entry in history] == list(range(1, 12))
-    events = await published(LIFECYCLE, 11)
-    assert [event.data.stream_version for _, event in events] == list(range(1, 12))
-    assert events[-1][1].data.terms.name == (await expect_status(api.get("/contracts/ACME-SUP"), 200)).json()["name"]
-
-
-async def test_concurrent_amendments_succeed_once_per_version(api, settings, published):
-    active = await create_active_contract(api)
-    async with run_service(settings) as another_instance:
-        for version in range(2, 12):
-            responses = await gather(*(
-                post_action(client, "ACME-SUP", "amend", version, active | {"name": f"{version} {name}", "reason": "r"})
-                for name, client in (("one", api), ("another", another_instance))
-            ))  # fmt: skip
-            assert sorted(response.status_code for response in responses) == [200, 412]
-            won = next(response for response in responses if response.status_code == 200).json()
-            assert (await expect_status(api.get("/contracts/ACME-SUP"), 200)).json() == won
-    items = (await expect_status(api.get("/contracts/ACME-SUP/events"), 200)).json()["items"]
-    assert [item["data"]["stream_version"] for item in items] == list(range(1, 13))
-    assert [event.data.model_dump(mode="json") for _, event in await published(LIFECYCLE, 12)] == [
-        item["data"] for item in items
-    ]
-
-
-async def test_concurrent_team_changes_succeed_once_per_version(api, settings, published):
-    team_id = await create_team(api)
-    async with run_service(settings) as another_instance:
-        for version in range(1, 11):
-            responses = await gather(*(
-                put_change(client, f"/teams/{team_id}", {"name": f"{version} {number}"}, version)
-                for number, client in enumerate([api, another_instance] * 2)
-            ))  # fmt: skip
-            assert sorted(response.status_code for response in responses) == [200, 412, 412, 412]
-    events = await published(DIRECTORY, 11)
-    assert [event.data.version for _, event in events] == list(range(1, 12))
-
-
-async def test_concurrent_contracts_with_one_code_succeed_once(api):
-    body = await contract_body(api)
-    responses = await gather(*(api.post("/contracts", json=body) for _ in range(4)))
-    assert sorted(response.status_code for response in responses) == [201, 422, 422, 422]
-    assert violation_keys(next(response for response in responses if response.status_code == 422)) == {
-        ("duplicate", "/code")
-    }
-
-
-async def test_new_reference_and_deletion_never_both_succeed(api):
-    for number in range(10):
-        body = await contract_body(api, code=f"C{number}")
-        created, deleted = await gather(
-            api.post("/contracts", json=body),
-            api.delete(f"/organizations/{body['organization_id']}", headers={"if-match": '"1"'}),
-        )
-        assert (created.status_code, deleted.status_code) in ((201, 409), (422, 204))
-
-
-async def test_events_are_published_in_order_across_restarts(settings, published):
-    async with run_service(settings) as api:
-        base = await contract_body(api)
-        drafts = [
-            (await expect_status(api.post("/contracts", json=base | {"code": f"C{number}"}), 201)).json()
-            for number in range(5)
-        ]
-    for version in range(1, 4):
-        async with run_service(settings) as api:
-            for draft in drafts:
-                changed = draft | {"name": f"Version {version + 1}"}
-                await expect_status(put_change(api, f"/contracts/{draft['id']}", changed, version), 200)
-    async with run_service(settings):
-        events = await published(LIFECYCLE, 20)
-    for draft in drafts:
-        assert [event.data.stream_version for key, event in events if key == draft["id"]] == [1, 2, 3, 4]
-
-
-async def test_several_instances_expire_a_contract_once(api, pool, published):
-    contracts = [await create_active_contract(api, code=f"C{number}", end_date="2099-06-30") for number in range(3)]
-    await create_active_contract(api, code="LATER", end_date="2099-07-01")
-    last_moment = datetime(2099, 6, 30, 21, 59, 59, tzinfo=UTC)
-    assert sum(await gather(*(expiry.expire_contracts(pool, last_moment) for _ in range(5)))) == 0
-    midnight = last_moment + timedelta(seconds=1)
-    assert sum(await gather(*(expiry.expire_contracts(pool, midnight) for _ in range(5)))) == 3
-    assert await expiry.expire_contracts(pool, midnight) == 0
-    events = await published(LIFECYCLE, 11)
-    expired = [event.data for _, event in events if event.type == "tidemark.contract.expired.v1"]
-    assert {str(data.contract_id) for data in expired} == {contract["id"] for contract in contracts}
-    assert {(data.stream_version, data.previous_status, data.actor) for data in expired} == {(3, "ACTIVE", "tidemark")}
-    assert len(events) == 11
-
-
-@pytest.mark.parametrize(
-    ("zone", "end", "midnight"),
-    [
-        ("Europe/Berlin", "2099-03-28", datetime(2099, 3, 28, 23, tzinfo=UTC)),
-        ("Europe/Berlin", "2099-03-29", datetime(2099, 3, 29, 22, tzinfo=UTC)),
-        ("America/Havana", "2099-03-07", datetime(2099, 3, 8, 5, tzinfo=UTC)),  # the next day begins at 01:00
-        ("Pacific/Auckland", "2099-09-27", datetime(2099, 9, 27, 11, tzinfo=UTC)),
-    ],
-)
-async def test_scheduler_expires_contracts_at_midnight_in_their_time_zone(api, pool, zone, end, midnight):
-    await create_active_contract(api, timezone=zone, end_date=end)
-    assert await expiry.expire_contracts(pool, midnight - timedelta(microseconds=1)) == 0
-    assert await expiry.expire_contracts(pool, midnight) == 1
-
-
-async def test_contract_that_fails_to_expire_does_not_block_others(api, pool):
-    broken, sound = [await create_active_contract(api, code=code, end_date="2099-06-30") for code in "AB"]
-    await pool.execute(
-        "INSERT INTO events VALUES ($1, 3, 'amended', $2, 'a', NULL, now(), '')",
-        UUID(broken["id"]),
-        '{"status": "ACTIVE", "terms": {"code": "A"}}',
-    )
-    assert await expiry.expire_contracts(pool, datetime(2099, 7, 1, tzinfo=UTC)) == 1
-    assert (await api.get(f"/contracts/{sound['id']}")).json()["status"] == "EXPIRED"
-
-
-async def test_contract_that_ended_during_downtime_expires_at_startup(settings, monkeypatch):
-    async with run_service(settings) as api:
-        await create_active_contract(api, end_date="2099-06-30")
-
-    class Later(datetime):
-        @classmethod
-        def now(cls, tz=None):
-            return datetime(2099, 12, 1, tzinfo=tz)
-
-    monkeypatch.setattr(expiry, "datetime", Later)
-    async with run_service(settings) as api:
-
-        async def expired():
-            return (await api.get("/contracts/ACME-SUP")).json()["status"] == "EXPIRED"
-
-        await wait_until(expired)
 
 
 async def test_responses_are_kept_for_seven_days(api, pool, settings):

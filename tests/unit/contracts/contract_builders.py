@@ -6,7 +6,7 @@ from uuid import UUID, uuid5
 
 from pydantic import TypeAdapter
 
-from tidemark_contracts.contract.decider import Rejection, State, decide, evolve
+from tidemark_contracts.contract.decider import Command, Rejection, State, decide, evolve, renewal_draft
 from tidemark_contracts.contract.draft import ContractBody
 from tidemark_contracts.contract.rules import DecisionContext
 
@@ -64,9 +64,25 @@ class Stream:
         self.state, self.events = state or State(), []
 
     def do(self, command, at=NOON):
-        decided = decide(command, self.state, decision_context(at))
-        if not isinstance(decided, Rejection):
-            self.events += decided
-            for event in decided:
+        decision = decide(command, self.state, decision_context(at))
+        if not isinstance(decision, Rejection):
+            self.events += decision
+            for event in decision:
                 self.state = evolve(self.state, event)
-        return decided
+        return decision
+
+
+def build_command(event_type, before=None, **changes):
+    """A command with the body and reason that it needs."""
+    has_body = event_type in ("drafted", "revised", "amended")
+    reason = "because" if event_type in ("amended", "suspended", "resumed", "closed") else None
+    successor = uid("successor") if event_type == "renewed" else None
+    return Command(event_type, contract_input(before, **changes) if has_body else None, reason, renewed_as=successor)
+
+
+def draft_renewal(stream, code="ACME-SUP-2"):
+    """Draft the renewal of a contract."""
+    numbers = count(1)
+    draft = renewal_draft(stream.state, code).with_account_ids(None, lambda: uid(f"new account {next(numbers)}"))
+    drafted = Stream()
+    return drafted, drafted.do(Command("drafted", draft, renewed_from=uid("old")))
