@@ -19,7 +19,7 @@ from tidemark_consumption.app import handlers
 from tidemark_consumption.ingest.append import append_worklogs
 from tidemark_consumption.projection import fold
 from tidemark_notifier.engine.evaluator import Evaluator
-from tidemark_notifier.engine.event_handlers import event_handlers
+from tidemark_notifier.engine.event_handlers import create_event_handlers
 from tidemark_shared.database import connect_pool, migrate
 from tidemark_shared.messaging import dead_letters
 from tidemark_shared.messaging.batches import Batch, DeadLetter, process_batch, write_dead_letters
@@ -299,7 +299,7 @@ async def test_replay_of_all_is_filtered_by_its_options(services, dlq, upgrade):
 
 async def test_replayed_balance_is_evaluated_by_the_notifier(services, dlq, upgrade):
     pool, contract = services["notifier"], uid("contract")
-    handle = event_handlers(Evaluator(is_started=True))
+    handle = create_event_handlers(Evaluator(is_started=True))
     period = ("2026-01-01", "2026-12-31")
     exceeding = balance(contract, 1, consumed=33 * HOUR, period=period)
     async with pool.acquire() as connection, connection.transaction():
@@ -329,7 +329,7 @@ async def test_same_id_in_two_databases_needs_a_service(services, dlq, database,
         pool = await connect_pool(other_url, "notifier", size=1)
         async with pool.acquire() as connection, connection.transaction():
             batch = notifier_batch(BALANCES, CONTRACT_BALANCE, {})
-            await event_handlers(Evaluator())[BALANCES.name](connection, batch)
+            await create_event_handlers(Evaluator())[BALANCES.name](connection, batch)
         pool.terminate()
         assert "Several services" in await dlq("show", id_, status=1)
         assert "balances" in await dlq("show", id_, "--service", "notifier")

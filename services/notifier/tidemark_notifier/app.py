@@ -8,11 +8,11 @@ import httpx
 from fastapi import FastAPI
 
 from tidemark_notifier.api import notifications, rules, simulation
-from tidemark_notifier.delivery.deliverer import Deliverer, mail_channel, webhook_channel
+from tidemark_notifier.delivery.deliverer import Deliverer, create_mail_channel, create_webhook_channel
 from tidemark_notifier.delivery.egress import EgressPolicy
 from tidemark_notifier.delivery.smtp import SmtpServer
 from tidemark_notifier.engine.evaluator import Evaluator
-from tidemark_notifier.engine.event_handlers import event_handlers
+from tidemark_notifier.engine.event_handlers import create_event_handlers
 from tidemark_shared.database import Workload, connect_pool
 from tidemark_shared.http.app import create_api
 from tidemark_shared.messaging.consumer import Consumer
@@ -27,12 +27,12 @@ _CONSUMPTION_TIMEOUT_SECONDS = 20
 def create_app(settings: Settings) -> FastAPI:
     """The notifier: evaluates rules against balances and dates, and delivers notifications."""
     policy = EgressPolicy.parse(settings.webhook_allow)
-    send_mail = mail_channel(
+    send_mail = create_mail_channel(
         SmtpServer.parse(require_setting(settings.smtp_url, "smtp_url")),
         sender=settings.mail_from,
         public_url=settings.public_url,
     )
-    send_webhook = webhook_channel(policy, public_url=settings.public_url)
+    send_webhook = create_webhook_channel(policy, public_url=settings.public_url)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -51,7 +51,7 @@ def create_app(settings: Settings) -> FastAPI:
             app.state.pool, app.state.evaluator, app.state.egress_policy = request_pool, evaluator, policy
             app.state.consumption = consumption
             runtime.relay_outbox()
-            consumer = await runtime.start_consumer(event_handlers(evaluator))
+            consumer = await runtime.start_consumer(create_event_handlers(evaluator))
             runtime.run_task("start_evaluator", lambda: _start_evaluator(evaluator, runtime, consumer))
             runtime.run_task("evaluator", lambda: evaluator.run(runtime.pool))
             runtime.run_task("mails", Deliverer(runtime.pool, "email", send_mail).run)

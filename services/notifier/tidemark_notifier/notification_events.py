@@ -10,7 +10,7 @@ from tidemark_shared.messaging.topics import NOTIFICATIONS
 RAISED, DELIVERED, FAILED, RESOLVED = NOTIFICATION_EVENTS
 
 
-def notification_record(type_: str, data: NotificationChanged, now: datetime) -> OutboxRecord:
+def build_notification_record(type_: str, data: NotificationChanged, now: datetime) -> OutboxRecord:
     """An event as a record for the outbox."""
     return outbox_record(
         NOTIFICATIONS,

@@ -108,10 +108,10 @@ def _load_handlers(service: str) -> Mapping[str, Handler]:
 
         return consumption.handlers()
     from tidemark_notifier.engine.evaluator import Evaluator  # noqa: PLC0415
-    from tidemark_notifier.engine.event_handlers import event_handlers  # noqa: PLC0415
+    from tidemark_notifier.engine.event_handlers import create_event_handlers  # noqa: PLC0415
 
     # It evaluates immediately: the running service would do so only with the next record.
-    return event_handlers(Evaluator(is_started=True))
+    return create_event_handlers(Evaluator(is_started=True))
 
 
 @asynccontextmanager

@@ -21,7 +21,7 @@ NOON = datetime(2026, 3, 15, 11, tzinfo=UTC)  # in Berlin
 
 async def handle(evaluator, connection, topic, batch):
     """Handle a batch in the caller's transaction."""
-    await event_handlers.event_handlers(evaluator)[topic.name](connection, batch)
+    await event_handlers.create_event_handlers(evaluator)[topic.name](connection, batch)
 
 
 async def insert_rule(connection, body):

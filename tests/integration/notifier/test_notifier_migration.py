@@ -11,7 +11,7 @@ import pytest
 from notifier_bodies import rule
 from pogo_core.util import migrate as pogo
 
-from tidemark_notifier.rules.rule import rule_from_row
+from tidemark_notifier.rules.rule import parse_rule_row
 from tidemark_shared.database import migrate
 
 
@@ -41,7 +41,7 @@ async def test_stored_rules_and_keys_are_kept_under_the_new_names(empty_database
             uuid4(),
         )
         await migrate(empty_database, "notifier")
-        migrated = rule_from_row(await connection.fetchrow("SELECT id, version, body FROM rules"))
+        migrated = parse_rule_row(await connection.fetchrow("SELECT id, version, body FROM rules"))
         key = await connection.fetchrow("SELECT generation, kind, notified_on::text FROM notification_keys")
         old_names = await connection.fetch(
             "SELECT relname FROM pg_class WHERE relnamespace = 'notifier'::regnamespace AND relname ~ '^(told|sweeps)'"

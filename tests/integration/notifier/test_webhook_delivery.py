@@ -12,7 +12,7 @@ from deliveries import FAST, OWNER, PUBLIC_URL, insert_notification, outbox_even
 from endpoint import Endpoint
 from polling import wait_until
 
-from tidemark_notifier.delivery.deliverer import Deliverer, mail_channel, webhook_channel
+from tidemark_notifier.delivery.deliverer import Deliverer, create_mail_channel, create_webhook_channel
 from tidemark_notifier.delivery.egress import EgressPolicy
 from tidemark_notifier.delivery.smtp import SmtpServer
 from tidemark_notifier.evaluation.addressees import Addressee
@@ -32,7 +32,7 @@ def hook(endpoint, host="127.0.0.1", scheme="http"):
 
 @asynccontextmanager
 async def running_webhook_deliverer(pool, policy=LOOPBACK, retry_policy=FAST):
-    send = webhook_channel(policy, public_url=PUBLIC_URL)
+    send = create_webhook_channel(policy, public_url=PUBLIC_URL)
     task = asyncio.create_task(Deliverer(pool, "webhook", send, retry_policy).run())
     try:
         yield
@@ -137,7 +137,7 @@ async def test_flooding_answer_is_read_only_in_part(pool, endpoint):
 async def test_hanging_webhooks_do_not_delay_mails(pool, endpoint, mail_server):
     endpoint.script = ["stall"] * 20
     await insert_notification(pool, *(hook(endpoint) for _ in range(20)), OWNER)
-    send = mail_channel(
+    send = create_mail_channel(
         SmtpServer.parse(f"smtp://127.0.0.1:{mail_server.port}"), sender="t@x.example.com", public_url=PUBLIC_URL
     )
     mails = asyncio.create_task(Deliverer(pool, "email", send, FAST).run())

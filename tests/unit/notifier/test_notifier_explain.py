@@ -9,8 +9,8 @@ from tidemark_consumption.api import responses as consumption
 from tidemark_notifier.evaluation.evaluator import evaluate
 from tidemark_notifier.evaluation.explain import FiredNotification, ReceiverStatus, explain_rules
 from tidemark_notifier.evaluation.notification_history import NotificationKey
-from tidemark_notifier.evaluation.preview import CurveKey, CurvePoint, preview_rule, required_curves
-from tidemark_notifier.rules.rule import rules_in_scope
+from tidemark_notifier.evaluation.preview import CurveKey, CurvePoint, list_required_curves, preview_rule
+from tidemark_notifier.rules.rule import find_rules_in_scope
 
 CONTRACT = uid("contract")
 DAY = date(2026, 3, 15)
@@ -30,7 +30,7 @@ def explain(contract, *rules, keys=(), today=DAY):
             receivers=(ReceiverStatus(receiver="olga@provider.example.com", status="delivered"),),
         )
     }
-    rules = rules_in_scope(rules, contract.contract_id, contract.terms.organization_id)
+    rules = find_rules_in_scope(rules, contract.contract_id, contract.terms.organization_id)
     return explain_rules(rules, contract, keys, raised, today)
 
 
@@ -189,9 +189,9 @@ def test_preview_uses_the_curve_of_the_rules_subject():
     account, share = CurveKey(UUID(uid("Help desk"))), CurveKey(UUID(uid("Help desk")), UUID(uid("North")))
     for of, key in (("account", account), ("slice", share)):
         body = rule(of=of)
-        assert required_curves(stored_rule(body), contract) == [key]
+        assert list_required_curves(stored_rule(body), contract) == [key]
         assert preview_all(body, contract, {key: curve(8, 33)}) == [(date(2026, 3, 2), "crossing", "80")]
-    assert required_curves(stored_rule(rule()), contract) == [CurveKey()]
+    assert list_required_curves(stored_rule(rule()), contract) == [CurveKey()]
 
 
 def test_preview_of_dates_needs_no_curve():

@@ -9,7 +9,7 @@ import pytest
 from notifier_bodies import HOUR, uid
 from snapshots import account_line, make_snapshot
 
-from tidemark_notifier.delivery.mail import build_bar, build_mail, format_headline, placeholder_values
+from tidemark_notifier.delivery.mail import build_bar, build_mail, build_placeholder_values, format_headline
 from tidemark_notifier.evaluation.addressees import Addressee
 from tidemark_notifier.evaluation.formatting import format_period, format_quantity
 from tidemark_notifier.rules.placeholders import PLACEHOLDERS
@@ -156,7 +156,7 @@ def test_every_placeholder_has_a_value_in_every_snapshot():
         make_snapshot(forecast=FORECAST, account_name="Help desk"),
         make_snapshot(**NO_FIGURES),
     ):
-        values = placeholder_values(snapshot)
+        values = build_placeholder_values(snapshot)
         assert set(values) == set(PLACEHOLDERS)
         assert all(values.values())
 

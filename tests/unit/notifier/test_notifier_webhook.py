@@ -17,7 +17,7 @@ from tidemark_notifier.delivery.egress import EgressPolicy, ForbiddenAddressErro
 from tidemark_notifier.delivery.webhook import (
     WebhookPayload,
     build_payload,
-    error_of_response,
+    build_response_error,
     parse_retry_after,
     sign,
 )
@@ -253,13 +253,13 @@ def test_signature_follows_standard_webhooks():
      (425, False), (429, False), (499, True), (500, False), (503, False), (600, False)],
 )  # fmt: skip
 def test_client_errors_are_permanent_except_retryable_ones(status, permanent):
-    assert error_of_response(status, [], b"", NOW).permanent is permanent
+    assert build_response_error(status, [], b"", NOW).permanent is permanent
 
 
 def test_error_quotes_the_answer_on_one_line():
-    assert str(error_of_response(500, [], b"no\r\n\xffdice", NOW)) == "The webhook answered 500: no \ufffddice"
-    assert str(error_of_response(302, [], b"", NOW)) == "The webhook answered 302: redirects are not followed"
-    assert str(error_of_response(503, [], b"", NOW)) == "The webhook answered 503"
+    assert str(build_response_error(500, [], b"no\r\n\xffdice", NOW)) == "The webhook answered 500: no \ufffddice"
+    assert str(build_response_error(302, [], b"", NOW)) == "The webhook answered 302: redirects are not followed"
+    assert str(build_response_error(503, [], b"", NOW)) == "The webhook answered 503"
 
 
 @pytest.mark.parametrize(

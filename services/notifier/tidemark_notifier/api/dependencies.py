@@ -8,7 +8,7 @@ from fastapi import Depends, Request
 from tidemark_notifier.database.query_types import NotifierQueries
 from tidemark_notifier.engine.evaluation_cases import EvaluationCase, load_cases
 from tidemark_notifier.engine.evaluator import Evaluator
-from tidemark_notifier.rules.rule import StoredRule, rule_from_row
+from tidemark_notifier.rules.rule import StoredRule, parse_rule_row
 from tidemark_shared.database import Connection, queries
 from tidemark_shared.http.problems import Problem
 
@@ -29,7 +29,7 @@ async def find_rule(connection: Connection, rule_id: UUID | None) -> StoredRule:
     row = await _sql.rule(connection, id=rule_id)
     if row is None:
         raise Problem(404, "Rule not found", f"No rule with id {rule_id}.")
-    return rule_from_row(row)
+    return parse_rule_row(row)
 
 
 async def find_case(connection: Connection, reference: str) -> EvaluationCase:

@@ -15,7 +15,7 @@ from tidemark_notifier.engine.evaluator import lock_configuration, request_reeva
 from tidemark_notifier.evaluation.evaluator import evaluate
 from tidemark_notifier.evaluation.preview import NotificationPreview, preview_notification
 from tidemark_notifier.rules.receivers import WITH_SECRETS
-from tidemark_notifier.rules.rule import Rule, StoredRule, restore_secrets, rule_from_row
+from tidemark_notifier.rules.rule import Rule, StoredRule, parse_rule_row, restore_secrets
 from tidemark_shared.database import Connection, queries
 from tidemark_shared.http.pagination import Cursor, Limit, Page, build_page, decode_page_cursor
 from tidemark_shared.http.problems import Problem, Violation
@@ -63,17 +63,17 @@ async def create_rule(
     if dry_run:
         request.state.idempotency_key = None  # a dry run changes nothing, so the Idempotency-Key stays unused
         if await _sql.rule_id_by_name(call.connection, body=rule.model_dump_json()):
-            raise await _duplicate_rule(call.connection, rule.model_dump_json())
+            raise await _build_duplicate_problem(call.connection, rule.model_dump_json())
         return Response((await _dry_run(call.connection, rule)).model_dump_json(), media_type="application/json")
     await lock_configuration(call.connection)
     body = rule.to_stored_json()
     row = await _sql.insert_rule(call.connection, body=body)
     if row is None:
-        raise await _duplicate_rule(call.connection, body)
-    stored = rule_from_row(row)
+        raise await _build_duplicate_problem(call.connection, body)
+    stored = parse_rule_row(row)
     await request_reevaluation(call.connection, [rule.scope])
     call.response.headers["location"] = f"/v1/rules/{stored.id}"
-    return _with_etag(call, stored)
+    return _set_etag(call, stored)
 
 
 @router.get("/rules")
@@ -81,13 +81,13 @@ async def list_rules(call: ReadCall, cursor: Cursor = None, limit: Limit = 50) -
     """All rules, oldest first."""
     after = decode_page_cursor(cursor)
     rows = [row async for row in _sql.rules(call.connection, after=after and after[1], max_count=limit + 1)]
-    return build_page([rule_from_row(row) for row in rows], limit)
+    return build_page([parse_rule_row(row) for row in rows], limit)
 
 
 @router.get("/rules/{rule_id}")
 async def read_rule(rule_id: UUID, call: ReadCall) -> StoredRule:
     """One rule."""
-    return _with_etag(call, await find_rule(call.connection, rule_id))
+    return _set_etag(call, await find_rule(call.connection, rule_id))
 
 
 @router.put("/rules/{rule_id}")
@@ -103,13 +103,13 @@ async def change_rule(rule_id: UUID, rule: Rule, call: ChangeCall, _started: Sta
     previous = await _find_rule_in_version(call, rule_id)
     rule = restore_secrets(rule, previous)
     if Rule.model_validate(previous.model_dump(context=WITH_SECRETS)) == rule:
-        return _with_etag(call, previous)
+        return _set_etag(call, previous)
     body = rule.to_stored_json()
     if await _sql.rule_id_by_name(call.connection, body=body) not in (None, rule_id):
-        raise await _duplicate_rule(call.connection, body)
-    stored = rule_from_row(await _sql.update_rule(call.connection, id=rule_id, body=body))
+        raise await _build_duplicate_problem(call.connection, body)
+    stored = parse_rule_row(await _sql.update_rule(call.connection, id=rule_id, body=body))
     await request_reevaluation(call.connection, [previous.scope, rule.scope])
-    return _with_etag(call, stored)
+    return _set_etag(call, stored)
 
 
 @router.delete("/rules/{rule_id}", status_code=204)
@@ -146,7 +146,7 @@ async def _dry_run(connection: Connection, rule: Rule) -> DryRun:
     return DryRun(items=previews[:_MAX_DRY_RUN_ITEMS], complete=False)
 
 
-def _with_etag(call: Call, rule: StoredRule) -> StoredRule:
+def _set_etag(call: Call, rule: StoredRule) -> StoredRule:
     call.set_etag(rule.version)
     return rule
 
@@ -157,7 +157,7 @@ async def _find_rule_in_version(call: Call, rule_id: UUID) -> StoredRule:
     return rule
 
 
-async def _duplicate_rule(connection: Connection, body: str) -> Problem:
+async def _build_duplicate_problem(connection: Connection, body: str) -> Problem:
     rule_id = await _sql.rule_id_by_name(connection, body=body)
     message = f"This scope already has a rule with this name: /v1/rules/{rule_id}."
     return Problem(409, "Rule already exists", message, [Violation(code="duplicate", path="/name", message=message)])
@@ -176,7 +176,7 @@ async def _await_references(connection: Connection, rule: Rule) -> None:
         if not missing:
             return
         await asyncio.sleep(_REFERENCE_POLL_SECONDS)
-    raise _invalid_rule(
+    raise _build_invalid_rule(
         [
             Violation(code="unknown_reference", path=path, message=f"No {kind} with id {id_}.")
             for kind, id_, path in missing
@@ -189,24 +189,24 @@ async def _check_webhooks(policy: EgressPolicy, rule: Rule) -> None:
     webhooks = [(index, receiver) for index, receiver in enumerate(rule.receivers) if receiver.url]
     messages = await asyncio.gather(*(find_violation(policy, receiver.url or "") for _, receiver in webhooks))
     violations = [
-        _receiver_violation(index, "url", message)
+        _build_receiver_violation(index, "url", message)
         for (index, _), message in zip(webhooks, messages, strict=True)
         if message
     ]
     violations += [
-        _receiver_violation(
+        _build_receiver_violation(
             index, "secret", "A webhook needs a secret: whsec_ followed by 24 to 64 random bytes in base64."
         )
         for index, receiver in webhooks
         if receiver.secret is None
     ]
     if violations:
-        raise _invalid_rule(violations)
+        raise _build_invalid_rule(violations)
 
 
-def _receiver_violation(index: int, member: str, message: str) -> Violation:
+def _build_receiver_violation(index: int, member: str, message: str) -> Violation:
     return Violation(code="invalid", path=f"/receivers/{index}/{member}", message=message)
 
 
-def _invalid_rule(violations: list[Violation]) -> Problem:
+def _build_invalid_rule(violations: list[Violation]) -> Problem:
     return Problem(422, "Invalid rule", violations[0].message, violations)

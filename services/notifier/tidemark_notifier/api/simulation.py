@@ -19,11 +19,11 @@ from tidemark_notifier.evaluation.preview import (
     CurveKey,
     CurvePoint,
     NotificationPreview,
+    list_required_curves,
     preview_rule,
-    required_curves,
 )
 from tidemark_notifier.evaluation.rule_evaluation import evaluate_rule, is_applicable
-from tidemark_notifier.rules.rule import Rule, StoredRule, rules_in_scope
+from tidemark_notifier.rules.rule import Rule, StoredRule, find_rules_in_scope
 from tidemark_shared.database import queries
 from tidemark_shared.domain.bodies import Text
 from tidemark_shared.http.auth import require_role
@@ -80,7 +80,7 @@ async def explain_contract(
         )
         async for row in _sql.delivery_statuses(call.connection, notification_ids=ids)
     }
-    rules = rules_in_scope(case.rules, case.contract.contract_id, case.contract.terms.organization_id)
+    rules = find_rules_in_scope(case.rules, case.contract.contract_id, case.contract.terms.organization_id)
     today = case.local_day(await _sql.current_time(call.connection))
     return Page(items=explain_rules(rules, case.contract, case.notified, raised, today), next=None)
 
@@ -95,7 +95,7 @@ async def preview_rule_on_curve(
         rule = preview.rule or await find_rule(connection, preview.rule_id)
         unsaved = StoredRule(**{"id": uuid4(), "version": 1, **rule.model_dump()})
         [case] = await load_cases(connection, [case.contract.contract_id], [unsaved])
-    keys = required_curves(unsaved, case.contract) if is_applicable(unsaved.trigger, case.contract.terms) else []
+    keys = list_required_curves(unsaved, case.contract) if is_applicable(unsaved.trigger, case.contract.terms) else []
     client: httpx.AsyncClient = request.app.state.consumption
     headers = {"authorization": authorization} if authorization else {}
     curves = await asyncio.gather(*(_fetch_curve(client, headers, case.contract.contract_id, key) for key in keys))

@@ -21,7 +21,7 @@ from tidemark_notifier.delivery.errors import DeliveryError
 from tidemark_notifier.delivery.mail import build_mail
 from tidemark_notifier.evaluation.addressees import Addressee
 from tidemark_notifier.evaluation.snapshot import Snapshot
-from tidemark_notifier.notification_events import DELIVERED, FAILED, notification_record
+from tidemark_notifier.notification_events import DELIVERED, FAILED, build_notification_record
 from tidemark_notifier.rules.receivers import Channel
 from tidemark_shared.database import Pool, queries
 from tidemark_shared.log import get_logger
@@ -62,7 +62,7 @@ class RetryPolicy(NamedTuple):
 _DEFAULT_RETRY_POLICY = RetryPolicy()
 
 
-def mail_channel(server: smtp.SmtpServer, *, sender: str, public_url: str) -> Send:
+def create_mail_channel(server: smtp.SmtpServer, *, sender: str, public_url: str) -> Send:
     """The channel ``email``."""
 
     async def send(row: Any) -> None:
@@ -80,7 +80,7 @@ def mail_channel(server: smtp.SmtpServer, *, sender: str, public_url: str) -> Se
     return send
 
 
-def webhook_channel(policy: EgressPolicy, *, public_url: str) -> Send:
+def create_webhook_channel(policy: EgressPolicy, *, public_url: str) -> Send:
     """The channel ``webhook``."""
 
     async def send(row: Any) -> None:
@@ -183,7 +183,7 @@ class Deliverer:
             if now is None:
                 return
             type_ = DELIVERED if status == "delivered" else FAILED
-            await outbox.write_outbox(connection, [notification_record(type_, _build_event(row, reason), now)])
+            await outbox.write_outbox(connection, [build_notification_record(type_, _build_event(row, reason), now)])
 
 
 def _build_event(row: Any, error: str | None = None) -> NotificationChanged:

@@ -83,7 +83,7 @@ def is_internal(address: Address) -> bool:
     return not address.is_global or address.is_multicast or address.is_reserved
 
 
-def url_host(url: HttpUrl) -> str:
+def extract_host(url: HttpUrl) -> str:
     """The host of a URL, without the brackets of an IPv6 address."""
     return (url.host or "").strip("[]")
 
@@ -96,7 +96,7 @@ async def find_violation(policy: EgressPolicy, url: str) -> str | None:
     parsed = HttpUrl(url)
     try:
         async with asyncio.timeout(_RESOLVE_TIMEOUT_SECONDS):
-            await policy.resolve(url_host(parsed), parsed.port or 0, secure=parsed.scheme == "https")
+            await policy.resolve(extract_host(parsed), parsed.port or 0, secure=parsed.scheme == "https")
     except ForbiddenAddressError as error:
         return str(error)
     except OSError:
@@ -111,7 +111,9 @@ class PolicyBackend(httpcore.AsyncNetworkBackend):
     """
 
     def __init__(self, policy: EgressPolicy, *, secure: bool) -> None:
-        self._policy, self._secure, self._sockets = policy, secure, httpcore.AnyIOBackend()
+        self._policy, self._secure = policy, secure
+        # httpcore declares this class again, for the case that anyio is missing.
+        self._sockets: httpcore.AsyncNetworkBackend = httpcore.AnyIOBackend()  # pyright: ignore[reportAttributeAccessIssue, reportAssignmentType]
 
     async def connect_tcp(
         self,

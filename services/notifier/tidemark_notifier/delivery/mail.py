@@ -95,10 +95,10 @@ def build_mail(
     local_time = raised_at.astimezone(ZoneInfo(snapshot.timezone))
     view = {
         **_build_view(snapshot, internal=addressee.kind == "owner"),
-        "opening": fill_placeholders(snapshot.opening or "", placeholder_values(snapshot)).strip().splitlines(),
+        "opening": fill_placeholders(snapshot.opening or "", build_placeholder_values(snapshot)).strip().splitlines(),
         "as_of": f"{format_day(local_time.date())}, {local_time:%H:%M} ({snapshot.timezone})",
         "recipient_reason": _describe_recipient(snapshot, addressee),
-        "link": contract_link(snapshot, public_url),
+        "link": build_contract_link(snapshot, public_url),
         "notification_id": notification_id,
     }
     subject = _to_one_line(_format_subject(snapshot))[:_MAX_SUBJECT_LENGTH]
@@ -119,7 +119,7 @@ def build_mail(
     return mail
 
 
-def contract_link(snapshot: Snapshot, public_url: str) -> str:
+def build_contract_link(snapshot: Snapshot, public_url: str) -> str:
     """The page of the contract."""
     return f"{public_url.rstrip('/')}/contracts/{quote(snapshot.contract_code, safe='')}"
 
@@ -137,12 +137,12 @@ def format_headline(snapshot: Snapshot) -> str:
         case "unaccounted_work":
             headline = f"{format_quantity(snapshot.unaccounted_seconds or 0, None)} not counted"
         case "forecast_exhausts":
-            day = _exhausts_on(snapshot)
+            day = _find_exhaustion_day(snapshot)
             headline = f"Runs out on {format_day(day)}" if day else "Lasts until the end"
     return headline
 
 
-def _exhausts_on(snapshot: Snapshot) -> date | None:
+def _find_exhaustion_day(snapshot: Snapshot) -> date | None:
     return snapshot.forecast.exhausts_on if snapshot.forecast else None
 
 
@@ -179,13 +179,13 @@ def _describe_forecast(snapshot: Snapshot) -> str:
     return f"runs out on {format_day(forecast.exhausts_on)} at the current pace{band}"
 
 
-def placeholder_values(snapshot: Snapshot) -> dict[str, str]:
+def build_placeholder_values(snapshot: Snapshot) -> dict[str, str]:
     """The values of the :data:`~tidemark_notifier.rules.placeholders.PLACEHOLDERS`."""
 
     def format_amount(value: int | None) -> str:
         return _NONE if value is None else format_quantity(value, snapshot.currency)
 
-    unaccounted, exhausts_on = snapshot.unaccounted_seconds, _exhausts_on(snapshot)
+    unaccounted, exhausts_on = snapshot.unaccounted_seconds, _find_exhaustion_day(snapshot)
     return {
         "contract_code": snapshot.contract_code,
         "contract_name": snapshot.contract_name,
@@ -283,7 +283,7 @@ def _format_subject(snapshot: Snapshot) -> str:
     kind = _KIND_NAMES[snapshot.occasion]
     prefix = f"{kind}: " if kind else ""
     if snapshot.subject:
-        return prefix + fill_placeholders(snapshot.subject, placeholder_values(snapshot))
+        return prefix + fill_placeholders(snapshot.subject, build_placeholder_values(snapshot))
     names = [snapshot.contract_name, snapshot.account_name, snapshot.team_name]
     if snapshot.consumed is not None:
         names.append(_format_period(snapshot))

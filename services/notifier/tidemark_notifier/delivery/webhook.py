@@ -12,9 +12,9 @@ from uuid import UUID
 import httpcore
 from pydantic import BaseModel, Field, HttpUrl
 
-from tidemark_notifier.delivery.egress import EgressPolicy, ForbiddenAddressError, PolicyBackend, url_host
+from tidemark_notifier.delivery.egress import EgressPolicy, ForbiddenAddressError, PolicyBackend, extract_host
 from tidemark_notifier.delivery.errors import DeliveryError
-from tidemark_notifier.delivery.mail import contract_link, format_headline
+from tidemark_notifier.delivery.mail import build_contract_link, format_headline
 from tidemark_notifier.evaluation.snapshot import AccountLine, Snapshot
 from tidemark_notifier.notification_events import RAISED, RESOLVED
 from tidemark_notifier.rules.receivers import SECRET_PREFIX
@@ -47,7 +47,7 @@ async def send_webhook(policy: EgressPolicy, request: WebhookRequest) -> None:
     backend = PolicyBackend(policy, secure=url.scheme == "https")
     target = httpcore.URL(
         scheme=url.scheme.encode(),
-        host=url_host(url).encode(),
+        host=extract_host(url).encode(),
         port=url.port,
         target=((url.path or "/") + (f"?{url.query}" if url.query else "")).encode(),
     )
@@ -56,7 +56,11 @@ async def send_webhook(policy: EgressPolicy, request: WebhookRequest) -> None:
         async with (
             httpcore.AsyncConnectionPool(network_backend=backend) as pool,
             pool.stream(
-                "POST", target, headers=_headers(request), content=request.payload, extensions={"timeout": timeouts}
+                "POST",
+                target,
+                headers=_build_headers(request),
+                content=request.payload,
+                extensions={"timeout": timeouts},
             ) as response,
         ):
             if response.status not in _SUCCESS:
@@ -65,7 +69,7 @@ async def send_webhook(policy: EgressPolicy, request: WebhookRequest) -> None:
                     excerpt = (excerpt + part)[:_MAX_EXCERPT_BYTES]
                     if len(excerpt) == _MAX_EXCERPT_BYTES:
                         break
-                raise error_of_response(response.status, response.headers, excerpt, request.sent_at)
+                raise build_response_error(response.status, response.headers, excerpt, request.sent_at)
     except ForbiddenAddressError as error:
         raise DeliveryError(str(error), permanent=True) from error
     except httpcore.TimeoutException as error:
@@ -121,7 +125,7 @@ def build_payload(snapshot: Snapshot, event: NotificationChanged, *, public_url:
         **event.model_dump(),
         **snapshot.model_dump(include=set(WebhookNotification.model_fields) - set(NotificationChanged.model_fields)),
         "headline": format_headline(snapshot),
-        "link": contract_link(snapshot, public_url),
+        "link": build_contract_link(snapshot, public_url),
         "figures": snapshot.model_dump(include=set(WebhookFigures.model_fields)),
     }
     payload = WebhookPayload.model_validate(
@@ -134,7 +138,7 @@ def build_payload(snapshot: Snapshot, event: NotificationChanged, *, public_url:
     return payload.model_dump_json().encode()
 
 
-def _headers(request: WebhookRequest) -> Mapping[str | bytes, str | bytes]:
+def _build_headers(request: WebhookRequest) -> Mapping[str | bytes, str | bytes]:
     timestamp = int(request.sent_at.timestamp())
     return {
         "content-type": "application/json",
@@ -151,7 +155,9 @@ def sign(secret: str, id_: str, timestamp: int, payload: bytes) -> str:
     return "v1," + base64.b64encode(hmac.digest(key, f"{id_}.{timestamp}.".encode() + payload, "sha256")).decode()
 
 
-def error_of_response(status: int, headers: list[tuple[bytes, bytes]], excerpt: bytes, now: datetime) -> DeliveryError:
+def build_response_error(
+    status: int, headers: list[tuple[bytes, bytes]], excerpt: bytes, now: datetime
+) -> DeliveryError:
     """The error of an answer other than 2xx. 4xx is permanent except for 408, 425 and 429."""
     text = " ".join(excerpt.decode(errors="replace").split())
     detail = ": redirects are not followed" if status in _REDIRECT else f": {text}" if text else ""

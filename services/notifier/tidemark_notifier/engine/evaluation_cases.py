@@ -14,7 +14,7 @@ from tidemark_notifier.evaluation.evaluation_input import (
     StatusChange,
 )
 from tidemark_notifier.evaluation.notification_history import DedupKey, NotificationKey
-from tidemark_notifier.rules.rule import StoredRule, effective_rules, rule_from_row
+from tidemark_notifier.rules.rule import StoredRule, effective_rules, parse_rule_row
 from tidemark_shared.database import Connection, queries
 from tidemark_shared.domain.bodies import Balance, Team
 from tidemark_shared.domain.calendar import to_local_day
@@ -50,7 +50,7 @@ async def load_cases(
     rows = [row async for row in _sql.evaluation_inputs(connection, contract_ids=contract_ids)]
     terms = {row["id"]: ContractTerms.model_validate_json(row["terms"]) for row in rows}
     scope_ids = [*terms, *{contract_terms.organization_id for contract_terms in terms.values()}]
-    stored_rules = [rule_from_row(row) async for row in _sql.rules_in_scopes(connection, scope_ids=scope_ids)]
+    stored_rules = [parse_rule_row(row) async for row in _sql.rules_in_scopes(connection, scope_ids=scope_ids)]
     replaced = {(rule.name, rule.scope) for rule in unsaved_rules}
     rules = [*unsaved_rules, *(rule for rule in stored_rules if (rule.name, rule.scope) not in replaced)]
     balances = {row["id"]: _read_balance(row) for row in rows}

@@ -71,8 +71,8 @@ class Evaluator:
             await _sql.lock_configuration_shared(connection)
             if not self.is_started:
                 return False
-            now = now or await _sql.current_time(connection)
-            ids = [row["id"] async for row in _sql.contracts_due(connection, now=now, max_count=_BATCH_SIZE)]
+            moment: datetime = now or await _sql.current_time(connection)
+            ids = [row["id"] async for row in _sql.contracts_due(connection, now=moment, max_count=_BATCH_SIZE)]
             reevaluation = None if ids else await _sql.next_reevaluation(connection)
             if reevaluation:
                 id_, scope_id, after = reevaluation["id"], reevaluation["scope_id"], reevaluation["last_contract_id"]
@@ -83,17 +83,17 @@ class Evaluator:
                 else:
                     await _sql.finish_reevaluation(connection, id=id_)
             if ids:
-                await _evaluate_contracts(connection, ids, now)
+                await _evaluate_contracts(connection, ids, moment)
             return bool(ids or reevaluation)
 
     async def evaluate_stored(self, connection: Connection, ids: Collection[UUID], now: datetime | None) -> None:
         """Evaluate contracts whose events were stored in this transaction, unless this instance has not started."""
         # The caller holds the configuration lock, which start() waits for.
         if self.is_started:
-            now = now or await _sql.current_time(connection)
+            moment: datetime = now or await _sql.current_time(connection)
             ordered = sorted(ids)
             for index in range(0, len(ordered), _BATCH_SIZE):
-                await _evaluate_contracts(connection, ordered[index : index + _BATCH_SIZE], now)
+                await _evaluate_contracts(connection, ordered[index : index + _BATCH_SIZE], moment)
 
 
 async def lock_configuration(connection: Connection) -> None:

@@ -19,7 +19,7 @@ _sql: NotifierQueries = queries("tidemark_notifier")
 _DIRECTORY_KINDS = {ORGANIZATION_CHANGED: "organization", TEAM_CHANGED: "team"}
 
 
-def event_handlers(evaluator: Evaluator) -> dict[str, Handler]:
+def create_event_handlers(evaluator: Evaluator) -> dict[str, Handler]:
     """The handlers by topic."""
     return {
         LIFECYCLE.name: partial(handle_lifecycle, evaluator),
@@ -37,7 +37,7 @@ async def handle_lifecycle(evaluator: Evaluator, connection: Connection, batch: 
         changes.setdefault(event.data.contract_id, []).append(
             StatusChange(event.data.stream_version, event.data.status)
         )
-    newest = _newest_by_id(events, "contract_id", "stream_version")
+    newest = _select_newest(events, "contract_id", "stream_version")
     await _sql.lock_configuration_shared(connection)
     await _sql.store_contracts(
         connection,
@@ -52,7 +52,7 @@ async def handle_lifecycle(evaluator: Evaluator, connection: Connection, batch: 
 async def handle_balances(evaluator: Evaluator, connection: Connection, batch: Batch) -> None:
     """Store balances, and evaluate their contracts."""
     received = await decode_batch(connection, BALANCES, batch)
-    newest = _newest_by_id((event for _, event in received), "contract_id", "revision")
+    newest = _select_newest((event for _, event in received), "contract_id", "revision")
     await _sql.lock_configuration_shared(connection)
     await _sql.store_balances(
         connection,
@@ -68,7 +68,7 @@ async def handle_directory(connection: Connection, batch: Batch) -> None:
     """Store organizations and teams, and request the re-evaluation of the organizations' contracts."""
     received = await decode_batch(connection, DIRECTORY, batch)
     events = [event for _, event in received if event.type in _DIRECTORY_KINDS]
-    newest = _newest_by_id(events, "id", "version")
+    newest = _select_newest(events, "id", "version")
     await lock_configuration(connection)
     await _sql.store_directory(
         connection,
@@ -81,7 +81,7 @@ async def handle_directory(connection: Connection, batch: Batch) -> None:
     await _sql.request_reevaluation(connection, scope_ids=organization_ids)
 
 
-def _newest_by_id(events: Iterable[CloudEvent], id_member: str, version_member: str) -> dict[UUID, CloudEvent]:
+def _select_newest(events: Iterable[CloudEvent], id_member: str, version_member: str) -> dict[UUID, CloudEvent]:
     """The newest version of each id, ordered by id."""
     ordered = sorted(events, key=lambda event: (getattr(event.data, id_member), getattr(event.data, version_member)))
     return {getattr(event.data, id_member): event for event in ordered}

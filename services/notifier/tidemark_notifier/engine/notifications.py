@@ -16,7 +16,7 @@ from tidemark_notifier.evaluation.evaluation_input import EvaluationInput
 from tidemark_notifier.evaluation.evaluator import PendingNotification
 from tidemark_notifier.evaluation.rule_evaluation import RuleEvaluation
 from tidemark_notifier.evaluation.snapshot import Snapshot, freeze_evaluation, freeze_notification
-from tidemark_notifier.notification_events import RAISED, RESOLVED, notification_record
+from tidemark_notifier.notification_events import RAISED, RESOLVED, build_notification_record
 from tidemark_notifier.rules.receivers import WITH_SECRETS
 from tidemark_shared.database import Connection, json_rows, queries
 from tidemark_shared.domain.calendar import to_local_day
@@ -42,7 +42,7 @@ async def raise_notifications(
     connection: Connection, now: datetime, pending: Sequence[tuple[EvaluationInput, date, PendingNotification]]
 ) -> None:
     """Store the deduplication keys of pending notifications, and raise those whose key is new."""
-    ids = await _new_ids(connection, len(pending))
+    ids = await _create_ids(connection, len(pending))
     rows = [
         {
             **key._asdict(),
@@ -83,7 +83,7 @@ async def raise_test(
     It stores no deduplication key, so the real notification is still raised later.
     """
     today = to_local_day(now, contract.terms.zone)
-    [id_] = await _new_ids(connection, 1)
+    [id_] = await _create_ids(connection, 1)
     addressees = (
         [Addressee(email=email, name=None, kind="address")]
         if email
@@ -94,7 +94,7 @@ async def raise_test(
     return id_
 
 
-async def _new_ids(connection: Connection, count: int) -> list[UUID]:
+async def _create_ids(connection: Connection, count: int) -> list[UUID]:
     return [row["id"] async for row in _sql.new_ids(connection, id_count=count)]
 
 
@@ -113,7 +113,7 @@ async def _insert(connection: Connection, now: datetime, raised: Sequence[Raised
     delivery_rows = [row for notification in raised for row in _build_deliveries(notification)]
     await _sql.insert_deliveries(connection, rows=json_rows(InsertDeliveriesTableRow, delivery_rows, default=_to_plain))
     records = [
-        notification_record(RESOLVED if notification.snapshot.occasion == "resolved" else RAISED, event, now)
+        build_notification_record(RESOLVED if notification.snapshot.occasion == "resolved" else RAISED, event, now)
         for event, notification in events
     ]
     await outbox.write_outbox(connection, records)

@@ -16,7 +16,7 @@ from tidemark_notifier.evaluation.rule_evaluation import (
     is_applicable,
     notifies,
 )
-from tidemark_notifier.evaluation.snapshot import subject_name
+from tidemark_notifier.evaluation.snapshot import format_subject_name
 from tidemark_notifier.rules.rule import Scope, StoredRule
 from tidemark_notifier.rules.triggers import CALENDAR_TRIGGERS, Trigger
 from tidemark_shared.domain.bodies import Body
@@ -121,8 +121,8 @@ def _explain_rule(
         return "asleep", f"The contract is {contract.status}. {_describe_statuses(trigger)}"
     if contract.awaited and trigger.kind not in CALENDAR_TRIGGERS:
         return "waits", f"Waiting for {contract.awaited}."
-    first = next(((threshold.state, threshold.sentence) for threshold in thresholds), None)
-    return first or ("no_plan", "Nothing that this rule checks has a plan.")
+    first = thresholds[0] if thresholds else None
+    return (first.state, first.sentence) if first else ("no_plan", "Nothing that this rule checks has a plan.")
 
 
 def _describe_statuses(trigger: Trigger) -> str:
@@ -151,7 +151,7 @@ def _explain_thresholds(
             yield ExplainedThreshold(
                 subject=subject.kind,
                 subject_id=subject.id,
-                name=subject_name(evaluation, contract),
+                name=format_subject_name(evaluation, contract),
                 period_start=period and period.start,
                 period_end=period and period.end,
                 threshold=threshold.threshold,

@@ -13,7 +13,7 @@ from tidemark_notifier.evaluation.addressees import resolve_addressees
 from tidemark_notifier.evaluation.evaluation_input import EvaluationInput, StatusChange
 from tidemark_notifier.evaluation.evaluator import PendingNotification, evaluate
 from tidemark_notifier.evaluation.notification_history import NotificationKey
-from tidemark_notifier.evaluation.snapshot import freeze_notification, subject_name
+from tidemark_notifier.evaluation.snapshot import format_subject_name, freeze_notification
 from tidemark_notifier.rules.rule import StoredRule
 from tidemark_shared.domain.bodies import (
     AccountBalance,
@@ -73,7 +73,7 @@ def preview_notification(
         occasion=snapshot.occasion,
         subject=subject.kind,
         subject_id=subject.id,
-        name=subject_name(notification.evaluation, contract),
+        name=format_subject_name(notification.evaluation, contract),
         period_start=snapshot.period_start,
         threshold=snapshot.threshold,
         sentence=snapshot.reason,
@@ -81,7 +81,7 @@ def preview_notification(
     )
 
 
-def required_curves(rule: StoredRule, contract: EvaluationInput) -> list[CurveKey]:
+def list_required_curves(rule: StoredRule, contract: EvaluationInput) -> list[CurveKey]:
     """The curves that a preview of ``rule`` needs."""
     accounts = contract.terms.accounts
     if rule.trigger.of == "account":
@@ -154,9 +154,9 @@ def _build_balance(contract: EvaluationInput, readers: Mapping[CurveKey, _CurveR
                 name=account.name,
                 billable=account.billable,
                 whole=readers.get(CurveKey(account.id), empty).whole,
-                periods=_period_figures(readers.get(CurveKey(account.id), empty)),
+                periods=_list_period_figures(readers.get(CurveKey(account.id), empty)),
                 slices=tuple(
-                    SliceBalance(team_id=part.team_id, whole=reader.whole, periods=_period_figures(reader))
+                    SliceBalance(team_id=part.team_id, whole=reader.whole, periods=_list_period_figures(reader))
                     for part in account.slices
                     if (reader := readers.get(CurveKey(account.id, part.team_id)))
                 ),
@@ -166,6 +166,6 @@ def _build_balance(contract: EvaluationInput, readers: Mapping[CurveKey, _CurveR
     )
 
 
-def _period_figures(reader: _CurveReader) -> tuple[PeriodFigures, ...]:
+def _list_period_figures(reader: _CurveReader) -> tuple[PeriodFigures, ...]:
     """The figures without what is carried, which only a contract has."""
     return tuple(PeriodFigures.model_validate(figures.model_dump()) for figures in reader.periods.values())

@@ -15,7 +15,7 @@ from tidemark_notifier.evaluation.rule_evaluation import (
     MILLIONTHS,
     RuleEvaluation,
     ThresholdState,
-    ascending_thresholds,
+    sort_thresholds,
 )
 from tidemark_notifier.rules.triggers import CALENDAR_TRIGGERS, Trigger
 from tidemark_shared.domain.bodies import Balance
@@ -66,7 +66,7 @@ def _describe_comparison(kind: str, threshold: str, *, resolved: bool) -> str:
 
 def _describe_consumption(evaluation: RuleEvaluation, contract: EvaluationInput) -> str:
     """Such as ``32 h of 40 h used in March 2026``."""
-    subject, currency = evaluation.subject, contract_currency(contract)
+    subject, currency = evaluation.subject, get_currency(contract)
     start, end = subject.period or (contract.terms.start_date, contract.terms.end_date)
     consumed = format_quantity(subject.figures.consumed if subject.figures else 0, currency)
     period = format_period(start, end)
@@ -92,15 +92,15 @@ def describe_missing(evaluation: RuleEvaluation, state: ThresholdState, contract
         return _describe_date(trigger, state, contract, today)
     if trigger.kind == "forecast_exhausts":
         return _describe_forecast(balance, today) if balance and balance.forecast else "No forecast is available."
-    threshold, currency = format_threshold(trigger, state.threshold, terms.currency), contract_currency(contract)
+    threshold, currency = format_threshold(trigger, state.threshold, terms.currency), get_currency(contract)
     if trigger.kind == "unaccounted_work":
         unaccounted = balance.unaccounted_seconds if balance else 0
-        missing = format_quantity(max(_threshold_value(trigger, state), 1) - unaccounted, None)
+        missing = format_quantity(max(_find_threshold_value(trigger, state), 1) - unaccounted, None)
         return (
             f"{format_quantity(unaccounted, None)} of logged work is not being counted. "
             f"The alert is at {threshold} ({missing} to go)."
         )
-    required = _required_consumption(evaluation, state)
+    required = _compute_required_consumption(evaluation, state)
     consumed = evaluation.subject.figures.consumed if evaluation.subject.figures else 0
     names = {"consumed_percent": threshold, "overrun": "More than 100 %"}
     return (
@@ -118,21 +118,21 @@ def _describe_date(trigger: Trigger, state: ThresholdState, contract: Evaluation
     return f"The contract is {contract.status} and {verb} on {format_day(end)}."
 
 
-def _threshold_value(trigger: Trigger, state: ThresholdState) -> int:
-    return next(value for value, text in ascending_thresholds(trigger) if text == state.threshold)
+def _find_threshold_value(trigger: Trigger, state: ThresholdState) -> int:
+    return next(value for value, text in sort_thresholds(trigger) if text == state.threshold)
 
 
-def _required_consumption(evaluation: RuleEvaluation, state: ThresholdState) -> int:
+def _compute_required_consumption(evaluation: RuleEvaluation, state: ThresholdState) -> int:
     """The consumption that reaches a limit, in seconds or minor units."""
     available, trigger = evaluation.subject.available or 0, evaluation.rule.trigger
     if trigger.kind == "overrun" or available <= 0:
         return max(available, 0) + 1
-    value = _threshold_value(trigger, state)
+    value = _find_threshold_value(trigger, state)
     if trigger.kind == "consumed_percent":
         return -(-value * available // MILLIONTHS)  # rounded up
     return available - value
 
 
-def contract_currency(contract: EvaluationInput) -> str | None:
+def get_currency(contract: EvaluationInput) -> str | None:
     """The currency of the contract's amounts; None if they are seconds."""
     return contract.terms.currency if contract.terms.type == "fixed_price" else None

@@ -122,15 +122,13 @@ def evaluate_rule(rule: StoredRule, contract: EvaluationInput, today: date) -> I
         return
     elif trigger.kind == "unaccounted_work":
         unaccounted = balance.unaccounted_seconds
-        states = tuple(
-            ThresholdState(text, unaccounted >= max(value, 1)) for value, text in ascending_thresholds(trigger)
-        )
+        states = tuple(ThresholdState(text, unaccounted >= max(value, 1)) for value, text in sort_thresholds(trigger))
         yield RuleEvaluation(rule, subject, "", states)
     elif trigger.kind == "forecast_exhausts":
         yield from _evaluate_forecast(rule, balance, terms.periods[find_period_index(terms.periods, today)], today)
     else:
-        for limited in _limit_subjects(rule, contract, balance, today):
-            yield RuleEvaluation(rule, limited, str(limited.planned), tuple(_limit_states(trigger, limited)))
+        for limited in _list_limit_subjects(rule, contract, balance, today):
+            yield RuleEvaluation(rule, limited, str(limited.planned), tuple(_compute_limit_states(trigger, limited)))
 
 
 def _evaluate_forecast(rule: StoredRule, balance: Balance, period: Period, today: date) -> Iterator[RuleEvaluation]:
@@ -145,12 +143,14 @@ def _evaluate_forecast(rule: StoredRule, balance: Balance, period: Period, today
     yield RuleEvaluation(rule, subject, str(figures.planned), (state,))
 
 
-def _limit_subjects(rule: StoredRule, contract: EvaluationInput, balance: Balance, today: date) -> Iterator[Subject]:
+def _list_limit_subjects(
+    rule: StoredRule, contract: EvaluationInput, balance: Balance, today: date
+) -> Iterator[Subject]:
     """The subjects that have a plan. Over periods: in the previous and the current period (N1)."""
     periods = contract.terms.periods
     index = find_period_index(periods, today)
     evaluated_starts = {period.start for period in periods[max(index - 1, 0) : index + 1]}
-    for subject, period_figures in _subjects(rule.trigger, balance):
+    for subject, period_figures in _list_subjects(rule.trigger, balance):
         candidates: list[tuple[Period | None, Figures | None]] = (
             [(None, subject.figures)]
             if rule.trigger.over == "whole"
@@ -161,7 +161,7 @@ def _limit_subjects(rule: StoredRule, contract: EvaluationInput, balance: Balanc
                 yield subject._replace(period=period, figures=figures)
 
 
-def _subjects(trigger: Trigger, balance: Balance) -> Iterator[tuple[Subject, Sequence[PeriodFigures]]]:
+def _list_subjects(trigger: Trigger, balance: Balance) -> Iterator[tuple[Subject, Sequence[PeriodFigures]]]:
     """Each subject with the figures of its whole, and its figures by period."""
     if trigger.of == "contract":
         yield Subject("contract", str(balance.contract_id), figures=balance.whole), balance.periods
@@ -175,7 +175,7 @@ def _subjects(trigger: Trigger, balance: Balance) -> Iterator[tuple[Subject, Seq
                 yield Subject("slice", f"{id_}/{part.team_id}", None, part.whole, id_, part.team_id), part.periods
 
 
-def _limit_states(trigger: Trigger, subject: Subject) -> Iterator[ThresholdState]:
+def _compute_limit_states(trigger: Trigger, subject: Subject) -> Iterator[ThresholdState]:
     """The thresholds of a limit, the furthest last."""
     figures, available = subject.figures, subject.available
     if figures is None or available is None:
@@ -184,25 +184,25 @@ def _limit_states(trigger: Trigger, subject: Subject) -> Iterator[ThresholdState
     if trigger.kind == "overrun":
         yield ThresholdState(None, consumed > max(available, 0))
     elif trigger.kind == "consumed_percent":
-        for millionths, text in ascending_thresholds(trigger):
+        for millionths, text in sort_thresholds(trigger):
             # If nothing is available of a plan, any consumption is beyond every percentage (SPEC 1).
             reached = consumed > 0 and (available <= 0 or consumed * MILLIONTHS >= millionths * available)
             yield ThresholdState(text, reached)
     else:
-        for remaining, text in reversed(ascending_thresholds(trigger)):
+        for remaining, text in reversed(sort_thresholds(trigger)):
             yield ThresholdState(text, available - consumed <= remaining)
 
 
-def ascending_thresholds(trigger: Trigger) -> Sequence[tuple[int, str]]:
+def sort_thresholds(trigger: Trigger) -> Sequence[tuple[int, str]]:
     """The thresholds as whole numbers, smallest first, each with its text.
 
     Percentages are in millionths, which is exact for their four decimals; hours are in seconds.
     """
-    return _ascending_thresholds(trigger.kind, trigger.at or ())
+    return _sort_thresholds(trigger.kind, trigger.at or ())
 
 
 @lru_cache(maxsize=4096)
-def _ascending_thresholds(kind: str, at: tuple[str | int, ...]) -> list[tuple[int, str]]:
+def _sort_thresholds(kind: str, at: tuple[str | int, ...]) -> list[tuple[int, str]]:
     if kind == "consumed_percent":
         return sorted((int(Decimal(text) * MILLIONTHS / 100), str(text)) for text in at)
     if kind in ("remaining_hours", "unaccounted_work"):

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from tidemark_notifier.evaluation.evaluation_input import EvaluationInput
 from tidemark_notifier.evaluation.evaluator import NotificationKind, PendingNotification
-from tidemark_notifier.evaluation.reasons import contract_currency, describe_reason, format_threshold
+from tidemark_notifier.evaluation.reasons import describe_reason, format_threshold, get_currency
 from tidemark_notifier.evaluation.rule_evaluation import RuleEvaluation, ThresholdState
 from tidemark_shared.domain.bodies import AccountBalance, Balance, Body, Figures, Forecast, Status
 from tidemark_shared.domain.quantities import compute_percent, format_hours
@@ -111,12 +111,12 @@ def freeze_evaluation(
         threshold=state.threshold,
         threshold_text=format_threshold(rule.trigger, state.threshold, terms.currency),
         subject_kind=subject.kind,
-        account_name=_account_name(evaluation, contract),
-        team_name=_team_name(evaluation, contract),
+        account_name=_find_account_name(evaluation, contract),
+        team_name=_find_team_name(evaluation, contract),
         period_start=start,
         period_end=end,
         unit="seconds" if terms.type == "time_and_materials" else "minor",
-        currency=contract_currency(contract),
+        currency=get_currency(contract),
         planned=planned,
         available=available,
         consumed=consumed,
@@ -124,31 +124,31 @@ def freeze_evaluation(
         percent=None if percent is None else format_hours(percent),
         unaccounted_seconds=balance and balance.unaccounted_seconds,
         forecast=balance and balance.forecast,
-        accounts=tuple(_account_lines(balance, subject.account_id, start)) if balance else (),
+        accounts=tuple(_build_account_lines(balance, subject.account_id, start)) if balance else (),
         subject=rule.subject,
         opening=rule.opening,
     )
 
 
-def subject_name(evaluation: RuleEvaluation, contract: EvaluationInput) -> str | None:
+def format_subject_name(evaluation: RuleEvaluation, contract: EvaluationInput) -> str | None:
     """The account's name, for a slice with the team's; None for the contract."""
-    account, team = _account_name(evaluation, contract), _team_name(evaluation, contract)
+    account, team = _find_account_name(evaluation, contract), _find_team_name(evaluation, contract)
     return f"{account}, {team}" if team else account
 
 
-def _account_name(evaluation: RuleEvaluation, contract: EvaluationInput) -> str | None:
+def _find_account_name(evaluation: RuleEvaluation, contract: EvaluationInput) -> str | None:
     account_id = evaluation.subject.account_id
     return next((account.name for account in contract.terms.accounts if account.id == account_id), None)
 
 
-def _team_name(evaluation: RuleEvaluation, contract: EvaluationInput) -> str | None:
+def _find_team_name(evaluation: RuleEvaluation, contract: EvaluationInput) -> str | None:
     team = contract.teams.get(evaluation.subject.team_id) if evaluation.subject.team_id else None
     return team.name if team else None
 
 
-def _account_lines(balance: Balance, account_id: UUID | None, start: date | None) -> Iterator[AccountLine]:
+def _build_account_lines(balance: Balance, account_id: UUID | None, start: date | None) -> Iterator[AccountLine]:
     for account in balance.accounts:
-        figures = _figures_of_period(account, start)
+        figures = _find_period_figures(account, start)
         yield AccountLine(
             name=account.name,
             billable=account.billable,
@@ -158,5 +158,5 @@ def _account_lines(balance: Balance, account_id: UUID | None, start: date | None
         )
 
 
-def _figures_of_period(account: AccountBalance, start: date | None) -> Figures:
+def _find_period_figures(account: AccountBalance, start: date | None) -> Figures:
     return next((figures for figures in account.periods if figures.start == start), account.whole)

@@ -17,7 +17,7 @@ from tidemark_shared.domain.bodies import Body, Name, Text
 _NARROWEST_FIRST = ("contract", "organization", "global")
 
 
-def _default_for_null(default: Any) -> BeforeValidator:
+def _replace_null(default: Any) -> BeforeValidator:
     return BeforeValidator(lambda value: default if value is None else value)
 
 
@@ -55,11 +55,11 @@ class Rule(Body):
         AfterValidator(require_distinct),
     ]
     remind_every_days: Annotated[int, Field(strict=True, ge=1, le=366)] | None = None
-    notify_resolved: Annotated[bool, _default_for_null(default=False), Field(strict=True)] = False
-    existing: Annotated[Literal["notify", "skip"], _default_for_null("notify")] = "notify"
+    notify_resolved: Annotated[bool, _replace_null(default=False), Field(strict=True)] = False
+    existing: Annotated[Literal["notify", "skip"], _replace_null("notify")] = "notify"
     subject: Annotated[Name, AfterValidator(require_known_placeholders)] | None = None
     opening: Annotated[Text, AfterValidator(require_known_placeholders)] | None = None
-    enabled: Annotated[bool, _default_for_null(default=True), Field(strict=True)] = True
+    enabled: Annotated[bool, _replace_null(default=True), Field(strict=True)] = True
 
     @field_validator("channels")
     @classmethod
@@ -85,7 +85,7 @@ class StoredRule(Rule):
     version: int
 
 
-def rule_from_row(row: Any) -> StoredRule:
+def parse_rule_row(row: Any) -> StoredRule:
     """Read a row of ``rules``."""
     return StoredRule.model_validate({**json.loads(row["body"]), "id": row["id"], "version": row["version"]})
 
@@ -108,7 +108,7 @@ def restore_secrets(rule: Rule, previous: Rule | None = None) -> Rule:
     )
 
 
-def rules_in_scope(rules: Iterable[StoredRule], contract_id: UUID, organization_id: UUID) -> list[StoredRule]:
+def find_rules_in_scope(rules: Iterable[StoredRule], contract_id: UUID, organization_id: UUID) -> list[StoredRule]:
     """The rules whose scope includes the contract, the narrowest first, including rules that others replace."""
     ids = {"global": None, "organization": organization_id, "contract": contract_id}
     included = [rule for rule in rules if rule.scope.id == ids[rule.scope.kind]]
@@ -118,6 +118,6 @@ def rules_in_scope(rules: Iterable[StoredRule], contract_id: UUID, organization_
 def effective_rules(rules: Iterable[StoredRule], contract_id: UUID, organization_id: UUID) -> list[StoredRule]:
     """The rules that apply to a contract: for each name only the narrowest, and only if it is enabled."""
     narrowest: dict[str, StoredRule] = {}
-    for rule in rules_in_scope(rules, contract_id, organization_id):
+    for rule in find_rules_in_scope(rules, contract_id, organization_id):
         narrowest.setdefault(rule.name, rule)
     return [rule for rule in narrowest.values() if rule.enabled]

@@ -38,7 +38,7 @@ def _parse_hours(value: Any) -> str:
     return format_hours(hours)
 
 
-def _whole_number_parser(message: str) -> Callable[[Any], int]:
+def _create_whole_number_parser(message: str) -> Callable[[Any], int]:
     def parse(value: Any) -> int:
         # Strings are accepted as for other thresholds. Fractions and signs are not.
         if isinstance(value, bool) or not _WHOLE_NUMBER.fullmatch(str(value)):
@@ -51,10 +51,10 @@ def _whole_number_parser(message: str) -> Callable[[Any], int]:
 _THRESHOLD_PARSERS: dict[str, Callable[[Any], str | int]] = {
     "consumed_percent": _parse_percent,
     "remaining_hours": _parse_hours,
-    "remaining_amount": _whole_number_parser(
+    "remaining_amount": _create_whole_number_parser(
         "An amount must be a whole number of minor units, 0 or more, such as 50000 for 500.00 EUR."
     ),
-    "expires_in_days": _whole_number_parser("Days must be a whole number, 0 or more."),
+    "expires_in_days": _create_whole_number_parser("Days must be a whole number, 0 or more."),
     "unaccounted_work": _parse_hours,
 }
 
