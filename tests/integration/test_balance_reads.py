@@ -1,4 +1,4 @@
-"""Balances stay fast whatever the planner believes, and no contract's balance waits for another's."""
+"""Balances are fast whatever statistics the planner has, and no balance waits for another contract."""
 
 import asyncio
 import json
@@ -65,7 +65,7 @@ async def log_work_everywhere(connection):
 
 @pytest.fixture(params=["none", "of a smaller system", "of one contract among many", "fresh"])
 async def statistics(request, connection):
-    """A contract as large as they come, and statistics that fit it or do not."""
+    """A contract of maximum size, with matching or misleading statistics."""
     for table in TABLES:
         await connection.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
     if request.param == "of a smaller system":
@@ -97,7 +97,7 @@ async def explained(connection, query, *arguments):
 
 
 async def balance_body(connection, *, complete):
-    """The query inside the function, which EXPLAIN does not look into."""
+    """The query inside the function, because EXPLAIN does not show it."""
     body = await connection.fetchval("SELECT prosrc FROM pg_proc WHERE proname = 'balance'")
     parameters = {"of_contract": f"'{uid('contract LARGE')}'::uuid", "moment": f"'{MOMENT}'::timestamptz"}
     for name, value in {**parameters, "complete": str(complete)}.items():
@@ -134,7 +134,7 @@ async def two_contracts(connection):
 
 
 async def replace_balance(connection, of_first):
-    """Let the first contract's balance do something else before it is computed."""
+    """Run a statement before the balance of the first contract is computed."""
     await connection.execute(
         f"""
         ALTER FUNCTION balance RENAME TO computed_balance;

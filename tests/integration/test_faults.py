@@ -1,4 +1,4 @@
-"""kill -9 of every part in the middle of an import: the same rows, one notification a crossing, no mail lost."""
+"""kill -9 of every process during an import: the same rows, one notification for each crossing, no mail lost."""
 
 import asyncio
 import csv
@@ -65,7 +65,7 @@ async def rule(settings):
 
 
 async def import_until_done(stack, file):
-    """Again and again, as a person would: what was acknowledged is not sent twice."""
+    """Repeat the import until it succeeds: acknowledged records are not sent again."""
     while True:
         process = await asyncio.create_subprocess_exec(
             TIDEMARK, "import", str(file), "--format", "csv", "--mapping", str(EXAMPLE), "--wait", "0",

@@ -1,4 +1,4 @@
-"""What consumption answers over HTTP, held against the reference: now, and as it was known (SPEC W8)."""
+"""The figures over HTTP equal the reference: now, and as known at a moment (SPEC W8)."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -31,7 +31,7 @@ def contracts_of(history):
 
 
 def bare(balance):
-    """Without what the reference does not say."""
+    """A balance without the members that the reference does not have."""
     if isinstance(balance, dict):
         return {name: bare(value) for name, value in balance.items() if name not in {"links", "forecast", "revision"}}
     return [bare(item) for item in balance] if isinstance(balance, list) else balance

@@ -1,4 +1,4 @@
-"""Fixed price, case by case: each thing that changes what work consumes, after the work stands (SPEC W3, W7)."""
+"""Fixed price, case by case: each change that affects what existing work consumes (SPEC W3, W7)."""
 
 import pytest
 from event_builders import (
@@ -28,7 +28,7 @@ PRICED = terms(value=90_000, accounts=ACCOUNTS, holidays="DE-BE")
 # A Monday, a Sunday that is a holiday in Berlin alone, and Good Friday.
 MONDAY, WOMENS_DAY, GOOD_FRIDAY = "2026-03-02T08:00:00Z", "2026-03-08T08:00:00Z", "2026-04-03T08:00:00Z"
 
-GIVEN = [
+INITIAL_FACTS = [
     [contract_event(1, "DRAFT", terms=PRICED), contract_event(2, previous="DRAFT", terms=PRICED)],
     [
         team_event("North", [member("ann")]),
@@ -94,13 +94,13 @@ async def learn(connection, batches):
 @pytest.mark.parametrize("first", [False, True], ids=["after", "before"])
 async def test_fixed_price_consumption_equals_reference_after_each_change(connection, change, first):
     batches = [[record] for record in CHANGES[change]]
-    batches = [*batches, *GIVEN] if first else [*GIVEN, *batches]
+    batches = [*batches, *INITIAL_FACTS] if first else [*INITIAL_FACTS, *batches]
     await learn(connection, batches)
     await compare(connection, facts_of([record for batch in batches for record in batch]))
 
 
 async def test_daily_workload_is_filled_by_all_counted_work(connection):
-    await learn(connection, GIVEN)
+    await learn(connection, INITIAL_FACTS)
     rows = await connection.fetch("SELECT worklog_id, amount FROM ratings ORDER BY worklog_id")
     assert {row["worklog_id"]: int(row["amount"]) for row in rows} == {
         # Eight hours a day: 5 h, then 3 h; the fourth of these is extra time.

@@ -1,7 +1,7 @@
-"""What is appended while a fold over the same work is in flight: the rows are those of a recomputation.
+"""Batches that are appended while a fold over the same work is in progress give the rows of a recomputation.
 
-The fold is kept open just before its commit while the next batch is appended: appending never waits for it, and what it
-could not see is folded next.
+The fold is held just before its commit while the next batch is appended. Appending never waits for it, and the next
+fold takes what this one could not see.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ BOUND = 10
 
 
 async def race(pool, first, second):
-    """Append ``second`` while ``first`` has been folded but for its commit: it neither waits nor is it missed."""
+    """Append ``second`` while ``first`` is folded but not committed: it does not wait, and it is not lost."""
     async with pool.acquire() as connection, pool.acquire() as concurrent:
         transaction = connection.transaction()
         await transaction.start()
@@ -148,7 +148,7 @@ async def test_concurrent_changes_of_closed_period_are_restated_in_sequence(pool
 
 @pytest.mark.parametrize("round_", range(25))
 async def test_concurrent_activation_link_and_work_give_recomputed_rows(pool, round_):
-    """Not held at any point: whatever the scheduler makes of them."""
+    """Nothing is held: the order is up to the scheduler."""
     del round_
     drafted, activated = contract_event(1, "DRAFT"), contract_event(2, "ACTIVE")
     work = [worklog(str(number)) for number in range(20)]

@@ -1,4 +1,4 @@
-"""Random histories over every rule: what operations teams read is what the reference says, row for row (SPEC W6)."""
+"""Random histories over every rule: the relations of `reporting` equal the reference, row for row (SPEC W6)."""
 
 import asyncio
 import random
@@ -34,7 +34,7 @@ RESTATED = (
 
 
 def plain(rows, columns):
-    """Rows as sets that compare: ids as text, times in UTC."""
+    """Rows as comparable tuples: ids as text, times in UTC."""
     return sorted(tuple(_plain(row[name]) for name in columns) for row in rows)
 
 
@@ -45,7 +45,7 @@ def _plain(value):
 
 
 async def reported(connection, name, columns):
-    """As an operations team reads it: with its role, and without the service's search path."""
+    """A relation as an operations team reads it: with its role, and without the search path of the service."""
     transaction = connection.transaction()
     await transaction.start()
     await connection.execute("SET LOCAL ROLE tidemark_ops; SET LOCAL search_path = public")
@@ -137,11 +137,11 @@ async def test_changes_in_one_batch_are_restated_one_by_one(connection, what, pr
     assert await reported(connection, "restatements", RESTATED) == plain(restatements(facts), RESTATED)
 
 
-class FaultError(Exception):
-    """Planted."""
+class PlantedError(Exception):
+    """An error that the test causes."""
 
 
-class Faulty:
+class FailingConnection:
     """A connection that fails instead of its n-th statement."""
 
     def __init__(self, connection, statements):
@@ -151,17 +151,17 @@ class Faulty:
         if name in {"execute", "fetch", "fetchrow", "fetchval", "cursor", "copy_to_table"}:
             self._left -= 1
             if self._left < 0:
-                raise FaultError
+                raise PlantedError
         return getattr(self._connection, name)
 
 
 async def take_through_faults(connection, records, choose, **where):
-    """As a consumer does: what fails is rolled back, and taken again."""
+    """Take records as a consumer does: roll back a failure and try again."""
     for statements in (choose(range(40)), choose(range(40)), 10_000, 10_000, 10_000):
         try:
             async with connection.transaction():
-                await take(Faulty(connection, statements), records, **where)
-        except (FaultError, asyncpg.DeadlockDetectedError):
+                await take(FailingConnection(connection, statements), records, **where)
+        except (PlantedError, asyncpg.DeadlockDetectedError):
             continue
         return
     raise AssertionError

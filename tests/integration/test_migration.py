@@ -1,4 +1,4 @@
-"""A database filled by the code before migration 0006 is migrated with its data (see ``fixtures/``)."""
+"""A database that the code before migration 0006 filled is migrated with its data (see ``fixtures/``)."""
 
 import asyncio
 import json
@@ -41,7 +41,7 @@ CLEAN = replay.Findings(0, [])
 
 
 class Filled(NamedTuple):
-    """What the code before had folded and the rows it left; and what is folded after the migration."""
+    """The batches that the old code folded, those to fold after the migration, and the rows that the old code left."""
 
     before: History
     after: History

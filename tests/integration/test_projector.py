@@ -44,7 +44,7 @@ async def consumed(pool):
 
 
 async def as_of(replaying, moment):
-    """What was known at the moment, in seconds."""
+    """The consumed seconds that were known at the moment."""
     async with replaying.acquire() as connection:
         await replay.settle_moment(connection, moment)
         async with connection.transaction():
@@ -55,8 +55,8 @@ async def as_of(replaying, moment):
             return await connection.fetchval("SELECT coalesce(sum(seconds), 0) FROM account_team_totals")
 
 
-class Stepped:
-    """A connection that calls ``before`` ahead of each statement, with its number."""
+class StepConnection:
+    """A connection that calls ``before`` with the number of each statement before it runs."""
 
     def __init__(self, connection, before):
         self._connection, self._before, self._number = connection, before, 0
@@ -83,14 +83,14 @@ async def test_answer_as_of_moment_never_changes_while_facts_are_appended_and_fo
         async def ask(_number):
             moment = datetime.now(UTC)
             answers.append((moment, asyncio.create_task(as_of(replaying, moment))))
-            # Until it has its answer, or waits for the fold in flight.
+            # Continue when it has its answer, or waits for the fold in progress.
             async with pool.acquire() as other_connection:
                 waiting = (
                     "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%projection%'"
                 )
                 await wait_until(lambda: _settled(answers, other_connection, waiting))
 
-        stepped = Stepped(connection, ask)
+        stepped = StepConnection(connection, ask)
         for number in range(3):
             await append(stepped, [worklog(str(number), seconds=60)], first_offset=number)
             await fold(stepped, datetime.now(UTC))
@@ -178,7 +178,7 @@ async def _equals(pool, seconds):
 
 @pytest.fixture
 def poison(monkeypatch):
-    """The fold of a worklog named `poison` fails for a reason that retrying cannot mend."""
+    """The fold of a worklog named `poison` fails with a permanent error."""
     original = module.fold_facts
 
     async def fold_facts(connection, batches, moment):

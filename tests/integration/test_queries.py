@@ -1,4 +1,4 @@
-"""The queries that docs/queries.md shows operations teams are run as they would run them."""
+"""The queries of docs/queries.md run with the role of operations teams."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ QUERIES = re.findall(r"^## (\d+)\..*?```sql\n(.*?)```", PAGE.read_text(), re.MUL
 
 @pytest.fixture
 async def reader(database, connection):
-    """Work of every kind, and a session of the role that may read the reports alone."""
+    """Work of every kind, and a session of the role that can only read `reporting`."""
     await learn(connection, seeded(2))
     reader = await asyncpg.connect(database)
     await reader.execute("SET ROLE tidemark_ops")

@@ -1,4 +1,4 @@
-"""Consumers join and leave while a backlog drains: every record counts once (SPEC 6, scale; ADR 2)."""
+"""Consumers join and leave while a backlog is read: every record counts once (SPEC 6, scale; ADR 2)."""
 
 import asyncio
 import random
@@ -117,7 +117,7 @@ async def test_totals_are_exact_while_consumers_join_and_leave(
         for task in watching:
             task.cancel()
         await asyncio.gather(*(consumer.stop() for consumer in members))
-    # They came and went while there was work to do.
+    # They joined and left while there were records to read.
     assert sum(offset < len(records) for offset in left) >= 3
     async with pool.acquire() as connection:
         await fold_rest(connection)

@@ -1,4 +1,4 @@
-"""The projections held against the facts, and made what the facts say, while the system runs (SPEC W6)."""
+"""Projections are verified against the facts, and repaired, while the system runs (SPEC W6)."""
 
 import asyncio
 import json
@@ -45,7 +45,7 @@ async def test_verify_finds_no_difference_after_incremental_folds(connection, re
 
 
 async def fill(connection):
-    """A fixed price and time and materials, with work that counts and work that does not."""
+    """A contract of each type, with work that counts and work that does not."""
     north = uid("team North")
     fixed = terms("C2", value=90_000, accounts=[account("Build", value=90_000, slices=[(north, None)])])
     await take(connection, [contract_event(), contract_event(terms=fixed)])
@@ -60,8 +60,8 @@ async def fill(connection):
     )  # fmt: skip
 
 
-# One row of each projection, spoilt: what was done to it, and what is told of it.
-SPOILT = [
+# A damaged row of each projection: the statement that damages it, and the relation that is reported.
+DAMAGES = [
     ("UPDATE organizations SET name = 'x'", None),
     ("UPDATE worklogs SET reason = 'contract_draft' WHERE worklog_id = '1'", "worklogs"),
     ("DELETE FROM worklogs WHERE worklog_id = '3'", "worklogs"),
@@ -81,12 +81,12 @@ SPOILT = [
 ]
 
 
-@pytest.mark.parametrize(("spoil", "relation"), SPOILT)
-async def test_damaged_row_is_found_and_repaired(connection, replaying, spoil, relation):
+@pytest.mark.parametrize(("damage", "relation"), DAMAGES)
+async def test_damaged_row_is_found_and_repaired(connection, replaying, damage, relation):
     await fill(connection)
     before = await connection.fetch("SELECT * FROM reporting.account_consumption ORDER BY 1, 3, 6")
     revisions = await connection.fetch("SELECT contract_id, revision FROM balances ORDER BY 1")
-    await connection.execute(spoil)
+    await connection.execute(damage)
     findings = await replay.verify(replaying)
     assert {difference.relation for difference in findings.first} == ({relation} if relation else set())
     assert findings.total == len(findings.first) == (1 if relation else 0)
@@ -94,7 +94,7 @@ async def test_damaged_row_is_found_and_repaired(connection, replaying, spoil, r
     assert await replay.verify(replaying) == replay.Findings(0, [])
     assert await connection.fetch("SELECT * FROM reporting.account_consumption ORDER BY 1, 3, 6") == before
     new_revisions = await connection.fetch("SELECT contract_id, revision FROM balances ORDER BY 1")
-    # What was published of them may have been wrong.
+    # The published balances may have been wrong.
     assert [new["revision"] - old["revision"] for new, old in zip(new_revisions, revisions, strict=True)] == (
         [1, 1] if relation else [0, 0]
     )
@@ -123,13 +123,13 @@ async def test_facts_learned_during_rebuild_are_not_lost(connection, replaying, 
     monkeypatch.setattr(fold, "apply_replayed", slowly)
     rebuilding = asyncio.create_task(replay.rebuild(replaying))
     await replayed.wait()
-    # Folding goes on, of every kind, and nobody sees half of a switch.
+    # Folding continues with every kind of fact, and no reader sees half of a repair.
     await take(connection, [worklog("5"), worklog("1", seconds=60, updated="2026-03-09T00:00:00Z")], first_offset=300)
     await take(connection, [contract_event(2, hours="50")], first_offset=400)
     await take(
         connection, [team_event("North", [member("bob")], 2), rate_card(version=2, workload="1")], first_offset=500
     )
-    # Still wrong, and moved by what came: 3600 s were lost.
+    # Still wrong, and changed by the new facts: 3600 s are missing.
     assert await connection.fetchval("SELECT sum(seconds) FROM account_team_totals WHERE amount = 0") == 60
     learned.set()
     await rebuilding

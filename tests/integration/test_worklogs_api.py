@@ -31,8 +31,8 @@ def event(number, **changes):
     return {"specversion": "1.0", "id": f"e-{number}", "source": "/tracker", "type": type_, "data": data}
 
 
-class World:
-    """The service, its clients by role, and what is in its topic."""
+class RunningService:
+    """The service, clients for each role, and the records in its topic."""
 
     def __init__(self, app, bootstrap, prefix):
         self.app, self.bootstrap, self.topic = app, bootstrap, f"{prefix}worklog.events"
@@ -73,19 +73,19 @@ async def running(database, bootstrap, prefix):
         Settings(database_url=database, kafka_bootstrap_servers=bootstrap, topic_prefix=prefix, secret=SECRET)
     )
     async with app.router.lifespan_context(app):
-        yield World(app, bootstrap, prefix)
+        yield RunningService(app, bootstrap, prefix)
 
 
 @pytest.fixture
-async def world(database, kafka_bootstrap_servers, topic_prefix):
+async def service(database, kafka_bootstrap_servers, topic_prefix):
     async with running(database, kafka_bootstrap_servers, topic_prefix) as service:
         yield service
 
 
-async def test_accepted_events_are_in_kafka_and_counted(world):
-    answer = await world.post([event(1), event(2)], x_request_id="my-request")
+async def test_accepted_events_are_in_kafka_and_counted(service):
+    answer = await service.post([event(1), event(2)], x_request_id="my-request")
     assert (answer.status_code, answer.json()) == (202, {"accepted": 2})
-    records = await world.published()
+    records = await service.published()
     assert {(key, headers["ce_id"], headers["ce_correlationid"]) for key, headers, _ in records} == {
         (b"I-1", b"e-1", b"my-request"),
         (b"I-2", b"e-2", b"my-request"),
@@ -93,42 +93,42 @@ async def test_accepted_events_are_in_kafka_and_counted(world):
     assert [value["seconds"] for _, _, value in records] == [60, 60]
 
     async def counted():
-        return await world.app.state.pool.fetchval("SELECT count(*) FROM worklogs") == 2
+        return await service.app.state.pool.fetchval("SELECT count(*) FROM worklogs") == 2
 
     await wait_until(counted)
-    assert (await world.post(event(3))).json() == {"accepted": 1}
+    assert (await service.post(event(3))).json() == {"accepted": 1}
 
 
-async def test_one_invalid_event_rejects_the_whole_array(world):
-    answer = await world.post([event(1), event(2, seconds=0)])
+async def test_one_invalid_event_rejects_the_whole_array(service):
+    answer = await service.post([event(1), event(2, seconds=0)])
     assert answer.status_code == 422
     assert [violation["path"] for violation in answer.json()["violations"]] == ["/1/data/seconds"]
-    assert await world.published() == []
+    assert await service.published() == []
 
 
-async def test_viewer_may_not_publish(world):
-    assert (await world.post(event(1), role="viewer")).status_code == 403
-    assert await world.published() == []
+async def test_viewer_may_not_publish(service):
+    assert (await service.post(event(1), role="viewer")).status_code == 403
+    assert await service.published() == []
 
 
-async def test_repeated_idempotency_key_publishes_nothing(world):
-    first = await world.post(event(1), idempotency_key="k")
-    repeated = await world.post(event(1), idempotency_key="k")
+async def test_repeated_idempotency_key_publishes_nothing(service):
+    first = await service.post(event(1), idempotency_key="k")
+    repeated = await service.post(event(1), idempotency_key="k")
     assert (first.status_code, repeated.status_code, repeated.json()) == (202, 202, {"accepted": 1})
-    assert (await world.post(event(2), idempotency_key="k")).status_code == 422
-    assert len(await world.published()) == 1
+    assert (await service.post(event(2), idempotency_key="k")).status_code == 422
+    assert len(await service.published()) == 1
 
 
-async def test_unreachable_kafka_is_503_and_key_stays_unused(world):
-    good, world.app.state.publisher = world.app.state.publisher, Publisher(f"127.0.0.1:{ports.find_free()}")
-    answer = await world.post(event(1), idempotency_key="k")
+async def test_unreachable_kafka_is_503_and_key_stays_unused(service):
+    good, service.app.state.publisher = service.app.state.publisher, Publisher(f"127.0.0.1:{ports.find_free()}")
+    answer = await service.post(event(1), idempotency_key="k")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
-    world.app.state.publisher = good
-    assert (await world.post(event(1), idempotency_key="k")).status_code == 202
-    assert len(await world.published()) == 1
+    service.app.state.publisher = good
+    assert (await service.post(event(1), idempotency_key="k")).status_code == 202
+    assert len(await service.published()) == 1
 
 
-async def test_silent_kafka_is_503_after_timeout(world, monkeypatch):
+async def test_silent_kafka_is_503_after_timeout(service, monkeypatch):
     writers = []
 
     async def silent(reader, writer):
@@ -138,22 +138,22 @@ async def test_silent_kafka_is_503_after_timeout(world, monkeypatch):
 
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
     monkeypatch.setattr(worklogs_api, "_SEND_TIMEOUT_SECONDS", 0.3)
-    good = world.app.state.publisher
-    publisher = world.app.state.publisher = Publisher(f"127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    good = service.app.state.publisher
+    publisher = service.app.state.publisher = Publisher(f"127.0.0.1:{server.sockets[0].getsockname()[1]}")
     try:
         async with asyncio.timeout(10):
-            assert (await world.post(event(1))).status_code == 503
+            assert (await service.post(event(1))).status_code == 503
     finally:
-        world.app.state.publisher = good
+        service.app.state.publisher = good
         await publisher.aclose()
         server.close()
 
 
-async def test_failed_producer_is_replaced_and_working_one_is_kept(world, monkeypatch):
-    publisher = world.app.state.publisher
-    await world.post(event(1))
+async def test_failed_producer_is_replaced_and_working_one_is_kept(service, monkeypatch):
+    publisher = service.app.state.publisher
+    await service.post(event(1))
     first = publisher._producer
-    await world.post(event(2))
+    await service.post(event(2))
     assert publisher._producer is first
 
     async def refuses(*_, **__):
@@ -161,13 +161,13 @@ async def test_failed_producer_is_replaced_and_working_one_is_kept(world, monkey
 
     with monkeypatch.context() as patched:
         patched.setattr(first, "send", refuses)
-        assert (await world.post(event(3))).status_code == 503
-    assert (await world.post(event(3))).status_code == 202
+        assert (await service.post(event(3))).status_code == 503
+    assert (await service.post(event(3))).status_code == 202
     assert publisher._producer is not first
-    assert len(await world.published()) == 3
+    assert len(await service.published()) == 3
 
 
-async def test_requests_waiting_for_kafka_leave_connections_for_the_consumer(world, monkeypatch):
+async def test_requests_waiting_for_kafka_leave_connections_for_the_consumer(service, monkeypatch):
     """As many as the pool of requests has connections, and one more."""
     waiting, go_on = [], asyncio.Event()
 
@@ -176,21 +176,21 @@ async def test_requests_waiting_for_kafka_leave_connections_for_the_consumer(wor
         await go_on.wait()
 
     monkeypatch.setattr(Publisher, "send", waits)
-    posts = [asyncio.create_task(world.post(event(number))) for number in range(9)]
+    posts = [asyncio.create_task(service.post(event(number))) for number in range(9)]
     try:
         await wait_until(lambda: len(waiting) == 8)
-        producer = kafka.create_producer(world.bootstrap)
+        producer = kafka.create_producer(service.bootstrap)
         await producer.start()
         body = json.dumps(event(10)).encode()
         headers = [("content-type", b"application/cloudevents+json")]
-        await producer.send_and_wait(world.topic, body, key=b"I-10", headers=headers)
+        await producer.send_and_wait(service.topic, body, key=b"I-10", headers=headers)
         await producer.stop()
 
         async def taken():
             async with asyncio.timeout(5):
                 return await consumer_pool.fetchval("SELECT count(*) FROM worklogs") == 1
 
-        consumer_pool = world.app.state.failures.__self__.pool
+        consumer_pool = service.app.state.failures.__self__.pool
         await wait_until(taken)
     finally:
         go_on.set()
