@@ -88,7 +88,7 @@ async def test_balance_as_of_moment_uses_facts_known_then(client, pool, seed):
     history = seeded(seed)
     async with pool.acquire() as connection:
         await learn(connection, history)
-    # What lies ahead of the clock is refused.
+    # Moments in the future are rejected.
     moments = sorted({moment for moment, _ in history.batches if moment <= datetime.now(UTC)})
     for moment in moments:
         model = Model(history.facts, moment)

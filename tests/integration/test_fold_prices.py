@@ -57,7 +57,7 @@ CHANGES = {
     "nothing": [],
     "the calendar of another country": [amended(holidays="US")],
     "no calendar": [amended(holidays=None)],
-    "another currency, in which nobody has a card": [amended(currency="CHF")],
+    "another currency, for which no person has a card": [amended(currency="CHF")],
     "another time zone, in which other days are worked": [amended(timezone="Pacific/Auckland")],
     "time and materials, which it becomes": [amended(**{name: terms()[name] for name in ("type", "contracted_hours")})],
     "the team's own card, although it is older": [rate_card(team=NORTH, first="2025-01-01", rates=(1, 2, 3, 4))],
@@ -78,7 +78,7 @@ CHANGES = {
         link(source="/other"), worklog("1", started=MONDAY, seconds=6 * HOUR, source="/other")
     ],
     "an issue created in another month": [link("I1", created="2026-05-05T00:00:00Z", updated="2026-03-02T00:00:00Z")],
-    "an issue whose creation nobody knows": [link("I1", created=None, updated="2026-03-02T00:00:00Z")],
+    "an issue without a creation time": [link("I1", created=None, updated="2026-03-02T00:00:00Z")],
     "an issue of another account": [link("I1", account="Design", updated="2026-03-02T00:00:00Z")],
     "a suspension": [contract_event(3, "INACTIVE", terms=PRICED)],
     "an adjustment": [amended(adjustments=[adjustment(uid("account Support"), "2026-03-01", value=-1)])],

@@ -1,4 +1,4 @@
-"""Whose work it is (SPEC W4): its own team's, else the person's of that day in the contract's order, else nobody's."""
+"""The team of work (SPEC W4): that of the worklog, or the person's first in the order of the contract, or none."""
 
 from typing import Any
 

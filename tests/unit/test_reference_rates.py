@@ -44,7 +44,7 @@ def test_all_counted_work_fills_the_workload():
         rate_card(team=NORTH),
         link("I2", account="Inside"),
         link(source="/other"),
-        worklog("0", started=f"{MONDAY}T06:00:00Z", seconds=3 * H),  # nobody's team: no card
+        worklog("0", started=f"{MONDAY}T06:00:00Z", seconds=3 * H),  # no team: no card
         worklog("1", issue="I2", started=f"{MONDAY}T07:00:00Z", seconds=3 * H),
         worklog("2", started=f"{MONDAY}T08:00:00Z", seconds=H, source="/other"),
         worklog("3", started=f"{MONDAY}T08:00:00Z", seconds=2 * H, team=NORTH),

@@ -42,7 +42,7 @@ class LinkedContractPeriod(ContractPeriodFigures, LinkedFigures):
 
 
 class LinkedSlice(Body):
-    """A team's share of an account; ``team_id`` is null for the unassigned share."""
+    """The figures of a team in an account; ``team_id`` is null for unassigned work."""
 
     team_id: UUID | None
     whole: LinkedFigures
