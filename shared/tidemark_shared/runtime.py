@@ -120,14 +120,13 @@ async def service_runtime(
     service: str, settings: Settings, *, workload: Workload = Workload.FOLD
 ) -> AsyncIterator[ServiceRuntime]:
     """Wait for the database and the broker, then yield the runtime; its pool is configured for ``workload``."""
-    async for attempt in AsyncRetrying(
+    retry = AsyncRetrying(
         stop=stop_after_delay(_START_TIMEOUT_SECONDS),
         wait=wait_random_exponential(multiplier=0.1, max=2),
         retry=retry_if_exception_type(_CONNECTION_ERRORS),
         reraise=True,
-    ):
-        with attempt:
-            pool = await connect_pool(settings.service_database_url(service), service, workload=workload)
+    )
+    pool: Pool = await retry(connect_pool, settings.service_database_url(service), service, workload=workload)
     cluster = await kafka.fetch_cluster_id(
         require_setting(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers"),
         timeout_seconds=_START_TIMEOUT_SECONDS,

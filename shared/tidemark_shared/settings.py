@@ -18,26 +18,30 @@ class Settings(BaseSettings):
     consumption_database_url: str | None = None
     notifier_database_url: str | None = None
     kafka_bootstrap_servers: str | None = None
-    smtp_url: str | None = Field(None, description="smtp://[user:password@]host:port, smtps:// for TLS from the start")
+    smtp_url: str | None = Field(
+        default=None, description="smtp://[user:password@]host:port, smtps:// for TLS from the start"
+    )
     mail_from: str = "Tidemark <tidemark@localhost>"
-    webhook_allow: str = Field("", description="Internal hosts, addresses and networks that webhooks may call.")
+    webhook_allow: str = Field(default="", description="Internal hosts, addresses and networks that webhooks may call.")
 
     host: str = "127.0.0.1"
-    port: int = Field(8000, description="The port the process serves HTTP on.")
+    port: int = Field(default=8000, description="The port the process serves HTTP on.")
     public_url: str = Field(
-        "http://127.0.0.1:8000", description="The address that people use; the base of links in mails."
+        default="http://127.0.0.1:8000", description="The address that people use; the base of links in mails."
     )
     contracts_url: str = "http://127.0.0.1:8001"
     consumption_url: str = "http://127.0.0.1:8002"
     notifier_url: str = "http://127.0.0.1:8003"
-    inbox_url: str | None = Field(None, description="The address of a local mail sink; web shows it under /inbox.")
+    inbox_url: str | None = Field(
+        default=None, description="The address of a local mail sink; web shows it under /inbox."
+    )
 
-    api_url: str | None = Field(None, description="For the command line: the address of the API.")
-    api_token: str | None = Field(None, description="For the command line: a bearer token.")
-    secret: str | None = Field(None, description="Key that signs the API's tokens; the same for every service.")
+    api_url: str | None = Field(default=None, description="For the command line: the address of the API.")
+    api_token: str | None = Field(default=None, description="For the command line: a bearer token.")
+    secret: str | None = Field(default=None, description="Key that signs the API's tokens; the same for every service.")
     open: bool = Field(default=False, description="On loopback only: accept requests without a token.")
 
-    topic_prefix: str = Field("", description="Prefix of all topic names, so that systems can share a broker.")
+    topic_prefix: str = Field(default="", description="Prefix of all topic names, so that systems can share a broker.")
     log_level: str = "INFO"
 
     def service_database_url(self, service: str) -> str:

@@ -2,13 +2,13 @@
 
 import json
 import re
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from graphlib import TopologicalSorter
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import aiosql
 import asyncpg
@@ -18,8 +18,15 @@ from pogo_core.util import migrate as pogo
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 # A pool hands out proxies of its connections; both have the same methods.
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
-Init: TypeAlias = Callable[[Connection], Coroutine[Any, Any, None]]
 _Row = TypeVar("_Row")
+
+
+class Init(Protocol):
+    """Prepares each new connection of a pool."""
+
+    async def __call__(self, connection: Connection, /) -> None:
+        """Prepare ``connection``."""
+
 
 # Any number, as long as all processes that migrate one database use the same.
 _MIGRATION_LOCK = 7_311_946

@@ -39,7 +39,7 @@ def build_page(
 ) -> "Page[Row]":
     """A page of up to ``limit`` rows, sorted by ``sort_key`` and id. Pass one row more to announce a next page."""
     last = rows[limit - 1] if len(rows) > limit else None
-    return Page(items=list(rows[:limit]), next=last and encode_cursor(sort_key(last), str(last.id)))
+    return Page(items=list(rows[:limit]), next=encode_cursor(sort_key(last), str(last.id)) if last else None)
 
 
 def decode_page_cursor(cursor: str | None) -> tuple[str, UUID] | None:

@@ -55,7 +55,7 @@ class _KafkaBinding(kafka.ChannelBinding):
 
 
 class _Binding(ChannelBinding):
-    kafka: _KafkaBinding
+    kafka: _KafkaBinding | None = None
 
 
 def build_asyncapi_document(topic: Topic) -> dict[str, Any]:

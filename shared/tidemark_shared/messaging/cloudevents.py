@@ -98,8 +98,10 @@ def decode_event(topic: Topic, headers: RecordHeaders, value: bytes | None) -> C
             errors.append(error)
             values.append("")
     id_, source, type_ = values
+    decoded_data: Any = None
     try:
-        type_, decoded_data = _decode_data(topic, type_, data) if type_ else (type_, None)
+        if type_:
+            type_, decoded_data = _decode_data(topic, type_, data)
     except DecodeError as error:
         errors.append(error)
     if errors:

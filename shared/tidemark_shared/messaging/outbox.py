@@ -14,7 +14,6 @@ from typing import Any, NamedTuple, NoReturn
 
 import asyncpg
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
 
 from tidemark_shared.database import Connection, queries
 from tidemark_shared.database.query_types import SharedQueries
@@ -203,4 +202,4 @@ class Relay:
 
 def _is_retriable(failure: BaseException) -> bool:
     """Whether the same record can succeed later without a change."""
-    return failure.retriable if isinstance(failure, KafkaError) else isinstance(failure, OSError)
+    return bool(getattr(failure, "retriable", isinstance(failure, OSError)))

@@ -239,7 +239,7 @@ class PartitionWorker:
         records = [item for item in items if isinstance(item, ConsumerRecord)]
         dead_letters = [DeadLetter(item.record, item.reason) for item in items if isinstance(item, UndecodableRecord)]
         batch = Batch(self._consumer.cluster, self._tp.topic, self._tp.partition, records, self._consumer.prefix)
-        correlation_id = read_correlation_id(records[0].headers) if records else ""
+        correlation_id = read_correlation_id(batch.records[0].headers) if batch.records else ""
         with bound_contextvars(correlation_id=correlation_id):
             if records:
                 await process_batch(connection, self._consumer.handlers[self._tp.topic], batch)

@@ -73,8 +73,9 @@ class RawBatch(NamedTuple):
         size = 0
         for item in self._items():
             part.append(item)
-            record = item if isinstance(item, ConsumerRecord) else getattr(item, "record", None)
-            size += len(record.value or b"") + len(record.key or b"") if record else 0
+            if not isinstance(item, SkippedOffsets | RawBatch):
+                record = item.record if isinstance(item, UndecodableRecord) else item
+                size += len(record.value or b"") + len(record.key or b"")
             if len(part) >= MAX_PART_RECORDS or size >= _PART_BYTES:
                 yield part
                 part, size = [], 0

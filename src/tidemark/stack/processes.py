@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import psutil
 
@@ -115,8 +115,16 @@ def run_setup_command(component: Component, command: Sequence[str], *, stdin: st
         raise StackError(f"{component.name} could not be set up: {' '.join(result.stdout.split())}")
 
 
-def _process_options(component: Component) -> dict[str, Any]:
-    options = {"cwd": component.folder, "env": {**os.environ, **component.environment}}
+class _ProcessOptions(TypedDict, total=False):
+    cwd: Path
+    env: dict[str, str]
+    user: str
+    group: int
+    extra_groups: list[str]
+
+
+def _process_options(component: Component) -> _ProcessOptions:
+    options: _ProcessOptions = {"cwd": component.folder, "env": {**os.environ, **component.environment}}
     if component.user is None:
         return options
     return {**options, "user": component.user, "group": pwd.getpwnam(component.user).pw_gid, "extra_groups": []}

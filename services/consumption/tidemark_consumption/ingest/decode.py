@@ -216,7 +216,7 @@ def _latest_time(hour: int) -> str:
 
 # Every type of a member, and its type for msgspec. An id of at most this many characters cannot exceed the limit in
 # bytes.
-_FAST_TYPES = (
+_FAST_TYPES: tuple[tuple[Any, Any], ...] = (
     (Id, Annotated[str, Meta(min_length=1, max_length=MAX_ID_BYTES // 4)]),
     (EventText, str),
     (EventTime, str),
