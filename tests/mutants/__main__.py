@@ -1,6 +1,6 @@
-"""``make mutants``: take each guard out of a copy of the tree, and demand that a test goes red.
+"""``make mutants``: remove each guard from a copy of the tree, and check that a test fails.
 
-Arguments choose mutants by a part of their guard's name.
+Arguments select mutants by a part of their guard's name.
 """
 
 import os
@@ -12,30 +12,30 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ["shared", "src", *(f"services/{one.name}" for one in sorted((ROOT / "services").iterdir()))]
-# Of pytest: tests ran and some failed. Anything else (nothing collected, an error of usage) proves nothing.
-RED = 1
-BOUND_SECONDS = 300
+PACKAGES = ["shared", "src", *(f"services/{folder.name}" for folder in sorted((ROOT / "services").iterdir()))]
+# Pytest's exit code when tests ran and some failed. Any other code, such as that of no tests, proves nothing.
+TESTS_FAILED = 1
+TIMEOUT_SECONDS = 300
 
 
-def copy_of(tree: Path) -> Path:
-    """The tracked and new files of the checkout."""
-    listed = subprocess.run(
+def copy_checkout(tree: Path) -> Path:
+    """Copy the tracked and new files of the checkout."""
+    file_list = subprocess.run(
         ["git", "-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard", "-z"],  # noqa: S607
         check=True,
         capture_output=True,
         text=True,
     ).stdout
-    for name in filter(None, listed.split("\0")):
+    for name in filter(None, file_list.split("\0")):
         if (ROOT / name).is_file():
             (tree / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, tree / name)
     return tree
 
 
-def outcome(tree: Path, tests: str) -> int | None:
-    """The exit code of the tests on ``tree``; None where they did not end, which a person has to look at."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(str(tree / one) for one in PACKAGES)}
+def run_tests(tree: Path, tests: str) -> int | None:
+    """The exit code of the tests in ``tree``; None if they did not end, which a person has to check."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(str(tree / package) for package in PACKAGES)}
     try:
         return subprocess.run(
             [
@@ -54,32 +54,32 @@ def outcome(tree: Path, tests: str) -> int | None:
             check=False,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            timeout=BOUND_SECONDS,
+            timeout=TIMEOUT_SECONDS,
         ).returncode
     except subprocess.TimeoutExpired:
         return None
 
 
-def main(wanted: list[str]) -> int:
-    """Say of each mutant whether the tests noticed; 1 if one survived."""
+def main(guard_parts: list[str]) -> int:
+    """Report for each mutant whether a test fails. Returns 1 if a mutant survived."""
     mutants = tomllib.loads((Path(__file__).parent / "mutants.toml").read_text())["mutant"]
-    chosen = [one for one in mutants if not wanted or any(word in one["guard"] for word in wanted)]
+    selected = [mutant for mutant in mutants if not guard_parts or any(part in mutant["guard"] for part in guard_parts)]
     survived = 0
     with tempfile.TemporaryDirectory() as folder:
-        tree = copy_of(Path(folder))
-        for one in chosen:
-            path = tree / one["file"]
-            sound = path.read_text()
-            if sound.count(one["find"]) != 1:
-                print(f"STALE     {one['guard']}: `find` occurs {sound.count(one['find'])} times in {one['file']}")
+        tree = copy_checkout(Path(folder))
+        for mutant in selected:
+            path = tree / mutant["file"]
+            original = path.read_text()
+            if (count := original.count(mutant["find"])) != 1:
+                print(f"STALE     {mutant['guard']}: `find` occurs {count} times in {mutant['file']}")
                 survived += 1
                 continue
-            path.write_text(sound.replace(one["find"], one["replace"]))
-            code = outcome(tree, one["tests"])
-            path.write_text(sound)
-            survived += code != RED
-            print(f"{'red' if code == RED else f'SURVIVED ({code})':9} {one['guard']}", flush=True)
-    print(f"{len(chosen) - survived} of {len(chosen)} guards have a test that is red without them.")
+            path.write_text(original.replace(mutant["find"], mutant["replace"]))
+            code = run_tests(tree, mutant["tests"])
+            path.write_text(original)
+            survived += code != TESTS_FAILED
+            print(f"{'failed' if code == TESTS_FAILED else f'SURVIVED ({code})':9} {mutant['guard']}", flush=True)
+    print(f"{len(selected) - survived} of {len(selected)} guards have a test that fails without them.")
     return 1 if survived else 0
 
 
