@@ -65,7 +65,7 @@ query-types-check: setup ## Check that Postgres prepares each named query, and t
 
 .PHONY: sql-check
 sql-check: setup ## Lint queries, views, functions and migrations
-	@$(BIN)/sqlfluff lint --quiet --processes 2 $(QUERIES)
+	@PYTHONWARNINGS=ignore:resource_tracker $(BIN)/sqlfluff lint --quiet --processes 2 $(QUERIES)
 	@$(BIN)/squawk $(MIGRATIONS)
 
 .PHONY: site

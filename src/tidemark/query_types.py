@@ -144,11 +144,11 @@ def _row_class(name: str, columns: Iterable[tuple[str, str]]) -> str:
     return "\n".join([f"class {name}(TypedDict):", *(lines or ["    pass"])])
 
 
-def _python_type(found: asyncpg.Type, collection: str) -> str:
-    element = _TYPES[found.name.removesuffix("[]")]
+def _python_type(type_: asyncpg.Type, collection: str) -> str:
+    element = _TYPES[type_.name.removesuffix("[]")]
     return (
         f"{collection}[{element} | {'None' if collection == 'Collection' else 'Any'}]"
-        if found.kind == "array"
+        if type_.kind == "array"
         else element
     )
 
