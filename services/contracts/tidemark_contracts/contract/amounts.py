@@ -7,7 +7,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from tidemark_shared.domain.bodies import Account, Body, Contract, format_money
-from tidemark_shared.domain.quantities import format_hours
+from tidemark_shared.domain.quantities import MinorUnits, format_hours
 from tidemark_shared.http.problems import Violation, json_pointer
 
 
@@ -119,7 +119,7 @@ def _amount_format(terms: Contract) -> Callable[[Decimal], str]:
     """A function that formats an amount of this contract."""
     if terms.type == "time_and_materials":
         return lambda amount: f"{format_hours(amount)} h"
-    return lambda amount: format_money(int(amount), terms.currency)
+    return lambda amount: format_money(MinorUnits(int(amount)), terms.currency)
 
 
 def _sum(amounts: Iterable[Decimal | None]) -> Decimal:
