@@ -14,10 +14,8 @@ from hypothesis import strategies as st
 from raw_batches import CODECS, RawRecord, build_batch, compress_snappy_block, encode_record, encode_varint
 
 from tidemark_shared.messaging import fetching
-from tidemark_shared.messaging.batches import decode_events
 from tidemark_shared.messaging.fetching import as_bytes
 from tidemark_shared.messaging.record_batches import BatchBoundaryError, RawBatch, SkippedOffsets, UndecodableRecord
-from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, WORKLOGS
 
 TP = TopicPartition("topic", 3)
 MIB = 1_048_576
@@ -348,13 +346,3 @@ def test_decompression_bomb_uses_little_memory(codec, size):
     sent, kibibytes = map(int, run.stdout.split())
     print(f"{sent} bytes sent, {kibibytes} KiB more at most")
     assert kibibytes < 100_000
-
-
-def test_tombstone_is_skipped_in_compacted_topics_and_a_dead_letter_elsewhere():
-    (record,) = read_items(build_batch([RawRecord(None, b"key")]))
-    assert decode_events(DIRECTORY, [record]) == ([], [])
-    assert decode_events(BALANCES, [record]) == ([], [])
-    events, dead_letters = decode_events(WORKLOGS, [record])
-    assert events == []
-    assert dead_letters[0].record is record
-    assert "no value" in dead_letters[0].reason

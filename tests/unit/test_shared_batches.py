@@ -1,0 +1,17 @@
+"""Batches of records are decoded into events and dead letters."""
+
+from raw_batches import RawRecord, build_batch
+from test_shared_record_batches import read_items
+
+from tidemark_shared.messaging.batches import decode_events
+from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, WORKLOGS
+
+
+def test_tombstone_is_skipped_in_compacted_topics_and_a_dead_letter_elsewhere():
+    (record,) = read_items(build_batch([RawRecord(None, b"key")]))
+    assert decode_events(DIRECTORY, [record]) == ([], [])
+    assert decode_events(BALANCES, [record]) == ([], [])
+    events, dead_letters = decode_events(WORKLOGS, [record])
+    assert events == []
+    assert dead_letters[0].record is record
+    assert "no value" in dead_letters[0].reason
