@@ -38,32 +38,32 @@ VIOLATION_CODES: dict[ViolationCode, ViolationRule] = {
         "Time and materials has contracted hours above zero; fixed price has a contracted value above zero and a "
         "currency.",
         _COMPLETE,
-        "Time and materials needs hours above zero. State the contracted hours.",
+        "A time and materials contract needs hours above zero. Enter the contracted hours.",
     ),
     "C2.sum": ViolationRule(
         "The planned amounts of the billable accounts sum exactly to the contracted amount.",
         _COMPLETE,
-        "The billable accounts plan 39.99 h; contracted are 40 h. Make them equal.",
+        "The billable accounts add up to 39.99 h; the contracted amount is 40 h. Make them equal.",
     ),
     "C2.adjustment": ViolationRule(
         "The adjustments of an account and a period, taken together, leave its planned amount at zero or above.",
         _COMPLETE,
-        "With its adjustments Help desk plans -1 h in the period from 2026-03-01. Take away at most 40 h.",
+        "With its adjustments, Help desk plans -1 h in the period from 2026-03-01. Deduct at most 40 h.",
     ),
     "C3.sum": ViolationRule(
         "In time and materials the slices of an account, where it has any, sum exactly to its planned hours.",
         _COMPLETE,
-        "The slices plan 25 h; the account plans 40 h. Make them equal.",
+        "The slices add up to 25 h; the account plans 40 h. Make them equal.",
     ),
     "C3.planned_not_allowed": ViolationRule(
         "A slice has no value; in fixed price it has no hours either, only a team.",
         f"{_COMPLETE}; a value: {_ALWAYS}",
-        "A slice of a fixed price names a team alone. Leave the hours out.",
+        "A slice of a fixed price contract names a team only. Leave the hours out.",
     ),
     "C4.accounts": ViolationRule(
         "A contract has 1 to 6 accounts.",
         _ALWAYS,
-        "A contract has 1 to 6 accounts; this one has 7. Remove or add some.",
+        "A contract has 1 to 6 accounts; this one has 7. Add or remove accounts.",
     ),
     "C4.slices": ViolationRule(
         "An account has at most 4 slices.", _ALWAYS, "An account has at most 4 slices; this one has 5. Remove some."
@@ -71,19 +71,19 @@ VIOLATION_CODES: dict[ViolationCode, ViolationRule] = {
     "C4.team_twice": ViolationRule(
         "The slices of an account belong to different teams.",
         _ALWAYS,
-        "Another slice of this account is this team's. Put both into one, or name another team.",
+        "This team already has a slice in this account. Merge the two slices, or name another team.",
     ),
     "C4.dates": ViolationRule(
         "A contract has a start and an end date, ends on or after its start, and has at most 240 periods.",
         _ALWAYS,
-        "The contract has 241 periods; at most 240 are allowed. End it on 2045-12-31 or earlier, and renew it then.",
+        "The contract has 241 periods; at most 240 are allowed. End it on 2045-12-31 or earlier, then renew it.",
     ),
     "C5.precision": ViolationRule("Hours have at most two decimals.", _ALWAYS, "Hours have at most two decimals."),
     "unknown_reference": ViolationRule(
         "Every reference exists: the organization, each team, an adjustment's account and the start of its period, the "
         "scope of a notification rule.",
         "every creation and change",
-        "An adjustment names one of the contract's accounts. Take the id of one of them.",
+        "The adjustment does not name an account of this contract. Enter the id of one of its accounts.",
     ),
     "duplicate": ViolationRule(
         "These are unique: a contract's code; the names and ids of its accounts; the teams of an account; a person's "
@@ -94,6 +94,6 @@ VIOLATION_CODES: dict[ViolationCode, ViolationRule] = {
     "invalid": ViolationRule(
         "Each member has the type and range that its body defines, and fits the contract's type and recurrence.",
         "every request",
-        "This belongs to a fixed price; the contract is time and materials. Leave it out.",
+        "This applies to fixed price contracts only; this contract is time and materials. Leave it out.",
     ),
 }

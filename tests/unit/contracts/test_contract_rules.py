@@ -212,7 +212,7 @@ def test_fixed_price_adjustment_message_shows_the_currency():
     (violation,) = contract_violations(parse_contract(body(**changes)), decision_context(), complete=True)
     assert (violation.code, violation.path) == ("C2.adjustment", "/adjustments/0/value_minor")
     assert violation.message == (
-        "With its adjustments Help desk plans -0.01 EUR in the period from 2026-03-01. Take away at most 10.00 EUR."
+        "With its adjustments, Help desk plans -0.01 EUR in the period from 2026-03-01. Deduct at most 10.00 EUR."
     )
 
 

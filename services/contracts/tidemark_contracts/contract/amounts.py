@@ -21,12 +21,12 @@ def type_violations(terms: Contract) -> Iterator[Violation]:
         *((json_pointer("accounts", i), account, f"planned_{other_unit}") for i, account in enumerate(terms.accounts)),
         *((json_pointer("adjustments", i), adjustment, other_unit) for i, adjustment in enumerate(terms.adjustments)),
     ]
-    contract_type, other_type = "time and materials", "a fixed price"
+    contract_type, other_type = "time and materials", "fixed price"
     if fixed_price:
         contract_type, other_type = other_type, contract_type
     for path, body, name in members:
         if getattr(body, name) is not None:
-            message = f"This belongs to {other_type}; the contract is {contract_type}. Leave it out."
+            message = f"This applies to {other_type} contracts only; this contract is {contract_type}. Leave it out."
             yield Violation(code="invalid", path=f"{path}/{name}", message=message)
     for index, adjustment in enumerate(terms.adjustments):
         if getattr(adjustment, unit) is None:
@@ -41,9 +41,9 @@ def sum_violations(terms: Contract) -> Iterator[Violation]:
     if contracted is None or contracted <= 0:
         path = "/contracted_value_minor" if fixed_price else "/contracted_hours"
         message = (
-            "Fixed price needs a value above zero. State the contracted value."
+            "A fixed price contract needs a value above zero. Enter the contracted value."
             if fixed_price
-            else "Time and materials needs hours above zero. State the contracted hours."
+            else "A time and materials contract needs hours above zero. Enter the contracted hours."
         )
         yield Violation(code="C1.amount", path=path, message=message)
     if fixed_price and terms.currency is None:
@@ -54,8 +54,8 @@ def sum_violations(terms: Contract) -> Iterator[Violation]:
     )
     if contracted is not None and billable != contracted:
         message = (
-            f"The billable accounts plan {format_amount(billable)}; contracted are {format_amount(contracted)}. "
-            "Make them equal."
+            f"The billable accounts add up to {format_amount(billable)}; the contracted amount is "
+            f"{format_amount(contracted)}. Make them equal."
         )
         yield Violation(code="C2.sum", path="/accounts", message=message)
     for index, account in enumerate(terms.accounts):
@@ -84,8 +84,8 @@ def adjustment_violations(terms: Contract) -> Iterator[Violation]:
             adjusted = planned + totals[account_id, start]
             if adjusted < 0:
                 message = (
-                    f"With its adjustments {account.name} plans {format_amount(adjusted)} in the period from {start}. "
-                    f"Take away at most {format_amount(planned)}."
+                    f"With its adjustments, {account.name} plans {format_amount(adjusted)} in the period from {start}. "
+                    f"Deduct at most {format_amount(planned)}."
                 )
                 yield Violation(code="C2.adjustment", path=path, message=message)
 
@@ -94,13 +94,13 @@ def _slice_violations(account: Account, path: str, *, fixed_price: bool) -> Iter
     if fixed_price:
         for index, slice_ in enumerate(account.slices):
             if slice_.planned_hours is not None:
-                message = "A slice of a fixed price names a team alone. Leave the hours out."
+                message = "A slice of a fixed price contract names a team only. Leave the hours out."
                 yield Violation(code="C3.planned_not_allowed", path=f"{path}/{index}/planned_hours", message=message)
     elif account.slices:
         total, planned = _sum(slice_.planned_hours for slice_ in account.slices), account.planned_hours or Decimal(0)
         if total != planned:
             message = (
-                f"The slices plan {format_hours(total)} h; the account plans {format_hours(planned)} h. "
+                f"The slices add up to {format_hours(total)} h; the account plans {format_hours(planned)} h. "
                 "Make them equal."
             )
             yield Violation(code="C3.sum", path=path, message=message)

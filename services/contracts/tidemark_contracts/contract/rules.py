@@ -107,7 +107,7 @@ def _shape(terms: Contract) -> Iterator[Violation]:
         yield Violation(code="C4.dates", path="/end_date", message=message)
     if not 1 <= len(terms.accounts) <= MAX_ACCOUNTS:
         message = f"A contract has 1 to {MAX_ACCOUNTS} accounts; this one has {len(terms.accounts)}."
-        yield Violation(code="C4.accounts", path="/accounts", message=f"{message} Remove or add some.")
+        yield Violation(code="C4.accounts", path="/accounts", message=f"{message} Add or remove accounts.")
     for index, account in enumerate(terms.accounts):
         yield from _account_shape(account, json_pointer("accounts", index))
 
@@ -120,7 +120,7 @@ def _period_count(contract_input: ContractInput) -> Iterator[Violation]:
     if len(contract_periods) > MAX_PERIODS:
         message = (
             f"The contract has {len(contract_periods):,} periods; at most {MAX_PERIODS} are allowed. "
-            f"End it on {contract_periods[MAX_PERIODS - 1].end} or earlier, and renew it then."
+            f"End it on {contract_periods[MAX_PERIODS - 1].end} or earlier, then renew it."
         )
         yield Violation(code="C4.dates", path="/end_date", message=message)
 
@@ -132,7 +132,7 @@ def _account_shape(account: Account, path: str) -> Iterator[Violation]:
     seen: set[UUID] = set()
     for index, slice_ in enumerate(account.slices):
         if slice_.team_id in seen:
-            message = "Another slice of this account is this team's. Put both into one, or name another team."
+            message = "This team already has a slice in this account. Merge the two slices, or name another team."
             yield Violation(code="C4.team_twice", path=f"{path}/slices/{index}/team_id", message=message)
         seen.add(slice_.team_id)
         if slice_.planned_value_minor is not None:
@@ -208,7 +208,7 @@ def _adjustment_references(contract_input: ContractInput) -> Iterator[Violation]
     for index, adjustment in enumerate(terms.adjustments):
         if ids_are_valid and adjustment.account_id not in account_ids:
             path = json_pointer("adjustments", index, "account_id")
-            message = "An adjustment names one of the contract's accounts. Take the id of one of them."
+            message = "The adjustment does not name an account of this contract. Enter the id of one of its accounts."
             yield Violation(code="unknown_reference", path=path, message=message)
         start = adjustment.period_start
         nearest = starts[max(0, bisect_right(starts, start) - 1)] if starts else start
