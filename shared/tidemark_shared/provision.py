@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from tidemark_shared import log
 from tidemark_shared.database import migrate
 from tidemark_shared.messaging import kafka
-from tidemark_shared.settings import Settings, require_setting
+from tidemark_shared.settings import InvalidSettingError, Settings, require_setting
 
 
 async def provision(service: str, settings: Settings, *, replication: int) -> None:
@@ -28,9 +28,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("service", choices=("contracts", "consumption", "notifier"))
     parser.add_argument("--replication", type=int, default=1, help="number of replicas of each topic that is created")
     options = parser.parse_args(arguments)
-    settings = Settings()
-    log.configure(options.service, settings.log_level)
-    asyncio.run(provision(options.service, settings, replication=options.replication))
+    try:
+        settings = Settings()
+        log.configure(options.service, settings.log_level)
+        asyncio.run(provision(options.service, settings, replication=options.replication))
+    except InvalidSettingError as error:
+        raise SystemExit(str(error)) from None
 
 
 if __name__ == "__main__":

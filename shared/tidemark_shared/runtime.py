@@ -19,7 +19,7 @@ from tidemark_shared.messaging import kafka
 from tidemark_shared.messaging.batches import Handler
 from tidemark_shared.messaging.consumer import Consumer
 from tidemark_shared.messaging.outbox import RECORD_OUTBOX, Outbox, Relay
-from tidemark_shared.settings import Settings, require_setting
+from tidemark_shared.settings import InvalidSettingError, Settings, require_setting
 
 _log = log.get_logger()
 
@@ -142,7 +142,10 @@ async def service_runtime(
 
 def serve(name: str, create_app: Callable[[Settings], FastAPI], settings: Settings | None = None) -> None:
     """Run a service until SIGINT or SIGTERM."""
-    settings = settings or Settings()
+    try:
+        settings = settings or Settings()
+    except InvalidSettingError as error:
+        raise SystemExit(str(error)) from None
     log.configure(name, settings.log_level)
     uvicorn.run(
         create_app(settings),

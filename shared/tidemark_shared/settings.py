@@ -1,7 +1,9 @@
 """Settings, read from the environment (SPEC 6)."""
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MIN_SECRET_BYTES = 32
 
 
 class Settings(BaseSettings):
@@ -44,6 +46,17 @@ class Settings(BaseSettings):
     topic_prefix: str = Field(default="", description="Prefix of all topic names, so that systems can share a broker.")
     log_level: str = "INFO"
 
+    @field_validator("secret")
+    @classmethod
+    def _check_secret(cls, secret: str | None) -> str | None:
+        """Refuse a key that is shorter than the hash of HS256 (RFC 7518, 3.2): it could be guessed from one token."""
+        if secret and len(secret.encode()) < MIN_SECRET_BYTES:
+            raise InvalidSettingError(
+                f"TIDEMARK_SECRET has {len(secret.encode())} bytes; it needs at least {MIN_SECRET_BYTES}. "
+                "Make one with `openssl rand -hex 32`."
+            )
+        return secret
+
     def service_database_url(self, service: str) -> str:
         """The URL of a service's own database, or of the common one."""
         own: str | None = getattr(self, f"{service}_database_url")
@@ -57,7 +70,11 @@ def require_setting(value: str | None, name: str) -> str:
     return value
 
 
-class MissingSettingError(Exception):
+class InvalidSettingError(Exception):
+    """A setting cannot be used; the text says why and what to do."""
+
+
+class MissingSettingError(InvalidSettingError):
     """A setting that this process needs is not set."""
 
     def __init__(self, name: str) -> None:

@@ -3,14 +3,17 @@
 import asyncio
 import os
 import socket
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import jwt
 import pytest
+from jwt.types import Options
 
 from tidemark.stack import up
 from tidemark.stack.processes import StackError
 from tidemark.stack.state import State
+from tidemark_shared.settings import InvalidSettingError
 
 
 @pytest.fixture(autouse=True)
@@ -32,6 +35,35 @@ def test_all_components_are_embedded_by_default(state: State, tmp_path: Path) ->
     assert environment["TIDEMARK_MAILDIR"] == str(tmp_path / "maildir")
     claims = jwt.decode(environment["TIDEMARK_API_TOKEN"], environment["TIDEMARK_SECRET"], ["HS256"])
     assert (claims["sub"], claims["role"]) == ("local", "admin")
+
+
+def test_token_of_the_stack_expires_and_is_renewed() -> None:
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    first, second = (
+        up.with_new_token({"TIDEMARK_SECRET": "s" * 32}, time)["TIDEMARK_API_TOKEN"]
+        for time in (now, now + timedelta(hours=1))
+    )
+    options: Options = {"verify_exp": False, "verify_iat": False}
+    expiries = [jwt.decode(token, "s" * 32, ["HS256"], options=options)["exp"] for token in (first, second)]
+    assert expiries == [(now + timedelta(hours=hours)).timestamp() for hours in (24, 25)]
+
+
+async def test_running_stack_saves_new_tokens(state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(up, "_TOKEN_RENEWAL_SECONDS", 0)
+    state.environment = up.resolve_environment(state, tmp_path, 8123)
+    before = state.environment["TIDEMARK_API_TOKEN"]
+    renewal = asyncio.create_task(up._Stack(state, tmp_path)._renew_token())
+
+    async with asyncio.timeout(30):
+        while not state.file.exists() or State.load(tmp_path).environment["TIDEMARK_API_TOKEN"] == before:
+            await asyncio.sleep(0.01)
+    renewal.cancel()
+
+
+def test_short_secret_is_refused(state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIDEMARK_SECRET", "s" * 31)
+    with pytest.raises(InvalidSettingError, match="TIDEMARK_SECRET has 31 bytes; it needs at least 32"):
+        up.resolve_environment(state, tmp_path, 8123)
 
 
 @pytest.mark.parametrize(

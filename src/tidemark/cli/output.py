@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 from rich.console import Console, RenderableType
 
 from tidemark.stack.processes import StackError
-from tidemark_shared.settings import MissingSettingError
+from tidemark_shared.settings import InvalidSettingError
 
 # The host and port in the text of a connection error.
 _ADDRESS = re.compile(r"\('([^']+)', (\d+)")
@@ -31,7 +31,7 @@ def report_errors(*errors: type[Exception], hint: str = "") -> Iterator[None]:
     """
     # Kafka's client logs each failed connection; the message is enough.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    reported: tuple[type[Exception], ...] = (StackError, MissingSettingError, *errors)
+    reported: tuple[type[Exception], ...] = (StackError, InvalidSettingError, *errors)
     try:
         yield
     except reported as error:

@@ -6,7 +6,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Thread
 
@@ -27,11 +27,12 @@ from tidemark.stack.state import State, lock_data_dir
 from tidemark_shared.database import migrate
 from tidemark_shared.http.tokens import issue_token
 from tidemark_shared.messaging.kafka import create_topics
-from tidemark_shared.settings import Settings
+from tidemark_shared.settings import Settings, require_setting
 
 SERVICES = ("contracts", "consumption", "notifier")
 _LOOPBACK, _ALL_INTERFACES = "127.0.0.1", "0.0.0.0"  # noqa: S104 - only compared, never bound
 _KAFKA_TIMEOUT_SECONDS = 20
+_TOKEN_LIFETIME, _TOKEN_RENEWAL_SECONDS = timedelta(days=1), 3_600
 _DATABASE, _KAFKA, _SMTP = "TIDEMARK_DATABASE_URL", "TIDEMARK_KAFKA_BOOTSTRAP_SERVERS", "TIDEMARK_SMTP_URL"
 _SERVICE_DATABASES = {service: f"TIDEMARK_{service.upper()}_DATABASE_URL" for service in SERVICES}
 
@@ -90,11 +91,17 @@ def resolve_environment(state: State, data_dir: Path, port: int) -> dict[str, st
     host = environment.setdefault("TIDEMARK_HOST", _LOOPBACK)
     address = f"http://{_LOOPBACK if host == _ALL_INTERFACES else host}:{port}"
     environment.setdefault("TIDEMARK_PUBLIC_URL", address)
-    secret = environment.setdefault("TIDEMARK_SECRET", state.secret("tokens"))
+    environment.setdefault("TIDEMARK_SECRET", state.secret("tokens"))
     environment["TIDEMARK_PORT"] = str(port)
     environment["TIDEMARK_API_URL"] = address
-    environment["TIDEMARK_API_TOKEN"] = issue_token(secret, "local", "admin", now=datetime.now(UTC))
-    return environment
+    return with_new_token(environment, datetime.now(UTC))
+
+
+def with_new_token(environment: Mapping[str, str], now: datetime) -> dict[str, str]:
+    """``environment`` with a new token of the local administrator. A copy of it is of no use after a day."""
+    secret = require_setting(settings_from(environment).secret, "secret")
+    token = issue_token(secret, "local", "admin", now=now, expires=now + _TOKEN_LIFETIME)
+    return {**environment, "TIDEMARK_API_TOKEN": token}
 
 
 class _Stack:
@@ -117,6 +124,7 @@ class _Stack:
         for stop_signal in signals:
             asyncio.get_running_loop().add_signal_handler(stop_signal, stop_requested.set)
         start = asyncio.create_task(self._start(demo=demo))
+        renew_token = asyncio.create_task(self._renew_token())
         stop = asyncio.create_task(stop_requested.wait())
         await asyncio.wait({start, stop}, return_when=asyncio.FIRST_COMPLETED)
         try:
@@ -125,11 +133,18 @@ class _Stack:
                 await stop
         finally:
             _print_status("Stopping …")
-            start.cancel()
-            await asyncio.wait({start})
+            for task in (start, renew_token):
+                task.cancel()
+            await asyncio.wait({start, renew_token})
             await self._services.stop()
             await self._infrastructure.stop()
             await self._http.aclose()
+
+    async def _renew_token(self) -> None:
+        while True:
+            await asyncio.sleep(_TOKEN_RENEWAL_SECONDS)
+            self._state.environment = with_new_token(self._state.environment, datetime.now(UTC))
+            self._state.save()
 
     def _save_identities(self, identities: Mapping[str, ProcessIdentity]) -> None:
         self._state.components |= identities
