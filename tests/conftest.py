@@ -24,8 +24,13 @@ from tidemark.stack.up import SERVICES
 from tidemark_consumption.projection import fold
 from tidemark_shared.database import Connection, Pool, connect_pool, migrate
 
+# A busy machine is no failure: the time limit of a whole test is pytest's.
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")
 # For `make mutants`, which needs to know only whether a test fails, not the smallest example.
-hypothesis.settings.register_profile("mutants", phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate))
+hypothesis.settings.register_profile(
+    "mutants", deadline=None, phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate)
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -131,11 +131,13 @@ class Relay:
             await asyncio.shield(start)
             yield producer
         finally:
-            # Let the start finish: cancelling it leaves a connection open that cannot be closed.
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(kafka.STOP_TIMEOUT_SECONDS):
-                    await asyncio.gather(start, return_exceptions=True)
-            await kafka.stop_producer(producer)
+            try:
+                # Let the start finish: cancelling it leaves a connection open that cannot be closed.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(kafka.STOP_TIMEOUT_SECONDS):
+                        await asyncio.gather(start, return_exceptions=True)
+            finally:
+                await kafka.stop_producer(producer)
 
     async def _send(self, producer: AIOKafkaProducer, record: OutboxRecord) -> "asyncio.Future[Any] | Exception":
         # Kafka allows a record without key and value, and such a record may be a dead letter; aiokafka does not.
