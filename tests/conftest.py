@@ -47,6 +47,15 @@ _database_numbers = count(1)
 _UNSAFE_BUT_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
+@pytest.fixture(scope="session", autouse=True)
+def reachable_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Let the user of Postgres, which root may not run, reach the folders of the tests."""
+    folder = tmp_path_factory.getbasetemp()
+    for path in (folder, *folder.parents):
+        if path.stat().st_uid == os.geteuid() and Path(tempfile.gettempdir()) in path.parents:
+            path.chmod(0o711)
+
+
 @asynccontextmanager
 async def _running_part(folder: Path, part: Component) -> AsyncIterator[None]:
     supervisor = Supervisor(folder / "logs")
