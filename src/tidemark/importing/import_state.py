@@ -31,7 +31,7 @@ class ImportState:
     """The state of all imports from one source into one topic of one cluster."""
 
     def __init__(self, folder: Path, *target: str) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         name = hashlib.sha256("\n".join(target).encode()).hexdigest()[:16]
         self._connection = sqlite3.connect(folder / f"{name}.sqlite", timeout=30)
         self._connection.executescript(_TABLES)

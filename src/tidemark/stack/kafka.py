@@ -107,19 +107,20 @@ def _prepare(name: str, folder: Path, node: int, nodes: Sequence[NodePorts], clu
         )
     )
     java = [*_JAVA, "-cp", f"{_cache_folder()}/*"]
-    component = Component(
+    # Without a locale, Java accepts only ASCII in paths.
+    environment = {"LC_ALL": "C.UTF-8"}
+    if not (folder / "meta.properties").exists():
+        options = ["--ignore-formatted", "--cluster-id", cluster_id, "--config", properties.name]
+        command = [*java, "kafka.tools.StorageTool", "format", *options]
+        run_setup_command(name, command, folder=folder.parent, environment=environment)
+    return Component(
         name,
         [*java, "kafka.Kafka", properties.name],
         is_ready=lambda: is_ready(bootstrap_servers(node_ports.client)),
         # Paths are relative to this folder, because a properties file cannot contain every character.
         folder=folder.parent,
-        # Without a locale, Java accepts only ASCII in paths.
-        environment={"LC_ALL": "C.UTF-8"},
+        environment=environment,
     )
-    if not (folder / "meta.properties").exists():
-        options = ["--ignore-formatted", "--cluster-id", cluster_id, "--config", properties.name]
-        run_setup_command(component, [*java, "kafka.tools.StorageTool", "format", *options])
-    return component
 
 
 async def is_ready(bootstrap_servers: str) -> bool:

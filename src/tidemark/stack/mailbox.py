@@ -6,7 +6,7 @@ Run as ``python -m tidemark.stack.mailbox --smtp-port N --http-port N --maildir 
 import argparse
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from email import message_from_binary_file, policy
@@ -14,16 +14,21 @@ from email.message import EmailMessage
 from email.parser import BytesHeaderParser
 from mailbox import Maildir
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 import uvicorn
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
+
+from tidemark_shared.http.server import SERVER_OPTIONS
+from tidemark_shared.settings import LOOPBACK_HOSTS
 
 _HOST = "127.0.0.1"
 _PAGE_SIZE = 50
@@ -41,6 +46,9 @@ _templates = Environment(
 )
 
 
+_T = TypeVar("_T")
+
+
 class Mail(NamedTuple):
     """A mail in the list."""
 
@@ -55,9 +63,9 @@ class Mail(NamedTuple):
         """A mail with these headers; its key contains the time when it was received."""
         return cls(
             key,
-            str(headers["subject"] or "(no subject)"),
-            str(headers["from"] or headers["return-path"] or ""),
-            str(headers["to"] or headers["delivered-to"] or ""),
+            _read_header(headers, "subject") or "(no subject)",
+            _read_header(headers, "from") or _read_header(headers, "return-path"),
+            _read_header(headers, "to") or _read_header(headers, "delivered-to"),
             datetime.fromtimestamp(_sort_key(key)[0], UTC).astimezone(),
         )
 
@@ -78,7 +86,7 @@ class Sink:
         content = envelope.content if isinstance(envelope.content, bytes) else b""
         # Not in a thread: the library's Maildir is not thread-safe, and a mail is small.
         try:
-            self._mails.add(trace.encode() + content)
+            self._mails.add(trace.encode(errors="surrogateescape") + content)
         except OSError as error:
             return f"451 Not stored, try again: {error.strerror}"
         return "250 Stored"
@@ -97,14 +105,13 @@ class Sink:
         """One mail."""
         key = request.path_params["key"]
         message = self._read(key, whole=True)
-        html, text = (message.get_body((kind,)) for kind in ("html", "plain"))
         return _html(
             "mail.html",
             mail=Mail.from_headers(key, message),
-            html=html and html.get_content(),
-            text=text and text.get_content(),
-            headers=[(name, str(value)) for name, value in message.items()],
-            attachments=[part.get_filename() or part.get_content_type() for part in message.iter_attachments()],
+            html=_attempt(lambda: _read_body(message, "html"), None),
+            text=_attempt(lambda: _read_body(message, "plain"), None),
+            headers=[(name, _decode_header(message, name, value)) for name, value in message.raw_items()],
+            attachments=_attempt(lambda: [_name_part(part) for part in message.iter_attachments()], []),
         )
 
     async def source(self, request: Request) -> Response:
@@ -149,7 +156,9 @@ def create_app(sink: Sink, smtp_port: int) -> Starlette:
         Route("/inbox/{key}", sink.mail),
         Route("/inbox/{key}/source", sink.source),
     ]
-    return Starlette(routes=routes, lifespan=lifespan)
+    # Not for a name that somebody else has pointed to this machine; web asks with the address.
+    local_only = Middleware(TrustedHostMiddleware, allowed_hosts=sorted(LOOPBACK_HOSTS), www_redirect=False)
+    return Starlette(routes=routes, lifespan=lifespan, middleware=[local_only])
 
 
 def _sort_key(key: str) -> tuple[int, int, int]:
@@ -159,8 +168,41 @@ def _sort_key(key: str) -> tuple[int, int, int]:
     return int(second), int(microsecond), int(number)
 
 
+def _attempt(read: Callable[[], _T], otherwise: _T) -> _T:
+    """What ``read`` returns. A mail may be anything, and the email package raises many errors for what is malformed."""
+    try:
+        return read()
+    except Exception:  # noqa: BLE001 - see above; the source of the mail can always be shown
+        return otherwise
+
+
+def _read_header(headers: EmailMessage, name: str) -> str:
+    value = next((value for other, value in headers.raw_items() if other.lower() == name), "")
+    return _decode_header(headers, name, value)
+
+
+def _decode_header(headers: EmailMessage, name: str, value: str) -> str:
+    """The text of a header, or its source if it cannot be decoded."""
+    return _attempt(lambda: str(headers.policy.header_fetch_parse(name, value)), str(value))
+
+
+def _read_body(message: EmailMessage, kind: str) -> str | None:
+    part = message.get_body((kind,))
+    if part is None:
+        return None
+    payload = part.get_payload(decode=True)
+    charset = part.get_content_charset("utf-8")
+    return _attempt(lambda: payload.decode(charset, "replace"), payload.decode(errors="replace"))
+
+
+def _name_part(part: EmailMessage) -> str:
+    return _attempt(part.get_filename, None) or _attempt(part.get_content_type, "unknown")
+
+
 def _html(template: str, **values: Any) -> Response:
-    return HTMLResponse(_templates.get_template(template).render(**values), headers=_SECURITY)
+    # A mail may have halves of characters, which UTF-8 has not.
+    text = _templates.get_template(template).render(**values)
+    return HTMLResponse(text.encode(errors="replace"), headers=_SECURITY)
 
 
 def main() -> None:
@@ -171,7 +213,7 @@ def main() -> None:
     parser.add_argument("--maildir", type=Path, required=True)
     arguments = parser.parse_args()
     app = create_app(Sink(arguments.maildir), arguments.smtp_port)
-    uvicorn.run(app, host=_HOST, port=arguments.http_port, access_log=False, timeout_graceful_shutdown=2)
+    uvicorn.run(app, host=_HOST, port=arguments.http_port, timeout_graceful_shutdown=2, **SERVER_OPTIONS)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypedDict
 
 import psutil
@@ -99,7 +100,15 @@ def _is_alive(process: psutil.Process) -> bool:
         return False
 
 
-def run_setup_command(component: Component, command: Sequence[str], *, stdin: str = "") -> None:
+def run_setup_command(
+    name: str,
+    command: Sequence[str],
+    *,
+    stdin: str = "",
+    folder: Path = Path("/"),
+    environment: Mapping[str, str] = MappingProxyType({}),
+    user: str | None = None,
+) -> None:
     """Run a command that sets a component up. Raises :class:`StackError` with its output if it fails."""
     result = subprocess.run(  # noqa: S603 - the commands are the stack's own
         command,
@@ -109,10 +118,10 @@ def run_setup_command(component: Component, command: Sequence[str], *, stdin: st
         text=True,
         errors="replace",
         check=False,
-        **_process_options(component),
+        **_process_options(folder, environment, user),
     )
     if result.returncode:
-        raise StackError(f"{component.name} could not be set up: {' '.join(result.stdout.split())}")
+        raise StackError(f"{name} could not be set up: {' '.join(result.stdout.split())}")
 
 
 class _ProcessOptions(TypedDict, total=False):
@@ -123,11 +132,13 @@ class _ProcessOptions(TypedDict, total=False):
     extra_groups: list[str]
 
 
-def _process_options(component: Component) -> _ProcessOptions:
-    options: _ProcessOptions = {"cwd": component.folder, "env": {**os.environ, **component.environment}}
-    if component.user is None:
+def _process_options(folder: Path, environment: Mapping[str, str], user: str | None) -> _ProcessOptions:
+    # The settings of this process are for the whole stack: each component gets only those that it is given.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("TIDEMARK_")}
+    options: _ProcessOptions = {"cwd": folder, "env": {**inherited, **environment}}
+    if user is None:
         return options
-    return {**options, "user": component.user, "group": pwd.getpwnam(component.user).pw_gid, "extra_groups": []}
+    return {**options, "user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
 
 
 class Supervisor:
@@ -149,7 +160,7 @@ class Supervisor:
 
     async def start(self, *components: Component) -> None:
         """Start components at the same time, and return once all are ready."""
-        self._log_folder.mkdir(parents=True, exist_ok=True)
+        self._log_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._components |= {asyncio.create_task(self._keep_running(component)): component for component in components}
         await asyncio.gather(*map(self._wait_until_ready, components))
 
@@ -209,7 +220,7 @@ class Supervisor:
                 stderr=output,
                 # Ctrl-C in the terminal reaches only the supervisor, which then stops the components.
                 start_new_session=True,
-                **_process_options(component),
+                **_process_options(component.folder, component.environment, component.user),
             )
         try:
             self._identities[component.name] = identify_process(process.pid, component.stop_signal)

@@ -61,11 +61,23 @@ class State(BaseModel):
         return self.secrets.setdefault(name, secrets.token_urlsafe(32))
 
 
+def make_private(data_dir: Path) -> None:
+    """Let only the owner read what is in ``data_dir``: mails, figures, logs. Its parents stay as they are.
+
+    New files are private by the umask, which the components inherit. An earlier version left some that are not.
+    """
+    os.umask(0o077)
+    for name in ("kafka", "logs", "maildir", "imports", "lock", "kafka.properties"):
+        path = data_dir / name
+        if path.exists() and not path.is_symlink():
+            path.chmod(path.stat().st_mode & 0o700)
+
+
 @contextmanager
 def lock_data_dir(data_dir: Path) -> Iterator[None]:
     """Lock ``data_dir`` against other stacks. The system releases the lock however this process ends."""
-    # Only the owner may read mails and figures.
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(data_dir)
     with (data_dir / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
