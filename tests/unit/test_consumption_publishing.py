@@ -8,6 +8,7 @@ from jsonschema import Draft202012Validator
 
 from tidemark_consumption.api.publishing import MAX_EVENTS, body_schema, build_records
 from tidemark_consumption.ingest.decode import MAX_RECORD_BYTES
+from tidemark_shared.domain.strict_input import MAX_UNKNOWN_FIELDS
 from tidemark_shared.http.problems import Problem
 from tidemark_shared.messaging.cloudevents import decode_event
 from tidemark_shared.messaging.topics import WORKLOGS
@@ -120,6 +121,36 @@ def test_invalid_event_is_a_violation_at_its_path(body, where):
     assert places(body) == [where]
     if not isinstance(body, bytes):
         assert places([event(), body]) == [f"/1{where}"]
+
+
+def test_unknown_members_are_refused_with_all_other_errors():
+    body = event(data={"second": 60, "seconds": 0, "teamId": "a"}, Time="2026-03-03T10:00:01Z")
+    assert [(violation.code, violation.path, violation.message) for violation in refused([event(), body])[:3]] == [
+        ("unknown_field", "/1/Time", "Unknown field 'Time'. Did you mean 'time'?"),
+        ("unknown_field", "/1/data/second", "Unknown field 'second'. Did you mean 'seconds'?"),
+        ("unknown_field", "/1/data/teamId", "Unknown field 'teamId'. Did you mean 'team_id'?"),
+    ]
+    assert places([event(), body])[3:] == ["/1/data/seconds"]
+
+
+def test_number_of_unknown_members_of_all_events_is_bounded():
+    assert len(places([event(data={f"member{number}": 1 for number in range(20)})] * 100)) == MAX_UNKNOWN_FIELDS
+
+
+def test_extension_attributes_are_accepted():
+    [record] = ask(event(traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", subject="I-1"))
+    assert record.key == b"I-1"
+
+
+def test_kafka_records_may_have_unknown_members():
+    [record] = ask(event())
+    value = json.dumps({**json.loads(record.value), "colour": "red"}).encode()
+    assert decode_event(WORKLOGS, record.headers, value).data.worklog_id == "1"
+
+
+def test_json_error_names_line_and_column():
+    [violation] = refused(b'[\n  {"id": 1,}\n]')
+    assert "line 2, column 12" in violation.message
 
 
 def test_time_exactly_24_hours_ahead_is_accepted():

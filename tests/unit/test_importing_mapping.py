@@ -34,7 +34,9 @@ def test_example_mapping_is_valid() -> None:
         ('planned_hours = "1000"', 'planned_hours = "0"', "contract/planned_hours: Input should be greater than 0"),
         ('match = ["*"]', 'match = ["other"]', "The last [[account]] must match all other rows"),
         ('name = "Design"', 'name = "Code"', "Two [[account]] have the same name"),
-        ("share = 20", "shares = 20", "account/0/shares: Extra inputs are not permitted"),
+        ("share = 20", "shares = 20", "account/0/shares: Unknown field 'shares'. Did you mean 'share'?"),
+        ("owner = {", "owner = { nam = 'x',", "contract/owner/nam: Unknown field 'nam'. Did you mean 'name'?"),
+        ("[worklog]", "[worklogs]", "worklogs: Unknown field 'worklogs'. Did you mean 'worklog'?"),
         ("[worklog]", "[worklog", "The mapping is not TOML"),
     ],
 )

@@ -129,6 +129,28 @@ async def test_violation_code_is_that_of_the_rule_or_invalid() -> None:
     assert codes["/code"] == "invalid"
 
 
+async def test_json_error_names_line_and_column() -> None:
+    headers = {"content-type": "application/json"}
+    content = b'{\n  "name": "A",\n  "items": [}\n}'
+    response = await send(application(), "POST", "/orders", content=content, headers=headers)
+    [violation] = response.json()["violations"]
+    assert (violation["code"], violation["path"]) == ("invalid", "")
+    assert violation["message"] == "The body is not JSON: line 3, column 13: Expecting value."
+
+
+async def test_unknown_query_parameters_are_violations_with_the_nearest_name() -> None:
+    response = await send(application(), "POST", "/orders?limits=2&limit=1&x~y=1", json={"name": "A", "items": []})
+    assert response.status_code == 422
+    assert response.json()["violations"] == [
+        {
+            "code": "unknown_field",
+            "path": "/limits",
+            "message": "Unknown query parameter 'limits'. Did you mean 'limit'?",
+        },
+        {"code": "unknown_field", "path": "/x~0y", "message": "Unknown query parameter 'x~y'. Leave it out."},
+    ]
+
+
 @pytest.mark.parametrize("content", [b"{", b"", b'{"name": 1,', b"\xff"])
 async def test_body_that_is_not_json_is_a_violation_of_the_whole_body(content: bytes) -> None:
     headers = {"content-type": "application/json"}

@@ -7,7 +7,7 @@ Hours are decimal strings in JSON and :class:`~decimal.Decimal` here; money is i
 from datetime import date
 from decimal import Decimal
 from functools import cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -52,8 +52,9 @@ def _check_single_line(text: str) -> str:
 
 @cache
 def _zones() -> set[str]:
-    # Reading the folders of the tz database takes 20 ms, too long for every contract.
-    return available_timezones()
+    # Reading the folders of the tz database takes 20 ms, too long for every contract. Two of its files are not zones:
+    # the zone of this machine, and a placeholder for a machine without one.
+    return available_timezones() - {"localtime", "Factory"}
 
 
 def _check_zone(name: str) -> str:
@@ -120,8 +121,15 @@ Currency = Annotated[str, Field(pattern="^[A-Z]{3}$"), AfterValidator(_check_cur
 Rate = Annotated[MinorUnits, Field(strict=True, ge=0, le=10**12)]
 
 
+VERSIONED_MEMBERS = frozenset({"id", "version"})
+"""What every answer adds to a stored body."""
+
+
 class Body(BaseModel):
-    """An immutable body; unknown extra fields are ignored on reading (SPEC 2)."""
+    """An immutable body. Unknown members are ignored in events (SPEC 2), and errors in requests (``Strict``)."""
+
+    answer_members: ClassVar[frozenset[str]] = frozenset()
+    """Members that an answer adds. A request may send them back; they are ignored (SPEC 4)."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -136,6 +144,8 @@ class Contact(Body):
 
 class Organization(Body):
     """The customer."""
+
+    answer_members = VERSIONED_MEMBERS
 
     name: Name
     timezone: Zone
@@ -157,6 +167,8 @@ class Member(Body):
 class Team(Body):
     """A team of people. Memberships of one person in one team do not overlap (SPEC 9)."""
 
+    answer_members = VERSIONED_MEMBERS
+
     name: Name
     members: Annotated[tuple[Member, ...], _default(())] = ()
 
@@ -175,6 +187,8 @@ class RateCard(Body):
 
     Work beyond ``daily_workload_hours`` per day is extra time.
     """
+
+    answer_members = VERSIONED_MEMBERS
 
     person_id: Name
     team_id: UUID | None = None
@@ -236,6 +250,8 @@ class Adjustment(Body):
 
 class Contract(Body):
     """The terms of a contract: the body of ``POST /v1/contracts`` and ``terms`` of its events."""
+
+    answer_members = VERSIONED_MEMBERS | {"status", "renewed_from", "renewed_as"}
 
     code: Name
     name: Name

@@ -18,6 +18,7 @@ ViolationCode: TypeAlias = Literal[
     "C5.precision",
     "unknown_reference",
     "duplicate",
+    "unknown_field",
     "invalid",
 ]
 
@@ -90,6 +91,12 @@ VIOLATION_CODES: dict[ViolationCode, ViolationRule] = {
         "membership of a team on any day; a notification rule's name in its scope; an Idempotency-Key.",
         "every creation and change",
         "Another account of this contract is named Help desk. Choose another name.",
+    ),
+    "unknown_field": ViolationRule(
+        "A body has only members, and a request only query parameters, that the API knows. The members that an answer "
+        "adds, such as `id` and `version`, may be sent back.",
+        "every request",
+        "Unknown field 'cap_hour'. Did you mean 'cap_hours'?",
     ),
     "invalid": ViolationRule(
         "Each member has the type and range that its body defines, and fits the contract's type and recurrence.",

@@ -1,12 +1,13 @@
 """The FastAPI application of a service: problem+json, health checks, correlation ids. SPEC 4."""
 
+import json
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import uuid4
 
 import asyncpg
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
@@ -16,9 +17,12 @@ from tidemark_shared.http.problems import (
     PROBLEM_MEDIA_TYPE,
     Problem,
     ProblemBody,
+    Violation,
+    describe_json_error,
     problem_response,
     to_violations,
 )
+from tidemark_shared.http.requests import refuse_unknown_parameters
 from tidemark_shared.log import bound_contextvars, get_logger
 from tidemark_shared.settings import Settings
 
@@ -65,6 +69,7 @@ def create_api(name: str, settings: Settings, lifespan: Any) -> FastAPI:
         title=f"Tidemark {name}",
         version="1",
         lifespan=lifespan,
+        dependencies=[Depends(refuse_unknown_parameters)],
         docs_url=None,
         redoc_url=None,
         responses={
@@ -131,15 +136,22 @@ async def _http_exception(_: Request, error: Exception) -> JSONResponse:
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type only
-    violations = to_violations(error.errors(), skip=1)
     return problem_response(
         ProblemBody(
             title=INVALID_REQUEST,
             status=422,
             detail="See `violations` for each error and its location.",
-            violations=violations,
+            violations=_violations(error),
         )
     )
+
+
+def _violations(error: RequestValidationError) -> list[Violation]:
+    errors = error.errors()
+    if errors[0]["type"] == "json_invalid":
+        syntax_error = json.JSONDecodeError(errors[0]["ctx"]["error"], error.body, errors[0]["loc"][-1])
+        return [Violation(code="invalid", path="", message=describe_json_error(syntax_error))]
+    return to_violations(errors, skip=1)
 
 
 def _internal_error(error: Exception, correlation_id: str) -> JSONResponse:

@@ -1,5 +1,6 @@
 """Problems (RFC 9457): the responses to requests that fail. SPEC 4."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -40,8 +41,16 @@ class Problem(Exception):  # noqa: N818 - the name of RFC 9457
 
 
 def json_pointer(*parts: object) -> str:
-    """Build a JSON Pointer (RFC 6901)."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+    """Build a JSON Pointer (RFC 6901). Half of a surrogate pair in a name, which is not valid text, is escaped."""
+    pointer = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+    return pointer.encode(errors="backslashreplace").decode()
+
+
+def describe_json_error(error: Exception) -> str:
+    """What makes a text invalid as JSON, and where."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"The body is not JSON: line {error.lineno}, column {error.colno}: {error.msg}."
+    return f"The body is not JSON: {error}."
 
 
 def to_violations(errors: Sequence[Any], *, skip: int = 0) -> list[Violation]:
@@ -49,8 +58,7 @@ def to_violations(errors: Sequence[Any], *, skip: int = 0) -> list[Violation]:
     return [
         Violation(
             code=error["type"] if error["type"] in VIOLATION_CODES else "invalid",
-            # If the body is not JSON, the location is a position in its text.
-            path="" if error["type"] == "json_invalid" else json_pointer(*error["loc"][skip:]),
+            path=json_pointer(*error["loc"][skip:]),
             message=error["msg"],
         )
         for error in errors

@@ -2,18 +2,40 @@
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import Depends, Header, Request, Response
+from fastapi import Body, Depends, Header, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from tidemark_shared.database import Connection
+from tidemark_shared.domain.strict_input import MAX_UNKNOWN_FIELDS, Strict, describe_unknown_field
 from tidemark_shared.http.auth import require_role
 from tidemark_shared.http.idempotency import MAX_KEY_LENGTH, StoredResponse, replay_response, store_response
-from tidemark_shared.http.problems import Problem
+from tidemark_shared.http.problems import INVALID_REQUEST, Problem, Violation, json_pointer
 from tidemark_shared.http.tokens import Actor, Role
+
+
+async def refuse_unknown_parameters(request: Request) -> None:
+    """Refuse query parameters that the OpenAPI document does not have for this route. Raises a 422."""
+    if not request.query_params:
+        return
+    route: APIRoute = request.scope["route"]
+    operation = request.app.openapi()["paths"].get(route.path_format, {}).get(request.method.lower(), {})
+    known = [parameter["name"] for parameter in operation.get("parameters", ()) if parameter["in"] == "query"]
+    unknown = islice((name for name in request.query_params if name not in known), MAX_UNKNOWN_FIELDS)
+    violations = [
+        Violation(
+            code="unknown_field",
+            path=json_pointer(name),
+            message=describe_unknown_field(name, known, label="query parameter"),
+        )
+        for name in unknown
+    ]
+    if violations:
+        raise Problem(422, INVALID_REQUEST, violations[0].message, violations)
 
 
 class VersionConflictError(Exception):
@@ -102,6 +124,14 @@ def _change_call(
 
 ChangeCall = Annotated[Call, Depends(_change_call)]
 """The call of a request that changes a resource; ``If-Match`` is required."""
+
+
+class EmptyBody(BaseModel):
+    """An empty body."""
+
+
+NoBody = Annotated[Strict[EmptyBody] | None, Body()]
+"""The body of a request that needs none."""
 
 
 class Versioned(BaseModel):

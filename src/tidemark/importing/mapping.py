@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import PydanticCustomError
 
 from tidemark_shared.domain import bodies
+from tidemark_shared.domain.strict_input import StrictAdapter
 from tidemark_shared.messaging.cloudevents import describe_validation_error
 from tidemark_shared.messaging.events import Id
 
@@ -51,7 +52,7 @@ Matcher = Callable[[str], str | None]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True)
 
 
 class WorklogColumns(_Section):
@@ -185,6 +186,9 @@ class Mapping(_Section):
         return self.contracts.get(code) or ContractOverride()
 
 
+_mapping: StrictAdapter[Mapping] = StrictAdapter(Mapping)
+
+
 def load_mapping(path: Path) -> Mapping:
     """Read a MAP.toml. Raises :class:`MappingError`."""
     try:
@@ -198,7 +202,7 @@ def load_mapping(path: Path) -> Mapping:
 def parse_mapping(text: str) -> Mapping:
     """Parse the text of a MAP.toml. Raises :class:`MappingError`."""
     try:
-        return Mapping.model_validate(tomllib.loads(text))
+        return _mapping.validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise MappingError(f"The mapping is not TOML: {error}.") from None
     except ValidationError as error:

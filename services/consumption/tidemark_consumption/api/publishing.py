@@ -1,14 +1,18 @@
 """From the body of ``POST /v1/worklogs`` to records of ``worklog.events``, by the rules of the consumer. Pure."""
 
 import json
+import re
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import chain, islice
 from typing import Any
 
 from aiokafka import ConsumerRecord
 from pydantic import TypeAdapter, ValidationError
 
 from tidemark_consumption.ingest.decode import decode_record
-from tidemark_shared.http.problems import Problem, Violation, json_pointer
+from tidemark_shared.domain.strict_input import MAX_UNKNOWN_FIELDS, describe_unknown_field
+from tidemark_shared.http.problems import Problem, Violation, describe_json_error, json_pointer
 from tidemark_shared.messaging.cloudevents import (
     DecodeError,
     FieldError,
@@ -21,6 +25,8 @@ from tidemark_shared.messaging.topics import WORKLOGS
 
 MAX_EVENTS = 1_000
 _MAX_CORRELATION_ID_LENGTH = 128
+_ATTRIBUTES = ("specversion", "id", "source", "type", "time", "subject", "dataschema", "datacontenttype", "data")
+_ATTRIBUTE_NAME = re.compile("[a-z0-9]+")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _time = TypeAdapter(EventTime)
 
@@ -34,15 +40,16 @@ def build_records(body: bytes, now: datetime, correlation_id: str) -> list[Outbo
     try:
         document = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise _invalid([Violation(code="invalid", path="", message=f"The body is not JSON: {error}.")]) from None
+        raise _invalid([Violation(code="invalid", path="", message=describe_json_error(error))]) from None
     events = document if isinstance(document, list) else [document]
     if len(events) > MAX_EVENTS:
         message = f"The body has {len(events)} events. A request takes at most {MAX_EVENTS:,}."
         raise _invalid([Violation(code="invalid", path="", message=message)])
     records: list[OutboxRecord] = []
-    violations: list[Violation] = []
-    for index, event in enumerate(events):
-        path = (index,) if isinstance(document, list) else ()
+    paths: list[tuple[int, ...]] = [(index,) if isinstance(document, list) else () for index in range(len(events))]
+    unknown_fields = chain.from_iterable(map(_unknown_fields, events, paths))
+    violations = list(islice(unknown_fields, MAX_UNKNOWN_FIELDS))
+    for event, path in zip(events, paths, strict=True):
         try:
             records.append(_build_record(event, now, correlation_id))
         except DecodeError as error:
@@ -53,6 +60,20 @@ def build_records(body: bytes, now: datetime, correlation_id: str) -> list[Outbo
     if violations:
         raise _invalid(violations)
     return records
+
+
+def _unknown_fields(event: Any, path: tuple[int, ...]) -> Iterator[Violation]:
+    """The unknown members of an event's data, and what cannot be the name of an extension attribute of CloudEvents."""
+    if not isinstance(event, dict):
+        return
+    data, model = event.get("data"), EVENT_TYPES[WORKLOGS].get(_text(event.get("type")))
+    names: list[tuple[tuple[str, ...], str, Iterable[str]]]
+    names = [((), name, _ATTRIBUTES) for name in event if not _ATTRIBUTE_NAME.fullmatch(name)]
+    if model and isinstance(data, dict):
+        names += [(("data",), name, model.model_fields) for name in data if name not in model.model_fields]
+    for parent, name, known in names:
+        pointer = json_pointer(*path, *parent, name)
+        yield Violation(code="unknown_field", path=pointer, message=describe_unknown_field(name, known))
 
 
 def body_schema() -> dict[str, Any]:

@@ -24,9 +24,18 @@ from tidemark_contracts.contract.rules import referenced_ids
 from tidemark_contracts.directory.store import load_names
 from tidemark_shared.domain import bodies
 from tidemark_shared.domain.bodies import Body, Day, Name, Status, Text
+from tidemark_shared.domain.strict_input import Strict
 from tidemark_shared.http.pagination import Cursor, Limit, Page, build_page, decode_page_cursor
 from tidemark_shared.http.problems import Problem
-from tidemark_shared.http.requests import Call, ChangeCall, CreateCall, ReadCall, TransactionRoute, Versioned
+from tidemark_shared.http.requests import (
+    Call,
+    ChangeCall,
+    CreateCall,
+    NoBody,
+    ReadCall,
+    TransactionRoute,
+    Versioned,
+)
 from tidemark_shared.messaging.events import ContractChanged
 
 router = APIRouter(prefix="/v1/contracts", route_class=TransactionRoute)
@@ -46,10 +55,6 @@ class Reason(Body):
     """The reason for a change."""
 
     reason: ReasonText
-
-
-class EmptyBody(Body):
-    """An empty body."""
 
 
 class Renewal(Body):
@@ -129,7 +134,7 @@ async def list_(call: ReadCall, filters: Annotated[ContractFilter, Query()]) -> 
 
 
 @router.post("/{contract:path}/activate")
-async def activate(contract: Reference, call: ChangeCall, _: EmptyBody | None = None) -> Contract:
+async def activate(contract: Reference, call: ChangeCall, _: NoBody = None) -> Contract:
     """Activate a draft, so that its work counts. A contract that has already ended expires immediately."""
     return await _change(call, contract, Command("activated"))
 
@@ -141,25 +146,25 @@ async def amend(contract: Reference, body: AmendmentBody, call: ChangeCall) -> C
 
 
 @router.post("/{contract:path}/suspend")
-async def suspend(contract: Reference, body: Reason, call: ChangeCall) -> Contract:
+async def suspend(contract: Reference, body: Strict[Reason], call: ChangeCall) -> Contract:
     """Suspend a contract: no work counts until it is resumed."""
     return await _change(call, contract, Command("suspended", reason=body.reason))
 
 
 @router.post("/{contract:path}/resume")
-async def resume(contract: Reference, body: Reason, call: ChangeCall) -> Contract:
+async def resume(contract: Reference, body: Strict[Reason], call: ChangeCall) -> Contract:
     """Resume a contract. Work logged while it was suspended counts too. If it has ended, it expires immediately."""
     return await _change(call, contract, Command("resumed", reason=body.reason))
 
 
 @router.post("/{contract:path}/close")
-async def close(contract: Reference, body: Reason, call: ChangeCall) -> Contract:
+async def close(contract: Reference, body: Strict[Reason], call: ChangeCall) -> Contract:
     """Close a contract. A closed contract cannot be opened again."""
     return await _change(call, contract, Command("closed", reason=body.reason))
 
 
 @router.post("/{contract:path}/renew", status_code=201)
-async def renew(contract: Reference, body: Renewal, call: ChangeCall) -> Contract:
+async def renew(contract: Reference, body: Strict[Renewal], call: ChangeCall) -> Contract:
     """Draft the contract that follows: it starts the day after, with the same length and shape. Returns the draft."""
     contract_id, state = await _load(call, contract)
     draft_id = uuid4()

@@ -13,6 +13,7 @@ from tidemark_contracts.directory.resources import ORGANIZATION, RATE_CARD, TEAM
 from tidemark_contracts.directory.validation import entity_violations
 from tidemark_shared.domain import bodies
 from tidemark_shared.domain.bodies import Body, Text
+from tidemark_shared.domain.strict_input import Strict
 from tidemark_shared.http.pagination import Cursor, Limit, Page, build_page, decode_page_cursor
 from tidemark_shared.http.problems import Problem
 from tidemark_shared.http.requests import Call, ChangeCall, CreateCall, ReadCall, TransactionRoute, Versioned
@@ -65,6 +66,7 @@ def _add_routes(
     article = "an" if resource.kind[0] in "aeiou" else "a"
     label, item = f"{article} {resource.label}", f"{collection}/{{{resource.kind}}}"
     entity_id = Annotated[UUID, Path(alias=resource.kind)]
+    body_type: Any = Strict[resource.body]  # type: ignore[misc, name-defined] # it is known at run time only
 
     async def create(body: Body, call: CreateCall) -> Any:
         entity = await _create(call, resource, body)
@@ -102,12 +104,12 @@ def _add_routes(
             response_model=None if method == "DELETE" else Page[model] if verb == "list" else model,
         )
 
-    add("POST", collection, create, "create", f"Create {label}.{create_doc}", body=resource.body)
+    add("POST", collection, create, "create", f"Create {label}.{create_doc}", body=body_type)
     add("GET", collection, list_, "list", list_doc, filters=Annotated[filter_model, Query()])
     add("GET", item, read, "read", f"Read one {resource.label}.", id_=entity_id)
     add(
         "PUT", item, change, "change", f"Change {label}. Send the whole body.{change_doc}",
-        id_=entity_id, body=resource.body,
+        id_=entity_id, body=body_type,
     )  # fmt: skip
     add("DELETE", item, delete, "delete", f"Delete {label}.{delete_doc}", id_=entity_id)
 

@@ -14,6 +14,7 @@ from pydantic import Field, GetCoreSchemaHandler, TypeAdapter, ValidationError
 from pydantic_core import CoreSchema, core_schema
 
 from tidemark_shared.domain.bodies import Contract, Text
+from tidemark_shared.domain.strict_input import StrictAdapter
 from tidemark_shared.http.problems import Violation, json_pointer, to_violations
 
 ReasonText = Annotated[Text, Field(min_length=1)]
@@ -32,6 +33,7 @@ class ContractInput:
     terms: Contract
     reason: str | None = None
     type_errors: tuple[Violation, ...] = ()
+    unknown_fields: tuple[Violation, ...] = ()
 
     def has_type_error(self, *paths: str) -> bool:
         """Whether there is a type error above, at or below one of the paths."""
@@ -74,23 +76,30 @@ class _ParsedAs:
         self._model = model
 
     def __get_pydantic_core_schema__(self, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_wrap_validator_function(_parse, handler.generate_schema(self._model))
+        adapter: StrictAdapter[Contract] = StrictAdapter(self._model)
+        return core_schema.no_info_wrap_validator_function(
+            lambda body, _: _parse(body, adapter), handler.generate_schema(self._model)
+        )
 
 
 ContractBody = Annotated[ContractInput, _ParsedAs(Contract)]
 AmendmentBody = Annotated[ContractInput, _ParsedAs(Amendment)]
 
 
-def _parse(body: object, validate: Callable[[object], Contract]) -> ContractInput:
+def _parse(body: Any, adapter: StrictAdapter[Contract]) -> ContractInput:
     try:
-        return _contract_input(validate(body))
+        return _contract_input(adapter.validate(body))
     except ValidationError as error:
-        if not isinstance(body, dict):
-            raise
         errors = error.errors(include_url=False)
-        contract = validate(_with_placeholders(body, [item["loc"] for item in errors]))
-        type_errors = tuple(_with_rule_code(violation, body) for violation in to_violations(errors))
-        return replace(_contract_input(contract), type_errors=type_errors)
+        if any(not item["loc"] for item in errors):
+            raise
+        type_errors = [item for item in errors if item["type"] != "unknown_field"]
+        contract = adapter.validate_known(_with_placeholders(body, [item["loc"] for item in type_errors]))
+        return replace(
+            _contract_input(contract),
+            type_errors=tuple(_with_rule_code(violation, body) for violation in to_violations(type_errors)),
+            unknown_fields=tuple(to_violations([item for item in errors if item["type"] == "unknown_field"])),
+        )
 
 
 def parse_contract(body: dict[str, Any]) -> ContractInput:

@@ -39,7 +39,7 @@ def contract_violations(contract_input: ContractInput, context: DecisionContext,
     """
     terms = contract_input.terms
     violations = [
-        *_uniqueness(terms, context),
+        *_names(terms, context),
         *_shape(terms),
         *_period_count(contract_input),
         *size_violations(terms),
@@ -53,7 +53,11 @@ def contract_violations(contract_input: ContractInput, context: DecisionContext,
         violations += amounts.sum_violations(terms)
         if not contract_input.has_type_error("/adjustments"):
             violations += amounts.adjustment_violations(terms)
-    return [*contract_input.type_errors, *contract_input.without_placeholders(violations)]
+    return [
+        *contract_input.type_errors,
+        *contract_input.without_placeholders(violations),
+        *contract_input.unknown_fields,
+    ]
 
 
 def has_ended(terms: Contract, now: datetime) -> bool:
@@ -80,7 +84,10 @@ def size_violations(body: Body) -> Iterator[Violation]:
         yield Violation(code="invalid", path="", message=message)
 
 
-def _uniqueness(terms: Contract, context: DecisionContext) -> Iterator[Violation]:
+def _names(terms: Contract, context: DecisionContext) -> Iterator[Violation]:
+    if terms.code in (".", ".."):
+        message = "In a URL, . and .. lead to other resources. Choose another code."
+        yield Violation(code="invalid", path="/code", message=message)
     if context.code_taken:
         yield code_taken_violation(terms)
     for path, name in _repeated((account.name, i, "name") for i, account in enumerate(terms.accounts)):

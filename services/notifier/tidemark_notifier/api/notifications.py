@@ -12,9 +12,10 @@ from tidemark_notifier.database.query_types import NotifierQueries
 from tidemark_notifier.delivery.webhook import WebhookPayload
 from tidemark_notifier.evaluation.snapshot import Snapshot
 from tidemark_shared.database import queries
+from tidemark_shared.domain.bodies import Text
 from tidemark_shared.http.pagination import Cursor, Limit, Page, build_page, decode_page_cursor
 from tidemark_shared.http.problems import Problem
-from tidemark_shared.http.requests import Call, CreateCall, ReadCall, TransactionRoute
+from tidemark_shared.http.requests import Call, CreateCall, NoBody, ReadCall, TransactionRoute
 
 _sql: NotifierQueries = queries("tidemark_notifier")
 
@@ -56,7 +57,7 @@ class Notification(BaseModel):
 @router.get("/notifications")
 async def list_notifications(
     call: ReadCall,
-    contract: Annotated[str | None, Query(description="A contract's id or code.")] = None,
+    contract: Annotated[Text | None, Query(description="A contract's id or code.")] = None,
     status: DeliveryStatus | None = None,
     cursor: Cursor = None,
     limit: Limit = 50,
@@ -76,7 +77,7 @@ async def read_notification(notification_id: UUID, call: ReadCall) -> Notificati
 
 
 @router.post("/notifications/{notification_id}/resend")
-async def resend_notification(notification_id: UUID, call: CreateCall) -> Notification:
+async def resend_notification(notification_id: UUID, call: CreateCall, _: NoBody = None) -> Notification:
     """Try the failed deliveries of a notification again."""
     await _find_notification(call, notification_id)
     if not [row async for row in _sql.reset_failed_deliveries(call.connection, notification_id=notification_id)]:

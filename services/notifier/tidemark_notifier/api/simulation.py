@@ -24,8 +24,9 @@ from tidemark_notifier.evaluation.preview import (
 )
 from tidemark_notifier.evaluation.rule_evaluation import evaluate_rule, is_applicable
 from tidemark_notifier.rules.rule import Rule, StoredRule, find_rules_in_scope
-from tidemark_shared.database import queries
+from tidemark_shared.database import ACQUIRE_TIMEOUT_SECONDS, queries
 from tidemark_shared.domain.bodies import Text
+from tidemark_shared.domain.strict_input import Strict
 from tidemark_shared.http.auth import require_role
 from tidemark_shared.http.pagination import Page
 from tidemark_shared.http.problems import Problem
@@ -87,10 +88,10 @@ async def explain_contract(
 
 @upstream_router.post("/rules/preview")
 async def preview_rule_on_curve(
-    preview: RulePreviewRequest, request: Request, authorization: Annotated[str | None, Header()] = None
+    preview: Strict[RulePreviewRequest], request: Request, authorization: Annotated[str | None, Header()] = None
 ) -> Page[NotificationPreview]:
     """When a rule would have notified of a contract, and whom, along the curve of its work."""
-    async with request.app.state.pool.acquire() as connection:
+    async with request.app.state.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
         case = await find_case(connection, preview.contract)
         rule = preview.rule or await find_rule(connection, preview.rule_id)
         unsaved = StoredRule(**{"id": uuid4(), "version": 1, **rule.model_dump()})
@@ -104,7 +105,7 @@ async def preview_rule_on_curve(
 
 
 @router.post("/rules/{rule_id}/test", status_code=202)
-async def test_rule(rule_id: UUID, test: RuleTestRequest, call: CreateCall) -> RuleTestResult:
+async def test_rule(rule_id: UUID, test: Strict[RuleTestRequest], call: CreateCall) -> RuleTestResult:
     """Send a notification marked as a test, for a contract in the rule's scope. The real one is still raised later."""
     rule = await find_rule(call.connection, rule_id)
     now = await _sql.current_time(call.connection)

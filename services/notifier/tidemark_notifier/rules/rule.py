@@ -12,7 +12,7 @@ from tidemark_notifier.rules.body import TaggedBody, require_distinct
 from tidemark_notifier.rules.placeholders import require_known_placeholders
 from tidemark_notifier.rules.receivers import MASKED_SECRET, WITH_SECRETS, Channel, Receiver
 from tidemark_notifier.rules.triggers import Trigger
-from tidemark_shared.domain.bodies import Body, Name, Text
+from tidemark_shared.domain.bodies import VERSIONED_MEMBERS, Body, Name, Text
 
 _NARROWEST_FIRST = ("contract", "organization", "global")
 
@@ -41,6 +41,8 @@ class Scope(TaggedBody):
 
 class Rule(Body):
     """A notification rule as a client sends it."""
+
+    answer_members = VERSIONED_MEMBERS
 
     name: Name
     scope: Scope
