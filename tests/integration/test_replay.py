@@ -95,8 +95,8 @@ async def test_damaged_row_is_found_and_repaired(connection, replaying, damage, 
     assert await connection.fetch("SELECT * FROM reporting.account_consumption ORDER BY 1, 3, 6") == before
     new_revisions = await connection.fetch("SELECT contract_id, revision FROM balances ORDER BY 1")
     # The published balances may have been wrong.
-    assert [new["revision"] - old["revision"] for new, old in zip(new_revisions, revisions, strict=True)] == (
-        [1, 1] if relation else [0, 0]
+    assert [new["revision"] > old["revision"] for new, old in zip(new_revisions, revisions, strict=True)] == (
+        [bool(relation)] * 2
     )
 
 
