@@ -18,9 +18,9 @@ from zoneinfo import ZoneInfo
 import asyncpg
 from aiokafka.errors import KafkaError
 from dateutil.relativedelta import relativedelta
-from rich.console import Console
 
 from tidemark.api_client import ApiClient, ApiError, Entity, Json, contract_path
+from tidemark.cli.output import SafeConsole
 from tidemark.cli.status import build_status_table
 from tidemark.database.query_types import CommandLineQueries
 from tidemark_shared.database import Connection, queries
@@ -62,7 +62,7 @@ def run(settings: Settings, data_dir: Path, *, maildir: Path | None = None, now:
     now = now or datetime.now(UTC)
     if maildir is None and (path := os.environ.get("TIDEMARK_MAILDIR")):
         maildir = Path(path)
-    console = Console(soft_wrap=True, highlight=False)
+    console = SafeConsole(soft_wrap=True)
     console.print("Demo: Acme has bought 40 hours of support a month. Work is logged day by day …")
     try:
         with ApiClient(settings) as api:
@@ -70,7 +70,7 @@ def run(settings: Settings, data_dir: Path, *, maildir: Path | None = None, now:
         asyncio.run(_log_work(settings, contract.body, now))
         asyncio.run(_print_result(settings, console, maildir, now))
     except (ApiError, KafkaError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        console.print(f"The demo stopped: {error}. The next start with --demo continues it.", markup=False)
+        console.print(f"The demo stopped: {error}. The next start with --demo continues it.")
         return
     data_dir.mkdir(parents=True, exist_ok=True)
     marker.touch()
@@ -192,7 +192,7 @@ async def _is_counted(connection: Connection, period_start: date, seconds: int) 
     return (consumed or 0) >= seconds
 
 
-async def _print_result(settings: Settings, console: Console, maildir: Path | None, now: datetime) -> None:
+async def _print_result(settings: Settings, console: SafeConsole, maildir: Path | None, now: datetime) -> None:
     """Print the hours, the last mail to the customer, and where to look next."""
     deliveries: list[Any] = []
 
@@ -213,9 +213,9 @@ async def _print_result(settings: Settings, console: Console, maildir: Path | No
     if maildir and deliveries and (mail := read_mail(maildir, str(deliveries[-1]["delivery_id"]))):
         console.rule("The last mail to the customer")
         for header in ("From", "To", "Subject"):
-            console.print(f"{header}: {' '.join(mail[header].split())}", markup=False)
+            console.print(f"{header}: {' '.join(mail[header].split())}")
         body = mail.get_body(("plain",))
-        console.print(f"\n{body.get_content() if body else ''}", markup=False)
+        console.print(f"\n{body.get_content() if body else ''}")
         console.rule()
     console.print(f"To see more, open {settings.public_url} or run `tidemark status {CODE}`.")
 

@@ -106,3 +106,17 @@ def test_assignments_set_only_their_members() -> None:
 def test_invalid_assignment_raises_a_message(text: str, message: str) -> None:
     with pytest.raises(ContractFileError, match=message):
         set_members({"end_date": "2026-12-31", "owner": {}}, [text])
+
+
+def test_aliases_are_refused() -> None:
+    """Nine lines that would unpack to a billion values."""
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]" for level in range(1, 9)]
+    with pytest.raises(ContractFileError, match=r"^line 2: \*a0 is an alias\. Write the value itself\.$"):
+        parse_body("\n".join(lines))
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "a: " + "[" * 5_000, '{"a":' * 100_000])
+def test_deep_nesting_is_refused(text: str) -> None:
+    with pytest.raises(ContractFileError, match="nested too deeply"):
+        parse_body(text)

@@ -2,6 +2,8 @@
 
 import gzip
 import lzma
+import tracemalloc
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +12,9 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemark.importing.files import CsvRecord, FileError, open_text, read_records
+from tidemark.importing.files import CsvRecord, FileError, open_text, parse_size, read_records, read_text
+from tidemark.importing.rows import RefusedRow
+from tidemark.importing.run import limit_refusals
 
 
 def read(text: str, delimiter: str = ",") -> list[CsvRecord]:
@@ -123,3 +127,72 @@ def test_every_line_is_in_exactly_one_record(lines: list[str]) -> None:
     for record, end in zip(records, ends, strict=True):
         within = [number for number in range(record.line + 1, end + 1) if lines[number - 2]]
         assert not record.error or not within
+
+
+def lzma_bomb(content: bytes) -> bytes:
+    return lzma.compress(content, preset=0)
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress, lzma_bomb, zstd, zstd_frames])
+def test_larger_file_is_refused_before_it_is_in_memory(tmp_path: Path, compress: Compress) -> None:
+    """A file that unpacks to 64 MiB, of which no more than a few are in memory at once."""
+    file = tmp_path / "bomb"
+    file.write_bytes(compress((b"x" * 1_023 + b"\n") * (1 << 16)))
+    tracemalloc.start()
+    message = r"bomb has more than 16 MiB, unpacked\..*--max-size"
+    with pytest.raises(FileError, match=message), open_text(file, max_size=16 << 20) as lines:
+        deque(lines, maxlen=0)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20 << 20
+
+
+@pytest.mark.parametrize("compress", [bytes, lzma_bomb, zstd])
+def test_endless_line_is_refused(tmp_path: Path, compress: Compress) -> None:
+    file = tmp_path / "line"
+    file.write_bytes(compress(b"id\n" + bytes(1 << 26)))
+    with pytest.raises(FileError, match=r"line: line 2 has more than 4,194,304 characters"), open_text(file) as lines:
+        list(lines)
+
+
+def test_dictionary_of_xz_is_limited(tmp_path: Path) -> None:
+    file = tmp_path / "file.xz"
+    filters = [{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 29}]
+    file.write_bytes(lzma.compress(b"id\n", filters=filters))
+    with pytest.raises(FileError, match="Memory usage limit"), open_text(file) as lines:
+        list(lines)
+
+
+def test_file_of_the_limit_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("12345\n")
+    assert read_text(file, max_size=6) == "12345\n"
+    with pytest.raises(FileError, match="5 bytes"):
+        read_text(file, max_size=5)
+
+
+def test_text_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes("ä".encode("latin-1"))
+    with pytest.raises(FileError, match="is not in UTF-8"):
+        read_text(file, max_size=6)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("5", 5), ("2K", 2_048), ("500 MiB", 500 << 20), ("1g", 1 << 30), ("1GB", 1 << 30), ("7B", 7)]
+)
+def test_size_is_parsed(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1T", "1.5G", "G"])
+def test_other_sizes_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a size"):
+        parse_size(text)
+
+
+def test_file_of_refused_rows_is_refused() -> None:
+    rows = [RefusedRow(number, None, "unreadable", "The line is not JSON.") for number in range(100_001)]
+    assert list(limit_refusals(rows[:-1])) == rows[:-1]
+    with pytest.raises(FileError, match="More than 100,000 rows are refused, the last one in line 100000"):
+        list(limit_refusals(rows))

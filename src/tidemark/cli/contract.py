@@ -1,6 +1,5 @@
 """``tidemark contract``: create, change and show contracts over the HTTP API."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,11 +13,14 @@ import typer
 from tidemark.api_client import ApiClient, ApiError, Entity, contract_path
 from tidemark.cli.contract_file import ContractFileError, parse_body, replace_names, set_members
 from tidemark.cli.contract_tables import build_contract_details, build_contract_list, build_history
-from tidemark.cli.options import DEFAULT_DATA_DIR, AsJson, DataDir, load_settings
-from tidemark.cli.output import print_table, report_errors
-from tidemark.importing.files import FileError, open_text
+from tidemark.cli.options import DEFAULT_DATA_DIR, AsJson, DataDir, MaxSize, load_settings
+from tidemark.cli.output import print_json, print_line, print_table, report_errors
+from tidemark.importing.files import FileError, read_text
 
 app = typer.Typer(help="Contracts: create, change and show them.", no_args_is_help=True)
+
+MAX_CONTRACT_FILE_SIZE = 2 << 20
+"""As for a request body of the HTTP API."""
 
 Code = Annotated[str, typer.Argument(help="The contract's code or id.")]
 _FILE_HELP = "The contract in YAML or JSON, as the HTTP API takes it; - reads standard input."
@@ -28,6 +30,7 @@ _FILE_HELP = "The contract in YAML or JSON, as the HTTP API takes it; - reads st
 def create(
     file: Annotated[Path, typer.Argument(help=_FILE_HELP)],
     *,
+    max_size: MaxSize = MAX_CONTRACT_FILE_SIZE,
     as_json: AsJson = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
@@ -36,7 +39,7 @@ def create(
     Organizations and teams can be given by name instead of id.
     """
     with _connect(data_dir) as api:
-        contract = api.post("contracts", _replace_names(api, _read_file(file)), key=str(uuid4()))
+        contract = api.post("contracts", _replace_names(api, _read_file(file, max_size)), key=str(uuid4()))
     _print_result(contract, f"{contract.id} {contract.body['code']}", as_json=as_json)
 
 
@@ -60,6 +63,7 @@ def amend(
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A new value, such as end_date=2027-12-31."),
     ] = None,
+    max_size: MaxSize = MAX_CONTRACT_FILE_SIZE,
     as_json: AsJson = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
@@ -68,7 +72,7 @@ def amend(
         raise typer.BadParameter("Give a FILE, or --set NAME=VALUE.")
     with _connect(data_dir) as api:
         current = _load_contract(api, code)
-        body = set_members(_read_file(file) if file else current.body, set_ or [])
+        body = set_members(_read_file(file, max_size) if file else current.body, set_ or [])
         amendment = {**_replace_names(api, body), "reason": reason}
         contract = api.post(f"{contract_path(code)}/amend", amendment, etag=current.etag)
     _print_result(contract, _describe_status(contract), as_json=as_json)
@@ -95,7 +99,7 @@ def list_(
             "text": text,
         }
         contracts = list(api.list("contracts", **{name: value for name, value in filters.items() if value}))
-    typer.echo(json.dumps(contracts)) if as_json else print_table(build_contract_list(contracts))
+    print_json(contracts) if as_json else print_table(build_contract_list(contracts))
 
 
 @app.command()
@@ -107,7 +111,7 @@ def show(code: Code, *, as_json: AsJson = False, data_dir: DataDir = DEFAULT_DAT
         balance_entity = api.get(f"{contract_path(contract['id'])}/balance")
     balance = balance_entity and balance_entity.body
     if as_json:
-        typer.echo(json.dumps({**contract, "balance": balance}))
+        print_json({**contract, "balance": balance})
     else:
         name = organization.body["name"] if organization else contract["organization_id"]
         print_table(build_contract_details(contract, name, balance, datetime.now(UTC)))
@@ -118,7 +122,7 @@ def history(code: Code, *, as_json: AsJson = False, data_dir: DataDir = DEFAULT_
     """Show who changed a contract, when, how and why."""
     with _connect(data_dir) as api:
         entries = list(api.list(f"{contract_path(code)}/history"))
-    typer.echo(json.dumps(entries)) if as_json else print_table(build_history(entries))
+    print_json(entries) if as_json else print_table(build_history(entries))
 
 
 @contextmanager
@@ -136,9 +140,8 @@ def _connect(data_dir: Path) -> Iterator[ApiClient]:
             raise ApiError("\n".join(lines) or str(error)) from None
 
 
-def _read_file(file: Path) -> dict[str, Any]:
-    with open_text(file) as lines:
-        return parse_body("".join(lines))
+def _read_file(file: Path, max_size: int) -> dict[str, Any]:
+    return parse_body(read_text(file, max_size=max_size))
 
 
 def _replace_names(api: ApiClient, body: dict[str, Any]) -> dict[str, Any]:
@@ -180,4 +183,4 @@ def _describe_status(contract: Entity) -> str:
 
 
 def _print_result(contract: Entity, message: str, *, as_json: bool) -> None:
-    typer.echo(json.dumps(contract.body) if as_json else message)
+    print_json(contract.body) if as_json else print_line(message)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 
 from tidemark_shared.http.problems import json_pointer
 
@@ -16,6 +17,7 @@ FindId = Callable[[str, str, str], str]
 """Finds an id by a list of the API (``organizations``, ``teams``), a name, and the path of the name in the body."""
 
 _LIST_BY_MEMBER = {"organization_id": "organizations", "team_id": "teams", "teams": "teams"}
+_MAX_DEPTH = 50
 _NUMBER_SUFFIXES = ("_minor", "_days")
 
 
@@ -29,7 +31,10 @@ def parse_body(text: str) -> Json:
     Dates become ISO text, and whole hours become decimal strings, as the API takes them. Hours with decimals must be
     quoted: without quotes, YAML makes a float of them, which is not exact (SPEC C5).
     """
-    body = _to_json(_load(text))
+    try:
+        body = _to_json(_load(text))
+    except RecursionError:
+        raise ContractFileError("The file is nested too deeply for a contract. Check its brackets.") from None
     if not isinstance(body, dict):
         raise ContractFileError("The file is not a contract. It needs members such as `code: ACME-SUP`.")
     return body
@@ -71,6 +76,18 @@ def replace_names(body: Any, find_id: FindId, *, list_name: str | None = None, p
     return body
 
 
+def _check_structure(text: str) -> None:
+    """Refuse aliases, of which a few lines can unpack to gigabytes, and nesting that no contract has."""
+    depth = 0
+    for event in YAML(typ="safe", pure=True).parse(text):
+        if isinstance(event, AliasEvent):
+            line = event.start_mark.line + 1
+            raise ContractFileError(f"line {line}: *{event.anchor} is an alias. Write the value itself.")
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        if depth > _MAX_DEPTH:
+            raise RecursionError
+
+
 def _load(text: str) -> Any:
     # JSON first: YAML rejects its tabs and surrogate pairs.
     try:
@@ -78,6 +95,7 @@ def _load(text: str) -> Any:
     except ValueError:
         pass
     try:
+        _check_structure(text)
         return YAML(typ="safe", pure=True).load(text)
     except MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""

@@ -1,7 +1,6 @@
 """``tidemark dlq``: list, show and replay the dead letters of all services (SPEC 2, 6)."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC
@@ -10,10 +9,9 @@ from typing import Annotated, Any, Literal
 import typer
 from rich import box
 from rich.table import Table
-from rich.text import Text
 
 from tidemark.cli.options import DEFAULT_DATA_DIR, AsJson, DataDir, load_settings
-from tidemark.cli.output import print_table, report_errors
+from tidemark.cli.output import print_json, print_line, print_table, report_errors
 from tidemark_shared.database import Connection, connect_pool
 from tidemark_shared.log import log_only_errors
 from tidemark_shared.messaging import dead_letters
@@ -54,7 +52,7 @@ def list_(
             )
         )
     if as_json:
-        typer.echo(json.dumps(letters, default=str))
+        print_json(letters)
     else:
         print_table(_build_list(letters))
 
@@ -71,7 +69,7 @@ def show(
     with report_errors(SelectionError):
         letter = asyncio.run(_load_readable_letter(load_settings(data_dir), service, number))
     if as_json:
-        typer.echo(json.dumps(letter, default=str))
+        print_json(letter)
     else:
         print_table(_build_details(letter))
 
@@ -170,10 +168,10 @@ async def _replay(
                 new_reason = await dead_letters.replay_dead_letter(
                     connection, handlers, id_, prefix=settings.topic_prefix
                 )
-                result = f"refused again: {_escape(new_reason)}" if new_reason else "taken"
-                typer.echo(f"{name} {id_}: {result}")
+                result = f"refused again: {new_reason}" if new_reason else "taken"
+                print_line(f"{name} {id_}: {result}")
                 rejected_count += bool(new_reason)
-    typer.echo(f"{len(letters) - rejected_count:,} taken, {rejected_count:,} refused again.")
+    print_line(f"{len(letters) - rejected_count:,} taken, {rejected_count:,} refused again.")
     return rejected_count
 
 
@@ -184,13 +182,6 @@ def _to_text(content: bytes | None) -> str | None:
         return content.decode()
     except UnicodeDecodeError:
         return f"hex {content.hex()}"
-
-
-def _escape(text: str) -> str:
-    """Escape control characters, because they could change the terminal."""
-    return "".join(
-        character if character.isprintable() or character == "\n" else ascii(character)[1:-1] for character in text
-    )
 
 
 def _build_list(letters: Sequence[DeadLetter]) -> Table:
@@ -205,7 +196,7 @@ def _build_list(letters: Sequence[DeadLetter]) -> Table:
             letter["service"],
             f"{letter['received_at'].astimezone(UTC):%Y-%m-%d %H:%M}",
             f"{letter['topic']}/{letter['partition']}, {letter['record_offset']}",
-            Text(_escape(letter["reason"])),
+            letter["reason"],
             style="dim" if letter["replayed_at"] else "",
         )
     return table
@@ -218,5 +209,5 @@ def _build_details(letter: DeadLetter) -> Table:
     for member, content in letter.items():
         is_headers = member == "headers"
         text = "\n".join(f"{name}: {value}" for name, value in content) if is_headers else str(content)
-        table.add_row(member, Text(_escape(text)))
+        table.add_row(member, text)
     return table

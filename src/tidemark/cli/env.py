@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from tidemark.cli.options import DEFAULT_DATA_DIR
+from tidemark.cli.output import print_line
 from tidemark.stack.state import load_environment
 from tidemark.stack.up import SERVICES
 
@@ -27,10 +28,10 @@ def env(
     """Print the settings of the running stack as NAME=value lines."""
     environment = load_environment(data_dir)
     if not environment:
-        typer.echo(
-            f"No stack runs in {data_dir.absolute()}. Start one with `tidemark up --data-dir {data_dir}`.", err=True
+        print_line(
+            f"No stack runs in {data_dir.absolute()}. Start one with `tidemark up --data-dir {data_dir}`.", error=True
         )
         raise typer.Exit(1)
     for name in _NAMES:
         if name in environment:
-            typer.echo(f"{name}={environment[name]}")
+            print_line(f"{name}={environment[name]}")

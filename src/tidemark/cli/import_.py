@@ -1,6 +1,5 @@
 """``tidemark import``: import worklogs from a file."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -9,13 +8,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from tidemark.api_client import ApiError
-from tidemark.cli.options import DEFAULT_DATA_DIR, DataDir, load_settings
-from tidemark.cli.output import report_errors
-from tidemark.importing.files import FileError
+from tidemark.cli.options import DEFAULT_DATA_DIR, DataDir, MaxSize, load_settings
+from tidemark.cli.output import SafeConsole, print_json, print_line, report_errors
+from tidemark.importing.files import DEFAULT_MAX_SIZE, FileError
 from tidemark.importing.mapping import MappingError
 from tidemark.importing.rows import RefusedRow
 from tidemark.importing.run import ImportOptions, ImportSummary, import_csv, import_events
@@ -39,6 +37,7 @@ def import_file(  # noqa: PLR0917 - typer's arguments
         Path | None, typer.Option(help="The folder with the state of imports; default: imports in the data directory.")
     ] = None,
     wait: Annotated[float, typer.Option(help="Seconds to wait until everything is counted; 0 does not wait.")] = 600,
+    max_size: MaxSize = DEFAULT_MAX_SIZE,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,  # noqa: FBT002
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
@@ -51,16 +50,16 @@ def import_file(  # noqa: PLR0917 - typer's arguments
     hint = "Then run the command again: it resumes."
     with report_errors(MappingError, FileError, ApiError, hint=hint), _progress_bar() as progress:
         now = datetime.now(UTC)
-        options = ImportOptions(load_settings(data_dir), state or data_dir / "imports", wait, now, progress)
+        options = ImportOptions(load_settings(data_dir), state or data_dir / "imports", wait, now, progress, max_size)
         summary = import_csv(file, mapping, planned, options) if mapping else import_events(file, options)
     if as_json:
         refusals = [
             {"line": row.line, "worklog": row.worklog, "reason": row.reason, "sentence": row.message}
             for row in summary.refusals
         ]
-        typer.echo(json.dumps({**summary._asdict(), "refusals": refusals}))
+        print_json({**summary._asdict(), "refusals": refusals})
     else:
-        typer.echo("\n".join(_summary_lines(summary)))
+        print_line("\n".join(_summary_lines(summary)))
     if summary.problems:
         raise typer.Exit(1)
 
@@ -68,8 +67,8 @@ def import_file(  # noqa: PLR0917 - typer's arguments
 @contextmanager
 def _progress_bar() -> Iterator[Any]:
     """A progress bar, on a terminal only."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    console = SafeConsole(stderr=True)
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         tasks: dict[str, TaskID] = {}
 

@@ -2,10 +2,8 @@
 
 import asyncio
 
-import typer
-
 from tidemark.cli.options import DEFAULT_DATA_DIR, DataDir, load_settings
-from tidemark.cli.output import report_errors
+from tidemark.cli.output import print_line, report_errors
 from tidemark.cli.verify import run_replay
 from tidemark.stack.up import SERVICES
 from tidemark_shared import database
@@ -18,4 +16,4 @@ def migrate(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
         for service in SERVICES:
             asyncio.run(database.migrate(settings.service_database_url(service), service))
         if asyncio.run(run_replay(settings.service_database_url("consumption"), "rebuild_if_due")):
-            typer.echo("A counting rule changed, so the figures of consumption were rebuilt from the facts.")
+            print_line("A counting rule changed, so the figures of consumption were rebuilt from the facts.")

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from tidemark.importing.files import parse_size
 from tidemark.stack.state import load_environment
 from tidemark.stack.up import settings_from
 from tidemark_shared.settings import Settings
@@ -14,6 +15,15 @@ DEFAULT_DATA_DIR = Path(".tidemark")
 
 DataDir = Annotated[
     Path, typer.Option(help="The data directory of a running stack, for settings that the environment does not give.")
+]
+MaxSize = Annotated[
+    int,
+    typer.Option(
+        "--max-size",
+        metavar="SIZE",
+        parser=lambda value: parse_size(str(value)),
+        help="Refuse a file that is larger, unpacked; such as 500M or 2G.",
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 

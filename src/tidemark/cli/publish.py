@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from tidemark.cli.options import DEFAULT_DATA_DIR, DataDir, load_settings
-from tidemark.cli.output import report_errors
-from tidemark.importing.files import FileError, open_text
+from tidemark.cli.options import DEFAULT_DATA_DIR, DataDir, MaxSize, load_settings
+from tidemark.cli.output import print_line, report_errors
+from tidemark.importing.files import DEFAULT_MAX_SIZE, FileError, open_text
 from tidemark.importing.run import publish_events
 
 
@@ -16,13 +16,14 @@ def publish(
     file: Annotated[
         Path, typer.Argument(help="One structured CloudEvent on each line; - reads standard input.")
     ] = Path("-"),
+    max_size: MaxSize = DEFAULT_MAX_SIZE,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Check worklog events, and publish them unchanged to `worklog.events`."""
-    with report_errors(FileError, hint="Then run the command again."), open_text(file) as lines:
+    with report_errors(FileError, hint="Then run the command again."), open_text(file, max_size=max_size) as lines:
         published, refused = publish_events(lines, load_settings(data_dir), datetime.now(UTC))
-    typer.echo(f"{published:,} published, {len(refused):,} refused.")
+    print_line(f"{published:,} published, {len(refused):,} refused.")
     for row in refused:
-        typer.echo(f"line {row.line}: {row.message}", err=True)
+        print_line(f"line {row.line}: {row.message}", error=True)
     if refused:
         raise typer.Exit(1)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from tidemark.cli.options import DEFAULT_DATA_DIR, DataDir, load_settings
-from tidemark.cli.output import report_errors
+from tidemark.cli.output import print_line, report_errors
 from tidemark.cli.verify import print_differences, run_replay
 
 
@@ -22,9 +22,9 @@ def rebuild(
         if service == "consumption":
             findings = asyncio.run(run_replay(url, "rebuild"))
             print_differences(findings)
-            typer.echo(f"Rows repaired: {findings.total}")
+            print_line(f"Rows repaired: {findings.total}")
             return
         # Imported here, as in `verify`.
         from tidemark_contracts.contract.rebuild import rebuild as rebuild_contracts  # noqa: PLC0415
 
-        typer.echo(f"Contracts rebuilt: {asyncio.run(rebuild_contracts(url))}")
+        print_line(f"Contracts rebuilt: {asyncio.run(rebuild_contracts(url))}")

@@ -9,11 +9,10 @@ from zoneinfo import ZoneInfo
 import asyncpg
 import typer
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from tidemark.cli.options import DEFAULT_DATA_DIR, DataDir, load_settings
-from tidemark.cli.output import report_errors
+from tidemark.cli.output import print_table, report_errors
 from tidemark.database.query_types import CommandLineQueries
 from tidemark_shared.database import queries
 from tidemark_shared.domain.quantities import SECONDS_PER_HOUR
@@ -32,7 +31,7 @@ def status(
 ) -> None:
     """Show a contract's planned and executed hours by account and team in its current period."""
     with report_errors(UnknownContractError):
-        Console().print(asyncio.run(build_status_table(load_settings(data_dir), contract, datetime.now(UTC))))
+        print_table(asyncio.run(build_status_table(load_settings(data_dir), contract, datetime.now(UTC))))
 
 
 async def build_status_table(settings: Settings, reference: str, now: datetime) -> Table:

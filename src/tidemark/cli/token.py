@@ -14,7 +14,7 @@ from rich import box
 from rich.table import Table
 
 from tidemark.cli.options import DEFAULT_DATA_DIR, AsJson, DataDir, load_settings
-from tidemark.cli.output import print_table, report_errors
+from tidemark.cli.output import print_json, print_line, print_table, report_errors
 from tidemark.stack.up import SERVICES
 from tidemark_shared.database import Connection, json_rows, queries
 from tidemark_shared.database.query_types import SharedQueries, TokensTableRow
@@ -65,7 +65,7 @@ def create(
         token = tokens.issue_token(secret, name, role, id_=id_, now=now, expires=expires_at)
         registered = RegisteredToken(id=id_, name=name, role=role, created_at=now, expires_at=expires_at)
         asyncio.run(_save_tokens(settings, [registered]))
-    typer.echo(token)
+    print_line(token)
 
 
 @app.command("list")
@@ -74,7 +74,7 @@ def list_(*, as_json: AsJson = False, data_dir: DataDir = DEFAULT_DATA_DIR) -> N
     with report_errors():
         registered = asyncio.run(_load_tokens(load_settings(data_dir)))
     if as_json:
-        typer.echo(_token_list.dump_json(registered))
+        print_json(_token_list.dump_python(registered, mode="json"))
     else:
         print_table(_build_table(registered))
 
@@ -120,7 +120,7 @@ async def _revoke(settings: Settings, name_or_id: str, now: datetime) -> None:
     await _save_tokens(settings, revoked)
     for token in selected:
         result = f"had been revoked on {token.revoked_at:%Y-%m-%d}" if token.revoked_at else "is revoked"
-        typer.echo(f"{token.id} ({token.name or 'not registered'}) {result}.")
+        print_line(f"{token.id} ({token.name or 'not registered'}) {result}.")
 
 
 async def _save_tokens(settings: Settings, registered: list[RegisteredToken]) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from tidemark.cli.options import DEFAULT_DATA_DIR, DataDir, load_settings
-from tidemark.cli.output import report_errors
+from tidemark.cli.output import print_line, report_errors
 from tidemark_shared.messaging import kafka
 from tidemark_shared.settings import require_setting
 
@@ -21,4 +21,4 @@ def topics(
         servers = require_setting(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers")
         created = kafka.create_topics(servers, prefix=settings.topic_prefix, replication=replication)
         for topic in asyncio.run(created):
-            typer.echo(topic)
+            print_line(topic)

@@ -1,13 +1,12 @@
 """``tidemark verify``: compare the figures with the facts (SPEC 6)."""
 
 import asyncio
-import json
 from typing import Any, Literal
 
 import typer
 
 from tidemark.cli.options import DEFAULT_DATA_DIR, AsJson, DataDir, load_settings
-from tidemark.cli.output import report_errors
+from tidemark.cli.output import print_json, print_line, report_errors
 from tidemark_shared.database import connect_pool
 from tidemark_shared.log import log_only_errors
 
@@ -19,12 +18,12 @@ def verify(data_dir: DataDir = DEFAULT_DATA_DIR, *, as_json: AsJson = False) -> 
         findings = asyncio.run(run_replay(url, "verify"))
     if as_json:
         differences = [difference._asdict() for difference in findings.first]
-        typer.echo(json.dumps({"total": findings.total, "differences": differences}))
+        print_json({"total": findings.total, "differences": differences})
     elif findings.total:
         print_differences(findings)
-        typer.echo("Run `tidemark rebuild` to repair these rows.", err=True)
+        print_line("Run `tidemark rebuild` to repair these rows.", error=True)
     else:
-        typer.echo("Every row is what the facts say.")
+        print_line("Every row is what the facts say.")
     raise typer.Exit(1 if findings.total else 0)
 
 
@@ -53,6 +52,6 @@ def print_differences(findings: Any) -> None:
             description = "should not exist"
         else:
             description = "; ".join(f"{name} is {actual[name]}, should be {expected[name]}" for name in columns)
-        typer.echo(f"{difference.relation}: {key}: {description}")
+        print_line(f"{difference.relation}: {key}: {description}")
     if findings.total > len(findings.first):
-        typer.echo(f"… and {findings.total - len(findings.first)} more")
+        print_line(f"… and {findings.total - len(findings.first)} more")

@@ -3,9 +3,11 @@
 import csv
 import gzip
 import lzma
+import re
 import sys
+import zlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BufferedReader, RawIOBase, TextIOWrapper
 from pathlib import Path
@@ -13,11 +15,34 @@ from typing import IO, Any, NamedTuple, cast
 
 import zstandard
 
+DEFAULT_MAX_SIZE = 256 << 20
+"""Of an import, unpacked."""
+MAX_LINE_CHARACTERS = 4 << 20
 _CHUNK_BYTES = 1 << 16
+# A block of four bytes can unpack to 128 KiB, and the package unpacks all that it is given at once.
+_ZSTD_CHUNK_BYTES = 1 << 9
+# What the highest level of each format needs.
+_MAX_DICTIONARY_BYTES = 128 << 20
+_SIZE = re.compile(r"(\d+) ?(?:([KMG])(?:i?B)?|B)?", re.IGNORECASE)
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
 class FileError(Exception):
     """A file cannot be read as a whole; the text says how to correct it."""
+
+
+def parse_size(text: str) -> int:
+    """The bytes of a size such as ``500M`` or ``2 GiB``; units are powers of 1024. Raises :class:`ValueError`."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is not a size. Write one such as 500M or 2G.")
+    return int(match[1]) * _UNITS[(match[2] or "").upper()]
+
+
+def format_size(size: int) -> str:
+    """A size in the largest unit that leaves no rest."""
+    unit = next(name for name in reversed(_UNITS) if size % _UNITS[name] == 0)
+    return f"{size // _UNITS[unit]:,} {f'{unit}iB' if unit else 'bytes'}"
 
 
 class CsvRecord(NamedTuple):
@@ -29,20 +54,46 @@ class CsvRecord(NamedTuple):
 
 
 @contextmanager
-def open_text(path: Path, encoding: str = "utf-8") -> Iterator[Iterator[str]]:
+def open_text(path: Path, encoding: str = "utf-8", *, max_size: int = DEFAULT_MAX_SIZE) -> Iterator[Iterator[str]]:
     """The lines of a file. Compression (xz, gzip, zstd) is detected from the content, not from the name.
 
-    Invalid bytes become lone surrogates, so that only their own row fails.
+    Invalid bytes become lone surrogates, so that only their own row fails. Raises :class:`FileError` when the unpacked
+    file is larger than ``max_size`` bytes, before more of it is in memory.
     """
     try:
-        with _open(path) as file, TextIOWrapper(file, encoding, errors="surrogateescape", newline="") as text:
-            yield text
+        with (
+            _open(path) as file,
+            BufferedReader(_LimitedFile(path, file, max_size)) as limited,
+            TextIOWrapper(limited, encoding, errors="surrogateescape", newline="") as text,
+        ):
+            yield _limited_lines(path, text)
     except LookupError:
         raise FileError(f"{encoding!r} is not an encoding. Use one such as utf-8 or cp1252.") from None
-    except (lzma.LZMAError, EOFError, gzip.BadGzipFile, zstandard.ZstdError) as error:
+    except (lzma.LZMAError, EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError) as error:
         raise FileError(f"{path} is damaged or ends too early: {error}. Get a new copy of the file.") from None
     except OSError as error:
         raise FileError(f"{path} cannot be read: {error.strerror or error}.") from None
+
+
+def read_text(path: Path, *, max_size: int) -> str:
+    """The whole text of a file, which must be UTF-8. Raises :class:`FileError`."""
+    with open_text(path, max_size=max_size) as lines:
+        text = "".join(lines)
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise FileError(f"{path} is not in UTF-8. Save it in UTF-8.")
+    return text
+
+
+def _limited_lines(path: Path, text: TextIOWrapper) -> Iterator[str]:
+    number = 0
+    while line := text.readline(MAX_LINE_CHARACTERS + 1):
+        number += 1
+        if len(line) > MAX_LINE_CHARACTERS:
+            raise FileError(
+                f"{path}: line {number} has more than {MAX_LINE_CHARACTERS:,} characters. Check that this is the right "
+                "file, with one record on each line."
+            )
+        yield line
 
 
 def _open(path: Path) -> IO[bytes]:
@@ -51,20 +102,48 @@ def _open(path: Path) -> IO[bytes]:
     with path.open("rb") as file:
         magic = file.read(6)
     if magic.startswith(b"\xfd7zXZ\0"):
-        return cast("IO[bytes]", lzma.open(path))
+        return cast("IO[bytes]", _UnpackedFile(path, _unpack_xz))
     if magic.startswith(b"\x1f\x8b"):
         return cast("IO[bytes]", gzip.open(path))
     if magic.startswith(b"\x28\xb5\x2f\xfd"):
-        return cast("IO[bytes]", BufferedReader(_ZstdFile(path)))
+        return cast("IO[bytes]", _UnpackedFile(path, _unpack_zstd))
     return path.open("rb")
 
 
-class _ZstdFile(RawIOBase):
-    """A decompressed Zstandard file. The package's own reader does not notice a truncated file."""
+def _unpack_xz(file: IO[bytes]) -> Iterator[bytes]:
+    """The content of an xz file. The standard library's reader has no limit for the dictionary of the file."""
+    stream = lzma.LZMADecompressor(memlimit=_MAX_DICTIONARY_BYTES)
+    while True:
+        chunk = (stream.unused_data.lstrip(b"\0") if stream.eof else b"") or (
+            file.read(_CHUNK_BYTES) if stream.needs_input or stream.eof else b""
+        )
+        if not chunk and stream.eof:
+            return
+        if not chunk and stream.needs_input:
+            raise EOFError("the last stream is incomplete")
+        if stream.eof:
+            stream = lzma.LZMADecompressor(memlimit=_MAX_DICTIONARY_BYTES)
+        yield stream.decompress(chunk, _CHUNK_BYTES)
 
-    def __init__(self, path: Path) -> None:
+
+def _unpack_zstd(file: IO[bytes]) -> Iterator[bytes]:
+    """The content of a Zstandard file. The package's own reader does not notice a truncated file."""
+    decompressor = zstandard.ZstdDecompressor(max_window_size=_MAX_DICTIONARY_BYTES)
+    frame = decompressor.decompressobj()
+    while chunk := frame.unused_data or file.read(_ZSTD_CHUNK_BYTES):
+        if frame.eof:
+            frame = decompressor.decompressobj()
+        yield frame.decompress(chunk)
+    if not frame.eof:
+        raise EOFError("the last frame is incomplete")
+
+
+class _UnpackedFile(RawIOBase):
+    """The content of a compressed file, from a generator of its parts."""
+
+    def __init__(self, path: Path, unpack: Callable[[IO[bytes]], Iterator[bytes]]) -> None:
         self._file = path.open("rb")
-        self._frame = zstandard.ZstdDecompressor().decompressobj()
+        self._parts = unpack(self._file)
         self._buffer = memoryview(b"")
 
     def close(self) -> None:
@@ -76,17 +155,35 @@ class _ZstdFile(RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         while not self._buffer:
-            chunk = self._frame.unused_data or self._file.read(_CHUNK_BYTES)
-            if not chunk:
-                if not self._frame.eof:
-                    raise EOFError("the last frame is incomplete")
+            part = next(self._parts, None)
+            if part is None:
                 return 0
-            if self._frame.eof:
-                self._frame = zstandard.ZstdDecompressor().decompressobj()
-            self._buffer = memoryview(self._frame.decompress(chunk))
+            self._buffer = memoryview(part)
         count = min(len(buffer), len(self._buffer))
         buffer[:count], self._buffer = self._buffer[:count], self._buffer[count:]
         return count
+
+
+class _LimitedFile(RawIOBase):
+    """A file that raises :class:`FileError` once more than ``max_size`` bytes were read."""
+
+    def __init__(self, path: Path, file: IO[bytes], max_size: int) -> None:
+        self._path, self._file = path, file
+        self._max_size = self._left = max_size
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        chunk = self._file.read(len(buffer))
+        self._left -= len(chunk)
+        if self._left < 0:
+            raise FileError(
+                f"{self._path} has more than {format_size(self._max_size)}, unpacked. If this is right, raise the "
+                "limit with --max-size."
+            )
+        buffer[: len(chunk)] = chunk
+        return len(chunk)
 
 
 class _NumberedLines:

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
+from tidemark.importing.files import FileError, read_text
 from tidemark_shared.domain import bodies
 from tidemark_shared.domain.strict_input import StrictAdapter
 from tidemark_shared.messaging.cloudevents import describe_validation_error
@@ -47,6 +48,7 @@ Template = Annotated[str, AfterValidator(_check_template)]
 Patterns = Annotated[tuple[str, ...], Field(min_length=1)]
 # The number of results of templates and patterns that are cached: the texts in a file repeat.
 CACHE_SIZE = 10_000
+_MAX_MAPPING_SIZE = 2 << 20
 
 Matcher = Callable[[str], str | None]
 
@@ -192,18 +194,18 @@ _mapping: StrictAdapter[Mapping] = StrictAdapter(Mapping)
 def load_mapping(path: Path) -> Mapping:
     """Read a MAP.toml. Raises :class:`MappingError`."""
     try:
-        return parse_mapping(path.read_text(encoding="utf-8"))
+        return parse_mapping(read_text(path, max_size=_MAX_MAPPING_SIZE))
     except MappingError as error:
         raise MappingError(f"{path}: {error}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise MappingError(f"{path} cannot be read: {error}. Give a TOML file in UTF-8.") from None
+    except FileError as error:
+        raise MappingError(str(error)) from None
 
 
 def parse_mapping(text: str) -> Mapping:
     """Parse the text of a MAP.toml. Raises :class:`MappingError`."""
     try:
         return _mapping.validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise MappingError(f"The mapping is not TOML: {error}.") from None
     except ValidationError as error:
         raise MappingError(describe_validation_error(error)) from None

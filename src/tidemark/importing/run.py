@@ -21,7 +21,7 @@ from tidemark.importing.events import (
     build_plan_records,
     parse_structured_events,
 )
-from tidemark.importing.files import FileError, open_text, read_records
+from tidemark.importing.files import DEFAULT_MAX_SIZE, FileError, open_text, read_records
 from tidemark.importing.import_state import Checkpoint, ImportState
 from tidemark.importing.mapping import Mapping, load_mapping
 from tidemark.importing.plan import Plan, build_plan, read_planned
@@ -37,6 +37,7 @@ from tidemark_shared.settings import MissingSettingError, Settings, require_sett
 Progress = Callable[[str, int, int | None], None]
 _Item = TypeVar("_Item")
 _PROGRESS_INTERVAL = 1_000
+_MAX_REFUSED_ROWS = 100_000
 _CONNECT_TIMEOUT_SECONDS = 15
 
 
@@ -48,6 +49,7 @@ class ImportOptions(NamedTuple):
     wait_seconds: float
     now: datetime
     progress: Progress = lambda *_: None
+    max_size: int = DEFAULT_MAX_SIZE
 
 
 class ImportSummary(NamedTuple):
@@ -106,8 +108,9 @@ def import_csv(file: Path, mapping_file: Path, planned_file: Path | None, option
 
 def import_events(file: Path, options: ImportOptions) -> ImportSummary:
     """Import a file with one structured CloudEvent on each line."""
-    with open_text(file) as lines:
-        parsed = list(_show_progress(parse_structured_events(lines, options.now), "Reading", options.progress))
+    with open_text(file, max_size=options.max_size) as lines:
+        rows = limit_refusals(parse_structured_events(lines, options.now))
+        parsed = list(_show_progress(rows, "Reading", options.progress))
     events = [line for line in parsed if isinstance(line, StructuredEvent)]
     distinct = len({event.value for event in events})
     delivery = asyncio.run(
@@ -137,7 +140,7 @@ def import_events(file: Path, options: ImportOptions) -> ImportSummary:
 
 def publish_events(lines: Iterable[str], settings: Settings, now: datetime) -> tuple[int, list[RefusedRow]]:
     """Publish structured CloudEvents unchanged, one on each line. Returns the number published, and those refused."""
-    parsed = list(parse_structured_events(lines, now))
+    parsed = list(limit_refusals(parse_structured_events(lines, now)))
     records = build_event_records([line for line in parsed if isinstance(line, StructuredEvent)], {})
 
     async def publish() -> int:
@@ -147,6 +150,20 @@ def publish_events(lines: Iterable[str], settings: Settings, now: datetime) -> t
     return asyncio.run(publish()), [line for line in parsed if isinstance(line, RefusedRow)]
 
 
+def limit_refusals(rows: Iterable[_Item]) -> Iterator[_Item]:
+    """``rows``. Raises :class:`FileError` if so many are refused that this is not the file that was meant."""
+    refused = 0
+    for row in rows:
+        if isinstance(row, RefusedRow):
+            refused += 1
+            if refused > _MAX_REFUSED_ROWS:
+                raise FileError(
+                    f"More than {_MAX_REFUSED_ROWS:,} rows are refused, the last one in line {row.line}: {row.message} "
+                    "Check that this is the right file, and the right mapping."
+                )
+        yield row
+
+
 def load_plan(file: Path, mapping: Mapping, planned_file: Path | None, options: ImportOptions) -> Plan:
     """Read all rows of a file, and build the plan."""
     # The rows are millions of objects that stay in memory: garbage collection would take a fifth of the time.
@@ -154,10 +171,10 @@ def load_plan(file: Path, mapping: Mapping, planned_file: Path | None, options: 
     try:
         planned = None
         if planned_file:
-            with open_text(planned_file, mapping.encoding) as lines:
+            with open_text(planned_file, mapping.encoding, max_size=options.max_size) as lines:
                 planned = read_planned(read_records(lines, mapping.delimiter), mapping)
-        with open_text(file, mapping.encoding) as lines:
-            rows = parse_rows(read_records(lines, mapping.delimiter), mapping, options.now)
+        with open_text(file, mapping.encoding, max_size=options.max_size) as lines:
+            rows = limit_refusals(parse_rows(read_records(lines, mapping.delimiter), mapping, options.now))
             today = options.now.astimezone(mapping.zone).date()
             return build_plan(_show_progress(rows, "Reading", options.progress), mapping, today, planned)
     finally:
