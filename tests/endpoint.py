@@ -13,7 +13,8 @@ class Endpoint:
 
     def __init__(self, tls=None):
         self.script, self.requests, self.port, self._server, self._tls = [], [], 0, None, tls
-        self.flooded_bytes = 0
+        self.flooded_bytes = self.connection_count = 0
+        self.keeps_connections = False
 
     async def start(self):
         self._server = await asyncio.start_server(self._respond, "127.0.0.1", 0, ssl=self._tls)
@@ -24,9 +25,12 @@ class Endpoint:
         await self._server.wait_closed()
 
     async def _respond(self, reader, writer):
+        self.connection_count += 1
         try:
             await self._respond_by_script(reader, writer)
-        except OSError:
+            while self.keeps_connections:
+                await self._respond_by_script(reader, writer)
+        except (OSError, asyncio.IncompleteReadError):
             pass  # the client has disconnected
         finally:
             writer.transport.abort()

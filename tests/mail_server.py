@@ -12,12 +12,14 @@ class MailServer:
 
     An entry is an answer to the data such as ``451 later``, an answer to the receiver such as ``rcpt 550 nobody``,
     ``connect`` to disconnect at once, ``stall`` to stay silent, ``hang`` to wait for ``released``, or ``drop`` to
-    accept the mail and disconnect without an answer. Mails to ``unknown_receivers`` are rejected.
+    accept the mail and disconnect without an answer. Mails to ``unknown_receivers`` are rejected, and those to
+    ``hanging_receivers`` wait for ``released``.
     """
 
     def __init__(self, tls=None):
         self.port, self.mails, self.script, self._server, self._tls = 0, [], [], None, tls
-        self.unknown_receivers, self.passwords = set(), []
+        self.unknown_receivers, self.hanging_receivers, self.passwords = set(), set(), []
+        self.connection_count = 0
         self.released, self.accepted = asyncio.Event(), asyncio.Event()
 
     async def start(self):
@@ -29,6 +31,7 @@ class MailServer:
         await self._server.wait_closed()
 
     def _session(self):
+        self.connection_count += 1
         return SMTP(
             self,
             hostname="sink",
@@ -58,6 +61,8 @@ class MailServer:
     async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: N802, ARG002 - aiosmtpd's names
         if answer := "rcpt 550 no such user" if address in self.unknown_receivers else self._next("rcpt"):
             return answer.removeprefix("rcpt ")
+        if address in self.hanging_receivers:
+            await self.released.wait()
         envelope.rcpt_tos.append(address)
         return "250 OK"
 

@@ -84,7 +84,7 @@ async def notified(connection):
 
 @pytest.fixture
 async def system(database):
-    """A database in which the notifier has a rule for a contract of 40 h, and consumption the contract and its issue."""
+    """A database: the notifier has a rule for a contract of 40 h, and consumption has the contract and its issue."""
     async with notifier(database) as connection:
         async with connection.transaction():
             await lock_configuration(connection)

@@ -8,8 +8,9 @@ import httpx
 from fastapi import FastAPI
 
 from tidemark_notifier.api import notifications, rules, simulation
-from tidemark_notifier.delivery.deliverer import Deliverer, create_mail_channel, create_webhook_channel
+from tidemark_notifier.delivery.deliverer import Deliverer
 from tidemark_notifier.delivery.egress import EgressPolicy
+from tidemark_notifier.delivery.senders import MailSender, WebhookSender
 from tidemark_notifier.delivery.smtp import SmtpServer
 from tidemark_notifier.engine.evaluator import Evaluator
 from tidemark_notifier.engine.event_handlers import create_event_handlers
@@ -27,12 +28,12 @@ _CONSUMPTION_TIMEOUT_SECONDS = 20
 def create_app(settings: Settings) -> FastAPI:
     """The notifier: evaluates rules against balances and dates, and delivers notifications."""
     policy = EgressPolicy.parse(settings.webhook_allow)
-    send_mail = create_mail_channel(
+    mails = MailSender(
         SmtpServer.parse(require_setting(settings.smtp_url, "smtp_url")),
         sender=settings.mail_from,
         public_url=settings.public_url,
     )
-    send_webhook = create_webhook_channel(policy, public_url=settings.public_url)
+    webhooks = WebhookSender(policy, public_url=settings.public_url)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -54,8 +55,8 @@ def create_app(settings: Settings) -> FastAPI:
             consumer = await runtime.start_consumer(create_event_handlers(evaluator))
             runtime.run_task("start_evaluator", lambda: _start_evaluator(evaluator, runtime, consumer))
             runtime.run_task("evaluator", lambda: evaluator.run(runtime.pool))
-            runtime.run_task("mails", Deliverer(runtime.pool, "email", send_mail).run)
-            runtime.run_task("webhooks", Deliverer(runtime.pool, "webhook", send_webhook).run)
+            runtime.run_task("mails", Deliverer(runtime.pool, "email", mails).run)
+            runtime.run_task("webhooks", Deliverer(runtime.pool, "webhook", webhooks).run)
 
             async def problems() -> list[str]:
                 starting = "The contracts and the directory are still being read. Rules are not evaluated yet."

@@ -8,7 +8,8 @@ from uuid import uuid4
 from polling import wait_until
 from snapshots import make_snapshot
 
-from tidemark_notifier.delivery.deliverer import Deliverer, RetryPolicy, create_mail_channel
+from tidemark_notifier.delivery.deliverer import Deliverer, RetryPolicy
+from tidemark_notifier.delivery.senders import MailSender
 from tidemark_notifier.delivery.smtp import SmtpServer
 from tidemark_notifier.evaluation.addressees import Addressee
 from tidemark_notifier.rules.receivers import WITH_SECRETS
@@ -45,8 +46,9 @@ def address(number):
 
 @asynccontextmanager
 async def running_deliverer(pool, server, retry_policy=FAST, count=1, url="smtp://127.0.0.1:{}"):
-    send = create_mail_channel(SmtpServer.parse(url.format(server.port)), sender=SENDER, public_url=PUBLIC_URL)
-    tasks = [asyncio.create_task(Deliverer(pool, "email", send, retry_policy).run()) for _ in range(count)]
+    smtp_server = SmtpServer.parse(url.format(server.port))
+    senders = [MailSender(smtp_server, sender=SENDER, public_url=PUBLIC_URL) for _ in range(count)]
+    tasks = [asyncio.create_task(Deliverer(pool, "email", sender, retry_policy).run()) for sender in senders]
     try:
         yield
     finally:

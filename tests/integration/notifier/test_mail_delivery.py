@@ -25,6 +25,7 @@ from processes import service_process
 
 from tidemark.stack import ports
 from tidemark_notifier.delivery import deliverer as deliverer_module
+from tidemark_notifier.evaluation.addressees import Addressee
 from tidemark_shared.messaging import kafka
 
 
@@ -150,6 +151,40 @@ async def test_slow_mail_does_not_delay_others(pool, mail_server):
         )
         mail_server.released.set()
         await wait_until_finished(pool)
+
+
+async def test_hanging_receivers_do_not_delay_others(pool, mail_server):
+    hanging = [f"slow{number}@x.example.com" for number in range(20)]
+    mail_server.hanging_receivers = set(hanging)
+    receivers = [*hanging * 2, *(address(number).email for number in range(74))]
+    await insert_notification(pool, *(Addressee(email=email, kind="address") for email in receivers))
+    async with running_deliverer(pool, mail_server, FAST._replace(attempt_timeout_seconds=60)):
+        await wait_until(
+            lambda: pool.fetchval("SELECT count(*) = 74 FROM deliveries WHERE status = 'delivered'"), timeout_seconds=10
+        )
+        # Not one of them has timed out: the others did not wait for that.
+        assert await pool.fetchval("SELECT max(attempts) FROM deliveries") == 1
+        mail_server.hanging_receivers = set()
+        mail_server.released.set()
+        await wait_until_finished(pool)
+    assert len(mail_server.mails) == len(receivers)
+
+
+async def test_connection_is_kept_for_the_next_mail(pool, mail_server):
+    await insert_notification(pool, *[OWNER] * 30)
+    async with running_deliverer(pool, mail_server):
+        await wait_until_finished(pool)
+    assert len(mail_server.mails) == 30
+    assert mail_server.connection_count < 15
+
+
+async def test_server_answer_with_control_characters_is_recorded(pool, mail_server):
+    mail_server.script = ["554 \x1b[31mno\x07 \u202emercy"]
+    await insert_notification(pool)
+    async with running_deliverer(pool, mail_server):
+        [row] = await wait_until_finished(pool)
+    assert (row["status"], row["attempts"]) == ("failed", 1)
+    assert row["last_error"].startswith("The mail server answered 554 \ufffd[31mno\ufffd ")
 
 
 async def test_lease_is_renewed_during_the_attempt(pool, mail_server):

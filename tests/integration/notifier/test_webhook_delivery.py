@@ -5,6 +5,7 @@ import base64
 import ssl
 from contextlib import asynccontextmanager
 
+import asyncpg
 import pytest
 import standardwebhooks
 import trustme
@@ -12,8 +13,11 @@ from deliveries import FAST, OWNER, PUBLIC_URL, insert_notification, outbox_even
 from endpoint import Endpoint
 from polling import wait_until
 
-from tidemark_notifier.delivery.deliverer import Deliverer, create_mail_channel, create_webhook_channel
+from tidemark_notifier.delivery import deliverer as deliverer_module
+from tidemark_notifier.delivery.bulkheads import MAX_PER_HOST
+from tidemark_notifier.delivery.deliverer import Deliverer
 from tidemark_notifier.delivery.egress import EgressPolicy
+from tidemark_notifier.delivery.senders import MailSender, WebhookSender
 from tidemark_notifier.delivery.smtp import SmtpServer
 from tidemark_notifier.evaluation.addressees import Addressee
 
@@ -26,14 +30,14 @@ def answer(status, *headers, body=b""):
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-def hook(endpoint, host="127.0.0.1", scheme="http"):
-    return Addressee(kind="webhook", url=f"{scheme}://{host}:{endpoint.port}/tidemark?x=1", secret=SECRET)
+def hook(endpoint, host="127.0.0.1", scheme="http", path="/tidemark?x=1"):
+    return Addressee(kind="webhook", url=f"{scheme}://{host}:{endpoint.port}{path}", secret=SECRET)
 
 
 @asynccontextmanager
 async def running_webhook_deliverer(pool, policy=LOOPBACK, retry_policy=FAST):
-    send = create_webhook_channel(policy, public_url=PUBLIC_URL)
-    task = asyncio.create_task(Deliverer(pool, "webhook", send, retry_policy).run())
+    sender = WebhookSender(policy, public_url=PUBLIC_URL)
+    task = asyncio.create_task(Deliverer(pool, "webhook", sender, retry_policy).run())
     try:
         yield
     finally:
@@ -137,15 +141,72 @@ async def test_flooding_answer_is_read_only_in_part(pool, endpoint):
 async def test_hanging_webhooks_do_not_delay_mails(pool, endpoint, mail_server):
     endpoint.script = ["stall"] * 20
     await insert_notification(pool, *(hook(endpoint) for _ in range(20)), OWNER)
-    send = create_mail_channel(
+    sender = MailSender(
         SmtpServer.parse(f"smtp://127.0.0.1:{mail_server.port}"), sender="t@x.example.com", public_url=PUBLIC_URL
     )
-    mails = asyncio.create_task(Deliverer(pool, "email", send, FAST).run())
+    mails = asyncio.create_task(Deliverer(pool, "email", sender, FAST).run())
     async with running_webhook_deliverer(pool, retry_policy=FAST._replace(attempt_timeout_seconds=1)):
         await wait_until(lambda: pool.fetchval("SELECT status = 'delivered' FROM deliveries WHERE channel = 'email'"))
         assert await pool.fetchval("SELECT bool_and(status = 'pending') FROM deliveries WHERE channel = 'webhook'")
     mails.cancel()
     await asyncio.gather(mails, return_exceptions=True)
+
+
+async def test_answer_with_nul_is_recorded_and_retried_no_more_than_others(pool, endpoint):
+    endpoint.script = [answer(500, body=b"no\0 \x1b[31m\xe2\x80\xaemercy")] * 20
+    await insert_notification(pool, hook(endpoint))
+    async with running_webhook_deliverer(pool):
+        [row] = await wait_until_finished(pool)
+    assert (row["status"], row["attempts"], len(endpoint.requests)) == ("failed", 4, 4)
+    assert row["last_error"] == "The webhook answered 500: no\ufffd \ufffd[31m\ufffdmercy"
+
+
+async def test_attempts_are_limited_if_no_result_can_be_recorded(pool, endpoint, monkeypatch):
+    await insert_notification(pool, hook(endpoint))
+    finish_delivery = deliverer_module._sql.finish_delivery
+
+    async def fails_to_record_success(*args, **kwargs):
+        if kwargs["status"] == "delivered":
+            raise asyncpg.DataError("rejected")
+        return await finish_delivery(*args, **kwargs)
+
+    monkeypatch.setattr(deliverer_module._sql, "finish_delivery", fails_to_record_success)
+    monkeypatch.setattr(deliverer_module, "_RECORD_TIMEOUT_SECONDS", 0)
+    async with running_webhook_deliverer(pool, retry_policy=FAST._replace(max_attempts=3, lease_seconds=0.2)):
+        [row] = await wait_until_finished(pool)
+    assert (row["status"], len(endpoint.requests)) == ("failed", 3)
+    assert row["last_error"].startswith("The results of the last attempts could not be recorded.")
+
+
+async def test_hanging_webhooks_do_not_delay_others(pool, endpoint):
+    hanging = Endpoint()
+    hanging.script = ["stall"] * 1000
+    await hanging.start()
+    # Of many receivers of one host, each with several webhooks; and of one receiver with more than there are places.
+    stuck = [hook(hanging, path=f"/{number % 40}") for number in range(80)] + [hook(hanging)] * 50
+    await insert_notification(pool, *stuck)
+    healthy = [hook(endpoint, "localhost", path=f"/{number}") for number in range(20)]
+    await insert_notification(pool, *healthy)
+    async with running_webhook_deliverer(
+        pool, EgressPolicy.parse("127.0.0.1, localhost"), FAST._replace(attempt_timeout_seconds=60)
+    ):
+        await wait_until(
+            lambda: pool.fetchval("SELECT count(*) = 20 FROM deliveries WHERE status = 'delivered'"), timeout_seconds=9
+        )
+    await hanging.stop()
+    assert len(endpoint.requests) == 20
+    # Not one of them has timed out: the others did not wait for that.
+    assert await pool.fetchval("SELECT max(attempts) FROM deliveries WHERE status = 'pending'") == 1
+    assert len(hanging.requests) == MAX_PER_HOST
+
+
+async def test_connection_is_kept_for_the_next_webhook(pool, endpoint):
+    endpoint.keeps_connections = True
+    await insert_notification(pool, *[hook(endpoint)] * 10)
+    async with running_webhook_deliverer(pool):
+        await wait_until_finished(pool)
+    assert len(endpoint.requests) == 10
+    assert endpoint.connection_count < 10
 
 
 # Egress policy

@@ -53,10 +53,13 @@ def violations(body):
     "address",
     [
         "127.0.0.1", "127.255.0.1", "0.1.2.3", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254",
-        "100.64.0.1", "192.0.2.1", "198.18.0.1", "224.0.0.1", "239.1.1.1", "240.0.0.1", "255.255.255.255",
+        "100.64.0.1", "192.0.0.1", "192.0.0.9", "192.0.2.1", "192.31.196.1", "192.52.193.1", "192.88.99.1",
+        "192.175.48.1", "198.51.100.1", "203.0.113.1", "198.18.0.1", "224.0.0.1", "239.1.1.1", "240.0.0.1",
+        "255.255.255.255",
         "::", "::1", "fe80::1", "fc00::1", "fd00:ec2::254", "fec0::1", "ff02::1", "ff0e::1", "2001:db8::1", "100::1",
         "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::127.0.0.1", "64:ff9b::7f00:1", "64:ff9b::a00:1", "64:ff9b:1::1",
-        "2002:7f00:1::", "2002:808:808::", "2001:0:7f00:1::",
+        "::ffff:192.0.0.8", "::8.8.8.8", "2001:2::1", "2001:4:112::1", "2001:20::1", "2620:4f:8000::1", "3fff::1",
+        "5f00::1", "4000::1", "2002:7f00:1::", "2002:808:808::", "2001:0:7f00:1::",
     ],
 )  # fmt: skip
 def test_internal_address_is_detected_in_every_form(address):
@@ -245,6 +248,14 @@ def test_signature_follows_standard_webhooks():
     assert standardwebhooks.Webhook(SECRET).verify(sent, headers) == json.loads(sent)
     with pytest.raises(standardwebhooks.WebhookVerificationError):
         standardwebhooks.Webhook(OTHER).verify(sent, headers)
+
+
+def test_control_and_bidi_characters_of_names_are_replaced():
+    snapshot = make_snapshot(contract_name="a\x00\u202eb", accounts=[account_line("a\x1bb", 1, 1)])
+    payload = build_payload(snapshot, event(rule_name="a\u2066b"), public_url="https://tidemark.example.com")
+    data = json.loads(payload)["data"]
+    assert data["contract_name"] == "a\ufffd\ufffdb"
+    assert (data["figures"]["accounts"][0]["name"], data["rule_name"]) == ("a\ufffdb", "a\ufffdb")
 
 
 @pytest.mark.parametrize(

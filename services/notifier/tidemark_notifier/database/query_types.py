@@ -91,6 +91,7 @@ class LeaseDeliveriesRow(TypedDict):
     attempts: int | Any
     channel: str | Any
     receiver: str | Any
+    host: str | Any
     addressee: str | Any
     notification_id: UUID | Any
     contract_id: UUID | Any
@@ -273,21 +274,34 @@ class NotifierQueries(Protocol):
         ...
 
     def lease_deliveries(
-        self, connection: Connection, /, *, lease_seconds: float | None, channel: str | None, max_count: int | None
+        self,
+        connection: Connection,
+        /,
+        *,
+        max_per_host: int | None,
+        hosts: Collection[str | None] | None,
+        host_places: Collection[int | None] | None,
+        receivers: Collection[str | None] | None,
+        receiver_places: Collection[int | None] | None,
+        channel: str | None,
+        max_count: int | None,
+        lease_seconds: float | None,
     ) -> AsyncIterator[LeaseDeliveriesRow]:
-        """Takes due deliveries for a limited time. If the process dies, another takes them over when the lease ends.
+        """Takes due deliveries for a limited time. If the process dies, another takes them over when the lease ends. A host
+        that is not named has `max_per_host` places, and a receiver one. The oldest thousand of those with places are looked
+        at, so a long queue of one receiver costs little and hides the others for one round at most.
 
         deliveries.sql"""
         ...
 
-    async def lock_configuration(self, connection: Connection, /) -> None | Any:
+    async def lock_configuration(self, connection: Connection, /) -> str:
         """Rules and the directory change under an exclusive lock. Without it a new rule would miss a balance that is being
         stored, and that balance would miss the new rule, so that neither would raise the notification.
 
         evaluation.sql"""
         ...
 
-    async def lock_configuration_shared(self, connection: Connection, /) -> None | Any:
+    async def lock_configuration_shared(self, connection: Connection, /) -> str:
         """Taken by every transaction that stores or evaluates contracts. See lock_configuration.
 
         evaluation.sql"""

@@ -6,7 +6,6 @@ attempt sends the same ``Message-ID`` or ``webhook-id`` again. Nothing else repe
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -15,35 +14,23 @@ import asyncpg
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from tidemark_notifier.database.query_types import NotifierQueries
-from tidemark_notifier.delivery import smtp, webhook
-from tidemark_notifier.delivery.egress import EgressPolicy
+from tidemark_notifier.delivery.bulkheads import MAX_PER_HOST, Bulkheads
 from tidemark_notifier.delivery.errors import DeliveryError
-from tidemark_notifier.delivery.mail import build_mail
-from tidemark_notifier.evaluation.addressees import Addressee
-from tidemark_notifier.evaluation.snapshot import Snapshot
+from tidemark_notifier.delivery.senders import Sender, build_event
 from tidemark_notifier.notification_events import DELIVERED, FAILED, build_notification_record
 from tidemark_notifier.rules.receivers import Channel
-from tidemark_shared.database import Pool, queries
+from tidemark_shared.database import Connection, Pool, queries
 from tidemark_shared.log import get_logger
 from tidemark_shared.messaging import outbox
-from tidemark_shared.messaging.events import NotificationChanged
 
 _log = get_logger()
 _sql: NotifierQueries = queries("tidemark_notifier")
 
 _POLL_SECONDS = 0.2
-_MAX_CONCURRENT = 8
 _RECORD_TIMEOUT_SECONDS = 20
 _STOP_TIMEOUT_SECONDS = 3
 _BACK_OFF_FACTOR = 2.5
 _DATABASE_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
-_EVENT_COLUMNS = (
-    "notification_id", "contract_id", "contract_code", "rule_id", "rule_name",
-    "subject", "subject_id", "threshold", "raised_at", "channel", "receiver",
-)  # fmt: skip
-
-Send = Callable[[Any], Awaitable[None]]
-"""Sends the delivery of a leased row. Raises ``DeliveryError`` unless the receiver accepted it."""
 
 
 class RetryPolicy(NamedTuple):
@@ -62,49 +49,17 @@ class RetryPolicy(NamedTuple):
 _DEFAULT_RETRY_POLICY = RetryPolicy()
 
 
-def create_mail_channel(server: smtp.SmtpServer, *, sender: str, public_url: str) -> Send:
-    """The channel ``email``."""
-
-    async def send(row: Any) -> None:
-        mail = build_mail(
-            Snapshot.model_validate_json(row["snapshot"]),
-            Addressee.model_validate_json(row["addressee"]),
-            notification_id=row["notification_id"],
-            delivery_id=row["id"],
-            raised_at=row["raised_at"],
-            sender=sender,
-            public_url=public_url,
-        )
-        await smtp.send_mail(server, mail)
-
-    return send
-
-
-def create_webhook_channel(policy: EgressPolicy, *, public_url: str) -> Send:
-    """The channel ``webhook``."""
-
-    async def send(row: Any) -> None:
-        addressee = Addressee.model_validate_json(row["addressee"])
-        snapshot = Snapshot.model_validate_json(row["snapshot"])
-        payload = webhook.build_payload(snapshot, _build_event(row), public_url=public_url)
-        request = webhook.WebhookRequest(
-            row["id"], addressee.url or "", addressee.secret or "", payload, row["leased_at"]
-        )
-        await webhook.send_webhook(policy, request)
-
-    return send
-
-
 class Deliverer:
     """Sends the pending deliveries of one channel. Each channel has its own, so slow webhooks do not delay mails."""
 
     def __init__(
-        self, pool: Pool, channel: Channel, send: Send, retry_policy: RetryPolicy = _DEFAULT_RETRY_POLICY
+        self, pool: Pool, channel: Channel, sender: Sender, retry_policy: RetryPolicy = _DEFAULT_RETRY_POLICY
     ) -> None:
-        self._pool, self._channel, self._send, self._retry_policy = pool, channel, send, retry_policy
+        self._pool, self._channel, self._sender, self._retry_policy = pool, channel, sender, retry_policy
 
     async def run(self) -> None:
         """Lease and send until cancelled. The service runtime restarts it after a database error."""
+        bulkheads = Bulkheads()
         sending: dict[asyncio.Task[None], UUID] = {}
         renewed_at = asyncio.get_running_loop().time()
         try:
@@ -116,18 +71,13 @@ class Deliverer:
                     if sending and now - renewed_at > lease_seconds / 3:
                         await _sql.renew_leases(connection, ids=list(sending.values()), lease_seconds=lease_seconds)
                         renewed_at = now
-                    leased = _sql.lease_deliveries(
-                        connection,
-                        channel=self._channel,
-                        max_count=_MAX_CONCURRENT - len(sending),
-                        lease_seconds=lease_seconds,
-                    )
-                    rows = [row async for row in leased]
+                    rows = await self._lease(connection, bulkheads)
                 for row in rows:
-                    task = asyncio.create_task(self._deliver(row))
+                    bulkheads.enter(row["host"], row["receiver"])
+                    task = asyncio.create_task(self._deliver(row, bulkheads))
                     sending[task] = row["id"]
                     task.add_done_callback(sending.pop)
-                if len(sending) == _MAX_CONCURRENT:
+                if sending and (not rows or not bulkheads.free):
                     await asyncio.wait(sending, timeout=_POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
                 else:
                     await asyncio.sleep(0 if rows else _POLL_SECONDS)
@@ -135,14 +85,30 @@ class Deliverer:
             # Record what the receivers have accepted by now; otherwise it would be sent again.
             if sending:
                 await asyncio.wait(sending, timeout=_STOP_TIMEOUT_SECONDS)
+            await self._sender.aclose()
 
-    async def _deliver(self, row: Any) -> None:
+    async def _lease(self, connection: Connection, bulkheads: Bulkheads) -> list[Any]:
+        hosts, receivers = bulkheads.free_by_host, bulkheads.free_by_receiver
+        leased = _sql.lease_deliveries(
+            connection,
+            channel=self._channel,
+            max_count=bulkheads.free,
+            max_per_host=MAX_PER_HOST,
+            hosts=list(hosts),
+            host_places=list(hosts.values()),
+            receivers=list(receivers),
+            receiver_places=list(receivers.values()),
+            lease_seconds=self._retry_policy.lease_seconds,
+        )
+        return [row async for row in leased]
+
+    async def _deliver(self, row: Any, bulkheads: Bulkheads) -> None:
         """One attempt and its record. Never raises: without a record the lease ends and another attempt follows."""
-        try:
-            async with asyncio.timeout(self._retry_policy.attempt_timeout_seconds):
-                await self._send(row)
-        except Exception as exception:  # noqa: BLE001 - any error of one delivery concerns this delivery alone
-            error = _to_delivery_error(exception)
+        error = await self._attempt(row)
+        bulkheads.leave(row["host"], row["receiver"], is_accepted=error is None)
+        if error is None:
+            record = partial(self._finish, row, "delivered", None)
+        else:
             is_final = error.permanent or row["attempts"] >= self._retry_policy.max_attempts
             record = (
                 partial(self._finish, row, "failed", str(error)) if is_final else partial(self._postpone, row, error)
@@ -154,8 +120,6 @@ class Deliverer:
                 reason=str(error),
                 is_final=is_final,
             )
-        else:
-            record = partial(self._finish, row, "delivered", None)
         try:
             async for attempt in AsyncRetrying(
                 stop=stop_after_delay(_RECORD_TIMEOUT_SECONDS),
@@ -165,8 +129,22 @@ class Deliverer:
             ):
                 with attempt:
                     await record()
-        except _DATABASE_ERRORS as error:
-            _log.error("delivery_result_not_recorded", delivery=str(row["id"]), error=repr(error))
+        except Exception as failure:  # noqa: BLE001 - the lease ends, and the number of attempts is limited
+            _log.error("delivery_result_not_recorded", delivery=str(row["id"]), error=repr(failure))
+
+    async def _attempt(self, row: Any) -> DeliveryError | None:
+        """Send, and return why that failed; None if the receiver has accepted.
+
+        The lease has counted the attempt, so the limit holds even if no result was ever recorded.
+        """
+        if row["attempts"] > self._retry_policy.max_attempts:
+            return DeliveryError("The results of the last attempts could not be recorded. The notifier's log has more.")
+        try:
+            async with asyncio.timeout(self._retry_policy.attempt_timeout_seconds):
+                await self._sender.send(row)
+        except Exception as exception:  # noqa: BLE001 - any error of one delivery concerns this delivery alone
+            return _to_delivery_error(exception)
+        return None
 
     async def _postpone(self, row: Any, error: DeliveryError) -> None:
         delay_seconds = max(self._retry_policy.delay_seconds(row["attempts"]), error.retry_after_seconds)
@@ -183,16 +161,7 @@ class Deliverer:
             if now is None:
                 return
             type_ = DELIVERED if status == "delivered" else FAILED
-            await outbox.write_outbox(connection, [build_notification_record(type_, _build_event(row, reason), now)])
-
-
-def _build_event(row: Any, error: str | None = None) -> NotificationChanged:
-    return NotificationChanged(
-        **{name: row[name] for name in _EVENT_COLUMNS},
-        period_start=row["period_start"] and row["period_start"].isoformat(),
-        delivery_id=row["id"],
-        error=error,
-    )
+            await outbox.write_outbox(connection, [build_notification_record(type_, build_event(row, reason), now)])
 
 
 def _to_delivery_error(exception: Exception) -> DeliveryError:

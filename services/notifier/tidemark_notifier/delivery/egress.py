@@ -12,9 +12,23 @@ from pydantic import HttpUrl
 
 Address = IPv4Address | IPv6Address
 
-# IPv6 forms that a translator may map to any IPv4 address. Only NAT64 is used to reach public addresses.
-_NAT64 = ip_network("64:ff9b::/96")
-_TUNNELS = (ip_network("2002::/16"), ip_network("2001::/32"))
+# The special-purpose ranges of IANA's registries and multicast, listed here because Python's own lists differ between
+# its versions. Ranges within a range that is internal, and anycast services that nobody posts to, are not told apart.
+_INTERNAL_IPV4 = tuple(
+    map(
+        IPv4Network,
+        (
+            "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
+            "192.0.0.0/24", "192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16",
+            "192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
+        ),
+    )
+)  # fmt: skip
+# Everything else in IPv6 is internal, reserved or multicast.
+_GLOBAL_IPV6 = IPv6Network("2000::/3")
+_INTERNAL_IPV6 = tuple(map(IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20")))
+# A translator may map these to any IPv4 address. Only NAT64 is used to reach public addresses.
+_NAT64 = IPv6Network("64:ff9b::/96")
 _IPV4_BITS = 0xFFFFFFFF
 _RESOLVE_TIMEOUT_SECONDS = 2
 
@@ -73,14 +87,13 @@ class EgressPolicy(NamedTuple):
 
 def is_internal(address: Address) -> bool:
     """Whether it is not a public unicast address: loopback, private, link-local, multicast, reserved."""
-    if isinstance(address, IPv6Address):
-        if address.ipv4_mapped:
-            return is_internal(address.ipv4_mapped)
-        if address in _NAT64:
-            return is_internal(IPv4Address(int(address) & _IPV4_BITS))
-        if address.is_site_local or any(address in network for network in _TUNNELS):
-            return True
-    return not address.is_global or address.is_multicast or address.is_reserved
+    if isinstance(address, IPv4Address):
+        return any(address in network for network in _INTERNAL_IPV4)
+    if address.ipv4_mapped:
+        return is_internal(address.ipv4_mapped)
+    if address in _NAT64:
+        return is_internal(IPv4Address(int(address) & _IPV4_BITS))
+    return address not in _GLOBAL_IPV6 or any(address in network for network in _INTERNAL_IPV6)
 
 
 def extract_host(url: HttpUrl) -> str:

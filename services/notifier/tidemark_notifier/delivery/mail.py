@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import date, datetime, timedelta
 from email.charset import QP, Charset
+from email.header import Header
 from email.message import Message
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
@@ -28,6 +29,7 @@ from tidemark_notifier.evaluation.formatting import (
 )
 from tidemark_notifier.evaluation.snapshot import AccountLine, Snapshot
 from tidemark_notifier.rules.placeholders import fill_placeholders
+from tidemark_shared.domain.text import to_safe_line
 
 _templates = jinja2.Environment(
     loader=jinja2.PackageLoader("tidemark_notifier", "delivery/templates"),
@@ -46,7 +48,9 @@ _BAR_CHARACTERS = 20
 _MAX_SUBJECT_LENGTH = 900  # a line has at most 998 characters (RFC 5322, 2.1.1)
 
 # The newer half of the email package, in Python 3.11, loses spaces where it folds a long subject with umlauts, and
-# begins one that is slightly too long with an empty line. So this uses the older half.
+# begins one that is slightly too long with an empty line. So this uses the older half. ASCII headers are not folded:
+# mail readers differ in how they join folded lines.
+_POLICY = compat32.clone(linesep="\r\n", max_line_length=0)
 _UTF8: Any = Charset("utf-8")
 _UTF8.body_encoding = QP
 
@@ -93,22 +97,22 @@ def build_mail(
 ) -> Message:
     """The mail of one delivery, from the snapshot of the notification alone."""
     local_time = raised_at.astimezone(ZoneInfo(snapshot.timezone))
-    view = {
-        **_build_view(snapshot, internal=addressee.kind == "owner"),
-        "opening": fill_placeholders(snapshot.opening or "", build_placeholder_values(snapshot)).strip().splitlines(),
-        "as_of": f"{format_day(local_time.date())}, {local_time:%H:%M} ({snapshot.timezone})",
-        "recipient_reason": _describe_recipient(snapshot, addressee),
-        "link": build_contract_link(snapshot, public_url),
-        "notification_id": notification_id,
-    }
-    subject = _to_one_line(_format_subject(snapshot))[:_MAX_SUBJECT_LENGTH]
+    opening = fill_placeholders(snapshot.opening or "", build_placeholder_values(snapshot))
+    view = make_safe(
+        {
+            **_build_view(snapshot, internal=addressee.kind == "owner"),
+            "opening": opening.strip().splitlines(),
+            "as_of": f"{format_day(local_time.date())}, {local_time:%H:%M} ({snapshot.timezone})",
+            "recipient_reason": _describe_recipient(snapshot, addressee),
+            "link": build_contract_link(snapshot, public_url),
+            "notification_id": notification_id,
+        }
+    )
     domain = parseaddr(sender)[1].rpartition("@")[2]
-    # ASCII subjects are not folded: mail readers differ in how they join folded lines.
-    policy = compat32.clone(linesep="\r\n", max_line_length=0 if subject.isascii() else 78)
-    mail = MIMEMultipart("alternative", boundary=f"={delivery_id.hex}=", policy=policy)
+    mail = MIMEMultipart("alternative", boundary=f"={delivery_id.hex}=", policy=_POLICY)
     mail["From"] = sender
-    mail["To"] = formataddr((_to_one_line(addressee.name or ""), _to_ascii(addressee.email or "")))
-    mail["Subject"] = subject
+    mail["To"] = _format_address(addressee.name or "", _to_ascii(addressee.email or ""))
+    mail["Subject"] = _encode_header("Subject", to_safe_line(_format_subject(snapshot))[:_MAX_SUBJECT_LENGTH])
     mail["Date"] = format_datetime(local_time)
     mail["Message-ID"] = f"<{delivery_id}@{domain}>"
     mail["List-Id"] = f"Tidemark <notifications.tidemark.{domain}>"
@@ -301,9 +305,28 @@ def _describe_recipient(snapshot: Snapshot, addressee: Addressee) -> str:
     return "This address receives alerts for this contract."
 
 
-def _to_one_line(text: str) -> str:
-    """Remove line breaks of every kind, so that a name cannot begin another header."""
-    return " ".join(text.split())
+def make_safe(value: Any) -> Any:
+    """``value`` with all texts in it safe to show: see :func:`~tidemark_shared.domain.text.to_safe_line`."""
+    if isinstance(value, str):
+        return to_safe_line(value)
+    if isinstance(value, dict):
+        return {key: make_safe(member) for key, member in value.items()}
+    # A named tuple is not text.
+    return type(value)(map(make_safe, value)) if type(value) in (list, tuple) else value
+
+
+def _format_address(name: str, address: str) -> str:
+    name = to_safe_line(name)
+    encoded = _encode_header("To", name)
+    return formataddr((name, address)) if encoded == name else f"{encoded} <{address}>"
+
+
+def _encode_header(name: str, text: str) -> str:
+    """The value of a header, which every reader decodes to ``text``: as it is or, unless it is plain, encoded.
+
+    ``=?`` begins an encoded word, and such a word in a name could contain line breaks and other headers.
+    """
+    return text if text.isascii() and "=?" not in text else Header(text, "utf-8", header_name=name).encode("\r\n")
 
 
 def _to_ascii(email: str) -> str:

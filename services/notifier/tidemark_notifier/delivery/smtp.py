@@ -1,4 +1,4 @@
-"""Send mails to the server of ``TIDEMARK_SMTP_URL``, one per connection, so that a rejection concerns one receiver."""
+"""Send mails to the server of ``TIDEMARK_SMTP_URL``, over connections that are kept for a moment."""
 
 import asyncio
 import contextlib
@@ -14,6 +14,8 @@ from tidemark_notifier.delivery.errors import DeliveryError
 
 _COMMAND_TIMEOUT_SECONDS = 20
 _QUIT_TIMEOUT_SECONDS = 1
+_KEEP_SECONDS = 5
+_MAX_KEPT = 8
 _MIN_PERMANENT_CODE = 500
 _AUTHENTICATION_CODES = (530, 534, 535, 538)  # RFC 4954, 6
 
@@ -49,21 +51,76 @@ class SmtpServer(NamedTuple):
         )
 
 
-async def send_mail(server: SmtpServer, mail: Message) -> None:
-    """Send a mail. Raises :class:`~tidemark_notifier.delivery.errors.DeliveryError` unless the server accepts it."""
-    sender, receiver = (parseaddr(mail[name])[1] for name in ("From", "To"))
-    client = aiosmtplib.SMTP(**server._asdict(), local_hostname=socket.gethostname(), timeout=_COMMAND_TIMEOUT_SECONDS)
-    try:
-        await client.connect()
-        await client.sendmail(sender, receiver, mail.as_bytes())
-    except (aiosmtplib.SMTPException, OSError, UnicodeError) as error:
-        raise DeliveryError(describe_error(error), permanent=is_permanent(error)) from error
-    finally:
-        # The result is known by now; an error while disconnecting does not change it.
-        with contextlib.suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
-            async with asyncio.timeout(_QUIT_TIMEOUT_SECONDS):
-                await client.quit()
-        client.close()
+class SmtpClient:
+    """Sends mails. A connection over which a mail was accepted is kept a few seconds for the next mail."""
+
+    def __init__(self, server: SmtpServer) -> None:
+        self._server = server
+        self._kept: dict[aiosmtplib.SMTP, asyncio.TimerHandle] = {}
+
+    async def send_mail(self, mail: Message) -> None:
+        """Send a mail. Raises :class:`~tidemark_notifier.delivery.errors.DeliveryError` unless it is accepted."""
+        sender, receiver = (parseaddr(mail[name])[1] for name in ("From", "To"))
+        client: aiosmtplib.SMTP | None = None
+        is_accepted = False
+        try:
+            client = await self._kept_client() or await self._connect()
+            await client.sendmail(sender, receiver, mail.as_bytes())
+            is_accepted = True
+        except (aiosmtplib.SMTPException, OSError, UnicodeError) as error:
+            raise DeliveryError(describe_error(error), permanent=is_permanent(error)) from error
+        finally:
+            if client and is_accepted and len(self._kept) < _MAX_KEPT:
+                self._kept[client] = asyncio.get_running_loop().call_later(_KEEP_SECONDS, self._expire, client)
+            elif client:
+                await _disconnect(client)
+
+    async def aclose(self) -> None:
+        """Close the kept connections."""
+        while self._kept:
+            client, timer = self._kept.popitem()
+            timer.cancel()
+            await _disconnect(client)
+
+    async def _connect(self) -> aiosmtplib.SMTP:
+        client = aiosmtplib.SMTP(
+            **self._server._asdict(), local_hostname=socket.gethostname(), timeout=_COMMAND_TIMEOUT_SECONDS
+        )
+        try:
+            await client.connect()
+        except BaseException:
+            client.close()
+            raise
+        return client
+
+    async def _kept_client(self) -> aiosmtplib.SMTP | None:
+        """A kept connection that the server still answers; None if there is none."""
+        while self._kept:
+            client, timer = self._kept.popitem()
+            timer.cancel()
+            try:
+                async with asyncio.timeout(_QUIT_TIMEOUT_SECONDS):
+                    await client.rset()
+            except (aiosmtplib.SMTPException, OSError):
+                client.close()
+            except BaseException:
+                client.close()
+                raise
+            else:
+                return client
+        return None
+
+    def _expire(self, client: aiosmtplib.SMTP) -> None:
+        if self._kept.pop(client, None):
+            client.close()
+
+
+async def _disconnect(client: aiosmtplib.SMTP) -> None:
+    # The result is known by now; an error while disconnecting does not change it.
+    with contextlib.suppress(aiosmtplib.SMTPException, OSError):
+        async with asyncio.timeout(_QUIT_TIMEOUT_SECONDS):
+            await client.quit()
+    client.close()
 
 
 def is_permanent(error: BaseException) -> bool:

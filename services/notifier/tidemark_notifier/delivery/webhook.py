@@ -1,5 +1,6 @@
 """Webhooks by the Standard Webhooks specification (standardwebhooks.com): payload, signature, attempt. SPEC 5."""
 
+import asyncio
 import base64
 import hmac
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from pydantic import BaseModel, Field, HttpUrl
 
 from tidemark_notifier.delivery.egress import EgressPolicy, ForbiddenAddressError, PolicyBackend, extract_host
 from tidemark_notifier.delivery.errors import DeliveryError
-from tidemark_notifier.delivery.mail import build_contract_link, format_headline
+from tidemark_notifier.delivery.mail import build_contract_link, format_headline, make_safe
 from tidemark_notifier.evaluation.snapshot import AccountLine, Snapshot
 from tidemark_notifier.notification_events import RAISED, RESOLVED
 from tidemark_notifier.rules.receivers import SECRET_PREFIX
@@ -22,6 +23,10 @@ from tidemark_shared.domain.bodies import Forecast, Status
 from tidemark_shared.messaging.events import NotificationChanged
 
 _STEP_TIMEOUT_SECONDS = 10
+_DRAIN_TIMEOUT_SECONDS = 1
+# Less than most servers keep an idle connection, so that they seldom close one that is about to be used.
+_KEEP_SECONDS = 3
+_MAX_KEPT = 8
 _MAX_EXCERPT_BYTES = 200
 _MAX_RETRY_AFTER_SECONDS = 3600
 _SUCCESS, _REDIRECT, _CLIENT_ERROR = range(200, 300), range(300, 400), range(400, 500)
@@ -38,44 +43,74 @@ class WebhookRequest(NamedTuple):
     sent_at: datetime
 
 
-async def send_webhook(policy: EgressPolicy, request: WebhookRequest) -> None:
-    """Send a webhook. Raises :class:`~tidemark_notifier.delivery.errors.DeliveryError` unless the answer is 2xx.
+class WebhookClient:
+    """Sends webhooks. A connection is kept a few seconds for the next webhook to the same host.
 
     Redirects are not followed and proxies of the environment are not used: both would bypass ``policy``.
     """
-    url = HttpUrl(request.url)
-    backend = PolicyBackend(policy, secure=url.scheme == "https")
-    target = httpcore.URL(
-        scheme=url.scheme.encode(),
-        host=extract_host(url).encode(),
-        port=url.port,
-        target=((url.path or "/") + (f"?{url.query}" if url.query else "")).encode(),
-    )
-    timeouts = dict.fromkeys(("connect", "read", "write", "pool"), _STEP_TIMEOUT_SECONDS)
-    try:
-        async with (
-            httpcore.AsyncConnectionPool(network_backend=backend) as pool,
-            pool.stream(
+
+    def __init__(self, policy: EgressPolicy) -> None:
+        self._policy = policy
+        self._pools: dict[bool, httpcore.AsyncConnectionPool] = {}
+
+    async def send_webhook(self, request: WebhookRequest) -> None:
+        """Send a webhook. Raises :class:`~tidemark_notifier.delivery.errors.DeliveryError` unless the answer is 2xx."""
+        url = HttpUrl(request.url)
+        target = httpcore.URL(
+            scheme=url.scheme.encode(),
+            host=extract_host(url).encode(),
+            port=url.port,
+            target=((url.path or "/") + (f"?{url.query}" if url.query else "")).encode(),
+        )
+        timeouts = dict.fromkeys(("connect", "read", "write", "pool"), _STEP_TIMEOUT_SECONDS)
+        try:
+            async with self._pool(secure=url.scheme == "https").stream(
                 "POST",
                 target,
                 headers=_build_headers(request),
                 content=request.payload,
                 extensions={"timeout": timeouts},
-            ) as response,
-        ):
-            if response.status not in _SUCCESS:
-                excerpt = b""
-                async for part in response.aiter_stream():
-                    excerpt = (excerpt + part)[:_MAX_EXCERPT_BYTES]
-                    if len(excerpt) == _MAX_EXCERPT_BYTES:
-                        break
-                raise build_response_error(response.status, response.headers, excerpt, request.sent_at)
-    except ForbiddenAddressError as error:
-        raise DeliveryError(str(error), permanent=True) from error
-    except httpcore.TimeoutException as error:
-        raise DeliveryError("The webhook did not answer in time.") from error
-    except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
-        raise DeliveryError(f"The webhook could not be reached: {error or type(error).__name__}") from error
+            ) as response:
+                if response.status not in _SUCCESS:
+                    excerpt = await _read_excerpt(response)
+                    raise build_response_error(response.status, response.headers, excerpt, request.sent_at)
+                # It is accepted, whatever follows. A connection whose answer was read to its end is kept.
+                with suppress(httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, TimeoutError):
+                    async with asyncio.timeout(_DRAIN_TIMEOUT_SECONDS):
+                        await _read_excerpt(response)
+        except ForbiddenAddressError as error:
+            raise DeliveryError(str(error), permanent=True) from error
+        except httpcore.TimeoutException as error:
+            raise DeliveryError("The webhook did not answer in time.") from error
+        except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
+            raise DeliveryError(f"The webhook could not be reached: {error or type(error).__name__}") from error
+
+    async def aclose(self) -> None:
+        """Close the kept connections."""
+        while self._pools:
+            _, pool = self._pools.popitem()
+            await pool.aclose()
+
+    def _pool(self, *, secure: bool) -> httpcore.AsyncConnectionPool:
+        if secure not in self._pools:
+            self._pools[secure] = httpcore.AsyncConnectionPool(
+                # The deliverer limits the attempts.
+                max_connections=None,
+                max_keepalive_connections=_MAX_KEPT,
+                keepalive_expiry=_KEEP_SECONDS,
+                network_backend=PolicyBackend(self._policy, secure=secure),
+            )
+        return self._pools[secure]
+
+
+async def _read_excerpt(response: httpcore.Response) -> bytes:
+    """The beginning of the body; all of it, if it is short."""
+    excerpt = b""
+    async for part in response.aiter_stream():
+        excerpt = (excerpt + part)[:_MAX_EXCERPT_BYTES]
+        if len(excerpt) == _MAX_EXCERPT_BYTES:
+            break
+    return excerpt
 
 
 class WebhookFigures(BaseModel):
@@ -132,7 +167,7 @@ def build_payload(snapshot: Snapshot, event: NotificationChanged, *, public_url:
         {
             "type": RESOLVED if snapshot.occasion == "resolved" else RAISED,
             "timestamp": event.raised_at,
-            "data": data,
+            "data": make_safe(data),
         }
     )
     return payload.model_dump_json().encode()
@@ -159,7 +194,7 @@ def build_response_error(
     status: int, headers: list[tuple[bytes, bytes]], excerpt: bytes, now: datetime
 ) -> DeliveryError:
     """The error of an answer other than 2xx. 4xx is permanent except for 408, 425 and 429."""
-    text = " ".join(excerpt.decode(errors="replace").split())
+    text = excerpt.decode(errors="replace").strip()
     detail = ": redirects are not followed" if status in _REDIRECT else f": {text}" if text else ""
     return DeliveryError(
         f"The webhook answered {status}{detail}",

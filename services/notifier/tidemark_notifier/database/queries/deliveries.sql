@@ -1,20 +1,48 @@
--- name: lease_deliveries(channel, max_count, lease_seconds)
--- Takes due deliveries for a limited time. If the process dies, another takes them over when the lease ends.
+-- name: lease_deliveries(channel, max_count, max_per_host, hosts, host_places, receivers, receiver_places, lease_seconds)
+-- Takes due deliveries for a limited time. If the process dies, another takes them over when the lease ends. A host
+-- that is not named has `max_per_host` places, and a receiver one. The oldest thousand of those with places are looked
+-- at, so a long queue of one receiver costs little and hides the others for one round at most.
+WITH due AS MATERIALIZED (
+  SELECT d.id, d.due_at, d.receiver, host.name AS host, coalesce(host_place.free, :max_per_host) AS host_free,
+    coalesce(receiver_place.free, 1) AS receiver_free
+  FROM deliveries AS d
+  CROSS JOIN LATERAL (SELECT lower(substring(d.receiver FROM '(?:://|@)(\[[^]]*\]|[^/?#:]+)')) AS name) AS host
+  LEFT JOIN unnest(:hosts::text[], :host_places::integer[]) AS host_place (name, free) ON host_place.name = host.name
+  LEFT JOIN unnest(:receivers::text[], :receiver_places::integer[]) AS receiver_place (name, free)
+    ON receiver_place.name = d.receiver
+  WHERE d.status = 'pending' AND d.channel = :channel AND d.due_at <= clock_timestamp()
+    AND (d.leased_until IS NULL OR d.leased_until <= clock_timestamp())
+    AND coalesce(host_place.free, 1) > 0 AND coalesce(receiver_place.free, 1) > 0
+  ORDER BY d.due_at, d.id
+  LIMIT 1000
+),
+fitting AS (
+  SELECT
+    id, due_at, host, host_free,
+    row_number() OVER (PARTITION BY host ORDER BY due_at, id) AS host_position
+  FROM (
+    SELECT due.*, row_number() OVER (PARTITION BY receiver ORDER BY due_at, id) AS receiver_position FROM due
+  ) AS queued
+  WHERE receiver_position <= receiver_free
+),
+leased AS (
+  SELECT d.id, fitting.host
+  FROM fitting
+  JOIN deliveries AS d USING (id)
+  WHERE fitting.host_position <= fitting.host_free
+    AND d.status = 'pending' AND (d.leased_until IS NULL OR d.leased_until <= clock_timestamp())
+  ORDER BY fitting.due_at, fitting.id
+  LIMIT :max_count
+  FOR UPDATE OF d SKIP LOCKED
+)
 UPDATE deliveries AS d
 SET attempts = d.attempts + 1, leased_until = clock_timestamp() + make_interval(secs => :lease_seconds)
-FROM (
-  SELECT id FROM deliveries
-  WHERE status = 'pending' AND channel = :channel AND due_at <= clock_timestamp()
-    AND (leased_until IS NULL OR leased_until <= clock_timestamp())
-  ORDER BY due_at
-  LIMIT :max_count
-  FOR UPDATE SKIP LOCKED
-) AS due, notifications AS n
-WHERE d.id = due.id AND n.id = d.notification_id
+FROM leased, notifications AS n
+WHERE d.id = leased.id AND n.id = d.notification_id
 RETURNING
-  d.id, d.attempts, d.channel, d.receiver, d.addressee::text AS addressee, n.id AS notification_id, n.contract_id,
-  n.contract_code, n.rule_id, n.rule_name, n.subject, n.subject_id, n.threshold, n.period_start, n.raised_at,
-  n.snapshot::text AS snapshot, clock_timestamp() AS leased_at;
+  d.id, d.attempts, d.channel, d.receiver, leased.host, d.addressee::text AS addressee, n.id AS notification_id,
+  n.contract_id, n.contract_code, n.rule_id, n.rule_name, n.subject, n.subject_id, n.threshold, n.period_start,
+  n.raised_at, n.snapshot::text AS snapshot, clock_timestamp() AS leased_at;
 
 -- name: renew_leases(ids, lease_seconds)!
 -- A postponed delivery has no lease and gets none here.

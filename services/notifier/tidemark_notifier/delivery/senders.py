@@ -1,0 +1,74 @@
+"""The channels: from a leased row to a mail or a webhook request."""
+
+from typing import Any, Protocol
+
+from tidemark_notifier.delivery.egress import EgressPolicy
+from tidemark_notifier.delivery.mail import build_mail
+from tidemark_notifier.delivery.smtp import SmtpClient, SmtpServer
+from tidemark_notifier.delivery.webhook import WebhookClient, WebhookRequest, build_payload
+from tidemark_notifier.evaluation.addressees import Addressee
+from tidemark_notifier.evaluation.snapshot import Snapshot
+from tidemark_shared.messaging.events import NotificationChanged
+
+_EVENT_COLUMNS = (
+    "notification_id", "contract_id", "contract_code", "rule_id", "rule_name",
+    "subject", "subject_id", "threshold", "raised_at", "channel", "receiver",
+)  # fmt: skip
+
+
+class Sender(Protocol):
+    """Sends the deliveries of one channel, over connections that it keeps for a moment."""
+
+    async def send(self, row: Any) -> None:
+        """Send the delivery of a leased row. Raises ``DeliveryError`` unless the receiver accepted it."""
+
+    async def aclose(self) -> None:
+        """Close the kept connections; another ``send`` opens new ones."""
+
+
+class MailSender:
+    """The channel ``email``."""
+
+    def __init__(self, server: SmtpServer, *, sender: str, public_url: str) -> None:
+        self._client, self._sender, self._public_url = SmtpClient(server), sender, public_url
+        self.aclose = self._client.aclose
+
+    async def send(self, row: Any) -> None:
+        """Send the mail of a leased row."""
+        mail = build_mail(
+            Snapshot.model_validate_json(row["snapshot"]),
+            Addressee.model_validate_json(row["addressee"]),
+            notification_id=row["notification_id"],
+            delivery_id=row["id"],
+            raised_at=row["raised_at"],
+            sender=self._sender,
+            public_url=self._public_url,
+        )
+        await self._client.send_mail(mail)
+
+
+class WebhookSender:
+    """The channel ``webhook``."""
+
+    def __init__(self, policy: EgressPolicy, *, public_url: str) -> None:
+        self._client, self._public_url = WebhookClient(policy), public_url
+        self.aclose = self._client.aclose
+
+    async def send(self, row: Any) -> None:
+        """Send the webhook request of a leased row."""
+        addressee = Addressee.model_validate_json(row["addressee"])
+        snapshot = Snapshot.model_validate_json(row["snapshot"])
+        payload = build_payload(snapshot, build_event(row), public_url=self._public_url)
+        await self._client.send_webhook(
+            WebhookRequest(row["id"], addressee.url or "", addressee.secret or "", payload, row["leased_at"])
+        )
+
+
+def build_event(row: Any, error: str | None = None) -> NotificationChanged:
+    """The event of a leased row's delivery."""
+    return NotificationChanged(
+        **{name: row[name] for name in _EVENT_COLUMNS},
+        period_start=row["period_start"] and row["period_start"].isoformat(),
+        delivery_id=row["id"],
+        error=error,
+    )
