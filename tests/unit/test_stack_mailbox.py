@@ -5,9 +5,12 @@ from email.header import decode_header, make_header
 from email.message import EmailMessage
 from mailbox import Maildir
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tidemark.stack import mailbox, ports
 
@@ -22,7 +25,10 @@ async def pages(tmp_path: Path, port: int) -> AsyncIterator[httpx.AsyncClient]:
     """The pages, with the SMTP server listening on ``port``."""
     app = mailbox.create_app(mailbox.Sink(tmp_path / "maildir"), port)
     transport = httpx.ASGITransport(app)
-    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://it") as client:
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client,
+    ):
         yield client
 
 
@@ -106,3 +112,55 @@ async def test_mail_page_shows_text_headers_and_source(port: int, pages: httpx.A
 async def test_unknown_mail_is_not_found(pages: httpx.AsyncClient, key: str) -> None:
     assert (await pages.get(f"/inbox/{key}")).status_code == 404
     assert (await pages.get(f"/inbox/{key}/source")).status_code == 404
+
+
+def _deliver(folder: Path, content: bytes) -> None:
+    Maildir(folder / "maildir", create=False).add(content)
+
+
+MALFORMED = [
+    b"",
+    b"\0" * 100,
+    b"\xff\xfe\n\n\xff",
+    b"Subject: \xff\xfe\xed\xa0\x80\n\nx",
+    b'Subject: =?utf-8?b?////?= =?x-nothing?q?=ff?= =?utf-8?q?=0d=0aBcc:_x?=\nFrom: <<<@,;"\nTo: :;,<>\n\nx',
+    b"From: =?utf-8?q?=ed=a0=80?= <a@[\nTo: (((\nDate: x\nMessage-ID: <\nContent-Type: \n\nx",
+    b"Content-Type: text/html; charset=x-nothing\n\n<p>\xff",
+    b'Content-Type: text/html; charset="\xff\0"\nContent-Transfer-Encoding: base64\n\n=\xff=A',
+    b"Content-Type: text/plain; charset*=%ff'%ff'%ff\nContent-Transfer-Encoding: quoted-printable\n\n=ZZ=",
+    b"Content-Type: text/html; charset=utf-16\n\n\x00\xd8",
+    b"Content-Type: multipart/mixed\n\nx",
+    b"Content-Type: multipart/alternative; boundary=x\n\n--x\nContent-Type: text/html\n\n--x--",
+    (
+        b"Content-Type: multipart/mixed; boundary=x\n\n--x\nContent-Type: multipart/related\n\n--x\n"
+        b"Content-Disposition: attachment; filename*0*=utf-16''%ff; filename*2=\xff\n\n--x\n"
+        b"Content-Type: message/rfc822\n\n\xff"
+    ),
+    b"Content-Type: message/rfc822\n\nSubject: x\n\ny",
+    b"Content-Type: message/external-body; x=\nContent-Disposition: ; ;;\n\ny",
+    b"X" * 100_000 + b": y\n\n",
+    b": no name\nno colon\n\ty\n\n",
+]
+
+
+@pytest.mark.parametrize("content", MALFORMED, ids=range(len(MALFORMED)))
+async def test_malformed_mail_is_shown(tmp_path: Path, pages: httpx.AsyncClient, content: bytes) -> None:
+    _deliver(tmp_path, content)
+    index = await pages.get("/inbox")
+    (link,) = _links(index.text)
+    assert (index.status_code, (await pages.get(link)).status_code) == (200, 200)
+    assert (await pages.get(f"{link}/source")).status_code == 200
+
+
+@given(st.lists(st.sampled_from(MALFORMED) | st.binary(max_size=60), max_size=6).map(b"\n".join))
+def test_random_mail_is_shown(content: bytes) -> None:
+    async def statuses(folder: Path) -> list[int]:
+        app = mailbox.create_app(mailbox.Sink(folder / "maildir"), 0)
+        _deliver(folder, content)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
+            index = await client.get("/inbox")
+            (link,) = _links(index.text)
+            return [index.status_code, (await client.get(link)).status_code]
+
+    with TemporaryDirectory() as name:
+        assert asyncio.run(statuses(Path(name))) == [200, 200]

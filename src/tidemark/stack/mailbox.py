@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from email import message_from_binary_file, policy
 from email.message import EmailMessage
 from email.parser import BytesHeaderParser
+from functools import partial
 from mailbox import Maildir
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
@@ -30,6 +31,9 @@ from starlette.routing import Route
 from tidemark_shared.http.server import SERVER_OPTIONS
 from tidemark_shared.settings import LOOPBACK_HOSTS
 
+_T = TypeVar("_T")
+_Other = TypeVar("_Other")
+
 _HOST = "127.0.0.1"
 _PAGE_SIZE = 50
 _KEY = re.compile(r"(\d+)\.M(\d+)P\d+Q(\d+)")
@@ -44,9 +48,6 @@ _SECURITY = {
 _templates = Environment(
     loader=PackageLoader("tidemark.stack", "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
 )
-
-
-_T = TypeVar("_T")
 
 
 class Mail(NamedTuple):
@@ -97,9 +98,14 @@ class Sink:
         number = int(page) if page.isdecimal() and len(page) < 10 else 1  # noqa: PLR2004
         keys = sorted(self._mails.keys(), key=_sort_key, reverse=True)
         page_keys = keys[(number - 1) * _PAGE_SIZE : number * _PAGE_SIZE] if number else []
-        mails = [Mail.from_headers(key, self._read(key, whole=False)) for key in page_keys]
+        # One that was removed since is left out.
+        read = (_attempt(partial(self._summary, key), None) for key in page_keys)
+        mails = [mail for mail in read if mail]
         more = len(keys) > number * _PAGE_SIZE
         return _html("inbox.html", mails=mails, count=len(keys), number=number, more=more)
+
+    def _summary(self, key: str) -> Mail:
+        return Mail.from_headers(key, self._read(key, whole=False))
 
     async def mail(self, request: Request) -> Response:
         """One mail."""
@@ -111,7 +117,7 @@ class Sink:
             html=_attempt(lambda: _read_body(message, "html"), None),
             text=_attempt(lambda: _read_body(message, "plain"), None),
             headers=[(name, _decode_header(message, name, value)) for name, value in message.raw_items()],
-            attachments=_attempt(lambda: [_name_part(part) for part in message.iter_attachments()], []),
+            attachments=_attempt(lambda: [_name_part(part) for part in message.iter_attachments()], None) or [],
         )
 
     async def source(self, request: Request) -> Response:
@@ -168,7 +174,7 @@ def _sort_key(key: str) -> tuple[int, int, int]:
     return int(second), int(microsecond), int(number)
 
 
-def _attempt(read: Callable[[], _T], otherwise: _T) -> _T:
+def _attempt(read: Callable[[], _T], otherwise: _Other) -> _T | _Other:
     """What ``read`` returns. A mail may be anything, and the email package raises many errors for what is malformed."""
     try:
         return read()
@@ -191,6 +197,8 @@ def _read_body(message: EmailMessage, kind: str) -> str | None:
     if part is None:
         return None
     payload = part.get_payload(decode=True)
+    if not isinstance(payload, bytes):
+        return None
     charset = part.get_content_charset("utf-8")
     return _attempt(lambda: payload.decode(charset, "replace"), payload.decode(errors="replace"))
 
