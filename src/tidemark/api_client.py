@@ -67,14 +67,18 @@ class ApiClient:
         return None
 
     def list(self, path: str, **query: Any) -> Iterator[Json]:
-        """All items of a list, from all pages."""
-        cursor: str | None = None
+        """All items of a list, from all pages. Parameters without a value are not sent.
+
+        A list that has only one page takes no ``limit``: pass None.
+        """
+        parameters = {"limit": _PAGE_SIZE, **query}
         while True:
-            params = {**query, "limit": _PAGE_SIZE, **({"cursor": cursor} if cursor else {})}
-            page = _parse_response(self._send("GET", path, params=params)).body
+            sent = {name: value for name, value in parameters.items() if value is not None}
+            page = _parse_response(self._send("GET", path, params=sent)).body
             yield from page["items"]
-            if not (cursor := page["next"]):
+            if not page["next"]:
                 return
+            parameters["cursor"] = page["next"]
 
     def get(self, path: str) -> Entity | None:
         """The entity at ``path``; None if there is none."""

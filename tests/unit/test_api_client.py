@@ -60,6 +60,20 @@ def test_request_without_idempotency_key_is_sent_once(mock_api: Callable[..., li
     assert len(requests) == 1
 
 
+def test_list_reads_all_pages_and_sends_only_parameters_with_a_value(
+    mock_api: Callable[..., list[httpx.Request]],
+) -> None:
+    pages = [httpx.Response(200, json={"items": [item], "next": next_}) for item, next_ in ((1, "c"), (2, None))]
+    requests = mock_api(*pages, *pages[1:])
+    assert list(api().list("contracts", text="A", owner=None)) == [1, 2]
+    assert list(api().list("contracts/A/history", limit=None)) == [2]
+    assert [dict(request.url.params) for request in requests] == [
+        {"limit": "200", "text": "A"},
+        {"limit": "200", "text": "A", "cursor": "c"},
+        {},
+    ]
+
+
 def test_rejected_token_raises_the_reason_and_the_remedy(mock_api: Callable[..., list[httpx.Request]]) -> None:
     why = "It was revoked on 2026-11-22."
     mock_api(httpx.Response(401, json={"title": "The token is refused", "detail": why}))

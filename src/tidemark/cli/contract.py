@@ -121,7 +121,7 @@ def show(code: Code, *, as_json: AsJson = False, data_dir: DataDir = DEFAULT_DAT
 def history(code: Code, *, as_json: AsJson = False, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """Show who changed a contract, when, how and why."""
     with _connect(data_dir) as api:
-        entries = list(api.list(f"{contract_path(code)}/history"))
+        entries = list(api.list(f"{contract_path(code)}/history", limit=None))
     print_json(entries) if as_json else print_table(build_history(entries))
 
 
