@@ -15,6 +15,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, sto
 from tidemark_shared import log
 from tidemark_shared.database import Pool, Workload, connect_pool
 from tidemark_shared.http.idempotency import delete_expired_keys
+from tidemark_shared.http.server import SERVER_OPTIONS
 from tidemark_shared.messaging import kafka
 from tidemark_shared.messaging.batches import Handler
 from tidemark_shared.messaging.consumer import Consumer
@@ -144,15 +145,15 @@ def serve(name: str, create_app: Callable[[Settings], FastAPI], settings: Settin
     """Run a service until SIGINT or SIGTERM."""
     try:
         settings = settings or Settings()
+        app = create_app(settings)
     except InvalidSettingError as error:
         raise SystemExit(str(error)) from None
     log.configure(name, settings.log_level)
     uvicorn.run(
-        create_app(settings),
+        app,
         host=settings.host,
         port=settings.port,
         log_config=None,
-        access_log=False,
-        loop="uvloop",
         timeout_graceful_shutdown=_STOP_TIMEOUT_SECONDS,
+        **SERVER_OPTIONS,
     )

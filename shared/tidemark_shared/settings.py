@@ -1,9 +1,12 @@
 """Settings, read from the environment (SPEC 6)."""
 
-from pydantic import Field, field_validator
+from typing import Self
+
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIN_SECRET_BYTES = 32
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 class Settings(BaseSettings):
@@ -41,7 +44,10 @@ class Settings(BaseSettings):
     api_url: str | None = Field(default=None, description="For the command line: the address of the API.")
     api_token: str | None = Field(default=None, description="For the command line: a bearer token.")
     secret: str | None = Field(default=None, description="Key that signs the API's tokens; the same for every service.")
-    open: bool = Field(default=False, description="On loopback only: accept requests without a token.")
+    open: bool = Field(default=False, description="For web, on loopback only: accept requests without a token.")
+    allowed_hosts: str = Field(
+        default="", description="For web: names that it answers to, besides its host, loopback and public_url."
+    )
 
     topic_prefix: str = Field(default="", description="Prefix of all topic names, so that systems can share a broker.")
     log_level: str = "INFO"
@@ -56,6 +62,15 @@ class Settings(BaseSettings):
                 "Make one with `openssl rand -hex 32`."
             )
         return secret
+
+    @model_validator(mode="after")
+    def _check_open(self) -> Self:
+        if self.open and self.host not in LOOPBACK_HOSTS:
+            raise InvalidSettingError(
+                f"TIDEMARK_OPEN accepts requests without a token, and TIDEMARK_HOST={self.host} is open to other "
+                "machines. Unset TIDEMARK_OPEN, or set TIDEMARK_HOST=127.0.0.1."
+            )
+        return self
 
     def service_database_url(self, service: str) -> str:
         """The URL of a service's own database, or of the common one."""

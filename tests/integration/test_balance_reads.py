@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 import structlog
+from api_tokens import SECRET, bearer
 from event_builders import account, contract_event, take, terms, uid
 from fastapi import FastAPI
 from polling import wait_until
@@ -232,11 +233,11 @@ async def failed(outbox, connection, logs):
 @pytest.mark.usefixtures("short_statements")
 async def test_request_that_times_out_is_answered_503_with_retry_after(database, connection, two_contracts):
     await replace_balance(connection, "PERFORM pg_sleep(600)")
-    app: FastAPI = create_api("consumption", Settings(open=True), None)
+    app: FastAPI = create_api("consumption", Settings(secret=SECRET), None)
     app.include_router(figures.router)
     async with (
         await connect_pool(database, "consumption", size=1, workload=Workload.REQUEST) as app.state.pool,
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client,
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1", headers=bearer()) as client,
     ):
         answer = await client.get(f"/v1/contracts/{two_contracts[0]}/balance")
     assert answer.status_code == 503
@@ -248,7 +249,7 @@ async def test_each_workload_has_its_statement_timeout(database):
     for workload, expected in (
         (Workload.REQUEST, "30s"),
         (Workload.PUBLISH, "15s"),
-        (Workload.REPLAY, "10min"),
+        (Workload.REPLAY, "1min"),
         (Workload.FOLD, "0"),
     ):
         async with await connect_pool(database, "consumption", size=1, workload=workload) as limited:

@@ -11,6 +11,7 @@ from uuid import uuid4
 import asyncpg
 import httpx
 import pytest
+from api_tokens import SECRET
 from polling import wait_until
 from processes import service_process
 
@@ -58,6 +59,7 @@ async def environment(postgres_url, template, kafka_bootstrap_servers, tmp_path_
         "TIDEMARK_KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap_servers,
         "TIDEMARK_TOPIC_PREFIX": prefix,
         "TIDEMARK_OPEN": "1",
+        "TIDEMARK_SECRET": SECRET,
         "TIDEMARK_API_URL": f"http://127.0.0.1:{port['web']}",
         "COLUMNS": "80",
         **{f"TIDEMARK_{name.upper()}_URL": f"http://127.0.0.1:{port[name]}" for name in ("contracts", "consumption")},

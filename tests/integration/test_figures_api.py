@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
+from api_tokens import SECRET, bearer
 from fastapi import FastAPI
 from histories import seeded
 from reference.reports import Model
@@ -18,11 +19,12 @@ from tidemark_shared.settings import Settings
 
 @pytest.fixture
 async def client(database, pool):
-    app: FastAPI = create_api("consumption", Settings(open=True), None)
+    app: FastAPI = create_api("consumption", Settings(secret=SECRET), None)
     app.include_router(figures.router)
     async with await connect_pool(database, "consumption", size=2, init=replay.prepare_connection) as replaying:
         app.state.pool, app.state.replay_pool = pool, replaying
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=bearer()) as client:
             yield client
 
 

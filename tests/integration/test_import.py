@@ -19,6 +19,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from api_tokens import SECRET, create_token
 from processes import service_process
 from time_logs import Log, by_account, by_slice, read, renamed, rows_of_another_part, slice_teams, write
 
@@ -79,7 +80,8 @@ async def running(
         "TIDEMARK_DATABASE_URL": database,
         "TIDEMARK_KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap_servers,
         "TIDEMARK_TOPIC_PREFIX": prefix,
-        "TIDEMARK_OPEN": "1",
+        "TIDEMARK_SECRET": SECRET,
+        "TIDEMARK_API_TOKEN": create_token(),
         "TIDEMARK_API_URL": f"http://127.0.0.1:{api_port}",
     }
     async with AsyncExitStack() as stack:

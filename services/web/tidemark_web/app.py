@@ -3,26 +3,30 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.resources import files
 from itertools import chain
+from urllib.parse import unquote
 
 import httpx
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from tidemark_shared.http.admission import has_body
 from tidemark_shared.http.app import create_api
-from tidemark_shared.http.auth import LOOPBACK_HOSTS, missing_token
 from tidemark_shared.http.problems import Problem, ProblemBody, problem_response
 from tidemark_shared.log import get_correlation_id, get_logger
 from tidemark_shared.settings import Settings
+from tidemark_web.access import create_admission
 from tidemark_web.documents import merge_documents
 
 _log = get_logger()
 
-_TIMEOUT = httpx.Timeout(60, connect=2)
+_TIMEOUT = httpx.Timeout(60, connect=2, pool=2)
 _READINESS_TIMEOUT_SECONDS = 3
+# Fewer for each service than web accepts in total, so a service that hangs never takes all of them.
+_LIMITS = httpx.Limits(max_connections=150, max_keepalive_connections=50, keepalive_expiry=3)
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 # Headers of a connection, not of the message (RFC 9110, 7.6.1); the upstream has its own host.
@@ -30,6 +34,8 @@ _HOP_BY_HOP_HEADERS = {
     "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection",
     "te", "trailer", "transfer-encoding", "upgrade", "host",
 }  # fmt: skip
+# Headers of a request that web sets itself, whatever `Connection` lists.
+_OWN_HEADERS = {"authorization", "content-length", "expect", "x-request-id"}
 
 # The first pattern that matches the path wins. The path is still encoded, because a code may contain a slash.
 _ROUTES = (
@@ -50,41 +56,41 @@ def create_app(settings: Settings) -> FastAPI:
         "notifier": settings.notifier_url,
     }
     upstreams = services | ({"inbox": settings.inbox_url} if settings.inbox_url else {})
-    # Open services accept requests from loopback without a token, and our requests come from loopback: so check here
-    # that a request from elsewhere has one.
-    needs_token = not (settings.open and settings.host in LOOPBACK_HOSTS)
     start_page = (files("tidemark_web") / "start.html").read_text()
     if "inbox" not in upstreams:
         start_page = re.sub(r"(?s)<!-- inbox -->.*?<!-- /inbox -->", "", start_page)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        # The services are local: ignore proxies from the environment.
-        async with httpx.AsyncClient(timeout=_TIMEOUT, trust_env=False) as client:
-            app.state.client = client
-            app.state.problems = lambda: _collect_problems(client, services)
+        async with AsyncExitStack() as stack:
+            # The services are local: ignore proxies from the environment.
+            app.state.clients = clients = {
+                name: await stack.enter_async_context(
+                    httpx.AsyncClient(base_url=url, timeout=_TIMEOUT, limits=_LIMITS, trust_env=False)
+                )
+                for name, url in upstreams.items()
+            }
+            app.state.problems = lambda: _collect_problems({name: clients[name] for name in services})
             yield
 
     async def show_start_page(_: Request) -> Response:
         return HTMLResponse(start_page)
 
     async def show_document(request: Request) -> Response:
-        client: httpx.AsyncClient = request.app.state.client
-        responses = await asyncio.gather(*(client.get(f"{url}/openapi.json") for url in services.values()))
+        clients: dict[str, httpx.AsyncClient] = request.app.state.clients
+        responses = await asyncio.gather(*(clients[name].get("/openapi.json") for name in services))
         documents = dict(zip(services, (response.json() for response in responses), strict=True))
         return JSONResponse(merge_documents(documents))
 
     async def forward(request: Request) -> Response:
         path = request.scope["raw_path"].decode("latin-1")
         name = next((name for name, pattern in _ROUTES if name in upstreams and pattern.fullmatch(path)), None)
-        if name is None:
+        if name is None or _leaves_route(path):
             raise Problem(404, "Not found", f"There is no resource at {path}.")
-        if needs_token and name in services and "authorization" not in request.headers:
-            raise missing_token()
         query = request.scope["query_string"].decode("latin-1")
-        return await _forward(request, name, upstreams[name].rstrip("/") + path + (f"?{query}" if query else ""))
+        return await _forward(request, name, path + (f"?{query}" if query else ""))
 
-    app = create_api("web", settings, lifespan)
+    app = create_api("web", settings, lifespan, create_admission(settings))
     # Replaces FastAPI's own document, which is empty.
     app.router.routes.insert(0, Route("/openapi.json", show_document))
     app.router.routes.append(Route("/", show_start_page))
@@ -93,18 +99,22 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
-async def _forward(request: Request, name: str, url: str) -> Response:
-    client: httpx.AsyncClient = request.app.state.client
-    has_body = "content-length" in request.headers or "transfer-encoding" in request.headers
-    upstream_request = client.build_request(
-        request.method,
-        url,
-        headers=[
-            *_end_to_end_headers(request.headers.raw, {"x-request-id"}),
-            (b"x-request-id", get_correlation_id().encode()),
-        ],
-        content=request.stream() if has_body else None,
-    )
+def _leaves_route(path: str) -> bool:
+    """Whether the path would be another one at the service: the client resolves dot segments and drops fragments."""
+    return "#" in path or any(unquote(segment) in (".", "..") for segment in path.split("/"))
+
+
+async def _forward(request: Request, name: str, target: str) -> Response:
+    """Forward the request, of which the whole body has arrived: a slow client occupies no connection to a service."""
+    client: httpx.AsyncClient = request.app.state.clients[name]
+    headers = [
+        *_end_to_end_headers(request.headers.raw, _OWN_HEADERS),
+        (b"x-request-id", get_correlation_id().encode()),
+    ]
+    if token := getattr(request.state, "token", None):
+        headers.append((b"authorization", f"Bearer {token}".encode()))
+    content = await request.body() if has_body(request) else None
+    upstream_request = client.build_request(request.method, target, headers=headers, content=content)
     upstream_request.extensions["upstream"] = name
     upstream_response = await client.send(upstream_request, stream=True)
     response = StreamingResponse(_stream_body(upstream_response), upstream_response.status_code)
@@ -150,15 +160,15 @@ async def _report_unreachable(_: Request, error: Exception) -> Response:
     )
 
 
-async def _collect_problems(client: httpx.AsyncClient, services: dict[str, str]) -> list[str]:
+async def _collect_problems(clients: dict[str, httpx.AsyncClient]) -> list[str]:
     """The problems of all services, each with the name of its service."""
 
-    async def fetch_problems(name: str, url: str) -> list[str]:
+    async def fetch_problems(name: str, client: httpx.AsyncClient) -> list[str]:
         try:
-            response = await client.get(f"{url}/readyz", timeout=_READINESS_TIMEOUT_SECONDS)
+            response = await client.get("/readyz", timeout=_READINESS_TIMEOUT_SECONDS)
             return [f"{name}: {problem}" for problem in response.json()["problems"]]
         except (httpx.HTTPError, ValueError, KeyError) as error:
             return [f"Cannot reach {name}: {error!r}."]
 
-    problems = await asyncio.gather(*(fetch_problems(name, url) for name, url in services.items()))
+    problems = await asyncio.gather(*(fetch_problems(name, client) for name, client in clients.items()))
     return [*chain.from_iterable(problems)]

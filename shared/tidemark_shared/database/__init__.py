@@ -21,6 +21,10 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProx
 _Row = TypeVar("_Row")
 
 
+# A request that finds no free connection fails with TimeoutError after this, which is a 503.
+ACQUIRE_TIMEOUT_SECONDS = 10
+
+
 class Init(Protocol):
     """Prepares each new connection of a pool."""
 
@@ -37,7 +41,7 @@ class Workload(Enum):
 
     REQUEST = "30s"
     PUBLISH = "15s"
-    REPLAY = "10min"
+    REPLAY = "1min"
     FOLD = "0"
 
 

@@ -12,6 +12,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
+from tidemark_shared.http.admission import Admission, Admit
+from tidemark_shared.http.auth import admit_token
 from tidemark_shared.http.problems import (
     INVALID_REQUEST,
     PROBLEM_MEDIA_TYPE,
@@ -58,10 +60,10 @@ class _Application(FastAPI):
         return document
 
 
-def create_api(name: str, settings: Settings, lifespan: Any) -> FastAPI:
-    """Create the application of a service, which then adds its routes.
+def create_api(name: str, settings: Settings, lifespan: Any, admit: Admit = admit_token) -> FastAPI:
+    """Create the application of a service, which then adds its routes. ``admit`` checks the caller of each request.
 
-    The lifespan sets ``app.state.pool``, which :func:`~tidemark_shared.http.auth.require_role` uses, and
+    The lifespan sets ``app.state.pool``, which :func:`~tidemark_shared.http.auth.admit_token` uses, and
     ``app.state.problems``, which ``/readyz`` calls: it returns the reasons why the service makes no progress. It may
     set ``app.state.failures``, which ``/healthz`` calls: it returns the reasons why the process must be restarted.
     """
@@ -78,7 +80,8 @@ def create_api(name: str, settings: Settings, lifespan: Any) -> FastAPI:
         },
     )
     app.state.settings, app.state.failures = settings, _no_failures
-    app.middleware("http")(_correlate)
+    app.add_middleware(Admission, admit=admit)
+    app.middleware("http")(_correlate)  # around the admission: the last one added is the first one called
     app.exception_handler(Problem)(_problem)
     app.exception_handler(HTTPException)(_http_exception)
     app.exception_handler(RequestValidationError)(_invalid)
@@ -118,8 +121,8 @@ async def _correlate(request: Request, call_next: Callable[[Request], Awaitable[
             )
         except Exception as error:  # noqa: BLE001 - an exception handler of FastAPI would run outside of the correlation id
             response = _internal_error(error, correlation_id)
-        if request.url.path not in ("/healthz", "/readyz"):
-            _log.info("http", method=request.method, path=request.url.path, status=response.status_code)
+        if (path := request.scope["path"]) not in ("/healthz", "/readyz"):
+            _log.info("http", method=request.method, path=path, status=response.status_code)
     response.headers["x-request-id"] = correlation_id
     return response
 

@@ -70,6 +70,6 @@ async def delete_expired_keys(pool: Pool, now: datetime) -> None:
 async def _digest(request: Request) -> bytes:
     """A digest of the request, independent of the white space and key order of its JSON."""
     body = await request.body()
-    with suppress(ValueError):
+    with suppress(ValueError, RecursionError):
         body = json.dumps(json.loads(body), sort_keys=True).encode()
-    return hashlib.sha256(f"{request.method} {request.url.path} ".encode() + body).digest()
+    return hashlib.sha256(f"{request.method} {request.scope['path']} ".encode() + body).digest()

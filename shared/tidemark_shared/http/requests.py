@@ -1,16 +1,18 @@
 """Requests: one transaction per request, the caller, If-Match and ETag. SPEC 4 and 9."""
 
-from collections.abc import Callable, Coroutine
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 from uuid import UUID
 
 from fastapi import Body, Depends, Header, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
-from tidemark_shared.database import Connection
+from tidemark_shared.database import ACQUIRE_TIMEOUT_SECONDS, Connection, Pool
 from tidemark_shared.domain.strict_input import MAX_UNKNOWN_FIELDS, Strict, describe_unknown_field
 from tidemark_shared.http.auth import require_role
 from tidemark_shared.http.idempotency import MAX_KEY_LENGTH, StoredResponse, replay_response, store_response
@@ -38,8 +40,31 @@ async def refuse_unknown_parameters(request: Request) -> None:
         raise Problem(422, INVALID_REQUEST, violations[0].message, violations)
 
 
+# Five seconds in total.
+_EVENT_PAUSES_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.5, 2.0)
+
+
 class VersionConflictError(Exception):
     """Another request has changed the resource since it was read: a 412."""
+
+
+class RunOutsideTransaction(Exception):  # noqa: N818 - it is no error
+    """Roll back, await ``work`` without holding a connection, and handle the request again."""
+
+    def __init__(self, work: Callable[[], Awaitable[object]]) -> None:
+        self.work = work
+
+
+def wait_for_event(request: Request, problem: Problem) -> NoReturn:
+    """Handle the request again after a pause: the event of what it refers to may still be on its way.
+
+    Raises ``problem`` if the event has not arrived after five seconds.
+    """
+    pauses = getattr(request.state, "pauses_seconds", None) or iter(_EVENT_PAUSES_SECONDS)
+    request.state.pauses_seconds = pauses
+    if (pause_seconds := next(pauses, None)) is None:
+        raise problem
+    raise RunOutsideTransaction(partial(asyncio.sleep, pause_seconds))
 
 
 class TransactionRoute(APIRoute):
@@ -50,9 +75,8 @@ class TransactionRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def handle_in_transaction(request: Request) -> Response:
-            # Before the transaction begins: a slow client would keep it open.
-            await request.body()
-            async with request.app.state.pool.acquire() as connection, connection.transaction():
+            pool: Pool = request.app.state.pool
+            async with pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection, connection.transaction():
                 request.state.connection = connection
                 try:
                     response = await handle(request)
@@ -63,7 +87,15 @@ class TransactionRoute(APIRoute):
                 await store_response(request, response)
                 return response
 
-        return handle_in_transaction
+        async def handle_until_done(request: Request) -> Response:
+            while True:
+                try:
+                    return await handle_in_transaction(request)
+                except RunOutsideTransaction as outside:
+                    work = outside.work
+                await work()
+
+        return handle_until_done
 
 
 @dataclass(frozen=True)

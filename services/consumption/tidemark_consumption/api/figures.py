@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query, Request
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, TypeAdapter
+from pydantic import BaseModel, BeforeValidator, TypeAdapter
 
 from tidemark_consumption import replay
 from tidemark_consumption.api.responses import (
@@ -21,17 +21,18 @@ from tidemark_consumption.api.responses import (
 )
 from tidemark_consumption.balance_outbox import query_forecast
 from tidemark_consumption.database.query_types import ConsumptionQueries
-from tidemark_shared.database import Connection, queries
+from tidemark_shared.database import ACQUIRE_TIMEOUT_SECONDS, Connection, queries
 from tidemark_shared.domain.bodies import Day, Text
 from tidemark_shared.http.auth import require_role
 from tidemark_shared.http.pagination import Cursor, Page, decode_cursor, encode_cursor
 from tidemark_shared.http.problems import Problem, Violation
+from tidemark_shared.messaging.events import EventTime
 
 _sql: ConsumptionQueries = queries("tidemark_consumption")
 
 router = APIRouter(prefix="/v1/contracts/{contract:path}", dependencies=[require_role("viewer")])
 
-_WorklogPosition = TypeAdapter(tuple[AwareDatetime, Text, Text])
+_WorklogPosition = TypeAdapter(tuple[EventTime, Text, Text])
 
 
 class ContractReader:
@@ -64,7 +65,7 @@ async def _contract_reader(
     contract: Annotated[Text, Path(description="The contract's id or code.")],
     as_of: Annotated[
         # A plus sign that was not escaped arrives as a space.
-        Annotated[AwareDatetime, BeforeValidator(lambda text: text.replace(" ", "+"))] | None,
+        Annotated[EventTime, BeforeValidator(lambda text: text.replace(" ", "+"))] | None,
         Query(description="As it was known at this moment, that moment included."),
     ] = None,
 ) -> AsyncIterator[ContractReader]:
@@ -78,12 +79,12 @@ async def _connection_at(
 ) -> AsyncIterator[tuple[Connection, datetime]]:
     now = datetime.now(UTC)
     if as_of is None:
-        async with request.app.state.pool.acquire() as connection:
+        async with request.app.state.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
             yield connection, now
         return
     if as_of > now:
         raise _invalid_moment("It is in the future.")
-    async with request.app.state.replay_pool.acquire() as connection:
+    async with request.app.state.replay_pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
         await replay.settle_moment(connection, as_of)
         async with connection.transaction():
             try:

@@ -20,7 +20,15 @@ from tidemark_shared.database import Connection, queries
 from tidemark_shared.domain.strict_input import Strict
 from tidemark_shared.http.pagination import Cursor, Limit, Page, build_page, decode_page_cursor
 from tidemark_shared.http.problems import Problem, Violation
-from tidemark_shared.http.requests import Call, ChangeCall, CreateCall, ReadCall, TransactionRoute
+from tidemark_shared.http.requests import (
+    Call,
+    ChangeCall,
+    CreateCall,
+    ReadCall,
+    RunOutsideTransaction,
+    TransactionRoute,
+    wait_for_event,
+)
 
 _sql: NotifierQueries = queries("tidemark_notifier")
 
@@ -28,10 +36,6 @@ router = APIRouter(prefix="/v1", route_class=TransactionRoute)
 
 _MAX_DRY_RUN_ITEMS = 1000
 _DRY_RUN_BATCH_SIZE = 500
-
-# A rule may name something created a moment ago, whose event is still on its way.
-_REFERENCE_TIMEOUT_SECONDS = 5
-_REFERENCE_POLL_SECONDS = 0.1
 
 
 class DryRun(BaseModel):
@@ -59,8 +63,8 @@ async def create_rule(
 ) -> StoredRule | Response:
     """Create a rule. It notifies at once of thresholds that are already reached; with ``existing: skip``, never."""
     rule = restore_secrets(rule)
-    await _check_webhooks(request.app.state.egress_policy, rule)
-    await _await_references(call.connection, rule)
+    _check_webhooks(request, rule)
+    await _check_references(request, call.connection, rule)
     if dry_run:
         request.state.idempotency_key = None  # a dry run changes nothing, so the Idempotency-Key stays unused
         if await _sql.rule_id_by_name(call.connection, body=rule.model_dump_json()):
@@ -100,8 +104,8 @@ async def change_rule(
     A webhook without a ``secret``, or with the masked one, keeps the secret that its URL had.
     """
     with_secrets = restore_secrets(rule, await find_rule(call.connection, rule_id))
-    await _check_webhooks(request.app.state.egress_policy, with_secrets)
-    await _await_references(call.connection, rule)
+    _check_webhooks(request, with_secrets)
+    await _check_references(request, call.connection, rule)
     await lock_configuration(call.connection)
     previous = await _find_rule_in_version(call, rule_id)
     rule = restore_secrets(rule, previous)
@@ -166,28 +170,31 @@ async def _build_duplicate_problem(connection: Connection, body: str) -> Problem
     return Problem(409, "Rule already exists", message, [Violation(code="duplicate", path="/name", message=message)])
 
 
-async def _await_references(connection: Connection, rule: Rule) -> None:
-    """Wait a few seconds until the rule's scope and teams have been received. Raises a 422."""
-    missing: list[tuple[str, UUID | None, str]] = [(rule.scope.kind, rule.scope.id, "/scope/id")]
-    missing += [("team", receiver.id, f"/receivers/{index}/id") for index, receiver in enumerate(rule.receivers)]
-    for _ in range(int(_REFERENCE_TIMEOUT_SECONDS / _REFERENCE_POLL_SECONDS)):
-        missing = [
-            (kind, id_, path)
-            for kind, id_, path in missing
-            if id_ and not await _sql.reference_exists(connection, id=id_, kind=kind)
-        ]
-        if not missing:
-            return
-        await asyncio.sleep(_REFERENCE_POLL_SECONDS)
-    raise _build_invalid_rule(
-        [
-            Violation(code="unknown_reference", path=path, message=f"No {kind} with id {id_}.")
-            for kind, id_, path in missing
-        ]
-    )
+async def _check_references(request: Request, connection: Connection, rule: Rule) -> None:
+    """Check that the rule's scope and teams exist. They may have been created a moment ago."""
+    references: list[tuple[str, UUID | None, str]] = [(rule.scope.kind, rule.scope.id, "/scope/id")]
+    references += [("team", receiver.id, f"/receivers/{index}/id") for index, receiver in enumerate(rule.receivers)]
+    violations = [
+        Violation(code="unknown_reference", path=path, message=f"No {kind} with id {id_}.")
+        for kind, id_, path in references
+        if id_ and not await _sql.reference_exists(connection, id=id_, kind=kind)
+    ]
+    if violations:
+        wait_for_event(request, _build_invalid_rule(violations))
 
 
-async def _check_webhooks(policy: EgressPolicy, rule: Rule) -> None:
+def _check_webhooks(request: Request, rule: Rule) -> None:
+    """Check each webhook of the rule once, outside of the transaction: a name server may take seconds."""
+
+    async def check() -> None:
+        await _find_webhook_violations(request.app.state.egress_policy, rule)
+        request.state.rule_with_checked_webhooks = rule
+
+    if getattr(request.state, "rule_with_checked_webhooks", None) != rule:
+        raise RunOutsideTransaction(check)
+
+
+async def _find_webhook_violations(policy: EgressPolicy, rule: Rule) -> None:
     """Check that each webhook has a secret and an allowed address. Raises a 422."""
     webhooks = [(index, receiver) for index, receiver in enumerate(rule.receivers) if receiver.url]
     messages = await asyncio.gather(*(find_violation(policy, receiver.url or "") for _, receiver in webhooks))

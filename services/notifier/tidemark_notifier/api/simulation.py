@@ -24,7 +24,7 @@ from tidemark_notifier.evaluation.preview import (
 )
 from tidemark_notifier.evaluation.rule_evaluation import evaluate_rule, is_applicable
 from tidemark_notifier.rules.rule import Rule, StoredRule, find_rules_in_scope
-from tidemark_shared.database import queries
+from tidemark_shared.database import ACQUIRE_TIMEOUT_SECONDS, queries
 from tidemark_shared.domain.bodies import Text
 from tidemark_shared.domain.strict_input import Strict
 from tidemark_shared.http.auth import require_role
@@ -91,7 +91,7 @@ async def preview_rule_on_curve(
     preview: Strict[RulePreviewRequest], request: Request, authorization: Annotated[str | None, Header()] = None
 ) -> Page[NotificationPreview]:
     """When a rule would have notified of a contract, and whom, along the curve of its work."""
-    async with request.app.state.pool.acquire() as connection:
+    async with request.app.state.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
         case = await find_case(connection, preview.contract)
         rule = preview.rule or await find_rule(connection, preview.rule_id)
         unsaved = StoredRule(**{"id": uuid4(), "version": 1, **rule.model_dump()})

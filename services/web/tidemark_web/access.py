@@ -1,0 +1,76 @@
+"""Who may use the public address: the hosts that it answers to, open mode, and requests from other sites (SPEC 4)."""
+
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
+
+from fastapi import Request
+
+from tidemark_shared.http.admission import MAX_BODY_BYTES, Admit
+from tidemark_shared.http.auth import check_token, read_token
+from tidemark_shared.http.problems import Problem
+from tidemark_shared.http.tokens import issue_token
+from tidemark_shared.settings import LOOPBACK_HOSTS, Settings, require_setting
+
+_PUBLIC_PATHS = frozenset({"/", "/readyz", "/openapi.json"})
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+# Long enough for the services to check it.
+_ANONYMOUS_LIFETIME = timedelta(minutes=5)
+# A proxy on this machine adds one of these. Then the client may be anybody.
+_PROXY_HEADERS = ("forwarded", "via", "x-forwarded-for", "x-real-ip")
+
+
+def create_admission(settings: Settings) -> Admit:
+    """Admit requests by these settings. The state of a request to a service gets the ``token`` to forward."""
+    secret = require_setting(settings.secret, "secret")
+    hosts = _allowed_hosts(settings)
+
+    async def admit(request: Request) -> int:
+        path = request.scope["path"]
+        if path == "/healthz":  # probes address a pod by its number
+            return 0
+        _check_host(request, hosts)
+        if path in _PUBLIC_PATHS:
+            return 0
+        is_local = settings.host in LOOPBACK_HOSTS and not any(name in request.headers for name in _PROXY_HEADERS)
+        if is_local and path.split("/")[1] == "inbox":
+            return 0
+        if is_local and settings.open and "authorization" not in request.headers:
+            # The browser of a person on this machine may send this for another site.
+            _check_origin(request)
+            now = datetime.now(UTC)
+            request.state.token = issue_token(secret, "anonymous", "admin", now=now, expires=now + _ANONYMOUS_LIFETIME)
+        else:
+            request.state.token = read_token(request)
+            # The service that answers also checks whether it is revoked.
+            check_token(settings, request.state.token)
+        return MAX_BODY_BYTES
+
+    return admit
+
+
+def _allowed_hosts(settings: Settings) -> frozenset[str]:
+    configured = [name.strip().lower() for name in settings.allowed_hosts.split(",") if name.strip()]
+    return LOOPBACK_HOSTS | {settings.host, urlsplit(settings.public_url).hostname or "", *configured}
+
+
+def _check_host(request: Request, hosts: frozenset[str]) -> None:
+    """Reject names that somebody else may have pointed to this address (DNS rebinding)."""
+    header = request.headers.get("host", "")
+    try:
+        name = urlsplit(f"//{header}").hostname or ""
+    except ValueError:
+        name = ""
+    if name.rstrip(".") not in hosts:
+        message = f"This server does not answer to {header[:255]!r}. TIDEMARK_ALLOWED_HOSTS lists further names."
+        raise Problem(421, "Unknown host", message)
+
+
+def _check_origin(request: Request) -> None:
+    """Reject changes that another site sends. Clients that are no browsers send neither header."""
+    if request.method in _SAFE_METHODS:
+        return
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is None and origin is not None:
+        site = "same-origin" if origin == f"{request.scope['scheme']}://{request.headers['host']}" else "cross-site"
+    if site not in (None, "same-origin", "none"):
+        raise Problem(403, "Request from another site", "Send a token as `Authorization: Bearer …`.")

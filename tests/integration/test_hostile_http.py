@@ -1,0 +1,405 @@
+"""Attacks on the public address: each gets a refusal, and other requests do not notice it."""
+
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import psutil
+import pytest
+from api_tokens import SECRET, bearer
+from polling import wait_until
+from processes import service_process
+from web_server import running_upstreams, web_client
+
+from tidemark.stack import ports
+from tidemark_shared.http import admission, server
+from tidemark_shared.settings import InvalidSettingError, Settings
+
+CLOSED = {"open": False}
+JSON = {"content-type": "application/json"}
+MIB = 1024 * 1024
+
+
+@pytest.fixture(scope="module")
+async def services():
+    async with running_upstreams() as services:
+        yield services
+
+
+async def send_raw(client, text, *, end=False):
+    """Send bytes on a connection of its own; the reader and the writer."""
+    url = urlsplit(str(client.base_url))
+    reader, writer = await asyncio.open_connection(url.hostname, url.port)
+    writer.write(text.encode("latin-1"))
+    await writer.drain()
+    if end:
+        writer.write_eof()
+    return reader, writer
+
+
+async def raw_status(client, text):
+    """The status of the response to these bytes."""
+    reader, writer = await send_raw(client, text)
+    try:
+        async with asyncio.timeout(10):
+            return int((await reader.readline()).split()[1])
+    finally:
+        writer.close()
+
+
+# Open mode and tokens.
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "tidemark.example"])  # noqa: S104 - rejected
+def test_open_mode_is_rejected_beyond_loopback(host):
+    with pytest.raises(InvalidSettingError, match="TIDEMARK_OPEN"):
+        Settings(open=True, host=host)
+
+
+HOSTILE_CREDENTIALS = [
+    {"authorization": "Basic YTpi"},
+    {"authorization": ""},
+    {"authorization": "Bearer"},
+    {"authorization": "Bearer x"},
+    {"authorization": "Basic YTpi", "connection": "authorization"},
+    {"x-forwarded-for": "192.0.2.1"},
+    {"forwarded": "for=192.0.2.1"},
+    {"via": "1.1 proxy"},
+    {"x-real-ip": "192.0.2.1"},
+]
+
+
+@pytest.mark.parametrize("headers", HOSTILE_CREDENTIALS, ids=str)
+@pytest.mark.parametrize("settings", [{"open": True}, CLOSED, {**CLOSED, "host": "0.0.0.0"}], ids=str)  # noqa: S104
+async def test_without_valid_token_nobody_is_admin(services, headers, settings):
+    async with web_client(**services[1] | settings) as client:
+        response = await client.get("/v1/contracts", headers=headers)
+    assert (response.status_code, response.headers["www-authenticate"]) == (401, "Bearer")
+    assert response.headers["content-type"] == "application/problem+json"
+
+
+async def test_open_mode_adds_a_token_that_the_services_check(services):
+    async with web_client(**services[1]) as client:
+        received = (await client.get("/v1/contracts")).json()
+    assert received["headers"]["authorization"].startswith("Bearer ey")
+
+
+async def test_connection_header_removes_no_credentials(services):
+    headers = {**bearer(), "connection": "authorization, content-length, x-request-id", **JSON}
+    async with web_client(**services[1] | CLOSED) as client:
+        received = (await client.put("/v1/contracts/C-1", content=b"{}", headers=headers)).json()
+    assert received["headers"]["authorization"] == headers["authorization"]
+    assert (received["headers"]["content-length"], received["body"]) == ("2", "{}")
+
+
+@pytest.mark.parametrize("path", ["/v1/nothing", "/v2", "/inboxes", "/metrics"])
+async def test_path_that_nobody_classified_needs_a_token(services, path):
+    async with web_client(**services[1] | CLOSED) as client:
+        assert (await client.get(path)).status_code == 401
+
+
+# Other hosts and other sites.
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", "[", "", "a@127.0.0.1.x"]
+)
+@pytest.mark.parametrize("path", ["/", "/inbox", "/v1/contracts", "/openapi.json", "/readyz"])
+async def test_host_that_is_not_configured_is_rejected(services, host, path):
+    async with web_client(**services[1]) as client:
+        assert await raw_status(client, f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n") == 421
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "LOCALHOST:1", "[::1]:8000", "tidemark.example", "a.example:80", "b.example."]
+)
+async def test_configured_hosts_are_answered(services, host):
+    settings = {"public_url": "https://tidemark.example", "allowed_hosts": "a.example, B.example"}
+    async with web_client(**services[1] | settings) as client:
+        assert await raw_status(client, f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n") == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+        {"sec-fetch-site": "cross-site", "origin": "http://127.0.0.1"},
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+        {"origin": "http://127.0.0.1:1"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+async def test_change_from_another_site_is_rejected(services, headers, method):
+    async with web_client(**services[1]) as client:
+        response = await client.request(method, "/v1/worklogs", content=b"{}", headers=headers | JSON)
+        assert response.status_code == 403
+        with_token = await client.request(method, "/v1/worklogs", content=b"{}", headers=headers | JSON | bearer())
+        assert with_token.status_code == 203
+        assert (await client.get("/v1/worklogs", headers=headers)).status_code == 203
+
+
+async def test_change_from_this_site_or_no_browser_is_accepted(services):
+    async with web_client(**services[1]) as client:
+        origin = str(client.base_url).rstrip("/")
+        for headers in ({}, {"sec-fetch-site": "same-origin"}, {"sec-fetch-site": "none"}, {"origin": origin}):
+            assert (await client.post("/v1/worklogs", json={}, headers=headers)).status_code == 203
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "", "text/json"],
+)
+async def test_body_that_is_not_declared_as_json_is_rejected(services, content_type):
+    async with web_client(**services[1]) as client:
+        headers = {"content-type": content_type} if content_type else {}
+        assert (await client.post("/v1/worklogs", content=b"{}", headers=headers)).status_code == 415
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/json; charset=utf-8",
+        "Application/JSON",
+        "application/cloudevents+json",
+        "application/cloudevents-batch+json",
+    ],
+)
+async def test_json_and_cloudevents_are_accepted(services, content_type):
+    async with web_client(**services[1]) as client:
+        response = await client.post("/v1/worklogs", content=b"{}", headers={"content-type": content_type})
+        assert response.status_code == 203
+
+
+async def test_mailbox_needs_loopback_or_a_token(services):
+    async with web_client(**services[1] | CLOSED) as client:
+        assert (await client.get("/inbox")).status_code == 203
+        assert (await client.get("/inbox", headers={"x-forwarded-for": "192.0.2.1"})).status_code == 401
+    async with web_client(**services[1] | CLOSED | {"host": "0.0.0.0"}) as client:  # noqa: S104 - the test expects a 401
+        assert (await client.get("/inbox")).status_code == 401
+        assert (await client.get("/inbox", headers=bearer("viewer"))).status_code == 203
+
+
+# Requests that a proxy and a service understand differently.
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/contracts/../../readyz",
+        "/v1/contracts/..",
+        "/v1/contracts/.",
+        "/v1/contracts/./C-1",
+        "/v1/contracts/%2e%2e/%2E%2E/readyz",
+        "/v1/contracts/.%2e/balance",
+        "/v1/contracts/C-1#/balance",
+        "//evil.example/v1/contracts",
+        "http://evil.example/v1/contracts",
+    ],
+)
+async def test_path_that_the_service_would_read_differently_is_not_found(services, path):
+    async with web_client(**services[1]) as client:
+        assert await raw_status(client, f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n") == 404
+
+
+async def test_dots_in_a_code_are_forwarded(services):
+    async with web_client(**services[1]) as client:
+        response = await client.get("/v1/contracts/a..b%2F...")
+    assert response.json()["path"] == "/v1/contracts/a..b%2F..."
+
+
+@pytest.mark.parametrize(
+    ("lines", "status"),
+    [
+        ("Content-Length: 2\r\nTransfer-Encoding: chunked", 400),
+        ("Transfer-Encoding: chunked\r\nContent-Length: 2", 400),
+        ("Content-Length: 2\r\nContent-Length: 3", 400),
+        ("Content-Length: -1", 400),
+        ("Content-Length: 2, 3", 400),
+        ("Transfer-Encoding: gzip, chunked", 501),
+        ("Transfer-Encoding: identity", 501),
+    ],
+)
+async def test_ambiguous_length_is_rejected(services, lines, status):
+    head = f"POST /v1/worklogs HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n{lines}\r\n\r\n"
+    async with web_client(**services[1]) as client:
+        assert await raw_status(client, head + "2\r\n{}\r\n0\r\n\r\n") in {status, 400}
+
+
+@pytest.mark.parametrize(
+    ("target", "headers", "status"),
+    [
+        ("/v1/contracts/" + "x" * 9_000, {}, 414),
+        ("/v1/contracts/" + "x" * 70_000, {}, 414),
+        ("/v1/contracts?text=" + "x" * 70_000, {}, 414),
+        ("/v1/contracts", {"x-long": "x" * 20_000}, 431),
+        ("/v1/contracts", {f"x-{number}": "x" * 100 for number in range(200)}, 431),
+        ("/v1/contracts", {"authorization": "Bearer " + "x" * 15_000}, 401),
+        ("/v1/contracts", {"x-request-id": "x" * 10_000}, 203),
+    ],
+    ids=range(7),
+)
+async def test_long_address_and_headers_are_rejected(services, target, headers, status):
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    async with web_client(**services[1]) as client:
+        # uvicorn answers 400 if the headers arrive in several parts.
+        assert await raw_status(client, f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\n{lines}\r\n") in {
+            status,
+            400 if status in {414, 431} else status,
+        }
+
+
+# Large and slow requests.
+
+
+@pytest.mark.parametrize("declared", [True, False])
+@pytest.mark.parametrize("headers", [{}, bearer("viewer")], ids=["anonymous", "token"])
+async def test_large_body_is_rejected_before_it_is_read(services, declared, headers):
+    async def chunks():
+        for _ in range(48):
+            yield b"{}, " * (MIB // 4)
+
+    length = {"content-length": str(48 * MIB)} if declared else {}
+    async with web_client(**services[1] | CLOSED) as client:
+        response = await client.post("/v1/worklogs", content=chunks(), headers=length | headers | JSON)
+    assert response.status_code == (413 if headers else 401)
+
+
+async def test_body_at_the_limit_is_accepted(services):
+    body = b"[" + b" " * (admission.MAX_BODY_BYTES - 2) + b"]"
+    async with web_client(**services[1]) as client:
+        assert (await client.post("/v1/worklogs", content=body, headers=JSON)).status_code == 203
+        assert (await client.post("/v1/worklogs", content=body + b" ", headers=JSON)).status_code == 413
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak from /proc")
+async def test_memory_of_the_process_is_bounded(services, tmp_path):
+    """Bodies of 48 MB, of which 20 arrive at once, and 100 connections that stop half-way."""
+    port = ports.find_free()
+    environment = {
+        "PATH": "/usr/bin", "TIDEMARK_PORT": str(port), "TIDEMARK_OPEN": "1", "TIDEMARK_SECRET": SECRET,
+        **{f"TIDEMARK_{name.upper()}": url for name, url in services[1].items()},
+    }  # fmt: skip
+    async with (
+        service_process("web", environment, tmp_path, ready_path="/healthz") as process,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,
+        AsyncExitStack() as stack,
+    ):
+
+        async def chunks():
+            for _ in range(48):
+                yield b"{}, " * (MIB // 4)
+
+        before = peak_memory(process.pid)
+        for _ in range(100):
+            await stack.enter_async_context(half_request(client, 100_000))
+        requests = [client.post("/v1/worklogs", content=chunks(), headers=JSON) for _ in range(20)]
+        for response in await asyncio.gather(*requests):
+            assert response.status_code in {413, 503}
+        assert (await client.post("/v1/worklogs", json={})).status_code == 203
+        assert peak_memory(process.pid) - before < 200 * MIB
+
+
+def peak_memory(pid):
+    assert psutil.pid_exists(pid)
+    [line] = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1]) * 1024
+
+
+@asynccontextmanager
+async def half_request(client, size=10):
+    """A connection that has sent its headers and the first bytes of its body."""
+    head = (
+        "POST /v1/worklogs HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n"
+    )
+    _, writer = await send_raw(client, f"{head}\r\n" + "[" * size)
+    try:
+        yield writer
+    finally:
+        writer.close()
+
+
+async def test_slow_senders_take_no_connection_to_a_service(services):
+    apps, urls = services
+    before = len(apps["consumption"].state.service["requests"])
+    async with web_client(**urls) as client, AsyncExitStack() as stack:
+        for _ in range(200):
+            await stack.enter_async_context(half_request(client))
+        async with asyncio.timeout(20):
+            assert (await client.post("/v1/worklogs", json={})).status_code == 203
+    assert len(apps["consumption"].state.service["requests"]) == before + 1
+
+
+@pytest.mark.parametrize("text", ["", "POST /v1/worklogs HTTP/1.1\r\nHost: 127.0.0.1\r\n"], ids=["silent", "headers"])
+async def test_idle_connections_keep_nobody_out(services, text):
+    async with web_client(**services[1]) as client, AsyncExitStack() as stack:
+        for _ in range(server.MAX_CONNECTIONS + 50):
+            _, writer = await send_raw(client, text)
+            stack.callback(writer.close)
+        async with asyncio.timeout(20):
+            assert (await client.get("/v1/contracts")).status_code == 203
+
+
+async def test_slow_bodies_keep_nobody_out(services):
+    async with web_client(**services[1]) as client, AsyncExitStack() as stack:
+        for _ in range(server.MAX_CONNECTIONS + 50):
+            await stack.enter_async_context(half_request(client))
+        async with asyncio.timeout(20):
+            assert (await client.get("/v1/contracts")).status_code == 203
+
+
+async def test_body_that_stops_is_a_408(services, monkeypatch):
+    monkeypatch.setattr(admission, "BODY_TIMEOUT_SECONDS", 0.2)
+    head = (
+        "POST /v1/worklogs HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n["
+    )
+    async with web_client(**services[1]) as client:
+        reader, writer = await send_raw(client, head)
+        async with asyncio.timeout(10):
+            assert b" 408 " in await reader.readline()
+        writer.close()
+
+
+@pytest.mark.parametrize("text", ["", "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\nGET / HT"])
+async def test_connection_that_sends_no_complete_headers_ends(services, monkeypatch, text):
+    monkeypatch.setattr(server, "HEADERS_TIMEOUT_SECONDS", 0.3)
+    async with web_client(**services[1]) as client:
+        reader, writer = await send_raw(client, text)
+        # A byte now and then does not prolong it.
+        trickle = asyncio.create_task(send_slowly(writer))
+        try:
+            async with asyncio.timeout(10):
+                with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+                    await reader.readexactly(10**9)
+        finally:
+            trickle.cancel()
+            writer.close()
+
+
+async def send_slowly(writer):
+    while True:
+        writer.write(b"x")
+        await asyncio.sleep(0.05)
+
+
+async def test_client_that_does_not_read_loses_its_connection(services, monkeypatch):
+    monkeypatch.setattr(server, "WRITE_TIMEOUT_SECONDS", 0.2)
+    state = services[0]["consumption"].state.service
+    async with web_client(**services[1]) as client:
+        _, writer = await send_raw(client, "GET /v1/reports/endless HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        await wait_until(lambda: state["endless_ended"])
+        writer.close()
+
+
+async def test_hanging_service_keeps_nobody_from_the_others(services):
+    async with web_client(**services[1]) as client, AsyncExitStack() as stack:
+        stack.callback(services[0]["consumption"].state.service["is_hanging_over"].set)
+        for _ in range(200):
+            _, writer = await send_raw(client, "GET /v1/reports/hang HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            stack.callback(writer.close)
+        async with asyncio.timeout(20):
+            assert (await client.get("/v1/contracts")).status_code == 203
