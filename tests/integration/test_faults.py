@@ -87,7 +87,7 @@ async def kill_one_after_another(stack, stop):
         before.kill()
         killed[name] += 1
         await wait_until(lambda name=name, before=before: _others(stack, name, before), timeout_seconds=60)
-        await wait_until(lambda: answers(stack), timeout_seconds=90)
+        await wait_until(lambda: answers(stack), timeout_seconds=180)
     return killed
 
 
