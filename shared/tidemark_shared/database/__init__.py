@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from enum import Enum
 from graphlib import TopologicalSorter
 from hashlib import sha256
@@ -14,6 +15,7 @@ import aiosql
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 from pogo_core.util import migrate as pogo
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 # A pool hands out proxies of its connections; both have the same methods.
@@ -30,10 +32,6 @@ class Init(Protocol):
 
     async def __call__(self, connection: Connection, /) -> None:
         """Prepare ``connection``."""
-
-
-# Any number, as long as all processes that migrate one database use the same.
-_MIGRATION_LOCK = 7_311_946
 
 
 class Workload(Enum):
@@ -105,17 +103,51 @@ async def connect_pool(
 
 async def migrate(url: str, service: str) -> None:
     """Migrate the schema of ``service`` and its part of ``reporting``. Several processes may run it at once."""
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute("SELECT pg_advisory_lock($1)", _MIGRATION_LOCK)
+    async with _connect(url) as lock, _connect(url) as connection:
+        await _lock_migration(lock)
         await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{service}"')
         await connection.execute(f'SET search_path TO "{service}"')
         for package in ("tidemark_shared", f"tidemark_{service}"):
             folder = Path(str(files(package) / "database"))
             await pogo.apply(connection, folder / "migrations", schema_name=service)
             await _apply_definitions(connection, package, folder)
+        await connection.execute((files("tidemark_shared") / "database/grants.sql").read_text())
+
+
+@asynccontextmanager
+async def _connect(url: str) -> AsyncIterator[Connection]:
+    settings = {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
+    connection = await asyncpg.connect(url, server_settings=settings)
+    try:
+        yield connection
     finally:
         await connection.close()
+
+
+async def _lock_migration(connection: Connection) -> None:
+    """Wait for other migrations of this database, and hold the lock as long as the connection is open.
+
+    A table, and not an advisory lock: those can be taken by every role, for ever.
+    """
+    async for attempt in AsyncRetrying(
+        stop=stop_after_delay(30),
+        wait=wait_random_exponential(multiplier=0.05, max=1),
+        # Another process creates it at this moment.
+        retry=retry_if_exception_type(
+            (
+                asyncpg.UniqueViolationError,
+                asyncpg.DuplicateObjectError,
+                asyncpg.DuplicateTableError,
+                asyncpg.InternalServerError,
+            )
+        ),
+        reraise=True,
+    ):
+        with attempt:
+            if await connection.fetchval("SELECT to_regclass('reporting.migration_lock')") is None:
+                await connection.execute("CREATE SCHEMA IF NOT EXISTS reporting")
+                await connection.execute("CREATE TABLE IF NOT EXISTS reporting.migration_lock ()")
+    await connection.execute("BEGIN; LOCK TABLE reporting.migration_lock IN EXCLUSIVE MODE")
 
 
 async def _apply_definitions(connection: Connection, package: str, folder: Path) -> None:

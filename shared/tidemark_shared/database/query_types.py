@@ -120,6 +120,14 @@ class SharedQueries(Protocol):
         dead_letters.sql"""
         ...
 
+    async def claim_idempotency_key(
+        self, connection: Connection, /, *, actor: str | None, key: str | None, request: bytes | None
+    ) -> bool | Any:
+        """True if the key is new. Of two requests with one key, the second waits for the first and finds its response.
+
+        idempotency_keys.sql"""
+        ...
+
     async def delete_expired_keys(self, connection: Connection, /, *, before: datetime | None) -> str:
         """idempotency_keys.sql"""
         ...
@@ -204,14 +212,6 @@ class SharedQueries(Protocol):
         """tokens.sql"""
         ...
 
-    async def lock_idempotency_key(
-        self, connection: Connection, /, *, key: str | None, actor: str | None
-    ) -> None | Any:
-        """Of two requests with one key, the second waits for the first and finds its response.
-
-        idempotency_keys.sql"""
-        ...
-
     async def lock_offset(
         self, connection: Connection, /, *, cluster: str | None, topic: str | None, partition: int | None
     ) -> int | Any:
@@ -226,12 +226,11 @@ class SharedQueries(Protocol):
         connection: Connection,
         /,
         *,
-        actor: str | None,
-        key: str | None,
-        request: bytes | None,
         status: int | None,
         headers: str | None,
         body: bytes | None,
+        actor: str | None,
+        key: str | None,
     ) -> str:
         """idempotency_keys.sql"""
         ...

@@ -28,18 +28,19 @@ class StoredResponse(Exception):  # noqa: N818 - it carries a response
 class _IdempotencyKey(NamedTuple):
     actor: str
     key: str
-    digest: bytes
 
 
 async def replay_response(request: Request, actor: Actor, key: str) -> None:
     """Raise the :class:`StoredResponse` of a key that was used before (SPEC 4). Runs before any other check."""
     connection: Connection = request.state.connection
     digest = await _digest(request)
-    await _sql.lock_idempotency_key(connection, actor=actor.name, key=key)
-    stored = await _sql.load_response(connection, actor=actor.name, key=key)
-    if stored is None:
-        request.state.idempotency_key = _IdempotencyKey(actor.name, key, digest)
-        return
+    stored = None
+    # The key can expire between the two statements.
+    while stored is None:
+        if await _sql.claim_idempotency_key(connection, actor=actor.name, key=key, request=digest):
+            request.state.idempotency_key = _IdempotencyKey(actor.name, key)
+            return
+        stored = await _sql.load_response(connection, actor=actor.name, key=key)
     if stored["request"] != digest:
         message = "This Idempotency-Key was used for a different request. Use a new key."
         raise Problem(422, "Idempotency-Key reused", message, [Violation(code="duplicate", path="", message=message)])
@@ -54,7 +55,6 @@ async def store_response(request: Request, response: Response) -> None:
             request.state.connection,
             actor=idempotency_key.actor,
             key=idempotency_key.key,
-            request=idempotency_key.digest,
             status=response.status_code,
             headers=json.dumps(dict(response.headers)),
             body=bytes(response.body),

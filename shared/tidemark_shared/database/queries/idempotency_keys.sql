@@ -1,15 +1,18 @@
--- name: lock_idempotency_key(actor, key)$
--- Of two requests with one key, the second waits for the first and finds its response.
-SELECT pg_advisory_xact_lock(hashtextextended(:key, hashtextextended(:actor, 0)));
+-- name: claim_idempotency_key(actor, key, request)$
+-- True if the key is new. Of two requests with one key, the second waits for the first and finds its response.
+INSERT INTO idempotency_keys (actor, key, request, status, headers, body)
+VALUES (:actor, :key, :request, 0, '{}', '')
+ON CONFLICT DO NOTHING
+RETURNING true;
 
 -- name: load_response(actor, key)^
 SELECT request, status, headers, body
 FROM idempotency_keys
 WHERE actor = :actor AND key = :key;
 
--- name: store_response(actor, key, request, status, headers, body)!
-INSERT INTO idempotency_keys (actor, key, request, status, headers, body)
-VALUES (:actor, :key, :request, :status, :headers, :body);
+-- name: store_response(actor, key, status, headers, body)!
+UPDATE idempotency_keys SET status = :status, headers = :headers, body = :body
+WHERE actor = :actor AND key = :key;
 
 -- name: delete_expired_keys(before)!
 DELETE FROM idempotency_keys

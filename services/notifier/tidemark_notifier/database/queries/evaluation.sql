@@ -1,11 +1,11 @@
--- name: lock_configuration_shared()$
+-- name: lock_configuration_shared()!
 -- Taken by every transaction that stores or evaluates contracts. See lock_configuration.
-SELECT pg_advisory_xact_lock_shared(hashtextextended(current_schema() || '.configuration', 0));
+LOCK TABLE configuration_lock IN ROW SHARE MODE;
 
--- name: lock_configuration()$
+-- name: lock_configuration()!
 -- Rules and the directory change under an exclusive lock. Without it a new rule would miss a balance that is being
 -- stored, and that balance would miss the new rule, so that neither would raise the notification.
-SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || '.configuration', 0));
+LOCK TABLE configuration_lock IN EXCLUSIVE MODE;
 
 -- name: current_time()$
 -- The database's clock, which all instances share.

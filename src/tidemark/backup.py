@@ -1,0 +1,168 @@
+"""Back up and restore the databases of all services with ``pg_dump`` and ``pg_restore``."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import asyncpg
+from pydantic import BaseModel, ValidationError
+
+from tidemark.database.query_types import CommandLineQueries
+from tidemark.stack import postgres
+from tidemark.stack.processes import StackError
+from tidemark.stack.up import SERVICES
+from tidemark_shared.database import migrate, queries
+from tidemark_shared.settings import Settings
+
+_sql: CommandLineQueries = queries("tidemark")
+_MANIFEST = "backup.json"
+_MIGRATION_TABLES = ("public._pogo_migration", "public._pogo_version")
+# Readers before those they read from: what a reader lacks, it reads again from Kafka.
+_ORDER = tuple(reversed(SERVICES))
+
+
+class BackupError(Exception):
+    """The backup cannot be written or restored; the text says why and what to do."""
+
+
+class Dump(BaseModel):
+    """The files of one database, and the services in it. Which migrations were applied is outside of their schemas."""
+
+    file: str
+    migrations_file: str
+    services: list[str]
+
+
+class Manifest(BaseModel):
+    """The content of a backup."""
+
+    created_at: datetime
+    dumps: list[Dump]
+
+
+def back_up(settings: Settings, folder: Path, now: datetime) -> Manifest:
+    """Write a backup to ``folder``, which must not exist. Services may run: a dump is of one moment."""
+    if folder.exists():
+        raise BackupError(f"{folder} exists. Name a folder that does not.")
+    new = folder.with_name(f"{folder.name}.new")
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(mode=0o700, parents=True)
+    manifest = Manifest(created_at=now, dumps=[])
+    for url, services in _databases(settings):
+        dump = Dump(
+            file=f"{'-'.join(services)}.dump",
+            migrations_file=f"{'-'.join(services)}-migrations.dump",
+            services=services,
+        )
+        schemas = [f"--schema={schema}" for schema in (*services, "reporting")]
+        tables = [f"--table={table}" for table in _MIGRATION_TABLES]
+        for file, content in ((dump.file, schemas), (dump.migrations_file, tables)):
+            options = ["--format=custom", "--no-owner", "--no-privileges", *content, f"--file={new / file}"]
+            _run("pg_dump", url, *options)
+            (new / file).chmod(0o600)
+        manifest.dumps.append(dump)
+    (new / _MANIFEST).write_text(manifest.model_dump_json(indent=2))
+    new.rename(folder)
+    return manifest
+
+
+def restore(settings: Settings, folder: Path, *, replace: bool) -> Manifest:
+    """Restore a backup, then migrate. What the databases have is replaced only with ``replace``."""
+    manifest = _read_manifest(folder)
+    targets = {tuple(services): url for url, services in _databases(settings)}
+    for dump in manifest.dumps:
+        if tuple(dump.services) not in targets:
+            raise BackupError(
+                f"In the backup, {' and '.join(dump.services)} share a database of their own; in the settings they do "
+                "not. Set the TIDEMARK_…_DATABASE_URL of the services as they were."
+            )
+        # Fails if a file is damaged, before anything is replaced.
+        for file in (dump.file, dump.migrations_file):
+            _run("pg_restore", None, "--file=/dev/null", str(folder / file))
+    for dump in manifest.dumps:
+        url = targets[tuple(dump.services)]
+        asyncio.run(_drop_schemas(url, [*dump.services, "reporting"], replace=replace))
+        options = ["--no-owner", "--no-privileges", "--single-transaction", "--exit-on-error"]
+        for file in (dump.file, dump.migrations_file):
+            _run("pg_restore", url, *options, str(folder / file))
+    for service in SERVICES:
+        asyncio.run(migrate(settings.service_database_url(service), service))
+    for url in targets.values():
+        asyncio.run(_disconnect_others(url))
+    return manifest
+
+
+def _databases(settings: Settings) -> list[tuple[str, list[str]]]:
+    """Each database with its services."""
+    services_by_url: dict[str, list[str]] = {}
+    for service in _ORDER:
+        services_by_url.setdefault(settings.service_database_url(service), []).append(service)
+    return list(services_by_url.items())
+
+
+def _read_manifest(folder: Path) -> Manifest:
+    try:
+        manifest = Manifest.model_validate_json((folder / _MANIFEST).read_bytes())
+    except (OSError, ValidationError):
+        raise BackupError(f"{folder} is not a backup: it has no valid {_MANIFEST}.") from None
+    files = [file for dump in manifest.dumps for file in (dump.file, dump.migrations_file)]
+    if missing := [file for file in files if not (folder / file).is_file()]:
+        raise BackupError(f"{folder} is not complete: {', '.join(missing)} is missing.")
+    return manifest
+
+
+async def _drop_schemas(url: str, schemas: Sequence[str], *, replace: bool) -> None:
+    connection = await asyncpg.connect(url, server_settings={"lock_timeout": "30s"})
+    try:
+        existing = [row["schema"] async for row in _sql.list_schemas(connection, schemas=schemas)]
+        if existing and not replace:
+            raise BackupError(
+                f"The database has data already (the schemas {', '.join(existing)}). To replace it, stop the services "
+                "and run this again with --replace."
+            )
+        async with connection.transaction():
+            await _sql.disconnect_others(connection)
+            for schema in existing:
+                await connection.execute(f'DROP SCHEMA "{schema}" CASCADE')
+            await connection.execute(f"DROP TABLE IF EXISTS {', '.join(_MIGRATION_TABLES)}")
+    finally:
+        await connection.close()
+
+
+async def _disconnect_others(url: str) -> None:
+    """Disconnect services that ran on: they read their offsets again when they reconnect."""
+    connection = await asyncpg.connect(url)
+    try:
+        await _sql.disconnect_others(connection)
+    finally:
+        await connection.close()
+
+
+def _run(tool: str, url: str | None, *arguments: str) -> None:
+    command, environment = [_find_tool(tool), *arguments], dict(os.environ)
+    if url:
+        # The password is not an argument, because every user of the machine can list those.
+        parts = urlsplit(url)
+        if parts.password:
+            environment["PGPASSWORD"] = unquote(parts.password)
+        user, _, address = parts.netloc.rpartition("@")
+        netloc = f"{user.partition(':')[0]}@{address}" if user else address
+        command += ["--dbname", parts._replace(netloc=netloc).geturl()]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace", check=False)  # noqa: S603
+    if result.returncode:
+        raise BackupError(f"{tool} failed: {' '.join(result.stderr.split())}")
+
+
+def _find_tool(name: str) -> str:
+    try:
+        bundled = postgres.find_installation() / "bin" / name
+    except StackError:
+        bundled = None
+    if tool := (str(bundled) if bundled and bundled.is_file() else shutil.which(name)):
+        return tool
+    raise BackupError(f"{name} is not installed. Install the client tools of Postgres.")
