@@ -1,0 +1,206 @@
+"""Every route of the OpenAPI documents: who may use it, and that no value of a parameter or a body is a 5xx."""
+
+import asyncio
+import base64
+import copy
+import json
+from urllib.parse import quote
+
+import pytest
+from api_services import BODIES, CREATE_APP, create_app, running_app
+from api_tokens import bearer
+
+from tidemark_shared.http import requests
+from tidemark_shared.http.tokens import ROLES
+
+READ, PUBLISH, CHANGE = "viewer", "publisher", "manager"
+# A new route needs a line here.
+REQUIRED_ROLES = {
+    "POST /v1/worklogs": PUBLISH,
+    "POST /v1/rules/preview": READ,
+    **{
+        f"{method} {path}": READ if method == "GET" else CHANGE
+        for methods, path in (
+            ("GET POST", "/v1/organizations"),
+            ("GET PUT DELETE", "/v1/organizations/{organization}"),
+            ("GET POST", "/v1/teams"),
+            ("GET PUT DELETE", "/v1/teams/{team}"),
+            ("GET POST", "/v1/rate-cards"),
+            ("GET PUT DELETE", "/v1/rate-cards/{rate_card}"),
+            ("GET POST", "/v1/contracts"),
+            ("GET PUT DELETE", "/v1/contracts/{contract}"),
+            ("POST", "/v1/contracts/{contract}/activate"),
+            ("POST", "/v1/contracts/{contract}/amend"),
+            ("POST", "/v1/contracts/{contract}/suspend"),
+            ("POST", "/v1/contracts/{contract}/resume"),
+            ("POST", "/v1/contracts/{contract}/close"),
+            ("POST", "/v1/contracts/{contract}/renew"),
+            ("GET", "/v1/contracts/{contract}/history"),
+            ("GET", "/v1/contracts/{contract}/events"),
+            ("GET", "/v1/contracts/{contract}/balance"),
+            ("GET", "/v1/contracts/{contract}/periods"),
+            ("GET", "/v1/contracts/{contract}/curve"),
+            ("GET", "/v1/contracts/{contract}/worklogs"),
+            ("GET", "/v1/contracts/{contract}/notifications/explain"),
+            ("GET POST", "/v1/rules"),
+            ("GET PUT DELETE", "/v1/rules/{rule_id}"),
+            ("POST", "/v1/rules/{rule_id}/test"),
+            ("GET", "/v1/notifications"),
+            ("GET", "/v1/notifications/{notification_id}"),
+            ("POST", "/v1/notifications/{notification_id}/resend"),
+        )
+        for method in methods.split()
+    },
+}
+UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
+
+
+def cursor(*parts):
+    return quote(base64.urlsafe_b64encode(json.dumps(parts).encode()))
+
+
+# As they stand in an address.
+TEXTS = [
+    "", "%00", "a%00b", "%ED%A0%80", "%FF", "%F0%9F%98%80", "-1", "0", "1", "2147483648", "9223372036854775808",
+    "9" * 5_000, "1e400", "NaN", "true", "null", "%7B%7D", "0001-01-01", "9999-12-31", "2026-03-01",
+    "0001-01-01T00:00:00%2B14:00", "9999-12-31T23:59:59-14:00", "2026-03-01T00:00:00Z", "1700000000", "2000-02-30T25:61:61Z", ".", "..", "%2e%2e",
+    "%2F", "a%2F..%2F..%2Freadyz", "'%20OR%201=1--", "%25%27%5C", "%E2%80%AE", UNKNOWN_ID, "x" * 100_000,
+    cursor("a"), cursor("a", "b"), cursor("", UNKNOWN_ID), cursor("\0", UNKNOWN_ID), cursor("\ud800", UNKNOWN_ID),
+    cursor("0001-01-01T00:00:00+14:00", "s", "1"), cursor("9999-12-31T23:59:59-14:00", "s", "1"),
+    cursor("2026-03-01T00:00:00Z", "\0", "\ud800"), "W10%3D", "%5B",
+]  # fmt: skip
+VALUES = [
+    None, "", "\0", "a\0b", "\ud800", "\udc00\ud800", "\u202e", "\r\nBcc: x", "😀" * 255, -1, 0, 2**31, 2**63, 10**400,
+    1.5, 1e308, float("inf"), float("nan"), True, [], {}, [[]], [{}], [None], {"a": None}, {"kind": "x"}, "0001-01-01",
+    "9999-12-31", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", ".", "..", "localhost", "Factory",
+    UNKNOWN_ID, "x" * 100_000, "1e400", "NaN", "-0", "9" * 400, [UNKNOWN_ID] * 1000,
+]  # fmt: skip
+BODY_TEXTS = [
+    b"", b"{", b"\xff", b"\0", b"null", b"[]", b"0", b'"\\ud800"', b"NaN", b"[" * 100_000, b'{"a":' * 50_000,
+    b"9" * 5_000, b"{}" * 10, "\ufeff{}".encode(), b'{"a": 1, "a": 2}', b"[" + b"{}," * 600_000 + b"{}]",
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch):
+    monkeypatch.setattr(requests, "_EVENT_PAUSES_SECONDS", ())
+
+
+@pytest.fixture(params=CREATE_APP)
+async def running(request, database):
+    async with running_app(request.param, database) as running:
+        yield running
+
+
+def operations(app):
+    """Each operation: method, path, its parameters."""
+    for path, methods in app.openapi()["paths"].items():
+        for method, operation in methods.items():
+            yield method.upper(), path, operation.get("parameters", [])
+
+
+def body_of(method, path):
+    """A valid body of the operation, if it has one."""
+    return BODIES.get(path if method == "POST" else path.rpartition("/")[0]) if method in {"POST", "PUT"} else None
+
+
+def fill(path, values):
+    for name, value in values.items():
+        path = path.replace(f"{{{name}}}", value)
+    return path.replace("{notification_id}", UNKNOWN_ID)
+
+
+async def test_every_route_is_classified_and_needs_its_role(running):
+    app, client, ids = running
+    for method, path, _ in operations(app):
+        required = REQUIRED_ROLES[f"{method} {path}"]
+        for role in (None, *ROLES):
+            headers = {"authorization": "none"} if role is None else bearer(role)
+            # A body that is not valid: the role is checked first.
+            response = await client.request(method, fill(path, ids), json={"x": 1}, headers=headers)
+            if role is None:
+                assert response.status_code == 401, (method, path)
+            elif ROLES.index(role) < ROLES.index(required):
+                assert response.status_code == 403, (method, path, role)
+            else:
+                assert response.status_code < 500, (method, path, role, response.text)
+                assert response.status_code not in {401, 403}, (method, path, role)
+
+
+def test_no_classified_route_is_gone():
+    operations_of_all = {
+        f"{method} {path}" for service in CREATE_APP for method, path, _ in operations(create_app(service))
+    }
+    assert operations_of_all == REQUIRED_ROLES.keys()
+
+
+async def send_all(client, attempts):
+    """Send requests, several at once; those whose response is no success and no clear refusal."""
+    failures, places = [], asyncio.Semaphore(8)
+
+    async def send(method, url, options):
+        async with places:
+            response = await client.request(method, url, **options)
+        is_problem = response.headers.get("content-type") == "application/problem+json"
+        if response.status_code >= 500 or (response.status_code >= 400 and not is_problem):
+            failures.append((method, url[:200], repr(options)[:200], response.status_code, response.text[:200]))
+
+    await asyncio.gather(*(send(*attempt) for attempt in attempts))
+    return failures
+
+
+async def test_no_value_of_a_parameter_is_a_server_error(running):
+    app, client, ids = running
+    attempts = []
+    for method, path, parameters in operations(app):
+        options = {} if (body := body_of(method, path)) is None else {"json": body}
+        if method == "DELETE":
+            options = {"headers": {"if-match": '"0"'}}
+        for parameter in parameters:
+            for text in TEXTS:
+                if parameter["in"] == "path":
+                    attempts.append((method, fill(path, ids | {parameter["name"]: text}), options))
+                elif parameter["in"] == "query":
+                    attempts.append((method, f"{fill(path, ids)}?{parameter['name']}={text}", options))
+                elif text.isprintable() and len(text) < 10_000:
+                    attempts.append((method, fill(path, ids), options | {"headers": {parameter["name"]: text}}))
+    # A URL that the client itself refuses never arrives.
+    sendable = [attempt for attempt in attempts if len(attempt[1]) < 60_000]
+    assert len(sendable) > 300
+    assert not await send_all(client, sendable)
+
+
+def places(value, path=()):
+    """Each place in a body."""
+    yield path
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, child in children:
+        yield from places(child, (*path, key))
+
+
+def replaced(body, path, value):
+    if not path:
+        return value
+    body = copy.deepcopy(body)
+    parent = body
+    for key in path[:-1]:
+        parent = parent[key]
+    parent[path[-1]] = value
+    return body
+
+
+async def test_no_value_in_a_body_is_a_server_error(running):
+    app, client, ids = running
+    attempts = []
+    json_headers = {"content-type": "application/json", "idempotency-key": "k"}
+    for method, path, _ in operations(app):
+        body = body_of(method, path)
+        if body is None:
+            continue
+        contents = [json.dumps(replaced(body, place, value)).encode() for place in places(body) for value in VALUES]
+        attempts += [
+            (method, fill(path, ids), {"content": content, "headers": {"content-type": "application/json"}})
+            for content in contents
+        ]
+        attempts += [(method, fill(path, ids), {"content": content, "headers": json_headers}) for content in BODY_TEXTS]
+    assert not await send_all(client, attempts)
