@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from tidemark_shared import log
-from tidemark_shared.database import Pool, Workload, connect_pool
+from tidemark_shared.database import Connection, Pool, Workload, connect_pool
 from tidemark_shared.http.idempotency import delete_expired_keys
 from tidemark_shared.http.server import SERVER_OPTIONS
 from tidemark_shared.messaging import kafka
@@ -27,7 +27,12 @@ _log = log.get_logger()
 _START_TIMEOUT_SECONDS = 120
 _STOP_TIMEOUT_SECONDS = 5
 _KEY_EXPIRY_INTERVAL_SECONDS = 60
+_CHECK_TIMEOUT_SECONDS = 5
 _CONNECTION_ERRORS = (KafkaError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+
+
+Check = Callable[[Connection], Awaitable[list[str]]]
+"""Returns the reasons why something makes no progress, each with its remedy."""
 
 
 async def keep_running(name: str, task: Callable[[], Awaitable[Any]]) -> None:
@@ -50,11 +55,16 @@ class ServiceRuntime:
         self.service, self.settings, self.pool = service, settings, pool
         self._cluster = cluster
         self._tasks: list[asyncio.Task[None]] = []
+        self._checks: list[Check] = []
         self.consumer: Consumer | None = None
 
     def run_task(self, name: str, task: Callable[[], Awaitable[Any]]) -> None:
         """Run a task until the service stops."""
         self._tasks.append(asyncio.create_task(keep_running(name, task), name=name))
+
+    def add_check(self, check: Check) -> None:
+        """Add a check of progress for ``/readyz``."""
+        self._checks.append(check)
 
     def relay_outbox(self, outbox: Outbox = RECORD_OUTBOX) -> None:
         """Publish an outbox until the service stops."""
@@ -65,6 +75,7 @@ class ServiceRuntime:
             outbox,
             prefix=self.settings.topic_prefix,
         )
+        self.add_check(relay.problems)
         self.run_task(outbox.name, relay.run)
 
     async def start_consumer(self, handlers: Mapping[str, Handler]) -> Consumer:
@@ -92,7 +103,9 @@ class ServiceRuntime:
         """Reasons why the service makes no progress, for ``/readyz``."""
         problems = self.consumer.problems() if self.consumer else []
         try:
-            await self.pool.fetchval("SELECT 1", timeout=2)
+            async with asyncio.timeout(_CHECK_TIMEOUT_SECONDS), self.pool.acquire() as connection:
+                for check in self._checks:
+                    problems += await check(connection)
         except (*_CONNECTION_ERRORS, TimeoutError) as error:
             problems.append(f"The database does not respond: {error!r}.")
         return problems
@@ -121,6 +134,7 @@ async def service_runtime(
     service: str, settings: Settings, *, workload: Workload = Workload.FOLD
 ) -> AsyncIterator[ServiceRuntime]:
     """Wait for the database and the broker, then yield the runtime; its pool is configured for ``workload``."""
+    kafka.use_settings(settings)
     retry = AsyncRetrying(
         stop=stop_after_delay(_START_TIMEOUT_SECONDS),
         wait=wait_random_exponential(multiplier=0.1, max=2),

@@ -20,7 +20,7 @@ from tidemark_shared.database import Connection, Pool, Workload, connect_pool, q
 from tidemark_shared.log import get_logger
 from tidemark_shared.messaging.cloudevents import OutboxRecord, build_binary_headers
 from tidemark_shared.messaging.events import CONTRACT_BALANCE
-from tidemark_shared.messaging.outbox import Outbox, OutboxRow
+from tidemark_shared.messaging.outbox import OldestRow, Outbox, OutboxRow
 from tidemark_shared.messaging.topics import BALANCES
 
 _log = get_logger()
@@ -71,17 +71,18 @@ async def open_balance_outbox(url: str) -> AsyncIterator[Outbox]:
     pool = await connect_pool(url, "consumption", size=_CONNECTIONS, workload=Workload.PUBLISH)
     balances = _BalanceComputer(pool)
     try:
-        yield Outbox("balances", balances.pending, _mark_published, pause_seconds=_PAUSE_SECONDS)
+        yield Outbox("balances", balances.pending, _mark_published, balances.load_oldest, pause_seconds=_PAUSE_SECONDS)
     finally:
         await balances.close()
         pool.terminate()
 
 
 class _Retry(NamedTuple):
-    """When a balance that failed is computed again, in the time of the event loop, and the pause before it."""
+    """When a balance that failed is computed again, in the time of the event loop, the pause before it, and why."""
 
     at_seconds: float
     pause_seconds: float
+    failure: str
 
 
 class _BalanceComputer:
@@ -107,6 +108,14 @@ class _BalanceComputer:
         ready = [contract_id for contract_id, task in self._tasks.items() if task.done()]
         results = [self._tasks.pop(contract_id).result() for contract_id in ready]
         return [result for result in results if result]
+
+    async def load_oldest(self, connection: Connection) -> OldestRow | None:
+        """The balance that waits longest, first of those that fail."""
+        row = await _sql.oldest_dirty_balance(connection, failing=list(self._retries))
+        if row is None:
+            return None
+        retry = self._retries.get(row["contract_id"])
+        return OldestRow(row["name"], row["seconds"], retry and retry.failure)
 
     async def _compute(self, contract_id: UUID) -> OutboxRow | None:
         now = datetime.now(UTC)
@@ -143,7 +152,7 @@ class _BalanceComputer:
     def _postpone(self, contract_id: UUID, error: Exception) -> None:
         previous = self._retries.get(contract_id)
         pause = min(2 * previous.pause_seconds, _MAX_RETRY_SECONDS) if previous else _MIN_RETRY_SECONDS
-        self._retries[contract_id] = _Retry(asyncio.get_running_loop().time() + pause, pause)
+        self._retries[contract_id] = _Retry(asyncio.get_running_loop().time() + pause, pause, repr(error))
         if previous is None:
             _log.error("balance_postponed", contract_id=str(contract_id), error=repr(error))
 

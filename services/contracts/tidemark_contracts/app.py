@@ -2,7 +2,9 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from functools import partial
+from uuid import UUID
 
 from fastapi import FastAPI
 
@@ -20,9 +22,11 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with service_runtime("contracts", settings, workload=Workload.REQUEST) as runtime:
+            failures: dict[UUID, str] = {}
+            runtime.add_check(lambda connection: expiry.find_problems(connection, datetime.now(UTC), failures))
             app.state.pool, app.state.problems, app.state.failures = runtime.pool, runtime.problems, runtime.failures
             runtime.relay_outbox()
-            runtime.run_task("expiry", partial(expiry.run, runtime.pool))
+            runtime.run_task("expiry", partial(expiry.run, runtime.pool, failures))
             yield
 
     app = create_api("contracts", settings, lifespan)

@@ -55,14 +55,15 @@ def create_app(settings: Settings) -> FastAPI:
             consumer = await runtime.start_consumer(create_event_handlers(evaluator))
             runtime.run_task("start_evaluator", lambda: _start_evaluator(evaluator, runtime, consumer))
             runtime.run_task("evaluator", lambda: evaluator.run(runtime.pool))
-            runtime.run_task("mails", Deliverer(runtime.pool, "email", mails).run)
-            runtime.run_task("webhooks", Deliverer(runtime.pool, "webhook", webhooks).run)
+            runtime.add_check(evaluator.find_problems)
+            for name, deliverer in (
+                ("mails", Deliverer(runtime.pool, "email", mails)),
+                ("webhooks", Deliverer(runtime.pool, "webhook", webhooks)),
+            ):
+                runtime.run_task(name, deliverer.run)
+                runtime.add_check(deliverer.find_problems)
 
-            async def problems() -> list[str]:
-                starting = "The contracts and the directory are still being read. Rules are not evaluated yet."
-                return [*await runtime.problems(), *([] if evaluator.is_started else [starting])]
-
-            app.state.problems, app.state.failures = problems, runtime.failures
+            app.state.problems, app.state.failures = runtime.problems, runtime.failures
             yield
 
     app = create_api("notifier", settings, lifespan)

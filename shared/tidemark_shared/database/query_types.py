@@ -94,6 +94,11 @@ class LoadResponseRow(TypedDict):
     body: bytes | Any
 
 
+class OldestOutboxRowRow(TypedDict):
+    name: str | Any
+    seconds: float | Any
+
+
 class SharedQueries(Protocol):
     async def advance_offset(
         self,
@@ -219,6 +224,12 @@ class SharedQueries(Protocol):
         records that the first has processed.
 
         consumer_offsets.sql"""
+        ...
+
+    async def oldest_outbox_row(self, connection: Connection, /) -> OldestOutboxRowRow | None:
+        """The record that waits longest, and for how many seconds.
+
+        outbox.sql"""
         ...
 
     async def store_response(

@@ -76,6 +76,7 @@ class Consumer:
         self._health = ClientHealth()
         self._progress: dict[TopicPartition, tuple[int, float]] = {}
         self._stall_problems: list[str] = []
+        self._committed_at = time.monotonic()
 
     async def start(self) -> None:
         """Join the group and start to read."""
@@ -96,7 +97,8 @@ class Consumer:
     def problems(self) -> list[str]:
         """Reasons why this consumer makes no progress."""
         problems = [*self._stop_reasons.values(), *self._stall_problems]
-        silence = time.monotonic() - self._health.checked_at
+        # A batch that was processed has come from Kafka and is in the database, whatever the checks say.
+        silence = time.monotonic() - max(self._health.checked_at, self._committed_at)
         if silence > _SILENCE_LIMIT_SECONDS:
             problems.append(f"Kafka or the database has not answered the consumer for {silence:.0f} s.")
         return problems
@@ -151,8 +153,9 @@ class Consumer:
         return self._compacted[topic]
 
     def commit_later(self, tp: TopicPartition, offset: int) -> None:
-        """Commit an offset to Kafka in the background."""
+        """Commit an offset to Kafka in the background. The database has it."""
         self._uncommitted[tp] = offset
+        self._committed_at = time.monotonic()
 
     def stop_partition(self, tp: TopicPartition, reason: str) -> None:
         """Stop to fetch a partition until an operator acts, and report it."""
@@ -189,6 +192,7 @@ class Consumer:
             # A killed member keeps its partitions until its session ends.
             session_timeout_ms=6_000,
             heartbeat_interval_ms=2_000,
+            **kafka.client_options(),
         )
         self._client = client
         client.subscribe([*self.handlers], listener=_Listener(self, client))

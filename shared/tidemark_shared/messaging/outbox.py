@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import asyncpg
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import InvalidTimestampError
 
 from tidemark_shared.database import Connection, queries
 from tidemark_shared.database.query_types import SharedQueries
@@ -27,6 +28,9 @@ _sql: SharedQueries = queries("tidemark_shared")
 _MAX_ROWS = 1_000
 # When Kafka rejects a record, the relay tries it again after this time: only a person can fix the record.
 _REJECTED_RETRY_SECONDS = 30.0
+# A row that waits longer makes the service not ready.
+_MAX_WAIT_SECONDS = 60.0
+_MAX_PAUSE_SECONDS = 10.0
 
 OrderingKey = tuple[str, bytes | None]
 
@@ -43,12 +47,21 @@ class OutboxRow(NamedTuple):
         return self.record.topic, self.record.key
 
 
+class OldestRow(NamedTuple):
+    """The row that waits longest. ``failure`` says why it cannot be published, if that is known."""
+
+    name: str
+    seconds: float
+    failure: str | None = None
+
+
 class Outbox(NamedTuple):
     """A source of records for a relay."""
 
     name: str
     load_rows: Callable[[Connection], Awaitable[Sequence[OutboxRow]]]
     mark_published: Callable[[Connection, Sequence[Any]], Awaitable[None]]
+    load_oldest: Callable[[Connection], Awaitable[OldestRow | None]]
     pause_seconds: float
     """The pause between two rounds: short for prompt delivery, longer to combine changes of one key."""
 
@@ -72,6 +85,11 @@ async def _load_rows(connection: Connection) -> list[OutboxRow]:
     ]
 
 
+async def _load_oldest(connection: Connection) -> OldestRow | None:
+    row = await _sql.oldest_outbox_row(connection)
+    return row and OldestRow(row["name"], row["seconds"])
+
+
 async def _delete_rows(connection: Connection, ids: Sequence[Any]) -> None:
     await _sql.delete_outbox_rows(connection, ids=ids)
 
@@ -81,7 +99,7 @@ def _decode_headers(text: str) -> list[tuple[str, bytes]]:
     return [(name, bytes.fromhex(value or "")) for name, value in json.loads(text)]
 
 
-RECORD_OUTBOX = Outbox("outbox", _load_rows, _delete_rows, pause_seconds=0.05)
+RECORD_OUTBOX = Outbox("outbox", _load_rows, _delete_rows, _load_oldest, pause_seconds=0.05)
 
 
 class Relay:
@@ -92,6 +110,26 @@ class Relay:
         self._outbox, self._prefix = outbox, prefix
         self._retry_times: dict[OrderingKey, float] = {}
         """When to try the rejected records again; the later records of their keys wait."""
+        self._failure: BaseException | None = None
+        self._published_at = -math.inf
+
+    async def problems(self, connection: Connection) -> list[str]:
+        """The row that has waited for too long, with the reason and the remedy; empty if none has."""
+        row = await self._outbox.load_oldest(connection)
+        if row is None or row.seconds <= _MAX_WAIT_SECONDS:
+            return []
+        # A long queue that moves is no problem.
+        is_moving = asyncio.get_running_loop().time() - self._published_at < _MAX_PAUSE_SECONDS
+        if is_moving and not self._retry_times and not row.failure:
+            return []
+        failure = row.failure or (self._failure and repr(self._failure))
+        reason = f" The last error is {failure}." if failure else ""
+        remedy = (
+            "Set the clock of this machine: it differs from that of Kafka by more than the topic allows."
+            if isinstance(self._failure, InvalidTimestampError)
+            else "Check that Kafka accepts records of this topic; the log of the service that publishes has more."
+        )
+        return [f"Not published for {row.seconds:.0f} s: {row.name}.{reason} {remedy}"]
 
     async def run(self) -> None:
         """Wait until no other relay is active, then publish until something fails."""
@@ -120,8 +158,10 @@ class Relay:
             await leader.execute("SELECT 1")
             rows = await self._outbox.load_rows(connection)
             if ready := [row for row in rows if row.ordering_key not in self._retry_times]:
-                published, failure = await self._publish(producer, ready)
+                published, self._failure = await self._publish(producer, ready)
+                failure = self._failure
                 await self._outbox.mark_published(connection, published)
+                self._published_at = now() if published else self._published_at
                 if failure:
                     if not _is_retriable(failure):
                         await self._publish_one_by_one(connection, await self._outbox.load_rows(connection))
@@ -198,6 +238,7 @@ class Relay:
                 while remaining:
                     row = remaining.popleft()
                     _, failure = await self._publish(producer, [row])
+                    self._failure = failure or self._failure
                     if failure is None:
                         self._retry_times.pop(row.ordering_key, None)
                         await self._outbox.mark_published(connection, [row.id])

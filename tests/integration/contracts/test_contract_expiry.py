@@ -52,8 +52,14 @@ async def test_contract_that_fails_to_expire_does_not_block_others(api, pool):
         UUID(broken["id"]),
         '{"status": "ACTIVE", "terms": {"code": "A"}}',
     )
-    assert await expiry.expire_contracts(pool, datetime(2099, 7, 1, tzinfo=UTC)) == 1
+    midnight, failures = datetime(2099, 6, 30, 22, tzinfo=UTC), {}
+    assert await expiry.expire_contracts(pool, midnight, failures) == 1
     assert (await api.get(f"/contracts/{sound['id']}")).json()["status"] == "EXPIRED"
+    async with pool.acquire() as connection:
+        assert await expiry.find_problems(connection, midnight, failures) == []
+        [problem] = await expiry.find_problems(connection, midnight + timedelta(minutes=1), failures)
+    assert problem.startswith(f"Ended contracts that are still ACTIVE: 1. The first is {broken['id']}. ")
+    assert "ValidationError" in problem
 
 
 async def test_contract_that_ended_during_downtime_expires_at_startup(settings, monkeypatch):

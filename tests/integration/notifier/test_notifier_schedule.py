@@ -37,6 +37,19 @@ async def test_missed_dates_notify_late_and_once(pool):
     assert await scenario.thresholds_at(MIDNIGHT + timedelta(days=24)) == ["7"]
 
 
+async def test_evaluation_that_is_overdue_is_reported(pool):
+    scenario = ScheduledScenario(pool)
+    await scenario.start()
+    await scenario.create_rule(rule("Ends", trigger={"kind": "expires_in_days", "at": ["30"]}))
+    due_at = await pool.fetchval("SELECT next_evaluation_at FROM contracts")
+    async with pool.acquire() as connection:
+        assert await scenario.evaluator.find_problems(connection, due_at + timedelta(seconds=59)) == []
+        [problem] = await scenario.evaluator.find_problems(connection, due_at + timedelta(seconds=60))
+        assert problem.startswith(f"Contract ACME-SUP should have been evaluated at {due_at.isoformat()}.")
+        await scenario.evaluator.evaluate_due(pool, due_at)
+        assert await scenario.evaluator.find_problems(connection, due_at + timedelta(seconds=60)) == []
+
+
 async def test_balance_triggers_dates_that_are_due(pool):
     scenario = ScheduledScenario(pool)
     await scenario.start()

@@ -235,6 +235,12 @@ class MissingCalendarsRow(TypedDict):
     code: str | Any
 
 
+class OldestDirtyBalanceRow(TypedDict):
+    contract_id: UUID | Any
+    name: str | Any
+    seconds: float | Any
+
+
 class PaceRow(TypedDict):
     today: date | Any
     period_start: date | Any
@@ -599,6 +605,12 @@ class ConsumptionQueries(Protocol):
         deltas.sql"""
         ...
 
+    async def has_waiting_contracts(self, connection: Connection, /) -> bool | Any:
+        """Whether events of contracts wait to be folded.
+
+        batches.sql"""
+        ...
+
     async def insert_account_teams(self, connection: Connection, /, *, rows: JsonRows[AccountTeamsTableRow]) -> str:
         """contracts.sql"""
         ...
@@ -717,6 +729,15 @@ class ConsumptionQueries(Protocol):
 
     async def notify_projector(self, connection: Connection, /, *, channel: str | None) -> str:
         """ingest.sql"""
+        ...
+
+    async def oldest_dirty_balance(
+        self, connection: Connection, /, *, failing: Collection[UUID | None] | None
+    ) -> OldestDirtyBalanceRow | None:
+        """The balance that has waited longest since its last change, and for how many seconds: a revision is at least the time
+        of its change. Those that fail come first.
+
+        balances.sql"""
         ...
 
     async def pace(

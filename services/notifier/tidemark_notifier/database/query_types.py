@@ -151,6 +151,17 @@ class NotificationsRow(TypedDict):
     deliveries: str | Any
 
 
+class OldestDeliveryRow(TypedDict):
+    id: UUID | Any
+    contract_code: str | Any
+    last_error: str | Any
+
+
+class OverdueContractRow(TypedDict):
+    code: str | Any
+    due_at: datetime | Any
+
+
 class ResetFailedDeliveriesRow(TypedDict):
     id: UUID | Any
 
@@ -343,6 +354,18 @@ class NotifierQueries(Protocol):
         """Newest first, each with its deliveries. The filters: one id, a contract by id or code, a delivery with this status.
 
         notifications.sql"""
+        ...
+
+    async def oldest_delivery(self, connection: Connection, /, *, channel: str | None) -> OldestDeliveryRow | None:
+        """deliveries.sql"""
+        ...
+
+    async def overdue_contract(
+        self, connection: Connection, /, *, before: datetime | None
+    ) -> OverdueContractRow | None:
+        """The contract whose evaluation was due first, if it was due before this moment and has not been done.
+
+        contracts.sql"""
         ...
 
     async def postpone_delivery(

@@ -6,6 +6,7 @@ attempt sends the same ``Message-ID`` or ``webhook-id`` again. Nothing else repe
 
 import asyncio
 import random
+import time
 from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -29,6 +30,8 @@ _sql: NotifierQueries = queries("tidemark_notifier")
 _POLL_SECONDS = 0.2
 _RECORD_TIMEOUT_SECONDS = 20
 _STOP_TIMEOUT_SECONDS = 3
+# A channel that delivers nothing for longer makes the service not ready.
+_MAX_DELAY_SECONDS = 60.0
 _BACK_OFF_FACTOR = 2.5
 _DATABASE_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
@@ -56,6 +59,8 @@ class Deliverer:
         self, pool: Pool, channel: Channel, sender: Sender, retry_policy: RetryPolicy = _DEFAULT_RETRY_POLICY
     ) -> None:
         self._pool, self._channel, self._sender, self._retry_policy = pool, channel, sender, retry_policy
+        self._leased_at = time.monotonic()
+        self._unavailable_since: float | None = None
 
     async def run(self) -> None:
         """Lease and send until cancelled. The service runtime restarts it after a database error."""
@@ -87,6 +92,22 @@ class Deliverer:
                 await asyncio.wait(sending, timeout=_STOP_TIMEOUT_SECONDS)
             await self._sender.aclose()
 
+    async def find_problems(self, connection: Connection) -> list[str]:
+        """What keeps the channel from delivering, for ``/readyz``; not what keeps a single receiver from it."""
+        since = min(self._leased_at, self._unavailable_since or self._leased_at)
+        seconds = time.monotonic() - since
+        row = await _sql.oldest_delivery(connection, channel=self._channel) if seconds > _MAX_DELAY_SECONDS else None
+        if row is None:
+            return []
+        reason = f" {row['last_error']}." if self._unavailable_since and row["last_error"] else ""
+        remedy = (
+            "Check TIDEMARK_SMTP_URL and the mail server; the next attempt follows automatically."
+            if self._unavailable_since
+            else "The log of this service has the reason as task_restarted."
+        )
+        delivery = f"Delivery {row['id']} of contract {row['contract_code']} waits longest."
+        return [f"Nothing was delivered by {self._channel} for {seconds:.0f} s. {delivery}{reason} {remedy}"]
+
     async def _lease(self, connection: Connection, bulkheads: Bulkheads) -> list[Any]:
         hosts, receivers = bulkheads.free_by_host, bulkheads.free_by_receiver
         leased = _sql.lease_deliveries(
@@ -100,11 +121,17 @@ class Deliverer:
             receiver_places=list(receivers.values()),
             lease_seconds=self._retry_policy.lease_seconds,
         )
-        return [row async for row in leased]
+        rows = [row async for row in leased]
+        self._leased_at = time.monotonic()
+        return rows
 
     async def _deliver(self, row: Any, bulkheads: Bulkheads) -> None:
         """One attempt and its record. Never raises: without a record the lease ends and another attempt follows."""
         error = await self._attempt(row)
+        if error is None or not error.unavailable:
+            self._unavailable_since = None
+        elif self._unavailable_since is None:
+            self._unavailable_since = time.monotonic()
         bulkheads.leave(row["host"], row["receiver"], is_accepted=error is None)
         if error is None:
             record = partial(self._finish, row, "delivered", None)

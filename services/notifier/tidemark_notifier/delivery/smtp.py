@@ -68,7 +68,9 @@ class SmtpClient:
             await client.sendmail(sender, receiver, mail.as_bytes())
             is_accepted = True
         except (aiosmtplib.SMTPException, OSError, UnicodeError) as error:
-            raise DeliveryError(describe_error(error), permanent=is_permanent(error)) from error
+            raise DeliveryError(
+                describe_error(error), permanent=is_permanent(error), unavailable=client is None
+            ) from error
         finally:
             if client and is_accepted and len(self._kept) < _MAX_KEPT:
                 self._kept[client] = asyncio.get_running_loop().call_later(_KEEP_SECONDS, self._expire, client)

@@ -10,7 +10,7 @@ changes one sees the other, and no crossing is lost.
 import asyncio
 import json
 from collections.abc import Collection, Iterable, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import NoReturn
 from uuid import UUID
 
@@ -32,6 +32,8 @@ _sql: NotifierQueries = queries("tidemark_notifier")
 
 _BATCH_SIZE = 500
 _POLL_SECONDS = 0.25
+# A contract that is due for longer makes the service not ready.
+_MAX_DELAY = timedelta(minutes=1)
 
 
 class Evaluator:
@@ -56,6 +58,17 @@ class Evaluator:
         while True:
             await self.evaluate_due(pool)
             await asyncio.sleep(_POLL_SECONDS)
+
+    async def find_problems(self, connection: Connection, now: datetime | None = None) -> list[str]:
+        """What keeps notifications from being raised, for ``/readyz``."""
+        if not self.is_started:
+            return ["The contracts and the directory are still being read. Rules are not evaluated yet."]
+        moment: datetime = now or await _sql.current_time(connection)
+        row = await _sql.overdue_contract(connection, before=moment - _MAX_DELAY)
+        if row is None:
+            return []
+        problem = f"Contract {row['code']} should have been evaluated at {row['due_at'].isoformat()}."
+        return [f"{problem} The log of this service has the reason as task_restarted; remove it."]
 
     async def evaluate_due(self, pool: Pool, now: datetime | None = None) -> None:
         """Evaluate all contracts that are due ``now`` (default: the database's time) or need re-evaluation.

@@ -11,6 +11,15 @@ FROM outbox
 ORDER BY id
 LIMIT :max_rows;
 
+-- name: oldest_outbox_row()^
+-- The record that waits longest, and for how many seconds.
+SELECT
+  format('record %s of the outbox, for %s', id, topic) AS name,
+  extract(EPOCH FROM clock_timestamp() - created_at)::float AS seconds
+FROM outbox
+ORDER BY id
+LIMIT 1;
+
 -- name: delete_outbox_rows(ids)!
 DELETE FROM outbox
 WHERE id = ANY(:ids::bigint[]);

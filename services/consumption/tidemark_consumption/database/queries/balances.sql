@@ -23,6 +23,18 @@ SELECT
 FROM balances AS balance
 WHERE balance.contract_id = :contract;
 
+-- name: oldest_dirty_balance(failing)^
+-- The balance that has waited longest since its last change, and for how many seconds: a revision is at least the time
+-- of its change. Those that fail come first.
+SELECT
+  balance.contract_id, 'the balance of contract ' || contract.code AS name,
+  extract(EPOCH FROM clock_timestamp() - to_timestamp(balance.revision / 1000000.0))::float AS seconds
+FROM balances AS balance
+JOIN contracts AS contract USING (contract_id)
+WHERE balance.revision > balance.published_revision AND contract.status IS NOT NULL
+ORDER BY balance.contract_id = ANY(:failing::uuid[]) DESC, balance.revision
+LIMIT 1;
+
 -- name: mark_published(ids, revisions)!
 -- A row that the fold has locked will be published again anyway. It is skipped, so that the two never wait for each
 -- other.

@@ -55,6 +55,14 @@ WHERE terms IS NOT NULL AND (id = :id::uuid OR terms ->> 'code' = :reference)
 ORDER BY id = :id DESC NULLS LAST
 LIMIT 1;
 
+-- name: overdue_contract(before)^
+-- The contract whose evaluation was due first, if it was due before this moment and has not been done.
+SELECT terms ->> 'code' AS code, next_evaluation_at AS due_at
+FROM contracts
+WHERE next_evaluation_at <= :before
+ORDER BY next_evaluation_at
+LIMIT 1;
+
 -- name: contract_ids_in_scope(scope_id, after, max_count)
 SELECT id FROM contracts
 WHERE (:scope_id::uuid IS NULL OR :scope_id IN (id, organization_id))

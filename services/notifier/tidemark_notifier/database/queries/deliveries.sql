@@ -44,6 +44,14 @@ RETURNING
   n.contract_id, n.contract_code, n.rule_id, n.rule_name, n.subject, n.subject_id, n.threshold, n.period_start,
   n.raised_at, n.snapshot::text AS snapshot, clock_timestamp() AS leased_at;
 
+-- name: oldest_delivery(channel)^
+SELECT d.id, n.contract_code, d.last_error
+FROM deliveries AS d
+JOIN notifications AS n ON n.id = d.notification_id
+WHERE d.status = 'pending' AND d.channel = :channel
+ORDER BY n.raised_at, d.id
+LIMIT 1;
+
 -- name: renew_leases(ids, lease_seconds)!
 -- A postponed delivery has no lease and gets none here.
 UPDATE deliveries SET leased_until = clock_timestamp() + make_interval(secs => :lease_seconds)
