@@ -1,6 +1,7 @@
 """The figures over HTTP equal the reference: now, and as known at a moment (SPEC W8)."""
 
 from datetime import UTC, datetime, timedelta
+from unittest.mock import AsyncMock
 
 import httpx
 import pytest
@@ -23,6 +24,7 @@ async def client(database, pool):
     app.include_router(figures.router)
     async with await connect_pool(database, "consumption", size=2, init=replay.prepare_connection) as replaying:
         app.state.pool, app.state.replay_pool = pool, replaying
+        app.state.has_all_contracts = AsyncMock(return_value=True)
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=bearer()) as client:
             yield client

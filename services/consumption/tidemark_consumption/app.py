@@ -1,24 +1,30 @@
 """Composition of the consumption service."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
 
+from aiokafka.errors import KafkaError
 from fastapi import FastAPI
 
 from tidemark_consumption import replay
 from tidemark_consumption.api import figures, worklogs
 from tidemark_consumption.api.worklogs import Publisher
 from tidemark_consumption.balance_outbox import begin_days, open_balance_outbox
+from tidemark_consumption.database.query_types import ConsumptionQueries
 from tidemark_consumption.ingest import append
 from tidemark_consumption.projection import fold
 from tidemark_consumption.projection.projector import Projector
-from tidemark_shared.database import Workload, connect_pool
+from tidemark_shared.database import Workload, connect_pool, queries
 from tidemark_shared.http.app import create_api
 from tidemark_shared.messaging.batches import Handler
 from tidemark_shared.messaging.topics import DIRECTORY, LIFECYCLE, WORKLOGS
 from tidemark_shared.runtime import service_runtime
 from tidemark_shared.settings import Settings, require_setting
+
+_KAFKA_TIMEOUT_SECONDS = 1.0
+_sql: ConsumptionQueries = queries("tidemark_consumption")
 
 
 def handlers() -> dict[str, Handler]:
@@ -64,7 +70,18 @@ def create_app(settings: Settings) -> FastAPI:
             runtime.relay_outbox(balances)
             runtime.run_task("days", partial(begin_days, runtime.pool))
             runtime.run_task("projector", projector.run)
-            await runtime.start_consumer(handlers())
+            consumer = await runtime.start_consumer(handlers())
+
+            async def has_all_contracts() -> bool:
+                try:
+                    async with asyncio.timeout(_KAFKA_TIMEOUT_SECONDS):
+                        is_appended = await consumer.has_caught_up([settings.topic_prefix + LIFECYCLE.name])
+                except (KafkaError, TimeoutError):
+                    return False
+                async with request_pool.acquire() as connection:
+                    return is_appended and not await _sql.has_waiting_contracts(connection)
+
+            app.state.has_all_contracts = has_all_contracts
             yield
 
     app = create_api("consumption", settings, lifespan)

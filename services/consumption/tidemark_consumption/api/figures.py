@@ -1,5 +1,6 @@
 """``/v1/contracts/{id}/…``: the figures of a contract and the worklogs behind them, now or ``as_of`` (SPEC 4)."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,6 +10,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import BaseModel, BeforeValidator, TypeAdapter
+from starlette.datastructures import State
 
 from tidemark_consumption import replay
 from tidemark_consumption.api.responses import (
@@ -31,6 +33,11 @@ from tidemark_shared.messaging.events import EventTime
 _sql: ConsumptionQueries = queries("tidemark_consumption")
 
 router = APIRouter(prefix="/v1/contracts/{contract:path}", dependencies=[require_role("viewer")])
+
+_ATTEMPT_INTERVAL_SECONDS = 0.1
+# The contracts service publishes an event within this time after its response.
+_PUBLISHING_ATTEMPTS = 5
+_MAX_ATTEMPTS = 50
 
 _WorklogPosition = TypeAdapter(tuple[EventTime, Text, Text])
 
@@ -69,8 +76,26 @@ async def _contract_reader(
         Query(description="As it was known at this moment, that moment included."),
     ] = None,
 ) -> AsyncIterator[ContractReader]:
+    await _await_contract(request.app.state, contract)
     async with _connection_at(request, contract, as_of) as (connection, moment):
         yield ContractReader(connection, contract, moment, as_of)
+
+
+async def _await_contract(state: State, ref: str) -> None:
+    """Wait for the events of a contract that was created a moment ago. Holds no connection while it waits.
+
+    Returns where no event can be on its way any more, so that an unknown contract is a 404. Raises a 503 after five
+    seconds.
+    """
+    attempt = 0
+    while not await _sql.contract_by_ref(state.pool, ref=ref):
+        if attempt >= _PUBLISHING_ATTEMPTS and await state.has_all_contracts():
+            return
+        if attempt == _MAX_ATTEMPTS:
+            detail = "Not all contracts have been received yet, and this one is not among those that have."
+            raise Problem(503, "Contract not received yet", f"{detail} Try again in a moment.")
+        await asyncio.sleep(_ATTEMPT_INTERVAL_SECONDS)
+        attempt += 1
 
 
 @asynccontextmanager
