@@ -293,7 +293,6 @@ def consumption(stack: Stack, url: str, prefix: str = "") -> Component:
         "TIDEMARK_KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap,
         "TIDEMARK_TOPIC_PREFIX": prefix,
         "TIDEMARK_PORT": str(port),
-        "TIDEMARK_OPEN": "1",
         "TIDEMARK_SECRET": uuid4().hex,
         "TIDEMARK_LOG_LEVEL": "WARNING",
     }

@@ -12,7 +12,6 @@ from email import message_from_bytes
 from itertools import count, islice
 
 import asyncpg
-import httpx
 from aiokafka import AIOKafkaProducer
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from rich.box import MARKDOWN
@@ -20,6 +19,7 @@ from rich.console import Group
 from rich.table import Table
 
 from bench import facts
+from bench.api import SECRET, open_client
 from bench.backlog import (
     CODES,
     CONTRACTS,
@@ -145,7 +145,7 @@ def _notifier(stack: Stack, url: str, smtp: int, port: int) -> Component:
         "TIDEMARK_KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap,
         "TIDEMARK_SMTP_URL": f"smtp://127.0.0.1:{smtp}",
         "TIDEMARK_PORT": str(port),
-        "TIDEMARK_OPEN": "1",
+        "TIDEMARK_SECRET": SECRET,
         "TIDEMARK_LOG_LEVEL": "WARNING",
     }
     command = [sys.executable, "-m", "tidemark_notifier"]
@@ -171,7 +171,7 @@ async def _prepare(stack: Stack, connection: asyncpg.Connection, notifier_url: s
     await loader.publish(WORKLOGS.name, [*as_messages(facts.links(CODES)), *map(_link, range(CROSSINGS))])
     await loader.publish(WORKLOGS.name, map(message, warm))
     await sender.stop()
-    async with httpx.AsyncClient(base_url=notifier_url, trust_env=False) as client:
+    async with open_client(notifier_url) as client:
         (await client.post("/v1/rules", json=_RULE)).raise_for_status()
     expected = sum(worklogs for account, (_, worklogs) in totals(warm).items() if account >= CONTRACTS)
 

@@ -20,6 +20,7 @@ from aiokafka import AIOKafkaProducer
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from rich.table import Table
 
+from bench.api import SECRET, open_client
 from bench.facts import uid
 from tidemark.stack import kafka, ports
 from tidemark.stack.processes import Component, Supervisor
@@ -88,7 +89,7 @@ async def _run_notifier(server_url: str) -> AsyncIterator[_RunningNotifier]:
                 "TIDEMARK_KAFKA_BOOTSTRAP_SERVERS": servers,
                 "TIDEMARK_SMTP_URL": f"smtp://127.0.0.1:{smtp}",
                 "TIDEMARK_PORT": str(port),
-                "TIDEMARK_OPEN": "1",
+                "TIDEMARK_SECRET": SECRET,
             }
             command = [sys.executable, "-m", "tidemark_notifier"]
             await supervisor.start(Component("notifier", command, lambda: _ready(url), environment=environment))
@@ -199,7 +200,7 @@ async def _seed(notifier: _RunningNotifier, codes: list[str]) -> None:
     for code in codes:
         await _send(notifier, LIFECYCLE, CONTRACT_EVENTS[0], _contract_body(code), uid(code))
         await _send(notifier, BALANCES, CONTRACT_BALANCE, _balance_body(code, 1, 0), uid(code))
-    async with httpx.AsyncClient(base_url=notifier.url, trust_env=False) as client:
+    async with open_client(notifier.url) as client:
         (await client.post("/v1/rules", json=_RULE)).raise_for_status()
     count = "SELECT count(*) FROM notifier.contracts WHERE terms IS NOT NULL AND balance IS NOT NULL"
 

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 from contextlib import AsyncExitStack, asynccontextmanager
+from urllib.parse import urlsplit
 
 import httpx
 import uvicorn
@@ -118,3 +119,24 @@ async def running_upstreams():
     async with AsyncExitStack() as stack:
         urls = {f"{name}_url": await stack.enter_async_context(running_server(app)) for name, app in apps.items()}
         yield apps, urls
+
+
+async def send_raw(client, text, *, end=False):
+    """Send bytes on a connection of its own; the reader and the writer."""
+    url = urlsplit(str(client.base_url))
+    reader, writer = await asyncio.open_connection(url.hostname, url.port)
+    writer.write(text.encode("latin-1"))
+    await writer.drain()
+    if end:
+        writer.write_eof()
+    return reader, writer
+
+
+async def raw_status(client, text):
+    """The status of the response to these bytes."""
+    reader, writer = await send_raw(client, text)
+    try:
+        async with asyncio.timeout(10):
+            return int((await reader.readline()).split()[1])
+    finally:
+        writer.close()

@@ -164,3 +164,9 @@ def test_random_mail_is_shown(content: bytes) -> None:
 
     with TemporaryDirectory() as name:
         assert asyncio.run(statuses(Path(name))) == [200, 200]
+
+
+@pytest.mark.parametrize("path", ["/inbox", "/inbox/1.M1P1Q1.host", "/inbox/1.M1P1Q1.host/source"])
+async def test_mails_are_not_shown_under_the_name_of_another_host(pages: httpx.AsyncClient, path: str) -> None:
+    response = await pages.get(path, headers={"host": "evil.example:8000"})
+    assert (response.status_code, response.text) == (400, "Invalid host header")
