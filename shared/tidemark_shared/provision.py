@@ -16,6 +16,7 @@ from tidemark_shared.settings import InvalidSettingError, Settings, require_sett
 
 async def provision(service: str, settings: Settings, *, replication: int) -> None:
     """Migrate the database of ``service``, then create the topics that are missing."""
+    kafka.use_settings(settings)
     await migrate(settings.service_database_url(service), service)
     bootstrap_servers = require_setting(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers")
     topics = await kafka.create_topics(bootstrap_servers, prefix=settings.topic_prefix, replication=replication)

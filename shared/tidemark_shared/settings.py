@@ -1,6 +1,6 @@
 """Settings, read from the environment (SPEC 6)."""
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -23,6 +23,13 @@ class Settings(BaseSettings):
     consumption_database_url: str | None = None
     notifier_database_url: str | None = None
     kafka_bootstrap_servers: str | None = None
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    kafka_username: str | None = None
+    kafka_password: str | None = Field(default=None, repr=False)
+    kafka_ca_file: str | None = Field(
+        default=None, description="The certificate authorities of the brokers; without it, those of the system."
+    )
     smtp_url: str | None = Field(
         default=None, description="smtp://[user:password@]host:port, smtps:// for TLS from the start"
     )

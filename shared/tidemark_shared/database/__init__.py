@@ -115,7 +115,7 @@ async def migrate(url: str, service: str) -> None:
 
 
 @asynccontextmanager
-async def _connect(url: str) -> AsyncIterator[Connection]:
+async def _connect(url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
     settings = {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
     connection = await asyncpg.connect(url, server_settings=settings)
     try:

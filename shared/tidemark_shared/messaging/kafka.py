@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from ssl import create_default_context
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -12,6 +13,7 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE, TOPICS, WORKLOGS, Topic
+from tidemark_shared.settings import InvalidSettingError, Settings, require_setting
 
 # A record of 1 MiB (SPEC 2) with its headers.
 MAX_MESSAGE_BYTES = 1_200_000
@@ -25,6 +27,39 @@ _TOPIC_CONFIGS: dict[str, dict[str, str]] = {
 }
 
 
+_client_options: dict[str, Any] = {}
+
+
+def use_settings(settings: Settings) -> None:
+    """Let every Kafka client of this process connect as ``settings`` say."""
+    _client_options.clear()
+    _client_options.update(security_options(settings))
+
+
+def client_options() -> dict[str, Any]:
+    """The options for encryption and authentication, which every client needs."""
+    return dict(_client_options)
+
+
+def security_options(settings: Settings) -> dict[str, Any]:
+    """The options of a client for ``settings``. Raises an error if user, password or CA file are missing."""
+    protocol = settings.kafka_security_protocol
+    options: dict[str, Any] = {"security_protocol": protocol}
+    if "SSL" in protocol.split("_"):
+        try:
+            options["ssl_context"] = create_default_context(cafile=settings.kafka_ca_file)
+        except OSError as error:
+            raise InvalidSettingError(
+                f"TIDEMARK_KAFKA_CA_FILE={settings.kafka_ca_file} cannot be used ({error}). Name a file with the "
+                "certificate authorities of the brokers, in PEM."
+            ) from None
+    if protocol.startswith("SASL"):
+        options["sasl_mechanism"] = settings.kafka_sasl_mechanism
+        options["sasl_plain_username"] = require_setting(settings.kafka_username, "kafka_username")
+        options["sasl_plain_password"] = require_setting(settings.kafka_password, "kafka_password")
+    return options
+
+
 def create_producer(bootstrap_servers: str, **options: Any) -> AIOKafkaProducer:
     """Create an idempotent producer: Kafka stores each acknowledged record once, in order per key."""
     return AIOKafkaProducer(
@@ -32,6 +67,7 @@ def create_producer(bootstrap_servers: str, **options: Any) -> AIOKafkaProducer:
         enable_idempotence=True,
         max_request_size=MAX_MESSAGE_BYTES,
         linger_ms=5,
+        **client_options(),
         **options,
     )
 
@@ -47,7 +83,7 @@ async def fetch_cluster_id(bootstrap_servers: str, *, timeout_seconds: float = 6
     """The id of the cluster. Retries for up to ``timeout_seconds`` while no broker responds."""
     async for attempt in _retry_for(timeout_seconds):
         with attempt:
-            admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+            admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, **client_options())
             try:
                 await admin.start()
                 return str((await admin.describe_cluster())["cluster_id"])
@@ -66,7 +102,7 @@ async def create_topics(
     ]
     async for attempt in _retry_for(timeout_seconds):
         with attempt:
-            admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+            admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, **client_options())
             try:
                 await admin.start()
                 existing = set(await admin.list_topics())
@@ -81,7 +117,7 @@ async def create_topics(
 
 async def is_compacted(bootstrap_servers: str, topic: str) -> bool:
     """Whether the topic's configuration enables compaction, which removes records."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, **client_options())
     try:
         await admin.start()
         (response,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])

@@ -9,6 +9,7 @@ import typer
 from tidemark.importing.files import parse_size
 from tidemark.stack.state import load_environment
 from tidemark.stack.up import settings_from
+from tidemark_shared.messaging import kafka
 from tidemark_shared.settings import Settings
 
 DEFAULT_DATA_DIR = Path(".tidemark")
@@ -31,4 +32,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")
 def load_settings(data_dir: Path) -> Settings:
     """The settings of the environment; settings that it lacks come from the stack that runs in ``data_dir``."""
     stack_environment = load_environment(data_dir)
-    return settings_from({name: value for name, value in stack_environment.items() if name not in os.environ})
+    settings = settings_from({name: value for name, value in stack_environment.items() if name not in os.environ})
+    kafka.use_settings(settings)
+    return settings

@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer
 
 from tidemark.database.query_types import CommandLineQueries
 from tidemark_shared.database import Connection, queries
+from tidemark_shared.messaging import kafka
 from tidemark_shared.messaging.topics import DIRECTORY, LIFECYCLE, WORKLOGS
 from tidemark_shared.settings import Settings, require_setting
 
@@ -33,6 +34,7 @@ async def fetch_end_offsets(settings: Settings, topics: Sequence[str]) -> Offset
     consumer = AIOKafkaConsumer(
         *(settings.topic_prefix + topic for topic in topics),
         bootstrap_servers=require_setting(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers"),
+        **kafka.client_options(),
     )
     await consumer.start()
     try:

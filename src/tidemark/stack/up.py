@@ -26,15 +26,34 @@ from tidemark.stack.processes import (
 from tidemark.stack.state import State, lock_data_dir
 from tidemark_shared.database import migrate
 from tidemark_shared.http.tokens import issue_token
-from tidemark_shared.messaging.kafka import create_topics
+from tidemark_shared.messaging.kafka import create_topics, use_settings
 from tidemark_shared.settings import Settings, require_setting
 
 SERVICES = ("contracts", "consumption", "notifier")
 _LOOPBACK, _ALL_INTERFACES = "127.0.0.1", "0.0.0.0"  # noqa: S104 - only compared, never bound
 _KAFKA_TIMEOUT_SECONDS = 20
 _TOKEN_LIFETIME, _TOKEN_RENEWAL_SECONDS = timedelta(days=1), 3_600
+_KAFKA_SECURITY = (
+    "TIDEMARK_KAFKA_SECURITY_PROTOCOL", "TIDEMARK_KAFKA_SASL_MECHANISM", "TIDEMARK_KAFKA_USERNAME",
+    "TIDEMARK_KAFKA_PASSWORD", "TIDEMARK_KAFKA_CA_FILE",
+)  # fmt: skip
 _DATABASE, _KAFKA, _SMTP = "TIDEMARK_DATABASE_URL", "TIDEMARK_KAFKA_BOOTSTRAP_SERVERS", "TIDEMARK_SMTP_URL"
 _SERVICE_DATABASES = {service: f"TIDEMARK_{service.upper()}_DATABASE_URL" for service in SERVICES}
+_EVERY_PROCESS = {"TIDEMARK_HOST", "TIDEMARK_PORT", "TIDEMARK_LOG_LEVEL", "TIDEMARK_SECRET"}
+_EVERY_SERVICE = _EVERY_PROCESS | {_KAFKA, *_KAFKA_SECURITY, "TIDEMARK_TOPIC_PREFIX"}
+USED_SETTINGS = {
+    "contracts": _EVERY_SERVICE | {_SERVICE_DATABASES["contracts"]},
+    "consumption": _EVERY_SERVICE | {_SERVICE_DATABASES["consumption"]},
+    "notifier": _EVERY_SERVICE | {
+        _SERVICE_DATABASES["notifier"], _SMTP, "TIDEMARK_MAIL_FROM", "TIDEMARK_WEBHOOK_ALLOW", "TIDEMARK_PUBLIC_URL",
+        "TIDEMARK_CONSUMPTION_URL",
+    },
+    "web": _EVERY_PROCESS | {
+        "TIDEMARK_CONTRACTS_URL", "TIDEMARK_CONSUMPTION_URL", "TIDEMARK_NOTIFIER_URL", "TIDEMARK_INBOX_URL",
+        "TIDEMARK_PUBLIC_URL", "TIDEMARK_OPEN", "TIDEMARK_ALLOWED_HOSTS",
+    },
+}  # fmt: skip
+"""The variables that each process reads, in `tidemark up` as in deploy/."""
 
 
 def run_stack(data_dir: Path, port: int, *, demo: bool = False) -> None:
@@ -97,6 +116,14 @@ def resolve_environment(state: State, data_dir: Path, port: int) -> dict[str, st
     return with_new_token(environment, datetime.now(UTC))
 
 
+def select_settings(environment: Mapping[str, str], process: str) -> dict[str, str]:
+    """The variables that a process uses. A process that is broken into then gives away no more than these."""
+    selected = {name: environment[name] for name in USED_SETTINGS[process] if name in environment}
+    if process in SERVICES:
+        selected[_SERVICE_DATABASES[process]] = settings_from(environment).service_database_url(process)
+    return selected
+
+
 def with_new_token(environment: Mapping[str, str], now: datetime) -> dict[str, str]:
     """``environment`` with a new token of the local administrator. A copy of it is of no use after a day."""
     secret = require_setting(settings_from(environment).secret, "secret")
@@ -110,6 +137,7 @@ class _Stack:
     def __init__(self, state: State, data_dir: Path) -> None:
         self._state, self._data_dir = state, data_dir
         self._settings = settings_from(state.environment)
+        use_settings(self._settings)
         # Two supervisors, because the services stop before the infrastructure that they use.
         self._infrastructure = Supervisor(data_dir / "logs", on_change=self._save_identities, report=_print_status)
         self._services = Supervisor(data_dir / "logs", on_change=self._save_identities, report=_print_status)
@@ -200,11 +228,11 @@ class _Stack:
         return Component("mail", command, lambda: self._is_ready(environment["TIDEMARK_INBOX_URL"]))
 
     def _service(self, name: str) -> Component:
-        environment = self._state.environment
-        address = environment["TIDEMARK_API_URL"]
+        environment = select_settings(self._state.environment, name)
+        address = self._state.environment["TIDEMARK_API_URL"]
         if name != "web":
             port = str(self._state.port(name))
-            environment = {**environment, "TIDEMARK_HOST": _LOOPBACK, "TIDEMARK_PORT": port}
+            environment |= {"TIDEMARK_HOST": _LOOPBACK, "TIDEMARK_PORT": port}
             address = f"http://{_LOOPBACK}:{port}"
         command = [sys.executable, "-m", f"tidemark_{name}"]
         return Component(name, command, lambda: self._is_ready(address), environment=environment)
