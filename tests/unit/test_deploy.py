@@ -13,6 +13,7 @@ import yaml
 from jsonschema import Draft7Validator
 
 from tidemark.stack import kafka
+from tidemark.stack.up import USED_SETTINGS
 from tidemark_shared.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -121,14 +122,62 @@ def named_variables() -> Iterator[tuple[str, str]]:
             yield from ((name, variable) for variable in service["environment"])
     for service in SERVICES:
         yield from ((service, variable) for variable in re.findall(r"TIDEMARK_\w+", dockerfile(service)))
-    yield from (("config.yaml", variable) for variable in of_kind("ConfigMap")["tidemark"]["data"])
-    yield from (("secret.example.yaml", variable) for variable in of_kind("Secret")["tidemark"]["stringData"])
+    for config in of_kind("ConfigMap").values():
+        yield from (("config.yaml", variable) for variable in config["data"])
     for container in containers():
         yield from ((container["name"], variable["name"]) for variable in container.get("env", []))
 
 
 def test_every_deployed_variable_is_a_setting() -> None:
     assert [(where, name) for where, name in named_variables() if name not in KNOWN] == []
+
+
+@pytest.mark.parametrize("process", SERVICES)
+def test_process_gets_only_the_settings_that_it_reads(process: str) -> None:
+    compose = {*COMPOSE["services"][process]["environment"], *re.findall(r"TIDEMARK_\w+", dockerfile(process))}
+    kubernetes = {*of_kind("ConfigMap")[process]["data"]}
+    for container in containers():
+        if container["image"] == f"tidemark-{process}":
+            assert container["envFrom"] == [{"configMapRef": {"name": process}}]
+            kubernetes |= {variable["name"] for variable in container["env"]}
+    assert compose <= USED_SETTINGS[process]
+    assert kubernetes <= USED_SETTINGS[process]
+
+
+@pytest.mark.parametrize("service", WITH_A_DATABASE)
+def test_migration_gets_no_token_secret(service: str) -> None:
+    environment = COMPOSE["services"][f"{service}-migrate"]["environment"]
+    assert {*environment} < USED_SETTINGS[service]
+    assert "TIDEMARK_SECRET" not in environment
+
+
+def test_database_user_of_compose_is_no_superuser() -> None:
+    postgres = COMPOSE["services"]["postgres"]
+    assert "POSTGRES_USER" not in postgres["environment"]
+    assert "SUPERUSER" not in COMPOSE["configs"]["postgres-role"]["content"]
+    assert any(volume.startswith("./src/tidemark/stack/restrict_public.sql:") for volume in postgres["volumes"])
+    assert (ROOT / "src/tidemark/stack/restrict_public.sql").is_file()
+
+
+def test_network_policies_deny_what_they_do_not_name() -> None:
+    policies = {name: manifest["spec"] for name, manifest in of_kind("NetworkPolicy").items()}
+    assert policies.pop("deny-all") == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    assert set(policies) == {*SERVICES, "migrate"}
+    callers = {
+        name: {
+            caller["podSelector"]["matchLabels"]["app.kubernetes.io/name"]
+            for rule in policy.get("ingress", [])
+            for caller in rule.get("from", [])
+        }
+        for name, policy in policies.items()
+    }
+    assert callers == {
+        "web": set(), "contracts": {"web"}, "consumption": {"web", "notifier"}, "notifier": {"web"}, "migrate": set(),
+    }  # fmt: skip
+    for name, policy in policies.items():
+        assert policy["podSelector"]["matchLabels"] == {"app.kubernetes.io/name": name}
+        ports = {port["port"] for rule in policy["egress"] for port in rule["ports"]}
+        assert (5432 in ports) == (name != "web")
 
 
 def test_secret_has_every_key_that_containers_use() -> None:
