@@ -10,6 +10,7 @@ import pytest
 from api_services import BODIES, CREATE_APP, create_app, running_app
 from api_tokens import bearer
 
+from tidemark_consumption.api import figures
 from tidemark_shared.http import requests
 from tidemark_shared.http.tokens import ROLES
 
@@ -85,6 +86,7 @@ BODY_TEXTS = [
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch):
     monkeypatch.setattr(requests, "_EVENT_PAUSES_SECONDS", ())
+    monkeypatch.setattr(figures, "_ATTEMPT_INTERVAL_SECONDS", 0)
 
 
 @pytest.fixture(params=CREATE_APP)
