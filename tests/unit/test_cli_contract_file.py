@@ -101,11 +101,26 @@ def test_assignments_set_only_their_members() -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("end_date", "is not NAME=VALUE"), ("end=2026-12-31", "is not NAME=VALUE"), ("owner=Olga", "more than one value")],
+    [
+        ("end_date", "is not NAME=VALUE"),
+        ("end_dat=2026-12-31", "Did you mean 'end_date'"),
+        ("owner=Olga", "more than one value"),
+    ],
 )
 def test_invalid_assignment_raises_a_message(text: str, message: str) -> None:
     with pytest.raises(ContractFileError, match=message):
         set_members({"end_date": "2026-12-31", "owner": {}}, [text])
+
+
+@pytest.mark.parametrize("text", ['{"owner": {"name": "A", "name": "B"}}', "owner: {name: A, name: B}"])
+def test_member_that_is_given_twice_is_refused(text: str) -> None:
+    with pytest.raises(ContractFileError, match="name"):
+        parse_body(text)
+
+
+def test_syntax_error_names_line_and_column() -> None:
+    with pytest.raises(ContractFileError, match="line 2, column 14"):
+        parse_body('{"code": "A",\n "name": "B" "C"}')
 
 
 def test_aliases_are_refused() -> None:

@@ -3,6 +3,7 @@
 from raw_batches import RawRecord, build_batch
 from test_shared_record_batches import read_items
 
+from tidemark_consumption.ingest.decode import decode
 from tidemark_shared.messaging.batches import decode_events
 from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, WORKLOGS
 
@@ -15,3 +16,5 @@ def test_tombstone_is_skipped_in_compacted_topics_and_a_dead_letter_elsewhere():
     assert events == []
     assert dead_letters[0].record is record
     assert "no value" in dead_letters[0].reason
+    # Consumption has a decoder of its own for this topic.
+    assert decode([record]) == ([], dead_letters)

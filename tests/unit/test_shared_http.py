@@ -69,6 +69,10 @@ def application(**settings: Any) -> FastAPI:
     for role in ROLES:
         add_route(app, role)
 
+    @app.get("/tags")
+    async def tags(tag: Annotated[list[str] | None, Query()] = None) -> list[str]:
+        return tag or []
+
     @app.get("/broken")
     async def broken() -> None:
         raise RuntimeError("The secret is 1234.")
@@ -157,6 +161,24 @@ async def test_unknown_query_parameters_are_violations_with_the_nearest_name() -
         },
         {"code": "unknown_field", "path": "/x~0y", "message": "Unknown query parameter 'x~y'. Leave it out."},
     ]
+
+
+async def test_values_that_are_given_twice_are_violations() -> None:
+    content = b'{"name": "A", "items": [{"hours": 1, "hours": 2}], "name": "B"}'
+    headers = {"content-type": "application/json"}
+    response = await send(application(), "POST", "/orders?limit=1&limit=2", content=content, headers=headers)
+    assert response.status_code == 422
+    assert [(violation["code"], violation["path"]) for violation in response.json()["violations"]] == [
+        ("duplicate", "/limit"),
+        ("duplicate", ""),
+        ("duplicate", ""),
+    ]
+    assert ["'hours'" in response.text, "'name'" in response.text] == [True, True]
+
+
+async def test_parameter_that_takes_a_list_may_be_given_twice() -> None:
+    response = await send(application(), "GET", "/tags?tag=a&tag=b")
+    assert response.json() == ["a", "b"]
 
 
 @pytest.mark.parametrize("content", [b"{", b"", b'{"name": 1,', b"\xff"])

@@ -4,6 +4,7 @@ The same models read events and stored bodies, where unknown members are ignored
 them, not the model.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from itertools import islice
@@ -25,6 +26,11 @@ def describe_unknown_field(name: str, known: Iterable[str], *, label: str = "fie
         return f"Unknown {label} {name[:_MAX_NAME_LENGTH]!r}… Leave it out."
     similar = get_close_matches(name.lower(), list(known), n=1)
     return f"Unknown {label} {name!r}. {f'Did you mean {similar[0]!r}?' if similar else 'Leave it out.'}"
+
+
+def list_repeated_names(members: Iterable[tuple[str, object]]) -> list[str]:
+    """The names that occur more than once among the members of a JSON object: all but one value would be dropped."""
+    return [name for name, count in Counter(name for name, _ in members).items() if count > 1]
 
 
 class StrictAdapter(Generic[Input]):

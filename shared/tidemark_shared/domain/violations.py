@@ -88,7 +88,8 @@ VIOLATION_CODES: dict[ViolationCode, ViolationRule] = {
     ),
     "duplicate": ViolationRule(
         "These are unique: a contract's code; the names and ids of its accounts; the teams of an account; a person's "
-        "membership of a team on any day; a notification rule's name in its scope; an Idempotency-Key.",
+        "membership of a team on any day; a notification rule's name in its scope; an Idempotency-Key; each member of "
+        "an object, and each query parameter that takes one value.",
         "every creation and change",
         "Another account of this contract is named Help desk. Choose another name.",
     ),

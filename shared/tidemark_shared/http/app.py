@@ -24,7 +24,7 @@ from tidemark_shared.http.problems import (
     problem_response,
     to_violations,
 )
-from tidemark_shared.http.requests import refuse_unknown_parameters
+from tidemark_shared.http.strict_requests import refuse_unclear_requests
 from tidemark_shared.log import bound_contextvars, get_logger
 from tidemark_shared.settings import Settings
 
@@ -71,7 +71,7 @@ def create_api(name: str, settings: Settings, lifespan: Any, admit: Admit = admi
         title=f"Tidemark {name}",
         version="1",
         lifespan=lifespan,
-        dependencies=[Depends(refuse_unknown_parameters)],
+        dependencies=[Depends(refuse_unclear_requests)],
         docs_url=None,
         redoc_url=None,
         responses={

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
 from typing import Annotated, Any, NoReturn
 from uuid import UUID
 
@@ -13,32 +12,11 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from tidemark_shared.database import ACQUIRE_TIMEOUT_SECONDS, Connection, Pool
-from tidemark_shared.domain.strict_input import MAX_UNKNOWN_FIELDS, Strict, describe_unknown_field
+from tidemark_shared.domain.strict_input import Strict
 from tidemark_shared.http.auth import require_role
 from tidemark_shared.http.idempotency import MAX_KEY_LENGTH, StoredResponse, replay_response, store_response
-from tidemark_shared.http.problems import INVALID_REQUEST, Problem, Violation, json_pointer
+from tidemark_shared.http.problems import Problem
 from tidemark_shared.http.tokens import Actor, Role
-
-
-async def refuse_unknown_parameters(request: Request) -> None:
-    """Refuse query parameters that the OpenAPI document does not have for this route. Raises a 422."""
-    if not request.query_params:
-        return
-    route: APIRoute = request.scope["route"]
-    operation = request.app.openapi()["paths"].get(route.path_format, {}).get(request.method.lower(), {})
-    known = [parameter["name"] for parameter in operation.get("parameters", ()) if parameter["in"] == "query"]
-    unknown = islice((name for name in request.query_params if name not in known), MAX_UNKNOWN_FIELDS)
-    violations = [
-        Violation(
-            code="unknown_field",
-            path=json_pointer(name),
-            message=describe_unknown_field(name, known, label="query parameter"),
-        )
-        for name in unknown
-    ]
-    if violations:
-        raise Problem(422, INVALID_REQUEST, violations[0].message, violations)
-
 
 # Five seconds in total.
 _EVENT_PAUSES_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.5, 2.0)

@@ -10,6 +10,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 
+from tidemark_shared.domain.strict_input import describe_unknown_field, list_repeated_names
 from tidemark_shared.http.problems import json_pointer
 
 Json = dict[str, Any]
@@ -45,10 +46,10 @@ def set_members(body: Json, assignments: Sequence[str]) -> Json:
     changed = dict(body)
     for assignment in assignments:
         name, equals, value = assignment.partition("=")
-        if not equals or name not in body:
-            raise ContractFileError(
-                f"{assignment!r} is not NAME=VALUE with the name of a contract's member, such as end_date."
-            )
+        if not equals:
+            raise ContractFileError(f"{assignment!r} is not NAME=VALUE, such as end_date=2027-12-31.")
+        if name not in body:
+            raise ContractFileError(describe_unknown_field(name, body))
         if isinstance(body[name], dict | list):
             raise ContractFileError(f"{name} has more than one value. Give the whole contract in a file.")
         is_number = name.endswith(_NUMBER_SUFFIXES) and value.isdecimal()
@@ -91,17 +92,24 @@ def _check_structure(text: str) -> None:
 def _load(text: str) -> Any:
     # JSON first: YAML rejects its tabs and surrogate pairs.
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_to_object)
     except ValueError:
         pass
     try:
         _check_structure(text)
         return YAML(typ="safe", pure=True).load(text)
     except MarkedYAMLError as error:
-        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        raise ContractFileError(f"The file is neither YAML nor JSON: {line}{error.problem}.") from None
+        mark = error.problem_mark
+        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise ContractFileError(f"The file is neither YAML nor JSON: {place}{error.problem}.") from None
     except (YAMLError, ValueError) as error:
         raise ContractFileError(f"The file is neither YAML nor JSON: {str(error).splitlines()[0]}.") from None
+
+
+def _to_object(members: list[tuple[str, Any]]) -> Json:
+    if repeated := list_repeated_names(members):
+        raise ContractFileError(f"The member {repeated[0]!r} is given twice in one object. Keep one of them.")
+    return dict(members)
 
 
 def _to_json(value: Any, path: str = "") -> Any:

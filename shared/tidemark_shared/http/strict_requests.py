@@ -1,0 +1,53 @@
+"""Refuse requests that would be obeyed in part only: unknown query parameters, and values that are given twice."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
+from typing import Any
+
+from fastapi import Request
+from fastapi.routing import APIRoute
+
+from tidemark_shared.domain.strict_input import MAX_UNKNOWN_FIELDS, describe_unknown_field, list_repeated_names
+from tidemark_shared.http.problems import INVALID_REQUEST, Problem, Violation, json_pointer
+
+
+async def refuse_unclear_requests(request: Request) -> None:
+    """Check the query parameters against the OpenAPI document, and the body for repeated members. Raises a 422."""
+    violations = [
+        *islice(_parameter_violations(request), MAX_UNKNOWN_FIELDS),
+        *islice(_repeated_members(await request.body()), MAX_UNKNOWN_FIELDS),
+    ]
+    if violations:
+        raise Problem(422, INVALID_REQUEST, violations[0].message, violations)
+
+
+def _parameter_violations(request: Request) -> Iterator[Violation]:
+    if not request.query_params:
+        return
+    route: APIRoute = request.scope["route"]
+    operation = request.app.openapi()["paths"].get(route.path_format, {}).get(request.method.lower(), {})
+    known = {item["name"]: item["schema"] for item in operation.get("parameters", ()) if item["in"] == "query"}
+    for name, count in Counter(name for name, _ in request.query_params.multi_items()).items():
+        if name not in known:
+            message = describe_unknown_field(name, known, label="query parameter")
+            yield Violation(code="unknown_field", path=json_pointer(name), message=message)
+        elif count > 1 and not _is_list(known[name]):
+            message = f"The query parameter {name!r} is given {count} times. Give it once."
+            yield Violation(code="duplicate", path=json_pointer(name), message=message)
+
+
+def _is_list(schema: dict[str, Any]) -> bool:
+    return "array" in {schema.get("type"), *(option.get("type") for option in schema.get("anyOf", ()))}
+
+
+def _repeated_members(body: bytes) -> Iterator[Violation]:
+    repeated: list[str] = []
+    # A body that is not JSON is reported when it is validated.
+    with suppress(ValueError, RecursionError):
+        json.loads(body or b"null", object_pairs_hook=lambda members: repeated.extend(list_repeated_names(members)))
+    for name in repeated:
+        message = f"The body has the member {name[:64]!r} twice in one object. Send it once."
+        yield Violation(code="duplicate", path="", message=message)
