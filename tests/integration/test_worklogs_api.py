@@ -167,8 +167,7 @@ async def test_failed_producer_is_replaced_and_working_one_is_kept(service, monk
     assert len(await service.published()) == 3
 
 
-async def test_requests_waiting_for_kafka_leave_connections_for_the_consumer(service, monkeypatch):
-    """As many as the pool of requests has connections, and one more."""
+async def test_requests_that_wait_for_kafka_hold_no_connection(service, monkeypatch):
     waiting, go_on = [], asyncio.Event()
 
     async def waits(_, records):
@@ -176,22 +175,15 @@ async def test_requests_waiting_for_kafka_leave_connections_for_the_consumer(ser
         await go_on.wait()
 
     monkeypatch.setattr(Publisher, "send", waits)
-    posts = [asyncio.create_task(service.post(event(number))) for number in range(9)]
+    posts = [asyncio.create_task(service.post(event(number), idempotency_key=f"{number}")) for number in range(40)]
     try:
-        await wait_until(lambda: len(waiting) == 8)
-        producer = kafka.create_producer(service.bootstrap)
-        await producer.start()
-        body = json.dumps(event(10)).encode()
-        headers = [("content-type", b"application/cloudevents+json")]
-        await producer.send_and_wait(service.topic, body, key=b"I-10", headers=headers)
-        await producer.stop()
-
-        async def taken():
-            async with asyncio.timeout(5):
-                return await consumer_pool.fetchval("SELECT count(*) FROM worklogs") == 1
-
-        consumer_pool = service.app.state.failures.__self__.pool
-        await wait_until(taken)
+        # All of them, which is five times as many as the pool has connections.
+        await wait_until(lambda: len(waiting) == 40)
+        async with service.client("viewer") as client:
+            assert (await client.get("/v1/contracts/none/balance")).status_code == 404
     finally:
         go_on.set()
-        await asyncio.gather(*posts)
+        responses = await asyncio.gather(*posts)
+    assert {response.status_code for response in responses} == {202}
+    assert (await service.post(event(0), idempotency_key="0")).status_code == 202
+    assert len(waiting) == 40

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from tidemark_consumption.api.publishing import body_schema, build_records
 from tidemark_shared.http.problems import Problem
-from tidemark_shared.http.requests import Call, TransactionRoute, post_call
+from tidemark_shared.http.requests import Call, RunOutsideTransaction, TransactionRoute, post_call
 from tidemark_shared.log import get_correlation_id, get_logger
 from tidemark_shared.messaging import kafka
 from tidemark_shared.messaging.cloudevents import OutboxRecord
@@ -41,10 +41,18 @@ async def publish_worklogs(request: Request, _: Annotated[Call, post_call("publi
     The answer comes when Kafka has acknowledged all events; from then on the `Idempotency-Key` is stored. After a 503
     Kafka may have some of the events: send all of them again, which does no harm.
     """
+    accepted: Accepted | None = getattr(request.state, "accepted", None)
+    if accepted:
+        return accepted
     records = build_records(await request.body(), datetime.now(UTC), get_correlation_id())
-    publisher: Publisher = request.app.state.publisher
-    await publisher.send(records)
-    return Accepted(accepted=len(records))
+
+    async def publish() -> None:
+        publisher: Publisher = request.app.state.publisher
+        await publisher.send(records)
+        request.state.accepted = Accepted(accepted=len(records))
+
+    # Kafka may take seconds.
+    raise RunOutsideTransaction(publish)
 
 
 class Publisher:
