@@ -232,6 +232,10 @@ class SharedQueries(Protocol):
         outbox.sql"""
         ...
 
+    async def release_idempotency_key(self, connection: Connection, /, *, actor: str | None, key: str | None) -> str:
+        """idempotency_keys.sql"""
+        ...
+
     async def store_response(
         self,
         connection: Connection,

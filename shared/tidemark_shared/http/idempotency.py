@@ -47,6 +47,14 @@ async def replay_response(request: Request, actor: Actor, key: str) -> None:
     raise StoredResponse(Response(stored["body"], stored["status"], json.loads(stored["headers"])))
 
 
+async def release_key(request: Request) -> None:
+    """Leave the key of a request that changes nothing free for another request."""
+    idempotency_key: _IdempotencyKey | None = getattr(request.state, "idempotency_key", None)
+    if idempotency_key:
+        request.state.idempotency_key = None
+        await _sql.release_idempotency_key(request.state.connection, **idempotency_key._asdict())
+
+
 async def store_response(request: Request, response: Response) -> None:
     """Store the response to a request that has an idempotency key, in the request's transaction."""
     idempotency_key: _IdempotencyKey | None = getattr(request.state, "idempotency_key", None)

@@ -18,6 +18,7 @@ from tidemark_notifier.rules.receivers import WITH_SECRETS
 from tidemark_notifier.rules.rule import Rule, StoredRule, parse_rule_row, restore_secrets
 from tidemark_shared.database import Connection, queries
 from tidemark_shared.domain.strict_input import Strict
+from tidemark_shared.http.idempotency import release_key
 from tidemark_shared.http.pagination import Cursor, Limit, Page, build_page, decode_page_cursor
 from tidemark_shared.http.problems import Problem, Violation
 from tidemark_shared.http.requests import (
@@ -66,7 +67,7 @@ async def create_rule(
     _check_webhooks(request, rule)
     await _check_references(request, call.connection, rule)
     if dry_run:
-        request.state.idempotency_key = None  # a dry run changes nothing, so the Idempotency-Key stays unused
+        await release_key(request)  # a dry run changes nothing
         if await _sql.rule_id_by_name(call.connection, body=rule.model_dump_json()):
             raise await _build_duplicate_problem(call.connection, rule.model_dump_json())
         return Response((await _dry_run(call.connection, rule)).model_dump_json(), media_type="application/json")

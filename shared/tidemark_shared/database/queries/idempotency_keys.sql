@@ -3,7 +3,7 @@
 INSERT INTO idempotency_keys (actor, key, request, status, headers, body)
 VALUES (:actor, :key, :request, 0, '{}', '')
 ON CONFLICT DO NOTHING
-RETURNING true;
+RETURNING TRUE;
 
 -- name: load_response(actor, key)^
 SELECT request, status, headers, body
@@ -12,6 +12,10 @@ WHERE actor = :actor AND key = :key;
 
 -- name: store_response(actor, key, status, headers, body)!
 UPDATE idempotency_keys SET status = :status, headers = :headers, body = :body
+WHERE actor = :actor AND key = :key;
+
+-- name: release_idempotency_key(actor, key)!
+DELETE FROM idempotency_keys
 WHERE actor = :actor AND key = :key;
 
 -- name: delete_expired_keys(before)!
