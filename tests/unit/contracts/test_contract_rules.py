@@ -56,6 +56,8 @@ DRAFTING = [
     ("three decimals in a slice",       {"accounts": [account(slices=[slice_(hours="0.001")])]},    "C5.precision",      "/accounts/0/slices/0/planned_hours"),
     ("a misspelt member",               {"rollover": {"cap_hour": "1"}},                            "unknown_field",     "/rollover/cap_hour"),
     ("a misspelt member of a slice",    {"accounts": [account(slices=[slice_(SUPPORT, "1") | {"team": 1}])]}, "unknown_field", "/accounts/0/slices/0/team"),
+    ("the zone of the machine",         {"timezone": "localtime"},                                  "invalid",           "/timezone"),
+    ("the zone of no place",            {"timezone": "Factory"},                                    "invalid",           "/timezone"),
     ("a code that is a path",           {"code": ".."},                                             "invalid",           "/code"),
     ("hours as a number",               {"contracted_hours": 40},                                   "invalid",           "/contracted_hours"),
     ("a plan below zero",               {"accounts": [account(hours="-1")]},                        "invalid",           "/accounts/0/planned_hours"),
