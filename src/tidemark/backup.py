@@ -16,7 +16,7 @@ from tidemark.database.query_types import CommandLineQueries
 from tidemark.stack import postgres
 from tidemark.stack.processes import StackError
 from tidemark.stack.up import SERVICES
-from tidemark_shared.database import migrate, queries
+from tidemark_shared.database import queries
 from tidemark_shared.settings import Settings
 
 _sql: CommandLineQueries = queries("tidemark")
@@ -66,13 +66,14 @@ def back_up(settings: Settings, folder: Path, now: datetime) -> Manifest:
             _run("pg_dump", url, *options)
             (new / file).chmod(0o600)
         manifest.dumps.append(dump)
+    (new / _MANIFEST).touch(mode=0o600)
     (new / _MANIFEST).write_text(manifest.model_dump_json(indent=2))
     new.rename(folder)
     return manifest
 
 
 def restore(settings: Settings, folder: Path, *, replace: bool) -> Manifest:
-    """Restore a backup, then migrate. What the databases have is replaced only with ``replace``."""
+    """Restore a backup, which you then have to migrate. What the databases have is replaced only with ``replace``."""
     manifest = _read_manifest(folder)
     targets = {tuple(services): url for url, services in _databases(settings)}
     for dump in manifest.dumps:
@@ -90,8 +91,6 @@ def restore(settings: Settings, folder: Path, *, replace: bool) -> Manifest:
         options = ["--no-owner", "--no-privileges", "--single-transaction", "--exit-on-error"]
         for file in (dump.file, dump.migrations_file):
             _run("pg_restore", url, *options, str(folder / file))
-    for service in SERVICES:
-        asyncio.run(migrate(settings.service_database_url(service), service))
     for url in targets.values():
         asyncio.run(_disconnect_others(url))
     return manifest
@@ -125,10 +124,17 @@ async def _drop_schemas(url: str, schemas: Sequence[str], *, replace: bool) -> N
                 f"The database has data already (the schemas {', '.join(existing)}). To replace it, stop the services "
                 "and run this again with --replace."
             )
+        # Services that still run reconnect at once and lock tables. A new name of the schema waits for no lock, and
+        # afterwards they find nothing to lock.
         async with connection.transaction():
-            await _sql.disconnect_others(connection)
+            for schema in schemas:
+                await connection.execute(f'DROP SCHEMA IF EXISTS "{schema}_replaced" CASCADE')
             for schema in existing:
-                await connection.execute(f'DROP SCHEMA "{schema}" CASCADE')
+                await connection.execute(f'ALTER SCHEMA "{schema}" RENAME TO "{schema}_replaced"')
+        await _sql.disconnect_others(connection)
+        async with connection.transaction():
+            for schema in existing:
+                await connection.execute(f'DROP SCHEMA "{schema}_replaced" CASCADE')
             await connection.execute(f"DROP TABLE IF EXISTS {', '.join(_MIGRATION_TABLES)}")
     finally:
         await connection.close()

@@ -1,6 +1,7 @@
 """``tidemark backup`` and ``tidemark restore`` bring back every service, with its role and grants."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -51,6 +52,18 @@ async def content(url: str) -> dict[str, list[str]]:
         await connection.close()
 
 
+async def lead(url: str) -> None:
+    """Hold a lock as the relay of a running service does, which connects again whenever it is disconnected."""
+    while True:
+        with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            connection = await asyncpg.connect(url)
+            try:
+                await connection.execute("BEGIN; LOCK TABLE contracts.outbox_lock IN EXCLUSIVE MODE")
+                await connection.fetchval("SELECT pg_sleep(600)")
+            finally:
+                connection.terminate()
+
+
 @pytest.fixture
 async def used_database(database: str) -> str:
     async with consumption(database) as connection:
@@ -85,12 +98,11 @@ async def test_restore_replaces_data_only_if_told_to(used_database: str, tmp_pat
     assert refused.exit_code == 1
     assert "--replace" in refused.output
     assert await content(used_database) != before
-    leader = await asyncpg.connect(used_database)
-    await leader.execute("BEGIN; LOCK TABLE contracts.outbox_lock IN EXCLUSIVE MODE")
+    leader = asyncio.create_task(lead(used_database))
     result = await run(used_database, "restore", tmp_path / "backup", "--replace")
     assert result.exit_code == 0, result.output
     assert await content(used_database) == before
-    leader.terminate()
+    leader.cancel()
 
 
 async def test_restored_service_reads_again_what_it_lost(used_database: str, tmp_path: Path) -> None:
@@ -108,7 +120,7 @@ async def test_restored_service_reads_again_what_it_lost(used_database: str, tmp
 async def test_backup_is_private_and_never_replaced(used_database: str, tmp_path: Path) -> None:
     folder = tmp_path / "backup"
     assert (await run(used_database, "backup", folder)).exit_code == 0
-    assert folder.stat().st_mode & 0o077 == 0
+    assert [path for path in (folder, *folder.iterdir()) if path.stat().st_mode & 0o077] == []
     again = await run(used_database, "backup", folder)
     assert (again.exit_code, again.output) == (1, f"{folder} exists. Name a folder that does not.\n")
 

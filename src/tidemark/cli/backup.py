@@ -8,6 +8,7 @@ import typer
 
 from tidemark.backup import BackupError, back_up
 from tidemark.backup import restore as restore_backup
+from tidemark.cli.migrate import migrate_databases
 from tidemark.cli.options import DEFAULT_DATA_DIR, DataDir, load_settings
 from tidemark.cli.output import print_line, report_errors
 
@@ -31,5 +32,7 @@ def restore(
 ) -> None:
     """Restore the databases of all services, and update their tables, roles and grants."""
     with report_errors(BackupError):
-        manifest = restore_backup(load_settings(data_dir), folder, replace=replace)
+        settings = load_settings(data_dir)
+        manifest = restore_backup(settings, folder, replace=replace)
+        migrate_databases(settings)
     print_line(f"Restored the backup of {manifest.created_at:%Y-%m-%d %H:%M} UTC. Restart the services.")

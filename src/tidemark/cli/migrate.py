@@ -7,13 +7,18 @@ from tidemark.cli.output import print_line, report_errors
 from tidemark.cli.verify import run_replay
 from tidemark.stack.up import SERVICES
 from tidemark_shared import database
+from tidemark_shared.settings import Settings
 
 
 def migrate(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """Create or update the tables of all services."""
     with report_errors():
-        settings = load_settings(data_dir)
-        for service in SERVICES:
-            asyncio.run(database.migrate(settings.service_database_url(service), service))
-        if asyncio.run(run_replay(settings.service_database_url("consumption"), "rebuild_if_due")):
-            print_line("A counting rule changed, so the figures of consumption were rebuilt from the facts.")
+        migrate_databases(load_settings(data_dir))
+
+
+def migrate_databases(settings: Settings) -> None:
+    """Create or update the tables of all services, and print whether figures were rebuilt."""
+    for service in SERVICES:
+        asyncio.run(database.migrate(settings.service_database_url(service), service))
+    if asyncio.run(run_replay(settings.service_database_url("consumption"), "rebuild_if_due")):
+        print_line("A counting rule changed, so the figures of consumption were rebuilt from the facts.")
