@@ -56,7 +56,7 @@ class RoleRequirement:
     """A dependency: the :class:`Actor` of the request, who must have ``role`` or a higher one."""
 
     def __init__(self, role: Role) -> None:
-        self.role = role
+        self.role: Role = role
 
     # The credentials are declared for the OpenAPI document.
     async def __call__(
