@@ -83,6 +83,24 @@ site-lock: setup ## Resolve the packages of the documentation site again
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 		docs/site/requirements.in -o docs/site/requirements.lock
 
+.PHONY: audit
+audit: .venv-audit/.set-up ## Look for secrets in the files of the repository; about 30 seconds
+	@git ls-files -z -- ':!*.lock' ':!docs/openapi' ':!docs/asyncapi' | xargs -0 .venv-audit/bin/detect-secrets-hook --no-verify \
+		--disable-plugin KeywordDetector --disable-plugin BasicAuthDetector \
+		--disable-plugin HexHighEntropyString --disable-plugin Base64HighEntropyString
+	@git ls-files -z -- .github deploy docker-compose.yml scripts services shared src ':!*.lock' | xargs -0 \
+		.venv-audit/bin/detect-secrets-hook --no-verify --exclude-secrets '^whsec_$$|^with_secrets$$'
+
+.venv-audit/.set-up: scripts/audit.lock | setup
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-audit
+	@$(BIN)/uv pip install --quiet --require-hashes --python .venv-audit/bin/python -r $<
+	@touch $@
+
+.PHONY: audit-lock
+audit-lock: setup ## Resolve the packages of the search for secrets again
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+		scripts/audit.in -o scripts/audit.lock
+
 .PHONY: bench
 bench: setup ## Run the benchmarks (ARGS="growth --full" selects)
 	@$(BIN)/python -m bench $(ARGS)
@@ -102,5 +120,5 @@ kafka-lock: setup ## Resolve the jars of Kafka, with their checksums
 
 .PHONY: clean
 clean: ## Remove .venv, the site and caches; keep the data in .tidemark
-	@rm -rf .venv .venv-site site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@rm -rf .venv .venv-site .venv-audit site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
