@@ -21,7 +21,7 @@ from tidemark_shared.messaging.topics import NOTIFICATIONS, TOPICS, WORKLOGS, To
 from tidemark_shared.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").rglob("*.md"))]
 topics = pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: f"{topic.name}")
 
 # SPEC 2's own example.
@@ -199,6 +199,17 @@ def test_every_path_of_the_architecture_exists() -> None:
             folder = ROOT / cell
         for name in cell.split("`, `") if cell.startswith(" ") else ["."]:
             assert (folder / name.strip()).exists(), f"{folder / name.strip()}"
+
+
+def test_security_page_names_code_and_tests_that_exist() -> None:
+    page = (ROOT / "docs/security.md").read_text()
+    tests = re.findall(r"`([\w/]+\.py)::(\w+)`", page)
+    lines = [line.split(" | ") for line in page.splitlines() if line.startswith("| ")][1:]
+    assert tests
+    for file, name in tests:
+        assert re.search(rf"def {name}\(", (ROOT / "tests" / file).read_text()), f"{file}::{name}"
+    for file in (file for line in lines for file in re.findall(r"`([^` ]+)`", line[-2])):
+        assert (ROOT / file).exists(), file
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.relative_to(ROOT)}")
