@@ -77,7 +77,8 @@ def _list_errors(error: ValidationError) -> list[ErrorDetails]:
     return error.errors(include_url=False, include_context=False, include_input=False)
 
 
-def _error_detail(type_: str, location: tuple[int | str, ...], message: str) -> InitErrorDetails:
+# `type_` is Any because pydantic declares a literal string and takes any.
+def _error_detail(type_: Any, location: tuple[int | str, ...], message: str) -> InitErrorDetails:
     # A custom error can have the type and message of any other.
     custom_error = PydanticCustomError(type_, "{message}", {"message": message})
     return InitErrorDetails(type=custom_error, loc=location, input=None)

@@ -39,7 +39,7 @@ HAVING count(*) > 0;
 
 -- name: has_waiting_contracts()$
 -- Whether events of contracts wait to be folded.
-SELECT EXISTS (SELECT FROM batches WHERE learned_at IS NULL AND log = 'contracts');
+SELECT exists(SELECT FROM batches WHERE learned_at IS NULL AND log = 'contracts');
 
 -- name: mark_folded(batches, learned_at)!
 UPDATE batches SET learned_at = :learned_at
