@@ -214,10 +214,15 @@ async def _print_result(settings: Settings, console: SafeConsole, maildir: Path 
         console.rule("The last mail to the customer")
         for header in ("From", "To", "Subject"):
             console.print(f"{header}: {' '.join(mail[header].split())}")
-        body = mail.get_body(("plain",))
-        console.print(f"\n{body.get_content() if body else ''}")
+        console.print(f"\n{read_text(mail)}")
         console.rule()
     console.print(f"To see more, open {settings.public_url} or run `tidemark status {CODE}`.")
+
+
+def read_text(mail: EmailMessage) -> str:
+    """The plain text of a mail, with the line ends of a terminal."""
+    body = mail.get_body(("plain",))
+    return body.get_content().replace("\r\n", "\n") if body else ""
 
 
 def read_mail(maildir: Path, delivery_id: str) -> EmailMessage | None:

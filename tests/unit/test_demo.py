@@ -1,6 +1,7 @@
 """The demo: 60 hours of work, all in one period and in the past, on any day."""
 
 from datetime import date, timedelta
+from email import message_from_bytes, policy
 from email.message import EmailMessage
 from mailbox import Maildir
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemark.demo import ACCOUNTS, DAYS, WORKING_DAYS, read_mail, work
+from tidemark.demo import ACCOUNTS, DAYS, WORKING_DAYS, read_mail, read_text, work
 from tidemark_shared.domain.calendar import split_into_periods
 
 
@@ -38,3 +39,8 @@ def test_mail_is_found_by_its_delivery_id(tmp_path: Path) -> None:
     assert mail_of_two is not None
     assert mail_of_two["Subject"] == "two"
     assert read_mail(tmp_path / "mail", "three") is None
+
+
+def test_text_of_a_mail_has_the_line_ends_of_a_terminal() -> None:
+    raw = b"MIME-Version: 1.0\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\nb25lDQp0d28NCg==\r\n"
+    assert read_text(message_from_bytes(raw, policy=policy.default)) == "one\ntwo\n"
