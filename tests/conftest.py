@@ -17,6 +17,7 @@ import asyncpg
 import hypothesis
 import pytest
 import structlog
+from databases import drop_database
 
 from tidemark.stack import kafka, ports, postgres
 from tidemark.stack.processes import Component, Supervisor
@@ -108,7 +109,7 @@ async def _new_database(postgres_url: str, template: str = "template1") -> Async
     try:
         await server.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         yield f"{postgres_url.rpartition('/')[0]}/{name}"
-        await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        await drop_database(server, name)
     finally:
         await server.close()
 

@@ -12,6 +12,7 @@ import asyncpg
 import httpx
 import pytest
 from api_tokens import SECRET
+from databases import drop_database
 from polling import wait_until
 from processes import service_process
 
@@ -73,7 +74,7 @@ async def environment(postgres_url, template, kafka_bootstrap_servers, tmp_path_
             for path, body in (("organizations", {"name": "Acme", "timezone": "UTC"}), ("teams", {"name": "Support"})):
                 assert (await api.post(f"/v1/{path}", json=body)).status_code == 201
             yield environment
-    await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await drop_database(server, name)
     await server.close()
 
 

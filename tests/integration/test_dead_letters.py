@@ -8,6 +8,7 @@ from dataclasses import replace
 import asyncpg
 import pytest
 import structlog
+from databases import drop_database
 from event_builders import contract_event, fold_rest, link, projections, take, uid, worklog
 from notifier_bodies import HOUR, balance, organization, rule, terms
 from notifier_bodies import batch as notifier_batch
@@ -336,5 +337,5 @@ async def test_same_id_in_two_databases_needs_a_service(services, dlq, database,
         upgrade()
         assert f"consumption {id_}: taken" in await dlq("replay", id_, "--service", "consumption")
     finally:
-        await server.execute(f"DROP DATABASE {other_url.rpartition('/')[2]} WITH (FORCE)")
+        await drop_database(server, f"{other_url.rpartition('/')[2]}")
         await server.close()

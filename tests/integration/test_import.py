@@ -20,6 +20,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from api_tokens import SECRET, create_token
+from databases import drop_database
 from processes import service_process
 from time_logs import Log, by_account, by_slice, read, renamed, rows_of_another_part, slice_teams, write
 
@@ -89,7 +90,7 @@ async def running(
             service_environment = {**environment, "TIDEMARK_PORT": str(port)}
             await stack.enter_async_context(service_process(service, service_environment, folder))
         yield Running(environment, database, folder)
-    await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await drop_database(server, name)
     await server.close()
 
 

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 from aiokafka import ConsumerRecord
+from databases import drop_database
 from event_builders import contract_event, link, organization_event, take, uid, worklog
 from notifier_bodies import HOUR, rule
 from polling import wait_until
@@ -39,7 +40,7 @@ async def copy(postgres_url):
     server = await asyncpg.connect(postgres_url)
     yield create_copy
     for name in names:
-        await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        await drop_database(server, name)
     await server.close()
 
 

@@ -11,6 +11,7 @@ import asyncpg
 import httpx
 import jwt
 import pytest
+from databases import drop_database
 from fastapi import APIRouter
 from typer.testing import CliRunner
 
@@ -42,7 +43,7 @@ async def settings(database, template, monkeypatch):
             monkeypatch.setenv(f"TIDEMARK_{name.upper()}", value)
         yield Settings(**values)
         for service in SERVICES:
-            await server.execute(f"DROP DATABASE {database.rpartition('/')[2]}_{service} WITH (FORCE)")
+            await drop_database(server, f"{database.rpartition('/')[2]}_{service}")
     finally:
         await server.close()
 
