@@ -9,14 +9,13 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-import asyncpg
 from pydantic import BaseModel, ValidationError
 
 from tidemark.database.query_types import CommandLineQueries
 from tidemark.stack import postgres
 from tidemark.stack.processes import StackError
 from tidemark.stack.up import SERVICES
-from tidemark_shared.database import queries
+from tidemark_shared.database import open_connection, queries
 from tidemark_shared.settings import Settings
 
 _sql: CommandLineQueries = queries("tidemark")
@@ -116,8 +115,7 @@ def _read_manifest(folder: Path) -> Manifest:
 
 
 async def _drop_schemas(url: str, schemas: Sequence[str], *, replace: bool) -> None:
-    connection = await asyncpg.connect(url, server_settings={"lock_timeout": "30s"})
-    try:
+    async with open_connection(url, lock_timeout="30s") as connection:
         existing = [row["schema"] async for row in _sql.list_schemas(connection, schemas=schemas)]
         if existing and not replace:
             raise BackupError(
@@ -136,17 +134,12 @@ async def _drop_schemas(url: str, schemas: Sequence[str], *, replace: bool) -> N
             for schema in existing:
                 await connection.execute(f'DROP SCHEMA "{schema}_replaced" CASCADE')
             await connection.execute(f"DROP TABLE IF EXISTS {', '.join(_MIGRATION_TABLES)}")
-    finally:
-        await connection.close()
 
 
 async def _disconnect_others(url: str) -> None:
     """Disconnect services that ran on: they read their offsets again when they reconnect."""
-    connection = await asyncpg.connect(url)
-    try:
+    async with open_connection(url) as connection:
         await _sql.disconnect_others(connection)
-    finally:
-        await connection.close()
 
 
 def _run(tool: str, url: str | None, *arguments: str) -> None:

@@ -23,7 +23,7 @@ from tidemark.api_client import ApiClient, ApiError, Entity, Json, contract_path
 from tidemark.cli.output import SafeConsole
 from tidemark.cli.status import build_status_table
 from tidemark.database.query_types import CommandLineQueries
-from tidemark_shared.database import Connection, queries
+from tidemark_shared.database import Connection, open_connection, queries
 from tidemark_shared.messaging import kafka
 from tidemark_shared.messaging.cloudevents import outbox_record
 from tidemark_shared.messaging.events import ISSUE_LINKED, WORKLOG_RECORDED, EventData, IssueLinked, WorklogRecorded
@@ -170,7 +170,7 @@ async def _log_work(settings: Settings, contract: Json, now: datetime) -> None:
     start, billable_seconds = date.fromisoformat(contract["start_date"]), 0
     issues = {name: f"SUP-{number}" for number, name in enumerate(ACCOUNTS, 1)}
     async with (
-        _connect(settings.service_database_url("consumption")) as connection,
+        open_connection(settings.service_database_url("consumption")) as connection,
         _open_sender(settings, now) as send,
     ):
         for account, issue in issues.items():
@@ -202,7 +202,7 @@ async def _print_result(settings: Settings, console: SafeConsole, maildir: Path 
         ]
         return any(row["threshold"] == "100" and row["status"] == "delivered" for row in deliveries)
 
-    async with _connect(settings.service_database_url("notifier")) as connection:
+    async with open_connection(settings.service_database_url("notifier")) as connection:
         in_time = await _wait_until(is_warned, _MAIL_TIMEOUT_SECONDS)
     console.print(await build_status_table(settings, CODE, now))
     console.print(f"The customer, {CUSTOMER_EMAIL}, was notified {len(deliveries)} times:")
@@ -244,27 +244,15 @@ async def _wait_until(condition: Callable[[], Awaitable[bool]], timeout_seconds:
 
 
 @asynccontextmanager
-async def _connect(url: str) -> AsyncIterator[Connection]:
-    connection = await asyncpg.connect(url)
-    try:
-        yield connection
-    finally:
-        await connection.close()
-
-
-@asynccontextmanager
 async def _open_sender(
     settings: Settings, now: datetime
 ) -> AsyncIterator[Callable[[str, str, EventData], Awaitable[None]]]:
-    producer = kafka.create_producer(require_setting(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers"))
+    servers = require_setting(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers")
+    async with kafka.open_producer(servers) as producer:
 
-    async def send(event_type: str, issue: str, data: EventData) -> None:
-        record = outbox_record(WORKLOGS, issue, event_type, data, source=SOURCE, time=now, correlation_id="demo")
-        topic = settings.topic_prefix + record.topic
-        await producer.send_and_wait(topic, record.value, key=record.key, headers=record.headers)
+        async def send(event_type: str, issue: str, data: EventData) -> None:
+            record = outbox_record(WORKLOGS, issue, event_type, data, source=SOURCE, time=now, correlation_id="demo")
+            topic = settings.topic_prefix + record.topic
+            await producer.send_and_wait(topic, record.value, key=record.key, headers=record.headers)
 
-    await producer.start()
-    try:
         yield send
-    finally:
-        await producer.stop()

@@ -23,7 +23,7 @@ from aiosql.types import SQLOperationType
 from tidemark.stack import ports, postgres
 from tidemark.stack.processes import Supervisor
 from tidemark.stack.up import SERVICES
-from tidemark_shared.database import Connection, migrate, queries
+from tidemark_shared.database import Connection, migrate, open_connection, queries
 
 # The schemas in which the queries of a package run.
 _SCHEMAS = {
@@ -78,12 +78,9 @@ async def generate(url: str) -> dict[Path, str]:
     for package, schemas in _SCHEMAS.items():
         path = Path(str(files(package))) / "database/query_types.py"
         for schema in schemas:
-            connection = await asyncpg.connect(url, server_settings={"search_path": schema})
-            try:
+            async with open_connection(url, search_path=schema) as connection:
                 await connection.transaction().start()  # never committed
                 sources[path] = await _module(connection, package)
-            finally:
-                await connection.close()
     return {path: _format(source) for path, source in sources.items()}
 
 

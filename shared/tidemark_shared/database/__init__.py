@@ -101,9 +101,20 @@ async def connect_pool(
     )
 
 
+@asynccontextmanager
+async def open_connection(url: str, **server_settings: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    """A single connection, for work that needs no pool. Raises asyncpg's errors when it cannot connect."""
+    connection = await asyncpg.connect(url, server_settings=server_settings)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
 async def migrate(url: str, service: str) -> None:
     """Migrate the schema of ``service`` and its part of ``reporting``. Several processes may run it at once."""
-    async with _connect(url) as lock, _connect(url) as connection:
+    settings = {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
+    async with open_connection(url, **settings) as lock, open_connection(url, **settings) as connection:
         await _lock_migration(lock)
         await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{service}"')
         await connection.execute(f'SET search_path TO "{service}"')
@@ -112,16 +123,6 @@ async def migrate(url: str, service: str) -> None:
             await pogo.apply(connection, folder / "migrations", schema_name=service)
             await _apply_definitions(connection, package, folder)
         await connection.execute((files("tidemark_shared") / "database/grants.sql").read_text())
-
-
-@asynccontextmanager
-async def _connect(url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-    settings = {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
-    connection = await asyncpg.connect(url, server_settings=settings)
-    try:
-        yield connection
-    finally:
-        await connection.close()
 
 
 async def _lock_migration(connection: Connection) -> None:

@@ -49,7 +49,9 @@ _CORRELATION_ID = re.compile(r"[\w.:/+-]{1,128}", re.ASCII)
 
 class _Application(FastAPI):
     def openapi(self) -> dict[str, Any]:
-        """Declare problems as `application/problem+json`, which FastAPI does not support."""
+        """Declare problems as `application/problem+json`, which FastAPI does not support. Each request reads it."""
+        if self.openapi_schema:
+            return self.openapi_schema
         document = super().openapi()
         for operations in document["paths"].values():
             for operation in operations.values():

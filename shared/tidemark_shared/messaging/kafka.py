@@ -1,8 +1,8 @@
 """The Kafka cluster: its id, its topics, and producers."""
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from ssl import create_default_context
 from typing import Any
 
@@ -77,6 +77,24 @@ async def stop_producer(producer: AIOKafkaProducer) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(STOP_TIMEOUT_SECONDS):
             await producer.stop()
+
+
+@asynccontextmanager
+async def open_producer(bootstrap_servers: str, **options: Any) -> AsyncIterator[AIOKafkaProducer]:
+    """A started producer, which is stopped at the end, also of a start that was cancelled."""
+    producer = create_producer(bootstrap_servers, **options)
+    start = asyncio.ensure_future(producer.start())
+    try:
+        await asyncio.shield(start)
+        yield producer
+    finally:
+        try:
+            # Let the start finish: cancelling it leaves a connection open that cannot be closed.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STOP_TIMEOUT_SECONDS):
+                    await asyncio.gather(start, return_exceptions=True)
+        finally:
+            await stop_producer(producer)
 
 
 async def fetch_cluster_id(bootstrap_servers: str, *, timeout_seconds: float = 60) -> str:

@@ -137,7 +137,7 @@ class Relay:
             # A lock of a table: every role can take advisory locks. Its transaction has no snapshot, so it does not
             # keep Postgres from cleaning up.
             await leader.execute(f"BEGIN; LOCK TABLE {self._outbox.name}_lock IN EXCLUSIVE MODE")
-            async with self._started_producer() as producer:
+            async with kafka.open_producer(self._bootstrap_servers) as producer:
                 await self._publish_rounds(leader, connection, producer)
 
     @contextlib.asynccontextmanager
@@ -170,22 +170,6 @@ class Relay:
                 await self._publish_one_by_one(connection, due)
             if len(ready) < _MAX_ROWS:
                 await asyncio.sleep(self._outbox.pause_seconds)
-
-    @contextlib.asynccontextmanager
-    async def _started_producer(self) -> AsyncIterator[AIOKafkaProducer]:
-        producer = kafka.create_producer(self._bootstrap_servers)
-        start = asyncio.ensure_future(producer.start())
-        try:
-            await asyncio.shield(start)
-            yield producer
-        finally:
-            try:
-                # Let the start finish: cancelling it leaves a connection open that cannot be closed.
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(kafka.STOP_TIMEOUT_SECONDS):
-                        await asyncio.gather(start, return_exceptions=True)
-            finally:
-                await kafka.stop_producer(producer)
 
     async def _send(self, producer: AIOKafkaProducer, record: OutboxRecord) -> "asyncio.Future[Any] | Exception":
         # Kafka allows a record without key and value, and such a record may be a dead letter; aiokafka does not.
@@ -234,7 +218,7 @@ class Relay:
         remaining = deque(rows)
         while remaining:
             # A rejected record breaks the sequence of the producer that sent it: use a new one.
-            async with self._started_producer() as producer:
+            async with kafka.open_producer(self._bootstrap_servers) as producer:
                 while remaining:
                     row = remaining.popleft()
                     _, failure = await self._publish(producer, [row])

@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-import asyncpg
 import typer
 from rich import box
 from rich.table import Table
@@ -14,7 +13,7 @@ from rich.table import Table
 from tidemark.cli.options import DEFAULT_DATA_DIR, DataDir, load_settings
 from tidemark.cli.output import print_table, report_errors
 from tidemark.database.query_types import CommandLineQueries
-from tidemark_shared.database import queries
+from tidemark_shared.database import open_connection, queries
 from tidemark_shared.domain.quantities import SECONDS_PER_HOUR
 from tidemark_shared.settings import Settings
 
@@ -36,8 +35,7 @@ def status(
 
 async def build_status_table(settings: Settings, reference: str, now: datetime) -> Table:
     """The planned and executed hours of a contract's current period. ``reference`` is the contract's id or code."""
-    connection = await asyncpg.connect(settings.service_database_url("consumption"))
-    try:
+    async with open_connection(settings.service_database_url("consumption")) as connection:
         contract = await anext(_sql.find_contract(connection, reference=reference), None)
         if contract is None:
             raise UnknownContractError(
@@ -48,8 +46,6 @@ async def build_status_table(settings: Settings, reference: str, now: datetime) 
         key: dict[str, Any] = {"contract_id": contract["contract_id"], "period_start": period["period_start"]}
         accounts = [row async for row in _sql.list_accounts(connection, **key)]
         slices = [row async for row in _sql.list_slices(connection, **key)]
-    finally:
-        await connection.close()
     table = Table(
         title=f"{contract['contract_code']} · {contract['contract_name']} · {contract['status']}\n"
         f"{period['period_start']:%-d %B %Y} to {period['period_end']:%-d %B %Y}",

@@ -1,13 +1,11 @@
 """``tidemark token``: tokens for the HTTP API (SPEC 4), registered and revoked at every service."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID, uuid4
 
-import asyncpg
 import typer
 from pydantic import BaseModel, TypeAdapter
 from rich import box
@@ -16,7 +14,7 @@ from rich.table import Table
 from tidemark.cli.options import DEFAULT_DATA_DIR, AsJson, DataDir, load_settings
 from tidemark.cli.output import print_json, print_line, print_table, report_errors
 from tidemark.stack.up import SERVICES
-from tidemark_shared.database import Connection, json_rows, queries
+from tidemark_shared.database import json_rows, open_connection, queries
 from tidemark_shared.database.query_types import SharedQueries, TokensTableRow
 from tidemark_shared.http import tokens
 from tidemark_shared.settings import Settings, require_setting
@@ -126,7 +124,7 @@ async def _revoke(settings: Settings, name_or_id: str, now: datetime) -> None:
 async def _save_tokens(settings: Settings, registered: list[RegisteredToken]) -> None:
     rows = json_rows(TokensTableRow, [token.model_dump(mode="json") for token in registered])
     for service in SERVICES:
-        async with _connect(settings, service) as connection:
+        async with open_connection(settings.service_database_url(service), search_path=service) as connection:
             await _sql.upsert_tokens(connection, tokens=rows)
 
 
@@ -134,7 +132,7 @@ async def _load_tokens(settings: Settings) -> list[RegisteredToken]:
     """Every token, oldest first. A token counts as revoked once every service has revoked it."""
     copies_by_id: dict[str, list[RegisteredToken]] = {}
     for service in SERVICES:
-        async with _connect(settings, service) as connection:
+        async with open_connection(settings.service_database_url(service), search_path=service) as connection:
             async for row in _sql.list_tokens(connection):
                 copies_by_id.setdefault(row["id"], []).append(RegisteredToken(**row))
     merged = map(_merge_copies, copies_by_id.values())
@@ -144,16 +142,6 @@ async def _load_tokens(settings: Settings) -> list[RegisteredToken]:
 def _merge_copies(copies: Sequence[RegisteredToken]) -> RegisteredToken:
     is_revoked = len(copies) == len(SERVICES) and all(copy.revoked_at for copy in copies)
     return copies[0] if is_revoked else copies[0].model_copy(update={"revoked_at": None})
-
-
-@asynccontextmanager
-async def _connect(settings: Settings, service: str) -> AsyncIterator[Connection]:
-    url = settings.service_database_url(service)
-    connection = await asyncpg.connect(url, server_settings={"search_path": service})
-    try:
-        yield connection
-    finally:
-        await connection.close()
 
 
 def _build_table(registered: Sequence[RegisteredToken]) -> Table:

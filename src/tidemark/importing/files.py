@@ -79,7 +79,7 @@ def read_text(path: Path, *, max_size: int) -> str:
     """The whole text of a file, which must be UTF-8. Raises :class:`FileError`."""
     with open_text(path, max_size=max_size) as lines:
         text = "".join(lines)
-    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+    if _has_invalid_bytes(text):
         raise FileError(f"{path} is not in UTF-8. Save it in UTF-8.")
     return text
 
@@ -230,11 +230,16 @@ def read_records(text: Iterator[str], delimiter: str) -> Iterator[CsvRecord]:
             yield CsvRecord(lines.consumed[0][0], fields, error or _find_invalid_text(lines.consumed))
 
 
+def _has_invalid_bytes(text: str) -> bool:
+    """Whether bytes that the encoding does not have were read as lone surrogates."""
+    return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def _find_invalid_text(lines: list[tuple[int, str]]) -> str | None:
     """The error of lines that are not valid text."""
     for _, line in lines:
         if "\0" in line:
             return "The line contains a NUL character. Remove it."
-        if not line.isascii() and any("\ud800" <= character <= "\udfff" for character in line):
+        if _has_invalid_bytes(line):
             return "The line contains bytes that are not valid in the file's encoding. Set encoding in the mapping."
     return None

@@ -226,12 +226,8 @@ async def _open_publisher(
 ) -> AsyncIterator[Publisher]:
     topic = settings.topic_prefix + WORKLOGS.name
     servers = require_setting(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers")
-    producer = kafka.create_producer(servers, max_batch_size=BATCH_BYTES)
-    await producer.start()
-    try:
+    async with kafka.open_producer(servers, max_batch_size=BATCH_BYTES) as producer:
         yield Publisher(producer, topic, sorted(await producer.partitions_for(topic)), on_acknowledged)
-    finally:
-        await kafka.stop_producer(producer)
 
 
 async def _publish_all(publisher: Publisher, records: Iterable[OutgoingRecord]) -> int:
