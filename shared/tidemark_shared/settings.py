@@ -1,11 +1,15 @@
 """Settings, read from the environment (SPEC 6)."""
 
+import os
+from difflib import get_close_matches
 from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIN_SECRET_BYTES = 32
+# How similar a misspelt name is. Kubernetes sets TIDEMARK_CONSUMPTION_PORT for a service "tidemark-consumption": 0.84.
+_MISSPELT = 0.85
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -69,6 +73,21 @@ class Settings(BaseSettings):
                 "Make one with `openssl rand -hex 32`."
             )
         return secret
+
+    @model_validator(mode="after")
+    def _check_names(self) -> Self:
+        """Refuse a misspelt variable. A variable that resembles no setting may belong to another program."""
+        prefix = "TIDEMARK_"
+        names = {f"{prefix}{name.upper()}" for name in type(self).model_fields}
+        for variable in sorted(os.environ):
+            if variable.startswith(prefix) and variable not in names:
+                name = variable.removeprefix(prefix).lower()
+                similar = get_close_matches(name, type(self).model_fields, n=1, cutoff=_MISSPELT)
+                if similar:
+                    raise InvalidSettingError(
+                        f"{variable} is not a setting. Rename it to {prefix}{similar[0].upper()}, or unset it."
+                    )
+        return self
 
     @model_validator(mode="after")
     def _check_open(self) -> Self:
