@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -61,6 +62,7 @@ class Publisher:
     def __init__(self, bootstrap: str, prefix: str = "") -> None:
         self._bootstrap, self._prefix = bootstrap, prefix
         self._producer: AIOKafkaProducer | None = None
+        self._open_producers = AsyncExitStack()
         self._start_lock = asyncio.Lock()
 
     async def send(self, records: Sequence[OutboxRecord]) -> None:
@@ -85,18 +87,11 @@ class Publisher:
 
     async def aclose(self) -> None:
         """Stop the producer. Bounded, because it would wait for a broker that has gone."""
-        producer, self._producer = self._producer, None
-        if producer:
-            await kafka.stop_producer(producer)
+        self._producer = None
+        await self._open_producers.aclose()
 
     async def _start(self) -> AIOKafkaProducer:
         async with self._start_lock:
             if self._producer is None:
-                producer = kafka.create_producer(self._bootstrap)
-                try:
-                    await producer.start()
-                    self._producer = producer
-                finally:
-                    if self._producer is None:
-                        await kafka.stop_producer(producer)
+                self._producer = await self._open_producers.enter_async_context(kafka.open_producer(self._bootstrap))
             return self._producer
