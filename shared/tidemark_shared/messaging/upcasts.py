@@ -2,7 +2,7 @@
 
 An upcaster takes the type and data of version n and returns those of version n + 1. None is needed yet: every event
 is at its first version. When you add a version, add its upcaster here, and a fixture of the old version in
-``tests/unit/fixtures``.
+``tests/unit/shared/fixtures``.
 """
 
 from collections.abc import Callable

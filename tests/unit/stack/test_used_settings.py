@@ -9,7 +9,7 @@ from tidemark.stack import up
 from tidemark_shared.settings import Settings
 
 _CHECKED = {"open", "port", "kafka_security_protocol", "kafka_sasl_mechanism"}
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def settings_read_by(process: str) -> set[str]:

@@ -11,7 +11,7 @@ import pytest
 from tidemark_shared.messaging.kafka import client_options, security_options, use_settings
 from tidemark_shared.settings import InvalidSettingError, Settings
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def options(**settings: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from tidemark.importing.mapping import (
     template_columns,
 )
 
-CESAW = Path(__file__).parents[2] / "examples" / "cesaw.toml"
+CESAW = Path(__file__).parents[3] / "examples" / "cesaw.toml"
 
 
 def test_example_mapping_is_valid() -> None:

@@ -85,7 +85,7 @@ def test_only_names_of_organizations_and_teams_become_ids() -> None:
 
 
 def test_example_file_is_a_valid_contract() -> None:
-    text = (Path(__file__).parents[2] / "examples" / "contract.yaml").read_text()
+    text = (Path(__file__).parents[3] / "examples" / "contract.yaml").read_text()
     terms = Contract.model_validate(replace_names(parse_body(text), lambda *_: ID))
     planned = [account.planned_hours for account in terms.accounts if account.billable]
     assert [terms.contracted_hours, *planned] == [40, Decimal("32.5"), Decimal("7.5")]

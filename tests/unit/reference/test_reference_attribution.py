@@ -88,9 +88,9 @@ def test_fixed_price_counts_by_issue_day_and_rates_by_work_day():
     (work,) = figures.worklogs_of(C1)
     assert (work.period_start, work.day, work.amount_exact) == (date(2026, 12, 1), date(2027, 1, 4), 9000 * H)
     assert figures.daily_consumption()[0]["day"] == date(2027, 1, 4)
-    for created in ("2026-12-31T23:00:00Z", None):  # midnight in Berlin
+    for created, reason in (("2026-12-31T23:00:00Z", "outside_dates"), (None, "issue_undated")):  # midnight in Berlin
         unknown = model(contract_event(terms=fixed()), link(created=created), late)
-        assert [row["reason"] for row in unknown.unaccounted_worklogs()] == ["outside_dates"]
+        assert [row["reason"] for row in unknown.unaccounted_worklogs()] == [reason]
 
 
 def test_columns_of_the_other_contract_type_are_null():

@@ -16,7 +16,7 @@ from tidemark.stack import kafka
 from tidemark.stack.up import USED_SETTINGS
 from tidemark_shared.settings import Settings
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES = ("contracts", "consumption", "notifier", "web")
 WITH_A_DATABASE = SERVICES[:3]

@@ -60,7 +60,8 @@ def test_generated_records_are_valid_events(history):
 
 
 REASONS = {
-    "issue_not_linked", "contract_unknown", "account_unknown", "contract_draft", "contract_inactive", "outside_dates",
+    "issue_not_linked", "contract_unknown", "account_unknown", "contract_draft", "contract_inactive", "issue_undated",
+    "outside_dates",
 }  # fmt: skip
 CAUSES = {"worklog", "issue", "contract", "membership", "rate_card"}
 
