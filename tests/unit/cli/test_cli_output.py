@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Self
-from unittest.mock import AsyncMock
+from unittest.mock import AsyncMock, MagicMock
 
 import pytest
 from typer.testing import CliRunner
@@ -83,7 +83,7 @@ def hostile_system(monkeypatch: pytest.MonkeyPatch) -> None:
     registered = [token.RegisteredToken(id=HOSTILE, name=HOSTILE, role=HOSTILE)]
     monkeypatch.setattr(token, "_load_tokens", AsyncMock(return_value=registered))
     monkeypatch.setattr(token, "_save_tokens", AsyncMock())
-    monkeypatch.setattr(status.asyncpg, "connect", AsyncMock())
+    monkeypatch.setattr(status, "open_connection", MagicMock())
     queries = SimpleNamespace(
         **dict.fromkeys(("find_contract", "current_period", "list_accounts", "list_slices"), _rows)
     )
