@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import re
 from datetime import UTC, datetime
+from importlib.resources import files
 
 import pytest
 from event_builders import (
@@ -178,3 +180,16 @@ async def test_verify_and_rebuild_commands_show_and_repair_differences(database,
     rebuilt = await asyncio.to_thread(run, app, ["rebuild"])
     assert (rebuilt.exit_code, rebuilt.output.splitlines()[-1]) == (0, "Rows repaired: 1")
     assert (await asyncio.to_thread(run, app, ["verify"])).exit_code == 0
+
+
+MIGRATIONS = files("tidemark_consumption") / "database/migrations"
+
+
+async def test_migration_gives_undated_work_its_reason(connection, replaying):
+    await fill(connection)
+    await take(connection, [link("I2", contract="C2", account="Build", created=None, updated="2026-04-01T00:00:00Z")])
+    _, apply, roll_back = re.split("-- migrate: .*", (MIGRATIONS / "0011_issue_undated.sql").read_text())
+    await connection.execute(roll_back)
+    assert (await replay.verify(replaying)).total == 3
+    await connection.execute(apply)
+    assert await replay.verify(replaying) == replay.Findings(0, [])

@@ -17,7 +17,13 @@ from tidemark_shared.domain.bodies import (
 )
 
 Reason = Literal[
-    "issue_not_linked", "contract_unknown", "account_unknown", "contract_draft", "contract_inactive", "outside_dates"
+    "issue_not_linked",
+    "contract_unknown",
+    "account_unknown",
+    "contract_draft",
+    "contract_inactive",
+    "issue_undated",
+    "outside_dates",
 ]
 
 

@@ -66,6 +66,7 @@ SELECT
     WHEN worklog.account_id IS NULL THEN 'account_unknown'
     WHEN worklog.status = 'DRAFT' THEN 'contract_draft'
     WHEN worklog.status = 'INACTIVE' THEN 'contract_inactive'
+    WHEN worklog.governing_day IS NULL THEN 'issue_undated'
     WHEN period.period_start IS NULL THEN 'outside_dates'
   END AS reason
 FROM worklog_terms AS worklog
