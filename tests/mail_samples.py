@@ -44,7 +44,7 @@ MAILS = {
     ),
     "resolved": (
         make_snapshot(
-            occasion="resolved", planned=60 * HOUR, available=60 * HOUR, remaining=28 * HOUR, percent="53.33",
+            kind="resolved", planned=60 * HOUR, available=60 * HOUR, remaining=28 * HOUR, percent="53.33",
             reason="32 h of 60 h used in March 2026 (back below 80 %).", rule_name="Warn at 80 %",
             accounts=[account_line("Help desk", 40 * HOUR, 21 * HOUR), account_line("Changes", 20 * HOUR, 11 * HOUR)],
         ),

@@ -10,7 +10,7 @@ from tidemark_notifier.evaluation.snapshot import Snapshot
 def make_snapshot(**changes):
     """A month of 40 h, 80 % of which is used."""
     return Snapshot.model_validate({
-        "occasion": "crossing", "trigger": "consumed_percent",
+        "kind": "crossing", "trigger": "consumed_percent",
         "reason": "32 h of 40 h used in March 2026 (80 % reached).",
         "contract_code": "ACME-SUP", "contract_name": "Support 2026", "organization_name": "Acme",
         "timezone": "Europe/Berlin", "status": "ACTIVE", "contract_start": date(2026, 1, 1),
@@ -23,5 +23,5 @@ def make_snapshot(**changes):
     })  # fmt: skip
 
 
-def account_line(name, planned, consumed, *, billable=True, judged=False):
-    return {"name": name, "billable": billable, "judged": judged, "planned": planned, "consumed": consumed}
+def account_line(name, planned, consumed, *, billable=True, evaluated=False):
+    return {"name": name, "billable": billable, "evaluated": evaluated, "planned": planned, "consumed": consumed}

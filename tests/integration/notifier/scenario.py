@@ -109,6 +109,6 @@ class ScheduledScenario(Scenario):
 
     async def kinds(self):
         return [
-            (json.loads(row["snapshot"])["occasion"], row["threshold"], row["raised_at"].date().isoformat())
+            (json.loads(row["snapshot"])["kind"], row["threshold"], row["raised_at"].date().isoformat())
             for row in await self.notifications()
         ]

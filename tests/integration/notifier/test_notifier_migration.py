@@ -30,7 +30,7 @@ async def create_old_schema(connection, folder):
         ({"existing": "skip", "tell_resolved": False}, ("skip", False)),
     ],
 )
-async def test_stored_rules_and_keys_are_kept_under_the_new_names(empty_database, tmp_path, old, new):
+async def test_stored_rows_are_kept_under_the_new_names(empty_database, tmp_path, old, new):
     connection = await asyncpg.connect(empty_database)
     try:
         await create_old_schema(connection, tmp_path)
@@ -40,9 +40,17 @@ async def test_stored_rules_and_keys_are_kept_under_the_new_names(empty_database
             "($1, 'Warn', 'expired', 'contract', 'x', NULL, NULL, 'e', 2, 'crossing', '2026-03-01')",
             uuid4(),
         )
+        await connection.execute(
+            "INSERT INTO notifications VALUES ($1, $1, 'C', $1, 'Warn', 'contract', 'x', NULL, NULL, now(), $2)",
+            uuid4(),
+            json.dumps(
+                {"occasion": "crossing", "accounts": [{"name": "A", "judged": False}, {"name": "B", "judged": True}]}
+            ),
+        )
         await migrate(empty_database, "notifier")
         migrated = parse_rule_row(await connection.fetchrow("SELECT id, version, body FROM rules"))
         key = await connection.fetchrow("SELECT generation, kind, notified_on::text FROM notification_keys")
+        snapshot = json.loads(await connection.fetchval("SELECT snapshot FROM notifications"))
         old_names = await connection.fetch(
             "SELECT relname FROM pg_class WHERE relnamespace = 'notifier'::regnamespace AND relname ~ '^(told|sweeps)'"
         )
@@ -50,4 +58,8 @@ async def test_stored_rules_and_keys_are_kept_under_the_new_names(empty_database
         await connection.close()
     assert (migrated.existing, migrated.notify_resolved) == new
     assert tuple(key) == (2, "crossing", "2026-03-01")
+    assert snapshot == {
+        "kind": "crossing",
+        "accounts": [{"name": "A", "evaluated": False}, {"name": "B", "evaluated": True}],
+    }
     assert old_names == []

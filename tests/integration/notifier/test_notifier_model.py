@@ -205,7 +205,7 @@ class DatabaseMachine(NotificationMachine):
         snapshots = [json.loads(row["snapshot"]) for row in rows]
         return [
             (
-                snapshot["occasion"],
+                snapshot["kind"],
                 row["rule_name"],
                 snapshot["trigger"],
                 row["subject"],

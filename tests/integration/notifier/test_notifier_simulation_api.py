@@ -94,7 +94,7 @@ async def test_explain_states_the_result_of_each_rule(pool, database, scenario):
     async with api_client(pool, database, scenario.evaluator) as client:
         explained = (await client.get("/v1/contracts/ACME-SUP/notifications/explain")).json()["items"]
         assert {item["rule_name"]: item["state"] for item in explained} == {
-            "Warn": "fired", "Money": "not_applicable", "Off": "off", "Ends": "not_reached",
+            "Warn": "fired", "Money": "not_applicable", "Off": "disabled", "Ends": "not_reached",
         }  # fmt: skip
         [warn] = [item for item in explained if item["rule_name"] == "Warn"]
         [notification] = await scenario.notifications()
@@ -166,7 +166,7 @@ async def test_test_notification_does_not_replace_the_real_one(pool, database, s
         assert (await client.post(path, json={"contract": "ACME-SUP"})).status_code == 202
         assert (await client.post(path, json={"contract": "NO"})).status_code == 404
         assert (await client.post(f"/v1/rules/{uuid4()}/test", json={})).status_code == 404
-    kinds = [json.loads(row["snapshot"])["occasion"] for row in await scenario.notifications()]
+    kinds = [json.loads(row["snapshot"])["kind"] for row in await scenario.notifications()]
     receivers = await pool.fetch("SELECT receiver FROM deliveries ORDER BY id")
     assert kinds == ["test", "test"]
     assert [row["receiver"] for row in receivers] == ["me@x.example.com", "olga@provider.example.com"]

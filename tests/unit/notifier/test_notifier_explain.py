@@ -45,7 +45,7 @@ def notified_keys(fired_rule, contract):
 
 
 @pytest.mark.parametrize(
-    ("trigger", "contract", "sentence"),
+    ("trigger", "contract", "text"),
     [
         (limit_trigger("consumed_percent", "80"), with_hours(31.5),
          "31 h 30 min of 40 h used in March 2026. 80 % is reached at 32 h (30 min to go)."),
@@ -66,10 +66,10 @@ def notified_keys(fired_rule, contract):
          "At the current pace, the budget runs out on 24 March 2026 (in 9 days)."),
     ],
 )  # fmt: skip
-def test_sentence_states_what_is_missing(trigger, contract, sentence):
+def test_text_states_what_is_missing(trigger, contract, text):
     [explained] = explain(contract, rule(trigger=trigger))
-    assert (explained.state, explained.sentence) == ("not_reached", sentence)
-    assert [threshold.sentence for threshold in explained.thresholds] == [sentence]
+    assert (explained.state, explained.text) == ("not_reached", text)
+    assert [threshold.text for threshold in explained.thresholds] == [text]
 
 
 def fires(percent_rule, planned, consumed):
@@ -85,14 +85,14 @@ def test_missing_amount_is_exactly_what_fires(percentage, planned):
     at = bisect(range(planned), x=False, key=lambda consumed: fires(percent_rule, planned, consumed))
     [explained] = explain(evaluation_input(balance(CONTRACT, planned=planned, consumed=at - 1)), percent_rule)
     assert explained.state == "not_reached"
-    assert explained.sentence.endswith(" (1 s to go).")
+    assert explained.text.endswith(" (1 s to go).")
 
 
 def test_fired_rule_states_when_and_to_whom_even_if_no_longer_reached():
     warn = stored_rule(rule("Warn", "80", "100"))
     keys = notified_keys(warn, with_hours(33))
     [explained] = explain(with_hours(33), warn, keys=keys)
-    assert (explained.state, explained.sentence) == (
+    assert (explained.state, explained.text) == (
         "fired",
         "Notified on 14 March 2026. 33 h of 40 h used in March 2026 (80 % reached).",
     )
@@ -129,19 +129,19 @@ def test_disabled_and_replaced_rules_name_the_rule_that_applies():
     other_rule = stored_rule(rule("Warn", scope={"kind": "contract", "id": uid("another")}))
     explained = explain(with_hours(33), global_rule, acme_rule, contract_rule, other_rule)
     assert [(entry.rule_id, entry.state) for entry in explained] == [
-        (contract_rule.id, "off"), (acme_rule.id, "replaced"), (global_rule.id, "replaced"),
+        (contract_rule.id, "disabled"), (acme_rule.id, "replaced"), (global_rule.id, "replaced"),
     ]  # fmt: skip
-    replaced = explained[2].sentence
+    replaced = explained[2].text
     assert replaced == f"The contract rule with this name ({contract_rule.id}) turns it off for this contract."
     assert not explained[2].thresholds
 
 
 def test_rule_states_why_it_is_not_evaluated():
     waiting = with_hours(33)._replace(balance=None, awaited="a balance for version 3 of the contract")
-    assert explain(waiting, rule())[0].sentence == "Waiting for a balance for version 3 of the contract."
-    [asleep] = explain(with_hours(33, status="INACTIVE"), rule())
-    assert (asleep.state, asleep.sentence) == (
-        "asleep",
+    assert explain(waiting, rule())[0].text == "Waiting for a balance for version 3 of the contract."
+    [inactive] = explain(with_hours(33, status="INACTIVE"), rule())
+    assert (inactive.state, inactive.text) == (
+        "inactive",
         "The contract is INACTIVE. Limits are evaluated while the contract is ACTIVE, and for 30 days after its end.",
     )
     unplanned = evaluation_input(balance(CONTRACT, planned=0, consumed=HOUR))
@@ -168,7 +168,7 @@ def curve(*hours, start=date(2026, 3, 1), planned=40):
 
 def preview_all(body, contract, curves):
     previews = preview_rule(stored_rule(body), contract, curves)
-    return [(preview.day, preview.occasion, preview.threshold) for preview in previews]
+    return [(preview.day, preview.kind, preview.threshold) for preview in previews]
 
 
 def test_preview_lists_days_thresholds_and_receivers():
@@ -180,7 +180,7 @@ def test_preview_lists_days_thresholds_and_receivers():
     ]  # fmt: skip
     first = next(preview_rule(stored_rule(warn), contract, curves))
     assert first.receivers == ("olga@provider.example.com",)
-    assert first.sentence == "33 h of 40 h used in March 2026 (80 % reached)."
+    assert first.text == "33 h of 40 h used in March 2026 (80 % reached)."
 
 
 def test_preview_uses_the_curve_of_the_rules_subject():

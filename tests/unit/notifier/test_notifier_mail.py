@@ -157,16 +157,16 @@ NO_FIGURES = {
 
 
 @pytest.mark.parametrize(
-    ("occasion", "name", "note"),
+    ("kind", "name", "note"),
     [
         ("reminder", "Reminder", "still applies."),
         ("resolved", "Resolved", "no longer applies."),
         ("test", "Test", "nothing has happened"),
     ],
 )
-def test_reminder_resolution_and_test_are_marked_first(occasion, name, note):
+def test_reminder_resolution_and_test_are_marked_first(kind, name, note):
     for own in (None, "{percent} of {planned}"):
-        parsed, text, html = parse(mail(make_snapshot(occasion=occasion, subject=own)))
+        parsed, text, html = parse(mail(make_snapshot(kind=kind, subject=own)))
         assert parsed["Subject"].startswith(f"{name}: 80 % ")
         assert text.startswith(f"{name}: t")
         assert f">{name}</span>T" in html
@@ -182,14 +182,14 @@ def test_reminder_resolution_and_test_are_marked_first(occasion, name, note):
         ({"trigger": "remaining_hours"}, "8 h left"),
         ({"trigger": "remaining_amount", "unit": "minor", "currency": "EUR", "remaining": 50_000}, "500.00 EUR left"),
         ({"trigger": "overrun", "remaining": -9000}, "2 h 30 min over"),
-        ({"trigger": "overrun", "occasion": "resolved", "remaining": 3600}, "1 h left"),
+        ({"trigger": "overrun", "kind": "resolved", "remaining": 3600}, "1 h left"),
         ({"trigger": "expires_in_days", "days_left": 30}, "30 days left"),
         ({"trigger": "expires_in_days", "days_left": 0}, "Ends today"),
         ({"trigger": "expired", "days_left": -1}, "Ended on 31 December 2026"),
         ({"trigger": "status_changed", "status": "INACTIVE"}, "Now suspended"),
         ({"trigger": "unaccounted_work", "unaccounted_seconds": 5400}, "1 h 30 min not counted"),
         ({"trigger": "forecast_exhausts", "forecast": FORECAST}, "Runs out on 24 March 2026"),
-        ({"trigger": "forecast_exhausts", "occasion": "resolved"}, "Lasts until the end"),
+        ({"trigger": "forecast_exhausts", "kind": "resolved"}, "Lasts until the end"),
     ],
 )
 def test_headline_begins_with_the_figure(changes, headline):

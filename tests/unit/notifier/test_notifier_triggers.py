@@ -329,7 +329,7 @@ def test_team_resolves_to_members_of_that_day_with_an_address():
 def test_snapshot_states_the_reason(trigger, contract, today, threshold_text, reason):
     [notification] = evaluate([stored_rule(rule(trigger=trigger))], contract, [], today)
     snapshot = freeze_notification(notification, contract, today)
-    assert (snapshot.threshold_text, snapshot.reason, snapshot.occasion) == (threshold_text, reason, "crossing")
+    assert (snapshot.threshold_text, snapshot.reason, snapshot.kind) == (threshold_text, reason, "crossing")
     assert snapshot.subject_kind == "contract"
     assert snapshot.days_left == (date(2026, 12, 31) - today).days
 

@@ -228,14 +228,12 @@ def test_payload_is_the_event_with_figures_as_documented():
 
 
 @pytest.mark.parametrize(
-    ("occasion", "type_"),
+    ("kind", "type_"),
     [("crossing", "raised"), ("reminder", "raised"), ("test", "raised"), ("resolved", "resolved")],
 )
-def test_type_is_resolved_only_for_a_resolution(occasion, type_):
-    sent = json.loads(
-        build_payload(make_snapshot(occasion=occasion), event(), public_url="https://tidemark.example.com")
-    )
-    assert (sent["type"], sent["data"]["occasion"]) == (f"tidemark.notification.{type_}.v1", occasion)
+def test_type_is_resolved_only_for_a_resolution(kind, type_):
+    sent = json.loads(build_payload(make_snapshot(kind=kind), event(), public_url="https://tidemark.example.com"))
+    assert (sent["type"], sent["data"]["kind"]) == (f"tidemark.notification.{type_}.v1", kind)
 
 
 def test_signature_follows_standard_webhooks():

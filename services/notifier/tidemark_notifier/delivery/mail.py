@@ -222,8 +222,8 @@ def _format_period(snapshot: Snapshot) -> str:
 def _build_view(snapshot: Snapshot, *, internal: bool) -> dict[str, Any]:
     """The values for the templates. Only an ``internal`` mail shows accounts that are not billable."""
     return {
-        "kind": _KIND_NAMES[snapshot.occasion],
-        "kind_note": _KIND_NOTES[snapshot.occasion],
+        "kind": _KIND_NAMES[snapshot.kind],
+        "kind_note": _KIND_NOTES[snapshot.kind],
         "headline": format_headline(snapshot),
         "reason": snapshot.reason,
         "contract_name": snapshot.contract_name,
@@ -238,7 +238,7 @@ def _build_view(snapshot: Snapshot, *, internal: bool) -> dict[str, Any]:
                 "bar": build_bar(account.consumed, account.planned) if account.planned else None,
             }
             for account in snapshot.accounts
-            if internal or account.billable or account.judged
+            if internal or account.billable or account.evaluated
         ],
     }
 
@@ -284,7 +284,7 @@ def _format_account(account: AccountLine, currency: str | None) -> str:
 
 
 def _format_subject(snapshot: Snapshot) -> str:
-    kind = _KIND_NAMES[snapshot.occasion]
+    kind = _KIND_NAMES[snapshot.kind]
     prefix = f"{kind}: " if kind else ""
     if snapshot.subject:
         return prefix + fill_placeholders(snapshot.subject, build_placeholder_values(snapshot))

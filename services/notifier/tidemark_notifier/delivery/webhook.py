@@ -131,7 +131,7 @@ class WebhookFigures(BaseModel):
 class WebhookNotification(NotificationChanged):
     """The event of ``notifier.notifications``, with the figures at the time when it was raised."""
 
-    occasion: Literal["crossing", "reminder", "resolved", "test"]
+    kind: Literal["crossing", "reminder", "resolved", "test"]
     trigger: str = Field(description="The kind of the rule's trigger.")
     headline: str = Field(description="The subject of the mail, in short: 80 % used.")
     reason: str = Field(description="Why it was raised, in one sentence.")
@@ -165,7 +165,7 @@ def build_payload(snapshot: Snapshot, event: NotificationChanged, *, public_url:
     }
     payload = WebhookPayload.model_validate(
         {
-            "type": RESOLVED if snapshot.occasion == "resolved" else RAISED,
+            "type": RESOLVED if snapshot.kind == "resolved" else RAISED,
             "timestamp": event.raised_at,
             "data": make_safe(data),
         }

@@ -113,7 +113,7 @@ async def _insert(connection: Connection, now: datetime, raised: Sequence[Raised
     delivery_rows = [row for notification in raised for row in _build_deliveries(notification)]
     await _sql.insert_deliveries(connection, rows=json_rows(InsertDeliveriesTableRow, delivery_rows, default=_to_plain))
     records = [
-        build_notification_record(RESOLVED if notification.snapshot.occasion == "resolved" else RAISED, event, now)
+        build_notification_record(RESOLVED if notification.snapshot.kind == "resolved" else RAISED, event, now)
         for event, notification in events
     ]
     await outbox.write_outbox(connection, records)

@@ -22,7 +22,7 @@ from tidemark_notifier.rules.triggers import CALENDAR_TRIGGERS, Trigger
 from tidemark_shared.domain.bodies import Body
 
 ExplainState = Literal[
-    "fired", "skipped", "due", "not_reached", "no_plan", "asleep", "waits", "not_applicable", "off", "replaced"
+    "fired", "skipped", "due", "not_reached", "no_plan", "inactive", "waiting", "not_applicable", "disabled", "replaced"
 ]
 
 
@@ -51,7 +51,7 @@ class ExplainedThreshold(Body):
     period_end: date | None
     threshold: str | None
     state: ExplainState
-    sentence: str
+    text: str
     fired: FiredNotification | None
 
 
@@ -64,7 +64,7 @@ class ExplainedRule(Body):
     scope: Scope
     trigger: Trigger
     state: ExplainState
-    sentence: str
+    text: str
     thresholds: tuple[ExplainedThreshold, ...]
 
 
@@ -83,11 +83,11 @@ def explain_rules(
         if replacement is not rule:
             effect = "applies instead" if replacement.enabled else "turns it off for this contract"
             state: ExplainState = "replaced"
-            sentence = f"The {replacement.scope.kind} rule with this name ({replacement.id}) {effect}."
+            text = f"The {replacement.scope.kind} rule with this name ({replacement.id}) {effect}."
         else:
             if rule.enabled:
                 thresholds = tuple(_explain_thresholds(rule, contract, history, raised, today))
-            state, sentence = _explain_rule(rule, contract, thresholds, today)
+            state, text = _explain_rule(rule, contract, thresholds, today)
         explained.append(
             ExplainedRule(
                 rule_id=rule.id,
@@ -96,7 +96,7 @@ def explain_rules(
                 scope=rule.scope,
                 trigger=rule.trigger,
                 state=state,
-                sentence=sentence,
+                text=text,
                 thresholds=thresholds,
             )
         )
@@ -111,18 +111,18 @@ def _explain_rule(
     for state in ("fired", "due", "skipped"):
         for threshold in reversed(thresholds):
             if threshold.state == state:
-                return threshold.state, threshold.sentence
+                return threshold.state, threshold.text
     if not rule.enabled:
-        return "off", "The rule is disabled."
+        return "disabled", "The rule is disabled."
     if not is_applicable(trigger, terms):
         contract_type = f"{terms.type} contract" + (f" in {terms.currency}" if terms.currency else "")
         return "not_applicable", f"The trigger {trigger.kind} does not apply to this {contract_type}."
     if not notifies(trigger, contract.status, terms.end_date, today):
-        return "asleep", f"The contract is {contract.status}. {_describe_statuses(trigger)}"
+        return "inactive", f"The contract is {contract.status}. {_describe_statuses(trigger)}"
     if contract.awaited and trigger.kind not in CALENDAR_TRIGGERS:
-        return "waits", f"Waiting for {contract.awaited}."
+        return "waiting", f"Waiting for {contract.awaited}."
     first = thresholds[0] if thresholds else None
-    return (first.state, first.sentence) if first else ("no_plan", "Nothing that this rule checks has a plan.")
+    return (first.state, first.text) if first else ("no_plan", "Nothing that this rule checks has a plan.")
 
 
 def _describe_statuses(trigger: Trigger) -> str:
@@ -147,7 +147,7 @@ def _explain_thresholds(
             key = history.find(evaluation, threshold, "crossing")
             period, subject = evaluation.subject.period, evaluation.subject
             fired = raised.get(key.notification_id) if key and key.notification_id else None
-            state, sentence = _explain_threshold(evaluation, threshold, contract, key, today, is_active=is_active)
+            state, text = _explain_threshold(evaluation, threshold, contract, key, today, is_active=is_active)
             yield ExplainedThreshold(
                 subject=subject.kind,
                 subject_id=subject.id,
@@ -156,7 +156,7 @@ def _explain_thresholds(
                 period_end=period and period.end,
                 threshold=threshold.threshold,
                 state=state,
-                sentence=sentence,
+                text=text,
                 fired=fired,
             )
 
@@ -171,11 +171,11 @@ def _explain_threshold(
     is_active: bool,
 ) -> tuple[ExplainState, str]:
     describe = describe_reason if threshold.reached else describe_missing
-    sentence = describe(evaluation, threshold, contract, today)
+    text = describe(evaluation, threshold, contract, today)
     if key and key.notified:
-        return "fired", f"Notified on {format_day(key.notified_on)}. {sentence}"
+        return "fired", f"Notified on {format_day(key.notified_on)}. {text}"
     if key:
-        return "skipped", f"Reached before the rule applied here, and the rule skips existing crossings. {sentence}"
+        return "skipped", f"Reached before the rule applied here, and the rule skips existing crossings. {text}"
     if not threshold.reached:
-        return "not_reached", sentence
-    return ("due", f"The notification is about to be raised. {sentence}") if is_active else ("asleep", sentence)
+        return "not_reached", text
+    return ("due", f"The notification is about to be raised. {text}") if is_active else ("inactive", text)

@@ -50,13 +50,13 @@ class NotificationPreview(Body):
     day: date
     contract_id: UUID
     contract_code: str
-    occasion: str
+    kind: str
     subject: str
     subject_id: str
     name: str | None
     period_start: date | None
     threshold: str | None
-    sentence: str
+    text: str
     receivers: tuple[str, ...]
 
 
@@ -70,13 +70,13 @@ def preview_notification(
         day=today,
         contract_id=contract.contract_id,
         contract_code=snapshot.contract_code,
-        occasion=snapshot.occasion,
+        kind=snapshot.kind,
         subject=subject.kind,
         subject_id=subject.id,
         name=format_subject_name(notification.evaluation, contract),
         period_start=snapshot.period_start,
         threshold=snapshot.threshold,
-        sentence=snapshot.reason,
+        text=snapshot.reason,
         receivers=tuple(addressee.receiver for addressee in addressees),
     )
 

@@ -14,11 +14,11 @@ from tidemark_shared.domain.quantities import compute_percent, format_hours
 
 
 class AccountLine(Body):
-    """The figures of one account. ``judged`` marks the account that the notification is about."""
+    """The figures of one account. ``evaluated`` marks the account that the notification is about."""
 
     name: str
     billable: bool
-    judged: bool
+    evaluated: bool
     planned: int | None
     consumed: int
 
@@ -30,7 +30,7 @@ class Snapshot(Body):
     null: a contract that expires may have no balance yet.
     """
 
-    occasion: Literal["crossing", "reminder", "resolved", "test"]
+    kind: Literal["crossing", "reminder", "resolved", "test"]
     trigger: str
     """The kind of the rule's trigger (SPEC 5)."""
     reason: str
@@ -93,7 +93,7 @@ def freeze_evaluation(
     consumed = subject.figures.consumed if subject.figures else None
     percent = None if consumed is None or available is None else compute_percent(consumed, available)
     return Snapshot(
-        occasion=kind,
+        kind=kind,
         trigger=rule.trigger.kind,
         reason=describe_reason(evaluation, state, contract, today, resolved=kind == "resolved"),
         contract_code=terms.code,
@@ -152,7 +152,7 @@ def _build_account_lines(balance: Balance, account_id: UUID | None, start: date 
         yield AccountLine(
             name=account.name,
             billable=account.billable,
-            judged=account.account_id == account_id,
+            evaluated=account.account_id == account_id,
             planned=figures.planned,
             consumed=figures.consumed,
         )
