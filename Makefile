@@ -5,6 +5,9 @@ BIN := .venv/bin
 PARTS := tidemark-shared tidemark-contracts tidemark-consumption tidemark-notifier tidemark-web
 PROJECTS := pyproject.toml shared/pyproject.toml $(sort $(wildcard services/*/pyproject.toml))
 STAMP := .venv/.set-up
+DEV_STAMP := .venv/.set-up-dev
+RESOLVE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	$(PROJECTS) $(PARTS:%=--no-emit-package %)
 DATABASES := src/tidemark/database shared/tidemark_shared/database $(wildcard services/*/*/database)
 QUERIES := $(wildcard $(DATABASES:%=%/queries) $(DATABASES:%=%/views) $(DATABASES:%=%/functions))
 MIGRATIONS := $(wildcard $(DATABASES:%=%/migrations/*.sql))
@@ -14,33 +17,40 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: $(STAMP) ## Create .venv with .venv/bin/tidemark
+setup: $(STAMP) ## Create .venv with .venv/bin/tidemark and what running needs
 
 $(STAMP): requirements.lock $(PROJECTS) scripts/setup.sh
 	@PYTHON="$(PYTHON)" scripts/setup.sh && touch $@
+
+.PHONY: dev
+dev: $(DEV_STAMP) ## Add to .venv what the checks and tests need
+
+$(DEV_STAMP): requirements-dev.lock $(STAMP)
+	@echo "Adding the tools of the checks and tests to .venv …"
+	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --no-deps -r $< && touch $@
 
 .PHONY: run
 run: setup ## Start everything, load demo data, and print the addresses
 	@exec $(BIN)/tidemark up --demo
 
 .PHONY: test
-test: setup ## Run the tests, one worker per core (ARGS="-k …" selects)
+test: dev ## Run the tests, one worker per core (ARGS="-k …" selects)
 	@$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 .PHONY: test-fast
-test-fast: setup ## Run the unit tests, which start no server
+test-fast: dev ## Run the unit tests, which start no server
 	@$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile tests/unit $(ARGS)
 
 .PHONY: coverage
-coverage: setup ## Run the tests with coverage, and fail below the floor in pyproject.toml
+coverage: dev ## Run the tests with coverage, and fail below the floor in pyproject.toml
 	@$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --cov $(ARGS)
 
 .PHONY: faults
-faults: setup ## Kill brokers of a cluster of three (TIDEMARK_FAULT_ROUNDS=10: ten times)
+faults: dev ## Kill brokers of a cluster of three (TIDEMARK_FAULT_ROUNDS=10: ten times)
 	@$(BIN)/pytest tests/faults -s $(ARGS)
 
 .PHONY: check
-check: setup docs-check query-types-check sql-check ## Check format, lint, types, imports, SQL and generated files
+check: dev docs-check query-types-check sql-check ## Check format, lint, types, imports, SQL and generated files
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
@@ -48,23 +58,23 @@ check: setup docs-check query-types-check sql-check ## Check format, lint, types
 	@$(BIN)/lint-imports
 
 .PHONY: docs
-docs: setup ## Write the generated documents
+docs: dev ## Write the generated documents
 	@$(BIN)/python -m tidemark.documents
 
 .PHONY: docs-check
-docs-check: setup ## Check that the generated documents match the code
+docs-check: dev ## Check that the generated documents match the code
 	@$(BIN)/python -m tidemark.documents --check
 
 .PHONY: query-types
-query-types: setup ## Write a Python type for each named query
+query-types: dev ## Write a Python type for each named query
 	@$(BIN)/python -m tidemark.query_types
 
 .PHONY: query-types-check
-query-types-check: setup ## Check that Postgres prepares each named query, and that its type is current
+query-types-check: dev ## Check that Postgres prepares each named query, and that its type is current
 	@$(BIN)/python -m tidemark.query_types --check
 
 .PHONY: sql-check
-sql-check: setup ## Lint queries, views, functions and migrations
+sql-check: dev ## Lint queries, views, functions and migrations
 	@PYTHONWARNINGS=ignore:resource_tracker $(BIN)/sqlfluff lint --quiet --processes 2 $(QUERIES)
 	@$(BIN)/squawk $(MIGRATIONS)
 
@@ -73,13 +83,13 @@ site: .venv-site/.set-up ## Build the documentation site in site/
 	@.venv-site/bin/sphinx-build --quiet --nitpicky --fail-on-warning -c docs/site . site
 	@echo "site/docs/index.html"
 
-.venv-site/.set-up: docs/site/requirements.lock | setup
+.venv-site/.set-up: docs/site/requirements.lock | dev
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-site
 	@$(BIN)/uv pip install --quiet --require-hashes --python .venv-site/bin/python -r $<
 	@touch $@
 
 .PHONY: site-lock
-site-lock: setup ## Resolve the packages of the documentation site again
+site-lock: dev ## Resolve the packages of the documentation site again
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 		docs/site/requirements.in -o docs/site/requirements.lock
 
@@ -91,31 +101,31 @@ audit: .venv-audit/.set-up ## Look for secrets in the files of the repository; a
 	@git ls-files -z -- .github deploy docker-compose.yml scripts services shared src ':!*.lock' | xargs -0 \
 		.venv-audit/bin/detect-secrets-hook --no-verify --exclude-secrets '^whsec_$$|^with_secrets$$'
 
-.venv-audit/.set-up: scripts/audit.lock | setup
+.venv-audit/.set-up: scripts/audit.lock | dev
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-audit
 	@$(BIN)/uv pip install --quiet --require-hashes --python .venv-audit/bin/python -r $<
 	@touch $@
 
 .PHONY: audit-lock
-audit-lock: setup ## Resolve the packages of the search for secrets again
+audit-lock: dev ## Resolve the packages of the search for secrets again
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 		scripts/audit.in -o scripts/audit.lock
 
 .PHONY: bench
-bench: setup ## Run the benchmarks (ARGS="growth --full" selects)
+bench: dev ## Run the benchmarks (ARGS="growth --full" selects)
 	@$(BIN)/python -m bench $(ARGS)
 
 .PHONY: mutants
-mutants: setup ## Check that the tests detect each planted fault
+mutants: dev ## Check that the tests detect each planted fault
 	@$(BIN)/python tests/mutants $(ARGS)
 
 .PHONY: lock
-lock: setup ## Resolve the Python packages
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-		--extra dev $(PROJECTS) $(PARTS:%=--no-emit-package %) -o requirements.lock
+lock: dev ## Resolve the Python packages: those that running needs, and all
+	@$(RESOLVE) --extra build --extra dev -o requirements-dev.lock
+	@$(RESOLVE) --extra build -c requirements-dev.lock -o requirements.lock
 
 .PHONY: kafka-lock
-kafka-lock: setup ## Resolve the jars of Kafka, with their checksums
+kafka-lock: dev ## Resolve the jars of Kafka, with their checksums
 	@$(BIN)/python -m tidemark.stack.kafka
 
 .PHONY: clean

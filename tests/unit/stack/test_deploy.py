@@ -89,6 +89,16 @@ def test_service_image_migrates_its_own_tables(service: str) -> None:
     ]
 
 
+def test_lock_for_running_has_the_same_packages_without_the_tools_of_tests() -> None:
+    run_lock, dev_lock = (
+        set(re.findall(r"^[a-z].*==\S+", (ROOT / name).read_text(), re.MULTILINE))
+        for name in ("requirements.lock", "requirements-dev.lock")
+    )
+    assert run_lock < dev_lock
+    tools = {"pytest", "mypy", "hypothesis", "playwright", "ruff", "uv"}
+    assert not tools & {requirement.partition("==")[0] for requirement in run_lock}
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_image_contains_only_its_service_and_shared(service: str) -> None:
     text = dockerfile(service)
@@ -101,7 +111,7 @@ def test_image_contains_only_its_service_and_shared(service: str) -> None:
 @pytest.mark.parametrize("service", SERVICES)
 def test_image_is_built_from_the_lock_and_runs_without_root(service: str) -> None:
     text = dockerfile(service)
-    locked = re.search(r"^uv==(\S+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
+    locked = re.search(r"^uv==(\S+)", (ROOT / "requirements-dev.lock").read_text(), re.MULTILINE)
     assert locked
     assert f"uv=={locked[1]}" in text
     assert "-c requirements.lock -b requirements.lock" in text
