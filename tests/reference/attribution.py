@@ -146,11 +146,9 @@ class Attributions:
             return replace(work, reason=f"contract_{contract['status'].lower()}")
         terms = contract["terms"]
         governing = governing_day(terms, work.started_at, link)
-        if governing is None:
-            return replace(work, reason="issue_undated")
-        period = next((start for start, end in periods(terms) if start <= governing <= end), None)
+        period = next((start for start, end in periods(terms) if governing and start <= governing <= end), None)
         if period is None:
-            return replace(work, reason="outside_dates")
+            return replace(work, reason="outside_dates" if governing else "issue_undated")
         day = day_of(work.started_at, terms)
         return replace(work, team_id=self.team(account, worklog, day), period_start=period, day=day)
 
