@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from tidemark_shared.http.admission import Admission, Admit
 from tidemark_shared.http.auth import admit_token
+from tidemark_shared.http.openapi import name_schemas
 from tidemark_shared.http.problems import (
     INVALID_REQUEST,
     PROBLEM_MEDIA_TYPE,
@@ -52,13 +53,14 @@ class _Application(FastAPI):
         """Declare problems as `application/problem+json`, which FastAPI does not support. Each request reads it."""
         if self.openapi_schema:
             return self.openapi_schema
-        document = super().openapi()
+        document = name_schemas(super().openapi())
         for operations in document["paths"].values():
             for operation in operations.values():
                 for status in _ERROR_RESPONSES:
                     content = operation["responses"][status]["content"]
                     if _JSON in content:
                         content[PROBLEM_MEDIA_TYPE] = content.pop(_JSON)
+        self.openapi_schema = document
         return document
 
 
@@ -74,6 +76,7 @@ def create_api(name: str, settings: Settings, lifespan: Any, admit: Admit = admi
         version="1",
         lifespan=lifespan,
         dependencies=[Depends(refuse_unclear_requests)],
+        generate_unique_id_function=lambda route: route.name,
         docs_url=None,
         redoc_url=None,
         responses={

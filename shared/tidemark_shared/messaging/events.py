@@ -110,12 +110,10 @@ class IssueLinked(EventData):
 
 
 class ContractTerms(bodies.Contract):
-    """The terms with their ids, as events carry them."""
-
-    id: UUID
+    """The terms of a contract as events carry them: every account has an id."""
 
 
-def _check_unique_ids(terms: bodies.Contract) -> bodies.Contract:
+def _check_unique_ids(terms: ContractTerms) -> ContractTerms:
     """Check that accounts and slices are unique, because readers store them by their ids."""
     account_ids = [account.id for account in terms.accounts]
     if None in account_ids or len(set(account_ids)) < len(account_ids):
@@ -138,7 +136,7 @@ class ContractChanged(BaseModel):
     stream_version: Version
     status: bodies.Status | None = Field(description="null once a draft is discarded")
     previous_status: bodies.Status | None
-    terms: Annotated[bodies.Contract, AfterValidator(_check_unique_ids)]
+    terms: Annotated[ContractTerms, AfterValidator(_check_unique_ids)]
     actor: str
     reason: str | None = None
     occurred_at: EventTime

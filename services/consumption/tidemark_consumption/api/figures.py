@@ -32,7 +32,7 @@ from tidemark_shared.messaging.events import EventTime
 
 _sql: ConsumptionQueries = queries("tidemark_consumption")
 
-router = APIRouter(prefix="/v1/contracts/{contract:path}", dependencies=[require_role("viewer")])
+router = APIRouter(prefix="/v1/contracts/{contract:path}", tags=["figures"], dependencies=[require_role("viewer")])
 
 _ATTEMPT_INTERVAL_SECONDS = 0.1
 # The contracts service publishes an event within this time after its response.
@@ -151,19 +151,19 @@ class WorklogFilter(FigureFilter):
 
 
 @router.get("/balance")
-async def balance(reader: Reader) -> LinkedBalance:
+async def get_contract_balance(reader: Reader) -> LinkedBalance:
     """Planned against executed at every level and period; each figure links to the worklogs that make it."""
     return LinkedBalance.model_validate(await reader.balance())
 
 
 @router.get("/periods")
-async def periods(reader: Reader) -> Page[LinkedContractPeriod]:
+async def list_contract_periods(reader: Reader) -> Page[LinkedContractPeriod]:
     """The contract's periods, oldest first, all on one page."""
     return Page[LinkedContractPeriod].model_validate({"items": (await reader.balance())["periods"], "next": None})
 
 
 @router.get("/curve")
-async def curve(reader: Reader, figure: Annotated[FigureFilter, Query()]) -> Page[CurveDay]:
+async def list_contract_curve(reader: Reader, figure: Annotated[FigureFilter, Query()]) -> Page[CurveDay]:
     """The balance at each day's end, by day of work, from the first day to today or the last; all on one page."""
     rows = _sql.curve(
         reader.connection, contract=await reader.contract_id(), moment=reader.moment, **figure.query_parameters()
@@ -182,7 +182,7 @@ def _decode_period(text: str) -> Any:
 
 
 @router.get("/worklogs")
-async def worklogs(reader: Reader, selection: Annotated[WorklogFilter, Query()]) -> Page[Worklog]:
+async def list_contract_worklogs(reader: Reader, selection: Annotated[WorklogFilter, Query()]) -> Page[Worklog]:
     """The worklogs that make a figure, in the order of their start: their sum is what is consumed."""
     started_at, source, worklog_id = decode_cursor(selection.cursor, _WorklogPosition) or (None, None, None)
     reasons = None if selection.reason is None else [selection.reason]

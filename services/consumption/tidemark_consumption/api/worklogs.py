@@ -22,7 +22,7 @@ _log = get_logger()
 
 _SEND_TIMEOUT_SECONDS = 10.0
 
-router = APIRouter(prefix="/v1", route_class=TransactionRoute)
+router = APIRouter(prefix="/v1", tags=["worklogs"], route_class=TransactionRoute)
 
 
 class Accepted(BaseModel):

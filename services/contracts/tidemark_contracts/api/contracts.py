@@ -38,7 +38,7 @@ from tidemark_shared.http.requests import (
 )
 from tidemark_shared.messaging.events import ContractChanged
 
-router = APIRouter(prefix="/v1/contracts", route_class=TransactionRoute)
+router = APIRouter(prefix="/v1/contracts", tags=["contracts"], route_class=TransactionRoute)
 
 Reference = Annotated[Text, Path(description="The contract's id or code.")]
 
@@ -94,7 +94,7 @@ class LifecycleEvent(BaseModel):
 
 
 @router.post("", status_code=201)
-async def create(body: ContractBody, call: CreateCall) -> Contract:
+async def create_contract(body: ContractBody, call: CreateCall) -> Contract:
     """Draft a contract."""
     return await _draft(call, uuid4(), Command("drafted", body))
 
@@ -116,7 +116,7 @@ class ContractFilter(BaseModel):
 
 
 @router.get("")
-async def list_(call: ReadCall, filters: Annotated[ContractFilter, Query()]) -> Page[Contract]:
+async def list_contracts(call: ReadCall, filters: Annotated[ContractFilter, Query()]) -> Page[Contract]:
     """List contracts by code."""
     after = decode_page_cursor(filters.cursor)
     contracts = await store.list_contracts(
@@ -134,37 +134,37 @@ async def list_(call: ReadCall, filters: Annotated[ContractFilter, Query()]) -> 
 
 
 @router.post("/{contract:path}/activate")
-async def activate(contract: Reference, call: ChangeCall, _: NoBody = None) -> Contract:
+async def activate_contract(contract: Reference, call: ChangeCall, _: NoBody = None) -> Contract:
     """Activate a draft, so that its work counts. A contract that has already ended expires immediately."""
     return await _change(call, contract, Command("activated"))
 
 
 @router.post("/{contract:path}/amend")
-async def amend(contract: Reference, body: AmendmentBody, call: ChangeCall) -> Contract:
+async def amend_contract(contract: Reference, body: AmendmentBody, call: ChangeCall) -> Contract:
     """Change the whole contract from its start. An EXPIRED contract that now ends today or later becomes ACTIVE."""
     return await _change(call, contract, Command("amended", body, body.reason))
 
 
 @router.post("/{contract:path}/suspend")
-async def suspend(contract: Reference, body: Strict[Reason], call: ChangeCall) -> Contract:
+async def suspend_contract(contract: Reference, body: Strict[Reason], call: ChangeCall) -> Contract:
     """Suspend a contract: no work counts until it is resumed."""
     return await _change(call, contract, Command("suspended", reason=body.reason))
 
 
 @router.post("/{contract:path}/resume")
-async def resume(contract: Reference, body: Strict[Reason], call: ChangeCall) -> Contract:
+async def resume_contract(contract: Reference, body: Strict[Reason], call: ChangeCall) -> Contract:
     """Resume a contract. Work logged while it was suspended counts too. If it has ended, it expires immediately."""
     return await _change(call, contract, Command("resumed", reason=body.reason))
 
 
 @router.post("/{contract:path}/close")
-async def close(contract: Reference, body: Strict[Reason], call: ChangeCall) -> Contract:
+async def close_contract(contract: Reference, body: Strict[Reason], call: ChangeCall) -> Contract:
     """Close a contract. A closed contract cannot be opened again."""
     return await _change(call, contract, Command("closed", reason=body.reason))
 
 
 @router.post("/{contract:path}/renew", status_code=201)
-async def renew(contract: Reference, body: Strict[Renewal], call: ChangeCall) -> Contract:
+async def renew_contract(contract: Reference, body: Strict[Renewal], call: ChangeCall) -> Contract:
     """Draft the contract that follows: it starts the day after, with the same length and shape. Returns the draft."""
     contract_id, state = await _load(call, contract)
     draft_id = uuid4()
@@ -174,7 +174,7 @@ async def renew(contract: Reference, body: Strict[Renewal], call: ChangeCall) ->
 
 
 @router.get("/{contract:path}/history")
-async def history(contract: Reference, call: ReadCall) -> Page[HistoryEntry]:
+async def list_contract_history(contract: Reference, call: ReadCall) -> Page[HistoryEntry]:
     """Who did what, when and why, and what changed. Oldest first, all on one page."""
     contract_id, _ = await _find(call, contract)
     events = await store.load_events(call.connection, contract_id)
@@ -206,7 +206,7 @@ async def history(contract: Reference, call: ReadCall) -> Page[HistoryEntry]:
 
 
 @router.get("/{contract:path}/events")
-async def events(contract: Reference, call: ReadCall) -> Page[LifecycleEvent]:
+async def list_contract_events(contract: Reference, call: ReadCall) -> Page[LifecycleEvent]:
     """The contract's events as they are published. Oldest first, all on one page."""
     contract_id, _ = await _find(call, contract)
     items, state = [], State()
@@ -219,19 +219,19 @@ async def events(contract: Reference, call: ReadCall) -> Page[LifecycleEvent]:
 
 # A code can contain slashes, so the routes without a suffix come last.
 @router.get("/{contract:path}")
-async def read(contract: Reference, call: ReadCall) -> Contract:
+async def get_contract(contract: Reference, call: ReadCall) -> Contract:
     """Read one contract."""
     return _response(call, *await _find(call, contract))
 
 
 @router.put("/{contract:path}")
-async def revise(contract: Reference, body: ContractBody, call: ChangeCall) -> Contract:
+async def edit_contract(contract: Reference, body: ContractBody, call: ChangeCall) -> Contract:
     """Edit a draft. Send the whole body."""
     return await _change(call, contract, Command("revised", body))
 
 
 @router.delete("/{contract:path}", status_code=204)
-async def discard(contract: Reference, call: ChangeCall) -> None:
+async def discard_contract(contract: Reference, call: ChangeCall) -> None:
     """Discard a draft."""
     contract_id, state = await _load(call, contract)
     await _execute(call, contract_id, state, Command("discarded"))

@@ -98,6 +98,7 @@ def _add_routes(
             path,
             endpoint,
             methods=[method],
+            tags=[resource.path],
             name=f"{verb}_{plural if verb == 'list' else resource.kind}",
             description=doc,
             status_code={"POST": 201, "DELETE": 204}.get(method, 200),
@@ -106,9 +107,9 @@ def _add_routes(
 
     add("POST", collection, create, "create", f"Create {label}.{create_doc}", body=body_type)
     add("GET", collection, list_, "list", list_doc, filters=Annotated[filter_model, Query()])
-    add("GET", item, read, "read", f"Read one {resource.label}.", id_=entity_id)
+    add("GET", item, read, "get", f"Read one {resource.label}.", id_=entity_id)
     add(
-        "PUT", item, change, "change", f"Change {label}. Send the whole body.{change_doc}",
+        "PUT", item, change, "update", f"Change {label}. Send the whole body.{change_doc}",
         id_=entity_id, body=body_type,
     )  # fmt: skip
     add("DELETE", item, delete, "delete", f"Delete {label}.{delete_doc}", id_=entity_id)

@@ -20,7 +20,7 @@ from tidemark_shared.http.problems import Problem
 from tidemark_shared.http.requests import VersionConflictError
 from tidemark_shared.log import get_correlation_id
 from tidemark_shared.messaging import outbox
-from tidemark_shared.messaging.events import ContractChanged
+from tidemark_shared.messaging.events import ContractChanged, ContractTerms
 from tidemark_shared.messaging.topics import LIFECYCLE
 
 _sql: ContractsQueries = queries("tidemark_contracts")
@@ -168,7 +168,7 @@ def lifecycle_event(contract_id: UUID, previous: State, event: Event) -> tuple[s
         stream_version=state.version,
         status=state.status,
         previous_status=previous.status,
-        terms=state.terms,
+        terms=ContractTerms.model_construct(**dict(state.terms)),
         actor=event.actor,
         reason=event.reason,
         occurred_at=event.occurred_at,

@@ -19,8 +19,8 @@ from tidemark_shared.http.requests import Call, CreateCall, NoBody, ReadCall, Tr
 
 _sql: NotifierQueries = queries("tidemark_notifier")
 
-router = APIRouter(prefix="/v1", route_class=TransactionRoute)
-webhooks = APIRouter()
+router = APIRouter(prefix="/v1", tags=["notifications"], route_class=TransactionRoute)
+webhooks = APIRouter(tags=["notifications"])
 
 DeliveryStatus = Literal["pending", "delivered", "failed", "no_receiver"]
 
@@ -71,7 +71,7 @@ async def list_notifications(
 
 
 @router.get("/notifications/{notification_id}")
-async def read_notification(notification_id: UUID, call: ReadCall) -> Notification:
+async def get_notification(notification_id: UUID, call: ReadCall) -> Notification:
     """One notification."""
     return await _find_notification(call, notification_id)
 

@@ -33,7 +33,7 @@ from tidemark_shared.http.requests import (
 
 _sql: NotifierQueries = queries("tidemark_notifier")
 
-router = APIRouter(prefix="/v1", route_class=TransactionRoute)
+router = APIRouter(prefix="/v1", tags=["rules"], route_class=TransactionRoute)
 
 _MAX_DRY_RUN_ITEMS = 1000
 _DRY_RUN_BATCH_SIZE = 500
@@ -91,13 +91,13 @@ async def list_rules(call: ReadCall, cursor: Cursor = None, limit: Limit = 50) -
 
 
 @router.get("/rules/{rule_id}")
-async def read_rule(rule_id: UUID, call: ReadCall) -> StoredRule:
+async def get_rule(rule_id: UUID, call: ReadCall) -> StoredRule:
     """One rule."""
     return _set_etag(call, await find_rule(call.connection, rule_id))
 
 
 @router.put("/rules/{rule_id}")
-async def change_rule(
+async def update_rule(
     rule_id: UUID, rule: Strict[Rule], call: ChangeCall, _started: Started, request: Request
 ) -> StoredRule:
     """Replace the whole body of a rule. It notifies at once of thresholds that are newly reached.

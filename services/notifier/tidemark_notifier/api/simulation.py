@@ -34,9 +34,9 @@ from tidemark_shared.http.requests import CreateCall, ReadCall, TransactionRoute
 
 _sql: NotifierQueries = queries("tidemark_notifier")
 
-router = APIRouter(prefix="/v1", route_class=TransactionRoute)
+router = APIRouter(prefix="/v1", tags=["rules"], route_class=TransactionRoute)
 # Its routes wait for consumption, and hold no database connection meanwhile.
-upstream_router = APIRouter(prefix="/v1", dependencies=[require_role("viewer")])
+upstream_router = APIRouter(prefix="/v1", tags=["rules"], dependencies=[require_role("viewer")])
 
 _MAX_TEST_CANDIDATES = 50
 
@@ -69,7 +69,7 @@ class RuleTestResult(BaseModel):
 
 
 @router.get("/contracts/{contract:path}/notifications/explain")
-async def explain_contract(
+async def explain_contract_notifications(
     contract: Annotated[Text, Path(description="The contract's id or code.")], call: ReadCall
 ) -> Page[ExplainedRule]:
     """For each rule that could apply: whether it fired, when and to whom, or what is missing until it does."""
@@ -86,9 +86,11 @@ async def explain_contract(
     return Page(items=explain_rules(rules, case.contract, case.notified, raised, today), next=None)
 
 
-@upstream_router.post("/rules/preview")
+@upstream_router.post("/rules/preview", name="preview_rule")
 async def preview_rule_on_curve(
-    preview: Strict[RulePreviewRequest], request: Request, authorization: Annotated[str | None, Header()] = None
+    preview: Strict[RulePreviewRequest],
+    request: Request,
+    authorization: Annotated[str | None, Header(include_in_schema=False)] = None,
 ) -> Page[NotificationPreview]:
     """When a rule would have notified of a contract, and whom, along the curve of its work."""
     async with request.app.state.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:

@@ -5,7 +5,15 @@ from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from tidemark_notifier.rules.body import TaggedBody, require_distinct
@@ -43,6 +51,7 @@ class Rule(Body):
     """A notification rule as a client sends it."""
 
     answer_members = VERSIONED_MEMBERS
+    model_config = ConfigDict(title="RuleInput")
 
     name: Name
     scope: Scope
@@ -82,6 +91,8 @@ class Rule(Body):
 
 class StoredRule(Rule):
     """A rule as the API returns it."""
+
+    model_config = ConfigDict(title="Rule")
 
     id: UUID
     version: int
