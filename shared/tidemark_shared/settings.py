@@ -119,5 +119,5 @@ class MissingSettingError(InvalidSettingError):
     """A setting that this process needs is not set."""
 
     def __init__(self, name: str) -> None:
-        variable = f"TIDEMARK_{name.upper()}"
-        super().__init__(f"{variable} is not set. Set it in the environment (see `tidemark env`).")
+        self.variable = f"TIDEMARK_{name.upper()}"
+        super().__init__(f"{self.variable} is not set. Set it in the environment (see `tidemark env`).")

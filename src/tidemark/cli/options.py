@@ -27,6 +27,7 @@ MaxSize = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV for spreadsheets.")]
 
 
 def load_settings(data_dir: Path) -> Settings:

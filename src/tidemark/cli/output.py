@@ -1,26 +1,35 @@
-"""The output of the command line: tables, lines, JSON, and error messages instead of tracebacks.
+"""The output of the command line: tables, lines, JSON, CSV, and error messages instead of tracebacks.
 
 Names come from other people. Everything that a command prints goes through this module, so that no name can change
-the terminal, hide itself, or be read as markup.
+the terminal, hide itself, be read as markup, or be a formula in a spreadsheet.
 """
 
+import csv
 import json
 import logging
 import re
 import socket
+import sys
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Literal, NamedTuple
 
 import asyncpg
 import typer
 from aiokafka.errors import KafkaError
+from rich import box
 from rich.console import Console, RenderableType
+from rich.table import Table
 from rich.text import Text
 
+from tidemark.program import complete_commands
 from tidemark.stack.processes import StackError
-from tidemark_shared.settings import InvalidSettingError
+from tidemark_shared.settings import InvalidSettingError, MissingSettingError
+
+Record = Mapping[str, Any]
 
 # The host and port in the text of a connection error.
 _ADDRESS = re.compile(r"\('([^']+)', (\d+)")
@@ -30,6 +39,18 @@ _ADDRESS = re.compile(r"\('([^']+)', (\d+)")
 # and separators of lines. The joiners are part of words and emoji.
 _UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _SAFE_CHARACTERS = frozenset("\n\u200c\u200d")
+
+# OWASP: a cell that begins with one of these can be a formula. A number is none.
+_FORMULA = re.compile(r"(?![+-]?[0-9][0-9.]*\Z)[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+
+
+class Column(NamedTuple):
+    """A column of a table for people. ``value`` is a member of the record, or a function of the record."""
+
+    heading: str
+    value: str | Callable[[Record], object]
+    right: bool = False
+    wrap: bool = True
 
 
 def escape(text: str) -> str:
@@ -58,14 +79,112 @@ def print_table(table: RenderableType) -> None:
     SafeConsole().print(table)
 
 
+def print_records(
+    records: Sequence[Record],
+    columns: Sequence[Column],
+    *,
+    as_json: bool,
+    as_csv: bool,
+    fields: Sequence[str] = (),
+    style: Callable[[Record], str] = lambda _: "",
+) -> None:
+    """Print records as a table for people, as JSON, or as CSV with the members of nested records as ``owner.name``.
+
+    ``fields`` are the headings of CSV where there may be no record.
+    """
+    if as_json and as_csv:
+        raise typer.BadParameter("Choose one of --json and --csv.")
+    if as_json:
+        print_json(records)
+    elif as_csv:
+        _print_csv(records, fields)
+    else:
+        print_table(build_table(records, columns, style=style))
+
+
+def build_table(
+    records: Sequence[Record],
+    columns: Sequence[Column],
+    *,
+    title: str | None = None,
+    style: Callable[[Record], str] = lambda _: "",
+) -> Table:
+    """A table for people, with a row for each record."""
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for column in columns:
+        justify: Literal["left", "right"] = "right" if column.right else "left"
+        table.add_column(column.heading, justify=justify, no_wrap=not column.wrap, overflow="fold")
+    for record in records:
+        values = (record[column.value] if isinstance(column.value, str) else column.value(record) for column in columns)
+        table.add_row(*map(format_cell, values), style=style(record))
+    return table
+
+
+def format_cell(value: object) -> str:
+    """A value as people read it. Times are in UTC."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case Decimal():
+            return f"{value:,}"
+        case datetime(tzinfo=zone):
+            return f"{value.astimezone(UTC) if zone else value:%Y-%m-%d %H:%M}"
+        case Mapping() | list():
+            return json.dumps(value, default=str)
+    return str(value)
+
+
+def _print_csv(records: Sequence[Record], fields: Sequence[str]) -> None:
+    rows = [dict(_flatten(record)) for record in records]
+    names = list(fields or dict.fromkeys(name for row in rows for name in row))
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerows([names, *([_csv_cell(row.get(name)) for name in names] for row in rows)])
+
+
+def _flatten(record: Record, prefix: str = "") -> Iterator[tuple[str, object]]:
+    for name, value in record.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def _csv_cell(value: object) -> str:
+    """The text of a cell. An apostrophe before it keeps a spreadsheet from reading it as a formula."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+        case datetime():
+            return value.isoformat()
+        case list() if all(isinstance(item, str) for item in value):
+            text = "; ".join(value)
+        case Mapping() | list():
+            text = json.dumps(value, default=str)
+        case _:
+            text = str(value)
+    text = escape(text)
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
 def print_line(text: str, *, error: bool = False) -> None:
     """Print a text on standard output, or on standard error."""
     typer.echo(escape(text), err=error)
 
 
-def print_json(value: Any) -> None:
+def print_json(value: Any, *, indent: int | None = None) -> None:
     """Print a value for programs, in ASCII."""
-    typer.echo(json.dumps(value, default=str))
+    typer.echo(json.dumps(value, default=str, indent=indent))
+
+
+@contextmanager
+def show_wait(description: str) -> Iterator[None]:
+    """Show on a terminal that a command works, as long as it prints nothing."""
+    with SafeConsole(stderr=True).status(Text(escape(description))):
+        yield
 
 
 @contextmanager
@@ -79,6 +198,11 @@ def report_errors(*errors: type[Exception], hint: str = "") -> Iterator[None]:
     reported: tuple[type[Exception], ...] = (StackError, InvalidSettingError, *errors)
     try:
         yield
+    except MissingSettingError as error:
+        message = (
+            "Tidemark is not running here. Start it with `tidemark up`, name the data directory of the one that runs "
+            f"with --data-dir, or set {error.variable}."
+        )
     except reported as error:
         message = str(error)
     except asyncpg.UndefinedTableError:
@@ -94,7 +218,7 @@ def report_errors(*errors: type[Exception], hint: str = "") -> Iterator[None]:
         message = _unreachable("Postgres", error) if is_connection else f"{error}."
     else:
         return
-    print_line(message, error=True)
+    print_line(complete_commands(message), error=True)
     raise typer.Exit(1)
 
 

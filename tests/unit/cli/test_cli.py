@@ -61,7 +61,8 @@ def test_env_without_a_running_stack_exits_with_a_message(tmp_path: Path) -> Non
 def test_missing_setting_exits_with_a_message(tmp_path: Path, arguments: tuple[str, ...], variable: str) -> None:
     result = _run(*arguments, "--data-dir", tmp_path)
     assert result.exit_code == 1
-    assert result.stderr.startswith(f"{variable} is not set.")
+    assert result.stderr.startswith("Tidemark is not running here. Start it with `tidemark up`")
+    assert result.stderr.endswith(f"or set {variable}.\n")
 
 
 def test_unknown_role_is_a_usage_error() -> None:
