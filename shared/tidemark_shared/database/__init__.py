@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from enum import Enum
+from functools import cache
 from graphlib import TopologicalSorter
 from hashlib import sha256
 from importlib.resources import files
@@ -68,6 +69,7 @@ def server_settings(service: str, workload: Workload) -> dict[str, str]:
 _LARGE_MEMORY = {"work_mem": "64MB", "temp_buffers": "64MB"}
 
 
+@cache
 def queries(package: str) -> Any:
     """Load the named queries in ``database/queries`` of ``package``: one function per query."""
     return aiosql.from_path(str(files(package) / "database/queries"), "asyncpg")
