@@ -95,6 +95,10 @@ class ApiClient:
         """Change the entity that still has ``etag``."""
         return _parse_response(self._send("PUT", path, json=body, headers={"if-match": etag}))
 
+    def delete(self, path: str, etag: str) -> None:
+        """Delete the entity that still has ``etag``."""
+        _check_success(self._send("DELETE", path, headers={"if-match": etag}))
+
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         has_key = "idempotency-key" in options.get("headers", {})
         retrying = Retrying(
@@ -125,8 +129,13 @@ def _last_result(state: RetryCallState) -> Any:
 
 
 def _parse_response(response: httpx.Response) -> Entity:
+    _check_success(response)
+    return Entity(response.json(), response.headers.get("etag", ""))
+
+
+def _check_success(response: httpx.Response) -> None:
     if response.is_success:
-        return Entity(response.json(), response.headers.get("etag", ""))
+        return
     violations: Sequence[Json] = ()
     try:
         problem = response.json()

@@ -9,10 +9,13 @@ from tidemark.cli import (
     env,
     import_,
     migrate,
+    organization,
     publish,
+    rate_card,
     rebuild,
     serve,
     status,
+    team,
     token,
     topics,
     up,
@@ -27,6 +30,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.add_typer(organization.app, name="organization")
+app.add_typer(team.app, name="team")
+app.add_typer(rate_card.app, name="rate-card")
 app.add_typer(contract.app, name="contract")
 app.add_typer(token.app, name="token")
 app.add_typer(dlq.app, name="dlq")

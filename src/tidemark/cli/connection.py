@@ -1,0 +1,69 @@
+"""What the commands that use the HTTP API share: the connection, a body from a file, and the result."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from tidemark.api_client import ApiClient, ApiError, Entity, Json
+from tidemark.cli.body_file import InputError, parse_body
+from tidemark.cli.options import load_settings
+from tidemark.cli.output import print_json, print_line, print_table, report_errors
+from tidemark.importing.files import FileError, read_text
+
+MAX_BODY_SIZE = 2 << 20
+"""As for a request body of the HTTP API."""
+
+BodyFile = Annotated[
+    Path | None, typer.Argument(help="The whole body in YAML or JSON, as the HTTP API takes it; - is standard input.")
+]
+# What `show --json` adds to the body, so that its output is a file for `edit`.
+_SHOWN_MEMBERS = frozenset({"balance"})
+
+
+@contextmanager
+def connect(data_dir: Path) -> Iterator[ApiClient]:
+    """A client of the API. Violations are printed one on each line: code, path, message."""
+    with report_errors(ApiError, InputError, FileError):
+        try:
+            with ApiClient(load_settings(data_dir)) as api:
+                yield api
+        except ApiError as error:
+            lines = [
+                f"{violation['code']}  {violation['path'] or '/'}  {violation['message']}"
+                for violation in error.violations
+            ]
+            raise ApiError("\n".join(lines) or str(error)) from None
+
+
+def read_body(file: Path, max_size: int = MAX_BODY_SIZE) -> Json:
+    """The body in a file. Raises :class:`InputError` and :class:`FileError`."""
+    body = parse_body(read_text(file, max_size=max_size))
+    return {member: value for member, value in body.items() if member not in _SHOWN_MEMBERS}
+
+
+def require_values(file: Path | None, *values: object, hint: str) -> None:
+    """Exit with a usage error unless there is either a file, or an option with a value."""
+    if (file is None) == (not any(value is not None for value in values)):
+        raise typer.BadParameter(f"Give either a FILE, or {hint}.")
+
+
+def print_result(entity: Entity, message: str, *, as_json: bool) -> None:
+    """Print what a command has changed: the new body for programs, a message for people."""
+    print_json(entity.body) if as_json else print_line(message)
+
+
+def print_details(body: Json, texts: Mapping[str, str], *, as_json: bool) -> None:
+    """Print one entity: its body for programs; for people a label and a text, which can have several lines."""
+    if as_json:
+        print_json(body)
+        return
+    details = Table.grid(padding=(0, 2))
+    details.add_column(style="bold", no_wrap=True)
+    details.add_column(overflow="fold")
+    for label, text in texts.items():
+        details.add_row(label, text)
+    print_table(details)
