@@ -9,10 +9,12 @@ from tidemark.cli import (
     env,
     import_,
     migrate,
+    notification,
     organization,
     publish,
     rate_card,
     rebuild,
+    rule,
     serve,
     status,
     team,
@@ -34,6 +36,8 @@ app.add_typer(organization.app, name="organization")
 app.add_typer(team.app, name="team")
 app.add_typer(rate_card.app, name="rate-card")
 app.add_typer(contract.app, name="contract")
+app.add_typer(rule.app, name="rule")
+app.add_typer(notification.app, name="notification")
 app.add_typer(token.app, name="token")
 app.add_typer(dlq.app, name="dlq")
 app.command("import")(import_.import_file)

@@ -1,0 +1,70 @@
+"""Rules, previews and explanations from the API as text and tables for people. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from tidemark.cli.output import Column
+from tidemark_shared.domain.bodies import format_money
+from tidemark_shared.domain.quantities import MinorUnits
+
+Json = Mapping[str, Any]
+
+
+_TRIGGERS = {
+    "consumed_percent": "{at} % used",
+    "remaining_hours": "{at} h or less left",
+    "remaining_amount": "{at} or less left",
+    "overrun": "more than 100 % used",
+    "expires_in_days": "{at} days before the end",
+    "status_changed": "becomes {to}",
+    "unaccounted_work": "{at} h or more not counted",
+    "forecast_exhausts": "will be used up within {within_days} days",
+}
+_PERIODS = {"period": "each period", "whole": "all periods"}
+
+
+def describe_trigger(trigger: Json) -> str:
+    """When a rule fires, such as ``80, 100 % used, contract, each period``."""
+    kind, at = trigger["kind"], ", ".join(map(str, trigger.get("at") or ()))
+    if kind == "remaining_amount":
+        at = ", ".join(format_money(MinorUnits(int(minor)), trigger.get("currency")) for minor in trigger["at"])
+    if trigger.get("before_end"):
+        text = "will be used up before the period ends"
+    else:
+        text = _TRIGGERS.get(kind, kind.replace("_", " ")).format_map({**trigger, "at": at})
+    return ", ".join(filter(None, (text, trigger.get("of"), _PERIODS.get(trigger.get("over", "")))))
+
+
+def describe_receiver(receiver: Json, team_name: str) -> str:
+    """Who is notified: a role, a team, an address or a URL."""
+    match receiver["kind"]:
+        case "contacts":
+            return f"contacts with role {receiver['role']}"
+        case "team":
+            return f"team {team_name}"
+        case "address" | "webhook":
+            return str(receiver.get("email") or receiver.get("url"))
+    return str(receiver["kind"])
+
+
+def list_explained(rules: Iterable[Json]) -> Iterator[Json]:
+    """A row for each rule, then one for each of its thresholds that says more than the rule's row."""
+    for rule in rules:
+        yield {"state": rule["state"], "text": f"{rule['rule_name']} ({rule['scope']['kind']})\n{rule['sentence']}"}
+        for threshold in rule["thresholds"]:
+            if len(rule["thresholds"]) > 1:
+                subject = " ".join(filter(None, (threshold["name"], threshold["period_start"])))
+                lines = (f"  {subject}:".rstrip(": "), f"  {threshold['sentence']}")
+                yield {"state": f"  {threshold['state']}", "text": "\n".join(filter(str.strip, lines))}
+
+
+EXPLAIN_COLUMNS = (
+    Column("State", lambda row: row["state"].replace("_", " "), wrap=False),
+    Column("Rule and reason", "text"),
+)
+
+PREVIEW_COLUMNS = (
+    Column("Day", "day", wrap=False),
+    Column("Notification", lambda item: f"{item['contract_code']}: {item['sentence']}"),
+    Column("Receivers", lambda item: "\n".join(item["receivers"]) or "nobody"),
+)
