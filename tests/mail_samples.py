@@ -1,11 +1,13 @@
 """Sample mails, built as they are sent."""
 
 from datetime import UTC, datetime, time, timedelta
+from email.header import decode_header, make_header
 from uuid import UUID
 
 from snapshots import account_line, make_snapshot
 
 from tidemark_notifier.delivery.mail import build_mail
+from tidemark_notifier.delivery.mail_content import MailNotification
 from tidemark_notifier.evaluation.addressees import Addressee
 
 HOUR = 3600
@@ -23,57 +25,113 @@ OVERRUN_ACCOUNTS = [
     account_line("Coordination", 5 * HOUR, 4 * HOUR, billable=False),
 ]
 WARNING = make_snapshot(rule_name="Warn at 80 %", forecast=FORECAST, accounts=ACCOUNTS)
+OVERRUN = make_snapshot(
+    trigger="overrun", threshold=None, threshold_text="100 %", consumed=42 * HOUR + 1800, percent="106.25",
+    remaining=-2 * HOUR - 1800, accounts=OVERRUN_ACCOUNTS, forecast=dict.fromkeys(FORECAST, "2026-03-14"),
+    reason="42 h 30 min of 40 h used in March 2026 (over 100 %).", rule_name="Overrun",
+)  # fmt: skip
+WHOLE = {
+    "period_start": None, "period_end": None, "planned": 480 * HOUR, "available": 480 * HOUR, "consumed": 402 * HOUR,
+    "remaining": 78 * HOUR, "percent": "83.75",
+    "accounts": [account_line("Help desk", 300 * HOUR, 265 * HOUR), account_line("Changes", 180 * HOUR, 137 * HOUR)],
+}  # fmt: skip
+EXPIRY = make_snapshot(
+    trigger="expires_in_days", threshold="30", threshold_text="30 days", days_left=30, rule_name="Ends soon", **WHOLE,
+    reason="The contract ends on 31 December 2026 (30 days left).",
+)  # fmt: skip
 MAILS = {
-    "warning": (WARNING, OWNER),
-    "customer": (WARNING, CUSTOMER),
-    "overrun": (
-        make_snapshot(
-            trigger="overrun", threshold=None, threshold_text="100 %", consumed=42 * HOUR + 1800, percent="106.25",
-            remaining=-2 * HOUR - 1800, accounts=OVERRUN_ACCOUNTS, forecast=dict.fromkeys(FORECAST, "2026-03-14"),
-            reason="42 h 30 min of 40 h used in March 2026 (over 100 %).", rule_name="Overrun",
-        ),
+    "warning": ([WARNING], OWNER),
+    "customer": ([WARNING], CUSTOMER),
+    "overrun": ([OVERRUN], OWNER),
+    "together": (
+        [
+            OVERRUN.model_copy(
+                update={
+                    "trigger": "consumed_percent", "rule_name": "Warn at 80 %", "threshold": "100",
+                    "reason": "42 h 30 min of 40 h used in March 2026 (100 % reached).",
+                }
+            ),
+            make_snapshot(
+                rule_name="Accounts", subject_kind="account", account_name="Changes", planned=15 * HOUR,
+                available=15 * HOUR, consumed=18 * HOUR + 1800, remaining=-3 * HOUR - 1800, percent="123.33",
+                reason="18 h 30 min of 15 h used in March 2026 (120 % reached).", accounts=OVERRUN_ACCOUNTS,
+            ),
+            OVERRUN,
+            OVERRUN.model_copy(
+                update={
+                    "trigger": "forecast_exhausts", "rule_name": "Forecast",
+                    "reason": "The budget was used up on 14 March 2026.",
+                }
+            ),
+            EXPIRY.model_copy(
+                update={"days_left": 291, "reason": "The contract ends on 31 December 2026 (291 days left)."}
+            ),
+        ],
         OWNER,
     ),
-    "expiry": (
-        make_snapshot(
-            trigger="expires_in_days", threshold="30", threshold_text="30 days", days_left=30, period_start=None,
-            period_end=None, planned=480 * HOUR, available=480 * HOUR, consumed=402 * HOUR, remaining=78 * HOUR,
-            percent="83.75", reason="The contract ends on 31 December 2026 (30 days left).", accounts=[],
-        ),
-        CUSTOMER,
+    "expiry": ([EXPIRY], CUSTOMER),
+    "activated": (
+        [
+            make_snapshot(
+                trigger="status_changed", threshold="ACTIVE", threshold_text="ACTIVE", rule_name="Status",
+                reason="The contract is now active.", **WHOLE | {
+                    "consumed": 0, "remaining": 480 * HOUR, "percent": "0",
+                    "accounts": [account_line("Help desk", 300 * HOUR, 0), account_line("Changes", 180 * HOUR, 0)],
+                },
+            )
+        ],
+        OWNER,
     ),
     "resolved": (
-        make_snapshot(
-            kind="resolved", planned=60 * HOUR, available=60 * HOUR, remaining=28 * HOUR, percent="53.33",
-            reason="32 h of 60 h used in March 2026 (back below 80 %).", rule_name="Warn at 80 %",
-            accounts=[account_line("Help desk", 40 * HOUR, 21 * HOUR), account_line("Changes", 20 * HOUR, 11 * HOUR)],
-        ),
+        [
+            make_snapshot(
+                kind="resolved", planned=60 * HOUR, available=60 * HOUR, remaining=28 * HOUR, percent="53.33",
+                reason="32 h of 60 h used in March 2026 (back below 80 %).", rule_name="Warn at 80 %",
+                accounts=[
+                    account_line("Help desk", 40 * HOUR, 21 * HOUR), account_line("Changes", 20 * HOUR, 11 * HOUR),
+                ],
+            )
+        ],
         OWNER,
     ),
     "fixed-price": (
-        make_snapshot(
-            contract_code="ACME-WEB", contract_name="Web shop", unit="minor", currency="EUR", planned=2_500_000,
-            available=2_500_000, consumed=2_081_250, remaining=418_750, percent="83.25", period_start=None,
-            period_end=None,
-            reason="20,812.50 EUR of 25,000.00 EUR used from 1 January to 31 December 2026 (80 % reached).",
-            accounts=[account_line("Design", 800_000, 812_500), account_line("Build", 1_700_000, 1_268_750)],
-            opening="Dear Acme,\nthe budget of your web shop is almost used up.",
-        ),
+        [
+            make_snapshot(
+                contract_code="ACME-WEB", contract_name="Web shop", unit="minor", currency="EUR", planned=2_500_000,
+                available=2_500_000, consumed=2_081_250, remaining=418_750, percent="83.25", period_start=None,
+                period_end=None,
+                reason="20,812.50 EUR of 25,000.00 EUR used from 1 January to 31 December 2026 (80 % reached).",
+                accounts=[account_line("Design", 800_000, 812_500), account_line("Build", 1_700_000, 1_268_750)],
+                opening="Dear Acme,\nthe budget of your web shop is almost used up.",
+            )
+        ],
         CUSTOMER,
     ),
 }  # fmt: skip
 
 
-def render_html(snapshot, addressee):
-    """The HTML part of the mail."""
-    raised_on = snapshot.contract_end - timedelta(days=snapshot.days_left)
-    mail = build_mail(
-        snapshot,
-        addressee,
-        notification_id=UUID("01a201b4-4c9f-7a37-97e1-3be94b419d9c"),
-        delivery_id=UUID("01a201b4-4c9f-7a37-97e1-3be94b419d9d"),
+def build_sample(snapshots, addressee):
+    """The mail of snapshots that were raised together."""
+    raised_on = snapshots[0].contract_end - timedelta(days=snapshots[0].days_left)
+    return build_mail(
+        [
+            MailNotification(UUID(int=UUID("01a201b4-4c9f-7a37-97e1-3be94b419d00").int + number), snapshot, addressee)
+            for number, snapshot in enumerate(snapshots)
+        ],
+        message_id=UUID("01a201b4-4c9f-7a37-97e1-3be94b419d9d"),
         raised_at=datetime.combine(raised_on, time(9, 30), UTC),
         sender="Tidemark <tidemark@provider.example.com>",
         public_url="https://tidemark.example.com",
     )
-    return mail.get_payload(1).get_payload(decode=True).decode()
+
+
+def render_html(snapshots, addressee):
+    """The HTML part of the mail."""
+    return build_sample(snapshots, addressee).get_payload(1).get_payload(decode=True).decode()
+
+
+def render_text(snapshots, addressee):
+    """The text part of the mail, below its subject."""
+    mail = build_sample(snapshots, addressee)
+    text = mail.get_payload(0).get_payload(decode=True).decode()
+    return f"Subject: {make_header(decode_header(mail['Subject']))}\n\n{text}"

@@ -9,7 +9,9 @@ import pytest
 from notifier_bodies import HOUR, uid
 from snapshots import account_line, make_snapshot
 
-from tidemark_notifier.delivery.mail import build_bar, build_mail, build_placeholder_values, format_headline
+from tidemark_notifier.delivery.mail import build_mail
+from tidemark_notifier.delivery.mail_content import MailNotification
+from tidemark_notifier.delivery.snapshot_text import build_bar, build_placeholder_values, format_headline
 from tidemark_notifier.evaluation.addressees import Addressee
 from tidemark_notifier.evaluation.formatting import format_period, format_quantity
 from tidemark_notifier.rules.placeholders import PLACEHOLDERS
@@ -18,13 +20,18 @@ UMLAUT = Addressee(email="jorg@acme.example.com", name="Jörg Müller-Lüdensche
 OWNER = Addressee(email="olga@provider.example.com", name="Olga", kind="owner")
 CUSTOMER = Addressee(email="ann@acme.example.com", name="Ann", kind="contacts", role="billing")
 RAISED_AT = datetime(2026, 3, 15, 9, 30, tzinfo=UTC)
-IDS = {"notification_id": UUID(uid("notification")), "delivery_id": UUID(uid("delivery"))}
+NOTIFICATION, MESSAGE = UUID(uid("notification")), UUID(uid("message"))
 FORECAST = {"exhausts_on": "2026-03-24", "low": "2026-03-20", "high": "2026-04-02"}
+USED_UP, RUNS_OUT_TODAY = (dict.fromkeys(FORECAST, f"2026-03-{day}") for day in ("03", "15"))
 
 
 def mail(snapshot=None, addressee=OWNER):
+    return mail_of(MailNotification(NOTIFICATION, snapshot or make_snapshot(), addressee))
+
+
+def mail_of(*notifications):
     return build_mail(
-        snapshot or make_snapshot(), addressee, **IDS, raised_at=RAISED_AT,
+        notifications, message_id=MESSAGE, raised_at=RAISED_AT,
         sender="Tidemark <tidemark@provider.example.com>", public_url="https://tidemark.example.com/",
     )  # fmt: skip
 
@@ -42,10 +49,10 @@ def test_headers_are_complete_and_the_same_at_every_attempt():
     assert parsed["Subject"] == "80 % used: Support 2026, March 2026 [ACME-SUP]"
     assert parsed["From"] == "Tidemark <tidemark@provider.example.com>"
     assert parsed["To"] == "Olga <olga@provider.example.com>"
-    assert parsed["Message-ID"] == f"<{IDS['delivery_id']}@provider.example.com>"
+    assert parsed["Message-ID"] == f"<{MESSAGE}@provider.example.com>"
     assert parsed["List-Id"] == "Tidemark <notifications.tidemark.provider.example.com>"
     assert parsed["Date"].datetime == RAISED_AT
-    assert parsed["X-Tidemark-Notification"] == str(IDS["notification_id"])
+    assert parsed["X-Tidemark-Notification"] == str(NOTIFICATION)
     assert parsed["Auto-Submitted"] == "auto-generated"
 
 
@@ -73,7 +80,7 @@ def test_text_and_html_have_the_same_content():
         "Help desk: 32 h of 40 h",
         "https://tidemark.example.com/contracts/ACME-SUP",
         "You own this contract. The global rule “Warn <b>” notifies its owner.",
-        str(IDS["notification_id"]),
+        str(NOTIFICATION),
     ):
         assert content in text
         assert content in unescape(html)
@@ -186,10 +193,19 @@ def test_reminder_resolution_and_test_are_marked_first(kind, name, note):
         ({"trigger": "expires_in_days", "days_left": 30}, "30 days left"),
         ({"trigger": "expires_in_days", "days_left": 0}, "Ends today"),
         ({"trigger": "expired", "days_left": -1}, "Ended on 31 December 2026"),
-        ({"trigger": "status_changed", "status": "INACTIVE"}, "Now suspended"),
+        ({"trigger": "status_changed", "status": "INACTIVE", "threshold": "INACTIVE"}, "Now suspended"),
         ({"trigger": "unaccounted_work", "unaccounted_seconds": 5400}, "1 h 30 min not counted"),
         ({"trigger": "forecast_exhausts", "forecast": FORECAST}, "Runs out on 24 March 2026"),
         ({"trigger": "forecast_exhausts", "kind": "resolved"}, "Lasts until the end"),
+        ({"trigger": "forecast_exhausts", "forecast": USED_UP, "remaining": -1}, "Used up on 3 March 2026"),
+        ({"trigger": "forecast_exhausts", "forecast": USED_UP}, "Expected to run out on 3 March 2026"),
+        ({"trigger": "forecast_exhausts", "forecast": RUNS_OUT_TODAY}, "Runs out today"),
+        ({"trigger": "forecast_exhausts", "forecast": RUNS_OUT_TODAY, "remaining": 0}, "Used up today"),
+        ({"trigger": "overrun", "remaining": -1, "percent": "100"}, "1 s over"),
+        ({"trigger": "consumed_percent", "remaining": -1, "percent": "100"}, "More than 100 % used"),
+        ({"trigger": "consumed_percent", "remaining": 1, "percent": "100"}, "Almost 100 % used"),
+        ({"trigger": "consumed_percent", "remaining": 0, "percent": "100"}, "100 % used"),
+        ({"trigger": "status_changed", "threshold": "INACTIVE"}, "Was suspended, now active"),
     ],
 )
 def test_headline_begins_with_the_figure(changes, headline):
@@ -219,11 +235,17 @@ def test_headline_is_not_repeated():
     assert html.count("5 h over") == text.count("5 h over") + 1 == 2  # and the title
 
 
-@pytest.mark.parametrize("of", [{}, {"subject_kind": "slice", "account_name": "Help desk", "team_name": "North"}])
-def test_used_up_plan_has_no_forecast(of):
-    snapshot = make_snapshot(forecast=dict.fromkeys(FORECAST, "2026-03-13"), **of)
-    assert "current pace" not in "".join(parse(mail(snapshot))[1:])
-    assert "current pace" in parse(mail(make_snapshot(forecast=dict.fromkeys(FORECAST, "2026-03-16"), **of)))[1]
+@pytest.mark.parametrize(
+    ("of", "name"),
+    [({}, "Budget"), ({"subject_kind": "slice", "account_name": "Help desk", "team_name": "North"}, "Whole contract")],
+)
+def test_forecast_in_the_past_is_said_in_the_past(of, name):
+    def text_of(**forecast):
+        return parse(mail(make_snapshot(forecast=dict.fromkeys(FORECAST, "2026-03-13") | forecast, **of)))[1]
+
+    assert f"\n{name}: used up on 13 March 2026\n" in text_of()
+    assert f"\n{name}: expected to run out on 13 March 2026\n" in text_of(high="2026-03-20")
+    assert "current pace" in text_of(**dict.fromkeys(FORECAST, "2026-03-16"))
 
 
 def test_forecast_of_the_whole_contract_is_marked_for_an_account():
@@ -260,12 +282,23 @@ def test_carried_hours_are_shown():
     snapshot = make_snapshot(available=50 * HOUR, consumed=40 * HOUR, remaining=10 * HOUR)
     _, text, _ = parse(mail(snapshot))
     assert "80 % used: 40 h of 50 h, 10 h left." in text
-    assert "Planned: 40 h (carried over: 10 h)" in text
+    assert "Planned: 40 h, and 10 h carried over\n" in text
 
 
-def test_no_percentage_if_nothing_is_available():
-    snapshot = make_snapshot(available=-HOUR, consumed=HOUR, remaining=-2 * HOUR, percent=None)
-    assert parse(mail(snapshot))[1].startswith("More than 100 % used: 1 h of -1 h, 2 h over.")
+@pytest.mark.parametrize(
+    ("available", "planned"),
+    [
+        (-5 * HOUR, "40 h, less 45 h overdrawn from the period before"),
+        (0, "40 h, less 40 h overdrawn from the period before"),
+    ],
+)
+def test_nothing_available_is_said_in_words(available, planned):
+    own = {"subject": "{consumed} of {available}"}
+    snapshot = make_snapshot(available=available, consumed=HOUR, remaining=available - HOUR, percent=None, **own)
+    parsed, text, _ = parse(mail(snapshot))
+    assert text.startswith(f"More than 100 % used: 1 h used, {format_quantity(HOUR - available, None)} over.\n[!!!")
+    assert f"Planned: {planned}\n" in text
+    assert parsed["Subject"] == "1 h of 0 h"
 
 
 def test_fixed_price_is_shown_in_its_currency():

@@ -4,6 +4,7 @@ from typing import Any, Protocol
 
 from tidemark_notifier.delivery.egress import EgressPolicy
 from tidemark_notifier.delivery.mail import build_mail
+from tidemark_notifier.delivery.mail_content import MailNotification
 from tidemark_notifier.delivery.smtp import SmtpClient, SmtpServer
 from tidemark_notifier.delivery.webhook import WebhookClient, WebhookRequest, build_payload
 from tidemark_notifier.evaluation.addressees import Addressee
@@ -36,10 +37,14 @@ class MailSender:
     async def send(self, row: Any) -> None:
         """Send the mail of a leased row."""
         mail = build_mail(
-            Snapshot.model_validate_json(row["snapshot"]),
-            Addressee.model_validate_json(row["addressee"]),
-            notification_id=row["notification_id"],
-            delivery_id=row["id"],
+            [
+                MailNotification(
+                    row["notification_id"],
+                    Snapshot.model_validate_json(row["snapshot"]),
+                    Addressee.model_validate_json(row["addressee"]),
+                )
+            ],
+            message_id=row["id"],
             raised_at=row["raised_at"],
             sender=self._sender,
             public_url=self._public_url,

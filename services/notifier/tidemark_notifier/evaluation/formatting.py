@@ -1,9 +1,10 @@
-"""Figures, days and statuses as people read them."""
+"""Figures, days, statuses and forecasts as people read them."""
 
 from calendar import monthrange
 from datetime import date
+from typing import NamedTuple
 
-from tidemark_shared.domain.bodies import minor_digits
+from tidemark_shared.domain.bodies import Forecast, minor_digits
 
 STATUS_NAMES = {
     "DRAFT": "a draft", "ACTIVE": "active", "INACTIVE": "suspended", "EXPIRED": "expired", "CLOSED": "closed",
@@ -40,3 +41,39 @@ def format_day(day: date) -> str:
 def format_days(count: int) -> str:
     """``1 day``, ``30 days``."""
     return f"{count} day" if count == 1 else f"{count} days"
+
+
+def format_consumption(consumed: int, available: int, currency: str | None) -> str:
+    """``32 h of 40 h``; without anything available, only what is used."""
+    of = f" of {format_quantity(available, currency)}" if available > 0 else ""
+    return format_quantity(consumed, currency) + of
+
+
+def format_shortage(available: int, currency: str | None) -> str:
+    """Why nothing is available: ``5 h overdrawn from the period before``. Empty if something is."""
+    if available > 0:
+        return ""
+    overdrawn = f"{format_quantity(-available, currency)} overdrawn from the period before"
+    return overdrawn if available else "nothing left by the period before"
+
+
+class ForecastClause(NamedTuple):
+    """What the forecast says of the budget: ``runs out on 24 March 2026``, ``was used up on 3 March 2026``."""
+
+    text: str
+    is_past: bool
+
+
+def describe_forecast(forecast: Forecast | None, today: date, remaining: int | None = None) -> ForecastClause:
+    """The forecast in words. ``remaining`` is what is left of the budget that it is about, if that is known."""
+    day = forecast.exhausts_on if forecast else None
+    if forecast is None or day is None:
+        return ForecastClause("lasts until the end", is_past=False)
+    when = "today" if day == today else f"on {format_day(day)}"
+    # If everything is used up, all three days are the day when that happened.
+    has_no_range = forecast.low == day == forecast.high
+    if day <= today and has_no_range and (remaining is None or remaining <= 0):
+        return ForecastClause(f"was used up {when}", is_past=True)
+    if day < today:
+        return ForecastClause(f"was expected to run out {when}", is_past=True)
+    return ForecastClause(f"runs out {when}", is_past=False)

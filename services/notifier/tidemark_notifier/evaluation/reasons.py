@@ -6,10 +6,13 @@ from decimal import Decimal
 from tidemark_notifier.evaluation.evaluation_input import EvaluationInput
 from tidemark_notifier.evaluation.formatting import (
     STATUS_NAMES,
+    describe_forecast,
+    format_consumption,
     format_day,
     format_days,
     format_period,
     format_quantity,
+    format_shortage,
 )
 from tidemark_notifier.evaluation.rule_evaluation import (
     MILLIONTHS,
@@ -39,21 +42,38 @@ def describe_reason(
     evaluation: RuleEvaluation, state: ThresholdState, contract: EvaluationInput, today: date, *, resolved: bool = False
 ) -> str:
     """Why the notification is raised, in one sentence that a customer may read."""
-    trigger, terms, balance = evaluation.rule.trigger, contract.terms, contract.balance
+    trigger, terms = evaluation.rule.trigger, contract.terms
     threshold, end = format_threshold(trigger, state.threshold, terms.currency), format_day(terms.end_date)
-    status = STATUS_NAMES[contract.status or "DRAFT"]
-    sentences = {
-        "expires_in_days": f"The contract ends on {end} ({format_days((terms.end_date - today).days)} left).",
-        "expired": f"The contract is {status} again and ends on {end}."
-        if resolved
-        else f"The contract ended on {end}.",
-        "status_changed": f"The contract is {'no longer' if resolved else 'now'} {STATUS_NAMES.get(trigger.to or '')}.",
-        "unaccounted_work": f"{format_quantity(balance.unaccounted_seconds if balance else 0, None)} of logged work "
-        f"is not being counted ({'below the alert' if resolved else 'alert'} at {threshold}).",
-        "forecast_exhausts": _describe_forecast(balance),
-    }
-    comparison = _describe_comparison(trigger.kind, threshold, resolved=resolved)
-    return sentences.get(trigger.kind) or f"{_describe_consumption(evaluation, contract)} ({comparison})."
+    days_left, status = (terms.end_date - today).days, contract.status or "DRAFT"
+    match trigger.kind:
+        case "expires_in_days":
+            sentence = f"The contract ends on {end} ({format_days(days_left)} left)."
+            reason = sentence if days_left else f"The contract ends today, {end}."
+        case "expired":
+            again = f"The contract is {STATUS_NAMES[status]} again and ends on {end}."
+            reason = again if resolved else f"The contract ended on {end}."
+        case "status_changed":
+            reason = _describe_status(trigger.to or "DRAFT", status, end)
+        case "unaccounted_work":
+            unaccounted = format_quantity(contract.balance.unaccounted_seconds if contract.balance else 0, None)
+            alert = f"below the alert at {threshold}" if resolved else f"alert at {threshold}"
+            reason = f"{unaccounted} of logged work is not being counted ({alert})."
+        case "forecast_exhausts":
+            reason = _describe_forecast(evaluation, contract.balance, today)
+        case _:
+            comparison = _describe_comparison(trigger.kind, threshold, resolved=resolved)
+            reason = f"{_describe_consumption(evaluation, contract)} ({comparison})."
+    return reason
+
+
+def _describe_status(status: str, current: str, end: str) -> str:
+    if status != current:
+        return f"The contract was {STATUS_NAMES[status]} and is now {STATUS_NAMES[current]}."
+    detail = {
+        "INACTIVE": ": work on it is not counted until it is active again",
+        "EXPIRED": f": it ended on {end}",
+    }.get(status, "")
+    return f"The contract is now {STATUS_NAMES[status]}{detail}."
 
 
 def _describe_comparison(kind: str, threshold: str, *, resolved: bool) -> str:
@@ -65,21 +85,29 @@ def _describe_comparison(kind: str, threshold: str, *, resolved: bool) -> str:
 
 
 def _describe_consumption(evaluation: RuleEvaluation, contract: EvaluationInput) -> str:
-    """Such as ``32 h of 40 h used in March 2026``."""
+    """Such as ``32 h of 40 h used in March 2026``, or ``1 h used in March 2026 with 5 h overdrawn from …``."""
     subject, currency = evaluation.subject, get_currency(contract)
+    consumed, available = subject.figures.consumed if subject.figures else 0, subject.available or 0
     start, end = subject.period or (contract.terms.start_date, contract.terms.end_date)
-    consumed = format_quantity(subject.figures.consumed if subject.figures else 0, currency)
     period = format_period(start, end)
     preposition = "from" if " to " in period else "in"
-    return f"{consumed} of {format_quantity(subject.available or 0, currency)} used {preposition} {period}"
+    shortage = format_shortage(available, currency)
+    detail = f", with {shortage}" if shortage else ""
+    return f"{format_consumption(consumed, available, currency)} used {preposition} {period}{detail}"
 
 
-def _describe_forecast(balance: Balance | None, today: date | None = None) -> str:
-    forecast = balance.forecast if balance else None
-    if forecast is None or forecast.exhausts_on is None:
-        return "At the current pace, the budget lasts until the end."
-    days = f" (in {format_days((forecast.exhausts_on - today).days)})" if today else ""
-    return f"At the current pace, the budget runs out on {format_day(forecast.exhausts_on)}{days}."
+def _describe_forecast(evaluation: RuleEvaluation, balance: Balance | None, today: date, *, count: bool = False) -> str:
+    """The forecast in a sentence; with ``count`` also the days until then."""
+    subject, forecast = evaluation.subject, balance.forecast if balance else None
+    remaining = (
+        None if subject.available is None or not subject.figures else subject.available - subject.figures.consumed
+    )
+    clause = describe_forecast(forecast, today, remaining)
+    if clause.is_past:
+        return f"The budget {clause.text}."
+    day = forecast.exhausts_on if forecast else None
+    days = f" (in {format_days((day - today).days)})" if count and day and day > today else ""
+    return f"At the current pace, the budget {clause.text}{days}."
 
 
 def describe_missing(evaluation: RuleEvaluation, state: ThresholdState, contract: EvaluationInput, today: date) -> str:
@@ -91,7 +119,9 @@ def describe_missing(evaluation: RuleEvaluation, state: ThresholdState, contract
     if trigger.kind in CALENDAR_TRIGGERS:
         return _describe_date(trigger, state, contract, today)
     if trigger.kind == "forecast_exhausts":
-        return _describe_forecast(balance, today) if balance and balance.forecast else "No forecast is available."
+        if not balance or not balance.forecast:
+            return "No forecast is available."
+        return _describe_forecast(evaluation, balance, today, count=True)
     threshold, currency = format_threshold(trigger, state.threshold, terms.currency), get_currency(contract)
     if trigger.kind == "unaccounted_work":
         unaccounted = balance.unaccounted_seconds if balance else 0
