@@ -9,7 +9,8 @@ from aiokafka.errors import KafkaError
 from fastapi import FastAPI
 
 from tidemark_consumption import replay
-from tidemark_consumption.api import figures, worklogs
+from tidemark_consumption.api import balances, figures, worklogs
+from tidemark_consumption.api.examples import EXAMPLES
 from tidemark_consumption.api.worklogs import Publisher
 from tidemark_consumption.balance_outbox import begin_days, open_balance_outbox
 from tidemark_consumption.database.query_types import ConsumptionQueries
@@ -87,4 +88,5 @@ def create_app(settings: Settings) -> FastAPI:
     app = create_api("consumption", settings, lifespan)
     app.include_router(worklogs.router)
     app.include_router(figures.router)
+    app.include_router(balances.router)
     return app

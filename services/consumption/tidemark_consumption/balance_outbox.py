@@ -14,9 +14,10 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from tidemark_consumption.database.query_types import ConsumptionQueries
+from tidemark_consumption.attention import Attention, find_attention, rank_urgency
+from tidemark_consumption.database.query_types import ConsumptionQueries, PublishedBalancesTableRow
 from tidemark_consumption.forecast import forecast
-from tidemark_shared.database import Connection, Pool, Workload, connect_pool, queries
+from tidemark_shared.database import Connection, Pool, Workload, connect_pool, json_rows, queries
 from tidemark_shared.log import get_logger
 from tidemark_shared.messaging.cloudevents import OutboxRecord, build_binary_headers
 from tidemark_shared.messaging.events import CONTRACT_BALANCE
@@ -77,6 +78,15 @@ async def open_balance_outbox(url: str) -> AsyncIterator[Outbox]:
         pool.terminate()
 
 
+class PublishedBalance(NamedTuple):
+    """A row of the table ``published_balances``."""
+
+    contract_id: UUID
+    attention: list[Attention]
+    urgency: int
+    body: dict[str, Any]
+
+
 class _Retry(NamedTuple):
     """When a balance that failed is computed again, in the time of the event loop, the pause before it, and why."""
 
@@ -133,8 +143,10 @@ class _BalanceComputer:
         # A draft that was discarded in the meantime has no balance.
         if balance is None or balance["body"] is None:
             return None
+        body = {**json.loads(balance["body"]), "forecast": prediction}
+        attention = find_attention(body, today=balance["today"], end_date=balance["end_date"])
         return OutboxRow(
-            (contract_id, balance["revision"]),
+            PublishedBalance(contract_id, attention, rank_urgency(body["status"], attention), body),
             OutboxRecord(
                 BALANCES.name,
                 str(contract_id).encode(),
@@ -145,7 +157,7 @@ class _BalanceComputer:
                     time=now,
                     correlation_id=balance["correlation_id"],
                 ),
-                json.dumps({**json.loads(balance["body"]), "forecast": prediction}).encode(),
+                json.dumps(body).encode(),
             ),
         )
 
@@ -163,5 +175,11 @@ class _BalanceComputer:
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
 
-async def _mark_published(connection: Connection, keys: Sequence[Any]) -> None:
-    await _sql.mark_published(connection, ids=[id_ for id_, _ in keys], revisions=[revision for _, revision in keys])
+async def _mark_published(connection: Connection, published: Sequence[PublishedBalance]) -> None:
+    rows = json_rows(PublishedBalancesTableRow, (balance._asdict() for balance in published), default=str)
+    await _sql.save_published(connection, rows=rows)
+    await _sql.mark_published(
+        connection,
+        ids=[balance.contract_id for balance in published],
+        revisions=[balance.body["revision"] for balance in published],
+    )

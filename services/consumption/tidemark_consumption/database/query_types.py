@@ -96,6 +96,13 @@ class PeriodsTableRow(TypedDict):
 class RateCardsTableRow(TypedDict):
     rate_card_id: Any
     version: Any
+class PublishedBalancesTableRow(TypedDict):
+    contract_id: Any
+    attention: Any
+    urgency: Any
+    body: Any
+
+
     deleted: Any
     person_id: Any
     team_id: Any
@@ -161,6 +168,8 @@ class BalanceToPublishRow(TypedDict):
 
 
 class BatchesFoldedSinceRow(TypedDict):
+    end_date: date | Any
+    today: date | Any
     batch: int | Any
     log: str | Any
     correlation_id: str | Any
@@ -224,6 +233,30 @@ class FoldLinksRow(TypedDict):
 
 class LoggedContractsRow(TypedDict):
     event: str | Any
+
+class ListBalancesRow(TypedDict):
+    counts: str | Any
+    contract_id: UUID | Any
+    sort_key: str | Any
+    attention: list[str | Any] | Any
+    name: str | Any
+    organization_id: UUID | Any
+    organization_name: str | Any
+    owner_name: str | Any
+    owner_email: str | Any
+    type: str | Any
+    recurrence: str | Any
+    start_date: date | Any
+    end_date: date | Any
+    timezone: str | Any
+    status: str | Any
+    body: str | Any
+
+
+class ListRevisionsRow(TypedDict):
+    contract_id: UUID | Any
+    revision: int | Any
+
 
 
 class LoggedDirectoryRow(TypedDict):
@@ -666,6 +699,34 @@ class ConsumptionQueries(Protocol):
     async def lock_projection(self, connection: Connection, /) -> str:
         """replay.sql"""
         ...
+    def list_balances(
+        self,
+        connection: Connection,
+        /,
+        *,
+        organization: UUID | None,
+        owner: str | None,
+        first_day: date | None,
+        last_day: date | None,
+        text: str | None,
+        statuses: Collection[str | None] | None,
+        reasons: Collection[str | None] | None,
+        after_key: str | None,
+        after_id: UUID | None,
+        max_rows: int | None,
+    ) -> AsyncIterator[ListBalancesRow]:
+        """By urgency, last day and code. Each row also has the counts of all contracts that match, whatever their status and
+        reasons; where no contract is left, the only row has just these.
+
+        overview.sql"""
+        ...
+
+    def list_revisions(
+        self, connection: Connection, /, *, ids: Collection[UUID | None] | None
+    ) -> AsyncIterator[ListRevisionsRow]:
+        """overview.sql"""
+        ...
+
 
     def logged_contracts(self, connection: Connection, /, *, batch: int | None) -> AsyncIterator[LoggedContractsRow]:
         """In the order in which they are learned. Of two events of one version the first holds, as when the log is replayed.
@@ -816,6 +877,12 @@ class ConsumptionQueries(Protocol):
     async def set_account_refs(self, connection: Connection, /, *, rows: JsonRows[AccountRefsTableRow]) -> str:
         """From every version, however late it comes: a name belongs to the account that had it last, an id always to its
         account.
+    async def save_published(self, connection: Connection, /, *, rows: JsonRows[PublishedBalancesTableRow]) -> str:
+        """Balances as they are published. What is published twice, or by two relays, is the same or newer.
+
+        balances.sql"""
+        ...
+
 
         contracts.sql"""
         ...

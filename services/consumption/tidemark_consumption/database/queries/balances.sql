@@ -19,8 +19,10 @@ LIMIT :limit;
 -- name: balance_to_publish(contract, moment)^
 -- The previous and the current period (SPEC 4), and the revision of these figures.
 SELECT
-  balance.revision, balance.correlation_id, balance(balance.contract_id, :moment, FALSE)::text AS body
+  balance.revision, balance.correlation_id, balance(balance.contract_id, :moment, FALSE)::text AS body,
+  contract.end_date, (:moment::timestamptz AT TIME ZONE contract.timezone)::date AS today
 FROM balances AS balance
+JOIN contracts AS contract USING (contract_id)
 WHERE balance.contract_id = :contract;
 
 -- name: oldest_dirty_balance(failing)^
@@ -47,6 +49,15 @@ FROM (
   FOR UPDATE OF balance SKIP LOCKED
 ) AS published
 WHERE balance.contract_id = published.contract_id;
+
+-- name: save_published(rows)!
+-- Balances as they are published. What is published twice, or by two relays, is the same or newer.
+INSERT INTO published_balances AS published (contract_id, attention, urgency, body)
+SELECT contract_id, attention, urgency, body
+FROM jsonb_populate_recordset(NULL::published_balances, :rows::jsonb)
+ON CONFLICT (contract_id) DO UPDATE
+SET attention = excluded.attention, urgency = excluded.urgency, body = excluded.body
+WHERE (excluded.body ->> 'revision')::bigint >= (published.body ->> 'revision')::bigint;
 
 -- name: begin_days(now, correlation_id)!
 -- Where a new day has begun in the time zone of the contract. Any number of instances can do this at the same time.
