@@ -2,7 +2,7 @@
 
 import re
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from tidemark.cli.body_file import InputError
@@ -12,6 +12,7 @@ from tidemark_shared.domain.calendar import Period, split_into_periods
 Json = dict[str, Any]
 
 _CONTACT = re.compile(r"\s*(?P<name>[^<>]+?)\s*<(?P<email>[^<>]+)>\s*(?::(?P<roles>.*))?")
+_AMOUNT = re.compile(r"[+-]?\d{1,18}(?:\.(?P<decimals>\d+))?", re.ASCII)
 _MONTH = re.compile(r"\d{4}-\d{2}", re.ASCII)
 
 
@@ -29,15 +30,11 @@ def parse_money(text: str, currency: str) -> int:
     digits = minor_digits(currency)
     if digits is None:
         raise InputError(f"{currency!r} is not an ISO 4217 currency with a minor unit. Use a code such as EUR.")
-    try:
-        minor = Decimal(text).scaleb(digits)
-        is_whole = minor == minor.to_integral_value()
-    except InvalidOperation:
-        is_whole = False
-    if not is_whole or "e" in text.lower():
+    match = _AMOUNT.fullmatch(text)
+    if match is None or len(match["decimals"] or "") > digits:
         example = Decimal(120050).scaleb(-digits)
         raise InputError(f"{text!r} is not an amount in {currency}. Write a decimal number such as {example}.")
-    return int(minor)
+    return int(Decimal(text).scaleb(digits))
 
 
 def select_period(contract: Json, text: str | None) -> Period:

@@ -1,6 +1,6 @@
 """``tidemark organization``: the customers, with their contacts."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import uuid4
 
 import typer
@@ -35,7 +35,7 @@ Reference = Annotated[str, typer.Argument(metavar="ORGANIZATION", help="The orga
 NewName = Annotated[str | None, typer.Option("--name", help="The name.")]
 TimeZone = Annotated[str | None, typer.Option(help="The IANA time zone, such as Europe/Berlin.")]
 NewContacts = Annotated[
-    list[Json] | None,
+    list[Any] | None,  # typer takes no list of dictionaries
     typer.Option(
         "--contact",
         metavar="CONTACT",
