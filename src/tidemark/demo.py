@@ -20,8 +20,8 @@ from aiokafka.errors import KafkaError
 from dateutil.relativedelta import relativedelta
 
 from tidemark.api_client import ApiClient, ApiError, Entity, Json, contract_path
+from tidemark.cli.figures import build_status, load_figures
 from tidemark.cli.output import SafeConsole
-from tidemark.cli.status import build_status_table
 from tidemark.database.query_types import CommandLineQueries
 from tidemark_shared.database import Connection, open_connection, queries
 from tidemark_shared.messaging import kafka
@@ -68,7 +68,7 @@ def run(settings: Settings, data_dir: Path, *, maildir: Path | None = None, now:
         with ApiClient(settings) as api:
             contract = seed(api, now)
         asyncio.run(_log_work(settings, contract.body, now))
-        asyncio.run(_print_result(settings, console, maildir, now))
+        asyncio.run(_print_result(settings, contract.body, console, maildir, now))
     except (ApiError, KafkaError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         console.print(f"The demo stopped: {error}. The next start with --demo continues it.")
         return
@@ -192,7 +192,9 @@ async def _is_counted(connection: Connection, period_start: date, seconds: int) 
     return (consumed or 0) >= seconds
 
 
-async def _print_result(settings: Settings, console: SafeConsole, maildir: Path | None, now: datetime) -> None:
+async def _print_result(
+    settings: Settings, contract: Json, console: SafeConsole, maildir: Path | None, now: datetime
+) -> None:
     """Print the hours, the last mail to the customer, and where to look next."""
     deliveries: list[Any] = []
 
@@ -204,7 +206,8 @@ async def _print_result(settings: Settings, console: SafeConsole, maildir: Path 
 
     async with open_connection(settings.service_database_url("notifier")) as connection:
         in_time = await _wait_until(is_warned, _MAIL_TIMEOUT_SECONDS)
-    console.print(await build_status_table(settings, CODE, now))
+    with ApiClient(settings) as api:
+        console.print(build_status(contract, load_figures(api, contract), now))
     console.print(f"The customer, {CUSTOMER_EMAIL}, was notified {len(deliveries)} times:")
     for row in deliveries:
         console.print(f"  at {row['threshold']} %, {row['raised_at']:%H:%M:%S} UTC: {row['status']}")

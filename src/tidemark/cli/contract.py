@@ -1,81 +1,182 @@
 """``tidemark contract``: create, change and show contracts over the HTTP API."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import uuid4
 
 import typer
 
-from tidemark.api_client import ApiClient, ApiError, Entity, contract_path
-from tidemark.cli.contract_file import ContractFileError, parse_body, replace_names, set_members
-from tidemark.cli.contract_tables import build_contract_details, build_contract_list, build_history
-from tidemark.cli.options import DEFAULT_DATA_DIR, AsJson, DataDir, MaxSize, load_settings
-from tidemark.cli.output import print_json, print_line, print_table, report_errors
-from tidemark.importing.files import FileError, read_text
+from tidemark.api_client import ApiClient, ApiError, Entity, Json, contract_path
+from tidemark.cli.body_file import InputError, set_members
+from tidemark.cli.connection import MAX_BODY_SIZE, BodyFile, connect, print_result, read_body
+from tidemark.cli.contract_tables import CONTRACT_COLUMNS, HISTORY_COLUMNS, build_contract_details
+from tidemark.cli.figures import FIELDS, list_figures, load_figures
+from tidemark.cli.input_values import build_adjustment, describe_adjustment
+from tidemark.cli.options import DEFAULT_DATA_DIR, AsCsv, AsJson, DataDir, MaxSize
+from tidemark.cli.output import print_records
+from tidemark.cli.references import find_contract, replace_account_names, replace_names
 
 app = typer.Typer(help="Contracts: create, change and show them.", no_args_is_help=True)
 
-MAX_CONTRACT_FILE_SIZE = 2 << 20
-"""As for a request body of the HTTP API."""
-
 Code = Annotated[str, typer.Argument(help="The contract's code or id.")]
-_FILE_HELP = "The contract in YAML or JSON, as the HTTP API takes it; - reads standard input."
+Reason = Annotated[str, typer.Option(help="The reason, for the history.")]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="A new value, such as end_date=2027-12-31; can be repeated."),
+]
 
 
 @app.command()
 def create(
-    file: Annotated[Path, typer.Argument(help=_FILE_HELP)],
+    file: Annotated[Path, typer.Argument(help="The contract in YAML or JSON, as the HTTP API takes it; - is stdin.")],
     *,
-    max_size: MaxSize = MAX_CONTRACT_FILE_SIZE,
+    max_size: MaxSize = MAX_BODY_SIZE,
     as_json: AsJson = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Draft a contract from a file, and print its id and code.
 
-    Organizations and teams can be given by name instead of id.
+    Organizations, teams and the accounts of adjustments can be given by name instead of id.
     """
-    with _connect(data_dir) as api:
-        contract = api.post("contracts", _replace_names(api, _read_file(file, max_size)), key=str(uuid4()))
-    _print_result(contract, f"{contract.id} {contract.body['code']}", as_json=as_json)
+    with connect(data_dir) as api:
+        body = replace_names(api, replace_account_names(read_body(file, max_size)))
+        try:
+            contract = api.post("contracts", body, key=str(uuid4()))
+        except ApiError as error:
+            raise _with_hint(
+                error, "duplicate", f"`tidemark contract edit {body.get('code')} FILE` changes it."
+            ) from None
+    print_result(contract, f"{contract.id} {contract.body['code']}", as_json=as_json)
+
+
+@app.command()
+def edit(
+    code: Code,
+    file: BodyFile = None,
+    *,
+    set_: Assignments = None,
+    max_size: MaxSize = MAX_BODY_SIZE,
+    as_json: AsJson = False,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Change a draft, with a file that has the whole contract, or with single values."""
+    with connect(data_dir) as api:
+        draft = find_contract(api, code)
+        if draft.body["status"] != "DRAFT":
+            raise InputError(
+                f"{draft.body['code']} is {draft.body['status']}, not a draft. "
+                f"Use `tidemark contract amend {draft.body['code']} --reason …`."
+            )
+        contract = _change_terms(api, draft, _read_terms(api, draft, file, set_, max_size), "")
+    print_result(contract, _describe_status(contract), as_json=as_json)
+
+
+@app.command()
+def discard(code: Code, *, as_json: AsJson = False, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Discard a draft. Its code can be used again."""
+    with connect(data_dir) as api:
+        contract = find_contract(api, code)
+        api.delete(contract_path(contract.id), contract.etag)
+    print_result(contract, f"{contract.body['code']} is discarded.", as_json=as_json)
 
 
 @app.command()
 def activate(code: Code, *, as_json: AsJson = False, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """Activate a draft, so that its work counts."""
-    with _connect(data_dir) as api:
-        contract = api.post(f"{contract_path(code)}/activate", {}, etag=_load_contract(api, code).etag)
-    _print_result(contract, _describe_status(contract), as_json=as_json)
+    _run_action("activate", code, {}, as_json=as_json, data_dir=data_dir)
+
+
+@app.command()
+def suspend(code: Code, *, reason: Reason, as_json: AsJson = False, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Suspend a contract: no work counts until it is resumed."""
+    _run_action("suspend", code, {"reason": reason}, as_json=as_json, data_dir=data_dir)
+
+
+@app.command()
+def resume(code: Code, *, reason: Reason, as_json: AsJson = False, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Resume a suspended contract. Work logged while it was suspended counts too."""
+    _run_action("resume", code, {"reason": reason}, as_json=as_json, data_dir=data_dir)
+
+
+@app.command()
+def close(code: Code, *, reason: Reason, as_json: AsJson = False, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Close a contract for good. It cannot be opened again."""
+    _run_action("close", code, {"reason": reason}, as_json=as_json, data_dir=data_dir)
+
+
+@app.command()
+def renew(
+    code: Code,
+    new_code: Annotated[str, typer.Argument(help="The code of the contract that follows.")],
+    *,
+    as_json: AsJson = False,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Draft the contract that follows: it starts the day after, with the same length and shape."""
+    with connect(data_dir) as api:
+        current = find_contract(api, code)
+        draft = api.post(f"{contract_path(current.id)}/renew", {"code": new_code}, etag=current.etag, key=str(uuid4()))
+    message = (
+        f"{draft.body['code']} is a DRAFT from {draft.body['start_date']} to {draft.body['end_date']}. "
+        f"Activate it with `tidemark contract activate {draft.body['code']}`."
+    )
+    print_result(draft, message, as_json=as_json)
 
 
 @app.command()
 def amend(
     code: Code,
-    file: Annotated[
-        Path | None, typer.Argument(help=f"{_FILE_HELP} Without a file, the current contract is used.")
-    ] = None,
+    file: BodyFile = None,
     *,
-    reason: Annotated[str, typer.Option(help="The reason, for the history.")],
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="A new value, such as end_date=2027-12-31."),
-    ] = None,
-    max_size: MaxSize = MAX_CONTRACT_FILE_SIZE,
+    reason: Reason,
+    set_: Assignments = None,
+    max_size: MaxSize = MAX_BODY_SIZE,
     as_json: AsJson = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Change a contract from its start, with a file that has the whole contract, or with single values."""
-    if file is None and not set_:
-        raise typer.BadParameter("Give a FILE, or --set NAME=VALUE.")
-    with _connect(data_dir) as api:
-        current = _load_contract(api, code)
-        body = set_members(_read_file(file, max_size) if file else current.body, set_ or [])
-        amendment = {**_replace_names(api, body), "reason": reason}
-        contract = api.post(f"{contract_path(code)}/amend", amendment, etag=current.etag)
-    _print_result(contract, _describe_status(contract), as_json=as_json)
+    with connect(data_dir) as api:
+        current = find_contract(api, code)
+        if current.body["status"] == "DRAFT":
+            raise InputError(
+                f"{current.body['code']} is a draft. Change it with `tidemark contract edit {current.body['code']}`."
+            )
+        contract = _change_terms(api, current, _read_terms(api, current, file, set_, max_size), reason)
+    print_result(contract, _describe_status(contract), as_json=as_json)
+
+
+@app.command()
+def adjust(
+    code: Code,
+    *,
+    account: Annotated[str, typer.Option(help="The account's name or id.")],
+    reason: Reason,
+    period: Annotated[
+        str | None, typer.Option(metavar="MONTH|DAY", help="The period, by its month (2026-03) or a day in it.")
+    ] = None,
+    hours: Annotated[str | None, typer.Option(help="The hours to add, such as 20 or -7.5.")] = None,
+    value: Annotated[
+        str | None, typer.Option(help="For a fixed price: the amount to add, in the contract's currency.")
+    ] = None,
+    as_json: AsJson = False,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Add hours (or value) to an account in one period, or deduct them with a minus sign.
+
+    A contract that is not a draft is amended, with this reason.
+    """
+    if (hours is None) == (value is None):
+        raise typer.BadParameter("Give either --hours or --value.")
+    with connect(data_dir) as api:
+        current = find_contract(api, code)
+        adjustment = build_adjustment(
+            current.body, account=account, period=period, hours=hours, value=value, reason=reason
+        )
+        terms = {**current.body, "adjustments": [*current.body["adjustments"], adjustment]}
+        contract = _change_terms(api, current, terms, reason)
+    message = f"{_describe_status(contract)} {describe_adjustment(contract.body, adjustment)}"
+    print_result(contract, message, as_json=as_json)
 
 
 @app.command("list")
@@ -88,99 +189,85 @@ def list_(
     owner: Annotated[str | None, typer.Option(help="Part of the owner's name or email.")] = None,
     text: Annotated[str | None, typer.Option(help="Part of the code, name, description or organization.")] = None,
     as_json: AsJson = False,
+    as_csv: AsCsv = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """List contracts by code."""
-    with _connect(data_dir) as api:
+    with connect(data_dir) as api:
         filters = {
             "status": [name.upper() for name in status or []],
-            "organization": organization and _replace_names(api, {"organization_id": organization})["organization_id"],
+            "organization": organization and replace_names(api, {"organization_id": organization})["organization_id"],
             "owner": owner,
             "text": text,
         }
         contracts = list(api.list("contracts", **{name: value for name, value in filters.items() if value}))
-    print_json(contracts) if as_json else print_table(build_contract_list(contracts))
+    print_records(contracts, CONTRACT_COLUMNS, as_json=as_json, as_csv=as_csv)
 
 
 @app.command()
-def show(code: Code, *, as_json: AsJson = False, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
-    """Show a contract and its balance by account."""
-    with _connect(data_dir) as api:
-        contract = _load_contract(api, code).body
+def show(code: Code, *, as_json: AsJson = False, as_csv: AsCsv = False, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Show a contract's terms and its figures, as `tidemark status`."""
+    now = datetime.now(UTC)
+    with connect(data_dir) as api:
+        contract = find_contract(api, code).body
         organization = api.get(f"organizations/{contract['organization_id']}")
-        balance_entity = api.get(f"{contract_path(contract['id'])}/balance")
-    balance = balance_entity and balance_entity.body
-    if as_json:
-        print_json({**contract, "balance": balance})
-    else:
-        name = organization.body["name"] if organization else contract["organization_id"]
-        print_table(build_contract_details(contract, name, balance, datetime.now(UTC)))
+        figures = load_figures(api, contract)
+    name = organization.body["name"] if organization else contract["organization_id"]
+    print_records(
+        list_figures(figures, now),
+        build_contract_details(contract, name, figures, now),
+        as_json=as_json,
+        as_csv=as_csv,
+        fields=FIELDS,
+        document={**contract, "balance": figures and figures.balance},
+    )
 
 
 @app.command()
-def history(code: Code, *, as_json: AsJson = False, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+def history(
+    code: Code, *, as_json: AsJson = False, as_csv: AsCsv = False, data_dir: DataDir = DEFAULT_DATA_DIR
+) -> None:
     """Show who changed a contract, when, how and why."""
-    with _connect(data_dir) as api:
+    with connect(data_dir) as api:
         entries = list(api.list(f"{contract_path(code)}/history", limit=None))
-    print_json(entries) if as_json else print_table(build_history(entries))
+    print_records(entries, HISTORY_COLUMNS, as_json=as_json, as_csv=as_csv)
 
 
-@contextmanager
-def _connect(data_dir: Path) -> Iterator[ApiClient]:
-    """A client of the API. Violations are printed one on each line: code, path, message."""
-    with report_errors(ApiError, ContractFileError, FileError):
-        try:
-            with ApiClient(load_settings(data_dir)) as api:
-                yield api
-        except ApiError as error:
-            lines = [
-                f"{violation['code']}  {violation['path'] or '/'}  {violation['message']}"
-                for violation in error.violations
-            ]
-            raise ApiError("\n".join(lines) or str(error)) from None
+def _read_terms(
+    api: ApiClient, current: Entity, file: Path | None, assignments: list[str] | None, max_size: int
+) -> Json:
+    """The contract as it shall be, with ids. Without a file, the current contract with single values set."""
+    if file is None and not assignments:
+        raise typer.BadParameter("Give a FILE, or --set NAME=VALUE.")
+    body = set_members(read_body(file, max_size) if file else current.body, assignments or [])
+    return replace_names(api, replace_account_names(body, current.body["accounts"]))
 
 
-def _read_file(file: Path, max_size: int) -> dict[str, Any]:
-    return parse_body(read_text(file, max_size=max_size))
+def _change_terms(api: ApiClient, current: Entity, terms: Json, reason: str) -> Entity:
+    """Change a draft, or amend any other contract."""
+    path = contract_path(current.id)
+    if current.body["status"] == "DRAFT":
+        return api.put(path, terms, current.etag)
+    return api.post(f"{path}/amend", {**terms, "reason": reason}, etag=current.etag, key=str(uuid4()))
 
 
-def _replace_names(api: ApiClient, body: dict[str, Any]) -> dict[str, Any]:
-    """Replace names with ids. Raises :class:`ApiError` with a violation for each unknown or ambiguous name."""
-    violations: list[dict[str, str]] = []
-
-    @cache
-    def list_ids(list_name: str, name: str) -> list[str]:
-        return [item["id"] for item in api.list(list_name, name=name)]
-
-    def find_id(list_name: str, name: str, path: str) -> str:
-        ids = list_ids(list_name, name)
-        if len(ids) == 1:
-            return ids[0]
-        message = (
-            f"Several {list_name} have the name {name!r}. Give the id."
-            if ids
-            else f"No {list_name.removesuffix('s')} has the name {name!r}. Create it first, or give an id."
-        )
-        violations.append({"code": "unknown_reference", "path": path, "message": message})
-        return name
-
-    changed: dict[str, Any] = replace_names(body, find_id)
-    if violations:
-        raise ApiError("A name is unknown or ambiguous.", violations)
-    return changed
+def _run_action(action: str, code: str, body: Json, *, as_json: bool, data_dir: Path) -> None:
+    with connect(data_dir) as api:
+        current = find_contract(api, code)
+        path = f"{contract_path(current.id)}/{action}"
+        contract = api.post(path, body, etag=current.etag, key=str(uuid4()))
+    print_result(contract, _describe_status(contract), as_json=as_json)
 
 
-def _load_contract(api: ApiClient, code: str) -> Entity:
-    contract = api.get(contract_path(code))
-    if contract is None:
-        raise ApiError(f"No contract with id or code {code!r}. Run `tidemark contract list` to see the contracts.")
-    return contract
+def _with_hint(error: ApiError, code: str, hint: str) -> ApiError:
+    """The error, with a hint at its violations of this code."""
+    violations = [
+        violation | {"message": f"{violation['message']} {hint}"} if violation["code"] == code else violation
+        for violation in error.violations
+    ]
+    return ApiError(str(error), violations)
 
 
 def _describe_status(contract: Entity) -> str:
     body = contract.body
     return f"{body['code']} is {body['status']} at version {body['version']}."
-
-
-def _print_result(contract: Entity, message: str, *, as_json: bool) -> None:
-    print_json(contract.body) if as_json else print_line(message)

@@ -3,15 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC
 from typing import Annotated, Any, Literal
 
 import typer
-from rich import box
 from rich.table import Table
 
-from tidemark.cli.options import DEFAULT_DATA_DIR, AsJson, DataDir, load_settings
-from tidemark.cli.output import print_json, print_line, print_table, report_errors
+from tidemark.cli.options import DEFAULT_DATA_DIR, AsCsv, AsJson, DataDir, load_settings
+from tidemark.cli.output import Column, print_json, print_line, print_records, print_table, report_errors
 from tidemark_shared.database import Connection, connect_pool
 from tidemark_shared.log import log_only_errors
 from tidemark_shared.messaging import dead_letters
@@ -29,6 +27,14 @@ Reason = Annotated[str | None, typer.Option(help="Only those with this text in t
 
 DeadLetter = dict[str, Any]
 
+_COLUMNS = (
+    Column("Number", lambda letter: f"{letter['id']}{' replayed' if letter['replayed_at'] else ''}", wrap=False),
+    Column("Service", "service", wrap=False),
+    Column("Received", "received_at", wrap=False),
+    Column("Topic/partition, offset", "{topic}/{partition}, {record_offset}".format_map),
+    Column("Reason", "reason"),
+)
+
 
 class SelectionError(Exception):
     """The number matches no dead letter, or more than one."""
@@ -42,6 +48,7 @@ def list_(
     *,
     include_replayed: Annotated[bool, typer.Option("--all", help="Include those that were replayed.")] = False,
     as_json: AsJson = False,
+    as_csv: AsCsv = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """List the dead letters that wait for a replay, oldest first. Times are UTC."""
@@ -51,10 +58,7 @@ def list_(
                 load_settings(data_dir), service, topic=topic, reason=reason, include_replayed=include_replayed
             )
         )
-    if as_json:
-        print_json(letters)
-    else:
-        print_table(_build_list(letters))
+    print_records(letters, _COLUMNS, as_json=as_json, as_csv=as_csv)
 
 
 @app.command()
@@ -182,24 +186,6 @@ def _to_text(content: bytes | None) -> str | None:
         return content.decode()
     except UnicodeDecodeError:
         return f"hex {content.hex()}"
-
-
-def _build_list(letters: Sequence[DeadLetter]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
-    for heading in ("Number", "Service", "Received"):
-        table.add_column(heading, no_wrap=True)
-    table.add_column("Topic/partition, offset", overflow="fold")
-    table.add_column("Reason", overflow="fold", ratio=1)
-    for letter in letters:
-        table.add_row(
-            str(letter["id"]),
-            letter["service"],
-            f"{letter['received_at'].astimezone(UTC):%Y-%m-%d %H:%M}",
-            f"{letter['topic']}/{letter['partition']}, {letter['record_offset']}",
-            letter["reason"],
-            style="dim" if letter["replayed_at"] else "",
-        )
-    return table
 
 
 def _build_details(letter: DeadLetter) -> Table:

@@ -81,25 +81,26 @@ def print_table(table: RenderableType) -> None:
 
 def print_records(
     records: Sequence[Record],
-    columns: Sequence[Column],
+    table: RenderableType | tuple[Column, ...],
     *,
     as_json: bool,
     as_csv: bool,
     fields: Sequence[str] = (),
-    style: Callable[[Record], str] = lambda _: "",
+    document: Any = None,
 ) -> None:
     """Print records as a table for people, as JSON, or as CSV with the members of nested records as ``owner.name``.
 
-    ``fields`` are the headings of CSV where there may be no record.
+    ``table`` is the table, or its columns. ``fields`` are the headings of CSV where there may be no record.
+    ``document`` is printed as JSON instead of the records.
     """
     if as_json and as_csv:
         raise typer.BadParameter("Choose one of --json and --csv.")
     if as_json:
-        print_json(records)
+        print_json(records if document is None else document)
     elif as_csv:
         _print_csv(records, fields)
     else:
-        print_table(build_table(records, columns, style=style))
+        print_table(build_table(records, table) if isinstance(table, tuple) else table)
 
 
 def build_table(
@@ -107,7 +108,6 @@ def build_table(
     columns: Sequence[Column],
     *,
     title: str | None = None,
-    style: Callable[[Record], str] = lambda _: "",
 ) -> Table:
     """A table for people, with a row for each record."""
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
@@ -116,7 +116,7 @@ def build_table(
         table.add_column(column.heading, justify=justify, no_wrap=not column.wrap, overflow="fold")
     for record in records:
         values = (record[column.value] if isinstance(column.value, str) else column.value(record) for column in columns)
-        table.add_row(*map(format_cell, values), style=style(record))
+        table.add_row(*map(format_cell, values))
     return table
 
 
@@ -132,7 +132,7 @@ def format_cell(value: object) -> str:
         case datetime(tzinfo=zone):
             return f"{value.astimezone(UTC) if zone else value:%Y-%m-%d %H:%M}"
         case Mapping() | list():
-            return json.dumps(value, default=str)
+            return json.dumps(value, default=_json_value)
     return str(value)
 
 
@@ -163,7 +163,7 @@ def _csv_cell(value: object) -> str:
         case list() if all(isinstance(item, str) for item in value):
             text = "; ".join(value)
         case Mapping() | list():
-            text = json.dumps(value, default=str)
+            text = json.dumps(value, default=_json_value)
         case _:
             text = str(value)
     text = escape(text)
@@ -177,7 +177,11 @@ def print_line(text: str, *, error: bool = False) -> None:
 
 def print_json(value: Any, *, indent: int | None = None) -> None:
     """Print a value for programs, in ASCII."""
-    typer.echo(json.dumps(value, default=str, indent=indent))
+    typer.echo(json.dumps(value, default=_json_value, indent=indent))
+
+
+def _json_value(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 @contextmanager

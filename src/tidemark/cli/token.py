@@ -1,18 +1,16 @@
 """``tidemark token``: tokens for the HTTP API (SPEC 4), registered and revoked at every service."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID, uuid4
 
 import typer
 from pydantic import BaseModel, TypeAdapter
-from rich import box
-from rich.table import Table
 
-from tidemark.cli.options import DEFAULT_DATA_DIR, AsJson, DataDir, load_settings
-from tidemark.cli.output import print_json, print_line, print_table, report_errors
+from tidemark.cli.options import DEFAULT_DATA_DIR, AsCsv, AsJson, DataDir, load_settings
+from tidemark.cli.output import Column, Record, print_line, print_records, report_errors
 from tidemark.stack.up import SERVICES
 from tidemark_shared.database import json_rows, open_connection, queries
 from tidemark_shared.database.query_types import SharedQueries, TokensTableRow
@@ -46,6 +44,20 @@ class UnknownTokenError(Exception):
 _token_list = TypeAdapter(list[RegisteredToken])
 
 
+def _day(member: str) -> Callable[[Record], str]:
+    return lambda token: f"{token[member].astimezone(UTC):%Y-%m-%d}" if token[member] else ""
+
+
+_COLUMNS = (
+    Column("Name", "name"),
+    Column("Role", "role", wrap=False),
+    Column("Created", _day("created_at"), wrap=False),
+    Column("Expires", _day("expires_at"), wrap=False),
+    Column("Revoked", _day("revoked_at"), wrap=False),
+    Column("Id", lambda token: token["id"][:_SHORT_ID_LENGTH], wrap=False),
+)
+
+
 @app.command()
 def create(
     name: Annotated[str, typer.Argument(help="The user of the token; it is the actor in every history.")],
@@ -67,14 +79,11 @@ def create(
 
 
 @app.command("list")
-def list_(*, as_json: AsJson = False, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+def list_(*, as_json: AsJson = False, as_csv: AsCsv = False, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """List the tokens, oldest first. Days are UTC."""
     with report_errors():
         registered = asyncio.run(_load_tokens(load_settings(data_dir)))
-    if as_json:
-        print_json(_token_list.dump_python(registered, mode="json"))
-    else:
-        print_table(_build_table(registered))
+    print_records(_token_list.dump_python(registered), _COLUMNS, as_json=as_json, as_csv=as_csv)
 
 
 @app.command()
@@ -142,16 +151,3 @@ async def _load_tokens(settings: Settings) -> list[RegisteredToken]:
 def _merge_copies(copies: Sequence[RegisteredToken]) -> RegisteredToken:
     is_revoked = len(copies) == len(SERVICES) and all(copy.revoked_at for copy in copies)
     return copies[0] if is_revoked else copies[0].model_copy(update={"revoked_at": None})
-
-
-def _build_table(registered: Sequence[RegisteredToken]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("Name", overflow="fold")
-    for heading in ("Role", "Created", "Expires", "Revoked", "Id"):
-        table.add_column(heading, no_wrap=True)
-    for token in registered:
-        times = token.created_at, token.expires_at, token.revoked_at
-        days = (f"{time.astimezone(UTC):%Y-%m-%d}" if time else "" for time in times)
-        style = "dim" if token.revoked_at else ""
-        table.add_row(token.name or "", token.role or "", *days, token.id[:_SHORT_ID_LENGTH], style=style)
-    return table

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection
 from datetime import date, datetime
-from decimal import Decimal
 from typing import Any, Protocol, TypedDict
 from uuid import UUID
 
@@ -12,35 +11,6 @@ from uuid import UUID
 from tidemark_shared.database import Connection
 
 # Postgres does not say whether a column of a result may be null, so its type is `T | Any`.
-
-
-class CurrentPeriodRow(TypedDict):
-    period_start: date | Any
-    period_end: date | Any
-    planned_seconds: int | Any
-    consumed_seconds: int | Any
-    percent: Decimal | Any
-
-
-class FindContractRow(TypedDict):
-    contract_id: UUID | Any
-    contract_code: str | Any
-    contract_name: str | Any
-    status: str | Any
-    timezone: str | Any
-    recurrence: str | Any
-    planned_seconds: int | Any
-    consumed_seconds: int | Any
-    percent: Decimal | Any
-
-
-class ListAccountsRow(TypedDict):
-    account_id: UUID | Any
-    account_name: str | Any
-    billable: bool | Any
-    planned_seconds: int | Any
-    consumed_seconds: int | Any
-    percent: Decimal | Any
 
 
 class ListDeliveriesRow(TypedDict):
@@ -53,14 +23,6 @@ class ListDeliveriesRow(TypedDict):
 
 class ListSchemasRow(TypedDict):
     schema: str | Any
-
-
-class ListSlicesRow(TypedDict):
-    account_id: UUID | Any
-    team_name: str | Any
-    planned_seconds: int | Any
-    consumed_seconds: int | Any
-    percent: Decimal | Any
 
 
 class ListStatusesRow(TypedDict):
@@ -108,30 +70,10 @@ class CommandLineQueries(Protocol):
         reconciliation.sql"""
         ...
 
-    def current_period(
-        self, connection: Connection, /, *, contract_id: UUID | None, today: date | None
-    ) -> AsyncIterator[CurrentPeriodRow]:
-        """The first period that has not ended, or the last period if all have ended.
-
-        status.sql"""
-        ...
-
     async def disconnect_others(self, connection: Connection, /) -> str:
         """Ends the other connections of this user to this database.
 
         backup.sql"""
-        ...
-
-    def find_contract(self, connection: Connection, /, *, reference: str | None) -> AsyncIterator[FindContractRow]:
-        """A contract by its id or code; a match by id comes first.
-
-        status.sql"""
-        ...
-
-    def list_accounts(
-        self, connection: Connection, /, *, contract_id: UUID | None, period_start: date | None
-    ) -> AsyncIterator[ListAccountsRow]:
-        """status.sql"""
         ...
 
     def list_deliveries(
@@ -146,12 +88,6 @@ class CommandLineQueries(Protocol):
         self, connection: Connection, /, *, schemas: Collection[str | None] | None
     ) -> AsyncIterator[ListSchemasRow]:
         """backup.sql"""
-        ...
-
-    def list_slices(
-        self, connection: Connection, /, *, contract_id: UUID | None, period_start: date | None
-    ) -> AsyncIterator[ListSlicesRow]:
-        """status.sql"""
         ...
 
     def list_statuses(

@@ -1,34 +1,43 @@
 """No name can change the terminal: every command prints through ``tidemark.cli.output``."""
 
 import ast
-from collections.abc import AsyncIterator
-from datetime import UTC, date, datetime
+import csv
+import io
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Self
-from unittest.mock import AsyncMock, MagicMock
+from unittest.mock import AsyncMock
 
 import pytest
 from typer.testing import CliRunner
 
 import tidemark
 from tidemark.api_client import ApiError, Entity
-from tidemark.cli import app, contract, dlq, status, token, verify
-from tidemark.cli.output import escape, print_line
+from tidemark.cli import app, connection, dlq, token, verify
+from tidemark.cli.output import Column, escape, print_line, print_records
 
 HOSTILE = "a\x1b]0;owned\x07[red]b[/red]:smile:\u202ec\x9b31m"
 SAFE = r"a\x1b]0;owned\x07[red]b[/red]:smile:\u202ec\x9b31m"
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
-FIGURES = {"planned": 3_600, "consumed": 0, "remaining": 3_600, "percent": "0.00"}
+FIGURES = {"planned": 3_600, "consumed": 0, "remaining": 3_600, "percent": "0.00", "unrated_seconds": None}
+PERIOD = FIGURES | {"start": "2026-03-01", "end": "2026-03-31", "carried": 0, "available": 3_600}
 CONTRACT = {
     "id": HOSTILE, "code": HOSTILE, "name": HOSTILE, "status": HOSTILE, "version": 1, "type": HOSTILE,
     "owner": {"name": HOSTILE, "email": HOSTILE}, "organization_id": HOSTILE, "recurrence": "none",
-    "start_date": HOSTILE, "end_date": HOSTILE, "timezone": HOSTILE, "contracted_hours": HOSTILE, "currency": None,
+    "start_date": HOSTILE, "end_date": HOSTILE, "timezone": "UTC", "contracted_hours": HOSTILE, "currency": None,
 }  # fmt: skip
 BALANCE = {
-    "unit": "seconds", "currency": None, "whole": FIGURES, "periods": [],
-    "accounts": [{"name": HOSTILE, "billable": True, "whole": FIGURES}],
+    "unit": "seconds", "currency": None, "unaccounted_seconds": 1, "whole": FIGURES, "periods": [PERIOD],
+    "accounts": [
+        {
+            "name": HOSTILE, "billable": True, "whole": FIGURES, "periods": [PERIOD],
+            "slices": [{"team_id": HOSTILE, "whole": FIGURES, "periods": [PERIOD]}],
+        }
+    ],
 }  # fmt: skip
+WORKLOG = {"reason": HOSTILE, "seconds": 3_600}
 ENTRY = {
     "version": 1, "occurred_at": NOW.isoformat(), "actor": HOSTILE, "what": HOSTILE, "reason": HOSTILE,
     "sentences": [HOSTILE], "changes": [],
@@ -37,12 +46,6 @@ LETTER = {
     "id": 1, "service": "notifier", "topic": HOSTILE, "partition": 0, "record_offset": 0, "reason": HOSTILE,
     "key": HOSTILE.encode(), "value": HOSTILE.encode(), "headers": [[HOSTILE, HOSTILE.encode()]],
     "received_at": NOW, "replayed_at": None,
-}  # fmt: skip
-ROW = {
-    "contract_id": 1, "account_id": 1, "timezone": "UTC", "recurrence": "none", "billable": True,
-    "contract_code": HOSTILE, "contract_name": HOSTILE, "status": HOSTILE, "account_name": HOSTILE,
-    "team_name": HOSTILE, "period_start": date(2026, 3, 1), "period_end": date(2026, 3, 31),
-    "planned_seconds": 3_600, "consumed_seconds": 0, "percent": 0,
 }  # fmt: skip
 
 
@@ -66,28 +69,19 @@ class HostileApi:
         raise ApiError(HOSTILE, [{"code": HOSTILE, "path": HOSTILE, "message": HOSTILE}])
 
     def list(self, path: str, **_: object) -> list[dict[str, Any]]:
-        return [ENTRY if path.endswith("/history") else CONTRACT]
-
-
-async def _rows(*_: object, **__: object) -> AsyncIterator[dict[str, Any]]:
-    yield ROW
+        return [{"history": ENTRY, "worklogs": WORKLOG}.get(path.rsplit("/", maxsplit=1)[-1], CONTRACT)]
 
 
 @pytest.fixture(autouse=True)
 def hostile_system(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "400")
     monkeypatch.setenv("TIDEMARK_DATABASE_URL", "postgresql://nowhere/x")
-    monkeypatch.setattr(contract, "ApiClient", HostileApi)
+    monkeypatch.setattr(connection, "ApiClient", HostileApi)
     monkeypatch.setattr(dlq, "_list_letters", AsyncMock(return_value=[LETTER]))
     monkeypatch.setattr(dlq, "_load_letter", AsyncMock(return_value=LETTER))
     registered = [token.RegisteredToken(id=HOSTILE, name=HOSTILE, role=HOSTILE)]
     monkeypatch.setattr(token, "_load_tokens", AsyncMock(return_value=registered))
     monkeypatch.setattr(token, "_save_tokens", AsyncMock())
-    monkeypatch.setattr(status, "open_connection", MagicMock())
-    queries = SimpleNamespace(
-        **dict.fromkeys(("find_contract", "current_period", "list_accounts", "list_slices"), _rows)
-    )
-    monkeypatch.setattr(status, "_sql", queries)
     difference = SimpleNamespace(relation=HOSTILE, key={HOSTILE: HOSTILE}, actual={"a": HOSTILE}, expected={"a": 1})
     findings = SimpleNamespace(total=1, first=[difference])
     monkeypatch.setattr(verify, "run_replay", AsyncMock(return_value=findings))
@@ -112,6 +106,54 @@ def test_json_is_ascii(command: str, tmp_path: Path) -> None:
     output = CliRunner().invoke(app, [*command.split(), "--json", "--data-dir", str(tmp_path)]).output
     assert output.isascii()
     assert escape(output) == output
+
+
+@pytest.mark.parametrize(
+    "command", ["contract list", "contract show X", "contract history X", "status X", "dlq list", "token list"]
+)
+def test_csv_has_a_heading_and_the_names_escaped(command: str, tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, [*command.split(), "--csv", "--data-dir", str(tmp_path)])
+    rows = list(csv.reader(io.StringIO(result.stdout)))
+    assert result.exit_code == 0
+    assert {len(row) for row in rows} == {len(rows[0])}
+    assert SAFE in result.stdout
+    assert escape(result.output) == result.output
+
+
+@pytest.mark.parametrize(
+    ("value", "cell"),
+    [
+        ("=1+1", "'=1+1"),
+        ("+4 h", "'+4 h"),
+        ("-cmd|' /C calc'!A0", "'-cmd|' /C calc'!A0"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("\n=1", "'\n=1"),
+        ("＝1", "'＝1"),  # noqa: RUF001 - a full-width sign is a formula too
+        ("\t=1", "\\t=1"),
+        (["=1", "2"], "'=1; 2"),
+        ([{"a": "=1"}], '[{"a": "=1"}]'),
+        ("-5.00", "-5.00"),
+        (Decimal("-5.00"), "-5.00"),
+        (-5, "-5"),
+        (None, ""),
+        (True, "true"),
+        ("a,b;c", "a,b;c"),
+    ],
+)
+def test_cell_of_csv_is_no_formula(value: object, cell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    print_records([{"a": {"b": value}}], (Column("B", "a"),), as_json=False, as_csv=True)
+    assert list(csv.reader(io.StringIO(capsys.readouterr().out))) == [["a.b"], [cell]]
+
+
+def test_csv_without_records_has_its_headings(capsys: pytest.CaptureFixture[str]) -> None:
+    print_records([], (), as_json=False, as_csv=True, fields=("a", "b"))
+    assert capsys.readouterr().out == "a,b\n"
+
+
+def test_json_and_csv_exclude_each_other(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["contract", "list", "--json", "--csv", "--data-dir", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "Choose one of --json and --csv." in result.stderr
 
 
 @pytest.mark.parametrize("text", ["Größe 8 €", "日本", "\u0645\u06cc\u200c\u062e", "👩\u200d💻", "two\nlines"])
