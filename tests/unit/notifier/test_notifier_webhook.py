@@ -275,6 +275,7 @@ def test_error_quotes_the_answer_on_one_line():
     ("header", "seconds"),
     [
         (b"120", 120), (b"0", 0), (b"99999999999999", 3600), (b"-5", 0), (b"soon", 0), (b"", 0), (b"\xb2", 0),
+        (b"0.337", 0.337), (b"1.5", 1.5), (b"1.", 0), (b"1e3", 0),
         (format_datetime(NOW + timedelta(seconds=90), usegmt=True).encode(), 90),
         (format_datetime(NOW - timedelta(days=1), usegmt=True).encode(), 0),
         (format_datetime(NOW + timedelta(days=1), usegmt=True).encode(), 3600),

@@ -14,7 +14,7 @@ from tidemark_notifier.engine.evaluation_cases import load_cases
 from tidemark_notifier.engine.evaluator import lock_configuration, request_reevaluation
 from tidemark_notifier.evaluation.evaluator import evaluate
 from tidemark_notifier.evaluation.preview import NotificationPreview, preview_notification
-from tidemark_notifier.rules.receivers import WITH_SECRETS
+from tidemark_notifier.rules.receivers import WITH_SECRETS, is_masked
 from tidemark_notifier.rules.rule import Rule, StoredRule, parse_rule_row, restore_secrets
 from tidemark_shared.database import Connection, queries
 from tidemark_shared.domain.strict_input import Strict
@@ -196,7 +196,7 @@ def _check_webhooks(request: Request, rule: Rule) -> None:
 
 
 async def _find_webhook_violations(policy: EgressPolicy, rule: Rule) -> None:
-    """Check that each webhook has a secret and an allowed address. Raises a 422."""
+    """Check that each webhook has its secret, or the whole URL of a chat, and an allowed address. Raises a 422."""
     webhooks = [(index, receiver) for index, receiver in enumerate(rule.receivers) if receiver.url]
     messages = await asyncio.gather(*(find_violation(policy, receiver.url or "") for _, receiver in webhooks))
     violations = [
@@ -209,7 +209,12 @@ async def _find_webhook_violations(policy: EgressPolicy, rule: Rule) -> None:
             index, "secret", "A webhook needs a secret: whsec_ followed by 24 to 64 random bytes in base64."
         )
         for index, receiver in webhooks
-        if receiver.secret is None
+        if receiver.secret is None and not receiver.chat_format
+    ]
+    violations += [
+        _build_receiver_violation(index, "url", "The URL is masked, and this rule has no such URL. Send all of it.")
+        for index, receiver in webhooks
+        if is_masked(receiver.url or "")
     ]
     if violations:
         raise _build_invalid_rule(violations)

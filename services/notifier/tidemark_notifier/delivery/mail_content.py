@@ -57,10 +57,10 @@ def sort_by_urgency(notifications: Sequence[MailNotification]) -> list[MailNotif
 def build_view(notifications: Sequence[MailNotification], public_url: str) -> dict[str, Any]:
     """The values for the templates, from notifications :func:`sort_by_urgency`. Texts may still be unsafe to show.
 
-    Only the owner's mail shows accounts that are not billable.
+    Only the owner and chats, which belong to the provider, see accounts that are not billable.
     """
     first, *others = (notification.snapshot for notification in notifications)
-    internal = any(notification.addressee.kind == "owner" for notification in notifications)
+    internal = any(notification.addressee.kind in ("owner", "webhook") for notification in notifications)
     return {
         **_build_part(first),
         "kind_note": _describe_kind(first),
@@ -167,7 +167,9 @@ def _format_account(account: AccountLine, currency: str | None) -> str:
 
 
 def _describe_recipient(notifications: Sequence[MailNotification]) -> str:
-    """Why this person receives the mail. Only the owner's mail names the rules."""
+    """Why this person or channel receives the message. Only those of the provider name the rules."""
+    if notifications[0].addressee.kind == "webhook":
+        return f"{_describe_rules([notification.snapshot for notification in notifications])} this channel."
     own = [notification.snapshot for notification in notifications if notification.addressee.kind == "owner"]
     if own:
         return f"You own this contract. {_describe_rules(own)} its owner."

@@ -2,6 +2,8 @@
 
 from typing import Any, Protocol
 
+from tidemark_notifier.delivery.chat import build_chat_message
+from tidemark_notifier.delivery.chat_formats import build_chat_body
 from tidemark_notifier.delivery.egress import EgressPolicy
 from tidemark_notifier.delivery.mail import build_mail
 from tidemark_notifier.delivery.mail_content import MailNotification
@@ -53,7 +55,7 @@ class MailSender:
 
 
 class WebhookSender:
-    """The channel ``webhook``."""
+    """The channel ``webhook``: signed requests to programs, and messages to chats."""
 
     def __init__(self, policy: EgressPolicy, *, public_url: str) -> None:
         self._client, self._public_url = WebhookClient(policy), public_url
@@ -63,10 +65,15 @@ class WebhookSender:
         """Send the webhook request of a leased row."""
         addressee = Addressee.model_validate_json(row["addressee"])
         snapshot = Snapshot.model_validate_json(row["snapshot"])
-        payload = build_payload(snapshot, build_event(row), public_url=self._public_url)
-        await self._client.send_webhook(
-            WebhookRequest(row["id"], addressee.url or "", addressee.secret or "", payload, row["leased_at"])
-        )
+        if addressee.chat_format:
+            url, secret = addressee.chat_url, None
+            notification = MailNotification(row["notification_id"], snapshot, addressee)
+            message = build_chat_message([notification], public_url=self._public_url)
+            payload = build_chat_body(addressee.chat_format, message)
+        else:
+            url, secret = addressee.url, addressee.secret or ""
+            payload = build_payload(snapshot, build_event(row), public_url=self._public_url)
+        await self._client.send_webhook(WebhookRequest(row["id"], url or "", secret, payload, row["leased_at"]))
 
 
 def build_event(row: Any, error: str | None = None) -> NotificationChanged:

@@ -3,11 +3,13 @@
 import asyncio
 import base64
 import hmac
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import date, datetime
 from email.utils import parsedate_to_datetime
 from typing import Literal, NamedTuple
+from urllib.parse import unquote_to_bytes
 from uuid import UUID
 
 import httpcore
@@ -29,16 +31,22 @@ _KEEP_SECONDS = 3
 _MAX_KEPT = 8
 _MAX_EXCERPT_BYTES = 200
 _MAX_RETRY_AFTER_SECONDS = 3600
+_MIN_SECRET_BYTES = 6
 _SUCCESS, _REDIRECT, _CLIENT_ERROR = range(200, 300), range(300, 400), range(400, 500)
+# HTTP has whole seconds; chats send decimals as well.
+_SECONDS = re.compile(r"\d+(\.\d+)?", re.ASCII)
 _RETRYABLE_CLIENT_ERRORS = (408, 425, 429)
 
 
 class WebhookRequest(NamedTuple):
-    """A webhook request. Every attempt has the same ``id`` and ``payload``; ``sent_at`` is the database's time."""
+    """A webhook request. Every attempt has the same ``id`` and ``payload``; ``sent_at`` is the database's time.
+
+    Without a ``secret`` it goes to a chat: it is not signed, and its URL is a secret that no error may show.
+    """
 
     id: UUID
     url: str
-    secret: str
+    secret: str | None
     payload: bytes
     sent_at: datetime
 
@@ -72,12 +80,14 @@ class WebhookClient:
                 extensions={"timeout": timeouts},
             ) as response:
                 if response.status not in _SUCCESS:
-                    excerpt = await _read_excerpt(response)
+                    secret = target.target if request.secret is None else b""
+                    excerpt = await _read_excerpt(response, _MAX_EXCERPT_BYTES + len(secret))
+                    excerpt = redact(excerpt, secret)
                     raise build_response_error(response.status, response.headers, excerpt, request.sent_at)
                 # It is accepted, whatever follows. A connection whose answer was read to its end is kept.
                 with suppress(httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, TimeoutError):
                     async with asyncio.timeout(_DRAIN_TIMEOUT_SECONDS):
-                        await _read_excerpt(response)
+                        await _read_excerpt(response, _MAX_EXCERPT_BYTES)
         except ForbiddenAddressError as error:
             raise DeliveryError(str(error), permanent=True) from error
         except httpcore.TimeoutException as error:
@@ -103,14 +113,26 @@ class WebhookClient:
         return self._pools[secure]
 
 
-async def _read_excerpt(response: httpcore.Response) -> bytes:
+async def _read_excerpt(response: httpcore.Response, limit: int) -> bytes:
     """The beginning of the body; all of it, if it is short."""
     excerpt = b""
     async for part in response.aiter_stream():
-        excerpt = (excerpt + part)[:_MAX_EXCERPT_BYTES]
-        if len(excerpt) == _MAX_EXCERPT_BYTES:
+        excerpt = (excerpt + part)[:limit]
+        if len(excerpt) == limit:
             break
     return excerpt
+
+
+def redact(excerpt: bytes, secret: bytes) -> bytes:
+    """The beginning of an answer, without the parts of a secret path and query that it quotes.
+
+    ``excerpt`` is longer than what is returned by the length of the secret: its end may have cut a part in two.
+    """
+    is_cut = len(excerpt) == _MAX_EXCERPT_BYTES + len(secret)
+    for part in re.split(rb"[/?&=]", secret):
+        if len(part) >= _MIN_SECRET_BYTES:
+            excerpt = excerpt.replace(part, b"********").replace(unquote_to_bytes(part), b"********")
+    return excerpt[: len(excerpt) - len(secret) if is_cut else None][:_MAX_EXCERPT_BYTES]
 
 
 class WebhookFigures(BaseModel):
@@ -174,10 +196,12 @@ def build_payload(snapshot: Snapshot, event: NotificationChanged, *, public_url:
 
 
 def _build_headers(request: WebhookRequest) -> Mapping[str | bytes, str | bytes]:
+    headers: dict[str | bytes, str | bytes] = {"content-type": "application/json", "user-agent": "Tidemark"}
+    if request.secret is None:
+        return headers
     timestamp = int(request.sent_at.timestamp())
     return {
-        "content-type": "application/json",
-        "user-agent": "Tidemark",
+        **headers,
         "webhook-id": str(request.id),
         "webhook-timestamp": str(timestamp),
         "webhook-signature": sign(request.secret, str(request.id), timestamp, request.payload),
@@ -207,8 +231,8 @@ def parse_retry_after(headers: list[tuple[bytes, bytes]], now: datetime) -> floa
     """The seconds of ``Retry-After``, from 0 to an hour; 0 if it is absent or malformed."""
     text = next((value.decode("latin-1") for name, value in headers if name.lower() == b"retry-after"), "")
     seconds = 0.0
-    if text.isdecimal() and text.isascii():
-        seconds = float(int(text[:9]))
+    if _SECONDS.fullmatch(text):
+        seconds = float(text[:9])
     else:
         with suppress(ValueError, TypeError):
             seconds = (parsedate_to_datetime(text) - now).total_seconds()

@@ -6,7 +6,7 @@ from typing import Literal
 from uuid import UUID
 
 from tidemark_notifier.evaluation.evaluation_input import EvaluationInput
-from tidemark_notifier.rules.receivers import Channel, Receiver, SigningSecret
+from tidemark_notifier.rules.receivers import Channel, ChatFormat, Receiver, SecretUrl, SigningSecret
 from tidemark_notifier.rules.rule import StoredRule
 from tidemark_shared.domain.bodies import Body
 
@@ -20,7 +20,10 @@ class Addressee(Body):
     role: str | None = None
     team: str | None = None
     url: str | None = None
+    """As it is shown: of a chat only the host, with a checksum."""
     secret: SigningSecret | None = None
+    chat_format: ChatFormat | None = None
+    chat_url: SecretUrl = None
 
     @property
     def channel(self) -> Channel:
@@ -29,7 +32,7 @@ class Addressee(Body):
 
     @property
     def receiver(self) -> str:
-        """The mail address or the webhook's URL."""
+        """The mail address or the webhook's URL, as it is shown."""
         return self.email or self.url or ""
 
 
@@ -61,7 +64,13 @@ def _resolve_receiver(receiver: Receiver, contract: EvaluationInput, today: date
             if member.email and member.from_ <= today and (member.until is None or today <= member.until):
                 yield Addressee(email=member.email, name=member.name, kind="team", team=team.name)
     elif receiver.kind == "webhook":
-        yield Addressee(kind="webhook", url=receiver.url, secret=receiver.secret)
+        yield Addressee(
+            kind="webhook",
+            url=receiver.shown_url,
+            secret=receiver.secret,
+            chat_format=receiver.chat_format,
+            chat_url=receiver.url if receiver.chat_format else None,
+        )
     for contact in contract.organization.contacts:
         if receiver.kind == "contacts" and receiver.role in contact.roles:
             yield Addressee(email=contact.email, name=contact.name, kind="contacts", role=receiver.role)

@@ -18,7 +18,7 @@ from pydantic_core import PydanticCustomError
 
 from tidemark_notifier.rules.body import TaggedBody, require_distinct
 from tidemark_notifier.rules.placeholders import require_known_placeholders
-from tidemark_notifier.rules.receivers import MASKED_SECRET, WITH_SECRETS, Channel, Receiver
+from tidemark_notifier.rules.receivers import WITH_SECRETS, Channel, Receiver
 from tidemark_notifier.rules.triggers import Trigger
 from tidemark_shared.domain.bodies import VERSIONED_MEMBERS, Body, Name, Text
 
@@ -106,19 +106,11 @@ def parse_rule_row(row: Any) -> StoredRule:
 def restore_secrets(rule: Rule, previous: Rule | None = None) -> Rule:
     """Fill in secrets that the client left out or sent back masked, from the same URL in ``previous``.
 
-    A secret stays None if ``previous`` has none for that URL.
+    A secret stays None, and the URL of a chat masked, if ``previous`` has none for that URL.
     """
-    secrets = {receiver.url: receiver.secret for receiver in previous.receivers if receiver.url} if previous else {}
-    return rule.model_copy(
-        update={
-            "receivers": tuple(
-                receiver.model_copy(update={"secret": secrets.get(receiver.url)})
-                if receiver.secret in (None, MASKED_SECRET) and receiver.url
-                else receiver
-                for receiver in rule.receivers
-            )
-        }
-    )
+    receivers = {receiver.secret_key: receiver for receiver in previous.receivers} if previous else {}
+    restored = (receiver.restore_secrets(receivers.get(receiver.secret_key)) for receiver in rule.receivers)
+    return rule.model_copy(update={"receivers": tuple(restored)})
 
 
 def find_rules_in_scope(rules: Iterable[StoredRule], contract_id: UUID, organization_id: UUID) -> list[StoredRule]:
