@@ -1,16 +1,18 @@
-"""Postgres and Kafka, started once per run when the first test needs them.
+"""Postgres and Kafka, started once per run: by the process that starts the workers, or when the first test needs them.
 
 Embedded by default. ``TIDEMARK_DATABASE_URL`` and ``TIDEMARK_KAFKA_BOOTSTRAP_SERVERS`` name existing servers, and
 ``TIDEMARK_TEST_PARTS=containers`` starts the images of ``docker-compose.yml``.
 """
 
+import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from itertools import count
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
@@ -44,17 +46,28 @@ def pytest_configure(config: pytest.Config) -> None:
 
 _CONTAINERS = os.environ.get("TIDEMARK_TEST_PARTS") == "containers"
 _database_numbers = count(1)
-# No test stops the machine, and a killed process loses nothing that it has passed to the kernel.
-_UNSAFE_BUT_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+_POSTGRES_SETTINGS = {
+    # No test stops the machine, and a killed process loses nothing that it has passed to the kernel.
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    # For several workers.
+    "max_connections": "600",
+}
+_SERVERS = pytest.StashKey[dict[str, str]]()
+
+
+def _let_postgres_enter(folder: Path) -> None:
+    """Let the user of Postgres, which root may not run, reach the folders of the tests."""
+    for path in (folder, *folder.parents):
+        if path.stat().st_uid == os.geteuid() and Path(tempfile.gettempdir()) in path.parents:
+            path.chmod(0o711)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def reachable_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Let the user of Postgres, which root may not run, reach the folders of the tests."""
-    folder = tmp_path_factory.getbasetemp()
-    for path in (folder, *folder.parents):
-        if path.stat().st_uid == os.geteuid() and Path(tempfile.gettempdir()) in path.parents:
-            path.chmod(0o711)
+    """Tests start servers of their own below this folder."""
+    _let_postgres_enter(tmp_path_factory.getbasetemp())
 
 
 @asynccontextmanager
@@ -67,9 +80,8 @@ async def _running_part(folder: Path, part: Component) -> AsyncIterator[None]:
         await supervisor.stop()
 
 
-@pytest.fixture(scope="session")
-async def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
-    """A Postgres server: the URL of a database whose user may create others."""
+@asynccontextmanager
+async def _postgres(folder: Path) -> AsyncIterator[str]:
     if _CONTAINERS:
         import containers  # noqa: PLC0415 - needs Docker's client, which is optional
 
@@ -78,15 +90,13 @@ async def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterato
     elif url := os.environ.get("TIDEMARK_DATABASE_URL"):
         yield url
     else:
-        folder = tmp_path_factory.mktemp("postgres")
         port, password = ports.find_free(), uuid4().hex
-        async with _running_part(folder, postgres.prepare(folder / "data", port, password, _UNSAFE_BUT_FAST)):
+        async with _running_part(folder, postgres.prepare(folder / "data", port, password, _POSTGRES_SETTINGS)):
             yield postgres.url(port, password)
 
 
-@pytest.fixture(scope="session")
-async def kafka_bootstrap_servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
-    """A Kafka broker: its bootstrap servers."""
+@asynccontextmanager
+async def _kafka(folder: Path) -> AsyncIterator[str]:
     if _CONTAINERS:
         import containers  # noqa: PLC0415 - needs Docker's client, which is optional
 
@@ -96,10 +106,54 @@ async def kafka_bootstrap_servers(tmp_path_factory: pytest.TempPathFactory) -> A
         yield bootstrap_servers
     else:
         kafka.fetch_jars()
-        folder = tmp_path_factory.mktemp("kafka")
         port = ports.find_free()
         async with _running_part(folder, kafka.prepare(folder / "data", port, ports.find_free())):
             yield kafka.bootstrap_servers(port)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config) -> None:
+    """Start the servers that all workers share, unless only unit tests run."""
+    if any("tests/unit" not in argument for argument in config.args):
+        folder = config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]
+        _let_postgres_enter(folder)
+        runner, servers = asyncio.Runner(), AsyncExitStack()
+        config.add_cleanup(lambda: runner.run(servers.aclose()))
+        config.stash[_SERVERS] = {
+            "postgres": runner.run(servers.enter_async_context(_postgres(folder / "postgres"))),
+            "kafka": runner.run(servers.enter_async_context(_kafka(folder / "kafka"))),
+        }
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker the addresses of the servers."""
+    node.workerinput["servers"] = node.config.stash.get(_SERVERS, {})
+
+
+@asynccontextmanager
+async def _shared_server(
+    request: pytest.FixtureRequest, name: str, start: Callable[[Path], AbstractAsyncContextManager[str]]
+) -> AsyncIterator[str]:
+    if address := getattr(request.config, "workerinput", {}).get("servers", {}).get(name):
+        yield address
+    else:
+        async with start(request.config._tmp_path_factory.getbasetemp() / name) as address:  # type: ignore[attr-defined]
+            yield address
+
+
+@pytest.fixture(scope="session")
+async def postgres_url(request: pytest.FixtureRequest) -> AsyncIterator[str]:
+    """A Postgres server: the URL of a database whose user may create others."""
+    async with _shared_server(request, "postgres", _postgres) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+async def kafka_bootstrap_servers(request: pytest.FixtureRequest) -> AsyncIterator[str]:
+    """A Kafka broker: its bootstrap servers."""
+    async with _shared_server(request, "kafka", _kafka) as bootstrap_servers:
+        yield bootstrap_servers
 
 
 @asynccontextmanager
@@ -107,7 +161,8 @@ async def _new_database(postgres_url: str, template: str = "template1") -> Async
     name = f"test_{os.getpid()}_{next(_database_numbers)}"
     server = await asyncpg.connect(postgres_url)
     try:
-        await server.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        # To copy the files is cheaper than to write each page to the log.
+        await server.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         yield f"{postgres_url.rpartition('/')[0]}/{name}"
         await drop_database(server, name)
     finally:

@@ -86,7 +86,8 @@ async def test_answer_as_of_moment_never_changes_while_facts_are_appended_and_fo
             # Continue when it has its answer, or waits for the fold in progress.
             async with pool.acquire() as other_connection:
                 waiting = (
-                    "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%projection%'"
+                    "SELECT count(*) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%projection%'"
                 )
                 await wait_until(lambda: _settled(answers, other_connection, waiting))
 

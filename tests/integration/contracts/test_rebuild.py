@@ -96,7 +96,12 @@ async def test_draft_discarded_during_a_rebuild_stays_deleted(api, pool, setting
 
     async def save_while_somebody_discards(connection, states):
         discarding.append(create_task(api.delete("/contracts/ACME-SUP", headers={"if-match": '"1"'})))
-        await wait_until(lambda: pool.fetchval("SELECT count(*) > 0 FROM pg_locks WHERE NOT granted"))
+        await wait_until(
+            lambda: pool.fetchval(
+                "SELECT count(*) > 0 FROM pg_stat_activity"
+                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+        )
         await save(connection, states)
 
     monkeypatch.setattr(store, "save_contracts", save_while_somebody_discards)
