@@ -17,6 +17,7 @@ from tidemark_shared.domain.violations import VIOLATION_CODES
 from tidemark_shared.messaging.asyncapi import build_asyncapi_document
 from tidemark_shared.messaging.topics import TOPICS
 from tidemark_shared.settings import Settings
+from tidemark_web.documents import merge_documents
 
 _DOCS = Path("docs")
 _VIOLATIONS_INTRODUCTION = """# Violations
@@ -37,7 +38,9 @@ def generate() -> dict[str, str]:
     # The applications are created but not run, so they connect to nothing.
     settings = Settings(smtp_url="smtp://localhost")
     documents = {f"asyncapi/{topic.name}.json": build_asyncapi_document(topic) for topic in TOPICS}
-    documents |= {f"openapi/{name}.json": create_app(settings).openapi() for name, create_app in _SERVICES.items()}
+    services = {name: create_app(settings).openapi() for name, create_app in _SERVICES.items()}
+    documents |= {f"openapi/{name}.json": document for name, document in services.items()}
+    documents["openapi/tidemark.json"] = merge_documents(services)
     return {path: _to_json(content) for path, content in documents.items()} | {"violations.md": _violations_page()}
 
 

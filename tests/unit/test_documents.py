@@ -122,7 +122,7 @@ def test_documents_are_complete_and_reproducible() -> None:
     files = documents.generate()
     assert files == documents.generate()
     assert set(files) == {f"asyncapi/{topic.name}.json" for topic in TOPICS} | {
-        f"openapi/{service}.json" for service in ("contracts", "consumption", "notifier")
+        f"openapi/{service}.json" for service in ("contracts", "consumption", "notifier", "tidemark")
     } | {"violations.md"}
 
 

@@ -85,7 +85,7 @@ def create_app(settings: Settings) -> FastAPI:
             app.state.has_all_contracts = has_all_contracts
             yield
 
-    app = create_api("consumption", settings, lifespan)
+    app = create_api("consumption", settings, lifespan, examples=EXAMPLES)
     app.include_router(worklogs.router)
     app.include_router(figures.router)
     app.include_router(balances.router)

@@ -9,6 +9,7 @@ from uuid import UUID
 from fastapi import FastAPI
 
 from tidemark_contracts.api import contracts, directory
+from tidemark_contracts.api.examples import EXAMPLES
 from tidemark_contracts.contract import expiry
 from tidemark_shared.database import Workload
 from tidemark_shared.http.app import create_api
@@ -29,7 +30,7 @@ def create_app(settings: Settings) -> FastAPI:
             runtime.run_task("expiry", partial(expiry.run, runtime.pool, failures))
             yield
 
-    app = create_api("contracts", settings, lifespan)
+    app = create_api("contracts", settings, lifespan, examples=EXAMPLES)
     app.include_router(directory.router)
     app.include_router(contracts.router)
     return app

@@ -8,6 +8,7 @@ import httpx
 from fastapi import FastAPI
 
 from tidemark_notifier.api import notifications, rules, simulation
+from tidemark_notifier.api.examples import EXAMPLES
 from tidemark_notifier.delivery.deliverer import Deliverer
 from tidemark_notifier.delivery.egress import EgressPolicy
 from tidemark_notifier.delivery.senders import MailSender, WebhookSender
@@ -66,7 +67,7 @@ def create_app(settings: Settings) -> FastAPI:
             app.state.problems, app.state.failures = runtime.problems, runtime.failures
             yield
 
-    app = create_api("notifier", settings, lifespan)
+    app = create_api("notifier", settings, lifespan, examples=EXAMPLES)
     for router in (simulation.router, simulation.upstream_router, rules.router, notifications.router):
         app.include_router(router)
     app.webhooks.include_router(notifications.webhooks)

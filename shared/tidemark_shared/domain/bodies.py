@@ -106,16 +106,18 @@ def _check_day_format(value: object) -> object:
     raise PydanticCustomError("invalid", 'A day is a string such as "2026-03-01".')
 
 
-Day = Annotated[date, BeforeValidator(_check_day_format), Field(ge=date(1970, 1, 1), le=date(2100, 12, 31))]
+Day = Annotated[
+    date,
+    BeforeValidator(_check_day_format),
+    Field(ge=date(1970, 1, 1), le=date(2100, 12, 31)),
+    # JSON Schema has no limits for days.
+    WithJsonSchema({"type": "string", "format": "date"}),
+]
 Text = Annotated[str, AfterValidator(_check_text), Field(max_length=10_000)]
 Name = Annotated[Text, AfterValidator(_check_single_line), Field(min_length=1, max_length=255)]
 Zone = Annotated[str, AfterValidator(_check_zone)]
-Hours = Annotated[
-    Decimal,
-    BeforeValidator(parse_hours),
-    PlainSerializer(format_hours, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": r"^-?\d{1,9}(\.\d{1,2})?$", "examples": ["37.5"]}),
-]
+_HOURS_SCHEMA = WithJsonSchema({"type": "string", "pattern": r"^-?\d{1,9}(\.\d{1,2})?$", "examples": ["37.5"]})
+Hours = Annotated[Decimal, BeforeValidator(parse_hours), PlainSerializer(format_hours, return_type=str), _HOURS_SCHEMA]
 MinorAmount = Annotated[MinorUnits, Field(strict=True, ge=-(10**15), le=10**15)]
 Currency = Annotated[str, Field(pattern="^[A-Z]{3}$"), AfterValidator(_check_currency)]
 Rate = Annotated[MinorUnits, Field(strict=True, ge=0, le=10**12)]
@@ -194,7 +196,7 @@ class RateCard(Body):
     team_id: UUID | None = None
     from_: Annotated[Day, Field(alias="from")]
     currency: Currency
-    daily_workload_hours: Annotated[Hours, _default("8"), Field(ge=0, le=24)] = Decimal(8)
+    daily_workload_hours: Annotated[Hours, _default("8"), Field(ge=0, le=24), _HOURS_SCHEMA] = Decimal(8)
     per_hour_minor: HourlyRates
 
     model_config = ConfigDict(frozen=True, extra="ignore", validate_by_name=True, serialize_by_alias=True)
@@ -270,7 +272,7 @@ class Contract(Body):
     rollover: Annotated[Rollover, _default(Rollover())] = Rollover()
     accounts: Annotated[tuple[Account, ...], _default(())] = ()
     adjustments: Annotated[tuple[Adjustment, ...], _default(())] = ()
-    settle_days: Annotated[int, _default(5), Field(strict=True, ge=0, le=3660)] = 5
+    settle_days: Annotated[int, Field(strict=True, ge=0, le=3660), _default(5)] = 5
 
     @property
     def zone(self) -> ZoneInfo:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -14,10 +14,9 @@ from starlette.exceptions import HTTPException
 
 from tidemark_shared.http.admission import Admission, Admit
 from tidemark_shared.http.auth import admit_token
-from tidemark_shared.http.openapi import name_schemas
+from tidemark_shared.http.openapi import VERSION, complete_document
 from tidemark_shared.http.problems import (
     INVALID_REQUEST,
-    PROBLEM_MEDIA_TYPE,
     Problem,
     ProblemBody,
     Violation,
@@ -40,32 +39,25 @@ _DATABASE_UNAVAILABLE = (
     asyncpg.InsufficientResourcesError,
     asyncpg.LockNotAvailableError,
 )
-_JSON = "application/json"
-_ERROR_RESPONSES: dict[int | str, str] = {
-    "4XX": "A problem (RFC 9457)",
-    "503": "Not ready, or the database is unavailable: try again (RFC 9457)",
-}
 _CORRELATION_ID = re.compile(r"[\w.:/+-]{1,128}", re.ASCII)
 
 
 class _Application(FastAPI):
+    examples: Mapping[str, Any]
+
     def openapi(self) -> dict[str, Any]:
-        """Declare problems as `application/problem+json`, which FastAPI does not support. Each request reads it."""
-        if self.openapi_schema:
-            return self.openapi_schema
-        document = name_schemas(super().openapi())
-        for operations in document["paths"].values():
-            for operation in operations.values():
-                for status in _ERROR_RESPONSES:
-                    content = operation["responses"][status]["content"]
-                    if _JSON in content:
-                        content[PROBLEM_MEDIA_TYPE] = content.pop(_JSON)
-        self.openapi_schema = document
-        return document
+        """The completed document. Each request for it reads it."""
+        if not self.openapi_schema:
+            self.openapi_schema = complete_document(super().openapi(), self.examples)
+        return self.openapi_schema
 
 
-def create_api(name: str, settings: Settings, lifespan: Any, admit: Admit = admit_token) -> FastAPI:
+def create_api(
+    name: str, settings: Settings, lifespan: Any, admit: Admit = admit_token, examples: Mapping[str, Any] | None = None
+) -> FastAPI:
     """Create the application of a service, which then adds its routes. ``admit`` checks the caller of each request.
+
+    The OpenAPI document shows the ``examples``, by the name of their schema.
 
     The lifespan sets ``app.state.pool``, which :func:`~tidemark_shared.http.auth.admit_token` uses, and
     ``app.state.problems``, which ``/readyz`` calls: it returns the reasons why the service makes no progress. It may
@@ -73,17 +65,17 @@ def create_api(name: str, settings: Settings, lifespan: Any, admit: Admit = admi
     """
     app = _Application(
         title=f"Tidemark {name}",
-        version="1",
+        version=VERSION,
+        description=f"The part of Tidemark's API that the service {name} serves.",
         lifespan=lifespan,
         dependencies=[Depends(refuse_unclear_requests)],
         generate_unique_id_function=lambda route: route.name,
         docs_url=None,
         redoc_url=None,
-        responses={
-            status: {"model": ProblemBody, "description": description}
-            for status, description in _ERROR_RESPONSES.items()
-        },
+        # Declares the schema of problems; `complete_document` declares the problems themselves.
+        responses={"default": {"model": ProblemBody}},
     )
+    app.examples = examples or {}
     app.state.settings, app.state.failures = settings, _no_failures
     app.add_middleware(Admission, admit=admit)
     app.middleware("http")(_correlate)  # around the admission: the last one added is the first one called

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Annotated, Any
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from tidemark_shared.database import ACQUIRE_TIMEOUT_SECONDS, queries
@@ -16,7 +16,9 @@ from tidemark_shared.settings import Settings, require_setting
 # Health checks and the document name no data, and their callers have no token.
 _PUBLIC_PATHS = frozenset({"/healthz", "/readyz", "/openapi.json"})
 _sql: SharedQueries = queries("tidemark_shared")
-_bearer = HTTPBearer(auto_error=False, description="A token made with `tidemark token create`.")
+_bearer = HTTPBearer(
+    scheme_name="token", bearerFormat="JWT", auto_error=False, description="Made with `tidemark token create`."
+)
 
 
 def read_token(request: Request) -> str:
@@ -72,4 +74,4 @@ class RoleRequirement:
 
 def require_role(role: Role) -> Any:
     """Require ``role`` or a higher one; see :class:`RoleRequirement`."""
-    return Depends(RoleRequirement(role))
+    return Security(RoleRequirement(role), scopes=[role])

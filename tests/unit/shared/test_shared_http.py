@@ -89,7 +89,7 @@ def application(**settings: Any) -> FastAPI:
 
 
 def add_route(app: FastAPI, role: Role) -> None:
-    @app.get(f"/{role}")
+    @app.get(f"/{role}", name=f"show_{role}")
     async def show_actor(actor: Annotated[Actor, require_role(role)]) -> list[str]:
         return list(actor)
 

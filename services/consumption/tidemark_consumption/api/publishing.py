@@ -80,6 +80,8 @@ def body_schema() -> dict[str, Any]:
     """The JSON Schema of a body."""
     event_schemas = [
         {
+            "title": f"{model.__name__}Event",
+            "description": "A CloudEvent 1.0 in structured mode.",
             "type": "object",
             "required": ["specversion", "id", "source", "type", "data"],
             "properties": {

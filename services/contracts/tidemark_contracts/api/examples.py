@@ -1,0 +1,35 @@
+"""Examples of the bodies, by the names of their schemas in the OpenAPI document."""
+
+from tidemark_shared.domain import examples
+from tidemark_shared.domain.examples import ADJUSTMENT, CONTRACT, CONTRACT_CHANGED, ORGANIZATION, RATE_CARD, TEAM
+
+_STATE = {"status": "DRAFT", "renewed_from": None, "renewed_as": None}
+_REASON = "Extra package, mail of 4 March"
+
+EXAMPLES = {
+    "OrganizationInput": ORGANIZATION,
+    "Organization": {**ORGANIZATION, "id": examples.ORGANIZATION_ID, "version": 1},
+    "TeamInput": TEAM,
+    "Team": {**TEAM, "id": examples.TEAM_ID, "version": 1},
+    "RateCardInput": RATE_CARD,
+    "RateCard": {**RATE_CARD, "id": examples.RATE_CARD_ID, "version": 1},
+    "ContractInput": CONTRACT,
+    "Contract": {**CONTRACT, **_STATE, "id": examples.CONTRACT_ID, "version": 1},
+    "Amendment": {**CONTRACT, "adjustments": [ADJUSTMENT], "reason": _REASON},
+    "Reason": {"reason": "The customer asked for a pause"},
+    "Renewal": {"code": "ACME-SUP-2027"},
+    "EmptyBody": {},
+    "HistoryEntry": {
+        "version": 3,
+        "what": "amended",
+        "status": "ACTIVE",
+        "actor": "olga",
+        "reason": _REASON,
+        "occurred_at": "2026-03-04T10:12:00Z",
+        "sentences": ["20 h added to Help desk for the period from 2026-03-01"],
+        "changes": [{"path": "/adjustments/0", "before": None, "after": ADJUSTMENT}],
+        "renewed_from": None,
+        "renewed_as": None,
+    },
+    "LifecycleEvent": {"type": "tidemark.contract.activated.v1", "data": CONTRACT_CHANGED},
+}

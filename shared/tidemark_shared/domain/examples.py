@@ -1,0 +1,173 @@
+"""Examples of the public bodies and events (SPEC 2, 4), for the OpenAPI and AsyncAPI documents. Pure."""
+
+from typing import Any
+
+Example = dict[str, Any]
+
+ORGANIZATION_ID = "5b0f2c4e-3d1a-4f5e-8c22-1f0f6b1f3a01"
+TEAM_ID = "0d9a7a0e-5c38-4c35-9d3a-5f2f8c1d7b02"
+SECOND_TEAM_ID = "e2c7f1d4-8a56-4b0e-b1d3-6f7a9c2e4b03"
+RATE_CARD_ID = "a41f6d2c-7b9e-4e80-9c55-2d8e1f3b5c04"
+CONTRACT_ID = "0da7de3a-7c3a-4cc7-a39a-1813a05cf405"
+ACCOUNT_ID = "3c6e8b1f-2a4d-4d7c-8e9f-7a1b3c5d6e06"
+RULE_ID = "40ada19a-0c23-40f9-8710-4f6a55a68d07"
+NOTIFICATION_ID = "1c465ae6-cad8-4ee0-ba89-19e367ffa908"
+DELIVERY_ID = "91e3c1fe-7904-4c19-9e60-69e3b0a2d409"
+RENEWED_AS = "7f3b9c5d-1e2f-4a6b-8c7d-9e0f1a2b3c10"
+
+ORGANIZATION: Example = {
+    "name": "Acme",
+    "timezone": "Europe/Berlin",
+    "locale": "en",
+    "contacts": [{"name": "Ann", "email": "ann@acme.example", "roles": ["billing"]}],
+}
+TEAM: Example = {
+    "name": "Support",
+    "members": [{"person_id": "712020:ab", "name": None, "email": None, "from": "2026-01-01", "until": None}],
+}
+RATE_CARD: Example = {
+    "person_id": "712020:ab",
+    "team_id": None,
+    "from": "2026-01-01",
+    "currency": "EUR",
+    "daily_workload_hours": "8",
+    "per_hour_minor": {"normal": 9000, "extra_time": 11000, "weekend": 13500, "holiday": 18000},
+}
+ADJUSTMENT: Example = {
+    "account_id": ACCOUNT_ID,
+    "period_start": "2026-03-01",
+    "hours": "20",
+    "value_minor": None,
+    "reason": "Extra package, mail of 4 March",
+}
+CONTRACT: Example = {
+    "code": "ACME-SUP",
+    "name": "Support 2026",
+    "description": "",
+    "owner": {"name": "Olga", "email": "olga@provider.example"},
+    "organization_id": ORGANIZATION_ID,
+    "type": "time_and_materials",
+    "recurrence": "monthly",
+    "start_date": "2026-01-01",
+    "end_date": "2026-12-31",
+    "timezone": "Europe/Berlin",
+    "holidays": "DE-BE",
+    "contracted_hours": "40",
+    "contracted_value_minor": None,
+    "currency": None,
+    "rollover": {
+        "unused": "expire",
+        "cap_hours": None,
+        "cap_value_minor": None,
+        "lapse_after_periods": None,
+        "overrun": "absorb",
+    },
+    "accounts": [
+        {
+            "id": ACCOUNT_ID,
+            "name": "Help desk",
+            "billable": True,
+            "planned_hours": "40",
+            "planned_value_minor": None,
+            "teams": [],
+            "slices": [
+                {"team_id": TEAM_ID, "planned_hours": "25"},
+                {"team_id": SECOND_TEAM_ID, "planned_hours": "15"},
+            ],
+        }
+    ],
+    "adjustments": [],
+    "settle_days": 5,
+}
+FIGURES: Example = {
+    "planned": 144000,
+    "consumed": 115200,
+    "remaining": 28800,
+    "percent": "80.00",
+    "worklogs": 12,
+    "unrated_seconds": None,
+}
+PERIOD: Example = {**FIGURES, "start": "2026-03-01", "end": "2026-03-31"}
+CONTRACT_PERIOD: Example = {**PERIOD, "carried": 0, "available": 144000}
+FORECAST: Example = {"exhausts_on": "2026-03-24", "low": "2026-03-20", "high": "2026-04-02"}
+BALANCE: Example = {
+    "contract_id": CONTRACT_ID,
+    "contract_code": "ACME-SUP",
+    "status": "ACTIVE",
+    "stream_version": 4,
+    "revision": 17,
+    "unit": "seconds",
+    "currency": None,
+    "unaccounted_seconds": 0,
+    "forecast": FORECAST,
+    "whole": FIGURES,
+    "periods": [CONTRACT_PERIOD],
+    "accounts": [
+        {
+            "account_id": ACCOUNT_ID,
+            "name": "Help desk",
+            "billable": True,
+            "whole": FIGURES,
+            "periods": [PERIOD],
+            "slices": [{"team_id": TEAM_ID, "whole": FIGURES, "periods": [PERIOD]}],
+        }
+    ],
+}
+CONTRACT_CHANGED: Example = {
+    "contract_id": CONTRACT_ID,
+    "stream_version": 2,
+    "status": "ACTIVE",
+    "previous_status": "DRAFT",
+    "terms": CONTRACT,
+    "actor": "olga",
+    "reason": None,
+    "occurred_at": "2026-01-02T08:15:00.000000Z",
+    "renewed_from": None,
+    "renewed_as": None,
+}
+NOTIFICATION_CHANGED: Example = {
+    "notification_id": NOTIFICATION_ID,
+    "contract_id": CONTRACT_ID,
+    "contract_code": "ACME-SUP",
+    "rule_id": RULE_ID,
+    "rule_name": "Warn at 80 %",
+    "subject": "contract",
+    "subject_id": CONTRACT_ID,
+    "threshold": "80",
+    "period_start": "2026-03-01",
+    "raised_at": "2026-03-15T09:30:00.000000Z",
+    "delivery_id": None,
+    "channel": None,
+    "receiver": None,
+    "error": None,
+}
+
+EVENTS: dict[str, Example] = {
+    "WorklogRecorded": {
+        "worklog_id": "10100",
+        "issue_id": "10001",
+        "author_id": "712020:ab",
+        "started_at": "2026-03-02T09:00:00+01:00",
+        "seconds": 28800,
+        "team_id": None,
+        "description": "Restore of the mail server",
+        "updated_at": "2026-03-02T16:05:11.123Z",
+    },
+    "WorklogDeleted": {"worklog_id": "10100", "issue_id": "10001", "deleted_at": "2026-03-03T08:00:00Z"},
+    "IssueLinked": {
+        "issue_id": "10001",
+        "issue_key": "SUP-1",
+        "summary": "Mail server",
+        "contract_id": "ACME-SUP",
+        "account_id": "Help desk",
+        "created_at": "2026-03-01T10:00:00Z",
+        "updated_at": "2026-03-02T09:00:00Z",
+    },
+    "ContractChanged": CONTRACT_CHANGED,
+    "OrganizationChanged": {**ORGANIZATION, "id": ORGANIZATION_ID, "version": 1, "deleted": False},
+    "TeamChanged": {**TEAM, "id": TEAM_ID, "version": 1, "deleted": False},
+    "RateCardChanged": {**RATE_CARD, "id": RATE_CARD_ID, "version": 1, "deleted": False},
+    "Balance": BALANCE,
+    "NotificationChanged": NOTIFICATION_CHANGED,
+}
+"""The data of each event, by the name of its model."""
