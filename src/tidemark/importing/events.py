@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from tidemark.importing.import_state import Checkpoint, next_updated_at
+from tidemark.importing.import_state import DELETED, Checkpoint, next_updated_at
 from tidemark.importing.plan import Plan
 from tidemark.importing.rows import RefusedRow
 from tidemark_shared.messaging.cloudevents import CloudEvent, DecodeError, RecordHeaders, decode_event
 from tidemark_shared.messaging.events import (
     FUTURE_LIMIT,
     ISSUE_LINKED,
+    WORKLOG_DELETED,
     WORKLOG_RECORDED,
     WorklogDeleted,
     format_timestamp,
@@ -22,6 +23,8 @@ from tidemark_shared.messaging.topics import WORKLOGS
 STRUCTURED_HEADERS: RecordHeaders = [("content-type", b"application/cloudevents+json")]
 _MAX_EVENT_BYTES = 1_048_576
 _DIGEST_BYTES = 16
+# A worklog is known by its source and id; the issue that its deletion names does not matter.
+_DELETED_ISSUE = "deleted"
 _encode_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -58,8 +61,13 @@ def build_plan_records(
     source: str,
     started_at: datetime,
     checkpoints: Mapping[str, Checkpoint],
+    *,
+    missing: Iterable[str] = (),
 ) -> Iterator[OutgoingRecord]:
-    """The records of links and worklogs that are new or have changed since their checkpoint."""
+    """The records of links and worklogs that are new or have changed since their checkpoint.
+
+    ``missing`` are the worklogs to delete.
+    """
     attributes = {
         "ce_specversion": "1.0",
         "ce_source": source,
@@ -84,6 +92,17 @@ def build_plan_records(
             [*common_headers, ("ce_type", event_type.encode()), ("ce_id", f"{key}@{updated_at}".encode())],
             content[:-1] + f',"updated_at":"{updated_at}"}}'.encode(),
             Checkpoint(key, digest, updated_at),
+        )
+
+    for worklog in missing:
+        key = f"worklog/{worklog}"
+        deleted_at = next_updated_at(checkpoints[key].updated_at, started_at, stated=False)
+        data = {"worklog_id": worklog, "issue_id": _DELETED_ISSUE, "deleted_at": deleted_at}
+        yield OutgoingRecord(
+            _DELETED_ISSUE,
+            [*common_headers, ("ce_type", WORKLOG_DELETED.encode()), ("ce_id", f"{key}@{deleted_at}".encode())],
+            _encode_json(data).encode(),
+            Checkpoint(key, DELETED, deleted_at),
         )
 
 

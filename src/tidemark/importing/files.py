@@ -18,6 +18,8 @@ import zstandard
 DEFAULT_MAX_SIZE = 256 << 20
 """Of an import, unpacked."""
 MAX_LINE_CHARACTERS = 4 << 20
+HEAD_BYTES = 1 << 18
+"""The beginning of a file, from which its format is detected."""
 _CHUNK_BYTES = 1 << 16
 # A block of four bytes can unpack to 128 KiB, and the package unpacks all that it is given at once.
 _ZSTD_CHUNK_BYTES = 1 << 9
@@ -54,25 +56,34 @@ class CsvRecord(NamedTuple):
 
 
 @contextmanager
-def open_text(path: Path, encoding: str = "utf-8", *, max_size: int = DEFAULT_MAX_SIZE) -> Iterator[Iterator[str]]:
-    """The lines of a file. Compression (xz, gzip, zstd) is detected from the content, not from the name.
+def open_bytes(path: Path, *, max_size: int = DEFAULT_MAX_SIZE) -> Iterator["BufferedReader[_LimitedFile]"]:
+    """The content of a file. Compression (xz, gzip, zstd) is detected from the content, not from the name.
 
-    Invalid bytes become lone surrogates, so that only their own row fails. Raises :class:`FileError` when the unpacked
-    file is larger than ``max_size`` bytes, before more of it is in memory.
+    Raises :class:`FileError` when the unpacked file is larger than ``max_size`` bytes, before more is in memory.
     """
     try:
-        with (
-            _open(path) as file,
-            BufferedReader(_LimitedFile(path, file, max_size)) as limited,
-            TextIOWrapper(limited, encoding, errors="surrogateescape", newline="") as text,
-        ):
-            yield _limited_lines(path, text)
-    except LookupError:
-        raise FileError(f"{encoding!r} is not an encoding. Use one such as utf-8 or cp1252.") from None
+        with _open(path) as file, BufferedReader(_LimitedFile(path, file, max_size), HEAD_BYTES) as limited:
+            yield limited
     except (lzma.LZMAError, EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError) as error:
         raise FileError(f"{path} is damaged or ends too early: {error}. Get a new copy of the file.") from None
     except OSError as error:
         raise FileError(f"{path} cannot be read: {error.strerror or error}.") from None
+
+
+@contextmanager
+def open_text(path: Path, encoding: str = "utf-8", *, max_size: int = DEFAULT_MAX_SIZE) -> Iterator[Iterator[str]]:
+    """The lines of a file: see :func:`open_bytes` and :func:`decode_lines`."""
+    with open_bytes(path, max_size=max_size) as file:
+        yield decode_lines(path, file, encoding)
+
+
+def decode_lines(path: Path, file: IO[bytes], encoding: str) -> Iterator[str]:
+    """The lines of a file. Invalid bytes become lone surrogates, so that only their own row fails."""
+    try:
+        text = TextIOWrapper(file, encoding, errors="surrogateescape", newline="")
+    except LookupError:
+        raise FileError(f"{encoding!r} is not an encoding. Use one such as utf-8 or cp1252.") from None
+    return _limited_lines(path, text)
 
 
 def read_text(path: Path, *, max_size: int) -> str:
@@ -189,8 +200,8 @@ class _LimitedFile(RawIOBase):
 class _NumberedLines:
     """Lines with their numbers. Lines can be pushed back, to be read again."""
 
-    def __init__(self, lines: Iterator[str]) -> None:
-        self._numbered = enumerate(lines, 1)
+    def __init__(self, lines: Iterator[str], first: int) -> None:
+        self._numbered = enumerate(lines, first)
         self._pushed_back: deque[tuple[int, str]] = deque()
         self.consumed: list[tuple[int, str]] = []
 
@@ -203,12 +214,12 @@ class _NumberedLines:
         self._pushed_back.extendleft(reversed(self.consumed[1:]))
 
 
-def read_records(text: Iterator[str], delimiter: str) -> Iterator[CsvRecord]:
-    """The records of a CSV file, the header first; blank lines are skipped.
+def read_records(text: Iterator[str], delimiter: str, first_line: int = 1) -> Iterator[CsvRecord]:
+    """The records of a CSV file, the header first; blank lines are skipped. ``first_line`` is the header's number.
 
     An unclosed quote makes only its own line invalid, not the lines that follow.
     """
-    lines, width = _NumberedLines(text), 0
+    lines, width = _NumberedLines(text, first_line), 0
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
         lines.consumed.clear()

@@ -15,7 +15,11 @@ PRAGMA synchronous = NORMAL;
 CREATE TABLE IF NOT EXISTS import (fingerprint TEXT NOT NULL, started_at TEXT NOT NULL, finished INTEGER NOT NULL);
 -- Append-only, for speed: the last row of a key is the current one.
 CREATE TABLE IF NOT EXISTS sent (key TEXT NOT NULL, digest BLOB NOT NULL, updated_at TEXT NOT NULL);
+-- Contracts that imports have created. An import changes no other contract.
+CREATE TABLE IF NOT EXISTS contract (id TEXT PRIMARY KEY);
 """
+DELETED = b""
+"""The digest of a worklog that was deleted."""
 _TICK = timedelta(microseconds=1)
 
 
@@ -59,6 +63,15 @@ class ImportState:
         """Mark the import as finished: Kafka has acknowledged every record."""
         with self._connection as connection:
             connection.execute("UPDATE import SET finished = 1")
+
+    def load_contracts(self) -> set[str]:
+        """The ids of the contracts that imports have created."""
+        return {contract_id for (contract_id,) in self._connection.execute("SELECT id FROM contract")}
+
+    def save_contract(self, contract_id: str) -> None:
+        """Save that an import has created a contract."""
+        with self._connection as connection:
+            connection.execute("INSERT OR IGNORE INTO contract VALUES (?)", (contract_id,))
 
     def load_checkpoints(self) -> dict[str, Checkpoint]:
         """The current checkpoint of each key."""

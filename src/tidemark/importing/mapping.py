@@ -1,21 +1,18 @@
 """MAP.toml: the meaning of the columns of a CSV file. ``docs/import.md`` explains every key."""
 
 import tomllib
-from collections.abc import Callable, Sequence
 from datetime import date
-from fnmatch import fnmatchcase
-from functools import lru_cache
-from itertools import chain, zip_longest
-from operator import itemgetter
 from pathlib import Path
-from string import Formatter
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from tidemark.importing.files import FileError, read_text
+from tidemark.importing.presets import list_presets
+from tidemark.importing.templates import Template
+from tidemark.importing.values import Rounding, Unit
 from tidemark_shared.domain import bodies
 from tidemark_shared.domain.strict_input import StrictAdapter
 from tidemark_shared.messaging.cloudevents import describe_validation_error
@@ -26,31 +23,8 @@ class MappingError(Exception):
     """The mapping cannot be used; the text says what is wrong, where, and how to correct it."""
 
 
-def _parse_template(template: str) -> list[tuple[str, str | None]]:
-    """The literal texts of a template, each with the column that follows it."""
-    return [(literal, column) for literal, column, _, _ in Formatter().parse(template)]
-
-
-def _check_template(template: str) -> str:
-    try:
-        is_valid = all(
-            column is None or (column and not spec and not conversion)
-            for _, column, spec, conversion in Formatter().parse(template)
-        )
-    except ValueError:
-        is_valid = False
-    if not is_valid:
-        raise PydanticCustomError("template", "Write a column in braces, such as PROJECT-{{project_key}}.")
-    return template
-
-
-Template = Annotated[str, AfterValidator(_check_template)]
 Patterns = Annotated[tuple[str, ...], Field(min_length=1)]
-# The number of results of templates and patterns that are cached: the texts in a file repeat.
-CACHE_SIZE = 10_000
 _MAX_MAPPING_SIZE = 2 << 20
-
-Matcher = Callable[[str], str | None]
 
 
 class _Section(BaseModel):
@@ -58,13 +32,18 @@ class _Section(BaseModel):
 
 
 class WorklogColumns(_Section):
-    """The columns with the person, time and duration of the work."""
+    """The columns with the person, time and duration of the work.
 
-    id: Template
+    Without ``id`` a row is identified by its content. Without ``duration`` the work lasts until ``ended``.
+    """
+
+    id: Template | None = None
     author: Template
     started: Template
-    duration: Template
-    unit: Literal["seconds", "minutes", "hours"]
+    ended: Template | None = None
+    duration: Template | None = None
+    unit: Unit = "clock"
+    rounding: Rounding = "none"
     updated: Template | None = None
     description: Template | None = None
 
@@ -79,9 +58,13 @@ class IssueColumns(_Section):
 
 
 class OrganizationColumns(_Section):
-    """The customer; ``unknown`` is the name if no row of a contract has one."""
+    """The customer; ``unknown`` is the name if no row of a contract has one.
 
-    name: Template
+    Rows of one contract that name several customers are an error, unless ``of_contract`` takes the most frequent.
+    """
+
+    name: Template = ""
+    of_contract: Literal["one", "most_frequent"] = "one"
     unknown: bodies.Name = "Unknown organization"
     timezone: bodies.Zone | None = None
 
@@ -110,12 +93,15 @@ class AccountMapping(_Section):
 
 
 class ContractDefaults(_Section):
-    """The contracts, and the values that apply unless ``contracts`` overrides them."""
+    """The contracts, and the values that apply unless ``contracts`` overrides them.
+
+    Without ``owner`` and ``planned_hours``, no contract is created.
+    """
 
     code: Template
-    name: Template
-    owner: bodies.Owner
-    planned_hours: Annotated[bodies.Hours, Field(gt=0)]
+    name: Template = ""
+    owner: bodies.Owner | None = None
+    planned_hours: Annotated[bodies.Hours, Field(gt=0)] | None = None
     description: bodies.Text = ""
     start_date: date | None = None
     end_date: date | None = None
@@ -147,41 +133,55 @@ class PlannedColumns(_Section):
 
 
 class Mapping(_Section):
-    """A whole MAP.toml."""
+    """A whole MAP.toml. Without ``account``, the text of ``account_by`` is the name of the account."""
 
     source: Id
-    timezone: bodies.Zone
-    date_formats: Patterns
+    timezone: bodies.Zone | None = None
+    date_formats: Patterns = ("iso",)
     account_by: Template
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
-    encoding: str = "utf-8"
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    encoding: str | None = None
+    list: str = ""
+    split: str = ""
+    notes: Template | None = None
     no_value: tuple[str, ...] = ("",)
+    columns: dict[str, str] = {}
+    same: dict[str, str] = {}
 
     worklog: WorklogColumns
     issue: IssueColumns
-    organization: OrganizationColumns
+    organization: OrganizationColumns = OrganizationColumns()
     team: TeamColumns = TeamColumns()
     contract: ContractDefaults
-    account: Annotated[tuple[AccountMapping, ...], Field(min_length=1, max_length=6)]
+    account: Annotated[tuple[AccountMapping, ...], Field(max_length=6)] = ()
     contracts: dict[str, ContractOverride] = {}
     link: tuple[LinkOverride, ...] = ()
     planned: PlannedColumns | None = None
 
     @model_validator(mode="after")
     def _check_accounts(self) -> Self:
-        if "*" not in self.account[-1].match:
+        if self.creates_contracts and not self.account:
+            raise PydanticCustomError("accounts", "A mapping that creates contracts needs at least one [[account]].")
+        if self.account and "*" not in self.account[-1].match:
             raise PydanticCustomError("catch_all", 'The last [[account]] must match all other rows: set match = ["*"].')
         names = [account.name for account in self.account]
         if len(set(names)) < len(names):
             raise PydanticCustomError("twice", "Two [[account]] have the same name. Merge their match lists.")
-        if not any(account.billable and account.share for account in self.account):
+        if self.account and not any(account.billable and account.share for account in self.account):
             raise PydanticCustomError("billable", "At least one [[account]] must be billable and have a share above 0.")
+        if self.worklog.duration is None and self.worklog.ended is None:
+            raise PydanticCustomError("duration", "[worklog] needs duration or ended.")
         return self
 
     @property
+    def creates_contracts(self) -> bool:
+        """Whether the mapping states what a new contract needs."""
+        return self.contract.owner is not None and self.contract.planned_hours is not None
+
+    @property
     def zone(self) -> ZoneInfo:
-        """The time zone of local times."""
-        return ZoneInfo(self.timezone)
+        """The time zone of local times, unless the zone of a contract applies."""
+        return ZoneInfo(self.timezone or "UTC")
 
     def override(self, code: str) -> ContractOverride:
         """The values of one contract."""
@@ -191,78 +191,47 @@ class Mapping(_Section):
 _mapping: StrictAdapter[Mapping] = StrictAdapter(Mapping)
 
 
-def load_mapping(path: Path) -> Mapping:
-    """Read a MAP.toml. Raises :class:`MappingError`."""
+def load_mapping(path: Path, overrides: dict[str, Any] | None = None) -> Mapping:
+    """Read a MAP.toml; see :func:`parse_mapping`. Raises :class:`MappingError`."""
     try:
-        return parse_mapping(read_text(path, max_size=_MAX_MAPPING_SIZE))
+        return parse_mapping(read_text(path, max_size=_MAX_MAPPING_SIZE), overrides)
     except MappingError as error:
         raise MappingError(f"{path}: {error}") from None
     except FileError as error:
         raise MappingError(str(error)) from None
 
 
-def parse_mapping(text: str) -> Mapping:
-    """Parse the text of a MAP.toml. Raises :class:`MappingError`."""
+def parse_mapping(text: str, overrides: dict[str, Any] | None = None) -> Mapping:
+    """Parse the text of a MAP.toml, whose ``preset`` it completes. ``overrides`` are values that win over the text.
+
+    Raises :class:`MappingError`.
+    """
     try:
-        return _mapping.validate(tomllib.loads(text))
+        document = tomllib.loads(text)
+        if "preset" in document:
+            name = document.pop("preset")
+            preset = next((preset for preset in list_presets() if preset.name == name), None)
+            if preset is None:
+                names = ", ".join(sorted(preset.name for preset in list_presets()))
+                raise MappingError(f"{name!r} is no preset. The presets are {names}.")
+            document = _merge(preset.mapping, document)
+        return validate_mapping(document, overrides or {})
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise MappingError(f"The mapping is not TOML: {error}.") from None
+
+
+def validate_mapping(document: dict[str, Any], overrides: dict[str, Any]) -> Mapping:
+    """The mapping of a document with ``overrides``. Raises :class:`MappingError`."""
+    try:
+        return _mapping.validate(_merge(document, overrides))
     except ValidationError as error:
         raise MappingError(describe_validation_error(error)) from None
 
 
-def template_columns(*templates: str | None) -> set[str]:
-    """The columns of templates."""
-    return {column for template in templates if template for _, column in _parse_template(template) if column}
-
-
-def compile_template(
-    template: str | None, header: Sequence[str], no_value: Sequence[str]
-) -> Callable[[Sequence[str]], str]:
-    """A function from a row's fields to the text of a template; empty if one of its columns has no value.
-
-    A template with only one column returns the exact text of the file.
-    """
-    blanks = frozenset(no_value)
-    parts = [
-        (literal, None if column is None else header.index(column))
-        for literal, column in _parse_template(template or "")
-    ]
-    literals = [literal for literal, _ in parts]
-    indices = [index for _, index in parts if index is not None]
-    if len(indices) == 1 and literals == [""]:
-        column_index = indices[0]
-        return lambda fields: "" if fields[column_index].strip() in blanks else fields[column_index]
-
-    @lru_cache(CACHE_SIZE)
-    def fill(*values: str) -> str:
-        stripped = [value.strip() for value in values]
-        if not blanks.isdisjoint(stripped):
-            return ""
-        return "".join(chain.from_iterable(zip_longest(literals, stripped, fillvalue="")))
-
-    match indices:
-        case []:
-            constant = fill()
-            return lambda _: constant
-        case [index]:
-            return lambda fields: fill(fields[index])
-        case _:
-            return lambda fields: fill(*itemgetter(*indices)(fields))
-
-
-def build_matcher(options: Sequence[tuple[str, Sequence[str]]]) -> Matcher:
-    """A function from a text to the name of the first option with a pattern that matches.
-
-    Patterns can contain ``*``, ``?`` and ``[…]``; case is ignored.
-    """
-    folded = [(name, [pattern.casefold() for pattern in patterns]) for name, patterns in options]
-
-    @lru_cache(CACHE_SIZE)
-    def match(text: str) -> str | None:
-        text = text.strip().casefold()
-        return next(
-            (name for name, patterns in folded if any(fnmatchcase(text, pattern) for pattern in patterns)), None
-        )
-
-    return match
+def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """``base`` with ``changes``; tables are merged, all other values are replaced."""
+    merged = dict(base)
+    for key, value in changes.items():
+        both = isinstance(value, dict) and isinstance(base.get(key), dict)
+        merged[key] = _merge(base[key], value) if both else value
+    return merged

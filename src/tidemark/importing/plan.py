@@ -13,16 +13,17 @@ from fractions import Fraction
 from typing import NamedTuple, TypeVar
 
 from tidemark.importing.files import CsvRecord, FileError
-from tidemark.importing.mapping import AccountMapping, Mapping, build_matcher, compile_template
+from tidemark.importing.identity import check_names, identify_rows
+from tidemark.importing.mapping import AccountMapping, Mapping
 from tidemark.importing.rows import (
     RefusedRow,
     Row,
-    RowError,
     attribution_templates,
     compile_attribution,
-    parse_exact_seconds,
     read_header,
 )
+from tidemark.importing.templates import build_matcher, compile_template
+from tidemark.importing.values import RowError, parse_exact_seconds
 from tidemark_shared.messaging.events import FIRST_YEAR
 
 MAX_SLICES = 4
@@ -89,7 +90,7 @@ class Plan(NamedTuple):
 def build_plan(
     parsed_rows: Iterable[Row | RefusedRow], mapping: Mapping, today: date, planned: PlannedSeconds | None = None
 ) -> Plan:
-    """Build the plan for the rows of a file."""
+    """Build the plan for the rows of a file. Raises :class:`~tidemark.importing.mapping.MappingError`."""
     rows: list[Row] = []
     refused: list[RefusedRow] = []
     for row in parsed_rows:
@@ -97,9 +98,10 @@ def build_plan(
             rows.append(row)
         else:
             refused.append(row)
-    rows, superseded, repeated = _keep_latest(rows)
+    check_names(rows, mapping.same, one_customer=mapping.organization.of_contract == "one")
+    rows, superseded, repeated = _keep_latest(identify_rows(rows))
     rows, conflicting = _keep_one_attribution_per_issue(rows)
-    contracts = _plan_contracts(rows, mapping, today, planned or {})
+    contracts = _plan_contracts(rows, mapping, today, planned or {}) if mapping.creates_contracts else []
     return Plan(
         rows=rows,
         refused_rows=sorted([*refused, *superseded, *conflicting]),
@@ -191,7 +193,7 @@ def _plan_links(rows: list[Row], mapping: Mapping) -> list[Link]:
     links = []
     for issue, row in first_rows.items():
         contract: str | None = row.contract
-        account: str | None = row.account
+        account: str | None = row.account or None
         if mapping.link and (index := match_override(issue)) is not None:
             contract, account = mapping.link[int(index)].contract, mapping.link[int(index)].account
         links.append(Link(issue, row.issue_key, row.summary, contract, account, row.created or row.started))
@@ -216,7 +218,7 @@ def _plan_contracts(rows: list[Row], mapping: Mapping, today: date, planned: Pla
         override, defaults = mapping.override(code), mapping.contract
         organization_counts = organizations[code]
         start = override.start_date or defaults.start_date or max(first_days[code] - timedelta(days=1), _FIRST_DAY)
-        stated_hours = override.planned_hours or defaults.planned_hours
+        stated_hours = override.planned_hours or defaults.planned_hours or Decimal()
         contract_planned = {key[1:]: seconds for key, seconds in planned.items() if key[0] == code}
         accounts = _plan_accounts(
             mapping.account,
@@ -296,18 +298,25 @@ def split(total: int, weights: Sequence[int]) -> list[int]:
     return parts
 
 
-def read_planned(records: Iterable[CsvRecord], mapping: Mapping) -> PlannedSeconds:
-    """The planned seconds of a file by contract, account and team; rows that cannot be read are skipped."""
+def planned_templates(mapping: Mapping) -> list[str | None]:
+    """The templates for a row of planned time. Raises :class:`FileError` if the mapping has none."""
     if mapping.planned is None:
         raise FileError("The mapping has no [planned] section. Add it, with the column of the planned time.")
+    return [*attribution_templates(mapping), mapping.planned.duration]
+
+
+def read_planned(records: Iterable[CsvRecord], mapping: Mapping) -> PlannedSeconds:
+    """The planned seconds of a file by contract, account and team; rows that cannot be read are skipped."""
+    templates = planned_templates(mapping)
     remaining = iter(records)
-    header = read_header(remaining, [*attribution_templates(mapping), mapping.planned.duration])
+    header = read_header(remaining, mapping, templates)
     attribute = compile_attribution(mapping, header)
-    duration = compile_template(mapping.planned.duration, header, mapping.no_value)
+    duration = compile_template(templates[-1], header, mapping.no_value)
+    unit = mapping.planned.unit if mapping.planned else "seconds"
     planned: dict[tuple[str, str, str], Fraction] = defaultdict(Fraction)
     for record in remaining:
         if not record.error:
             with suppress(RowError):
-                seconds = parse_exact_seconds(duration(record.fields), mapping.planned.unit)
+                seconds = parse_exact_seconds(duration(record.fields), unit)
                 planned[attribute(record.fields)] += seconds
     return {key: round(seconds) for key, seconds in planned.items() if seconds > 0}

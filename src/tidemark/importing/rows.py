@@ -1,20 +1,18 @@
 """Parse the records of a CSV file into rows, or into the reason why a row is refused. Pure."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, date, datetime
+from collections.abc import Mapping as Dictionary
+from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from tidemark.importing.files import CsvRecord, FileError
-from tidemark.importing.mapping import CACHE_SIZE, Mapping, build_matcher, compile_template, template_columns
-from tidemark_shared.messaging.events import FIRST_YEAR, FUTURE_LIMIT, LAST_YEAR, MAX_ID_BYTES
-
-MAX_DURATION_SECONDS = 3_600_000
-_SECONDS_BY_UNIT = {"seconds": 1, "minutes": 60, "hours": 3600}
-_NUMBER = re.compile(r"[+-]?\d{1,15}(\.\d{1,15})?", re.ASCII)
+from tidemark.importing.mapping import Mapping
+from tidemark.importing.templates import CACHE_SIZE, build_matcher, compile_template, template_columns
+from tidemark.importing.values import RowError, Time, check_seconds, parse_duration, parse_time
+from tidemark_shared.messaging.events import FUTURE_LIMIT, MAX_ID_BYTES
 
 
 class Row(NamedTuple):
@@ -48,19 +46,13 @@ class RefusedRow(NamedTuple):
     message: str
 
 
-class RowError(Exception):
-    """A value is not valid, so its row is refused."""
-
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-
-
-def parse_rows(records: Iterable[CsvRecord], mapping: Mapping, now: datetime) -> Iterator[Row | RefusedRow]:
-    """Parse every record after the header, in the order of the file."""
+def parse_rows(
+    records: Iterable[CsvRecord], mapping: Mapping, now: datetime, zones: Dictionary[str, ZoneInfo] | None = None
+) -> Iterator[Row | RefusedRow]:
+    """Parse every record after the header, in the order of the file. ``zones`` are those of existing contracts."""
     remaining = iter(records)
-    header = read_header(remaining, _all_templates(mapping))
-    parser = _RowParser(mapping, header, now)
+    header = read_header(remaining, mapping, row_templates(mapping))
+    parser = _RowParser(mapping, header, now, zones or {})
     for line, fields, record_error in remaining:
         if record_error:
             yield RefusedRow(line, "", "unreadable_line", record_error)
@@ -71,18 +63,24 @@ def parse_rows(records: Iterable[CsvRecord], mapping: Mapping, now: datetime) ->
             yield RefusedRow(line, parser.worklog(fields), error.reason, str(error))
 
 
-def read_header(records: Iterator[CsvRecord], templates: Iterable[str | None]) -> list[str]:
-    """The names of the columns. Raises :class:`FileError` if a column of a template is missing."""
+def read_header(records: Iterator[CsvRecord], mapping: Mapping, templates: Iterable[str | None]) -> list[str]:
+    """The names of the columns, or their short names. Raises :class:`FileError` if a template's column is missing."""
     first = next(records, None)
     if first is None or first.error:
         raise FileError(f"The file has no header: {first.error if first else 'it is empty.'}")
-    header = [first.fields[0].removeprefix("\ufeff"), *first.fields[1:]]
+    short_names = {column: name for name, column in mapping.columns.items()}
+    header = [short_names.get(column, column) for column in first.fields]
     if missing := sorted(template_columns(*templates) - set(header)):
         raise FileError(
             f"The mapping names the column {', '.join(map(repr, missing))}, which the file does not have. "
             f"The file has {', '.join(header)}. Correct the mapping, or its delimiter."
         )
     return header
+
+
+def file_columns(mapping: Mapping, templates: Iterable[str | None]) -> set[str]:
+    """The columns of templates, as the file names them."""
+    return {mapping.columns.get(name, name) for name in template_columns(*templates)}
 
 
 def attribution_templates(mapping: Mapping) -> list[str | None]:
@@ -93,10 +91,12 @@ def attribution_templates(mapping: Mapping) -> list[str | None]:
     ]
 
 
-def _all_templates(mapping: Mapping) -> list[str | None]:
+def row_templates(mapping: Mapping) -> list[str | None]:
+    """The templates of all values of a row."""
     worklog, issue = mapping.worklog, mapping.issue
     return [
-        *(worklog.id, worklog.author, worklog.started, worklog.duration, worklog.updated, worklog.description),
+        *(worklog.id, worklog.author, worklog.started, worklog.ended, worklog.duration),
+        *(worklog.updated, worklog.description),
         *(issue.id, issue.key, issue.summary, issue.created),
         *(mapping.organization.name, mapping.contract.name),
         *attribution_templates(mapping),
@@ -106,60 +106,101 @@ def _all_templates(mapping: Mapping) -> list[str | None]:
 class _RowParser:
     """A mapping, compiled for one header."""
 
-    def __init__(self, mapping: Mapping, header: Sequence[str], now: datetime) -> None:
+    def __init__(
+        self, mapping: Mapping, header: Sequence[str], now: datetime, zones: Dictionary[str, ZoneInfo]
+    ) -> None:
         def compiled(template: str | None) -> Callable[[Sequence[str]], str]:
             return compile_template(template, header, mapping.no_value)
 
-        self._mapping, self._zone = mapping, mapping.zone
+        self._mapping, self._zone, self._contract_zones = mapping, mapping.zone, zones
         self._latest_update = now + FUTURE_LIMIT
         worklog, issue = mapping.worklog, mapping.issue
         self.worklog, self._issue, self._author = compiled(worklog.id), compiled(issue.id), compiled(worklog.author)
-        self._started, self._duration = compiled(worklog.started), compiled(worklog.duration)
+        self._started, self._ended = compiled(worklog.started), compiled(worklog.ended)
+        self._duration = compiled(worklog.duration)
         self._updated, self._created = compiled(worklog.updated), compiled(issue.created)
         self._description = compiled(worklog.description)
         self._key, self._summary = compiled(issue.key), compiled(issue.summary)
         self._attribute = compile_attribution(mapping, header)
         self._organization = compiled(mapping.organization.name)
         self._contract_name = compiled(mapping.contract.name)
-        self._seconds = lru_cache(CACHE_SIZE)(lambda duration: parse_duration(duration, worklog.unit))
+        self._seconds = lru_cache(CACHE_SIZE)(lambda text: parse_duration(text, worklog.unit, worklog.rounding))
 
     def parse(self, line: int, fields: Sequence[str]) -> Row:
         mapping = self._mapping
-        worklog = _require_text(self.worklog(fields), "worklog", mapping.worklog.id)
+        template = mapping.worklog.id
+        # Without an id, the plan identifies the row by its content.
+        worklog = _require_text(self.worklog(fields), "worklog", template) if template else ""
         issue = _require_text(self._issue(fields), "issue", mapping.issue.id)
         author = _require_text(self._author(fields), "person", mapping.worklog.author)
         contract, account, team = self._attribute(fields)
         _require_text(contract, "contract", mapping.contract.code)
-        seconds = self._seconds(self._duration(fields))
-        started = self._parse_time(self._started(fields), "date of the work", mapping.worklog.started)
+        zone = self._find_zone(contract)
+        started = self._parse_started(fields, zone, contract)
+        seconds = self._parse_seconds(fields, started, zone)
         updated, created = self._updated(fields), self._created(fields)
         row = Row(
             line=line,
             worklog=worklog,
             issue=issue,
             author=author,
-            started=started,
-            day=started.astimezone(self._zone).date(),
+            started=started.time,
+            day=started.time.astimezone(zone).date(),
             seconds=seconds,
             contract=contract,
             contract_name=_check_length(self._contract_name(fields), "contract's name", mapping.contract.name),
             account=account,
             team=_check_length(team, "team", mapping.team.name),
-            organization=_check_length(self._organization(fields), "organization", mapping.organization.name),
-            updated=self._parse_time(updated, "update", mapping.worklog.updated) if updated else None,
+            organization=_check_length(self._name_organization(fields), "organization", mapping.organization.name),
+            updated=self._parse_time(updated, "update", zone).time if updated else None,
             description=self._description(fields) or None,
             issue_key=self._key(fields) or None,
             summary=self._summary(fields) or None,
-            created=self._parse_time(created, "issue's creation", mapping.issue.created) if created else None,
+            created=self._parse_time(created, "issue's creation", zone).time if created else None,
         )
         if row.updated and row.updated > self._latest_update:
             raise RowError("date_out_of_range", f"The row's update time {updated} is in the future. Correct the date.")
         return row
 
-    def _parse_time(self, text: str, label: str, template: str | None) -> datetime:
-        if not text:
-            raise RowError("missing_value", f"The {label} is blank ({template}). Fill it in.")
-        return parse_time(text, self._mapping.date_formats, self._zone, label)
+    def _name_organization(self, fields: Sequence[str]) -> str:
+        name = self._organization(fields)
+        return self._mapping.same.get(name, name)
+
+    def _find_zone(self, contract: str) -> ZoneInfo:
+        """The zone of local times: the mapping's, else the contract's."""
+        if self._mapping.timezone:
+            return self._zone
+        return self._contract_zones.get(contract, self._zone)
+
+    def _parse_started(self, fields: Sequence[str], zone: ZoneInfo, contract: str) -> Time:
+        text = _require_value(self._started(fields), "date of the work", self._mapping.worklog.started)
+        started = self._parse_time(text, "date of the work", zone)
+        if not started.is_day:
+            return started
+        # A day is the day of the contract, wherever the mapping's zone is.
+        return self._parse_time(text, "date of the work", self._contract_zones.get(contract, zone))
+
+    def _parse_seconds(self, fields: Sequence[str], started: Time, zone: ZoneInfo) -> int:
+        worklog = self._mapping.worklog
+        duration, ended = self._duration(fields), self._ended(fields)
+        if worklog.ended and not ended:
+            raise RowError(
+                "running", f"The timer is still running ({worklog.ended} is blank). Stop it, and import again."
+            )
+        if worklog.duration is not None:
+            return self._seconds(duration)
+        end = self._parse_time(ended, "end of the work", zone).time
+        if end < started.time:
+            # The file states the time of day alone, and the work goes on after midnight.
+            local = end.astimezone(zone)
+            end = (local.replace(tzinfo=None) + timedelta(days=1)).replace(tzinfo=zone).astimezone(UTC)
+        elapsed = end - started.time
+        return check_seconds(
+            Fraction(elapsed // timedelta(microseconds=1), 1_000_000), f"from {started.time} to {end}", worklog.rounding
+        )
+
+    def _parse_time(self, text: str, label: str, zone: ZoneInfo) -> Time:
+        return parse_time(text, self._mapping.date_formats, zone, label)
 
 
 def compile_attribution(mapping: Mapping, header: Sequence[str]) -> Callable[[Sequence[str]], tuple[str, str, str]]:
@@ -168,19 +209,26 @@ def compile_attribution(mapping: Mapping, header: Sequence[str]) -> Callable[[Se
         compile_template(template, header, mapping.no_value) for template in attribution_templates(mapping)
     )
     match_account = build_matcher([(account.name, account.match) for account in mapping.account])
+    same = mapping.same
     match_team = build_matcher([(split.name, split.persons) for split in mapping.team.split])
 
     def attribute(fields: Sequence[str]) -> tuple[str, str, str]:
-        # The pattern of the last account matches everything, so there is always an account.
-        return contract(fields), match_account(account_by(fields)) or "", match_team(author(fields)) or team(fields)
+        # The pattern of the last account matches everything, so a mapping with accounts always has one for a row.
+        account = account_by(fields)
+        code, team_name = contract(fields), match_team(author(fields)) or team(fields)
+        return same.get(code, code), match_account(account) or account, same.get(team_name, team_name)
 
     return attribute
 
 
 def _require_text(text: str, label: str, template: str) -> str:
+    return _check_length(_require_value(text, label, template), label, template)
+
+
+def _require_value(text: str, label: str, template: str) -> str:
     if not text:
         raise RowError("missing_value", f"The {label} is blank ({template}). Fill it in.")
-    return _check_length(text, label, template)
+    return text
 
 
 def _check_length(text: str, label: str, template: str) -> str:
@@ -190,51 +238,3 @@ def _check_length(text: str, label: str, template: str) -> str:
     if len(text.encode()) > MAX_ID_BYTES or "\n" in text or "\r" in text:
         raise RowError("invalid_id", f"The {label} ({template}) is longer than 255 bytes or one line. Shorten it.")
     return text
-
-
-def parse_duration(text: str, unit: str) -> int:
-    """A duration in whole seconds. Raises :class:`RowError`."""
-    seconds, shown = parse_exact_seconds(text, unit), f"{text.strip()} {unit}"
-    if seconds == 0:
-        raise RowError("no_time", f"The row logs no time ({shown}). If time is missing, add it; else ignore this.")
-    if seconds < 0:
-        raise RowError("negative_duration", f"The duration {shown} is negative. Correct or delete the log.")
-    if seconds > MAX_DURATION_SECONDS:
-        raise RowError("duration_too_long", f"{shown} is more than 1000 hours. Correct it, or split the log.")
-    if seconds.denominator != 1:
-        raise RowError("unreadable_duration", f"{shown} is not a whole number of seconds. Round the duration.")
-    return int(seconds)
-
-
-def parse_exact_seconds(text: str, unit: str) -> Fraction:
-    """A decimal number of ``unit`` in seconds, computed without a float."""
-    number = text.strip()
-    if not number:
-        raise RowError("missing_value", "The duration is blank. Fill it in.")
-    if not _NUMBER.fullmatch(number):
-        raise RowError("unreadable_duration", f"The duration {text!r} is not a number of {unit}. Correct it.")
-    return Fraction(number) * _SECONDS_BY_UNIT[unit]
-
-
-def parse_time(text: str, formats: Sequence[str], zone: ZoneInfo, label: str = "date") -> datetime:
-    """A time in UTC, read with the first format that fits. Without an offset it is local time in ``zone``.
-
-    A time in a gap moves forward by the gap, and of two equal local times the first is used: both are fold 0.
-    """
-    for pattern in formats:
-        try:
-            parsed = datetime.strptime(text.strip(), pattern)  # noqa: DTZ007 - the zone follows
-        except ValueError:
-            continue
-        zoned = parsed if parsed.tzinfo else parsed.replace(tzinfo=zone)
-        # The local year comes first: the conversion to UTC fails for dates at the end of the calendar.
-        if FIRST_YEAR <= parsed.year <= LAST_YEAR and FIRST_YEAR <= (utc := zoned.astimezone(UTC)).year <= LAST_YEAR:
-            return utc
-        raise RowError(
-            "date_out_of_range", f"The {label} {text!r} is not between {FIRST_YEAR} and {LAST_YEAR}. Correct it."
-        )
-    format_list = " or ".join(formats)
-    raise RowError(
-        "unreadable_date",
-        f"The {label} {text!r} does not have the format {format_list}. Correct it, or add its format.",
-    )

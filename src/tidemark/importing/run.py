@@ -2,43 +2,43 @@
 
 import asyncio
 import gc
-import hashlib
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from collections.abc import Mapping as Dictionary
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple, TypeVar
-
-import asyncpg
+from zoneinfo import ZoneInfo
 
 from tidemark.api_client import ApiClient
+from tidemark.importing.delivery import (
+    Progress,
+    deliver,
+    fingerprint,
+    open_publisher,
+    open_state,
+    publish_all,
+    show_progress,
+)
 from tidemark.importing.events import (
-    OutgoingRecord,
     StructuredEvent,
     build_event_records,
     build_plan_records,
     parse_structured_events,
 )
-from tidemark.importing.files import DEFAULT_MAX_SIZE, FileError, open_text, read_records
-from tidemark.importing.import_state import Checkpoint, ImportState
-from tidemark.importing.mapping import Mapping, load_mapping
-from tidemark.importing.plan import Plan, build_plan, read_planned
-from tidemark.importing.provisioning import provision
-from tidemark.importing.publishing import BATCH_BYTES, Publisher
-from tidemark.importing.reconciliation import ReconciliationResult, fetch_end_offsets, reconcile
-from tidemark.importing.rows import RefusedRow, parse_rows
-from tidemark_shared.messaging import kafka
-from tidemark_shared.messaging.events import WorklogRecorded, format_timestamp
-from tidemark_shared.messaging.topics import WORKLOGS
-from tidemark_shared.settings import MissingSettingError, Settings, require_setting
+from tidemark.importing.files import DEFAULT_MAX_SIZE, FileError, open_text
+from tidemark.importing.identity import find_missing
+from tidemark.importing.mapping import Mapping
+from tidemark.importing.plan import Plan, build_plan, planned_templates, read_planned
+from tidemark.importing.provisioning import fetch_zones, provision
+from tidemark.importing.rows import RefusedRow, file_columns, parse_rows, row_templates
+from tidemark.importing.summary import ImportSummary, describe_dialect, summarize
+from tidemark.importing.tables import Dialect, Table, open_table
+from tidemark_shared.messaging.events import WorklogRecorded
+from tidemark_shared.settings import Settings
 
-Progress = Callable[[str, int, int | None], None]
 _Item = TypeVar("_Item")
-_PROGRESS_INTERVAL = 1_000
 _MAX_REFUSED_ROWS = 100_000
-_CONNECT_TIMEOUT_SECONDS = 15
 
 
 class ImportOptions(NamedTuple):
@@ -50,85 +50,82 @@ class ImportOptions(NamedTuple):
     now: datetime
     progress: Progress = lambda *_: None
     max_size: int = DEFAULT_MAX_SIZE
+    activate: Collection[str] = ()
+    """Codes of drafts to activate that no import created."""
+    confirm_deletion: Callable[[list[str]], bool] = lambda _: False
+    """Whether to delete these worklogs of an earlier import, which the file no longer has."""
 
 
-class ImportSummary(NamedTuple):
-    """The result for every row: ``rows == taken + repeated + sum(refused)``. The names are those of `--json`."""
-
-    file: str
-    started_at: str
-    rows: int
-    taken: int
-    repeated: int
-    refused: dict[str, int]
-    refusals: list[RefusedRow]
-    sent: int
-    unchanged: int
-    unaccounted: dict[str, int] | None
-    """By reason, of the rows taken; None if the import did not wait, or not long enough, until they were counted."""
-    problems: list[str]
-
-
-class _Delivery(NamedTuple):
-    started_at: datetime
-    sent: int
-    reconciliation: ReconciliationResult | None
-    problems: list[str]
-
-
-def import_csv(file: Path, mapping_file: Path, planned_file: Path | None, options: ImportOptions) -> ImportSummary:
-    """Import a CSV file."""
-    mapping = load_mapping(mapping_file)
-    plan = load_plan(file, mapping, planned_file, options)
-    with ApiClient(options.settings) as api:
-        provisioned = provision(api, plan, mapping)
-    delivery = asyncio.run(
-        _deliver(
-            options,
-            mapping.source,
-            _fingerprint(file, mapping_file),
-            lambda started_at, checkpoints: build_plan_records(
-                plan, provisioned.team_ids, mapping.source, started_at, checkpoints
-            ),
-            total=len(plan.links) + len(plan.rows),
-            statuses=provisioned.statuses,
-            worklogs={(mapping.source, row.worklog) for row in plan.rows},
+def import_table(file: Path, mapping: Mapping, planned_file: Path | None, options: ImportOptions) -> ImportSummary:
+    """Import a table by a mapping: CSV, JSON or a workbook."""
+    with (
+        ApiClient(options.settings) as api,
+        open_state(options.settings, options.state_folder, mapping.source) as state,
+    ):
+        plan, dialect = load_plan(file, mapping, planned_file, options, fetch_zones(api))
+        started_at = state.start(fingerprint(mapping.model_dump_json().encode(), file), options.now)
+        missing = find_missing(plan.rows, state.load_checkpoints())
+        problems = []
+        if missing and not options.confirm_deletion(missing):
+            problems.append(
+                f"{len(missing)} worklogs of an earlier import are not in this file, such as {missing[0]}. They still "
+                "count. Repeat the command with --replace to delete them."
+            )
+            missing = []
+        provisioned = provision(api, plan, mapping, state, options.activate)
+        plan = plan._replace(links=provisioned.links)
+        delivery = asyncio.run(
+            deliver(
+                options.settings,
+                state,
+                started_at,
+                lambda checkpoints: build_plan_records(
+                    plan, provisioned.team_ids, mapping.source, started_at, checkpoints, missing=missing
+                ),
+                total=len(plan.links) + len(plan.rows) + len(missing),
+                statuses=provisioned.statuses,
+                worklogs={(mapping.source, row.worklog) for row in plan.rows},
+                wait_seconds=options.wait_seconds,
+                progress=options.progress,
+            )
         )
-    )
-    return _summarize(
+    return summarize(
         file,
         delivery,
         taken=len(plan.rows),
-        fact_count=len(plan.links) + len(plan.rows),
+        fact_count=len(plan.links) + len(plan.rows) + len(missing),
         repeated=plan.repeated,
         refused_rows=plan.refused_rows,
-        problems=provisioned.problems,
-    )
+        problems=[*problems, *provisioned.problems],
+    )._replace(read_as=describe_dialect(dialect, mapping), created=provisioned.created, deleted=len(missing))
 
 
 def import_events(file: Path, options: ImportOptions) -> ImportSummary:
     """Import a file with one structured CloudEvent on each line."""
     with open_text(file, max_size=options.max_size) as lines:
         rows = limit_refusals(parse_structured_events(lines, options.now))
-        parsed = list(_show_progress(rows, "Reading", options.progress))
+        parsed = list(show_progress(rows, "Reading", options.progress))
     events = [line for line in parsed if isinstance(line, StructuredEvent)]
     distinct = len({event.value for event in events})
-    delivery = asyncio.run(
-        _deliver(
-            options,
-            "events",
-            _fingerprint(file),
-            lambda _, checkpoints: build_event_records(events, checkpoints),
-            total=distinct,
-            statuses={},
-            worklogs={
-                (event.event.source, event.event.data.worklog_id)
-                for event in events
-                if isinstance(event.event.data, WorklogRecorded)
-            },
+    with open_state(options.settings, options.state_folder, "events") as state:
+        delivery = asyncio.run(
+            deliver(
+                options.settings,
+                state,
+                state.start(fingerprint(b"", file), options.now),
+                lambda checkpoints: build_event_records(events, checkpoints),
+                total=distinct,
+                statuses={},
+                worklogs={
+                    (event.event.source, event.event.data.worklog_id)
+                    for event in events
+                    if isinstance(event.event.data, WorklogRecorded)
+                },
+                wait_seconds=options.wait_seconds,
+                progress=options.progress,
+            )
         )
-    )
-    return _summarize(
+    return summarize(
         file,
         delivery,
         taken=distinct,
@@ -144,8 +141,8 @@ def publish_events(lines: Iterable[str], settings: Settings, now: datetime) -> t
     records = build_event_records([line for line in parsed if isinstance(line, StructuredEvent)], {})
 
     async def publish() -> int:
-        async with _open_publisher(settings, lambda _: None) as publisher:
-            return await _publish_all(publisher, records)
+        async with open_publisher(settings, lambda _: None) as publisher:
+            return await publish_all(publisher, records)
 
     return asyncio.run(publish()), [line for line in parsed if isinstance(line, RefusedRow)]
 
@@ -164,129 +161,41 @@ def limit_refusals(rows: Iterable[_Item]) -> Iterator[_Item]:
         yield row
 
 
-def load_plan(file: Path, mapping: Mapping, planned_file: Path | None, options: ImportOptions) -> Plan:
-    """Read all rows of a file, and build the plan."""
+def load_plan(
+    file: Path,
+    mapping: Mapping,
+    planned_file: Path | None,
+    options: ImportOptions,
+    zones: Dictionary[str, ZoneInfo] | None = None,
+) -> tuple[Plan, Dialect]:
+    """Read all rows of a file, and build the plan. ``zones`` are those of existing contracts."""
     # The rows are millions of objects that stay in memory: garbage collection would take a fifth of the time.
     gc.disable()
     try:
         planned = None
         if planned_file:
-            with open_text(planned_file, mapping.encoding, max_size=options.max_size) as lines:
-                planned = read_planned(read_records(lines, mapping.delimiter), mapping)
-        with open_text(file, mapping.encoding, max_size=options.max_size) as lines:
-            rows = limit_refusals(parse_rows(read_records(lines, mapping.delimiter), mapping, options.now))
+            with open_mapped(planned_file, mapping, planned_templates(mapping), options.max_size) as table:
+                planned = read_planned(table.records, mapping)
+        with open_mapped(file, mapping, row_templates(mapping), options.max_size) as table:
+            rows = limit_refusals(parse_rows(table.records, mapping, options.now, zones))
             today = options.now.astimezone(mapping.zone).date()
-            return build_plan(_show_progress(rows, "Reading", options.progress), mapping, today, planned)
+            plan = build_plan(show_progress(rows, "Reading", options.progress), mapping, today, planned)
+            return plan, table.dialect
     finally:
         gc.freeze()
         gc.enable()
 
 
-async def _deliver(
-    options: ImportOptions,
-    source: str,
-    fingerprint: str,
-    build_records: Callable[[datetime, Dictionary[str, Checkpoint]], Iterator[OutgoingRecord]],
-    *,
-    total: int,
-    statuses: Dictionary[str, str],
-    worklogs: Collection[tuple[str, str]],
-) -> _Delivery:
-    """Publish the records that have no checkpoint yet, and wait until they are counted."""
-    settings, topic = options.settings, options.settings.topic_prefix + WORKLOGS.name
-    servers = require_setting(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers")
-    cluster = await kafka.fetch_cluster_id(servers, timeout_seconds=_CONNECT_TIMEOUT_SECONDS)
-    begin_offsets = await fetch_end_offsets(settings, [WORKLOGS.name])
-    with ImportState(options.state_folder, cluster, topic, source) as state:
-        started_at = state.start(fingerprint, options.now)
-        async with _open_publisher(settings, state.save_checkpoints) as publisher:
-            records = build_records(started_at, state.load_checkpoints())
-            sent = await _publish_all(publisher, _show_progress(records, "Publishing", options.progress, total))
-        state.finish()
-    delivery = _Delivery(started_at, sent, None, [])
-    if not options.wait_seconds:
-        return delivery
-    options.progress("Counting", 0, None)
-    try:
-        async with asyncio.timeout(options.wait_seconds):
-            reconciliation = await reconcile(settings, cluster, begin_offsets, statuses, worklogs)
-            return delivery._replace(reconciliation=reconciliation)
-    except TimeoutError:
-        problem = f"counting took longer than {options.wait_seconds:g} s. Run the command again: it sends nothing twice"
-    except (MissingSettingError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        problem = f"{error}"
-    return delivery._replace(
-        problems=[f"Everything is published, but it is not known yet which rows do not count: {problem}"]
-    )
-
-
-@asynccontextmanager
-async def _open_publisher(
-    settings: Settings, on_acknowledged: Callable[[list[Checkpoint]], None]
-) -> AsyncIterator[Publisher]:
-    topic = settings.topic_prefix + WORKLOGS.name
-    servers = require_setting(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers")
-    async with kafka.open_producer(servers, max_batch_size=BATCH_BYTES) as producer:
-        yield Publisher(producer, topic, sorted(await producer.partitions_for(topic)), on_acknowledged)
-
-
-async def _publish_all(publisher: Publisher, records: Iterable[OutgoingRecord]) -> int:
-    count = 0
-    for record in records:
-        await publisher.publish(record)
-        count += 1
-    await publisher.flush()
-    return count
-
-
-def _show_progress(items: Iterable[_Item], stage: str, progress: Progress, total: int | None = None) -> Iterator[_Item]:
-    count = 0
-    for count, item in enumerate(items, 1):
-        if count % _PROGRESS_INTERVAL == 0:
-            progress(stage, count, total)
-        yield item
-    progress(stage, total or count, total or count)
-
-
-def _fingerprint(*files: Path) -> str:
-    """A digest of the files. A crashed import is resumed if it has the same fingerprint."""
-    digest = hashlib.sha256()
-    for file in files:
-        try:
-            with file.open("rb") as content:
-                digest.update(hashlib.file_digest(content, "sha256").digest())
-        except OSError as error:
-            raise FileError(f"{file} cannot be read: {error.strerror}.") from None
-    return digest.hexdigest()
-
-
-def _summarize(
-    file: Path,
-    delivery: _Delivery,
-    *,
-    taken: int,
-    fact_count: int,
-    repeated: int,
-    refused_rows: Sequence[RefusedRow],
-    problems: Sequence[str] = (),
-) -> ImportSummary:
-    problems = [*problems, *delivery.problems]
-    reconciliation = delivery.reconciliation
-    if reconciliation and reconciliation.dead_letters:
-        problems.append(
-            f"{reconciliation.dead_letters} records since the start of the import are dead letters. "
-            "Run `tidemark dlq list` to see them."
-        )
-    return ImportSummary(
-        file=str(file),
-        started_at=format_timestamp(delivery.started_at),
-        rows=taken + repeated + len(refused_rows),
-        taken=taken,
-        repeated=repeated,
-        refused=dict(Counter(row.reason for row in refused_rows).most_common()),
-        refusals=list(refused_rows),
-        sent=delivery.sent,
-        unchanged=fact_count - delivery.sent,
-        unaccounted=reconciliation.unaccounted if reconciliation else None,
-        problems=problems,
+def open_mapped(
+    file: Path, mapping: Mapping, templates: Iterable[str | None], max_size: int
+) -> AbstractContextManager[Table]:
+    """A file that has the columns of these templates."""
+    return open_table(
+        file,
+        file_columns(mapping, templates),
+        encoding=mapping.encoding,
+        delimiter=mapping.delimiter,
+        list_path=mapping.list,
+        split=mapping.split,
+        max_size=max_size,
     )

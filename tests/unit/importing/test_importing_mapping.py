@@ -4,14 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tidemark.importing.mapping import (
-    MappingError,
-    build_matcher,
-    compile_template,
-    load_mapping,
-    parse_mapping,
-    template_columns,
-)
+from tidemark.importing.mapping import MappingError, load_mapping, parse_mapping
+from tidemark.importing.templates import build_matcher, compile_template, template_columns
 
 CESAW = Path(__file__).parents[3] / "examples" / "cesaw.toml"
 
@@ -25,7 +19,11 @@ def test_example_mapping_is_valid() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('unit = "minutes"', 'unit = "days"', "worklog/unit: Input should be 'seconds', 'minutes' or 'hours'"),
+        (
+            'unit = "minutes"',
+            'unit = "days"',
+            "worklog/unit: Input should be 'seconds', 'minutes', 'hours', 'milliseconds' or 'clock'",
+        ),
         ('id = "{plan_item_key}"', "", "issue/id: Field required"),
         ('id = "{plan_item_key}"', 'id = "{plan_item_key"', "issue/id: Write a column in braces"),
         ('id = "{plan_item_key}"', 'id = "{}"', "issue/id: Write a column in braces"),

@@ -1,0 +1,123 @@
+"""Publish the records of an import with checkpoints, and wait until they are counted."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
+from collections.abc import Mapping as Dictionary
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import asyncpg
+
+from tidemark.importing.events import OutgoingRecord
+from tidemark.importing.files import FileError
+from tidemark.importing.import_state import Checkpoint, ImportState
+from tidemark.importing.publishing import BATCH_BYTES, Publisher
+from tidemark.importing.reconciliation import ReconciliationResult, fetch_end_offsets, reconcile
+from tidemark_shared.messaging import kafka
+from tidemark_shared.messaging.topics import WORKLOGS
+from tidemark_shared.settings import MissingSettingError, Settings, require_setting
+
+Progress = Callable[[str, int, int | None], None]
+"""Shows a stage, the number of items that are done, and the number of all items if it is known."""
+_Item = TypeVar("_Item")
+_PROGRESS_INTERVAL = 1_000
+_CONNECT_TIMEOUT_SECONDS = 15
+
+
+class Delivery(NamedTuple):
+    """The start of the import, the number of records sent, and what became of them."""
+
+    started_at: datetime
+    sent: int
+    reconciliation: ReconciliationResult | None
+    problems: list[str]
+
+
+def open_state(settings: Settings, folder: Path, source: str) -> ImportState:
+    """The state of the imports from ``source`` into the current cluster."""
+    servers = require_setting(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers")
+    cluster = asyncio.run(kafka.fetch_cluster_id(servers, timeout_seconds=_CONNECT_TIMEOUT_SECONDS))
+    return ImportState(folder, cluster, settings.topic_prefix + WORKLOGS.name, source)
+
+
+async def deliver(
+    settings: Settings,
+    state: ImportState,
+    started_at: datetime,
+    build_records: Callable[[Dictionary[str, Checkpoint]], Iterator[OutgoingRecord]],
+    *,
+    total: int,
+    statuses: Dictionary[str, str],
+    worklogs: Collection[tuple[str, str]],
+    wait_seconds: float,
+    progress: Progress,
+) -> Delivery:
+    """Publish the records that have no checkpoint yet, and wait until they are counted."""
+    servers = require_setting(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers")
+    cluster = await kafka.fetch_cluster_id(servers, timeout_seconds=_CONNECT_TIMEOUT_SECONDS)
+    begin_offsets = await fetch_end_offsets(settings, [WORKLOGS.name])
+    async with open_publisher(settings, state.save_checkpoints) as publisher:
+        records = build_records(state.load_checkpoints())
+        sent = await publish_all(publisher, show_progress(records, "Publishing", progress, total))
+    state.finish()
+    delivery = Delivery(started_at, sent, None, [])
+    if not wait_seconds:
+        return delivery
+    progress("Counting", 0, None)
+    try:
+        async with asyncio.timeout(wait_seconds):
+            reconciliation = await reconcile(settings, cluster, begin_offsets, statuses, worklogs)
+            return delivery._replace(reconciliation=reconciliation)
+    except TimeoutError:
+        problem = f"counting took longer than {wait_seconds:g} s. Run the command again: it sends nothing twice"
+    except (MissingSettingError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        problem = f"{error}"
+    return delivery._replace(
+        problems=[f"Everything is published, but it is not known yet which rows do not count: {problem}"]
+    )
+
+
+@asynccontextmanager
+async def open_publisher(
+    settings: Settings, on_acknowledged: Callable[[list[Checkpoint]], None]
+) -> AsyncIterator[Publisher]:
+    """A publisher to ``worklog.events``; ``on_acknowledged`` gets the checkpoints of what Kafka has."""
+    topic = settings.topic_prefix + WORKLOGS.name
+    servers = require_setting(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers")
+    async with kafka.open_producer(servers, max_batch_size=BATCH_BYTES) as producer:
+        yield Publisher(producer, topic, sorted(await producer.partitions_for(topic)), on_acknowledged)
+
+
+async def publish_all(publisher: Publisher, records: Iterable[OutgoingRecord]) -> int:
+    """Publish all records. Returns their number."""
+    count = 0
+    for record in records:
+        await publisher.publish(record)
+        count += 1
+    await publisher.flush()
+    return count
+
+
+def show_progress(items: Iterable[_Item], stage: str, progress: Progress, total: int | None = None) -> Iterator[_Item]:
+    """``items``, with the number of those taken so far shown now and then."""
+    count = 0
+    for count, item in enumerate(items, 1):
+        if count % _PROGRESS_INTERVAL == 0:
+            progress(stage, count, total)
+        yield item
+    progress(stage, total or count, total or count)
+
+
+def fingerprint(mapping: bytes, *files: Path) -> str:
+    """A digest of a mapping and files. A crashed import is resumed if it has the same fingerprint."""
+    digest = hashlib.sha256(mapping)
+    for file in files:
+        try:
+            with file.open("rb") as content:
+                digest.update(hashlib.file_digest(content, "sha256").digest())
+        except OSError as error:
+            raise FileError(f"{file} cannot be read: {error.strerror}.") from None
+    return digest.hexdigest()

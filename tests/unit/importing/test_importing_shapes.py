@@ -1,0 +1,313 @@
+"""Files as people export them: each shape is read with its exact total, or refused with a reason."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+from zipfile import ZipFile
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from tidemark.importing.detection import detect_preset, is_event_file, read_sample
+from tidemark.importing.explain import propose_mapping
+from tidemark.importing.files import DEFAULT_MAX_SIZE, FileError
+from tidemark.importing.identity import check_names, find_missing, identify_rows
+from tidemark.importing.import_state import DELETED, Checkpoint
+from tidemark.importing.mapping import Mapping, MappingError, parse_mapping, validate_mapping
+from tidemark.importing.presets import list_presets
+from tidemark.importing.rows import RefusedRow, Row, parse_rows, row_templates
+from tidemark.importing.run import open_mapped
+from tidemark.importing.tables import open_table
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+MAPPING = """
+source = "test"
+timezone = "Europe/Berlin"
+date_formats = ["%Y-%m-%d %H:%M", "%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y %I:%M %p", "iso", "unix", "unix_ms"]
+account_by = ""
+worklog = { author = "{Who}", started = "{Start}", duration = "{Time}", unit = "hours" }
+issue = { id = "{Task}" }
+contract = { code = "{Project}" }
+"""
+HOUR = 3600
+
+
+def read(path: Path, mapping: Mapping, zones: dict[str, ZoneInfo] | None = None) -> tuple[list[Row], list[RefusedRow]]:
+    with open_mapped(path, mapping, row_templates(mapping), DEFAULT_MAX_SIZE) as table:
+        parsed = list(parse_rows(table.records, mapping, NOW, zones))
+    return [row for row in parsed if isinstance(row, Row)], [row for row in parsed if isinstance(row, RefusedRow)]
+
+
+def read_text(tmp_path: Path, content: bytes | str, mapping: str = MAPPING) -> tuple[list[Row], list[RefusedRow]]:
+    path = tmp_path / "file"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return read(path, parse_mapping(mapping))
+
+
+def total(rows: Sequence[Row]) -> int:
+    return sum(row.seconds for row in identify_rows(rows))
+
+
+JSON = '[{"Who": "A", "Project": "P", "Task": "T", "Start": "2026-03-02", "Time": 1.5}]'
+TWICE = "Who,Project,Task,Start,Time,Time\nAnn,P,T,2026-03-02 09:00,1.5,x\n"
+TWO = "Who,Project,Task,Start,Time\nAnn,P,T,2026-03-02 09:00,1.5\nBea,P,T,2026-03-02 09:00,2\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "seconds"),
+    [
+        pytest.param(TWO, 3.5 * HOUR, id="plain"),
+        pytest.param("\ufeff" + TWO.replace("Who", '"Who"'), 3.5 * HOUR, id="byte order mark before a quoted header"),
+        pytest.param(b"\xff\xfe" + TWO.encode("utf-16-le"), 3.5 * HOUR, id="UTF-16"),
+        pytest.param(TWO.replace("Ann", "Jörg").encode("cp1252"), 3.5 * HOUR, id="cp1252"),
+        pytest.param("sep=;\n" + TWO.replace(",", ";"), 3.5 * HOUR, id="sep= line"),
+        pytest.param(TWO.replace(",", ";").replace("1.5", "1,5"), 3.5 * HOUR, id="semicolons and decimal commas"),
+        pytest.param(TWO.replace(",", "\t"), 3.5 * HOUR, id="tabs"),
+        pytest.param("Time report\nMarch 2026, all teams\n\n" + TWO, 3.5 * HOUR, id="title lines"),
+        pytest.param(TWO.replace("1.5", "1:30").replace(",2\n", ",02:00:00\n"), 3.5 * HOUR, id="hours and minutes"),
+        pytest.param(TWO.replace("1.5", "1h 30m").replace(",2\n", ",PT2H\n"), 3.5 * HOUR, id="durations with units"),
+        pytest.param(TWO.replace("2026-03-02 09:00", "03/02/2026 02:30 PM"), 3.5 * HOUR, id="AM and PM"),
+        pytest.param(TWO.replace("2026-03-02 09:00", "1772438400"), 3.5 * HOUR, id="Unix time"),
+        pytest.param(TWO.replace("2026-03-02 09:00", "1772438400000"), 3.5 * HOUR, id="Unix time in milliseconds"),
+        pytest.param(TWO.replace("2026-03-02 09:00", "2026-03-02 24:00"), 3.5 * HOUR, id="24:00"),
+        pytest.param(TWO + TWO.splitlines()[1], 5 * HOUR, id="equal rows"),
+        pytest.param(TWICE, 1.5 * HOUR, id="same column twice"),
+        pytest.param(JSON, 1.5 * HOUR, id="JSON"),
+    ],
+)
+def test_shape_is_read_with_its_exact_total(tmp_path: Path, content: bytes | str, seconds: float) -> None:
+    rows, refused = read_text(tmp_path, content)
+    assert refused == []
+    assert total(rows) == seconds
+
+
+def test_24_00_is_the_end_of_the_day(tmp_path: Path) -> None:
+    rows, _ = read_text(tmp_path, TWO.replace("2026-03-02 09:00", "2026-03-02 24:00"))
+    assert rows[0].started == datetime(2026, 3, 2, 23, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(("rounding", "seconds"), [("nearest", 2100), ("up", 2100), ("down", 2099), ("none", None)])
+def test_rounding_of_durations_is_chosen_in_the_mapping(tmp_path: Path, rounding: str, seconds: int | None) -> None:
+    mapping = MAPPING.replace('unit = "hours"', f'unit = "hours", rounding = "{rounding}"')
+    rows, refused = read_text(tmp_path, "Who,Project,Task,Start,Time\nAnn,P,T,2026-03-02 09:00,0.583333\n", mapping)
+    assert [row.seconds for row in rows] == ([] if seconds is None else [seconds])
+    assert [row.reason for row in refused] == ([] if seconds else ["unreadable_duration"])
+
+
+@pytest.mark.parametrize(
+    ("end", "seconds"),
+    [
+        ("2026-03-02 11:00", 2 * HOUR),
+        ("2026-03-03 01:00", 16 * HOUR),
+        ("2026-03-02 01:00", 16 * HOUR),  # the time of day alone, after midnight
+        ("2026-03-29 09:00", 27 * 24 * HOUR - HOUR),  # an hour is skipped in between
+    ],
+)
+def test_work_lasts_until_its_end(tmp_path: Path, end: str, seconds: int) -> None:
+    mapping = MAPPING.replace('duration = "{Time}"', 'ended = "{End}"')
+    rows, refused = read_text(tmp_path, f"Who,Project,Task,Start,End\nAnn,P,T,2026-03-02 09:00,{end}\n", mapping)
+    assert refused == []
+    assert [row.seconds for row in rows] == [seconds]
+
+
+def test_running_timer_is_skipped_and_named(tmp_path: Path) -> None:
+    mapping = MAPPING.replace('duration = "{Time}"', 'ended = "{End}"')
+    _, refused = read_text(tmp_path, "Who,Project,Task,Start,End\nAnn,P,T,2026-03-02 09:00,\n", mapping)
+    assert [row.reason for row in refused] == ["running"]
+
+
+@pytest.mark.parametrize(
+    ("duration", "reason"),
+    [
+        ("-1.5", "negative_duration"),
+        ("-1:30", "negative_duration"),
+        ("0:00", "no_time"),
+        ("1,500", "unreadable_duration"),
+        ("1:75", "unreadable_duration"),
+        ("1 week", "unreadable_duration"),
+    ],
+)
+def test_wrong_duration_is_refused(tmp_path: Path, duration: str, reason: str) -> None:
+    _, refused = read_text(tmp_path, f'Who,Project,Task,Start,Time\nAnn,P,T,2026-03-02 09:00,"{duration}"\n')
+    assert [row.reason for row in refused] == [reason]
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago", "America/New_York"])
+def test_day_without_a_time_is_the_day_of_the_contract(tmp_path: Path, zone: str) -> None:
+    path = tmp_path / "file.csv"
+    path.write_text("Who,Project,Task,Start,Time\nAnn,P,T,2026-03-02,1\n")
+    rows, _ = read(path, parse_mapping(MAPPING), {"P": ZoneInfo(zone)})
+    assert rows[0].started == datetime(2026, 3, 2, tzinfo=ZoneInfo(zone))
+
+
+def test_column_whose_name_has_braces_gets_a_short_name(tmp_path: Path) -> None:
+    mapping = MAPPING.replace('account_by = ""', 'account_by = ""\ncolumns = { Time = "Time {h}: net" }')
+    rows, _ = read_text(tmp_path, TWO.replace("Time", "Time {h}: net"), mapping)
+    assert total(rows) == 3.5 * HOUR
+
+
+def test_workbook_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "times.xlsx"
+    path.write_bytes(
+        workbook([["Times of March"], TWO.splitlines()[0].split(","), ["Ann", "P", "T", "2026-03-02", 1.5]])
+    )
+    rows, refused = read(path, parse_mapping(MAPPING))
+    assert (total(rows), refused) == (1.5 * HOUR, [])
+
+
+def test_workbook_that_unpacks_to_more_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "times.xlsx"
+    path.write_bytes(workbook([["x" * 10_000]] * 200))
+    with pytest.raises(FileError, match="unpacked"), open_table(path, max_size=100_000) as table:
+        next(table.records)
+
+
+def workbook(rows: Sequence[Sequence[str | float]]) -> bytes:
+    """A minimal .xlsx file."""
+    cells = "".join(
+        "<row>"
+        + "".join(
+            f"<c><v>{cell}</v></c>" if isinstance(cell, float) else f'<c t="inlineStr"><is><t>{cell}</t></is></c>'
+            for cell in row
+        )
+        + "</row>"
+        for row in rows
+    )
+    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    package = "http://schemas.openxmlformats.org/package/2006/relationships"
+    file = BytesIO()
+    with ZipFile(file, "w", 8) as archive:
+        archive.writestr(
+            "[Content_Types].xml", '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"/>'
+        )
+        archive.writestr(
+            "_rels/.rels",
+            f'<Relationships xmlns="{package}"><Relationship Id="a" Type="{office}/officeDocument" '
+            'Target="xl/workbook.xml"/></Relationships>',
+        )
+        archive.writestr(
+            "xl/workbook.xml",
+            f'<workbook xmlns="{main}" xmlns:r="{office}"><sheets><sheet name="S" sheetId="1" r:id="b"/></sheets>'
+            "</workbook>",
+        )
+        archive.writestr(
+            "xl/_rels/workbook.xml.rels",
+            f'<Relationships xmlns="{package}"><Relationship Id="b" Type="{office}/worksheet" '
+            'Target="worksheets/sheet1.xml"/></Relationships>',
+        )
+        archive.writestr(
+            "xl/worksheets/sheet1.xml", f'<worksheet xmlns="{main}"><sheetData>{cells}</sheetData></worksheet>'
+        )
+    return file.getvalue()
+
+
+# Presets
+
+
+EXPORTS = {path.stem: path for path in (Path(__file__).parent / "exports").iterdir()}
+TOTALS = {
+    "toggl": 9000,
+    "toggl-report": 5460,
+    "toggl-entries": 3600,
+    "clockify": 5400,
+    "clockify-report": 3600,
+    "harvest": 7500,
+    "kimai": 5400,
+    "kimai-user": 5400,
+    "kimai-api": 3600,
+    "kimai-api-full": 3600,
+    "solidtime": 5400,
+    "tempo": 5400,
+    "tempo-account": 5400,
+    "tempo-api": 3600,
+    "jira": 5400,
+    "jira-api": 3600,
+    "redmine": 5400,
+    "redmine-api": 5400,
+    "timewarrior": 5400,
+}
+
+
+@pytest.mark.parametrize("name", [preset.name for preset in list_presets()])
+def test_export_is_known_by_its_columns(name: str) -> None:
+    path = EXPORTS[name]
+    detected = detect_preset(path, None, DEFAULT_MAX_SIZE)
+    assert detected
+    assert detected.preset.name == name
+    rows, refused = read(path, validate_mapping(detected.mapping, {}))
+    assert total(rows) == TOTALS[name]
+    assert [row.reason for row in refused] == (["running"] if name == "timewarrior" else [])
+
+
+def test_order_of_day_and_month_that_cannot_be_told_is_asked(tmp_path: Path) -> None:
+    path = tmp_path / "export.csv"
+    path.write_text(EXPORTS["clockify"].read_text().replace("03/14/2026", "03/04/2026"))
+    with pytest.raises(MappingError, match="can be read in several ways"):
+        detect_preset(path, None, DEFAULT_MAX_SIZE)
+    chosen = detect_preset(path, None, DEFAULT_MAX_SIZE, date_formats=["%d/%m/%Y %I:%M:%S %p"])
+    assert chosen
+
+
+def test_events_are_known(tmp_path: Path) -> None:
+    path = tmp_path / "events"
+    path.write_text('{"specversion":"1.0","id":"1"}\n')
+    assert is_event_file(path, DEFAULT_MAX_SIZE)
+    path.write_text(TWO)
+    assert not is_event_file(path, DEFAULT_MAX_SIZE)
+
+
+def test_mapping_that_is_proposed_reads_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "zeiten.csv"
+    path.write_bytes(
+        "Mitarbeiter;Kunde;Projekt;Datum;Stunden;Notiz\nJörg;Acme;Site;14.03.2026;1,5;x\n".encode("cp1252")
+    )
+    text = propose_mapping(read_sample(path, None, DEFAULT_MAX_SIZE), "zeiten")
+    rows, refused = read(path, parse_mapping(text))
+    assert (total(rows), refused) == (1.5 * HOUR, [])
+    assert (rows[0].author, rows[0].contract, rows[0].organization) == ("Jörg", "Site", "Acme")
+
+
+# Identity and names
+
+
+def test_notes_do_not_change_the_identity_of_a_row(tmp_path: Path) -> None:
+    mapping = MAPPING.replace('unit = "hours"', 'unit = "hours", description = "{Notes}"')
+    ids = [
+        [row.worklog for row in identify_rows(read_text(tmp_path, content, mapping)[0])]
+        for notes in ("a", "b")
+        for content in [
+            TWO.replace("Time\n", "Time,Notes\n").replace("1.5\n", f"1.5,{notes}\n").replace(",2\n", ",2,z\n")
+        ]
+    ]
+    assert ids[0] == ids[1]
+    assert len(set(ids[0])) == 2
+
+
+def test_corrected_file_replaces_the_rows_of_its_days(tmp_path: Path) -> None:
+    earlier, _ = read_text(tmp_path, TWO + "Ann,P,T,2026-04-01 09:00,1\n")
+    sent = {f"worklog/{row.worklog}": Checkpoint(f"worklog/{row.worklog}", b"x", "") for row in identify_rows(earlier)}
+    corrected, _ = read_text(tmp_path, TWO.replace("1.5", "1.25"))
+    # The row of 1.5 hours is replaced; the row of April is outside the days of the file
+    [missing] = find_missing(identify_rows(corrected), sent)
+    assert missing == identify_rows(earlier)[0].worklog
+    # What was deleted is not deleted again
+    sent[f"worklog/{missing}"] = Checkpoint(f"worklog/{missing}", DELETED, "")
+    assert find_missing(identify_rows(corrected), sent) == []
+
+
+@pytest.mark.parametrize("spelling", ["ann", "Ann ", "A nn"])
+def test_names_that_are_nearly_equal_are_asked_about(tmp_path: Path, spelling: str) -> None:
+    rows, _ = read_text(tmp_path, TWO.replace("Bea", f'"{spelling}"'))
+    with pytest.raises(MappingError, match="differ in blanks or case alone"):
+        check_names(rows, {}, one_customer=True)
+    check_names(rows, {"Ann": "Ann", spelling: spelling}, one_customer=True)
+
+
+def test_contract_of_two_customers_is_asked_about(tmp_path: Path) -> None:
+    mapping = MAPPING + 'organization = { name = "{Who}" }\n'
+    rows, _ = read_text(tmp_path, TWO, mapping)
+    with pytest.raises(MappingError, match="The contract 'P' has work of 'Ann' and 'Bea'"):
+        check_names(rows, {}, one_customer=True)
+    check_names(rows, {}, one_customer=False)
