@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from click import Choice
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from tidemark.api_client import ApiError
@@ -31,13 +30,21 @@ _EXPLAINED_ROWS = 10
 _FORMATS = ("csv", "jsonl", *sorted({preset.product for preset in list_presets()}))
 
 
+def _parse_format(text: str) -> str:
+    if text not in _FORMATS:
+        raise typer.BadParameter(f"{text!r} is not one of {', '.join(_FORMATS)}.")
+    return text
+
+
 def import_file(  # noqa: PLR0917 - typer's arguments
     file: Annotated[Path, typer.Argument(help="The file: plain, or compressed with xz, gzip or zstd.")],
     format_: Annotated[
         str | None,
         typer.Option(
             "--format",
-            click_type=Choice(_FORMATS),
+            metavar="FORMAT",
+            parser=_parse_format,
+            autocompletion=lambda: list(_FORMATS),
             help="The product that exported the file; csv with --mapping; or jsonl: one structured CloudEvent on each "
             "line. Detected if not given.",
         ),
