@@ -1,6 +1,6 @@
 """A client of Tidemark's HTTP API for the command line."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 from urllib.parse import quote
 
@@ -98,6 +98,10 @@ class ApiClient:
     def delete(self, path: str, etag: str) -> None:
         """Delete the entity that still has ``etag``."""
         _check_success(self._send("DELETE", path, headers={"if-match": etag}))
+
+    def request(self, method: str, path: str, *, content: bytes | None, headers: Mapping[str, str]) -> httpx.Response:
+        """The answer to a request, whatever its status."""
+        return self._send(method, path, content=content, headers=headers)
 
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         has_key = "idempotency-key" in options.get("headers", {})

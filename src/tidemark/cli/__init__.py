@@ -3,6 +3,7 @@
 import typer
 
 from tidemark.cli import (
+    api,
     backup,
     contract,
     dlq,
@@ -16,6 +17,7 @@ from tidemark.cli import (
     rebuild,
     rule,
     serve,
+    sql,
     status,
     team,
     token,
@@ -24,13 +26,12 @@ from tidemark.cli import (
     verify,
 )
 
-# The command prints its own messages and tables. Typer's shell completion would write to the user's start-up files.
+# The command prints its own messages and tables.
 app = typer.Typer(
     help="Watches service contracts: counts work as it is logged, and warns before a limit is reached.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
 app.add_typer(organization.app, name="organization")
 app.add_typer(team.app, name="team")
@@ -43,6 +44,8 @@ app.add_typer(dlq.app, name="dlq")
 app.command("import")(import_.import_file)
 app.command()(publish.publish)
 app.command()(status.status)
+app.command()(sql.sql)
+app.command()(api.api)
 app.command()(verify.verify)
 app.command()(rebuild.rebuild)
 app.command()(up.up)
