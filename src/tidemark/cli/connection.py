@@ -1,9 +1,10 @@
 """What the commands that use the HTTP API share: the connection, a body from a file, and the result."""
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -11,7 +12,7 @@ from rich.table import Table
 from tidemark.api_client import ApiClient, ApiError, Entity, Json
 from tidemark.cli.body_file import InputError, parse_body
 from tidemark.cli.options import load_settings
-from tidemark.cli.output import print_json, print_line, print_table, report_errors
+from tidemark.cli.output import Column, build_table, print_json, print_line, print_records, print_table, report_errors
 from tidemark.importing.files import FileError, read_text
 
 MAX_BODY_SIZE = 2 << 20
@@ -20,6 +21,7 @@ MAX_BODY_SIZE = 2 << 20
 BodyFile = Annotated[
     Path | None, typer.Argument(help="The whole body in YAML or JSON, as the HTTP API takes it; - is standard input.")
 ]
+_ID_LENGTH = 36
 # What `show --json` adds to the body, so that its output is a file for `edit`.
 _SHOWN_MEMBERS = frozenset({"balance"})
 
@@ -54,6 +56,26 @@ def require_values(file: Path | None, *values: object, hint: str) -> None:
 def print_result(entity: Entity, message: str, *, as_json: bool) -> None:
     """Print what a command has changed: the new body for programs, a message for people."""
     print_json(entity.body) if as_json else print_line(message)
+
+
+def print_list(
+    items: Sequence[Json],
+    columns: Sequence[Column],
+    *,
+    name: str = "name",
+    heading: str = "Name",
+    as_json: bool,
+    as_csv: bool,
+) -> None:
+    """Print items by name. Where a name repeats, the id is on a line of its own below it, unbroken."""
+    counts = Counter(item[name] for item in items)
+
+    def label(item: Mapping[str, Any]) -> str:
+        return str(item[name]) + (f"\n{item['id']}" if counts[item[name]] > 1 else "")
+
+    table = build_table(items, (Column(heading, label), *columns))
+    table.columns[0].width = _ID_LENGTH if counts.total() > len(counts) else None
+    print_records(items, table, as_json=as_json, as_csv=as_csv)
 
 
 def print_details(body: Json, texts: Mapping[str, str], *, as_json: bool) -> None:

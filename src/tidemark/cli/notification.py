@@ -59,7 +59,7 @@ def show(notification: NotificationId, *, as_json: AsJson = False, data_dir: Dat
         "Contract": body["contract_code"],
         "Rule": body["rule_name"],
         "Raised": f"{_format_time(body)} UTC",
-        "Kind": body["snapshot"]["occasion"],
+        "Kind": body["snapshot"]["kind"],
         "Reason": body["snapshot"]["reason"],
         "Id": body["id"],
     }
@@ -84,8 +84,8 @@ def _format_time(notification: Mapping[str, Any]) -> str:
 
 def _describe(notification: Mapping[str, Any]) -> str:
     """The contract and the rule, the reason, and the id on a line of its own, where it can be copied."""
-    occasion = notification["snapshot"]["occasion"]
-    prefix = "" if occasion == "crossing" else f"{occasion}: "
+    kind = notification["snapshot"]["kind"]
+    prefix = "" if kind == "crossing" else f"{kind}: "
     title = f"{notification['contract_code']} · {notification['rule_name']}"
     return f"{title}\n{prefix}{notification['snapshot']['reason']}\n{notification['id']}"
 

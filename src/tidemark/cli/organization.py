@@ -12,14 +12,15 @@ from tidemark.cli.connection import (
     BodyFile,
     connect,
     print_details,
+    print_list,
     print_result,
     read_body,
     require_values,
 )
 from tidemark.cli.input_values import parse_contact
 from tidemark.cli.options import DEFAULT_DATA_DIR, AsCsv, AsJson, DataDir, MaxSize
-from tidemark.cli.output import Column, print_records
-from tidemark.cli.references import ORGANIZATIONS, find_entity, label
+from tidemark.cli.output import Column
+from tidemark.cli.references import ORGANIZATIONS, find_entity
 
 app = typer.Typer(help="Organizations: the customers, with their contacts.", no_args_is_help=True)
 
@@ -111,11 +112,10 @@ def list_(
     with connect(data_dir) as api:
         organizations = list(api.list(ORGANIZATIONS.path, text=text))
     columns = (
-        Column("Name", label(organizations, "name")),
         Column("Time zone", "timezone"),
         Column("Contacts", lambda item: "\n".join(map(_describe_contact, item["contacts"]))),
     )
-    print_records(organizations, columns, as_json=as_json, as_csv=as_csv)
+    print_list(organizations, columns, as_json=as_json, as_csv=as_csv)
 
 
 @app.command()

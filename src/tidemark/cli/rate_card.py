@@ -14,14 +14,15 @@ from tidemark.cli.connection import (
     BodyFile,
     connect,
     print_details,
+    print_list,
     print_result,
     read_body,
     require_values,
 )
 from tidemark.cli.input_values import parse_money
 from tidemark.cli.options import DEFAULT_DATA_DIR, AsCsv, AsJson, DataDir, MaxSize
-from tidemark.cli.output import Column, print_records
-from tidemark.cli.references import RATE_CARDS, Names, find_entity, label, replace_names
+from tidemark.cli.output import Column
+from tidemark.cli.references import RATE_CARDS, Names, find_entity, replace_names
 from tidemark_shared.domain.bodies import format_money
 
 app = typer.Typer(help="Rate cards: what an hour of a person costs.", no_args_is_help=True)
@@ -120,7 +121,6 @@ def list_(
             card["team_id"]: Names(api).find("teams", card["team_id"]) for card in cards if not (as_json or as_csv)
         }
     columns = (
-        Column("Person", label(cards, "person_id")),
         Column("Team", lambda card: names[card["team_id"]]),
         Column("From", "from", wrap=False),
         *(
@@ -129,7 +129,7 @@ def list_(
         ),
         Column("", "currency"),
     )
-    print_records(cards, columns, as_json=as_json, as_csv=as_csv)
+    print_list(cards, columns, name="person_id", heading="Person", as_json=as_json, as_csv=as_csv)
 
 
 @app.command()

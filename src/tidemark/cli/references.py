@@ -1,7 +1,6 @@
 """References of people: names and codes in place of ids, and names for ids that are shown."""
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -154,9 +153,3 @@ class Names:
             case "team_id":
                 return f"team {self.find('teams', value)}" if value else "all teams"
         return str(value or "")
-
-
-def label(items: Sequence[Json], key: str) -> Callable[[Mapping[str, Any]], str]:
-    """A function that returns the name of one of the items, and its id below where the name repeats."""
-    counts = Counter(item[key] for item in items)
-    return lambda item: item[key] + (f"\n{item['id']}" if counts[item[key]] > 1 else "")

@@ -13,12 +13,13 @@ from tidemark.cli.connection import (
     BodyFile,
     connect,
     print_details,
+    print_list,
     print_result,
     read_body,
     require_values,
 )
 from tidemark.cli.options import DEFAULT_DATA_DIR, AsCsv, AsJson, DataDir, MaxSize
-from tidemark.cli.output import Column, print_json, print_records
+from tidemark.cli.output import Column, print_records
 from tidemark.cli.references import (
     ORGANIZATIONS,
     RULES,
@@ -26,7 +27,6 @@ from tidemark.cli.references import (
     find_all,
     find_contract,
     find_entity,
-    label,
     replace_names,
 )
 from tidemark.cli.rule_tables import (
@@ -106,12 +106,11 @@ def list_(*, as_json: AsJson = False, as_csv: AsCsv = False, data_dir: DataDir =
         names = Names(api)
         scopes = {rule["id"]: names.describe_scope(rule["scope"]) for rule in rules if not (as_json or as_csv)}
     columns = (
-        Column("Name", label(rules, "name")),
         Column("Scope", lambda rule: scopes[rule["id"]]),
         Column("Trigger", lambda rule: describe_trigger(rule["trigger"])),
         Column("On", "enabled"),
     )
-    print_records(rules, columns, as_json=as_json, as_csv=as_csv)
+    print_list(rules, columns, as_json=as_json, as_csv=as_csv)
 
 
 @app.command()
@@ -209,10 +208,7 @@ def explain(
     """Show for each rule why it notified of a contract, or what is missing until it does."""
     with connect(data_dir) as api:
         rules = list(api.list(f"{contract_path(code)}/notifications/explain", limit=None))
-    if as_json:
-        print_json(rules)
-    else:
-        print_records(list(list_explained(rules)), EXPLAIN_COLUMNS, as_json=False, as_csv=False)
+    print_records(list(list_explained(rules)), EXPLAIN_COLUMNS, as_json=as_json, as_csv=False, document=rules)
 
 
 @app.command("test")

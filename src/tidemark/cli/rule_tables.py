@@ -50,11 +50,11 @@ def describe_receiver(receiver: Json, team_name: str) -> str:
 def list_explained(rules: Iterable[Json]) -> Iterator[Json]:
     """A row for each rule, then one for each of its thresholds that says more than the rule's row."""
     for rule in rules:
-        yield {"state": rule["state"], "text": f"{rule['rule_name']} ({rule['scope']['kind']})\n{rule['sentence']}"}
+        yield {"state": rule["state"], "text": f"{rule['rule_name']} ({rule['scope']['kind']})\n{rule['text']}"}
         for threshold in rule["thresholds"]:
             if len(rule["thresholds"]) > 1:
                 subject = " ".join(filter(None, (threshold["name"], threshold["period_start"])))
-                lines = (f"  {subject}:".rstrip(": "), f"  {threshold['sentence']}")
+                lines = (f"  {subject}:".rstrip(": "), f"  {threshold['text']}")
                 yield {"state": f"  {threshold['state']}", "text": "\n".join(filter(str.strip, lines))}
 
 
@@ -65,6 +65,6 @@ EXPLAIN_COLUMNS = (
 
 PREVIEW_COLUMNS = (
     Column("Day", "day", wrap=False),
-    Column("Notification", lambda item: f"{item['contract_code']}: {item['sentence']}"),
+    Column("Notification", lambda item: f"{item['contract_code']}: {item['text']}"),
     Column("Receivers", lambda item: "\n".join(item["receivers"]) or "nobody"),
 )

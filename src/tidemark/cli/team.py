@@ -14,13 +14,14 @@ from tidemark.cli.connection import (
     BodyFile,
     connect,
     print_details,
+    print_list,
     print_result,
     read_body,
     require_values,
 )
 from tidemark.cli.options import DEFAULT_DATA_DIR, AsCsv, AsJson, DataDir, MaxSize
-from tidemark.cli.output import Column, build_table, print_records, print_table
-from tidemark.cli.references import TEAMS, find_entity, label
+from tidemark.cli.output import Column, build_table, print_table
+from tidemark.cli.references import TEAMS, find_entity
 
 app = typer.Typer(help="Teams, and who belongs to them.", no_args_is_help=True)
 
@@ -131,8 +132,7 @@ def list_(
     """List teams by name."""
     with connect(data_dir) as api:
         teams = list(api.list(TEAMS.path, text=text))
-    columns = (Column("Name", label(teams, "name")), Column("Members", _list_people))
-    print_records(teams, columns, as_json=as_json, as_csv=as_csv)
+    print_list(teams, (Column("Members", _list_people),), as_json=as_json, as_csv=as_csv)
 
 
 @app.command()
