@@ -85,11 +85,21 @@ def desk(**changes):
             FIXED | {"contracted_value_minor": 2000_00, "currency": "JPY"},
             [("Contracted value 1000.50 EUR → 200000 JPY", "/contracted_value_minor"), ("Currency EUR → JPY", "/currency")],
         ),
-        ({}, {"adjustments": [MORE]}, [("Adjustment of Help desk from 2026-03-01 (mail) added", "/adjustments/0")]),
+        ({}, {"adjustments": [MORE]}, [("+20 h for Help desk, March 2026 (mail)", "/adjustments/0")]),
+        (
+            {"adjustments": [MORE | {"hours": "-4.5", "period_start": "2026-03-06"}]},
+            {"adjustments": []},
+            [("-4.5 h for Help desk, period from 6 March 2026 (mail) removed", "/adjustments/0")],
+        ),
+        (
+            FIXED | {"contracted_value_minor": 1000_00},
+            FIXED | {"contracted_value_minor": 1000_00, "adjustments": [MORE | {"hours": None, "value_minor": 500_50}]},
+            [("+500.50 EUR for Help desk, March 2026 (mail)", "/adjustments/0")],
+        ),
         (
             {"adjustments": [MORE, MORE]},
             {"adjustments": [MORE, MORE | {"hours": "10"}]},
-            [("Adjustment of Help desk from 2026-03-01 (mail): hours 20 → 10", "/adjustments/1/hours")],
+            [("Adjustment of Help desk, March 2026 (mail): hours 20 → 10", "/adjustments/1/hours")],
         ),
         ({}, {"description": "word " * 100}, [("Description none → " + "word " * 15 + "word…", "/description")]),
     ],

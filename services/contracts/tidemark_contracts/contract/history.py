@@ -1,6 +1,7 @@
 """The differences between two states of a contract: a description for people, a path for programs. Pure."""
 
 from collections.abc import Iterator, Mapping
+from datetime import date
 from textwrap import shorten
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -91,11 +92,12 @@ class _Comparison:
         old_items, new_items = _by_key(member, before), _by_key(member, after)
         for key, (index, item) in old_items.items():
             if key not in new_items:
-                description = _description(parents, f"{self._label(member, item)} removed")
+                description = _description(parents, f"{self._describe_item(member, item, self._before)} removed")
                 yield Change(description, json_pointer(*location.before, index), item, None)
         for key, (index, item) in new_items.items():
             if key not in old_items:
-                description = _description(parents, f"{self._label(member, item)} added")
+                added = self._describe_item(member, item, self._after)
+                description = _description(parents, added if member == "adjustments" else f"{added} added")
                 yield Change(description, json_pointer(*location.after, index), None, item)
             elif isinstance(item, dict):
                 old_index, old_item = old_items[key]
@@ -107,6 +109,15 @@ class _Comparison:
         if old_order != new_order:
             yield Change(_description(parents, f"{member} reordered"), json_pointer(*location.after), before, after)
 
+    def _describe_item(self, member: str, item: Any, terms: dict[str, Any]) -> str:
+        """An added or removed item; an adjustment with its amount: ``+20 h for Help desk, March 2026 (mail)``."""
+        if member != "adjustments":
+            return self._label(member, item)
+        amount = f"{item['hours']} h" if item["hours"] else format_money(item["value_minor"], terms["currency"])
+        sign = "" if amount.startswith("-") else "+"
+        period = _describe_period(item["period_start"])
+        return f"{sign}{amount} for {self._name(item['account_id'])}, {period} ({item['reason']})"
+
     def _label(self, member: str, item: Any) -> str:
         match member:
             case "accounts":
@@ -114,7 +125,8 @@ class _Comparison:
             case "slices":
                 return f"slice of {self._name(item['team_id'])}"
             case "adjustments":
-                return f"adjustment of {self._name(item['account_id'])} from {item['period_start']} ({item['reason']})"
+                period = _describe_period(item["period_start"])
+                return f"adjustment of {self._name(item['account_id'])}, {period} ({item['reason']})"
             case _:
                 return f"team {self._name(item)}"
 
@@ -150,6 +162,12 @@ def _by_key(member: str, items: list[Any]) -> dict[object, tuple[int, Any]]:
             number += 1
         indexed[key, number] = (index, item)
     return indexed
+
+
+def _describe_period(start: str) -> str:
+    """The month of a period that starts with it, otherwise the day of the start."""
+    day = date.fromisoformat(start)
+    return f"{day:%B %Y}" if day.day == 1 else f"period from {day.day} {day:%B %Y}"
 
 
 def _description(parents: tuple[str, ...], change: str) -> str:
