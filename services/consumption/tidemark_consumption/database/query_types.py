@@ -93,9 +93,6 @@ class PeriodsTableRow(TypedDict):
     period_end: Any
 
 
-class RateCardsTableRow(TypedDict):
-    rate_card_id: Any
-    version: Any
 class PublishedBalancesTableRow(TypedDict):
     contract_id: Any
     attention: Any
@@ -103,6 +100,9 @@ class PublishedBalancesTableRow(TypedDict):
     body: Any
 
 
+class RateCardsTableRow(TypedDict):
+    rate_card_id: Any
+    version: Any
     deleted: Any
     person_id: Any
     team_id: Any
@@ -165,11 +165,11 @@ class BalanceToPublishRow(TypedDict):
     revision: int | Any
     correlation_id: str | Any
     body: str | Any
+    end_date: date | Any
+    today: date | Any
 
 
 class BatchesFoldedSinceRow(TypedDict):
-    end_date: date | Any
-    today: date | Any
     batch: int | Any
     log: str | Any
     correlation_id: str | Any
@@ -231,9 +231,6 @@ class FoldLinksRow(TypedDict):
     offsets: list[int | Any] | Any
 
 
-class LoggedContractsRow(TypedDict):
-    event: str | Any
-
 class ListBalancesRow(TypedDict):
     counts: str | Any
     contract_id: UUID | Any
@@ -257,6 +254,9 @@ class ListRevisionsRow(TypedDict):
     contract_id: UUID | Any
     revision: int | Any
 
+
+class LoggedContractsRow(TypedDict):
+    event: str | Any
 
 
 class LoggedDirectoryRow(TypedDict):
@@ -422,13 +422,23 @@ class ConsumptionQueries(Protocol):
         ...
 
     def backdated_facts(
-        self, connection: Connection, /, *, batches: Collection[int | None] | None, moment: datetime | None
+        self,
+        connection: Connection,
+        /,
+        *,
+        batches: Collection[int | None] | None,
+        moment: datetime | None,
     ) -> AsyncIterator[BackdatedFactsRow]:
         """deltas.sql"""
         ...
 
     async def backlog(
-        self, connection: Connection, /, *, now: datetime | None, failing: Collection[int | None] | None
+        self,
+        connection: Connection,
+        /,
+        *,
+        now: datetime | None,
+        failing: Collection[int | None] | None,
     ) -> BacklogRow | None:
         """How many records wait to be folded, and how many seconds the oldest has waited.
 
@@ -444,7 +454,12 @@ class ConsumptionQueries(Protocol):
         ...
 
     async def balance_to_publish(
-        self, connection: Connection, /, *, moment: datetime | None, contract: UUID | None
+        self,
+        connection: Connection,
+        /,
+        *,
+        moment: datetime | None,
+        contract: UUID | None,
     ) -> BalanceToPublishRow | None:
         """The previous and the current period (SPEC 4), and the revision of these figures.
 
@@ -457,7 +472,14 @@ class ConsumptionQueries(Protocol):
         replay.sql"""
         ...
 
-    async def begin_days(self, connection: Connection, /, *, correlation_id: str | None, now: datetime | None) -> str:
+    async def begin_days(
+        self,
+        connection: Connection,
+        /,
+        *,
+        correlation_id: str | None,
+        now: datetime | None,
+    ) -> str:
         """Where a new day has begun in the time zone of the contract. Any number of instances can do this at the same time.
 
         balances.sql"""
@@ -497,7 +519,12 @@ class ConsumptionQueries(Protocol):
         ...
 
     async def close_changed_periods(
-        self, connection: Connection, /, *, except_contracts: Collection[UUID | None] | None, moment: datetime | None
+        self,
+        connection: Connection,
+        /,
+        *,
+        except_contracts: Collection[UUID | None] | None,
+        moment: datetime | None,
     ) -> int | Any:
         """The closed periods that have a delta, except those of some contracts. Gives the number of closed periods.
 
@@ -505,7 +532,12 @@ class ConsumptionQueries(Protocol):
         ...
 
     async def close_contract_periods(
-        self, connection: Connection, /, *, ids: Collection[UUID | None] | None, moment: datetime | None
+        self,
+        connection: Connection,
+        /,
+        *,
+        ids: Collection[UUID | None] | None,
+        moment: datetime | None,
     ) -> str:
         """Before the terms of these contracts change: the periods that the old terms had closed.
 
@@ -600,7 +632,12 @@ class ConsumptionQueries(Protocol):
         ...
 
     def dirty_balances(
-        self, connection: Connection, /, *, excluded: Collection[UUID | None] | None, limit: int | None
+        self,
+        connection: Connection,
+        /,
+        *,
+        excluded: Collection[UUID | None] | None,
+        limit: int | None,
     ) -> AsyncIterator[DirtyBalancesRow]:
         """The contracts whose balance changed since it was last published, those that have waited longest first: so contracts
         that change all the time never keep another one waiting.
@@ -679,7 +716,12 @@ class ConsumptionQueries(Protocol):
         ...
 
     async def insert_holidays(
-        self, connection: Connection, /, *, code: str | None, days: Collection[date | None] | None
+        self,
+        connection: Connection,
+        /,
+        *,
+        code: str | None,
+        days: Collection[date | None] | None,
     ) -> str:
         """contracts.sql"""
         ...
@@ -696,9 +738,6 @@ class ConsumptionQueries(Protocol):
         """replay.sql"""
         ...
 
-    async def lock_projection(self, connection: Connection, /) -> str:
-        """replay.sql"""
-        ...
     def list_balances(
         self,
         connection: Connection,
@@ -727,6 +766,9 @@ class ConsumptionQueries(Protocol):
         """overview.sql"""
         ...
 
+    async def lock_projection(self, connection: Connection, /) -> str:
+        """replay.sql"""
+        ...
 
     def logged_contracts(self, connection: Connection, /, *, batch: int | None) -> AsyncIterator[LoggedContractsRow]:
         """In the order in which they are learned. Of two events of one version the first holds, as when the log is replayed.
@@ -763,7 +805,12 @@ class ConsumptionQueries(Protocol):
         ...
 
     async def mark_folded(
-        self, connection: Connection, /, *, learned_at: datetime | None, batches: Collection[int | None] | None
+        self,
+        connection: Connection,
+        /,
+        *,
+        learned_at: datetime | None,
+        batches: Collection[int | None] | None,
     ) -> str:
         """batches.sql"""
         ...
@@ -802,7 +849,12 @@ class ConsumptionQueries(Protocol):
         ...
 
     async def pace(
-        self, connection: Connection, /, *, moment: datetime | None, contract: UUID | None
+        self,
+        connection: Connection,
+        /,
+        *,
+        moment: datetime | None,
+        contract: UUID | None,
     ) -> PaceRow | None:
         """What a forecast is made from: what is available and consumed in the current period, and the work of each day, in
         the units of the contract, billable accounts only. No row where no forecast is possible.
@@ -874,15 +926,15 @@ class ConsumptionQueries(Protocol):
         rating.sql"""
         ...
 
-    async def set_account_refs(self, connection: Connection, /, *, rows: JsonRows[AccountRefsTableRow]) -> str:
-        """From every version, however late it comes: a name belongs to the account that had it last, an id always to its
-        account.
     async def save_published(self, connection: Connection, /, *, rows: JsonRows[PublishedBalancesTableRow]) -> str:
         """Balances as they are published. What is published twice, or by two relays, is the same or newer.
 
         balances.sql"""
         ...
 
+    async def set_account_refs(self, connection: Connection, /, *, rows: JsonRows[AccountRefsTableRow]) -> str:
+        """From every version, however late it comes: a name belongs to the account that had it last, an id always to its
+        account.
 
         contracts.sql"""
         ...
@@ -913,7 +965,12 @@ class ConsumptionQueries(Protocol):
         ...
 
     async def stage_contracts(
-        self, connection: Connection, /, *, refs: Collection[str | None] | None, versions: Collection[int | None] | None
+        self,
+        connection: Connection,
+        /,
+        *,
+        refs: Collection[str | None] | None,
+        versions: Collection[int | None] | None,
     ) -> str:
         """The work whose links name one of these contracts, and the version that now decides.
 
@@ -977,7 +1034,12 @@ class ConsumptionQueries(Protocol):
         ...
 
     def waiting_batches(
-        self, connection: Connection, /, *, held_back: Collection[int | None] | None, max_records: int | None
+        self,
+        connection: Connection,
+        /,
+        *,
+        held_back: Collection[int | None] | None,
+        max_records: int | None,
     ) -> AsyncIterator[WaitingBatchesRow]:
         """Batches to fold, in the order appended, up to a number of records; the first batch whatever its size.
 
