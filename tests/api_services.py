@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import notifier_bodies
 from api_tokens import SECRET, bearer
+from applications import build_app
 from event_builders import contract_event, take, uid
 from fastapi import FastAPI
 
@@ -71,10 +72,11 @@ BODIES: dict[str, Any] = {
 
 def create_app(service: str, database: str = "postgresql://") -> FastAPI:
     """The application of a service."""
-    return CREATE_APP[service](
+    return build_app(
+        CREATE_APP[service],
         Settings(
             database_url=database, secret=SECRET, smtp_url="smtp://127.0.0.1:9", kafka_bootstrap_servers="127.0.0.1:9"
-        )
+        ),
     )
 
 

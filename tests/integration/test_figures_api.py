@@ -6,22 +6,20 @@ from unittest.mock import AsyncMock
 import httpx
 import pytest
 from api_tokens import SECRET, bearer
-from fastapi import FastAPI
+from applications import build_app
 from histories import seeded
 from reference.reports import Model
 from test_fold_reference import learn
 
 from tidemark_consumption import replay
-from tidemark_consumption.api import figures
+from tidemark_consumption.app import create_app
 from tidemark_shared.database import connect_pool
-from tidemark_shared.http.app import create_api
 from tidemark_shared.settings import Settings
 
 
 @pytest.fixture
 async def client(database, pool):
-    app: FastAPI = create_api("consumption", Settings(secret=SECRET), None)
-    app.include_router(figures.router)
+    app = build_app(create_app, Settings(secret=SECRET))
     async with await connect_pool(database, "consumption", size=2, init=replay.prepare_connection) as replaying:
         app.state.pool, app.state.replay_pool = pool, replaying
         app.state.has_all_contracts = AsyncMock(return_value=True)

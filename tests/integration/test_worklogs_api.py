@@ -9,6 +9,7 @@ import httpx
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import UnknownTopicOrPartitionError
+from applications import build_app
 from polling import wait_until
 
 from tidemark.stack import ports
@@ -69,8 +70,9 @@ class RunningService:
 @asynccontextmanager
 async def running(database, bootstrap, prefix):
     await kafka.create_topics(bootstrap, prefix=prefix)
-    app = create_app(
-        Settings(database_url=database, kafka_bootstrap_servers=bootstrap, topic_prefix=prefix, secret=SECRET)
+    app = build_app(
+        create_app,
+        Settings(database_url=database, kafka_bootstrap_servers=bootstrap, topic_prefix=prefix, secret=SECRET),
     )
     async with app.router.lifespan_context(app):
         yield RunningService(app, bootstrap, prefix)

@@ -4,6 +4,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import httpx
+from applications import build_app
 
 from tidemark_contracts.app import create_app
 from tidemark_shared.http.tokens import issue_token
@@ -14,7 +15,7 @@ SECRET = "0123456789abcdef0123456789abcdef"  # noqa: S105 - signs the tokens of 
 @asynccontextmanager
 async def run_service(settings, role="manager"):
     """An instance of the service, as a client with a token."""
-    app = create_app(settings)
+    app = build_app(create_app, settings)
     token = issue_token(SECRET, "olga", role, now=datetime.now(UTC))
     async with (
         app.router.lifespan_context(app),

@@ -4,6 +4,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import httpx
+from applications import build_app
 from notifier_bodies import batch, contract_event, organization, terms
 from polling import wait_until
 from scenario import ACTIVATED, PERIOD
@@ -22,7 +23,8 @@ SECRET = "0123456789abcdef0123456789abcdef"  # noqa: S105 - signs the tokens of 
 async def running_service(database, bootstrap, prefix, smtp_port, **changes):
     """The service, started, and a client of it."""
     await kafka.create_topics(bootstrap, prefix=prefix)
-    app = create_app(
+    app = build_app(
+        create_app,
         Settings(
             database_url=database,
             kafka_bootstrap_servers=bootstrap,
@@ -31,7 +33,7 @@ async def running_service(database, bootstrap, prefix, smtp_port, **changes):
             mail_from="Tidemark <tidemark@provider.example.com>",
             secret=SECRET,
             **changes,
-        )
+        ),
     )
     async with app.router.lifespan_context(app), http_client(app, "manager") as client:
 

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from applications import build_app
 from notifier_bodies import HOUR, figures, limit_trigger, rule
 from notifier_service import SECRET
 from scenario import Scenario
@@ -28,7 +29,7 @@ async def api_client(pool, database, evaluator, curve=None):
             raise httpx.ConnectError("refused")
         return httpx.Response(200, json={"items": curve(request), "next": None})
 
-    app = create_app(Settings(database_url=database, smtp_url="smtp://127.0.0.1:1", secret=SECRET))
+    app = build_app(create_app, Settings(database_url=database, smtp_url="smtp://127.0.0.1:1", secret=SECRET))
     app.state.pool, app.state.evaluator, app.state.egress_policy = pool, evaluator, EgressPolicy()
     token = issue_token(SECRET, "tester", "manager", now=datetime.now(UTC))
     async with (
