@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from fractions import Fraction
 
 HOUR = 3600
+BALANCE_WAIT = timedelta(seconds=15)
 START = date(2026, 1, 1)
 CALENDAR_TRIGGERS = ("expires_in_days", "expired", "status_changed")
 LIMIT_TRIGGERS = ("consumed_percent", "remaining_hours", "overrun")
@@ -40,6 +41,7 @@ class NotificationModel:
         self.version, self.plan_version, self.plan, self.end, self.status = 0, 0, None, None, None
         self.statuses, self.was_evaluated = [], False
         self.revision, self.balance = 0, None
+        self.awaited_until = None
         self.skipped_tokens = set()
         self.episodes = {}
         self.notifications = []
@@ -50,7 +52,7 @@ class NotificationModel:
         self.token_count += 1
         self.rules[scope, body["name"]] = ModelRule(self.token_count, body)
 
-    def store_lifecycle(self, events):
+    def store_lifecycle(self, events, now):
         for event in events:
             if event["version"] > self.version:
                 self.statuses.append((event["version"], event["status"]))
@@ -59,6 +61,7 @@ class NotificationModel:
             if self.version and (newest["plan"], newest["end"]) != (self.plan, self.end):
                 self.plan_version = newest["version"]
             self.version, self.plan, self.end = newest["version"], newest["plan"], newest["end"]
+            self.awaited_until = now + BALANCE_WAIT
 
     def store_balances(self, balances):
         newest = max(balances, key=lambda balance: balance["revision"])
@@ -67,8 +70,9 @@ class NotificationModel:
 
     # Evaluation
 
-    def evaluate(self, today):
-        if not self.version:
+    def evaluate(self, now, today):
+        is_behind = not self.balance or self.balance["version"] < self.version
+        if not self.version or (is_behind and now < self.awaited_until):
             return
         changes = [
             change

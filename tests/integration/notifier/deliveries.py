@@ -23,7 +23,7 @@ FAST = RetryPolicy(max_attempts=4, attempt_timeout_seconds=5, first_delay_second
 
 
 async def insert_notification(pool, *addressees, snapshot=make_snapshot()):  # noqa: B008 - it never changes
-    """One notification with a pending delivery to each addressee."""
+    """One notification with a pending delivery to each addressee, each a message of its own."""
     id_ = uuid4()
     await pool.execute(
         "INSERT INTO notifications (id, contract_id, contract_code, rule_id, rule_name, subject, subject_id, threshold,"
@@ -34,10 +34,22 @@ async def insert_notification(pool, *addressees, snapshot=make_snapshot()):  # n
     for addressee in addressees or [OWNER]:
         body = addressee.model_dump_json(context=WITH_SECRETS)
         await pool.execute(
-            "INSERT INTO deliveries (notification_id, channel, addressee, status) VALUES ($1, $2, $3, 'pending')",
+            "INSERT INTO deliveries (id, message_id, notification_id, channel, addressee, status) "
+            "SELECT n.id, n.id, $1, $2, $3, 'pending' FROM uuidv7() AS n (id)",
             id_, addressee.channel, body,
         )  # fmt: skip
     return id_
+
+
+async def insert_message(pool, *snapshots, addressee=OWNER):
+    """Notifications that are one message to the addressee. Returns their ids."""
+    ids = [await insert_notification(pool, addressee, snapshot=snapshot) for snapshot in snapshots]
+    await pool.execute(
+        "UPDATE deliveries SET message_id = (SELECT id FROM deliveries WHERE notification_id = ($1::uuid[])[1])"
+        " WHERE notification_id = ANY($1)",
+        ids,
+    )
+    return ids
 
 
 def address(number):

@@ -111,7 +111,7 @@ class NotificationMachine(RuleBasedStateMachine):
 
     def store_events(self, events):
         self.stored_count = max(self.stored_count, self.events.index(events[-1]) + 1)
-        self.model.store_lifecycle(events)
+        self.model.store_lifecycle(events, self.now)
         self.apply_lifecycle(events)
 
     @rule(scope=st.sampled_from(list(SCOPES)), name=st.sampled_from("AB"), trigger=triggers, **options)
@@ -181,9 +181,14 @@ class NotificationMachine(RuleBasedStateMachine):
         self.now += timedelta(hours=hours)
         self.apply_time()
 
+    @rule(seconds=st.sampled_from([5, 10, 15]))
+    def let_a_moment_pass(self, seconds):
+        self.now += timedelta(seconds=seconds)
+        self.apply_time()
+
     @invariant()
     def notifications_match_the_model(self):
-        self.model.evaluate(self.today)
+        self.model.evaluate(self.now, self.today)
         assert Counter(self.raised()) == Counter(self.model.notifications)
 
 

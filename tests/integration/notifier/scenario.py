@@ -107,6 +107,10 @@ class ScheduledScenario(Scenario):
         await (evaluator or self.evaluator).evaluate_due(self.pool, now)
         return await self.thresholds()
 
+    async def thresholds_without_balance(self):
+        """Let the time pass for which a new version waits for its balance."""
+        return await self.thresholds_at(self.now + timedelta(seconds=15))
+
     async def kinds(self):
         return [
             (json.loads(row["snapshot"])["kind"], row["threshold"], row["raised_at"].date().isoformat())

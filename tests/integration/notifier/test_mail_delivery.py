@@ -14,6 +14,7 @@ from deliveries import (
     OWNER,
     SENDER,
     address,
+    insert_message,
     insert_notification,
     outbox_events,
     running_deliverer,
@@ -22,6 +23,7 @@ from deliveries import (
 from mail_server import MailServer
 from polling import wait_until
 from processes import service_process
+from snapshots import make_snapshot
 
 from tidemark.stack import ports
 from tidemark_notifier.delivery import deliverer as deliverer_module
@@ -138,8 +140,8 @@ async def test_expired_lease_is_taken_over_and_the_late_attempt_records_nothing(
     async with running_deliverer(pool, mail_server):
         [row] = await wait_until_finished(pool)
     assert (row["status"], row["attempts"]) == ("delivered", 2)
-    late = {"id": row["delivery_id"], "attempts": 1, "status": "failed", "error": "late"}
-    assert await deliverer_module._sql.finish_delivery(pool, **late) is None
+    late = {"message_id": row["message_id"], "attempts": 1, "status": "failed", "error": "late"}
+    assert [row async for row in deliverer_module._sql.finish_message(pool, **late)] == []
 
 
 async def test_slow_mail_does_not_delay_others(pool, mail_server):
@@ -209,14 +211,14 @@ async def test_mail_in_progress_is_recorded_when_the_service_stops(pool, mail_se
 
 async def test_database_error_after_acceptance_repeats_no_mail(pool, mail_server, monkeypatch):
     await insert_notification(pool)
-    finish_delivery, blinks = deliverer_module._sql.finish_delivery, iter([True, True, False])
+    finish_message, blinks = deliverer_module._sql.finish_message, iter([True, True, False])
 
-    async def blinking(*args, **kwargs):
+    def blinking(*args, **kwargs):
         if next(blinks):
             raise asyncpg.ConnectionDoesNotExistError
-        return await finish_delivery(*args, **kwargs)
+        return finish_message(*args, **kwargs)
 
-    monkeypatch.setattr(deliverer_module._sql, "finish_delivery", blinking)
+    monkeypatch.setattr(deliverer_module._sql, "finish_message", blinking)
     async with running_deliverer(pool, mail_server):
         [row] = await wait_until_finished(pool)
     assert (row["status"], row["attempts"], len(mail_server.mails)) == ("delivered", 1, 1)
@@ -246,18 +248,22 @@ async def test_kill_between_acceptance_and_record_repeats_the_same_mail(
     async with service_process(
         "notifier", environment | {"TIDEMARK_PORT": str(ports.find_free())}, tmp_path
     ) as process:
-        await insert_notification(pool)
+        await insert_message(pool, make_snapshot(), make_snapshot(reason="Another."))
         await mail_server.accepted.wait()
         process.kill()
         await process.wait()
-    assert await pool.fetchval("SELECT status FROM deliveries") == "pending"
+    assert {row["status"] for row in await pool.fetch("SELECT status FROM deliveries")} == {"pending"}
     # Its lease would run out in a quarter of a minute.
     await pool.execute("UPDATE deliveries SET leased_until = now()")
     async with service_process("notifier", environment | {"TIDEMARK_PORT": str(ports.find_free())}, tmp_path):
-        [row] = await wait_until_finished(pool)
+        rows = await wait_until_finished(pool)
     print(f"killed between acceptance and record: {len(mail_server.mails)} mails, 1 Message-ID")
-    assert (row["status"], row["attempts"]) == ("delivered", 2)
-    assert [mail["Message-ID"] for mail in mail_server.received] == [f"<{row['delivery_id']}@provider.example.com>"] * 2
+    assert [(row["status"], row["attempts"]) for row in rows] == [("delivered", 2)] * 2
+    assert len(mail_server.mails) == 2
+    assert len({content for _, content in mail_server.mails}) == 1
+    assert {mail["Message-ID"] for mail in mail_server.received} == {
+        f"<{row['message_id']}@provider.example.com>" for row in rows
+    }
 
 
 # TLS

@@ -105,6 +105,8 @@ async def test_balance_of_an_older_plan_is_not_evaluated(pool):
     assert await scenario.notifications() == []
     await scenario.store_contract(3, hours="60", owner="new@provider.example.com")
     await scenario.store_balances(scenario.balance(2, 50, planned=60 * HOUR, version=2))
+    await pool.execute("UPDATE contracts SET balance_awaited_until = now()")
+    await scenario.store_balances(scenario.balance(3, 50, planned=60 * HOUR, version=2))
     assert await scenario.thresholds() == ["80"]
 
 
@@ -127,6 +129,7 @@ async def test_crossing_notifies_when_the_contract_becomes_active(pool, status):
     await scenario.store_balances(scenario.balance(1, 33))
     assert await scenario.notifications() == []
     await scenario.store_contract(2, "ACTIVE")
+    await scenario.store_balances(scenario.balance(2, 33, version=2))
     assert await scenario.thresholds() == ["80"]
 
 
@@ -233,7 +236,7 @@ async def test_reporting_view_has_its_columns_comments_and_grants(pool):
     )
     assert " ".join(row["attname"] for row in rows) == (
         "id delivery_id rule_id rule_name contract_id contract_code subject subject_id threshold period_start "
-        "raised_at channel receiver status attempts last_error delivered_at"
+        "raised_at channel receiver status attempts last_error delivered_at message_id"
     )
     assert all(row["comment"] for row in rows)
     assert await pool.fetchval("SELECT obj_description('reporting.notifications'::regclass)")

@@ -16,7 +16,7 @@ from notification_machine import (
     balance_of,
     terms_of,
 )
-from notification_model import START, month_starts
+from notification_model import BALANCE_WAIT, START, month_starts
 from notifier_bodies import batch, contract_event, organization
 from scenario import handle
 
@@ -40,9 +40,9 @@ class PureMachine(NotificationMachine):
 
     def __init__(self):
         super().__init__()
-        self.rules, self.keys, self.notifications = {}, [], []
+        self.rules, self.keys, self.notifications, self.is_deferred = {}, [], [], False
         self.stored_contract, self.status_changes, self.plan_version, self.stored_balance = None, [], 0, None
-        self.skipped_rule_versions, self.next_day = None, None
+        self.skipped_rule_versions, self.next_day, self.awaited_until = None, None, None
 
     def apply_rule(self, scope, body):
         previous = self.rules.get((scope, body["name"]))
@@ -63,7 +63,7 @@ class PureMachine(NotificationMachine):
         if newest["version"] > version:
             if self.stored_contract and terms_of(newest) != terms_of(self.stored_contract):
                 self.plan_version = newest["version"]
-            self.stored_contract = newest
+            self.stored_contract, self.awaited_until = newest, self.now + BALANCE_WAIT
         self.evaluate()
 
     def apply_balances(self, balances):
@@ -72,13 +72,17 @@ class PureMachine(NotificationMachine):
         self.evaluate()
 
     def apply_time(self):
-        if self.next_day and self.today >= self.next_day:
+        if (self.next_day and self.today >= self.next_day) or self.is_deferred:
             self.evaluate()
 
     def evaluate(self):
         if not self.stored_contract:
             return
         balance = self.stored_balance
+        is_behind = not balance or balance["version"] < self.stored_contract["version"]
+        self.is_deferred = is_behind and self.now < self.awaited_until
+        if self.is_deferred:
+            return
         is_current = balance and self.plan_version <= balance["version"] <= self.stored_contract["version"]
         changes = [
             change

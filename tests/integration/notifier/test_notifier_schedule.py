@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-from notifier_bodies import contract_event, rule, terms
+from notifier_bodies import HOUR, contract_event, rule, terms
 from scenario import ACTIVATED, NOON, ScheduledScenario
 
 from tidemark_notifier.engine.evaluator import Evaluator
@@ -95,10 +95,35 @@ async def test_status_that_passed_within_one_batch_notifies(pool):
     ]
     for _ in range(2):
         await scenario.handle(LIFECYCLE, ACTIVATED, events)
-    assert await scenario.thresholds() == ["INACTIVE"]
+    assert await scenario.thresholds_without_balance() == ["INACTIVE"]
     await scenario.store_contract(4, "INACTIVE")
     await scenario.store_contract(5, "INACTIVE")
-    assert await scenario.thresholds() == ["INACTIVE"] * 2
+    assert await scenario.thresholds_without_balance() == ["INACTIVE"] * 2
+
+
+async def test_new_version_notifies_with_its_balance_or_without_after_a_while(pool):
+    scenario = ScheduledScenario(pool)
+    await scenario.store_organization()
+    for status in ("ACTIVE", "INACTIVE"):
+        await scenario.create_rule(rule(status, trigger={"kind": "status_changed", "to": status}))
+    await scenario.store_contract(1)
+    assert await scenario.thresholds_at(NOON + timedelta(seconds=14)) == []
+    await scenario.store_march(1, 12)
+    assert await scenario.thresholds() == ["ACTIVE"]
+    # A balance of the version before does not count as one.
+    await scenario.store_contract(2, "INACTIVE")
+    await scenario.store_march(2, 13)
+    assert await scenario.thresholds() == ["ACTIVE"]
+    assert await scenario.thresholds_without_balance() == ["ACTIVE", "INACTIVE"]
+    await scenario.store_contract(3)
+    await scenario.store_march(3, 14, version=3)
+    rows = [json.loads(row["snapshot"]) for row in await scenario.notifications()]
+    assert [(row["threshold"], row["consumed"]) for row in rows] == [
+        ("ACTIVE", 12 * HOUR),
+        ("INACTIVE", 13 * HOUR),
+        ("ACTIVE", 14 * HOUR),
+    ]
+    assert all(row["accounts"] for row in rows)
 
 
 async def test_redelivered_status_change_does_not_notify(pool):
@@ -108,6 +133,7 @@ async def test_redelivered_status_change_does_not_notify(pool):
     body = terms(organization=scenario.organization)
     events = [contract_event(scenario.contract, version, status, terms=body) for version, status in statuses]
     await scenario.handle(LIFECYCLE, ACTIVATED, events[:3])
+    assert await scenario.thresholds_without_balance() == []
     await scenario.create_rule(rule("Paused", trigger={"kind": "status_changed", "to": "INACTIVE"}))
     await scenario.handle(LIFECYCLE, ACTIVATED, events[1:])
     assert await scenario.thresholds() == []

@@ -163,14 +163,14 @@ async def test_answer_with_nul_is_recorded_and_retried_no_more_than_others(pool,
 
 async def test_attempts_are_limited_if_no_result_can_be_recorded(pool, endpoint, monkeypatch):
     await insert_notification(pool, hook(endpoint))
-    finish_delivery = deliverer_module._sql.finish_delivery
+    finish_message = deliverer_module._sql.finish_message
 
-    async def fails_to_record_success(*args, **kwargs):
+    def fails_to_record_success(*args, **kwargs):
         if kwargs["status"] == "delivered":
             raise asyncpg.DataError("rejected")
-        return await finish_delivery(*args, **kwargs)
+        return finish_message(*args, **kwargs)
 
-    monkeypatch.setattr(deliverer_module._sql, "finish_delivery", fails_to_record_success)
+    monkeypatch.setattr(deliverer_module._sql, "finish_message", fails_to_record_success)
     monkeypatch.setattr(deliverer_module, "_RECORD_TIMEOUT_SECONDS", 0)
     async with running_webhook_deliverer(pool, retry_policy=FAST._replace(max_attempts=3, lease_seconds=0.2)):
         [row] = await wait_until_finished(pool)

@@ -26,9 +26,13 @@ DeliveryStatus = Literal["pending", "delivered", "failed", "no_receiver"]
 
 
 class Delivery(BaseModel):
-    """One mail or webhook to one receiver; ``receiver`` is null if the rule's receivers resolved to no address."""
+    """One mail or webhook to one receiver; ``receiver`` is null if the rule's receivers resolved to no address.
+
+    Deliveries with the same ``message_id`` are one mail.
+    """
 
     delivery_id: UUID
+    message_id: UUID
     channel: str
     receiver: str | None
     status: DeliveryStatus

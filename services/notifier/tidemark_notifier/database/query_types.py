@@ -14,6 +14,8 @@ from tidemark_shared.database import Connection, JsonRows
 
 
 class InsertDeliveriesTableRow(TypedDict):
+    id: Any
+    message_id: Any
     notification_id: Any
     channel: Any
     addressee: Any
@@ -73,6 +75,12 @@ class EvaluationInputsRow(TypedDict):
     skipped_rule_versions: str | Any
     next_evaluation_at: datetime | Any
     organization: str | Any
+    awaited_until: datetime | Any
+
+
+class FinishMessageRow(TypedDict):
+    id: UUID | Any
+    finished_at: datetime | Any
 
 
 class InsertNotificationKeysRow(TypedDict):
@@ -87,6 +95,7 @@ class InsertRuleRow(TypedDict):
 
 
 class LeaseDeliveriesRow(TypedDict):
+    message_id: UUID | Any
     id: UUID | Any
     attempts: int | Any
     channel: str | Any
@@ -245,15 +254,24 @@ class NotifierQueries(Protocol):
     def evaluation_inputs(
         self, connection: Connection, /, *, contract_ids: Collection[UUID | None] | None
     ) -> AsyncIterator[EvaluationInputsRow]:
-        """Contracts without terms or without their organization are left out: they cannot be evaluated yet.
+        """Contracts without terms or without their organization are left out: they cannot be evaluated yet. The balance is
+        awaited until `awaited_until`, null if there is one for the present version.
 
         evaluation.sql"""
         ...
 
-    async def finish_delivery(
-        self, connection: Connection, /, *, status: str | None, error: str | None, id: UUID | None, attempts: int | None
-    ) -> datetime | Any:
-        """Changes nothing if the lease ended meanwhile: the delivery then belongs to a later attempt.
+    def finish_message(
+        self,
+        connection: Connection,
+        /,
+        *,
+        message_id: UUID | None,
+        status: str | None,
+        error: str | None,
+        attempts: int | None,
+    ) -> AsyncIterator[FinishMessageRow]:
+        """Changes nothing if the lease ended meanwhile: the message then belongs to a later attempt. The first delivery is
+        locked before the others, as in lease_deliveries.
 
         deliveries.sql"""
         ...
@@ -298,9 +316,10 @@ class NotifierQueries(Protocol):
         max_count: int | None,
         lease_seconds: float | None,
     ) -> AsyncIterator[LeaseDeliveriesRow]:
-        """Takes due deliveries for a limited time. If the process dies, another takes them over when the lease ends. A host
-        that is not named has `max_per_host` places, and a receiver one. The oldest thousand of those with places are looked
-        at, so a long queue of one receiver costs little and hides the others for one round at most.
+        """Takes due messages for a limited time, each with all its deliveries. If the process dies, another takes them over
+        when the lease ends. The first delivery of a message stands for it: the message has its id. A host that is not named
+        has `max_per_host` places, and a receiver one. The oldest thousand of those with places are looked at, so a long
+        queue of one receiver costs little and hides the others for one round at most.
 
         deliveries.sql"""
         ...
@@ -368,14 +387,14 @@ class NotifierQueries(Protocol):
         contracts.sql"""
         ...
 
-    async def postpone_delivery(
+    async def postpone_message(
         self,
         connection: Connection,
         /,
         *,
+        message_id: UUID | None,
         error: str | None,
         delay_seconds: float | None,
-        id: UUID | None,
         attempts: int | None,
     ) -> str:
         """deliveries.sql"""
@@ -388,9 +407,9 @@ class NotifierQueries(Protocol):
         ...
 
     async def renew_leases(
-        self, connection: Connection, /, *, lease_seconds: float | None, ids: Collection[UUID | None] | None
+        self, connection: Connection, /, *, lease_seconds: float | None, message_ids: Collection[UUID | None] | None
     ) -> str:
-        """A postponed delivery has no lease and gets none here.
+        """A postponed message has no lease and gets none here.
 
         deliveries.sql"""
         ...
@@ -407,7 +426,7 @@ class NotifierQueries(Protocol):
     def reset_failed_deliveries(
         self, connection: Connection, /, *, notification_id: UUID | None
     ) -> AsyncIterator[ResetFailedDeliveriesRow]:
-        """The mail keeps its Message-ID.
+        """Each is sent alone now. A mail that was sent alone before keeps its Message-ID.
 
         deliveries.sql"""
         ...
@@ -452,13 +471,15 @@ class NotifierQueries(Protocol):
         connection: Connection,
         /,
         *,
+        now: datetime | None,
+        wait_seconds: float | None,
         ids: Collection[UUID | None] | None,
         versions: Collection[int | None] | None,
         status_changes: Collection[str | None] | None,
         terms: Collection[str | None] | None,
     ) -> str:
         """Ordered by id, so that two batches lock the rows in the same order. Status changes that are already stored are left
-        out.
+        out. The balance of a new version is awaited for `wait_seconds`.
 
         contracts.sql"""
         ...

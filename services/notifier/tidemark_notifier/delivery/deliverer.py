@@ -1,12 +1,16 @@
-"""Lease deliveries, send them, and record the result. SPEC N3.
+"""Lease messages, send them, and record the result. SPEC N3.
 
-Delivery is at least once: if the process dies after the receiver has accepted and before that is recorded, the next
-attempt sends the same ``Message-ID`` or ``webhook-id`` again. Nothing else repeats a delivery, and none is lost.
+A message is a webhook, or a mail with all deliveries that one evaluation raised for one contract and receiver. Its
+deliveries are leased together, and end together. Delivery is at least once: if the process dies after the receiver has
+accepted and before that is recorded, the next attempt sends the same ``Message-ID`` or ``webhook-id`` again. Nothing
+else repeats a delivery, and none is lost.
 """
 
 import asyncio
 import random
 import time
+from collections import defaultdict
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -51,6 +55,9 @@ class RetryPolicy(NamedTuple):
 
 _DEFAULT_RETRY_POLICY = RetryPolicy()
 
+Message = Sequence[Any]
+"""The leased rows of one message; the first has its id."""
+
 
 class Deliverer:
     """Sends the pending deliveries of one channel. Each channel has its own, so slow webhooks do not delay mails."""
@@ -74,18 +81,19 @@ class Deliverer:
                     # while the attempt lasts.
                     lease_seconds, now = self._retry_policy.lease_seconds, asyncio.get_running_loop().time()
                     if sending and now - renewed_at > lease_seconds / 3:
-                        await _sql.renew_leases(connection, ids=list(sending.values()), lease_seconds=lease_seconds)
+                        message_ids = list(sending.values())
+                        await _sql.renew_leases(connection, message_ids=message_ids, lease_seconds=lease_seconds)
                         renewed_at = now
-                    rows = await self._lease(connection, bulkheads)
-                for row in rows:
-                    bulkheads.enter(row["host"], row["receiver"])
-                    task = asyncio.create_task(self._deliver(row, bulkheads))
-                    sending[task] = row["id"]
+                    messages = await self._lease(connection, bulkheads)
+                for message in messages:
+                    bulkheads.enter(message[0]["host"], message[0]["receiver"])
+                    task = asyncio.create_task(self._deliver(message, bulkheads))
+                    sending[task] = message[0]["message_id"]
                     task.add_done_callback(sending.pop)
-                if sending and (not rows or not bulkheads.free):
+                if sending and (not messages or not bulkheads.free):
                     await asyncio.wait(sending, timeout=_POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
                 else:
-                    await asyncio.sleep(0 if rows else _POLL_SECONDS)
+                    await asyncio.sleep(0 if messages else _POLL_SECONDS)
         finally:
             # Record what the receivers have accepted by now; otherwise it would be sent again.
             if sending:
@@ -108,7 +116,7 @@ class Deliverer:
         delivery = f"Delivery {row['id']} of contract {row['contract_code']} waits longest."
         return [f"Nothing was delivered by {self._channel} for {seconds:.0f} s. {delivery}{reason} {remedy}"]
 
-    async def _lease(self, connection: Connection, bulkheads: Bulkheads) -> list[Any]:
+    async def _lease(self, connection: Connection, bulkheads: Bulkheads) -> list[Message]:
         hosts, receivers = bulkheads.free_by_host, bulkheads.free_by_receiver
         leased = _sql.lease_deliveries(
             connection,
@@ -121,28 +129,30 @@ class Deliverer:
             receiver_places=list(receivers.values()),
             lease_seconds=self._retry_policy.lease_seconds,
         )
-        rows = [row async for row in leased]
+        messages: defaultdict[UUID, list[Any]] = defaultdict(list)
+        # The first row has the receiver by which the places are counted.
+        for row in sorted([row async for row in leased], key=lambda row: row["id"] != row["message_id"]):
+            messages[row["message_id"]].append(row)
         self._leased_at = time.monotonic()
-        return rows
+        return list(messages.values())
 
-    async def _deliver(self, row: Any, bulkheads: Bulkheads) -> None:
+    async def _deliver(self, message: Message, bulkheads: Bulkheads) -> None:
         """One attempt and its record. Never raises: without a record the lease ends and another attempt follows."""
-        error = await self._attempt(row)
+        row, error = message[0], await self._attempt(message)
         if error is None or not error.unavailable:
             self._unavailable_since = None
         elif self._unavailable_since is None:
             self._unavailable_since = time.monotonic()
         bulkheads.leave(row["host"], row["receiver"], is_accepted=error is None)
-        if error is None:
-            record = partial(self._finish, row, "delivered", None)
-        else:
+        record = partial(self._finish, message, "delivered", None)
+        if error is not None:
             is_final = error.permanent or row["attempts"] >= self._retry_policy.max_attempts
-            record = (
-                partial(self._finish, row, "failed", str(error)) if is_final else partial(self._postpone, row, error)
-            )
+            record = partial(self._postpone, row, error)
+            if is_final:
+                record = partial(self._finish, message, "failed", str(error))
             _log.warning(
                 "delivery_attempt_failed",
-                delivery=str(row["id"]),
+                message=str(row["message_id"]),
                 attempts=row["attempts"],
                 reason=str(error),
                 is_final=is_final,
@@ -157,18 +167,18 @@ class Deliverer:
                 with attempt:
                     await record()
         except Exception as failure:  # noqa: BLE001 - the lease ends, and the number of attempts is limited
-            _log.error("delivery_result_not_recorded", delivery=str(row["id"]), error=repr(failure))
+            _log.error("delivery_result_not_recorded", message=str(row["message_id"]), error=repr(failure))
 
-    async def _attempt(self, row: Any) -> DeliveryError | None:
+    async def _attempt(self, message: Message) -> DeliveryError | None:
         """Send, and return why that failed; None if the receiver has accepted.
 
         The lease has counted the attempt, so the limit holds even if no result was ever recorded.
         """
-        if row["attempts"] > self._retry_policy.max_attempts:
+        if message[0]["attempts"] > self._retry_policy.max_attempts:
             return DeliveryError("The results of the last attempts could not be recorded. The notifier's log has more.")
         try:
             async with asyncio.timeout(self._retry_policy.attempt_timeout_seconds):
-                await self._sender.send(row)
+                await self._sender.send(message)
         except Exception as exception:  # noqa: BLE001 - any error of one delivery concerns this delivery alone
             return _to_delivery_error(exception)
         return None
@@ -176,19 +186,31 @@ class Deliverer:
     async def _postpone(self, row: Any, error: DeliveryError) -> None:
         delay_seconds = max(self._retry_policy.delay_seconds(row["attempts"]), error.retry_after_seconds)
         async with self._pool.acquire() as connection:
-            await _sql.postpone_delivery(
-                connection, id=row["id"], attempts=row["attempts"], error=str(error), delay_seconds=delay_seconds
+            await _sql.postpone_message(
+                connection,
+                message_id=row["message_id"],
+                attempts=row["attempts"],
+                error=str(error),
+                delay_seconds=delay_seconds,
             )
 
-    async def _finish(self, row: Any, status: str, reason: str | None) -> None:
+    async def _finish(self, message: Message, status: str, reason: str | None) -> None:
         async with self._pool.acquire() as connection, connection.transaction():
-            now = await _sql.finish_delivery(
-                connection, id=row["id"], attempts=row["attempts"], status=status, error=reason
+            rows = _sql.finish_message(
+                connection,
+                message_id=message[0]["message_id"],
+                attempts=message[0]["attempts"],
+                status=status,
+                error=reason,
             )
-            if now is None:
-                return
+            finished_at = {row["id"]: row["finished_at"] async for row in rows}
             type_ = DELIVERED if status == "delivered" else FAILED
-            await outbox.write_outbox(connection, [build_notification_record(type_, build_event(row, reason), now)])
+            records = [
+                build_notification_record(type_, build_event(row, reason), finished_at[row["id"]])
+                for row in message
+                if row["id"] in finished_at
+            ]
+            await outbox.write_outbox(connection, records)
 
 
 def _to_delivery_error(exception: Exception) -> DeliveryError:

@@ -1,5 +1,6 @@
-"""The channels: from a leased row to a mail or a webhook request."""
+"""The channels: from leased rows to a mail or a webhook request."""
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from tidemark_notifier.delivery.chat import build_chat_message
@@ -22,8 +23,8 @@ _EVENT_COLUMNS = (
 class Sender(Protocol):
     """Sends the deliveries of one channel, over connections that it keeps for a moment."""
 
-    async def send(self, row: Any) -> None:
-        """Send the delivery of a leased row. Raises ``DeliveryError`` unless the receiver accepted it."""
+    async def send(self, rows: Sequence[Any]) -> None:
+        """Send the leased rows of one message. Raises ``DeliveryError`` unless the receiver accepted it."""
 
     async def aclose(self) -> None:
         """Close the kept connections; another ``send`` opens new ones."""
@@ -36,8 +37,8 @@ class MailSender:
         self._client, self._sender, self._public_url = SmtpClient(server), sender, public_url
         self.aclose = self._client.aclose
 
-    async def send(self, row: Any) -> None:
-        """Send the mail of a leased row."""
+    async def send(self, rows: Sequence[Any]) -> None:
+        """Send one mail with all its notifications."""
         mail = build_mail(
             [
                 MailNotification(
@@ -45,9 +46,10 @@ class MailSender:
                     Snapshot.model_validate_json(row["snapshot"]),
                     Addressee.model_validate_json(row["addressee"]),
                 )
+                for row in rows
             ],
-            message_id=row["id"],
-            raised_at=row["raised_at"],
+            message_id=rows[0]["message_id"],
+            raised_at=rows[0]["raised_at"],
             sender=self._sender,
             public_url=self._public_url,
         )
@@ -61,8 +63,9 @@ class WebhookSender:
         self._client, self._public_url = WebhookClient(policy), public_url
         self.aclose = self._client.aclose
 
-    async def send(self, row: Any) -> None:
-        """Send the webhook request of a leased row."""
+    async def send(self, rows: Sequence[Any]) -> None:
+        """Send the webhook request of the only row."""
+        [row] = rows
         addressee = Addressee.model_validate_json(row["addressee"])
         snapshot = Snapshot.model_validate_json(row["snapshot"])
         if addressee.chat_format:

@@ -5,6 +5,9 @@ and time. A contract and its balance share one row, so the one that is stored se
 changes under an exclusive lock and leaves a request for *re-evaluation*: the affected contracts are evaluated in
 batches, each in its own transaction. For time, the contract's row has the instant of its next evaluation. So of any two
 changes one sees the other, and no crossing is lost.
+
+A new version of a contract is evaluated with its balance: what an activation or amendment raises then has its figures,
+and is one message to each receiver. If no balance comes within a few seconds, it is evaluated without.
 """
 
 import asyncio
@@ -120,13 +123,21 @@ async def request_reevaluation(connection: Connection, scopes: Iterable[Scope]) 
 
 
 async def _evaluate_contracts(connection: Connection, ids: Sequence[UUID], now: datetime) -> None:
-    """Lock the rows of contracts in the order of their ids, evaluate them, and raise the notifications."""
+    """Lock the rows of contracts in the order of their ids, evaluate them, and raise the notifications.
+
+    A contract whose balance is awaited is left as it is until the balance comes, or is awaited no longer.
+    """
     async for _ in _sql.lock_contracts(connection, ids=ids):
         pass
     pending: list[tuple[EvaluationInput, date, PendingNotification]] = []
-    updates: list[tuple[UUID, str, str, datetime | None]] = []
+    updates: list[tuple[UUID, str, str | None, datetime | None]] = []
     for case in await load_cases(connection, ids):
         contract, rules, today = case.contract, case.effective_rules, case.local_day(now)
+        awaited_until = case.row["awaited_until"]
+        if awaited_until and now < awaited_until:
+            status_changes = json.dumps(contract.status_changes)
+            updates.append((contract.contract_id, status_changes, case.row["skipped_rule_versions"], awaited_until))
+            continue
         notifications = evaluate(rules, contract, case.notified, today)
         pending += [(contract, today, notification) for notification in notifications]
         new_keys = (key for notification in notifications for key in notification.notification_keys(today))

@@ -16,6 +16,10 @@ from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE
 
 _sql: NotifierQueries = queries("tidemark_notifier")
 
+# How long a new version of a contract waits for its balance, so that its notifications have figures and are one mail.
+# Consumption usually needs less than a second.
+_BALANCE_WAIT_SECONDS = 15
+
 _DIRECTORY_KINDS = {ORGANIZATION_CHANGED: "organization", TEAM_CHANGED: "team"}
 
 
@@ -45,6 +49,8 @@ async def handle_lifecycle(evaluator: Evaluator, connection: Connection, batch: 
         versions=[event.data.stream_version for event in newest.values()],
         status_changes=[json.dumps(changes[id_]) for id_ in newest],
         terms=[event.data.terms.model_dump_json() for event in newest.values()],
+        now=batch.learned_at,
+        wait_seconds=_BALANCE_WAIT_SECONDS,
     )
     await evaluator.evaluate_stored(connection, newest, batch.learned_at)
 

@@ -110,7 +110,7 @@ async def _insert(connection: Connection, now: datetime, raised: Sequence[Raised
         for event, notification in events
     ]
     await _sql.insert_notifications(connection, rows=json_rows(NotificationsTableRow, rows))
-    delivery_rows = [row for notification in raised for row in _build_deliveries(notification)]
+    delivery_rows = await _build_deliveries(connection, raised)
     await _sql.insert_deliveries(connection, rows=json_rows(InsertDeliveriesTableRow, delivery_rows, default=_to_plain))
     records = [
         build_notification_record(RESOLVED if notification.snapshot.kind == "resolved" else RAISED, event, now)
@@ -141,15 +141,34 @@ def _build_event(notification: RaisedNotification, now: datetime) -> Notificatio
     )
 
 
-def _build_deliveries(notification: RaisedNotification) -> list[dict[str, Any]]:
-    """One delivery per addressee; without addressees, one per channel with none."""
-    deliveries: list[tuple[str, Any]] = [
-        (addressee.channel, addressee.model_dump(context=WITH_SECRETS)) for addressee in notification.addressees
-    ]
-    return [
-        {"notification_id": notification.id, "channel": channel, "addressee": addressee}
-        for channel, addressee in deliveries or [(channel, None) for channel in notification.evaluation.rule.channels]
-    ]
+async def _build_deliveries(connection: Connection, raised: Sequence[RaisedNotification]) -> list[dict[str, Any]]:
+    """One delivery per addressee; without addressees, one per channel with none.
+
+    All mails to one address about one contract are one message, whose id is that of its first delivery.
+    """
+    deliveries: list[tuple[RaisedNotification, str, Addressee | None]] = []
+    for notification in raised:
+        channels = notification.evaluation.rule.channels
+        deliveries += [(notification, addressee.channel, addressee) for addressee in notification.addressees] or [
+            (notification, channel, None) for channel in channels
+        ]
+    message_ids: dict[object, UUID] = {}
+    rows: list[dict[str, Any]] = []
+    ids = await _create_ids(connection, len(deliveries))
+    for id_, (notification, channel, addressee) in zip(ids, deliveries, strict=True):
+        message: object = id_
+        if addressee and channel == "email":
+            message = notification.contract.contract_id, addressee.receiver.casefold()
+        rows.append(
+            {
+                "id": id_,
+                "message_id": message_ids.setdefault(message, id_),
+                "notification_id": notification.id,
+                "channel": channel,
+                "addressee": addressee and addressee.model_dump(context=WITH_SECRETS),
+            }
+        )
+    return rows
 
 
 def _to_plain(value: UUID | date) -> str:

@@ -1,8 +1,10 @@
--- name: store_contracts(ids, versions, status_changes, terms)!
+-- name: store_contracts(ids, versions, status_changes, terms, now, wait_seconds)!
 -- Ordered by id, so that two batches lock the rows in the same order. Status changes that are already stored are left
--- out.
-INSERT INTO contracts AS c (id, stream_version, status_changes, organization_id, terms)
-SELECT n.id, n.stream_version, n.status_changes, (n.terms ->> 'organization_id')::uuid, n.terms
+-- out. The balance of a new version is awaited for `wait_seconds`.
+INSERT INTO contracts AS c (id, stream_version, status_changes, organization_id, terms, balance_awaited_until)
+SELECT
+  n.id, n.stream_version, n.status_changes, (n.terms ->> 'organization_id')::uuid, n.terms,
+  coalesce(:now, clock_timestamp()) + make_interval(secs => :wait_seconds)
 FROM unnest(:ids::uuid[], :versions::integer[], :status_changes::jsonb[], :terms::jsonb[])
   AS n (id, stream_version, status_changes, terms)
 ORDER BY n.id
@@ -20,7 +22,8 @@ ON CONFLICT (id) DO UPDATE SET
     WHERE (n.change ->> 0)::integer > c.stream_version
   ),
   organization_id = excluded.organization_id,
-  terms = excluded.terms
+  terms = excluded.terms,
+  balance_awaited_until = excluded.balance_awaited_until
 WHERE excluded.stream_version > c.stream_version;
 
 -- name: store_balances(ids, revisions, versions, bodies)!

@@ -1,7 +1,8 @@
 -- name: lease_deliveries(channel, max_count, max_per_host, hosts, host_places, receivers, receiver_places, lease_seconds)
--- Takes due deliveries for a limited time. If the process dies, another takes them over when the lease ends. A host
--- that is not named has `max_per_host` places, and a receiver one. The oldest thousand of those with places are looked
--- at, so a long queue of one receiver costs little and hides the others for one round at most.
+-- Takes due messages for a limited time, each with all its deliveries. If the process dies, another takes them over
+-- when the lease ends. The first delivery of a message stands for it: the message has its id. A host that is not named
+-- has `max_per_host` places, and a receiver one. The oldest thousand of those with places are looked at, so a long
+-- queue of one receiver costs little and hides the others for one round at most.
 WITH due AS MATERIALIZED (
   SELECT d.id, d.due_at, d.receiver, host.name AS host, coalesce(host_place.free, :max_per_host) AS host_free,
     coalesce(receiver_place.free, 1) AS receiver_free
@@ -10,7 +11,7 @@ WITH due AS MATERIALIZED (
   LEFT JOIN unnest(:hosts::text[], :host_places::integer[]) AS host_place (name, free) ON host_place.name = host.name
   LEFT JOIN unnest(:receivers::text[], :receiver_places::integer[]) AS receiver_place (name, free)
     ON receiver_place.name = d.receiver
-  WHERE d.status = 'pending' AND d.channel = :channel AND d.due_at <= clock_timestamp()
+  WHERE d.status = 'pending' AND d.channel = :channel AND d.due_at <= clock_timestamp() AND d.message_id = d.id
     AND (d.leased_until IS NULL OR d.leased_until <= clock_timestamp())
     AND coalesce(host_place.free, 1) > 0 AND coalesce(receiver_place.free, 1) > 0
   ORDER BY d.due_at, d.id
@@ -38,11 +39,11 @@ leased AS (
 UPDATE deliveries AS d
 SET attempts = d.attempts + 1, leased_until = clock_timestamp() + make_interval(secs => :lease_seconds)
 FROM leased, notifications AS n
-WHERE d.id = leased.id AND n.id = d.notification_id
+WHERE d.message_id = leased.id AND d.status = 'pending' AND n.id = d.notification_id
 RETURNING
-  d.id, d.attempts, d.channel, d.receiver, leased.host, d.addressee::text AS addressee, n.id AS notification_id,
-  n.contract_id, n.contract_code, n.rule_id, n.rule_name, n.subject, n.subject_id, n.threshold, n.period_start,
-  n.raised_at, n.snapshot::text AS snapshot, clock_timestamp() AS leased_at;
+  d.message_id, d.id, d.attempts, d.channel, d.receiver, leased.host, d.addressee::text AS addressee,
+  n.id AS notification_id, n.contract_id, n.contract_code, n.rule_id, n.rule_name, n.subject, n.subject_id,
+  n.threshold, n.period_start, n.raised_at, n.snapshot::text AS snapshot, clock_timestamp() AS leased_at;
 
 -- name: oldest_delivery(channel)^
 SELECT d.id, n.contract_code, d.last_error
@@ -52,26 +53,31 @@ WHERE d.status = 'pending' AND d.channel = :channel
 ORDER BY n.raised_at, d.id
 LIMIT 1;
 
--- name: renew_leases(ids, lease_seconds)!
--- A postponed delivery has no lease and gets none here.
+-- name: renew_leases(message_ids, lease_seconds)!
+-- A postponed message has no lease and gets none here.
 UPDATE deliveries SET leased_until = clock_timestamp() + make_interval(secs => :lease_seconds)
-WHERE id = ANY(:ids::uuid[]) AND status = 'pending' AND leased_until IS NOT NULL;
+WHERE id = ANY(:message_ids::uuid[]) AND status = 'pending' AND leased_until IS NOT NULL;
 
--- name: finish_delivery(id, attempts, status, error)$
--- Changes nothing if the lease ended meanwhile: the delivery then belongs to a later attempt.
-UPDATE deliveries
-SET status = :status, last_error = coalesce(:error, last_error),
+-- name: finish_message(message_id, attempts, status, error)
+-- Changes nothing if the lease ended meanwhile: the message then belongs to a later attempt. The first delivery is
+-- locked before the others, as in lease_deliveries.
+WITH message AS MATERIALIZED (SELECT id FROM deliveries WHERE id = :message_id FOR UPDATE)
+UPDATE deliveries AS d
+SET status = :status, last_error = coalesce(:error, d.last_error),
   delivered_at = CASE WHEN :status = 'delivered' THEN clock_timestamp() END
-WHERE id = :id AND attempts = :attempts AND status = 'pending'
-RETURNING clock_timestamp();
+FROM message
+WHERE d.message_id = message.id AND d.attempts = :attempts AND d.status = 'pending'
+RETURNING d.id, clock_timestamp() AS finished_at;
 
--- name: postpone_delivery(id, attempts, error, delay_seconds)!
-UPDATE deliveries
+-- name: postpone_message(message_id, attempts, error, delay_seconds)!
+WITH message AS MATERIALIZED (SELECT id FROM deliveries WHERE id = :message_id FOR UPDATE)
+UPDATE deliveries AS d
 SET last_error = :error, due_at = clock_timestamp() + make_interval(secs => :delay_seconds), leased_until = NULL
-WHERE id = :id AND attempts = :attempts AND status = 'pending';
+FROM message
+WHERE d.message_id = message.id AND d.attempts = :attempts AND d.status = 'pending';
 
 -- name: reset_failed_deliveries(notification_id)
--- The mail keeps its Message-ID.
-UPDATE deliveries SET status = 'pending', attempts = 0, due_at = clock_timestamp(), leased_until = NULL
+-- Each is sent alone now. A mail that was sent alone before keeps its Message-ID.
+UPDATE deliveries SET status = 'pending', attempts = 0, due_at = clock_timestamp(), leased_until = NULL, message_id = id
 WHERE notification_id = :notification_id AND status = 'failed'
 RETURNING id;

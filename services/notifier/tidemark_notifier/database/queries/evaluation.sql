@@ -22,11 +22,13 @@ FOR UPDATE SKIP LOCKED;
 SELECT id FROM contracts WHERE id = ANY(:ids::uuid[]) ORDER BY id FOR UPDATE;
 
 -- name: evaluation_inputs(contract_ids)
--- Contracts without terms or without their organization are left out: they cannot be evaluated yet.
+-- Contracts without terms or without their organization are left out: they cannot be evaluated yet. The balance is
+-- awaited until `awaited_until`, null if there is one for the present version.
 SELECT
   c.id, c.stream_version, c.plan_version, c.balance_stream_version, c.status_changes::text AS status_changes,
   c.terms::text AS terms, c.balance::text AS balance, c.skipped_rule_versions::text AS skipped_rule_versions,
-  c.next_evaluation_at, d.body::text AS organization
+  c.next_evaluation_at, d.body::text AS organization,
+  CASE WHEN coalesce(c.balance_stream_version, 0) < c.stream_version THEN c.balance_awaited_until END AS awaited_until
 FROM contracts AS c
 JOIN directory AS d ON d.id = c.organization_id
 WHERE c.id = ANY(:contract_ids::uuid[])

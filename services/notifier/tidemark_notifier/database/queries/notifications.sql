@@ -30,9 +30,13 @@ SELECT
 FROM jsonb_populate_recordset(NULL::notifications, :rows::jsonb);
 
 -- name: insert_deliveries(rows)!
-INSERT INTO deliveries (notification_id, channel, addressee, status)
-SELECT r.notification_id, r.channel, r.addressee, CASE WHEN r.addressee IS NULL THEN 'no_receiver' ELSE 'pending' END
-FROM jsonb_to_recordset(:rows::jsonb) AS r (notification_id uuid, channel text, addressee jsonb);
+INSERT INTO deliveries (id, message_id, notification_id, channel, addressee, status)
+SELECT
+  r.id, r.message_id, r.notification_id, r.channel, r.addressee,
+  CASE WHEN r.addressee IS NULL THEN 'no_receiver' ELSE 'pending' END
+FROM jsonb_to_recordset(:rows::jsonb) AS r (
+  id uuid, message_id uuid, notification_id uuid, channel text, addressee jsonb
+);
 
 -- name: notifications(id, contract, status, before, max_count)
 -- Newest first, each with its deliveries. The filters: one id, a contract by id or code, a delivery with this status.
@@ -41,7 +45,7 @@ SELECT
   n.period_start, n.raised_at, n.snapshot::text AS snapshot,
   (
     SELECT json_agg(json_build_object(
-      'delivery_id', d.id, 'channel', d.channel, 'receiver', d.receiver, 'status', d.status,
+      'delivery_id', d.id, 'message_id', d.message_id, 'channel', d.channel, 'receiver', d.receiver, 'status', d.status,
       'attempts', d.attempts, 'last_error', d.last_error, 'delivered_at', d.delivered_at
     ) ORDER BY d.id)::text
     FROM deliveries AS d

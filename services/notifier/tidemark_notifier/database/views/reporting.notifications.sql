@@ -4,13 +4,13 @@ SELECT
   notification.id, delivery.id AS delivery_id, notification.rule_id, notification.rule_name,
   notification.contract_id, notification.contract_code, notification.subject, notification.subject_id,
   notification.threshold, notification.period_start, notification.raised_at, delivery.channel, delivery.receiver,
-  delivery.status, delivery.attempts, delivery.last_error, delivery.delivered_at
+  delivery.status, delivery.attempts, delivery.last_error, delivery.delivered_at, delivery.message_id
 FROM notifications AS notification
 JOIN deliveries AS delivery ON delivery.notification_id = notification.id;
 COMMENT ON VIEW reporting.notifications IS 'One row for each delivery: who was notified of what, and the result.';
 COMMENT ON COLUMN reporting.notifications.id IS 'Id of the notification; its deliveries share it.';
 COMMENT ON COLUMN reporting.notifications.delivery_id IS
-'Id of the delivery. The Message-ID of the mail begins with it; a webhook has it as webhook-id.';
+'Id of the delivery; a webhook has it as webhook-id.';
 COMMENT ON COLUMN reporting.notifications.rule_id IS 'Id of the rule that fired; the rule may have been deleted since.';
 COMMENT ON COLUMN reporting.notifications.rule_name IS 'Name of the rule when it fired.';
 COMMENT ON COLUMN reporting.notifications.contract_id IS 'Id of the contract.';
@@ -31,3 +31,5 @@ COMMENT ON COLUMN reporting.notifications.status IS
 COMMENT ON COLUMN reporting.notifications.attempts IS 'Number of attempts.';
 COMMENT ON COLUMN reporting.notifications.last_error IS 'Why the last failed attempt failed; null if none did.';
 COMMENT ON COLUMN reporting.notifications.delivered_at IS 'When the mail server or the webhook accepted it.';
+COMMENT ON COLUMN reporting.notifications.message_id IS
+'Id of the mail, with which its Message-ID begins. Deliveries of one mail share it: what was raised together.';
