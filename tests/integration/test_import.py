@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 import asyncpg
+import httpx
 import pytest
 from api_tokens import SECRET, create_token
 from databases import drop_database
@@ -179,7 +180,7 @@ async def test_every_row_of_the_sample_is_counted_or_has_a_reason(running: Runni
     logs = [log._replace(team=TEAM_OF[log.person[-1]]) for log in renamed(logs, "FULL")]
     mapping_text = mapping("/full", "FULL", SPLIT + OVERRIDES)
     # When it is imported
-    summary = await running.run_import(DATA, mapping_text)
+    summary = await running.run_import(DATA, mapping_text, status=1)
     # Then every row has its place
     assert summary["problems"] == []
     assert summary["rows"] == len(logs) + len(refused) == 151_636
@@ -202,7 +203,7 @@ async def test_every_row_of_the_sample_is_counted_or_has_a_reason(running: Runni
 @pytest.mark.skipif(not DATA.exists(), reason=f"The CESAW sample is not at {DATA}: set TIDEMARK_TEST_DATA.")
 async def test_example_mapping_counts_the_whole_sample(running: Running) -> None:
     logs, refused = read(DATA)
-    summary = await running.run_import(DATA, EXAMPLE)
+    summary = await running.run_import(DATA, EXAMPLE, status=1)
     assert (summary["taken"], summary["unaccounted"], summary["problems"]) == (len(logs), {}, [])
     assert Counter(summary["refused"]) == Counter(refused.values())
     assert await account_totals(running, "CESAW-") == by_account(logs)
@@ -229,7 +230,7 @@ async def test_unknown_projects_are_imported_and_invalid_rows_have_a_reason(runn
         "missing_value", "unreadable_duration", "no_time", "negative_duration", "unreadable_date",
     }  # fmt: skip
     # When it is imported by the checked-in mapping
-    summary = await running.run_import(file, mapping("/other", "OTHER"))
+    summary = await running.run_import(file, mapping("/other", "OTHER"), status=1)
     # Then it is as for the sample
     assert {refused_row["line"]: refused_row["reason"] for refused_row in summary["refusals"]} == refused
     assert (summary["rows"], summary["taken"], summary["problems"]) == (3_000, len(logs), [])
@@ -284,12 +285,75 @@ async def test_repeated_and_superseded_rows_count_once(running: Running) -> None
     rows = list(rows_of_another_part(50, dirty=False, seed=4))
     changed = {**rows[3], "time_log_delta_minutes": "7"}
     file = write(running.folder / "repeated.csv", [*rows, rows[0], rows[0], changed])
-    summary = await running.run_import(file, mapping("/repeated", "REPEATED"))
+    summary = await running.run_import(file, mapping("/repeated", "REPEATED"), status=1)
     assert (summary["rows"], summary["taken"], summary["repeated"]) == (53, 50, 2)
     assert [(refused_row["line"], refused_row["reason"]) for refused_row in summary["refusals"]] == [(5, "superseded")]
     rows[3] = changed
     expected = by_account(renamed(read(write(running.folder / "once.csv", rows))[0], "REPEATED"))
     assert await account_totals(running, "REPEATED-") == expected
+
+
+HARVEST = "Date,Client,Project,Task,Notes,Hours,First Name,Last Name\n"
+OWN_MAPPING = """
+preset = "harvest"
+source = "/harvest"
+timezone = "Europe/Berlin"
+contract = { owner = { name = "Olga", email = "olga@provider.example" }, planned_hours = "40" }
+account = [{ name = "Work", match = ["*"] }]
+"""
+
+
+async def test_rows_without_ids_count_once_each_and_are_replaced_by_a_corrected_file(running: Running) -> None:
+    file = running.folder / "harvest.csv"
+    rows = [f"2026-03-0{day},Acme,SITE,Design,{note},{hours},Ann,A\n" for day, note, hours in (
+        (2, "one", "0.75"), (2, "two", "0.75"), (3, "", "1.5"),
+    )]  # fmt: skip
+    file.write_text(HARVEST + "".join(rows))
+    # When it is imported twice, the second time with other notes, each row counts once
+    first = await running.run_import(file, OWN_MAPPING)
+    assert first["created"] == ["organization Acme", "contract SITE", "activation of contract SITE"]
+    file.write_text(HARVEST + "".join(rows).replace("one", "three"))
+    await running.run_import(file, OWN_MAPPING)
+    assert await account_totals(running, "SITE") == {("SITE", "Work"): 3 * 3600}
+    # When a row is corrected, its old version counts until it is replaced
+    file.write_text(HARVEST + "".join(rows).replace("1.5", "1.25"))
+    refused = await running.run_import(file, OWN_MAPPING, status=1)
+    assert "Repeat the command with --replace" in refused["problems"][0]
+    replaced = await running.run_import(file, OWN_MAPPING, "--replace")
+    assert replaced["deleted"] == 1
+    assert await account_totals(running, "SITE") == {("SITE", "Work"): 2.75 * 3600}
+    # When earlier work comes, the contract starts earlier, because an import created it
+    file.write_text(HARVEST + "2025-11-03,Acme,SITE,Design,,2,Ann,A\n")
+    earlier = await running.run_import(file, OWN_MAPPING)
+    assert earlier["created"] == ["earlier start of contract SITE: 2025-11-02"]
+    assert await account_totals(running, "SITE") == {("SITE", "Work"): 4.75 * 3600}
+
+
+async def test_contract_that_an_import_did_not_create_is_left_as_it_is(running: Running) -> None:
+    client = httpx.AsyncClient(
+        base_url=f"{running.environment['TIDEMARK_API_URL']}/v1",
+        headers={"authorization": f"Bearer {running.environment['TIDEMARK_API_TOKEN']}"},
+    )
+    async with client:
+        organization = (await client.post("/organizations", json={"name": "Own", "timezone": "UTC"})).json()
+        contract = {
+            "code": "OWN", "name": "Own", "owner": {"name": "O", "email": "o@x.example"}, "type": "time_and_materials",
+            "organization_id": organization["id"], "start_date": "2026-01-01", "end_date": "2026-12-31",
+            "timezone": "UTC", "contracted_hours": "9", "accounts": [{"name": "Only", "planned_hours": "9"}],
+        }  # fmt: skip
+        assert (await client.post("/contracts", json=contract)).status_code == 201
+        file = running.folder / "own.csv"
+        file.write_text(HARVEST + "2026-03-02,Own,OWN,Design,,2,Ann,A\n")
+        # When an export is imported as it is, the draft stays a draft, and the command says that nothing counts
+        process = await running.tidemark("import", file, "--source", "/own", "--json")
+        summary = json.loads((await process.communicate())[0])
+        assert (process.returncode, summary["unaccounted"], summary["created"]) == (1, {"contract_draft": 1}, [])
+        assert (await client.get("/contracts/OWN")).json()["status"] == "DRAFT"
+        # When its activation is asked for by name, its work counts, in its only account
+        process = await running.tidemark("import", file, "--source", "/own", "--activate", "OWN", "--json")
+        summary = json.loads((await process.communicate())[0])
+        assert (process.returncode, summary["created"]) == (0, ["activation of contract OWN"])
+        assert await account_totals(running, "OWN") == {("OWN", "Only"): 2 * 3600}
 
 
 async def test_structured_events_are_imported(running: Running) -> None:
@@ -303,7 +367,7 @@ async def test_structured_events_are_imported(running: Running) -> None:
     file.write_text("\n".join([event(1), event(2), event(1), event(3, seconds=0), "nonsense", ""]))
     process = await running.tidemark("import", file, "--format", "jsonl", "--json")
     summary = json.loads((await process.communicate())[0])
-    assert process.returncode == 0
+    assert process.returncode == 1
     assert (summary["rows"], summary["taken"], summary["repeated"]) == (5, 2, 1)
     assert [refused_row["line"] for refused_row in summary["refusals"]] == [4, 5]
     assert summary["unaccounted"] == {"issue_not_linked": 2}
@@ -312,11 +376,11 @@ async def test_structured_events_are_imported(running: Running) -> None:
 
 async def test_unsupported_format_is_a_usage_error(running: Running) -> None:
     process = await asyncio.create_subprocess_exec(
-        TIDEMARK, "import", "any", "--format", "jira", env=running.environment, stderr=asyncio.subprocess.PIPE
+        TIDEMARK, "import", "any", "--format", "papyrus", env=running.environment, stderr=asyncio.subprocess.PIPE
     )
     _, errors = await process.communicate()
     assert process.returncode == 2
-    assert b"jira" in errors
+    assert b"papyrus" in errors
 
 
 async def test_status_prints_a_table(running: Running) -> None:
