@@ -23,7 +23,9 @@ from tidemark.api_client import ApiClient, ApiError, Entity, Json, contract_path
 from tidemark.cli.figures import build_status, load_figures
 from tidemark.cli.output import SafeConsole
 from tidemark.database.query_types import CommandLineQueries
+from tidemark.program import command_line
 from tidemark_shared.database import Connection, open_connection, queries
+from tidemark_shared.domain.quantities import SECONDS_PER_HOUR
 from tidemark_shared.messaging import kafka
 from tidemark_shared.messaging.cloudevents import outbox_record
 from tidemark_shared.messaging.events import ISSUE_LINKED, WORKLOG_RECORDED, EventData, IssueLinked, WorklogRecorded
@@ -63,12 +65,13 @@ def run(settings: Settings, data_dir: Path, *, maildir: Path | None = None, now:
     if maildir is None and (path := os.environ.get("TIDEMARK_MAILDIR")):
         maildir = Path(path)
     console = SafeConsole(soft_wrap=True)
-    console.print("Demo: Acme has bought 40 hours of support a month. Work is logged day by day …")
+    console.print("Demo: Acme has bought 40 hours of support a month. Work is logged day by day:")
     try:
         with ApiClient(settings) as api:
             contract = seed(api, now)
-        asyncio.run(_log_work(settings, contract.body, now))
-        asyncio.run(_print_result(settings, contract.body, console, maildir, now))
+        asyncio.run(_log_work(settings, contract.body, console, now))
+        command = command_line(data_dir, "status", CODE)
+        asyncio.run(_print_result(settings, contract.body, console, maildir=maildir, command=command, now=now))
     except (ApiError, KafkaError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         console.print(f"The demo stopped: {error}. The next start with --demo continues it.")
         return
@@ -165,7 +168,7 @@ def work(start: date) -> Iterator[tuple[date, list[tuple[str, str, int]]]]:
         yield day, logs
 
 
-async def _log_work(settings: Settings, contract: Json, now: datetime) -> None:
+async def _log_work(settings: Settings, contract: Json, console: SafeConsole, now: datetime) -> None:
     """Log the work day by day, and wait each day until it is counted."""
     start, billable_seconds = date.fromisoformat(contract["start_date"]), 0
     issues = {name: f"SUP-{number}" for number, name in enumerate(ACCOUNTS, 1)}
@@ -185,6 +188,7 @@ async def _log_work(settings: Settings, contract: Json, now: datetime) -> None:
                 await send(WORKLOG_RECORDED, issues[account], data)
                 billable_seconds += minutes * 60 if ACCOUNTS[account]["billable"] else 0
             await _wait_until(partial(_is_counted, connection, start, billable_seconds), _DAY_TIMEOUT_SECONDS)
+            console.print(f"  {day:%a} {day.day:>2} {day:%B}: {billable_seconds / SECONDS_PER_HOUR:4.1f} of 40 h")
 
 
 async def _is_counted(connection: Connection, period_start: date, seconds: int) -> bool:
@@ -193,7 +197,7 @@ async def _is_counted(connection: Connection, period_start: date, seconds: int) 
 
 
 async def _print_result(
-    settings: Settings, contract: Json, console: SafeConsole, maildir: Path | None, now: datetime
+    settings: Settings, contract: Json, console: SafeConsole, *, maildir: Path | None, command: str, now: datetime
 ) -> None:
     """Print the hours, the last mail to the customer, and where to look next."""
     deliveries: list[Any] = []
@@ -204,6 +208,7 @@ async def _print_result(
         ]
         return any(row["threshold"] == "100" and row["status"] == "delivered" for row in deliveries)
 
+    console.print("Waiting for the mails …")
     async with open_connection(settings.service_database_url("notifier")) as connection:
         in_time = await _wait_until(is_warned, _MAIL_TIMEOUT_SECONDS)
     with ApiClient(settings) as api:
@@ -219,7 +224,7 @@ async def _print_result(
             console.print(f"{header}: {' '.join(mail[header].split())}")
         console.print(f"\n{read_text(mail)}")
         console.rule()
-    console.print(f"To see more, open {settings.public_url} or run `tidemark status {CODE}`.")
+    console.print(f"To see more, open {settings.public_url} or run, in another terminal:\n  {command}")
 
 
 def read_text(mail: EmailMessage) -> str:

@@ -7,6 +7,7 @@ import typer
 
 from tidemark.cli.options import DEFAULT_DATA_DIR
 from tidemark.cli.output import print_line
+from tidemark.program import command_line
 from tidemark.stack.state import load_environment
 from tidemark.stack.up import SERVICES
 
@@ -28,9 +29,8 @@ def env(
     """Print the settings of the running stack as NAME=value lines."""
     environment = load_environment(data_dir)
     if not environment:
-        print_line(
-            f"No stack runs in {data_dir.absolute()}. Start one with `tidemark up --data-dir {data_dir}`.", error=True
-        )
+        start = command_line(data_dir, "up")
+        print_line(f"Tidemark is not running on {data_dir.absolute()}. Start it with `{start}`.", error=True)
         raise typer.Exit(1)
     for name in _NAMES:
         if name in environment:

@@ -6,13 +6,14 @@ from typing import Annotated
 
 import typer
 
+from tidemark import program
 from tidemark.importing.files import parse_size
 from tidemark.stack.state import load_environment
 from tidemark.stack.up import settings_from
 from tidemark_shared.messaging import kafka
 from tidemark_shared.settings import Settings
 
-DEFAULT_DATA_DIR = Path(".tidemark")
+DEFAULT_DATA_DIR = program.DEFAULT_DATA_DIR
 
 DataDir = Annotated[
     Path, typer.Option(help="The data directory of a running stack, for settings that the environment does not give.")

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import typer
 
 from tidemark.cli.options import DEFAULT_DATA_DIR, AsJson, DataDir, load_settings
-from tidemark.cli.output import print_json, print_line, report_errors
+from tidemark.cli.output import print_json, print_line, report_errors, show_wait
 from tidemark_shared.database import connect_pool
 from tidemark_shared.log import log_only_errors
 
@@ -15,7 +15,8 @@ def verify(data_dir: DataDir = DEFAULT_DATA_DIR, *, as_json: AsJson = False) -> 
     """Recompute every figure from the facts and compare, while the system runs; exit with status 1 on a difference."""
     with report_errors():
         url = load_settings(data_dir).service_database_url("consumption")
-        findings = asyncio.run(run_replay(url, "verify"))
+        with show_wait("Recomputing every figure from the facts …"):
+            findings = asyncio.run(run_replay(url, "verify"))
     if as_json:
         differences = [difference._asdict() for difference in findings.first]
         print_json({"total": findings.total, "differences": differences})

@@ -20,6 +20,7 @@ _STOP_TIMEOUT_SECONDS = 4.0
 _START_TIMEOUT_SECONDS = 90.0
 _MIN_BACK_OFF_SECONDS, _MAX_BACK_OFF_SECONDS = 0.5, 15.0
 _POLL_SECONDS = 0.1
+_PROGRESS_SECONDS = 5.0
 _MAX_LOG_BYTES = 10_000_000
 
 
@@ -176,10 +177,16 @@ class Supervisor:
         return self._log_folder / f"{name}.log"
 
     async def _wait_until_ready(self, component: Component) -> None:
+        clock = asyncio.get_running_loop().time
+        started_at = reported_at = clock()
         try:
             async with asyncio.timeout(_START_TIMEOUT_SECONDS):
-                while not await component.is_ready():  # noqa: ASYNC110 - another process sets no event
+                while not await component.is_ready():
                     await asyncio.sleep(_POLL_SECONDS)
+                    if clock() - reported_at >= _PROGRESS_SECONDS:
+                        reported_at = clock()
+                        self._report(f"  {component.name} is starting, for {reported_at - started_at:.0f} s …")
+                self._report(f"  {component.name} is ready")
         except TimeoutError:
             raise StackError(
                 f"{component.name} was not ready within {_START_TIMEOUT_SECONDS:.0f} s. "

@@ -1,8 +1,8 @@
 """Run the whole system on one machine, in the foreground."""
 
 import asyncio
+import logging
 import os
-import shlex
 import signal
 import sys
 from collections.abc import Mapping
@@ -14,6 +14,7 @@ import asyncpg
 import httpx
 from aiokafka.errors import KafkaError
 
+from tidemark.program import command_line
 from tidemark.stack import kafka, ports, postgres
 from tidemark.stack.processes import (
     Component,
@@ -186,6 +187,7 @@ class _Stack:
                     group.create_task(start)
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None
+        _print_status("Starting the services …")
         await self._services.start(*map(self._service, (*SERVICES, "web")))
         self._print_addresses()
         if demo:
@@ -197,7 +199,10 @@ class _Stack:
         if _DATABASE in state.embedded:
             arguments = self._data_dir / "postgres", state.port("postgres"), state.secret("postgres")
             await self._infrastructure.start(await asyncio.to_thread(postgres.prepare, *arguments))
+        # One line in the place of one for each migration.
+        logging.getLogger("pogo_core").setLevel(logging.ERROR)
         for service in SERVICES:
+            _print_status(f"  {service}: creating or updating its tables …")
             try:
                 await migrate(self._settings.service_database_url(service), service)
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
@@ -249,7 +254,7 @@ class _Stack:
         if _SMTP in self._state.embedded:
             lines.append(f"  Mails     {self._settings.public_url}/inbox")
         lines += [
-            f"  Settings  {shlex.join(['tidemark', 'env', '--data-dir', str(self._data_dir)])}",
+            f"  Settings  {command_line(self._data_dir, 'env')}",
             f"  Logs      {self._data_dir / 'logs'}",
             "Press Ctrl-C to stop everything.",
         ]

@@ -74,7 +74,10 @@ async def test_dead_component_restarts(supervisor: Watched) -> None:
     first.kill()
     await _until(lambda: supervisor.identities["part"].pid != first.pid)
     assert supervisor.process().is_running()
-    assert [text.split(";")[0] for text in supervisor.messages] == ["part ended by SIGKILL. It restarts in 0.01 s"]
+    assert [text.split(";")[0] for text in supervisor.messages] == [
+        "  part is ready",
+        "part ended by SIGKILL. It restarts in 0.01 s",
+    ]
 
 
 async def test_back_off_grows_with_each_restart(supervisor: Watched) -> None:
