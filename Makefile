@@ -50,7 +50,7 @@ faults: dev ## Kill brokers of a cluster of three (TIDEMARK_FAULT_ROUNDS=10: ten
 	@$(BIN)/pytest tests/faults -s $(ARGS)
 
 .PHONY: check
-check: dev docs-check query-types-check sql-check ## Check format, lint, types, imports, SQL and generated files
+check: dev docs-check query-types-check sql-check api-check ## Check format, lint, types, imports, SQL and generated files
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
@@ -64,6 +64,10 @@ docs: dev ## Write the generated documents
 .PHONY: docs-check
 docs-check: dev ## Check that the generated documents match the code
 	@$(BIN)/python -m tidemark.documents --check
+
+.PHONY: api-check
+api-check: dev ## Lint the OpenAPI and AsyncAPI documents
+	@$(BIN)/python scripts/api/tools.py lint
 
 .PHONY: query-types
 query-types: dev ## Write a Python type for each named query
@@ -95,10 +99,10 @@ site-lock: dev ## Resolve the packages of the documentation site again
 
 .PHONY: audit
 audit: .venv-audit/.set-up ## Look for secrets in the files of the repository; about 30 seconds
-	@git ls-files -z -- ':!*.lock' ':!docs/openapi' ':!docs/asyncapi' | xargs -0 .venv-audit/bin/detect-secrets-hook --no-verify \
+	@git ls-files -z -- ':!*.lock' ':!*-lock.json' ':!docs/openapi' ':!docs/asyncapi' | xargs -0 .venv-audit/bin/detect-secrets-hook --no-verify \
 		--disable-plugin KeywordDetector --disable-plugin BasicAuthDetector \
 		--disable-plugin HexHighEntropyString --disable-plugin Base64HighEntropyString
-	@git ls-files -z -- .github deploy docker-compose.yml scripts services shared src ':!*.lock' | xargs -0 \
+	@git ls-files -z -- .github deploy docker-compose.yml scripts services shared src ':!*.lock' ':!*-lock.json' | xargs -0 \
 		.venv-audit/bin/detect-secrets-hook --no-verify --exclude-secrets '^whsec_$$|^with_secrets$$'
 
 .venv-audit/.set-up: scripts/audit.lock | dev
@@ -130,5 +134,5 @@ kafka-lock: dev ## Resolve the jars of Kafka, with their checksums
 
 .PHONY: clean
 clean: ## Remove .venv, the site and caches; keep the data in .tidemark
-	@rm -rf .venv .venv-site .venv-audit site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@rm -rf .venv .venv-site .venv-audit scripts/api/node_modules site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +

@@ -74,6 +74,26 @@ def test_every_schema_reference_resolves(topic: Topic) -> None:
 
 
 @topics
+def test_every_message_has_a_valid_example(topic: Topic) -> None:
+    whole = build_asyncapi_document(topic)
+    for name, message in whole["components"]["messages"].items():
+        for example in message["examples"]:
+            for part in ("headers", "payload"):
+                schema = {**message[part], "components": whole["components"]}
+                formats = Draft202012Validator.FORMAT_CHECKER
+                Draft202012Validator(schema, format_checker=formats).validate(example[part])
+            if name in EVENT_TYPES[topic]:
+                EVENT_TYPES[topic][name].model_validate_json(json.dumps(example["payload"]))
+
+
+@topics
+def test_every_member_of_an_event_has_a_description(topic: Topic) -> None:
+    for name, schema in build_asyncapi_document(topic)["components"]["schemas"].items():
+        for member, value in schema.get("properties", {}).items():
+            assert value.get("description"), f"{name}.{member}: add it to tidemark_shared/domain/fields.py"
+
+
+@topics
 def test_topic_document_matches_the_created_topic(topic: Topic) -> None:
     channels = build_asyncapi_document(topic)["channels"]
     models = {topic.name: topic} | ({} if topic is NOTIFICATIONS else {topic.dead_letter_topic: WORKLOGS})

@@ -25,6 +25,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from tidemark_shared.domain.calendar import holiday_codes
+from tidemark_shared.domain.locales import LOCALES
 from tidemark_shared.domain.quantities import MinorUnits, format_hours, parse_hours
 
 Status = Literal["DRAFT", "ACTIVE", "EXPIRED", "INACTIVE", "CLOSED"]
@@ -100,6 +101,16 @@ def _check_calendar(code: str) -> str:
     return code
 
 
+def _check_locale(tag: str) -> str:
+    if tag not in LOCALES:
+        raise PydanticCustomError(
+            "invalid",
+            "{tag} is not a supported locale. Use one of {locales}.",
+            {"tag": repr(tag), "locales": ", ".join(LOCALES)},
+        )
+    return tag
+
+
 def _check_day_format(value: object) -> object:
     if isinstance(value, str | date):
         return value
@@ -116,6 +127,7 @@ Day = Annotated[
 Text = Annotated[str, AfterValidator(_check_text), Field(max_length=10_000)]
 Name = Annotated[Text, AfterValidator(_check_single_line), Field(min_length=1, max_length=255)]
 Zone = Annotated[str, AfterValidator(_check_zone)]
+Locale = Annotated[str, AfterValidator(_check_locale), WithJsonSchema({"type": "string", "enum": list(LOCALES)})]
 _HOURS_SCHEMA = WithJsonSchema({"type": "string", "pattern": r"^-?\d{1,9}(\.\d{1,2})?$", "examples": ["37.5"]})
 Hours = Annotated[Decimal, BeforeValidator(parse_hours), PlainSerializer(format_hours, return_type=str), _HOURS_SCHEMA]
 MinorAmount = Annotated[MinorUnits, Field(strict=True, ge=-(10**15), le=10**15)]
@@ -151,6 +163,7 @@ class Organization(Body):
 
     name: Name
     timezone: Zone
+    locale: Annotated[Locale, _default("en"), Field(description="The language and the formats of mails.")] = "en"
     contacts: Annotated[tuple[Contact, ...], _default(())] = ()
 
 

@@ -1,6 +1,5 @@
 """Completes the OpenAPI document that FastAPI builds: names, descriptions, examples and problems. Pure."""
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
@@ -8,11 +7,12 @@ from http import HTTPStatus
 from typing import Any
 
 from tidemark_shared.domain.fields import describe_field
+from tidemark_shared.domain.schemas import LICENSE_NAME, clean_descriptions, describe_members, without_titles
 
 Json = dict[str, Any]
 
 VERSION = "1"
-LICENSE = {"name": "Apache 2.0", "identifier": "Apache-2.0"}
+LICENSE = {"name": LICENSE_NAME, "identifier": "Apache-2.0"}
 CONTACT = {"name": "Tidemark"}
 # The address of the document is the address of the API, so a reader needs no configuration.
 SERVERS = [{"url": "/", "description": "The server that this document comes from."}]
@@ -31,8 +31,6 @@ PROBLEM_MEDIA_TYPE = "application/problem+json"
 _SCHEMAS = "#/components/schemas/"
 _METHODS_WITH_CONFLICTS = {"post", "put", "delete"}
 _INVALID = 422
-_SPECIFICATION = re.compile(r" \(SPEC [^)]*\)")
-_ROLE = re.compile(r":\w+:`~?\.?([^`]*)`")
 # FastAPI's own problems, which create_api replaces.
 _UNUSED_SCHEMAS = ("HTTPValidationError", "ValidationError")
 _WEBHOOK_RESPONSES = {"2XX": {"description": "The receiver has the event."}}
@@ -86,10 +84,7 @@ def complete_document(document: Json, examples: Mapping[str, Any]) -> Json:
         "servers": SERVERS,
         "tags": list_tags(document),
     }
-    for name, schema in document["components"]["schemas"].items():
-        for member, value in schema.get("properties", {}).items():
-            if description := describe_field(name, member):
-                value.setdefault("description", description)
+    describe_members(document["components"]["schemas"])
     for method, operation in operations(document):
         _complete_operation(method, operation, document["components"]["schemas"])
     for _, operation in operations(document, "webhooks"):
@@ -100,7 +95,7 @@ def complete_document(document: Json, examples: Mapping[str, Any]) -> Json:
     document["components"]["responses"] = {
         problem[0]: _problem(status, problem) for status, problem in _PROBLEMS.items() if status in statuses
     }
-    cleaned: Json = _clean_descriptions(document)
+    cleaned: Json = clean_descriptions(document)
     return cleaned
 
 
@@ -133,8 +128,8 @@ def name_schemas(document: Json) -> Json:
             names[key] = names[schema["properties"]["items"]["items"]["$ref"].removeprefix(_SCHEMAS)] + "Page"
     if repeated := [name for name, count in Counter(names[key] for key in schemas).items() if count > 1]:
         raise AssertionError(f"Several models have one name: {', '.join(repeated)}. Rename all but one.")
-    renamed: Json = {**_rename(document, names), "info": document["info"]}
-    named = {names[key]: _rename(schema, names) for key, schema in schemas.items()}
+    renamed: Json = {**without_titles(_rename(document, names)), "info": document["info"]}
+    named = {names[key]: without_titles(_rename(schema, names)) for key, schema in schemas.items()}
     renamed["components"]["schemas"] = {name: {"title": name, **named[name]} for name in sorted(named)}
     return renamed
 
@@ -146,7 +141,7 @@ def _model_name(key: str, schema: Json) -> str:
 
 
 def _rename(node: Any, names: Mapping[str, str]) -> Any:
-    """Replace the references, and remove titles: pydantic derives those of members from their names."""
+    """Replace the references to schemas."""
     if isinstance(node, list):
         return [_rename(item, names) for item in node]
     if not isinstance(node, dict):
@@ -154,7 +149,6 @@ def _rename(node: Any, names: Mapping[str, str]) -> Any:
     return {
         key: _SCHEMAS + names[value.removeprefix(_SCHEMAS)] if key == "$ref" else _rename(value, names)
         for key, value in node.items()
-        if not (key == "title" and isinstance(value, str))
     }
 
 
@@ -263,19 +257,3 @@ def _problem(status: int, problem: tuple[str, str, str]) -> Json:
     example = {"type": "about:blank", "title": title, "status": status, "detail": description, "violations": violations}
     content = {"schema": {"$ref": f"{_SCHEMAS}ProblemBody"}, "example": example}
     return {"description": description, "content": {PROBLEM_MEDIA_TYPE: content}}
-
-
-def _clean_descriptions(node: Any) -> Any:
-    """Turn docstrings into Markdown: code in single backticks, no references to the specification or to classes."""
-    if isinstance(node, list):
-        return [_clean_descriptions(item) for item in node]
-    if not isinstance(node, dict):
-        return node
-    return {
-        key: _to_markdown(value) if key == "description" and isinstance(value, str) else _clean_descriptions(value)
-        for key, value in node.items()
-    }
-
-
-def _to_markdown(docstring: str) -> str:
-    return _ROLE.sub(r"`\1`", _SPECIFICATION.sub("", docstring)).replace("``", "`")

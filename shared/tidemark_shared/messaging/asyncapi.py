@@ -21,6 +21,8 @@ from faststream.specification.asyncapi.v3_0_0.schema.operations import Action
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from tidemark_shared.domain.examples import EVENTS
+from tidemark_shared.domain.schemas import LICENSE_NAME, clean_descriptions, describe_members, without_titles
 from tidemark_shared.messaging.events import EVENT_TYPES
 from tidemark_shared.messaging.kafka import MAX_MESSAGE_BYTES, PARTITION_COUNT
 from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE, NOTIFICATIONS, WORKLOGS, Topic
@@ -37,6 +39,20 @@ _DESCRIPTIONS = {
     NOTIFICATIONS: "Notifications about contracts, and their delivery.",
 }
 
+_SERVERS = {
+    "kafka": {
+        "host": "{bootstrap_servers}",
+        "protocol": "kafka",
+        "description": "The brokers that Tidemark uses.",
+        "variables": {
+            "bootstrap_servers": {
+                "default": "127.0.0.1:9092",
+                "description": "`TIDEMARK_KAFKA_BOOTSTRAP_SERVERS`; `tidemark up` prints its own.",
+            }
+        },
+    }
+}
+
 _TEXT = {"type": "string"}
 _TIME = {"type": "string", "format": "date-time"}
 
@@ -47,6 +63,14 @@ _DEAD_LETTER_HEADERS: dict[str, dict[str, Any]] = {
     "tidemark_dlq_partition": {**_TEXT, "description": "The partition it came from, in decimal digits."},
     "tidemark_dlq_offset": {**_TEXT, "description": "Its offset there, in decimal digits."},
     "tidemark_dlq_time": {**_TIME, "description": "When it became a dead letter."},
+}
+
+_DEAD_LETTER_EXAMPLE = {
+    "tidemark_dlq_service": "consumption",
+    "tidemark_dlq_reason": "/seconds: Input should be greater than or equal to 1",
+    "tidemark_dlq_partition": "0",
+    "tidemark_dlq_offset": "4711",
+    "tidemark_dlq_time": "2026-03-02T16:05:13Z",
 }
 
 
@@ -61,9 +85,10 @@ class _Binding(ChannelBinding):
 def build_asyncapi_document(topic: Topic) -> dict[str, Any]:
     """Build the document of a topic, and of its dead-letter topic if a service reads the topic."""
     models = dict.fromkeys(EVENT_TYPES[topic].values())
-    _, schemas = models_json_schema(
+    schemas: dict[str, Any] = models_json_schema(
         [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
-    )
+    )[1]["$defs"]
+    describe_members(schemas)
     messages = {type_: _message(topic, type_, model) for type_, model in EVENT_TYPES[topic].items()}
     action = Action.RECEIVE if topic is WORKLOGS else Action.SEND
     channels = {topic.name: _channel(topic.name, topic, _DESCRIPTIONS[topic], list(messages))}
@@ -75,14 +100,45 @@ def build_asyncapi_document(topic: Topic) -> dict[str, Any]:
         operations[name] = _operation(Action.SEND, name, [message])
         messages[message] = _dead_letter(topic)
     schema = ApplicationSchema(
-        info=ApplicationInfo(title=f"Tidemark: {topic.name}", version=_VERSION, description=_DESCRIPTIONS[topic]),
+        info=ApplicationInfo(
+            title=f"Tidemark: {topic.name}",
+            version=_VERSION,
+            description=_DESCRIPTIONS[topic],
+            license={"name": LICENSE_NAME},
+        ),
         defaultContentType="application/json",
         channels=channels,
         operations=operations,
-        components=Components(messages=messages, schemas=schemas["$defs"]),
+        components=Components(
+            messages=messages, schemas={name: without_titles(schema) for name, schema in schemas.items()}
+        ),
     )
     # Serialize as any: the binding has one member more than FastStream's.
-    return schema.model_dump(mode="json", by_alias=True, exclude_none=True, serialize_as_any=True)
+    document = schema.model_dump(mode="json", by_alias=True, exclude_none=True, serialize_as_any=True)
+    # FastStream's models have no examples, and require a path for a server.
+    for name, message in document["components"]["messages"].items():
+        message["examples"] = [_example(topic, name)]
+    return {**clean_descriptions(document), "servers": _SERVERS}
+
+
+def _example(topic: Topic, name: str) -> dict[str, Any]:
+    if name == "dead_letter":
+        [(type_, model), *_] = EVENT_TYPES[topic].items()
+        headers = _headers_example(topic, type_) | _DEAD_LETTER_EXAMPLE | {"tidemark_dlq_topic": topic.name}
+        return {"name": "a_dead_letter", "headers": headers, "payload": EVENTS[model.__name__]}
+    payload = EVENTS[EVENT_TYPES[topic][name].__name__]
+    return {"name": "an_event", "headers": _headers_example(topic, name), "payload": payload}
+
+
+def _headers_example(topic: Topic, type_: str) -> dict[str, str]:
+    return {
+        "ce_specversion": "1.0",
+        "ce_id": "10100-1",
+        "ce_source": "/jira/example" if topic is WORKLOGS else "/" + topic.name.partition(".")[0],
+        "ce_type": type_,
+        "ce_time": "2026-03-02T16:05:12Z",
+        "content-type": "application/json",
+    }
 
 
 def _channel(name: str, model: Topic, description: str, messages: list[str]) -> Channel:
