@@ -25,7 +25,7 @@ _KIND_NAMES = {"crossing": "", "reminder": "Reminder", "resolved": "Resolved", "
 _KINDS_BY_URGENCY = ("test", "crossing", "reminder", "resolved")
 _TRIGGERS_BY_URGENCY = (
     "overrun", "expired", "consumed_percent", "remaining_hours", "remaining_amount", "forecast_exhausts",
-    "expires_in_days", "unaccounted_work", "status_changed",
+    "expires_in_days", "status_changed", "unaccounted_work",
 )  # fmt: skip
 _SUBJECTS_BY_URGENCY = ("contract", "account", "slice")
 
