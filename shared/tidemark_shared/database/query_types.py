@@ -236,6 +236,21 @@ class SharedQueries(Protocol):
         """idempotency_keys.sql"""
         ...
 
+    async def save_end_offsets(
+        self,
+        connection: Connection,
+        /,
+        *,
+        cluster: str | None,
+        topics: Collection[str | None] | None,
+        partitions: Collection[int | None] | None,
+        end_offsets: Collection[int | None] | None,
+    ) -> str:
+        """Writes a row only where the end has moved, and otherwise every ten seconds.
+
+        consumer_offsets.sql"""
+        ...
+
     async def store_response(
         self,
         connection: Connection,

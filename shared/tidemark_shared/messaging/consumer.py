@@ -285,9 +285,22 @@ class Consumer:
             },
             workers.keys() - ends.keys(),
         )
+        await self._save_end_offsets(ends)
         stored = await self.load_offsets(sorted(ends.keys() | workers.keys()))
         self._note_stalls(workers, ends, stored)
         self._health.record_offsets(stored)
+
+    async def _save_end_offsets(self, ends: Mapping[TopicPartition, int]) -> None:
+        """Store them for ``reporting.consumer_lag``. In order, so that two members never wait for each other."""
+        partitions = sorted(ends)
+        async with self.pool.acquire() as connection:
+            await _sql.save_end_offsets(
+                connection,
+                cluster=self.cluster,
+                topics=[tp.topic for tp in partitions],
+                partitions=[tp.partition for tp in partitions],
+                end_offsets=[ends[tp] for tp in partitions],
+            )
 
     def _note_stalls(
         self,

@@ -136,3 +136,14 @@ async def test_invalid_batch_stops_its_partition(kafka_bootstrap_servers, pool, 
         await wait_for_processed(pool, "a")
         (problem,) = await wait_until(consumer.problems)
     assert f"{topic}/0: the broker sends no record batch at offset 1 (it has 7 bytes of format 9)" in problem
+
+
+async def test_end_offsets_are_stored_for_the_lag(kafka_bootstrap_servers, pool, topic):
+    await publish(kafka_bootstrap_servers, topic, ["a", "b", "c"])
+
+    async def load_lag():
+        row = await pool.fetchrow("SELECT next_offset, end_offset, lag FROM reporting.consumer_lag")
+        return row and row["lag"] == 0 and tuple(row)
+
+    async with running_consumer(kafka_bootstrap_servers, pool, topic, Ledger()):
+        assert await wait_until(load_lag) == (3, 3, 0)

@@ -22,3 +22,13 @@ FOR UPDATE;
 UPDATE consumer_offsets
 SET next_offset = :next_offset, updated_at = now()
 WHERE cluster = :cluster AND topic = :topic AND partition = :partition;
+
+-- name: save_end_offsets(cluster, topics, partitions, end_offsets)!
+-- Writes a row only where the end has moved, and otherwise every ten seconds.
+INSERT INTO end_offsets AS stored (service, cluster, topic, partition, end_offset, checked_at)
+SELECT current_schema(), :cluster, checked.topic, checked.partition, checked.end_offset, now()
+FROM unnest(:topics::text[], :partitions::integer[], :end_offsets::bigint[])
+  AS checked (topic, partition, end_offset)
+ON CONFLICT (service, cluster, topic, partition) DO UPDATE
+SET end_offset = excluded.end_offset, checked_at = excluded.checked_at
+WHERE stored.end_offset <> excluded.end_offset OR stored.checked_at < excluded.checked_at - interval '10 seconds';
