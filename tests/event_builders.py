@@ -114,8 +114,8 @@ def contract_event(version=1, status="ACTIVE", *, change="amended", contract=Non
     return record(LIFECYCLE, f"tidemark.contract.{change}.v1", data)
 
 
-def member(person, first="2026-01-01", until=None):
-    return {"person_id": person, "name": None, "email": None, "from": first, "until": until}
+def member(person, first="2026-01-01", until=None, name=None):
+    return {"person_id": person, "name": name, "email": None, "from": first, "until": until}
 
 
 def team_event(name, members, version=1, *, id_=None, deleted=False):

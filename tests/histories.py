@@ -156,7 +156,11 @@ def team_stream(choose, name):
     ]
     events = []
     for version in range(1, choose([3, 1, 5]) + 1):
-        members = [member(person, *span) for person in PERSONS for span in choose(spans)]
+        members = [
+            member(person, *span, name=f"{person} {name} {span[0]}" if person != "Bob" and version % 2 else None)
+            for person in PERSONS
+            for span in choose(spans)
+        ]
         called, deleted = choose([name, f"New {name}"]), rarely(choose)
         events.append(team_event(called, members, version, id_=uid(f"team {name}"), deleted=deleted))
     return events

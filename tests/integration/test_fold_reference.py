@@ -3,6 +3,7 @@
 import asyncio
 import random
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import asyncpg
 import pytest
@@ -34,14 +35,14 @@ RESTATED = (
 
 
 def plain(rows, columns):
-    """Rows as comparable tuples: ids as text, times in UTC."""
+    """Rows as comparable tuples: ids as text, times in UTC, numbers in full."""
     return sorted(tuple(_plain(row[name]) for name in columns) for row in rows)
 
 
 def _plain(value):
     if isinstance(value, datetime):
         return str(value.astimezone(UTC))
-    return str(value)
+    return format(value, "f") if isinstance(value, Decimal) else str(value)
 
 
 async def reported(connection, name, columns):

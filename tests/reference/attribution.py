@@ -77,7 +77,7 @@ class Attributions:
         self.organizations = newest_versions(self._of(ORGANIZATION))
         self.teams = newest_versions(self._of(TEAM))
         self.cards = [card for card in newest_versions(self._of(RATE_CARD)).values() if not card.get("deleted")]
-        self.worklogs = current_versions(self._of(RECORDED, DELETED), "worklog_id")
+        self.worklogs_by_id = current_versions(self._of(RECORDED, DELETED), "worklog_id")
         self.links = current_versions(self._of(LINKED), "issue_id")
 
     def _of(self, *types):
@@ -155,7 +155,7 @@ class Attributions:
     @cached_property
     def work(self):
         """Every worklog that is not deleted, attributed; work that counts in a fixed price is rated."""
-        attributed = [self.attribute(source, worklog) for (source, _), worklog in self.worklogs.items()]
+        attributed = [self.attribute(source, worklog) for (source, _), worklog in self.worklogs_by_id.items()]
         all_work, filled = [], defaultdict(int)
         for work in sorted(attributed, key=lambda work: work.workload_order):
             if work.reason or not is_fixed_price(self.contracts_by_id[work.contract_id]["terms"]):

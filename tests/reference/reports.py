@@ -62,6 +62,8 @@ class Model(Attributions):
             **figures(terms, plan, work),
             **columns_by_type(terms, "remaining", None if plan is None else plan - consumed_units(terms, work)),
             "unaccounted_seconds": sum(work.seconds for work in self.unaccounted_work(contract)),
+            "renewed_from": contract["renewed_from"],
+            "renewed_as": contract["renewed_as"],
         }
 
     def contract_periods(self):
@@ -146,7 +148,7 @@ class Model(Attributions):
                 columns = ("consumed_seconds", "consumed_amount_minor", "worklog_count")
                 rows.append(
                     {
-                        **without_billable(account_columns(contract, account)),
+                        **account_columns(contract, account),
                         **self._team_columns(team_id),
                         "day": day,
                         **{name: day_figures[name] for name in columns},
@@ -156,9 +158,50 @@ class Model(Attributions):
 
     def unaccounted_worklogs(self):
         """W5: one row for each worklog that does not count, with its reason."""
+        columns = [name for name in COLUMNS["unaccounted_worklogs"] if name != "author_name"]
         return [
-            {name: getattr(work, name) for name in COLUMNS["unaccounted_worklogs"]} for work in self.work if work.reason
+            {
+                **{name: getattr(work, name) for name in columns},
+                "author_name": self.author_name(work.author_id, work.started_at.date(), None),
+            }
+            for work in self.work
+            if work.reason
         ]
+
+    def worklogs(self):
+        """One row for each worklog that counts."""
+        return [
+            {
+                **{name: getattr(work, name) for name in COLUMNS["worklogs"] if hasattr(work, name)},
+                **account_columns(contract, account),
+                **self._team_columns(work.team_id),
+                "issue_key": self.links[work.source, work.issue_id]["issue_key"],
+                "author_name": self.author_name(work.author_id, work.day, work.team_id),
+                "description": self.worklogs_by_id[work.source, work.worklog_id]["description"],
+            }
+            for contract, account in self._accounts()
+            for work in self.counted_work(contract_id=contract["contract_id"], account_id=account["id"])
+        ]
+
+    def author_name(self, person, day, team_id):
+        """A person's name on a day: in the team of the work, else in another team, else on another day; or None.
+
+        Of several the membership with the latest first day, then the team with the lesser id.
+        """
+        names = [
+            (
+                not member["from"] <= str(day) <= (member["until"] or "9999-12-31"),
+                team["id"] != team_id,
+                -date.fromisoformat(member["from"]).toordinal(),
+                team["id"],
+                member["name"],
+            )
+            for team in self.teams.values()
+            if not team.get("deleted")
+            for member in team["members"]
+            if member["person_id"] == person and member["name"]
+        ]
+        return min(names)[-1] if names else None
 
     def _accounts(self):
         return [

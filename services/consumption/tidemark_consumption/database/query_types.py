@@ -72,6 +72,8 @@ class ContractsTableRow(TypedDict):
     settle_days: Any
     activated_at: Any
     changed_at: Any
+    renewed_from: Any
+    renewed_as: Any
 
 
 class MembershipsTableRow(TypedDict):
@@ -79,6 +81,7 @@ class MembershipsTableRow(TypedDict):
     team_id: Any
     first_day: Any
     last_day: Any
+    name: Any
 
 
 class OrganizationsTableRow(TypedDict):
@@ -422,23 +425,13 @@ class ConsumptionQueries(Protocol):
         ...
 
     def backdated_facts(
-        self,
-        connection: Connection,
-        /,
-        *,
-        batches: Collection[int | None] | None,
-        moment: datetime | None,
+        self, connection: Connection, /, *, batches: Collection[int | None] | None, moment: datetime | None
     ) -> AsyncIterator[BackdatedFactsRow]:
         """deltas.sql"""
         ...
 
     async def backlog(
-        self,
-        connection: Connection,
-        /,
-        *,
-        now: datetime | None,
-        failing: Collection[int | None] | None,
+        self, connection: Connection, /, *, now: datetime | None, failing: Collection[int | None] | None
     ) -> BacklogRow | None:
         """How many records wait to be folded, and how many seconds the oldest has waited.
 
@@ -454,12 +447,7 @@ class ConsumptionQueries(Protocol):
         ...
 
     async def balance_to_publish(
-        self,
-        connection: Connection,
-        /,
-        *,
-        moment: datetime | None,
-        contract: UUID | None,
+        self, connection: Connection, /, *, moment: datetime | None, contract: UUID | None
     ) -> BalanceToPublishRow | None:
         """The previous and the current period (SPEC 4), and the revision of these figures.
 
@@ -472,14 +460,7 @@ class ConsumptionQueries(Protocol):
         replay.sql"""
         ...
 
-    async def begin_days(
-        self,
-        connection: Connection,
-        /,
-        *,
-        correlation_id: str | None,
-        now: datetime | None,
-    ) -> str:
+    async def begin_days(self, connection: Connection, /, *, correlation_id: str | None, now: datetime | None) -> str:
         """Where a new day has begun in the time zone of the contract. Any number of instances can do this at the same time.
 
         balances.sql"""
@@ -519,12 +500,7 @@ class ConsumptionQueries(Protocol):
         ...
 
     async def close_changed_periods(
-        self,
-        connection: Connection,
-        /,
-        *,
-        except_contracts: Collection[UUID | None] | None,
-        moment: datetime | None,
+        self, connection: Connection, /, *, except_contracts: Collection[UUID | None] | None, moment: datetime | None
     ) -> int | Any:
         """The closed periods that have a delta, except those of some contracts. Gives the number of closed periods.
 
@@ -532,12 +508,7 @@ class ConsumptionQueries(Protocol):
         ...
 
     async def close_contract_periods(
-        self,
-        connection: Connection,
-        /,
-        *,
-        ids: Collection[UUID | None] | None,
-        moment: datetime | None,
+        self, connection: Connection, /, *, ids: Collection[UUID | None] | None, moment: datetime | None
     ) -> str:
         """Before the terms of these contracts change: the periods that the old terms had closed.
 
@@ -632,12 +603,7 @@ class ConsumptionQueries(Protocol):
         ...
 
     def dirty_balances(
-        self,
-        connection: Connection,
-        /,
-        *,
-        excluded: Collection[UUID | None] | None,
-        limit: int | None,
+        self, connection: Connection, /, *, excluded: Collection[UUID | None] | None, limit: int | None
     ) -> AsyncIterator[DirtyBalancesRow]:
         """The contracts whose balance changed since it was last published, those that have waited longest first: so contracts
         that change all the time never keep another one waiting.
@@ -716,12 +682,7 @@ class ConsumptionQueries(Protocol):
         ...
 
     async def insert_holidays(
-        self,
-        connection: Connection,
-        /,
-        *,
-        code: str | None,
-        days: Collection[date | None] | None,
+        self, connection: Connection, /, *, code: str | None, days: Collection[date | None] | None
     ) -> str:
         """contracts.sql"""
         ...
@@ -805,12 +766,7 @@ class ConsumptionQueries(Protocol):
         ...
 
     async def mark_folded(
-        self,
-        connection: Connection,
-        /,
-        *,
-        learned_at: datetime | None,
-        batches: Collection[int | None] | None,
+        self, connection: Connection, /, *, learned_at: datetime | None, batches: Collection[int | None] | None
     ) -> str:
         """batches.sql"""
         ...
@@ -849,12 +805,7 @@ class ConsumptionQueries(Protocol):
         ...
 
     async def pace(
-        self,
-        connection: Connection,
-        /,
-        *,
-        moment: datetime | None,
-        contract: UUID | None,
+        self, connection: Connection, /, *, moment: datetime | None, contract: UUID | None
     ) -> PaceRow | None:
         """What a forecast is made from: what is available and consumed in the current period, and the work of each day, in
         the units of the contract, billable accounts only. No row where no forecast is possible.
@@ -965,12 +916,7 @@ class ConsumptionQueries(Protocol):
         ...
 
     async def stage_contracts(
-        self,
-        connection: Connection,
-        /,
-        *,
-        refs: Collection[str | None] | None,
-        versions: Collection[int | None] | None,
+        self, connection: Connection, /, *, refs: Collection[str | None] | None, versions: Collection[int | None] | None
     ) -> str:
         """The work whose links name one of these contracts, and the version that now decides.
 
@@ -1034,12 +980,7 @@ class ConsumptionQueries(Protocol):
         ...
 
     def waiting_batches(
-        self,
-        connection: Connection,
-        /,
-        *,
-        held_back: Collection[int | None] | None,
-        max_records: int | None,
+        self, connection: Connection, /, *, held_back: Collection[int | None] | None, max_records: int | None
     ) -> AsyncIterator[WaitingBatchesRow]:
         """Batches to fold, in the order appended, up to a number of records; the first batch whatever its size.
 

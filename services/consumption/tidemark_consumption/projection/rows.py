@@ -66,6 +66,8 @@ def contract_rows(event: ContractChanged) -> ContractRows:
         "overrun": rollover.overrun,
         "settle_days": terms.settle_days,
         "changed_at": format_timestamp(event.occurred_at),
+        "renewed_from": event.renewed_from and str(event.renewed_from),
+        "renewed_as": event.renewed_as and str(event.renewed_as),
     }
     accounts = [
         {
@@ -138,6 +140,7 @@ def membership_rows(event: TeamChanged) -> list[Row]:
             "team_id": str(event.id),
             "first_day": str(member.from_),
             "last_day": str(member.until) if member.until else "infinity",
+            "name": member.name,
         }
         for member in event.members
     ]

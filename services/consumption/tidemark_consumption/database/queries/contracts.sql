@@ -19,12 +19,12 @@ ORDER BY logged.record_offset;
 INSERT INTO contracts AS contract (
   contract_id, stream_version, status, code, name, organization_id, owner_name, owner_email, type, recurrence,
   start_date, end_date, timezone, holidays, currency, currency_digits, scale_divisor, contracted, unused, cap,
-  lapse_after, overrun, settle_days, activated_at, changed_at
+  lapse_after, overrun, settle_days, activated_at, changed_at, renewed_from, renewed_as
 )
 SELECT
   contract_id, stream_version, status, code, name, organization_id, owner_name, owner_email, type, recurrence,
   start_date, end_date, timezone, holidays, currency, currency_digits, scale_divisor, contracted, unused, cap,
-  lapse_after, overrun, settle_days, activated_at, changed_at
+  lapse_after, overrun, settle_days, activated_at, changed_at, renewed_from, renewed_as
 FROM jsonb_populate_recordset(NULL::contracts, :rows::jsonb)
 ON CONFLICT (contract_id) DO UPDATE SET
   stream_version = excluded.stream_version, status = excluded.status, code = excluded.code, name = excluded.name,
@@ -33,7 +33,8 @@ ON CONFLICT (contract_id) DO UPDATE SET
   end_date = excluded.end_date, timezone = excluded.timezone, holidays = excluded.holidays,
   currency = excluded.currency, currency_digits = excluded.currency_digits, scale_divisor = excluded.scale_divisor,
   contracted = excluded.contracted, unused = excluded.unused, cap = excluded.cap, lapse_after = excluded.lapse_after,
-  overrun = excluded.overrun, settle_days = excluded.settle_days, changed_at = excluded.changed_at
+  overrun = excluded.overrun, settle_days = excluded.settle_days, changed_at = excluded.changed_at,
+  renewed_from = excluded.renewed_from, renewed_as = excluded.renewed_as
 WHERE excluded.stream_version > contract.stream_version
 RETURNING contract_id;
 

@@ -29,8 +29,8 @@ RETURNING team_id;
 DELETE FROM memberships WHERE team_id = ANY(:teams::uuid[]);
 
 -- name: insert_memberships(rows)!
-INSERT INTO memberships (person_id, team_id, first_day, last_day)
-SELECT person_id, team_id, first_day, last_day
+INSERT INTO memberships (person_id, team_id, first_day, last_day, name)
+SELECT person_id, team_id, first_day, last_day, name
 FROM jsonb_populate_recordset(NULL::memberships, :rows::jsonb);
 
 -- name: apply_rate_cards(rows)

@@ -23,9 +23,14 @@ SELECT
   decimal_amount(amount.remaining, contract.currency_digits) AS remaining_amount,
   coalesce(unaccounted.seconds, 0)::bigint AS unaccounted_seconds,
   hours(coalesce(unaccounted.seconds, 0)) AS unaccounted_hours,
-  publication.updated_at
+  publication.updated_at,
+  contract.renewed_from, contract.renewed_as,
+  (published.body #>> '{forecast,exhausts_on}')::date AS exhausts_on,
+  (published.body #>> '{forecast,low}')::date AS exhausts_low,
+  (published.body #>> '{forecast,high}')::date AS exhausts_high
 FROM contracts AS contract
 JOIN balances AS publication USING (contract_id)
+LEFT JOIN published_balances AS published USING (contract_id)
 LEFT JOIN organizations AS organization USING (organization_id)
 JOIN (
   SELECT

@@ -10,7 +10,8 @@ SELECT
   as_minor(total.amount, contract.scale_divisor) AS consumed_amount_minor,
   decimal_amount(as_minor(total.amount, contract.scale_divisor), contract.currency_digits) AS consumed_amount,
   contract.currency,
-  total.worklog_count
+  total.worklog_count,
+  account.billable
 FROM (
   SELECT
     contract_id, account_id, team_id, day, sum(seconds)::bigint AS seconds, sum(amount) AS amount,

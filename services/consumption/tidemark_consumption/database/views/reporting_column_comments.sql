@@ -2,7 +2,7 @@
 -- with its view describes the column of that view alone.
 -- depends: reporting.contracts, reporting.contract_periods, reporting.account_consumption, reporting.account_totals
 -- depends: reporting.slice_consumption, reporting.daily_consumption, reporting.unaccounted_worklogs
--- depends: reporting.restatements
+-- depends: reporting.restatements, reporting.worklogs
 DO $$
 DECLARE
   descriptions CONSTANT jsonb := '{
@@ -46,6 +46,11 @@ DECLARE
     "remaining_amount": "The same in the currency.",
     "unaccounted_seconds": "Time logged on issues that name the contract and that does not count.",
     "unaccounted_hours": "The same in hours.",
+    "renewed_from": "Id of the contract that this one renews; null where it renews none.",
+    "renewed_as": "Id of the contract that renews this one; null where it was not renewed.",
+    "exhausts_on": "Day on which what the current period has available is used up at the present pace, as last published; null where it lasts, or no forecast is possible.",
+    "exhausts_low": "The earliest such day: if every week were like the busiest of the last eight.",
+    "exhausts_high": "The latest such day: if every week were like the quietest of the last eight; null where it lasts then.",
     "updated_at": "When the balance last changed.",
     "carried_seconds": "Time carried into the period, negative for a deduction.",
     "carried_hours": "The same in hours.",
@@ -58,9 +63,13 @@ DECLARE
     "source": "ce_source of the tracker.",
     "worklog_id": "Id of the worklog in its source.",
     "issue_id": "Id of the issue in its source.",
+    "issue_key": "Key of the issue, for people; null where the link has none.",
     "author_id": "Person who worked, as the source identifies them.",
+    "author_name": "Name of the person in a team on that day, else in any team; null where no team has one.",
     "started_at": "When the work started.",
     "seconds": "Time worked, whole seconds.",
+    "amount_exact": "Fixed price: seconds times minor units an hour, exactly; 3600 of these are one minor unit; otherwise null.",
+    "description": "Description of the worklog; null where none was published.",
     "hours": "Time worked in hours.",
     "reason": "Why it does not count: the first of SPEC W5 that applies.",
     "contract_ref": "The contract as the link names it; null where the issue is not linked.",
@@ -84,7 +93,7 @@ BEGIN
     WHERE class.relnamespace = 'reporting'::regnamespace AND class.relkind = 'v'
       AND class.relname IN (
         'contracts', 'contract_periods', 'account_consumption', 'account_totals', 'slice_consumption',
-        'daily_consumption', 'unaccounted_worklogs', 'restatements'
+        'daily_consumption', 'unaccounted_worklogs', 'restatements', 'worklogs'
       )
   LOOP
     EXECUTE format(
