@@ -1,5 +1,5 @@
 #!/bin/sh
-# Creates .venv with the packages of the lock file and Tidemark's own. Each error says what to do.
+# Creates .venv with the packages of requirements.lock and Tidemark's own. Each error says what to do.
 # $PYTHON selects the Python.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -24,13 +24,14 @@ done
 "$python" -c 'import venv, ensurepip' 2>/dev/null ||
     stop "$python has no venv module. Install it (on Debian and Ubuntu: apt install python3-venv), then run this again."
 
-echo "Setting up .venv. This takes a minute or two the first time …"
+echo "Setting up .venv with what Tidemark needs to run. This takes a minute or two the first time …"
 # Create .venv again when its Python does not run or is too old; otherwise update it to the lock file.
 if ! is_supported .venv/bin/python; then
     "$python" -m venv --clear .venv || stop "$python could not create .venv. See the error above; check free space and permissions here."
 fi
 .venv/bin/python -m pip install --disable-pip-version-check --require-hashes --no-deps -r requirements.lock ||
     stop "Could not install the packages. See the error above; check that pypi.org is reachable, or set PIP_INDEX_URL to a mirror, then run this again."
+echo "Installing Tidemark's own packages, about 10 seconds …"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
     -e shared -e services/contracts -e services/consumption -e services/notifier -e services/web -e . ||
     stop "Could not install Tidemark's own packages. See the error above."

@@ -31,6 +31,7 @@ Assignments = Annotated[
 def create(
     file: Annotated[Path, typer.Argument(help="The contract in YAML or JSON, as the HTTP API takes it; - is stdin.")],
     *,
+    set_: Assignments = None,
     max_size: MaxSize = MAX_BODY_SIZE,
     as_json: AsJson = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
@@ -40,7 +41,8 @@ def create(
     Organizations, teams and the accounts of adjustments can be given by name instead of id.
     """
     with connect(data_dir) as api:
-        body = replace_names(api, replace_account_names(read_body(file, max_size)))
+        terms = set_members(read_body(file, max_size), set_ or [])
+        body = replace_names(api, replace_account_names(terms))
         try:
             contract = api.post("contracts", body, key=str(uuid4()))
         except ApiError as error:
@@ -116,7 +118,7 @@ def renew(
     """Draft the contract that follows: it starts the day after, with the same length and shape."""
     with connect(data_dir) as api:
         current = find_contract(api, code)
-        draft = api.post(f"{contract_path(current.id)}/renew", {"code": new_code}, etag=current.etag, key=str(uuid4()))
+        draft = api.post(f"{contract_path(code)}/renew", {"code": new_code}, etag=current.etag, key=str(uuid4()))
     message = (
         f"{draft.body['code']} is a DRAFT from {draft.body['start_date']} to {draft.body['end_date']}. "
         f"Activate it with `tidemark contract activate {draft.body['code']}`."
@@ -254,8 +256,7 @@ def _change_terms(api: ApiClient, current: Entity, terms: Json, reason: str) -> 
 def _run_action(action: str, code: str, body: Json, *, as_json: bool, data_dir: Path) -> None:
     with connect(data_dir) as api:
         current = find_contract(api, code)
-        path = f"{contract_path(current.id)}/{action}"
-        contract = api.post(path, body, etag=current.etag, key=str(uuid4()))
+        contract = api.post(f"{contract_path(code)}/{action}", body, etag=current.etag, key=str(uuid4()))
     print_result(contract, _describe_status(contract), as_json=as_json)
 
 
