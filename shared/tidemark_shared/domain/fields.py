@@ -128,7 +128,7 @@ FIELDS = {
     "scope": "The contracts that the rule applies to.",
     "seconds": "The duration in whole seconds.",
     "secret": "The key that signs the webhook: `whsec_` and base64. Responses mask it.",
-    "sentences": "What changed, in sentences for people.",
+    "descriptions": "What changed, in words for people.",
     "settle_days": "Days after a period in which late worklogs are expected.",
     "slices": "Shares of the account for single teams.",
     "snapshot": "The figures at the moment when it was raised.",

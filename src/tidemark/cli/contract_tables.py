@@ -42,7 +42,7 @@ def _contracted_amount(contract: Record) -> str:
 
 def _entry_lines(entry: Record) -> Iterator[str]:
     yield f"{entry['what']}: {entry['reason']}" if entry["reason"] else entry["what"]
-    yield from (f"  {line}" for line in entry.get("sentences") or (f"{name} changed" for name in entry["changes"]))
+    yield from (f"  {line}" for line in entry.get("descriptions") or (f"{name} changed" for name in entry["changes"]))
 
 
 CONTRACT_COLUMNS = (

@@ -113,7 +113,7 @@ def import_file(  # noqa: PLR0917 - typer's arguments
             summary = import_table(file, chosen, planned, options) if chosen else import_events(file, options)
     if as_json:
         refusals = [
-            {"line": row.line, "worklog": row.worklog, "reason": row.reason, "sentence": row.message}
+            {"line": row.line, "worklog": row.worklog, "reason": row.reason, "message": row.message}
             for row in summary.refusals
         ]
         print_json({**summary._asdict(), "refusals": refusals})

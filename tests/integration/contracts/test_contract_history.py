@@ -23,11 +23,11 @@ async def test_history_shows_actor_reason_time_and_each_change(api):
     await expect_status(post_action(api, "ACME-SUP", "renew", 3, {"code": "NEXT"}), 201)
     items = (await expect_status(api.get("/contracts/ACME-SUP/history"), 200)).json()["items"]
     drafted, activation, amendment, renewal = items
-    assert (drafted["sentences"], drafted["changes"]) == ([], [])
-    assert (activation["sentences"], activation["changes"]) == (["Status DRAFT → ACTIVE"], [])
+    assert (drafted["descriptions"], drafted["changes"]) == ([], [])
+    assert (activation["descriptions"], activation["changes"]) == (["Status DRAFT → ACTIVE"], [])
     assert (amendment["actor"], amendment["what"], amendment["reason"]) == ("olga", "amended", amended["reason"])
     assert amendment["occurred_at"] > activation["occurred_at"]
-    assert amendment["sentences"] == [
+    assert amendment["descriptions"] == [
         "End date 2090-12-31 → 2091-03-31",
         "Contracted hours 40 → 80",
         "Account Travel added",

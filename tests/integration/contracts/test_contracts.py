@@ -154,9 +154,9 @@ async def test_life_cycle_over_http(api, published):
         (7, "amended", "ACTIVE", "olga", "longer"),
         (8, "closed", "CLOSED", "olga", "over"),
     ]
-    assert history[3]["sentences"] == ["End date 2099-12-31 → 2026-01-31"]
+    assert history[3]["descriptions"] == ["End date 2099-12-31 → 2026-01-31"]
     assert history[3]["changes"] == [{"path": "/end_date", "before": "2099-12-31", "after": "2026-01-31"}]
-    assert (history[4]["sentences"], history[4]["changes"]) == (["Status INACTIVE → ACTIVE"], [])
+    assert (history[4]["descriptions"], history[4]["changes"]) == (["Status INACTIVE → ACTIVE"], [])
     events = await published(LIFECYCLE, 8)
     published_entries = [
         (event.data.stream_version, event.data.status, event.data.actor, event.data.reason) for _, event in events

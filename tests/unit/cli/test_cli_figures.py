@@ -160,7 +160,7 @@ def test_history_shows_time_actor_change_and_reason() -> None:
     item = {"version": 3, "what": "amended", "actor": "olga", "reason": "more [of it]", "changes": {"name": {}}}
     entries = [
         item | {"occurred_at": "2026-03-31T23:59:00+02:00"},
-        item | {"occurred_at": "2026-03-31T21:59:00Z", "reason": None, "sentences": ["The name became B."]},
+        item | {"occurred_at": "2026-03-31T21:59:00Z", "reason": None, "descriptions": ["The name became B."]},
     ]
     shown = lines(build_table(entries, HISTORY_COLUMNS))
     assert ["3", "2026-03-31", "21:59", "olga", "amended:", "more", "[of", "it]"] in shown

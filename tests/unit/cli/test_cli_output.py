@@ -40,7 +40,7 @@ BALANCE = {
 WORKLOG = {"reason": HOSTILE, "seconds": 3_600}
 ENTRY = {
     "version": 1, "occurred_at": NOW.isoformat(), "actor": HOSTILE, "what": HOSTILE, "reason": HOSTILE,
-    "sentences": [HOSTILE], "changes": [],
+    "descriptions": [HOSTILE], "changes": [],
 }  # fmt: skip
 LETTER = {
     "id": 1, "service": "notifier", "topic": HOSTILE, "partition": 0, "record_offset": 0, "reason": HOSTILE,

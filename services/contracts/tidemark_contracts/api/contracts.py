@@ -80,7 +80,7 @@ class HistoryEntry(BaseModel):
     actor: str
     reason: str | None
     occurred_at: datetime
-    sentences: list[str]
+    descriptions: list[str]
     changes: list[TermsChange]
     renewed_from: UUID | None
     renewed_as: UUID | None
@@ -192,7 +192,7 @@ async def list_contract_history(contract: Reference, call: ReadCall) -> Page[His
                 actor=event.actor,
                 reason=event.reason,
                 occurred_at=event.occurred_at,
-                sentences=[change.description for change in changes],
+                descriptions=[change.description for change in changes],
                 changes=[
                     TermsChange(path=change.path, before=change.before, after=change.after)
                     for change in changes

@@ -26,7 +26,7 @@ EXAMPLES = {
         "actor": "olga",
         "reason": _REASON,
         "occurred_at": "2026-03-04T10:12:00Z",
-        "sentences": ["20 h added to Help desk for the period from 2026-03-01"],
+        "descriptions": ["20 h added to Help desk for the period from 2026-03-01"],
         "changes": [{"path": "/adjustments/0", "before": None, "after": ADJUSTMENT}],
         "renewed_from": None,
         "renewed_as": None,
