@@ -2,8 +2,8 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 BIN := .venv/bin
-PARTS := tidemark-shared tidemark-contracts tidemark-consumption tidemark-notifier tidemark-web
-PROJECTS := pyproject.toml shared/pyproject.toml $(sort $(wildcard services/*/pyproject.toml))
+PARTS := tidemark-client tidemark-shared tidemark-contracts tidemark-consumption tidemark-notifier tidemark-web
+PROJECTS := pyproject.toml shared/pyproject.toml clients/python/pyproject.toml $(sort $(wildcard services/*/pyproject.toml))
 STAMP := .venv/.set-up
 DEV_STAMP := .venv/.set-up-dev
 RESOLVE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \

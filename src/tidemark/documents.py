@@ -1,4 +1,4 @@
-"""``python -m tidemark.documents``: generate the documents of the public API in ``docs/`` from the code.
+"""``python -m tidemark.documents``: generate the documents of the public API and the client's code from the code.
 
 With ``--check`` it writes nothing, and fails if a document is out of date (``make docs-check``).
 """
@@ -13,6 +13,7 @@ from typing import Any
 import tidemark_consumption.app
 import tidemark_contracts.app
 import tidemark_notifier.app
+from tidemark.client_code import generate_client
 from tidemark_shared.domain.violations import VIOLATION_CODES
 from tidemark_shared.messaging.asyncapi import build_asyncapi_document
 from tidemark_shared.messaging.topics import TOPICS
@@ -20,6 +21,7 @@ from tidemark_shared.settings import Settings
 from tidemark_web.documents import merge_documents
 
 _DOCS = Path("docs")
+_CLIENT = Path("clients/python/tidemark_client/generated")
 _VIOLATIONS_INTRODUCTION = """# Violations
 
 Generated from the code (`make docs`). An invalid request gets a problem (RFC 9457) with status 422. It lists every
@@ -42,6 +44,11 @@ def generate() -> dict[str, str]:
     documents |= {f"openapi/{name}.json": document for name, document in services.items()}
     documents["openapi/tidemark.json"] = merge_documents(services)
     return {path: _to_json(content) for path, content in documents.items()} | {"violations.md": _violations_page()}
+
+
+def generate_client_code() -> dict[str, str]:
+    """The generated modules of the Python client, by file name."""
+    return generate_client(json.loads(generate()["openapi/tidemark.json"]))
 
 
 def _violations_page() -> str:
@@ -83,13 +90,15 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command. Returns its exit status."""
     parser = argparse.ArgumentParser(prog="python -m tidemark.documents", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a document is out of date")
-    parser.add_argument("--docs", type=Path, default=_DOCS, help="the folder (%(default)s)")
+    parser.add_argument("--docs", type=Path, default=_DOCS, help="the folder of the documents (%(default)s)")
+    parser.add_argument("--client", type=Path, default=_CLIENT, help="the folder of the client's code (%(default)s)")
     options = parser.parse_args(arguments)
+    documents, client = generate(), generate_client_code()
     if not options.check:
-        for path in write(options.docs, generate()):
+        for path in [*write(options.docs, documents), *write(options.client, client)]:
             print(path)  # noqa: T201 - a command's output
         return 0
-    stale = list(find_stale(options.docs, generate()))
+    stale = [*find_stale(options.docs, documents), *find_stale(options.client, client)]
     for path in stale:
         print(f"{path} is out of date. Run `make docs` and commit it.", file=sys.stderr)  # noqa: T201
     return 1 if stale else 0

@@ -164,6 +164,7 @@ def test_stale_document_is_reported_with_the_command_to_run(
 ) -> None:
     names = ("asyncapi/worklog.events.json", "openapi/contracts.json", "openapi/notifier.json")
     monkeypatch.setattr(documents, "generate", lambda: dict.fromkeys(names, '"what the code says"\n'))
+    monkeypatch.setattr(documents, "generate_client_code", dict)
 
     def check() -> tuple[int, str]:
         return documents.main(["--check", "--docs", str(tmp_path)]), capsys.readouterr().err
@@ -186,7 +187,12 @@ def test_stale_document_is_reported_with_the_command_to_run(
 
 
 def direct_dependencies() -> Iterator[str]:
-    for path in (ROOT / "pyproject.toml", ROOT / "shared/pyproject.toml", *ROOT.glob("services/*/pyproject.toml")):
+    for path in (
+        ROOT / "pyproject.toml",
+        ROOT / "shared/pyproject.toml",
+        *(ROOT / "clients").glob("*/pyproject.toml"),
+        *(ROOT / "services").glob("*/pyproject.toml"),
+    ):
         project = tomllib.loads(path.read_text())["project"]
         groups = [project["dependencies"], *project.get("optional-dependencies", {}).values()]
         for requirement in (requirement for group in groups for requirement in group):

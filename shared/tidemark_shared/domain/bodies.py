@@ -145,7 +145,7 @@ class Body(BaseModel):
     answer_members: ClassVar[frozenset[str]] = frozenset()
     """Members that an answer adds. A request may send them back; they are ignored (SPEC 4)."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", json_schema_serialization_defaults_required=True)
 
 
 class Contact(Body):

@@ -1,0 +1,1 @@
+"""Models and methods, generated from the OpenAPI document."""

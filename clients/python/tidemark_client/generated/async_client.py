@@ -1,0 +1,548 @@
+"""The asynchronous client, with a method per operation. Generated from the code (`make docs`)."""
+# fmt: off
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import date, datetime
+from typing import Literal
+from uuid import UUID
+
+from tidemark_client.async_base import BaseAsyncClient
+from tidemark_client.core import Call, Entity, Reference, path, require_etag
+from tidemark_client.generated import models
+
+
+class AsyncClient(BaseAsyncClient):
+    """An asynchronous client of Tidemark's HTTP API.
+
+    A method that changes something takes the entity that you read, or an id and the ETag (``etag``). Lists are
+    iterators over all pages. A change is tried again with the same idempotency key, which you may choose (``key``).
+    """
+
+    async def create_organization(
+        self,
+        body: models.OrganizationInput,
+        *,
+        key: str | None = None,
+    ) -> Entity[models.Organization]:
+        """Create an organization.
+
+        Needs the role `manager`.
+        """
+        return await self._call(Call("POST", "organizations", body=body, key=key))
+
+    def list_organizations(
+        self,
+        *,
+        name: str | None = None,
+        text: str | None = None,
+    ) -> AsyncIterator[models.Organization]:
+        """List organizations by name.
+
+        Needs the role `viewer`.
+        """
+        return self._items(Call("GET", "organizations", query={"limit": 200, "name": name, "text": text}))
+
+    async def get_organization(self, organization: Reference) -> Entity[models.Organization]:
+        """Read one organization.
+
+        Needs the role `viewer`.
+        """
+        return await self._call(Call("GET", path("organizations/{}", organization)))
+
+    async def update_organization(
+        self,
+        organization: Reference,
+        body: models.OrganizationInput,
+        *,
+        etag: str | None = None,
+        key: str | None = None,
+    ) -> Entity[models.Organization]:
+        """Change an organization. Send the whole body.
+
+        Needs the role `manager`.
+        """
+        return await self._call(Call("PUT", path("organizations/{}", organization), body=body, etag=require_etag(organization, etag), key=key))
+
+    async def delete_organization(
+        self,
+        organization: Reference,
+        *,
+        etag: str | None = None,
+        key: str | None = None,
+    ) -> None:
+        """Delete an organization. No contract may refer to it.
+
+        Needs the role `manager`.
+        """
+        await self._call(Call("DELETE", path("organizations/{}", organization), etag=require_etag(organization, etag), key=key))
+
+    async def create_team(self, body: models.TeamInput, *, key: str | None = None) -> Entity[models.Team]:
+        """Create a team.
+
+        Needs the role `manager`.
+        """
+        return await self._call(Call("POST", "teams", body=body, key=key))
+
+    def list_teams(self, *, name: str | None = None, text: str | None = None) -> AsyncIterator[models.Team]:
+        """List teams by name.
+
+        Needs the role `viewer`.
+        """
+        return self._items(Call("GET", "teams", query={"limit": 200, "name": name, "text": text}))
+
+    async def get_team(self, team: Reference) -> Entity[models.Team]:
+        """Read one team.
+
+        Needs the role `viewer`.
+        """
+        return await self._call(Call("GET", path("teams/{}", team)))
+
+    async def update_team(
+        self,
+        team: Reference,
+        body: models.TeamInput,
+        *,
+        etag: str | None = None,
+        key: str | None = None,
+    ) -> Entity[models.Team]:
+        """Change a team. Send the whole body.
+
+        Needs the role `manager`.
+        """
+        return await self._call(Call("PUT", path("teams/{}", team), body=body, etag=require_etag(team, etag), key=key))
+
+    async def delete_team(self, team: Reference, *, etag: str | None = None, key: str | None = None) -> None:
+        """Delete a team. No contract and no rate card may refer to it.
+
+        Needs the role `manager`.
+        """
+        await self._call(Call("DELETE", path("teams/{}", team), etag=require_etag(team, etag), key=key))
+
+    async def create_rate_card(
+        self,
+        body: models.RateCardInput,
+        *,
+        key: str | None = None,
+    ) -> Entity[models.RateCard]:
+        """Create a rate card. If one with this person, team, currency and first day exists, the response is a
+        409 that names it.
+
+        Needs the role `manager`.
+        """
+        return await self._call(Call("POST", "rate-cards", body=body, key=key))
+
+    def list_rate_cards(
+        self,
+        *,
+        person: str | None = None,
+        team: UUID | str | None = None,
+    ) -> AsyncIterator[models.RateCard]:
+        """List rate cards by person and first day.
+
+        Needs the role `viewer`.
+        """
+        return self._items(Call("GET", "rate-cards", query={"limit": 200, "person": person, "team": team}))
+
+    async def get_rate_card(self, rate_card: Reference) -> Entity[models.RateCard]:
+        """Read one rate card.
+
+        Needs the role `viewer`.
+        """
+        return await self._call(Call("GET", path("rate-cards/{}", rate_card)))
+
+    async def update_rate_card(
+        self,
+        rate_card: Reference,
+        body: models.RateCardInput,
+        *,
+        etag: str | None = None,
+        key: str | None = None,
+    ) -> Entity[models.RateCard]:
+        """Change a rate card. Send the whole body. Person, team, currency and first day cannot change.
+
+        Needs the role `manager`.
+        """
+        return await self._call(Call("PUT", path("rate-cards/{}", rate_card), body=body, etag=require_etag(rate_card, etag), key=key))
+
+    async def delete_rate_card(
+        self,
+        rate_card: Reference,
+        *,
+        etag: str | None = None,
+        key: str | None = None,
+    ) -> None:
+        """Delete a rate card.
+
+        Needs the role `manager`.
+        """
+        await self._call(Call("DELETE", path("rate-cards/{}", rate_card), etag=require_etag(rate_card, etag), key=key))
+
+    async def create_contract(
+        self,
+        body: models.ContractInput,
+        *,
+        key: str | None = None,
+    ) -> Entity[models.Contract]:
+        """Draft a contract.
+
+        Needs the role `manager`.
+        """
+        return await self._call(Call("POST", "contracts", body=body, key=key))
+
+    def list_contracts(
+        self,
+        *,
+        status: Sequence[Literal["DRAFT", "ACTIVE", "EXPIRED", "INACTIVE", "CLOSED"]] | None = None,
+        organization: UUID | str | None = None,
+        owner: str | None = None,
+        from_: date | str | None = None,
+        to: date | str | None = None,
+        text: str | None = None,
+    ) -> AsyncIterator[models.Contract]:
+        """List contracts by code.
+
+        Needs the role `viewer`.
+        """
+        return self._items(Call("GET", "contracts", query={"limit": 200, "status": status, "organization": organization, "owner": owner, "from": from_, "to": to, "text": text}))
+
+    async def activate_contract(
+        self,
+        contract: Reference,
+        *,
+        etag: str | None = None,
+        key: str | None = None,
+    ) -> Entity[models.Contract]:
+        """Activate a draft, so that its work counts. A contract that has already ended expires immediately.
+
+        Needs the role `manager`.
+        """
+        return await self._call(Call("POST", path("contracts/{}/activate", contract), etag=require_etag(contract, etag), key=key))
+
+    async def amend_contract(
+        self,
+        contract: Reference,
+        body: models.Amendment,
+        *,
+        etag: str | None = None,
+        key: str | None = None,
+    ) -> Entity[models.Contract]:
+        """Change the whole contract from its start. An EXPIRED contract that now ends today or later becomes
+        ACTIVE.
+
+        Needs the role `manager`.
+        """
+        return await self._call(Call("POST", path("contracts/{}/amend", contract), body=body, etag=require_etag(contract, etag), key=key))
+
+    async def suspend_contract(
+        self,
+        contract: Reference,
+        body: models.Reason,
+        *,
+        etag: str | None = None,
+        key: str | None = None,
+    ) -> Entity[models.Contract]:
+        """Suspend a contract: no work counts until it is resumed.
+
+        Needs the role `manager`.
+        """
+        return await self._call(Call("POST", path("contracts/{}/suspend", contract), body=body, etag=require_etag(contract, etag), key=key))
+
+    async def resume_contract(
+        self,
+        contract: Reference,
+        body: models.Reason,
+        *,
+        etag: str | None = None,
+        key: str | None = None,
+    ) -> Entity[models.Contract]:
+        """Resume a contract. Work logged while it was suspended counts too. If it has ended, it expires
+        immediately.
+
+        Needs the role `manager`.
+        """
+        return await self._call(Call("POST", path("contracts/{}/resume", contract), body=body, etag=require_etag(contract, etag), key=key))
+
+    async def close_contract(
+        self,
+        contract: Reference,
+        body: models.Reason,
+        *,
+        etag: str | None = None,
+        key: str | None = None,
+    ) -> Entity[models.Contract]:
+        """Close a contract. A closed contract cannot be opened again.
+
+        Needs the role `manager`.
+        """
+        return await self._call(Call("POST", path("contracts/{}/close", contract), body=body, etag=require_etag(contract, etag), key=key))
+
+    async def renew_contract(
+        self,
+        contract: Reference,
+        body: models.Renewal,
+        *,
+        etag: str | None = None,
+        key: str | None = None,
+    ) -> Entity[models.Contract]:
+        """Draft the contract that follows: it starts the day after, with the same length and shape. Returns
+        the draft.
+
+        Needs the role `manager`.
+        """
+        return await self._call(Call("POST", path("contracts/{}/renew", contract), body=body, etag=require_etag(contract, etag), key=key))
+
+    def list_contract_history(self, contract: Reference) -> AsyncIterator[models.HistoryEntry]:
+        """Who did what, when and why, and what changed. Oldest first, all on one page.
+
+        Needs the role `viewer`.
+        """
+        return self._items(Call("GET", path("contracts/{}/history", contract)))
+
+    def list_contract_events(self, contract: Reference) -> AsyncIterator[models.LifecycleEvent]:
+        """The contract's events as they are published. Oldest first, all on one page.
+
+        Needs the role `viewer`.
+        """
+        return self._items(Call("GET", path("contracts/{}/events", contract)))
+
+    async def get_contract(self, contract: Reference) -> Entity[models.Contract]:
+        """Read one contract.
+
+        Needs the role `viewer`.
+        """
+        return await self._call(Call("GET", path("contracts/{}", contract)))
+
+    async def edit_contract(
+        self,
+        contract: Reference,
+        body: models.ContractInput,
+        *,
+        etag: str | None = None,
+        key: str | None = None,
+    ) -> Entity[models.Contract]:
+        """Edit a draft. Send the whole body.
+
+        Needs the role `manager`.
+        """
+        return await self._call(Call("PUT", path("contracts/{}", contract), body=body, etag=require_etag(contract, etag), key=key))
+
+    async def discard_contract(
+        self,
+        contract: Reference,
+        *,
+        etag: str | None = None,
+        key: str | None = None,
+    ) -> None:
+        """Discard a draft.
+
+        Needs the role `manager`.
+        """
+        await self._call(Call("DELETE", path("contracts/{}", contract), etag=require_etag(contract, etag), key=key))
+
+    async def publish_worklogs(
+        self,
+        body: models.WorklogRecordedEvent | models.WorklogDeletedEvent | models.IssueLinkedEvent | Sequence[models.WorklogRecordedEvent | models.WorklogDeletedEvent | models.IssueLinkedEvent],
+        *,
+        key: str | None = None,
+    ) -> models.Accepted:
+        """Publish one structured CloudEvent, or an array of at most 1,000. If one event is invalid, none is
+        published.
+
+        The answer comes when Kafka has acknowledged all events; from then on the `Idempotency-Key` is
+        stored. After a 503 Kafka may have some of the events: send all of them again, which does no harm.
+
+        Needs the role `publisher`.
+        """
+        result: models.Accepted = (await self._call(Call("POST", "worklogs", body=body, key=key))).body
+        return result
+
+    async def get_contract_balance(
+        self,
+        contract: Reference,
+        *,
+        as_of: datetime | str | None = None,
+    ) -> models.LinkedBalance:
+        """Planned against executed at every level and period; each figure links to the worklogs that make it.
+
+        Needs the role `viewer`.
+        """
+        result: models.LinkedBalance = (await self._call(Call("GET", path("contracts/{}/balance", contract), query={"as_of": as_of}))).body
+        return result
+
+    def list_contract_periods(
+        self,
+        contract: Reference,
+        *,
+        as_of: datetime | str | None = None,
+    ) -> AsyncIterator[models.LinkedContractPeriod]:
+        """The contract's periods, oldest first, all on one page.
+
+        Needs the role `viewer`.
+        """
+        return self._items(Call("GET", path("contracts/{}/periods", contract), query={"as_of": as_of}))
+
+    def list_contract_curve(
+        self,
+        contract: Reference,
+        *,
+        account: UUID | str | None = None,
+        team: UUID | str | Literal["unassigned"] | None = None,
+        as_of: datetime | str | None = None,
+    ) -> AsyncIterator[models.CurveDay]:
+        """The balance at each day's end, by day of work, from the first day to today or the last; all on one
+        page.
+
+        Needs the role `viewer`.
+        """
+        return self._items(Call("GET", path("contracts/{}/curve", contract), query={"account": account, "team": team, "as_of": as_of}))
+
+    def list_contract_worklogs(
+        self,
+        contract: Reference,
+        *,
+        account: UUID | str | None = None,
+        team: UUID | str | Literal["unassigned"] | None = None,
+        period: date | str | None = None,
+        day: date | str | None = None,
+        billable: bool | None = None,
+        reason: Literal["issue_not_linked", "contract_unknown", "account_unknown", "contract_draft", "contract_inactive", "issue_undated", "outside_dates"] | Literal["any"] | None = None,
+        as_of: datetime | str | None = None,
+    ) -> AsyncIterator[models.Worklog]:
+        """The worklogs that make a figure, in the order of their start: their sum is what is consumed.
+
+        Needs the role `viewer`.
+        """
+        return self._items(Call("GET", path("contracts/{}/worklogs", contract), query={"limit": 1000, "account": account, "team": team, "period": period, "day": day, "billable": billable, "reason": reason, "as_of": as_of}))
+
+    def list_balances(
+        self,
+        *,
+        status: Sequence[Literal["DRAFT", "ACTIVE", "EXPIRED", "INACTIVE", "CLOSED"]] | None = None,
+        attention: Sequence[Literal["over", "runs_out", "account_over", "nearly_used", "unaccounted", "ended", "ends_soon"]] | None = None,
+        organization: UUID | str | None = None,
+        owner: str | None = None,
+        from_: date | str | None = None,
+        to: date | str | None = None,
+        text: str | None = None,
+    ) -> AsyncIterator[models.BalanceSummary]:
+        """Contracts with their figures, those that need attention first; then by last day and code.
+
+        Needs the role `viewer`.
+        """
+        return self._items(Call("GET", "balances", query={"limit": 200, "status": status, "attention": attention, "organization": organization, "owner": owner, "from": from_, "to": to, "text": text}))
+
+    def list_revisions(self, *, contract: Sequence[UUID | str]) -> AsyncIterator[models.Revision]:
+        """The revisions of balances, to notice changes cheaply; unknown contracts are left out. All on one
+        page.
+
+        Needs the role `viewer`.
+        """
+        return self._items(Call("GET", "balances/revisions", query={"contract": contract}))
+
+    def explain_contract_notifications(self, contract: Reference) -> AsyncIterator[models.ExplainedRule]:
+        """For each rule that could apply: whether it fired, when and to whom, or what is missing until it
+        does.
+
+        Needs the role `viewer`.
+        """
+        return self._items(Call("GET", path("contracts/{}/notifications/explain", contract)))
+
+    async def test_rule(
+        self,
+        rule_id: Reference,
+        body: models.RuleTestRequest,
+        *,
+        key: str | None = None,
+    ) -> models.RuleTestResult:
+        """Send a notification marked as a test, for a contract in the rule's scope. The real one is still
+        raised later.
+
+        Needs the role `manager`.
+        """
+        result: models.RuleTestResult = (await self._call(Call("POST", path("rules/{}/test", rule_id), body=body, key=key))).body
+        return result
+
+    def preview_rule(self, body: models.RulePreviewRequest) -> AsyncIterator[models.NotificationPreview]:
+        """When a rule would have notified of a contract, and whom, along the curve of its work.
+
+        Needs the role `viewer`.
+        """
+        return self._items(Call("POST", "rules/preview", body=body))
+
+    async def create_rule(self, body: models.RuleInput, *, key: str | None = None) -> Entity[models.Rule]:
+        """Create a rule. It notifies at once of thresholds that are already reached; with `existing: skip`,
+        never.
+
+        Needs the role `manager`.
+        """
+        return await self._call(Call("POST", "rules", body=body, key=key))
+
+    def list_rules(self) -> AsyncIterator[models.Rule]:
+        """All rules, oldest first.
+
+        Needs the role `viewer`.
+        """
+        return self._items(Call("GET", "rules", query={"limit": 200}))
+
+    async def get_rule(self, rule_id: Reference) -> Entity[models.Rule]:
+        """One rule.
+
+        Needs the role `viewer`.
+        """
+        return await self._call(Call("GET", path("rules/{}", rule_id)))
+
+    async def update_rule(
+        self,
+        rule_id: Reference,
+        body: models.RuleInput,
+        *,
+        etag: str | None = None,
+        key: str | None = None,
+    ) -> Entity[models.Rule]:
+        """Replace the whole body of a rule. It notifies at once of thresholds that are newly reached.
+
+        A webhook without a `secret`, or with the masked one, keeps the secret that its URL had.
+
+        Needs the role `manager`.
+        """
+        return await self._call(Call("PUT", path("rules/{}", rule_id), body=body, etag=require_etag(rule_id, etag), key=key))
+
+    async def delete_rule(self, rule_id: Reference, *, etag: str | None = None, key: str | None = None) -> None:
+        """Delete a rule. Where it replaced a wider rule with its name, that one applies again.
+
+        Needs the role `manager`.
+        """
+        await self._call(Call("DELETE", path("rules/{}", rule_id), etag=require_etag(rule_id, etag), key=key))
+
+    def list_notifications(
+        self,
+        *,
+        contract: str | None = None,
+        status: Literal["pending", "delivered", "failed", "no_receiver"] | None = None,
+    ) -> AsyncIterator[models.Notification]:
+        """Notifications, newest first, each with its deliveries; `status` is the status of one of them.
+
+        Needs the role `viewer`.
+        """
+        return self._items(Call("GET", "notifications", query={"limit": 200, "contract": contract, "status": status}))
+
+    async def get_notification(self, notification_id: Reference) -> models.Notification:
+        """One notification.
+
+        Needs the role `viewer`.
+        """
+        result: models.Notification = (await self._call(Call("GET", path("notifications/{}", notification_id)))).body
+        return result
+
+    async def resend_notification(
+        self,
+        notification_id: Reference,
+        *,
+        key: str | None = None,
+    ) -> models.Notification:
+        """Try the failed deliveries of a notification again.
+
+        Needs the role `manager`.
+        """
+        result: models.Notification = (await self._call(Call("POST", path("notifications/{}/resend", notification_id), key=key))).body
+        return result

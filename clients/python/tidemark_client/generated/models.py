@@ -1,0 +1,1399 @@
+"""The bodies of requests and responses, as types. Generated from the code (`make docs`)."""
+# fmt: off
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+Json = dict[str, Any]
+
+
+class Account(TypedDict):
+    """An account classifies the service inside a contract. The client may choose the `id`."""
+    id: str | None
+    """The id."""
+    name: str
+    """The name."""
+    billable: bool
+    """Whether its work counts towards the contract."""
+    planned_hours: str | None
+    """Planned hours: a month for a monthly contract, else in total; null for no plan."""
+    planned_value_minor: int | None
+    """Fixed price: the planned value in minor units; null for no plan."""
+    teams: list[str]
+    """Teams that work for the account and have no share of their own."""
+    slices: list[Slice]
+    """Shares of the account for single teams."""
+
+
+class AccountInput(TypedDict):
+    """An account classifies the service inside a contract. The client may choose the `id`."""
+    id: NotRequired[str | None]
+    """The id."""
+    name: str
+    """The name."""
+    billable: NotRequired[bool]
+    """Whether its work counts towards the contract."""
+    planned_hours: NotRequired[str | None]
+    """Planned hours: a month for a monthly contract, else in total; null for no plan."""
+    planned_value_minor: NotRequired[int | None]
+    """Fixed price: the planned value in minor units; null for no plan."""
+    teams: NotRequired[list[str]]
+    """Teams that work for the account and have no share of their own."""
+    slices: NotRequired[list[SliceInput]]
+    """Shares of the account for single teams."""
+
+
+class Adjustment(TypedDict):
+    """Additional hours (or value), positive or negative, for one account and one period."""
+    account_id: str
+    """The account's id."""
+    period_start: str
+    """The first day of the period; null where no period is concerned."""
+    hours: str | None
+    """Hours as a decimal string, positive or negative."""
+    value_minor: int | None
+    """Fixed price: an amount in minor units, positive or negative."""
+    reason: str
+    """Why the amount is adjusted; it appears in the history."""
+
+
+class AdjustmentInput(TypedDict):
+    """Additional hours (or value), positive or negative, for one account and one period."""
+    account_id: str
+    """The account's id."""
+    period_start: str
+    """The first day of the period; null where no period is concerned."""
+    hours: NotRequired[str | None]
+    """Hours as a decimal string, positive or negative."""
+    value_minor: NotRequired[int | None]
+    """Fixed price: an amount in minor units, positive or negative."""
+    reason: str
+    """Why, as a text for people."""
+
+
+class Amendment(TypedDict):
+    """The whole contract after the amendment, and the reason for it."""
+    code: str
+    """The contract's code, unique among contracts."""
+    name: str
+    """The name."""
+    description: NotRequired[str]
+    """A text for people."""
+    owner: Owner
+    """The person at the provider who is responsible."""
+    organization_id: str
+    """The customer's id."""
+    type: Literal["time_and_materials", "fixed_price"]
+    """Whether hours are counted, or money at the rates of the rate cards."""
+    recurrence: NotRequired[Literal["none", "monthly"]]
+    """Whether the contracted amount is for each month, or for the whole contract."""
+    start_date: str
+    """The first day of the contract, inclusive."""
+    end_date: str
+    """The last day of the contract, inclusive."""
+    timezone: str
+    """An IANA time zone such as Europe/Berlin."""
+    holidays: NotRequired[str | None]
+    """The holiday calendar, such as DE-BE; null for none."""
+    contracted_hours: NotRequired[str | None]
+    """Hours that the customer has bought: a month for a monthly contract, else in total."""
+    contracted_value_minor: NotRequired[int | None]
+    """Fixed price: what the customer has bought, in minor units of the currency."""
+    currency: NotRequired[str | None]
+    """An ISO 4217 code such as EUR; null where hours are counted."""
+    rollover: NotRequired[RolloverInput]
+    """What happens to unused time and overruns at the end of a period."""
+    accounts: NotRequired[list[AccountInput]]
+    """The accounts of the contract."""
+    adjustments: NotRequired[list[AdjustmentInput]]
+    """Additional or withdrawn hours (or value) for single accounts and periods."""
+    settle_days: NotRequired[int]
+    """Days after a period in which late worklogs are expected."""
+    reason: str
+    """Why, as a text for people."""
+
+
+class Contact(TypedDict):
+    """A person at the customer, with the roles that choose their notifications."""
+    name: str
+    """The name."""
+    email: str
+    """An email address."""
+    roles: list[str]
+    """Roles that rules choose receivers by, such as `billing`."""
+
+
+class ContactInput(TypedDict):
+    """A person at the customer, with the roles that choose their notifications."""
+    name: str
+    """The name."""
+    email: str
+    """An email address."""
+    roles: NotRequired[list[str]]
+    """Roles that rules choose receivers by, such as `billing`."""
+
+
+class Contract(TypedDict):
+    """A contract's current terms, and the contracts that it renews and is renewed as."""
+    code: str
+    """The contract's code, unique among contracts."""
+    name: str
+    """The name."""
+    description: str
+    """A text for people."""
+    owner: Owner
+    """The person at the provider who is responsible."""
+    organization_id: str
+    """The customer's id."""
+    type: Literal["time_and_materials", "fixed_price"]
+    """Whether hours are counted, or money at the rates of the rate cards."""
+    recurrence: Literal["none", "monthly"]
+    """Whether the contracted amount is for each month, or for the whole contract."""
+    start_date: str
+    """The first day of the contract, inclusive."""
+    end_date: str
+    """The last day of the contract, inclusive."""
+    timezone: str
+    """An IANA time zone such as Europe/Berlin."""
+    holidays: str | None
+    """The holiday calendar, such as DE-BE; null for none."""
+    contracted_hours: str | None
+    """Hours that the customer has bought: a month for a monthly contract, else in total."""
+    contracted_value_minor: int | None
+    """Fixed price: what the customer has bought, in minor units of the currency."""
+    currency: str | None
+    """An ISO 4217 code such as EUR; null where hours are counted."""
+    rollover: Rollover
+    """What happens to unused time and overruns at the end of a period."""
+    accounts: list[Account]
+    """The accounts of the contract."""
+    adjustments: list[Adjustment]
+    """Additional or withdrawn hours (or value) for single accounts and periods."""
+    settle_days: int
+    """Days after a period in which late worklogs are expected."""
+    id: str
+    """The id."""
+    version: int
+    """Counts the changes; it is the ETag."""
+    status: Literal["DRAFT", "ACTIVE", "EXPIRED", "INACTIVE", "CLOSED"]
+    """The contract's status."""
+    renewed_from: str | None
+    """The contract that this one renews; null if it renews none."""
+    renewed_as: str | None
+    """The contract that renews this one; null if none does."""
+
+
+class ContractChanged(TypedDict):
+    """Every `tidemark.contract.*` event: the contract's new state, who changed it and why."""
+    contract_id: str
+    """The contract's id."""
+    stream_version: int
+    """Counts the contract's events; the highest is current."""
+    status: Literal["DRAFT", "ACTIVE", "EXPIRED", "INACTIVE", "CLOSED"] | None
+    """null once a draft is discarded"""
+    previous_status: Literal["DRAFT", "ACTIVE", "EXPIRED", "INACTIVE", "CLOSED"] | None
+    """The status before the event; null for the first event."""
+    terms: ContractTerms
+    """All terms of the contract."""
+    actor: str
+    """Who did it: the name of the token, or the name of a service."""
+    reason: NotRequired[str | None]
+    """Why it was done, as its author says; null if no reason was given."""
+    occurred_at: str
+    """When it happened."""
+    renewed_from: NotRequired[str | None]
+    """The contract that this one renews; null if it renews none."""
+    renewed_as: NotRequired[str | None]
+    """The contract that renews this one; null if none does."""
+
+
+class ContractInput(TypedDict):
+    """The terms of a contract: the body of `POST /v1/contracts` and `terms` of its events."""
+    code: str
+    """The contract's code, unique among contracts."""
+    name: str
+    """The name."""
+    description: NotRequired[str]
+    """A text for people."""
+    owner: Owner
+    """The person at the provider who is responsible."""
+    organization_id: str
+    """The customer's id."""
+    type: Literal["time_and_materials", "fixed_price"]
+    """Whether hours are counted, or money at the rates of the rate cards."""
+    recurrence: NotRequired[Literal["none", "monthly"]]
+    """Whether the contracted amount is for each month, or for the whole contract."""
+    start_date: str
+    """The first day of the contract, inclusive."""
+    end_date: str
+    """The last day of the contract, inclusive."""
+    timezone: str
+    """An IANA time zone such as Europe/Berlin."""
+    holidays: NotRequired[str | None]
+    """The holiday calendar, such as DE-BE; null for none."""
+    contracted_hours: NotRequired[str | None]
+    """Hours that the customer has bought: a month for a monthly contract, else in total."""
+    contracted_value_minor: NotRequired[int | None]
+    """Fixed price: what the customer has bought, in minor units of the currency."""
+    currency: NotRequired[str | None]
+    """An ISO 4217 code such as EUR; null where hours are counted."""
+    rollover: NotRequired[RolloverInput]
+    """What happens to unused time and overruns at the end of a period."""
+    accounts: NotRequired[list[AccountInput]]
+    """The accounts of the contract."""
+    adjustments: NotRequired[list[AdjustmentInput]]
+    """Additional or withdrawn hours (or value) for single accounts and periods."""
+    settle_days: NotRequired[int]
+    """Days after a period in which late worklogs are expected."""
+
+
+class ContractTerms(TypedDict):
+    """The terms of a contract as events carry them: every account has an id."""
+    code: str
+    """The contract's code, unique among contracts."""
+    name: str
+    """The name."""
+    description: str
+    """A text for people."""
+    owner: Owner
+    """The person at the provider who is responsible."""
+    organization_id: str
+    """The customer's id."""
+    type: Literal["time_and_materials", "fixed_price"]
+    """Whether hours are counted, or money at the rates of the rate cards."""
+    recurrence: Literal["none", "monthly"]
+    """Whether the contracted amount is for each month, or for the whole contract."""
+    start_date: str
+    """The first day of the contract, inclusive."""
+    end_date: str
+    """The last day of the contract, inclusive."""
+    timezone: str
+    """An IANA time zone such as Europe/Berlin."""
+    holidays: str | None
+    """The holiday calendar, such as DE-BE; null for none."""
+    contracted_hours: str | None
+    """Hours that the customer has bought: a month for a monthly contract, else in total."""
+    contracted_value_minor: int | None
+    """Fixed price: what the customer has bought, in minor units of the currency."""
+    currency: str | None
+    """An ISO 4217 code such as EUR; null where hours are counted."""
+    rollover: Rollover
+    """What happens to unused time and overruns at the end of a period."""
+    accounts: list[Account]
+    """The accounts of the contract."""
+    adjustments: list[Adjustment]
+    """Additional or withdrawn hours (or value) for single accounts and periods."""
+    settle_days: int
+    """Days after a period in which late worklogs are expected."""
+
+
+class EmptyBody(TypedDict):
+    """An empty body."""
+
+
+class HistoryEntry(TypedDict):
+    """An entry of a contract's history: who did what, when and why, and what changed."""
+    version: int
+    """The version after the entry."""
+    what: Literal["drafted", "revised", "activated", "amended", "suspended", "resumed", "expired", "closed", "renewed", "discarded"]
+    """What was done."""
+    status: Literal["DRAFT", "ACTIVE", "EXPIRED", "INACTIVE", "CLOSED"] | None
+    """The contract's status."""
+    actor: str
+    """Who did it: the name of the token, or the name of a service."""
+    reason: str | None
+    """Why, as a text for people."""
+    occurred_at: str
+    """When it happened."""
+    descriptions: list[str]
+    """What changed, in words for people."""
+    changes: list[TermsChange]
+    """What changed in the terms."""
+    renewed_from: str | None
+    """The contract that this one renews; null if it renews none."""
+    renewed_as: str | None
+    """The contract that renews this one; null if none does."""
+
+
+class HourlyRates(TypedDict):
+    """Hourly rates by kind of work, in minor units of the card's currency."""
+    normal: int
+    """For work within the daily workload, in minor units an hour."""
+    extra_time: int
+    """For work beyond the daily workload, in minor units an hour."""
+    weekend: int
+    """For work on weekends, in minor units an hour."""
+    holiday: int
+    """For work on holidays, in minor units an hour."""
+
+
+class LifecycleEvent(TypedDict):
+    """An event as it is published to `contracts.lifecycle`."""
+    type: str
+    """The event's type."""
+    data: ContractChanged
+    """The event's data."""
+
+
+Member = TypedDict("Member", {
+    "person_id": "str",
+    "name": "str | None",
+    "email": "str | None",
+    "from": "str",
+    "until": "str | None",
+})
+"""A person's membership of a team; both days are inclusive."""
+
+
+MemberInput = TypedDict("MemberInput", {
+    "person_id": "str",
+    "name": "NotRequired[str | None]",
+    "email": "NotRequired[str | None]",
+    "from": "str",
+    "until": "NotRequired[str | None]",
+})
+"""A person's membership of a team; both days are inclusive."""
+
+
+class Organization(TypedDict):
+    """The current state of an organization."""
+    name: str
+    """The name."""
+    timezone: str
+    """An IANA time zone such as Europe/Berlin."""
+    locale: Literal["en", "en-GB", "en-US", "de", "de-AT", "de-CH"]
+    """The language and the formats of mails."""
+    contacts: list[Contact]
+    """The people at the customer."""
+    id: str
+    """The id."""
+    version: int
+    """Counts the changes; it is the ETag."""
+
+
+class OrganizationInput(TypedDict):
+    """The customer."""
+    name: str
+    """The name."""
+    timezone: str
+    """An IANA time zone such as Europe/Berlin."""
+    locale: NotRequired[Literal["en", "en-GB", "en-US", "de", "de-AT", "de-CH"]]
+    """The language and the formats of mails."""
+    contacts: NotRequired[list[ContactInput]]
+    """The people at the customer."""
+
+
+class Owner(TypedDict):
+    """The person at the provider who is responsible for the contract."""
+    name: str
+    """The name."""
+    email: str
+    """An email address."""
+
+
+class ProblemBody(TypedDict):
+    """RFC 9457 problem details."""
+    type: NotRequired[str]
+    """Always `about:blank`: the title names the problem."""
+    title: str
+    """What kind of problem it is."""
+    status: int
+    """The HTTP status."""
+    detail: str
+    """What happened, and what to do."""
+    violations: NotRequired[list[Violation]]
+    """Every error in the request."""
+
+
+RateCard = TypedDict("RateCard", {
+    "person_id": "str",
+    "team_id": "str | None",
+    "from": "str",
+    "currency": "str",
+    "daily_workload_hours": "str",
+    "per_hour_minor": "HourlyRates",
+    "id": "str",
+    "version": "int",
+})
+"""The current state of a rate card."""
+
+
+RateCardInput = TypedDict("RateCardInput", {
+    "person_id": "str",
+    "team_id": "NotRequired[str | None]",
+    "from": "str",
+    "currency": "str",
+    "daily_workload_hours": "NotRequired[str]",
+    "per_hour_minor": "HourlyRates",
+})
+"""A person's hourly rates from a day on, for all teams or one team.
+
+Work beyond `daily_workload_hours` per day is extra time.
+"""
+
+
+class Reason(TypedDict):
+    """The reason for a change."""
+    reason: str
+    """Why, as a text for people."""
+
+
+class Renewal(TypedDict):
+    """The code of the contract that follows."""
+    code: str
+    """The code of the contract that follows."""
+
+
+class Rollover(TypedDict):
+    """What happens to the unused and overrun time of a period."""
+    unused: Literal["expire", "carry"]
+    """Whether a period's unused time expires, or is carried into the next period."""
+    cap_hours: str | None
+    """The most hours that are carried into a period; null for no limit."""
+    cap_value_minor: int | None
+    """The most money that is carried into a period, in minor units; null for no limit."""
+    lapse_after_periods: int | None
+    """After how many periods what was carried lapses; null for never."""
+    overrun: Literal["absorb", "deduct"]
+    """Whether a period's overrun is forgotten, or deducted from the next period."""
+
+
+class RolloverInput(TypedDict):
+    """What happens to the unused and overrun time of a period."""
+    unused: NotRequired[Literal["expire", "carry"]]
+    """Whether a period's unused time expires, or is carried into the next period."""
+    cap_hours: NotRequired[str | None]
+    """The most hours that are carried into a period; null for no limit."""
+    cap_value_minor: NotRequired[int | None]
+    """The most money that is carried into a period, in minor units; null for no limit."""
+    lapse_after_periods: NotRequired[int | None]
+    """After how many periods what was carried lapses; null for never."""
+    overrun: NotRequired[Literal["absorb", "deduct"]]
+    """Whether a period's overrun is forgotten, or deducted from the next period."""
+
+
+class Slice(TypedDict):
+    """An account's share for one team."""
+    team_id: str
+    """The team's id; null for work of no team."""
+    planned_hours: str | None
+    """Planned hours: a month for a monthly contract, else in total; null for no plan."""
+
+
+class SliceInput(TypedDict):
+    """An account's share for one team."""
+    team_id: str
+    """The team's id; null for work of no team."""
+    planned_hours: NotRequired[str | None]
+    """Planned hours: a month for a monthly contract, else in total; null for no plan."""
+    planned_value_minor: NotRequired[int | None]
+    """Fixed price: the planned value in minor units; null for no plan."""
+
+
+class Team(TypedDict):
+    """The current state of a team."""
+    name: str
+    """The name."""
+    members: list[Member]
+    """Who is a member of the team, and when."""
+    id: str
+    """The id."""
+    version: int
+    """Counts the changes; it is the ETag."""
+
+
+class TeamInput(TypedDict):
+    """A team of people. Memberships of one person in one team do not overlap."""
+    name: str
+    """The name."""
+    members: NotRequired[list[MemberInput]]
+    """Who is a member of the team, and when."""
+
+
+class TermsChange(TypedDict):
+    """A change of the terms. The path is a JSON Pointer into the terms after it, or before it for a
+    removed item.
+    """
+    path: str
+    """A JSON Pointer."""
+    before: Any
+    """The value before the change; null if it was added."""
+    after: Any
+    """The value after the change; null if it was removed."""
+
+
+class Violation(TypedDict):
+    """One error in a request: a code for programs, a JSON Pointer to its location, a message for people."""
+    code: Literal["C1.amount", "C2.sum", "C2.adjustment", "C3.sum", "C3.planned_not_allowed", "C4.accounts", "C4.slices", "C4.team_twice", "C4.dates", "C5.precision", "unknown_reference", "duplicate", "unknown_field", "invalid"]
+    """A code for programs."""
+    path: str
+    """A JSON Pointer to the error in the body, or to the name of a parameter."""
+    message: str
+    """A message for people: what is wrong and how to fix it."""
+
+
+class Accepted(TypedDict):
+    """How many events Kafka has acknowledged."""
+    accepted: int
+    """How many events Kafka has acknowledged."""
+
+
+class BalanceSummary(TypedDict):
+    """A contract with the figures of its current period, as they were last published."""
+    contract_id: str
+    """The contract's id."""
+    contract_code: str
+    """The contract's code."""
+    contract_name: str
+    """The contract's name."""
+    organization_id: str
+    """The customer's id."""
+    organization_name: str | None
+    """The customer's name."""
+    owner: Owner
+    """The person at the provider who is responsible."""
+    type: str
+    """Whether hours are counted, or money at the rates of the rate cards."""
+    recurrence: str
+    """Whether the contracted amount is for each month, or for the whole contract."""
+    start_date: str
+    """The first day of the contract, inclusive."""
+    end_date: str
+    """The last day of the contract, inclusive."""
+    timezone: str
+    """An IANA time zone such as Europe/Berlin."""
+    status: Literal["DRAFT", "ACTIVE", "EXPIRED", "INACTIVE", "CLOSED"]
+    """The contract's status."""
+    attention: list[Literal["over", "runs_out", "account_over", "nearly_used", "unaccounted", "ended", "ends_soon"]]
+    """Why it needs attention, the most urgent reason first."""
+    revision: int
+    """Counts the balances of a contract; the highest is current."""
+    unit: str
+    """The unit of the figures: whole seconds, or minor units of the currency."""
+    currency: str | None
+    """An ISO 4217 code such as EUR; null where hours are counted."""
+    unaccounted_seconds: int
+    """Work on the contract's issues that does not count."""
+    forecast: Forecast | None
+    """When the contract is used up at the current pace; null if there is not enough work to tell."""
+    whole: Figures
+    """The figures of the whole contract time."""
+    period: ContractPeriodFigures
+    """The period that holds the day; null outside of all periods."""
+
+
+class ContractPeriodFigures(TypedDict):
+    """The figures of a contract's period, with the amount carried into it."""
+    planned: int | None
+    """Planned work, in the unit of the balance; null without a plan."""
+    consumed: int
+    """Executed work, in the unit of the balance."""
+    remaining: int | None
+    """Available minus consumed; negative after an overrun, null without a plan."""
+    percent: str | None
+    """Consumed of what is available, as a decimal string; null without a plan."""
+    worklogs: int
+    """How many worklogs make the figure."""
+    unrated_seconds: int | None
+    """Fixed price: work without a rate; null where hours are counted."""
+    start: str
+    """The first day of the period, inclusive."""
+    end: str
+    """The last day of the period, inclusive."""
+    carried: int
+    """What is carried into the period from the one before; negative after an overrun that is deducted."""
+    available: int | None
+    """Planned, plus what is carried into the period."""
+
+
+class CurveDay(TypedDict):
+    """What was consumed by the end of a day, by day of work; `period` is the one that holds the day."""
+    day: str
+    """A day in the contract's time zone."""
+    whole: Figures
+    """The figures of the whole contract time at the end of the day."""
+    period: ContractPeriodFigures | None
+    """The period that holds the day; null outside of all periods."""
+
+
+class Figures(TypedDict):
+    """Planned against consumed, in the unit of the balance (seconds, or minor units of a currency)."""
+    planned: int | None
+    """Planned work, in the unit of the balance; null without a plan."""
+    consumed: int
+    """Executed work, in the unit of the balance."""
+    remaining: int | None
+    """Available minus consumed; negative after an overrun, null without a plan."""
+    percent: str | None
+    """Consumed of what is available, as a decimal string; null without a plan."""
+    worklogs: int
+    """How many worklogs make the figure."""
+    unrated_seconds: int | None
+    """Fixed price: work without a rate; null where hours are counted."""
+
+
+class Forecast(TypedDict):
+    """The day on which the contract is used up at the current pace, with a low and a high estimate."""
+    exhausts_on: str | None
+    """The day on which the contract is used up at the current pace; null if it is not."""
+    low: str | None
+    """The earliest day of the estimate."""
+    high: str | None
+    """The latest day of the estimate."""
+
+
+class IssueLinked(TypedDict):
+    """An issue belongs to an account of a contract; `contract_id` null unlinks.
+
+    `contract_id` is an id or a code, `account_id` an id or a name.
+    """
+    issue_id: str
+    """The tracker's id of the issue."""
+    issue_key: NotRequired[str | None]
+    """The issue's key, for people."""
+    summary: NotRequired[str | None]
+    """The issue's title."""
+    contract_id: NotRequired[str | None]
+    """The contract's id or code; null unlinks the issue."""
+    account_id: NotRequired[str | None]
+    """The account's id or name; null if the contract has one account."""
+    created_at: NotRequired[str | None]
+    """When the issue was created. Work of a fixed price needs it."""
+    updated_at: str
+    """When it was last changed; the latest decides, not arrival."""
+
+
+class IssueLinkedEvent(TypedDict):
+    """A CloudEvent 1.0 in structured mode."""
+    specversion: Literal["1.0"]
+    """The version of CloudEvents."""
+    id: str
+    """The id."""
+    source: str
+    """The source of the event, a URI reference."""
+    type: Literal["tidemark.issue.linked.v1"]
+    """Whether hours are counted, or money at the rates of the rate cards."""
+    time: NotRequired[str | None]
+    """When the event happened. Tidemark uses the times in the data."""
+    data: IssueLinked
+    """The event's data."""
+
+
+class LinkedAccount(TypedDict):
+    """An account's figures."""
+    account_id: str
+    """The account's id."""
+    name: str
+    """The name."""
+    billable: bool
+    """Whether its work counts towards the contract."""
+    whole: LinkedFigures
+    """The figures of the whole contract time."""
+    periods: list[LinkedPeriod]
+    """The figures of each period, oldest first."""
+    slices: list[LinkedSlice]
+    """Shares of the account for single teams."""
+
+
+class LinkedBalance(TypedDict):
+    """A contract's full state, every period of it."""
+    contract_id: str
+    """The contract's id."""
+    contract_code: str
+    """The contract's code."""
+    status: Literal["DRAFT", "ACTIVE", "EXPIRED", "INACTIVE", "CLOSED"]
+    """The contract's status."""
+    stream_version: int
+    """Counts the contract's events; the highest is current."""
+    revision: int
+    """Counts the balances of a contract; the highest is current."""
+    unit: Literal["seconds", "minor"]
+    """The unit of the figures: whole seconds, or minor units of the currency."""
+    currency: str | None
+    """An ISO 4217 code such as EUR; null where hours are counted."""
+    unaccounted_seconds: int
+    """Work on the contract's issues that does not count."""
+    forecast: Forecast | None
+    """When the contract is used up at the current pace; null if there is not enough work to tell."""
+    whole: LinkedFigures
+    """The figures of the whole contract time."""
+    periods: list[LinkedContractPeriod]
+    """The figures of each period, oldest first."""
+    accounts: list[LinkedAccount]
+    """The accounts of the contract."""
+
+
+class LinkedContractPeriod(TypedDict):
+    """The figures of a contract's period, with what is carried into it."""
+    planned: int | None
+    """Planned work, in the unit of the balance; null without a plan."""
+    consumed: int
+    """Executed work, in the unit of the balance."""
+    remaining: int | None
+    """Available minus consumed; negative after an overrun, null without a plan."""
+    percent: str | None
+    """Consumed of what is available, as a decimal string; null without a plan."""
+    worklogs: int
+    """How many worklogs make the figure."""
+    unrated_seconds: int | None
+    """Fixed price: work without a rate; null where hours are counted."""
+    links: Links
+    """Related resources."""
+    start: str
+    """The first day of the period, inclusive."""
+    end: str
+    """The last day of the period, inclusive."""
+    carried: int
+    """What is carried into the period from the one before; negative after an overrun that is deducted."""
+    available: int | None
+    """Planned, plus what is carried into the period."""
+
+
+class LinkedFigures(TypedDict):
+    """Figures, and the worklogs that make them: their sum is what is consumed."""
+    planned: int | None
+    """Planned work, in the unit of the balance; null without a plan."""
+    consumed: int
+    """Executed work, in the unit of the balance."""
+    remaining: int | None
+    """Available minus consumed; negative after an overrun, null without a plan."""
+    percent: str | None
+    """Consumed of what is available, as a decimal string; null without a plan."""
+    worklogs: int
+    """How many worklogs make the figure."""
+    unrated_seconds: int | None
+    """Fixed price: work without a rate; null where hours are counted."""
+    links: Links
+    """Related resources."""
+
+
+class LinkedPeriod(TypedDict):
+    """The figures of one period."""
+    planned: int | None
+    """Planned work, in the unit of the balance; null without a plan."""
+    consumed: int
+    """Executed work, in the unit of the balance."""
+    remaining: int | None
+    """Available minus consumed; negative after an overrun, null without a plan."""
+    percent: str | None
+    """Consumed of what is available, as a decimal string; null without a plan."""
+    worklogs: int
+    """How many worklogs make the figure."""
+    unrated_seconds: int | None
+    """Fixed price: work without a rate; null where hours are counted."""
+    links: Links
+    """Related resources."""
+    start: str
+    """The first day of the period, inclusive."""
+    end: str
+    """The last day of the period, inclusive."""
+
+
+class LinkedSlice(TypedDict):
+    """The figures of a team in an account; `team_id` is null for unassigned work."""
+    team_id: str | None
+    """The team's id; null for work of no team."""
+    whole: LinkedFigures
+    """The figures of the whole contract time."""
+    periods: list[LinkedPeriod]
+    """The figures of each period, oldest first."""
+
+
+class Links(TypedDict):
+    """Related resources."""
+    worklogs: str
+    """The path of the worklogs that make the figure."""
+
+
+class Revision(TypedDict):
+    """The revision of a contract's balance: it grows with each change."""
+    contract_id: str
+    """The contract's id."""
+    revision: int
+    """Counts the balances of a contract; the highest is current."""
+
+
+class Worklog(TypedDict):
+    """A worklog and what it counts towards.
+
+    `amount_exact`: fixed price, seconds times minor units an hour; these add up exactly.
+    """
+    source: str
+    """The source of the event, a URI reference."""
+    worklog_id: str
+    """The tracker's id of the worklog."""
+    issue_id: str
+    """The tracker's id of the issue."""
+    issue_key: str | None
+    """The issue's key, for people."""
+    summary: str | None
+    """The issue's title."""
+    author_id: str
+    """The person who did the work."""
+    started_at: str
+    """When the work started."""
+    seconds: int
+    """The duration in whole seconds."""
+    day: str | None
+    """The day of the work in the contract's time zone."""
+    account_id: str | None
+    """The account that it counts towards; null if it does not count."""
+    account_name: str | None
+    """The account's name; null where no account is concerned."""
+    billable: bool | None
+    """Whether the account is billable; null if it does not count."""
+    team_id: str | None
+    """The team's id; null for work of no team."""
+    team_name: str | None
+    """The team's name; null for work of no team."""
+    period_start: str | None
+    """The first day of the period; null where no period is concerned."""
+    reason: Literal["issue_not_linked", "contract_unknown", "account_unknown", "contract_draft", "contract_inactive", "issue_undated", "outside_dates"] | None
+    """Why it does not count; null if it counts."""
+    amount_exact: int | None
+    """Fixed price: seconds times minor units an hour; the sum of these, divided by 3,600, is exact."""
+    unrated_seconds: int | None
+    """Fixed price: work without a rate; null where hours are counted."""
+    description: str | None
+    """What was done, from the tracker."""
+    updated_at: str
+    """When it was last changed; the latest decides, not arrival."""
+
+
+class WorklogDeleted(TypedDict):
+    """A worklog was deleted, whatever issue the deletion names."""
+    worklog_id: str
+    """The tracker's id of the worklog."""
+    issue_id: str
+    """The tracker's id of the issue."""
+    deleted_at: str
+    """When the worklog was deleted."""
+
+
+class WorklogDeletedEvent(TypedDict):
+    """A CloudEvent 1.0 in structured mode."""
+    specversion: Literal["1.0"]
+    """The version of CloudEvents."""
+    id: str
+    """The id."""
+    source: str
+    """The source of the event, a URI reference."""
+    type: Literal["tidemark.worklog.deleted.v1"]
+    """Whether hours are counted, or money at the rates of the rate cards."""
+    time: NotRequired[str | None]
+    """When the event happened. Tidemark uses the times in the data."""
+    data: WorklogDeleted
+    """The event's data."""
+
+
+class WorklogRecorded(TypedDict):
+    """The full state of a worklog; a correction is the same event with a later `updated_at`."""
+    worklog_id: str
+    """The tracker's id of the worklog."""
+    issue_id: str
+    """The tracker's id of the issue."""
+    author_id: str
+    """The person who did the work."""
+    started_at: str
+    """When the work started."""
+    seconds: int
+    """The duration in whole seconds."""
+    team_id: NotRequired[str | None]
+    """The team that did the work; null lets Tidemark find it by membership."""
+    description: NotRequired[str | None]
+    """What was done."""
+    updated_at: str
+    """When it was last changed; the latest decides, not arrival."""
+
+
+class WorklogRecordedEvent(TypedDict):
+    """A CloudEvent 1.0 in structured mode."""
+    specversion: Literal["1.0"]
+    """The version of CloudEvents."""
+    id: str
+    """The id."""
+    source: str
+    """The source of the event, a URI reference."""
+    type: Literal["tidemark.worklog.recorded.v1"]
+    """Whether hours are counted, or money at the rates of the rate cards."""
+    time: NotRequired[str | None]
+    """When the event happened. Tidemark uses the times in the data."""
+    data: WorklogRecorded
+    """The event's data."""
+
+
+class AccountLine(TypedDict):
+    """The figures of one account. `evaluated` marks the account that the notification is about."""
+    name: str
+    """The name."""
+    billable: bool
+    """Whether its work counts towards the contract."""
+    evaluated: bool
+    """Whether the notification is about this account."""
+    planned: int | None
+    """Planned work, in the unit of the balance; null without a plan."""
+    consumed: int
+    """Executed work, in the unit of the balance."""
+
+
+class Delivery(TypedDict):
+    """One mail or webhook to one receiver; `receiver` is null if the rule's receivers resolved to no
+    address.
+
+    Deliveries with the same `message_id` are one mail.
+    """
+    delivery_id: str
+    """The delivery's id."""
+    message_id: str
+    """The mail that it is part of: deliveries with one message id are one mail."""
+    channel: str
+    """How it was sent: `email` or `webhook`."""
+    receiver: str | None
+    """The address that it was sent to."""
+    status: Literal["pending", "delivered", "failed", "no_receiver"]
+    """The status of the delivery."""
+    attempts: int
+    """How often delivery was attempted."""
+    last_error: str | None
+    """Why the last attempt failed; null if it did not."""
+    delivered_at: str | None
+    """When it was delivered; null if it was not."""
+
+
+class DryRun(TypedDict):
+    """The notifications that a rule would raise at once. `complete` is false if there are more than are
+    listed.
+    """
+    items: list[NotificationPreview]
+    """The notifications."""
+    complete: bool
+    """Whether the list has every item."""
+
+
+class ExplainedRule(TypedDict):
+    """A rule that could apply to a contract, and its state there."""
+    rule_id: str
+    """The rule's id."""
+    rule_name: str
+    """The rule's name."""
+    version: int
+    """Counts the changes; it is the ETag."""
+    scope: Scope
+    """The contracts that the rule applies to."""
+    trigger: Trigger
+    """When the rule fires."""
+    state: Literal["fired", "skipped", "due", "not_reached", "no_plan", "inactive", "waiting", "not_applicable", "disabled", "replaced"]
+    """Whether it has fired, or what is missing until it does."""
+    text: str
+    """A sentence for people."""
+    thresholds: list[ExplainedThreshold]
+    """The state of each threshold."""
+
+
+class ExplainedThreshold(TypedDict):
+    """One threshold of a rule for one subject. `name` is that of the account, for a slice with the team's."""
+    subject: Literal["contract", "account", "slice"]
+    """What is evaluated."""
+    subject_id: str
+    """The id of what is evaluated; for a slice, of account and team."""
+    name: str | None
+    """The name."""
+    period_start: str | None
+    """The first day of the period; null where no period is concerned."""
+    period_end: str | None
+    """The last day of the period; null where no period is concerned."""
+    threshold: str | None
+    """The threshold, as text; null where the trigger has none."""
+    state: Literal["fired", "skipped", "due", "not_reached", "no_plan", "inactive", "waiting", "not_applicable", "disabled", "replaced"]
+    """Whether it has fired, or what is missing until it does."""
+    text: str
+    """A sentence for people."""
+    fired: FiredNotification | None
+    """The notification that it raised; null if it raised none."""
+
+
+class FiredNotification(TypedDict):
+    """The notification that was raised for a threshold."""
+    notification_id: str
+    """The notification's id."""
+    raised_at: str
+    """When the notification was raised."""
+    receivers: list[ReceiverStatus]
+    """Who is notified."""
+
+
+class Notification(TypedDict):
+    """A notification with its figures and its deliveries."""
+    id: str
+    """The id."""
+    contract_id: str
+    """The contract's id."""
+    contract_code: str
+    """The contract's code."""
+    rule_id: str
+    """The rule's id."""
+    rule_name: str
+    """The rule's name."""
+    subject: str
+    """What is evaluated."""
+    subject_id: str
+    """The id of what is evaluated; for a slice, of account and team."""
+    threshold: str | None
+    """The threshold, as text; null where the trigger has none."""
+    period_start: str | None
+    """The first day of the period; null where no period is concerned."""
+    raised_at: str
+    """When the notification was raised."""
+    snapshot: Snapshot
+    """The figures at the moment when it was raised."""
+    deliveries: list[Delivery]
+    """One for each receiver."""
+
+
+class NotificationPreview(TypedDict):
+    """A notification that would be raised: the day in the contract's zone, and the receivers."""
+    day: str
+    """A day in the contract's time zone."""
+    contract_id: str
+    """The contract's id."""
+    contract_code: str
+    """The contract's code."""
+    kind: str
+    """The kind of the rule's trigger."""
+    subject: str
+    """What is evaluated."""
+    subject_id: str
+    """The id of what is evaluated; for a slice, of account and team."""
+    name: str | None
+    """The name of the account or slice; null for the contract."""
+    period_start: str | None
+    """The first day of the period; null where no period is concerned."""
+    threshold: str | None
+    """The threshold, as text; null where the trigger has none."""
+    text: str
+    """A sentence for people."""
+    receivers: list[str]
+    """The addresses that would be notified."""
+
+
+class Receiver(TypedDict):
+    """Who is notified: people by mail, a program by a signed webhook, or a channel of a chat.
+
+    Without `format`, a webhook is `standard`. Whoever has the URL of a chat can post there, so answers
+    show its host alone; it takes the place of a `secret`.
+    """
+    kind: Literal["owner", "contacts", "team", "address", "webhook"]
+    """Which kind it is; it decides which other members are present."""
+    role: NotRequired[str | None]
+    """The contacts with this role are notified."""
+    id: NotRequired[str | None]
+    """The team whose members are notified."""
+    email: NotRequired[str | None]
+    """The address that is notified."""
+    url: NotRequired[str | None]
+    """The address of the webhook."""
+    format: NotRequired[Literal["standard"] | Literal["slack", "teams", "google_chat", "mattermost", "discord"] | None]
+    """The format of the webhook: of a chat, or `standard`."""
+    secret: NotRequired[str | None]
+    """The key that signs the webhook: `whsec_` and base64. Responses mask it."""
+
+
+class ReceiverStatus(TypedDict):
+    """A receiver of a notification and the status of its delivery; the receiver is null if there was none."""
+    receiver: str | None
+    """The address that it was sent to."""
+    status: str
+    """The status of its delivery."""
+
+
+class Rule(TypedDict):
+    """A rule as the API returns it."""
+    name: str
+    """The name."""
+    scope: Scope
+    """The contracts that the rule applies to."""
+    trigger: Trigger
+    """When the rule fires."""
+    receivers: list[Receiver]
+    """Who is notified."""
+    channels: list[Literal["email", "webhook"]]
+    """How receivers are notified."""
+    remind_every_days: int | None
+    """Remind after this many days while it lasts; null for no reminders."""
+    notify_resolved: bool
+    """Whether receivers are notified when the threshold is no longer reached."""
+    existing: Literal["notify", "skip"]
+    """Whether thresholds that are already reached notify at once, or never."""
+    subject: str | None
+    """The subject of the mail, with placeholders; null for the standard one."""
+    opening: str | None
+    """The opening text of the mail, with placeholders; null for the standard one."""
+    enabled: bool
+    """Whether the rule is evaluated."""
+    id: str
+    """The id."""
+    version: int
+    """Counts the changes; it is the ETag."""
+
+
+class RuleInput(TypedDict):
+    """A notification rule as a client sends it."""
+    name: str
+    """The name."""
+    scope: Scope
+    """The contracts that the rule applies to."""
+    trigger: Trigger
+    """When the rule fires."""
+    receivers: list[Receiver]
+    """Who is notified."""
+    channels: list[Literal["email", "webhook"]]
+    """How receivers are notified."""
+    remind_every_days: NotRequired[int | None]
+    """Remind after this many days while it lasts; null for no reminders."""
+    notify_resolved: NotRequired[bool]
+    """Whether receivers are notified when the threshold is no longer reached."""
+    existing: NotRequired[Literal["notify", "skip"]]
+    """Whether thresholds that are already reached notify at once, or never."""
+    subject: NotRequired[str | None]
+    """The subject of the mail, with placeholders; null for the standard one."""
+    opening: NotRequired[str | None]
+    """The opening text of the mail, with placeholders; null for the standard one."""
+    enabled: NotRequired[bool]
+    """Whether the rule is evaluated."""
+
+
+class RulePreviewRequest(TypedDict):
+    """A rule, or the id of a stored one, and a contract by id or code."""
+    rule: NotRequired[RuleInput | None]
+    """The rule, if it is not stored."""
+    rule_id: NotRequired[str | None]
+    """The id of a stored rule."""
+    contract: str
+    """The contract's id or code."""
+
+
+class RuleTestRequest(TypedDict):
+    """Where the test goes: to `email` or else to the rule's receivers; and the contract whose figures it
+    shows.
+    """
+    email: NotRequired[str | None]
+    """Where the test goes; null for the rule's receivers."""
+    contract: NotRequired[str | None]
+    """A contract's id or code; null for the first one in the rule's scope."""
+
+
+class RuleTestResult(TypedDict):
+    """The notification that was raised; see `/v1/notifications/{id}`."""
+    notification_id: str
+    """The notification's id."""
+
+
+class Scope(TypedDict):
+    """Where a rule applies: to all contracts, to one organization's contracts, or to one contract."""
+    kind: Literal["global", "organization", "contract"]
+    """Which kind it is; it decides which other members are present."""
+    id: NotRequired[str | None]
+    """The id of the organization or contract."""
+
+
+class Snapshot(TypedDict):
+    """The figures at the moment when a notification was raised. Mails and webhooks are made from this
+    alone.
+
+    Amounts are in `unit`: whole seconds, or minor units of `currency`. Figures that a trigger does not
+    use may be null: a contract that expires may have no balance yet.
+    """
+    kind: Literal["crossing", "reminder", "resolved", "test"]
+    """Why it was raised: a threshold is crossed or no longer reached, a reminder, a test."""
+    trigger: str
+    """The kind of the rule's trigger."""
+    reason: str
+    """Why, as a text for people."""
+    contract_code: str
+    """The contract's code."""
+    contract_name: str
+    """The contract's name."""
+    organization_name: str
+    """The customer's name."""
+    timezone: str
+    """An IANA time zone such as Europe/Berlin."""
+    status: Literal["DRAFT", "ACTIVE", "EXPIRED", "INACTIVE", "CLOSED"]
+    """The contract's status."""
+    contract_start: str
+    """The contract's first day."""
+    contract_end: str
+    """The contract's last day."""
+    days_left: int
+    """Days from today to the contract's last day."""
+    revision: int | None
+    """Counts the balances of a contract; the highest is current."""
+    rule_name: str
+    """The rule's name."""
+    rule_version: int
+    """The version of the rule that raised it."""
+    scope: str
+    """Where the rule applies, for people."""
+    threshold: str | None
+    """The threshold, as text; null where the trigger has none."""
+    threshold_text: str
+    """The threshold with its unit, for people."""
+    subject_kind: Literal["contract", "account", "slice"]
+    """Whether the contract, an account or a slice was evaluated."""
+    account_name: str | None
+    """The account's name; null where no account is concerned."""
+    team_name: str | None
+    """The team's name; null for work of no team."""
+    period_start: str | None
+    """The first day of the period; null where no period is concerned."""
+    period_end: str | None
+    """The last day of the period; null where no period is concerned."""
+    unit: Literal["seconds", "minor"]
+    """The unit of the figures: whole seconds, or minor units of the currency."""
+    currency: str | None
+    """An ISO 4217 code such as EUR; null where hours are counted."""
+    planned: int | None
+    """Planned work, in the unit of the balance; null without a plan."""
+    available: int | None
+    """Planned, plus what is carried into the period."""
+    consumed: int | None
+    """Executed work, in the unit of the balance."""
+    remaining: int | None
+    """Available minus consumed; negative after an overrun, null without a plan."""
+    percent: str | None
+    """Consumed of what is available, as a decimal string; null without a plan."""
+    unaccounted_seconds: int | None
+    """Work on the contract's issues that does not count."""
+    forecast: Forecast | None
+    """When the contract is used up at the current pace; null if there is not enough work to tell."""
+    accounts: list[AccountLine]
+    """The accounts of the contract."""
+    subject: str | None
+    """The rule's own subject of the mail; null for the standard one."""
+    opening: str | None
+    """The opening text of the mail, with placeholders; null for the standard one."""
+    locale: str
+    """The language and the formats of mails, as a BCP 47 tag."""
+    owner_name: str | None
+    """The person at the provider who is responsible."""
+    owner_email: str | None
+    """The address of the person at the provider who is responsible."""
+
+
+class Trigger(TypedDict):
+    """When a rule fires. `kind` decides which other members are present.
+
+    `at` holds percentages or hours (decimal strings), or minor units or days (whole numbers).
+    `currency` limits an amount to contracts in that currency; without it, the amount is in each
+    contract's own.
+    """
+    kind: Literal["consumed_percent", "remaining_hours", "remaining_amount", "overrun", "expires_in_days", "expired", "status_changed", "unaccounted_work", "forecast_exhausts"]
+    """Which kind it is; it decides which other members are present."""
+    of: NotRequired[Literal["contract", "account", "slice"] | None]
+    """Whether the whole contract, each account or each slice is evaluated."""
+    over: NotRequired[Literal["period", "whole"] | None]
+    """Whether the period or the whole contract is evaluated."""
+    at: NotRequired[list[str | int] | None]
+    """The thresholds, in the unit of the kind: percent and hours as decimal strings, money in minor units,
+    days.
+    """
+    currency: NotRequired[str | None]
+    """Limits an amount to contracts in this currency."""
+    to: NotRequired[Literal["DRAFT", "ACTIVE", "EXPIRED", "INACTIVE", "CLOSED"] | None]
+    """Fires when the status becomes this one."""
+    within_days: NotRequired[int | None]
+    """Fires if the forecast is within this many days."""
+    before_end: NotRequired[bool | None]
+    """Fires if the forecast is before the contract's end."""
+
+
+class WebhookFigures(TypedDict):
+    """The figures in `unit`: whole seconds, or minor units of `currency`; null if there are none."""
+    unit: Literal["seconds", "minor"]
+    """The unit of the figures: whole seconds, or minor units of the currency."""
+    currency: str | None
+    """An ISO 4217 code such as EUR; null where hours are counted."""
+    planned: int | None
+    """Planned work, in the unit of the balance; null without a plan."""
+    available: int | None
+    """Planned, for a contract's period plus what is carried into it."""
+    consumed: int | None
+    """Executed work, in the unit of the balance."""
+    remaining: int | None
+    """Available minus consumed; negative after an overrun, null without a plan."""
+    percent: str | None
+    """Consumed as a percentage of available, with at most two decimals."""
+    unaccounted_seconds: int | None
+    """Work on the contract's issues that does not count."""
+    forecast: Forecast | None
+    """When the contract is used up at the current pace; null if there is not enough work to tell."""
+    accounts: list[AccountLine]
+    """The accounts of the contract."""
+
+
+class WebhookNotification(TypedDict):
+    """The event of `notifier.notifications`, with the figures at the time when it was raised."""
+    notification_id: str
+    """The notification's id."""
+    contract_id: str
+    """The contract's id."""
+    contract_code: str
+    """The contract's code."""
+    rule_id: str
+    """The rule's id."""
+    rule_name: str
+    """The rule's name."""
+    subject: str
+    """What is evaluated."""
+    subject_id: str
+    """The id of what is evaluated; for a slice, of account and team."""
+    threshold: str | None
+    """The threshold, as text; null where the trigger has none."""
+    period_start: str | None
+    """The first day of the period; null where no period is concerned."""
+    raised_at: str
+    """When the notification was raised."""
+    delivery_id: NotRequired[str | None]
+    """The delivery's id."""
+    channel: NotRequired[str | None]
+    """How it was sent: `email` or `webhook`."""
+    receiver: NotRequired[str | None]
+    """The address that it was sent to."""
+    error: NotRequired[str | None]
+    """Why delivery failed; null if it did not."""
+    kind: Literal["crossing", "reminder", "resolved", "test"]
+    """Why it was raised: a threshold is crossed or no longer reached, a reminder, a test."""
+    trigger: str
+    """The kind of the rule's trigger."""
+    headline: str
+    """The subject of the mail, in short: 80 % used."""
+    reason: str
+    """Why it was raised, in one sentence."""
+    contract_name: str
+    """The contract's name."""
+    organization_name: str
+    """The customer's name."""
+    account_name: str | None
+    """The account's name; null where no account is concerned."""
+    team_name: str | None
+    """The team's name; null for work of no team."""
+    status: Literal["DRAFT", "ACTIVE", "EXPIRED", "INACTIVE", "CLOSED"]
+    """The contract's status."""
+    contract_end: str
+    """The contract's last day."""
+    period_end: str | None
+    """The last day of the period; null where no period is concerned."""
+    link: str
+    """The page of the contract."""
+    figures: WebhookFigures
+    """The figures at the moment when the notification was raised."""
+
+
+class WebhookPayload(TypedDict):
+    """The body of a webhook; the same at every attempt."""
+    type: Literal["tidemark.notification.raised.v1", "tidemark.notification.resolved.v1"]
+    """The event's type."""
+    timestamp: str
+    """When the notification was raised."""
+    data: WebhookNotification
+    """The event's data."""
