@@ -11,6 +11,7 @@ from tidemark.api_client import ApiError
 from tidemark.cli.connection import connect, print_details, print_result
 from tidemark.cli.options import DEFAULT_DATA_DIR, AsCsv, AsJson, DataDir
 from tidemark.cli.output import Column, build_table, print_records, print_table
+from tidemark.cli.references import find_contract
 
 app = typer.Typer(help="Notifications: what was sent to whom.", no_args_is_help=True)
 
@@ -38,7 +39,8 @@ def list_(
 ) -> None:
     """List notifications, newest first."""
     with connect(data_dir) as api:
-        notifications = list(islice(api.list("notifications", contract=contract, status=status), limit))
+        contract_id = contract and find_contract(api, contract).id
+        notifications = list(islice(api.list("notifications", contract=contract_id, status=status), limit))
     columns = (
         Column("Raised (UTC)", _format_time, wrap=False),
         Column("Notification", _describe),

@@ -35,6 +35,7 @@ def _parse_contact(text: str) -> Json:
 Reference = Annotated[str, typer.Argument(metavar="ORGANIZATION", help="The organization's name or id.")]
 NewName = Annotated[str | None, typer.Option("--name", help="The name.")]
 TimeZone = Annotated[str | None, typer.Option(help="The IANA time zone, such as Europe/Berlin.")]
+Locale = Annotated[str | None, typer.Option(help="The language and formats of mails, such as en or de.")]
 NewContacts = Annotated[
     list[Any] | None,  # typer takes no list of dictionaries
     typer.Option(
@@ -52,17 +53,18 @@ def create(
     *,
     name: NewName = None,
     timezone: TimeZone = None,
+    locale: Locale = None,
     contact: NewContacts = None,
     max_size: MaxSize = MAX_BODY_SIZE,
     as_json: AsJson = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Create an organization from a file or from options, and print its id and name."""
-    require_values(file, name, timezone, contact, hint="--name and --timezone")
+    require_values(file, name, timezone, locale, contact, hint="--name and --timezone")
     if file is None and None in {name, timezone}:
         raise typer.BadParameter("An organization needs --name and --timezone.")
     with connect(data_dir) as api:
-        values = {"name": name, "timezone": timezone, "contacts": contact or []}
+        values = {"name": name, "timezone": timezone, "locale": locale, "contacts": contact or []}
         body = read_body(file, max_size) if file else values
         organization = api.post(ORGANIZATIONS.path, body, key=str(uuid4()))
     print_result(organization, f"{organization.id} {organization.body['name']}", as_json=as_json)
@@ -75,6 +77,7 @@ def edit(
     *,
     name: NewName = None,
     timezone: TimeZone = None,
+    locale: Locale = None,
     contact: NewContacts = None,
     remove_contact: Annotated[
         list[str] | None, typer.Option(metavar="EMAIL", help="Remove the contact with this address; can be repeated.")
@@ -87,14 +90,14 @@ def edit(
 
     A contact whose address exists already is replaced.
     """
-    require_values(file, name, timezone, contact, remove_contact, hint="an option with a new value")
+    require_values(file, name, timezone, locale, contact, remove_contact, hint="an option with a new value")
     with connect(data_dir) as api:
         current = find_entity(api, ORGANIZATIONS, organization)
         if file:
             body = read_body(file, max_size)
         else:
             contacts = change_contacts(current.body["contacts"], contact or [], remove_contact or [])
-            values = {"name": name, "timezone": timezone, "contacts": contacts}
+            values = {"name": name, "timezone": timezone, "locale": locale, "contacts": contacts}
             body = current.body | {member: value for member, value in values.items() if value is not None}
         entity = api.put(f"{ORGANIZATIONS.path}/{current.id}", body, current.etag)
     print_result(entity, f"{entity.body['name']} is at version {entity.body['version']}.", as_json=as_json)
@@ -126,6 +129,7 @@ def show(organization: Reference, *, as_json: AsJson = False, data_dir: DataDir 
     details = {
         "Organization": body["name"],
         "Time zone": body["timezone"],
+        "Mails in": body["locale"],
         "Contacts": "\n".join(f"{_describe_contact(contact)} <{contact['email']}>" for contact in body["contacts"]),
         "Id": body["id"],
     }

@@ -194,7 +194,7 @@ def preview(
             if file
             else {"rule_id": find_entity(api, RULES, rule or "").id}
         )
-        items = api.post("rules/preview", {**reference, "contract": code}).body["items"]
+        items = api.post("rules/preview", {**reference, "contract": find_contract(api, code).id}).body["items"]
     print_records(items, PREVIEW_COLUMNS, as_json=as_json, as_csv=as_csv)
 
 
@@ -207,7 +207,7 @@ def explain(
 ) -> None:
     """Show for each rule why it notified of a contract, or what is missing until it does."""
     with connect(data_dir) as api:
-        rules = list(api.list(f"{contract_path(code)}/notifications/explain", limit=None))
+        rules = list(api.list(f"{contract_path(find_contract(api, code).id)}/notifications/explain", limit=None))
     print_records(list(list_explained(rules)), EXPLAIN_COLUMNS, as_json=as_json, as_csv=False, document=rules)
 
 
@@ -225,7 +225,8 @@ def send_test(
     """Send a message of a rule that is marked as a test. The real one is still sent later."""
     with connect(data_dir) as api:
         id_ = find_entity(api, RULES, rule).id
-        result = api.post(f"{RULES.path}/{id_}/test", {"email": email, "contract": contract}, key=str(uuid4()))
+        body = {"email": email, "contract": contract and find_contract(api, contract).id}
+        result = api.post(f"{RULES.path}/{id_}/test", body, key=str(uuid4()))
     notification_id = result.body["notification_id"]
     message = f"A test is on its way. `tidemark notification show {notification_id}` shows its deliveries."
     print_result(result, message, as_json=as_json)

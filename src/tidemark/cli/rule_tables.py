@@ -52,9 +52,9 @@ def list_explained(rules: Iterable[Json]) -> Iterator[Json]:
     for rule in rules:
         yield {"state": rule["state"], "text": f"{rule['rule_name']} ({rule['scope']['kind']})\n{rule['text']}"}
         for threshold in rule["thresholds"]:
-            if len(rule["thresholds"]) > 1:
+            if len(rule["thresholds"]) > 1 and (threshold["name"] or threshold["text"] != rule["text"]):
                 subject = " ".join(filter(None, (threshold["name"], threshold["period_start"])))
-                lines = (f"  {subject}:".rstrip(": "), f"  {threshold['text']}")
+                lines = (f"  {subject}", f"  {threshold['text']}")
                 yield {"state": f"  {threshold['state']}", "text": "\n".join(filter(str.strip, lines))}
 
 

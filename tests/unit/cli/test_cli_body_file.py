@@ -22,6 +22,7 @@ ID = "7d3c9a52-9d2b-4d9e-8f0e-0a6f3c1d2b4a"
         ("accounts: [{slices: [{planned_hours: 7}]}]", {"accounts": [{"slices": [{"planned_hours": "7"}]}]}),
         ("contracted_value_minor: 120000", {"contracted_value_minor": 120_000}),
         ("settle_days: 5", {"settle_days": 5}),
+        ("trigger: {kind: expires_in_days, at: [30, 7]}", {"trigger": {"kind": "expires_in_days", "at": ["30", "7"]}}),
         ("start_date: 2026-01-01", {"start_date": "2026-01-01"}),
         ("description:", {"description": None}),
         # YAML 1.1 would read these as other types.
@@ -84,6 +85,18 @@ def test_only_names_of_organizations_and_teams_become_ids() -> None:
     assert json.dumps(body) == before
 
 
+def test_scope_and_receivers_of_a_rule_are_named() -> None:
+    body = {
+        "name": "Warn", "scope": {"kind": "contract", "id": "ACME-SUP"},
+        "receivers": [{"kind": "team", "id": "Support"}, {"kind": "owner"}, {"kind": "address", "email": "x"}],
+    }  # fmt: skip
+    named = replace_names(body, lambda list_name, name, path: f"{list_name} {name} {path}")
+    assert named["scope"]["id"] == "contracts ACME-SUP /scope/id"
+    assert named["receivers"] == [{"kind": "team", "id": "teams Support /receivers/0/id"}, *body["receivers"][1:]]
+    organization = {"scope": {"kind": "organization", "id": "Acme"}, "kind": ["no kind"]}
+    assert replace_names(organization, lambda *_: ID)["scope"]["id"] == ID
+
+
 def test_example_file_is_a_valid_contract() -> None:
     text = (Path(__file__).parents[3] / "examples" / "contract.yaml").read_text()
     terms = Contract.model_validate(replace_names(parse_body(text), lambda *_: ID))
@@ -92,10 +105,12 @@ def test_example_file_is_a_valid_contract() -> None:
 
 
 def test_assignments_set_only_their_members() -> None:
-    body = {"name": "A", "end_date": "2026-12-31", "contracted_hours": "40", "settle_days": 5, "holidays": "DE"}
-    assignments = ["name=1: [x] = y", "contracted_hours=37.50", "settle_days=7", "holidays=null"]
+    body = {"name": "A", "end_date": "2026-12-31", "contracted_hours": "40", "settle_days": 5, "holidays": "DE",
+            "enabled": True}  # fmt: skip
+    assignments = ["name=1: [x] = y", "contracted_hours=37.50", "settle_days=7", "holidays=null", "enabled=false"]
     assert set_members(body, assignments) == {
         "name": "1: [x] = y", "end_date": "2026-12-31", "contracted_hours": "37.50", "settle_days": 7, "holidays": None,
+        "enabled": False,
     }  # fmt: skip
 
 
