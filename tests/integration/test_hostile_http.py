@@ -73,7 +73,7 @@ async def test_path_that_nobody_classified_needs_a_token(services, path):
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", "[", "", "a@127.0.0.1.x"]
 )
-@pytest.mark.parametrize("path", ["/", "/inbox", "/v1/contracts", "/openapi.json", "/readyz"])
+@pytest.mark.parametrize("path", ["/", "/sign-in", "/inbox", "/v1/contracts", "/openapi.json", "/readyz"])
 async def test_host_that_is_not_configured_is_rejected(services, host, path):
     async with web_client(**services[1]) as client:
         assert await raw_status(client, f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n") == 421
@@ -85,7 +85,7 @@ async def test_host_that_is_not_configured_is_rejected(services, host, path):
 async def test_configured_hosts_are_answered(services, host):
     settings = {"public_url": "https://tidemark.example", "allowed_hosts": "a.example, B.example"}
     async with web_client(**services[1] | settings) as client:
-        assert await raw_status(client, f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n") == 200
+        assert await raw_status(client, f"GET /sign-in HTTP/1.1\r\nHost: {host}\r\n\r\n") == 200
 
 
 @pytest.mark.parametrize(

@@ -114,12 +114,12 @@ async def test_unknown_path_is_not_found(services):
         assert (await client.get("/v1/contractsx")).status_code == 404
     async with web_client(**services[1] | {"inbox_url": None}) as client:
         assert (await client.get("/inbox")).status_code == 404
-        assert "/inbox" not in (await client.get("/")).text
+        assert "/inbox" not in (await client.get("/sign-in")).text
 
 
-async def test_start_page_has_no_external_links(services):
+async def test_page_has_no_external_links(services):
     async with web_client(**services[1]) as client:
-        page = await client.get("/")
+        page = await client.get("/sign-in")
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert 'href="/inbox"' in page.text
     assert "http://" not in page.text

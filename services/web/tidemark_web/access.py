@@ -8,11 +8,16 @@ from fastapi import Request
 from tidemark_shared.http.admission import MAX_BODY_BYTES, Admit
 from tidemark_shared.http.auth import check_token, read_token
 from tidemark_shared.http.problems import Problem
-from tidemark_shared.http.tokens import issue_token
+from tidemark_shared.http.tokens import Actor, issue_token
 from tidemark_shared.settings import LOOPBACK_HOSTS, Settings, require_setting
 
-_PUBLIC_PATHS = frozenset({"/", "/readyz", "/openapi.json"})
+_PUBLIC_PATHS = frozenset({"/readyz", "/openapi.json"})
+# The first part of the paths of pages. A page without a session asks for one.
+_PAGES = frozenset({"", "contracts", "live", "preferences", "sign-in", "sign-out", "static"})
+_MAX_FORM_BYTES = 64 * 1024
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+SESSION_COOKIE = "tidemark_session"
+_ANONYMOUS = Actor("anonymous", "admin")
 # Long enough for the services to check it.
 _ANONYMOUS_LIFETIME = timedelta(minutes=5)
 # A proxy on this machine adds one of these. Then the client may be anybody.
@@ -32,13 +37,16 @@ def create_admission(settings: Settings) -> Admit:
         if path in _PUBLIC_PATHS:
             return 0
         is_local = settings.host in LOOPBACK_HOSTS and not any(name in request.headers for name in _PROXY_HEADERS)
-        if is_local and path.split("/")[1] == "inbox":
+        first_part = path.split("/")[1]
+        if is_local and first_part == "inbox":
             return 0
+        if first_part in _PAGES:
+            _admit_page(request, settings, secret, is_open=is_local and settings.open)
+            return _MAX_FORM_BYTES
         if is_local and settings.open and "authorization" not in request.headers:
             # The browser of a person on this machine may send this for another site.
             _check_origin(request)
-            now = datetime.now(UTC)
-            request.state.token = issue_token(secret, "anonymous", "admin", now=now, expires=now + _ANONYMOUS_LIFETIME)
+            request.state.token = _issue_anonymous_token(secret)
         else:
             request.state.token = read_token(request)
             # The service that answers also checks whether it is revoked.
@@ -46,6 +54,35 @@ def create_admission(settings: Settings) -> Admit:
         return MAX_BODY_BYTES
 
     return admit
+
+
+def _issue_anonymous_token(secret: str) -> str:
+    now = datetime.now(UTC)
+    return issue_token(secret, _ANONYMOUS.name, _ANONYMOUS.role, now=now, expires=now + _ANONYMOUS_LIFETIME)
+
+
+def _admit_page(request: Request, settings: Settings, secret: str, *, is_open: bool) -> None:
+    """Find the caller of a page: the state gets ``token`` and ``actor``, both None without a valid session.
+
+    The session cookie counts for pages only: a request to ``/v1`` needs a token in its header.
+    """
+    state = request.state
+    state.token = state.actor = None
+    state.has_session, state.accepts_form = False, True
+    if request.method not in _SAFE_METHODS:
+        _check_same_origin(request)
+    if "authorization" in request.headers:
+        token: str | None = read_token(request)
+    else:
+        token = request.cookies.get(SESSION_COOKIE)
+    if token:
+        try:
+            state.actor, state.token = check_token(settings, token).actor, token
+        except Problem:
+            return
+        state.has_session = SESSION_COOKIE in request.cookies
+    elif is_open:
+        state.actor, state.token = _ANONYMOUS, _issue_anonymous_token(secret)
 
 
 def _allowed_hosts(settings: Settings) -> frozenset[str]:
@@ -63,6 +100,16 @@ def _check_host(request: Request, hosts: frozenset[str]) -> None:
     if name.rstrip(".") not in hosts:
         message = f"This server does not answer to {header[:255]!r}. TIDEMARK_ALLOWED_HOSTS lists further names."
         raise Problem(421, "Unknown host", message)
+
+
+def _check_same_origin(request: Request) -> None:
+    """Reject forms that another site sends. Every browser sends one of the two headers with a form."""
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is None:
+        # A proxy may have ended TLS, so only the host is compared.
+        site = "same-origin" if origin and urlsplit(origin).netloc == request.headers["host"] else "cross-site"
+    if site != "same-origin":
+        raise Problem(403, "Form of another site", "Open the page at this address, and send its form.")
 
 
 def _check_origin(request: Request) -> None:

@@ -1,16 +1,13 @@
-"""The public address: a reverse proxy that routes ``/v1`` to the services, and the start page at ``/``."""
+"""The public address: a reverse proxy that routes ``/v1`` to the services, and the pages."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
-from importlib.resources import files
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from itertools import chain
-from urllib.parse import unquote
 
 import httpx
 from fastapi import FastAPI, Request
-from fastapi.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from tidemark_shared.http.admission import has_body
@@ -20,6 +17,9 @@ from tidemark_shared.log import get_correlation_id, get_logger
 from tidemark_shared.settings import Settings
 from tidemark_web.access import create_admission
 from tidemark_web.documents import merge_documents
+from tidemark_web.pages.live import LiveRevisions
+from tidemark_web.pages.routes import page_routes
+from tidemark_web.upstreams import find_service
 
 _log = get_logger()
 
@@ -37,16 +37,6 @@ _HOP_BY_HOP_HEADERS = {
 # Headers of a request that web sets itself, whatever `Connection` lists.
 _OWN_HEADERS = {"authorization", "content-length", "expect", "x-request-id"}
 
-# The first pattern that matches the path wins. The path is still encoded, because a code may contain a slash.
-_ROUTES = (
-    ("consumption", re.compile(r"/v1/contracts/[^/]+/(balance|periods|curve|worklogs)(/.*)?")),
-    ("notifier", re.compile(r"/v1/contracts/[^/]+/notifications(/.*)?")),
-    ("contracts", re.compile(r"/v1/(organizations|teams|rate-cards|contracts)(/.*)?")),
-    ("consumption", re.compile(r"/v1/(reports|worklogs)(/.*)?")),
-    ("notifier", re.compile(r"/v1/(rules|notifications)(/.*)?")),
-    ("inbox", re.compile(r"/inbox(/.*)?")),
-)
-
 
 def create_app(settings: Settings) -> FastAPI:
     """Create the application of web, which has no data of its own."""
@@ -56,9 +46,6 @@ def create_app(settings: Settings) -> FastAPI:
         "notifier": settings.notifier_url,
     }
     upstreams = services | ({"inbox": settings.inbox_url} if settings.inbox_url else {})
-    start_page = (files("tidemark_web") / "start.html").read_text()
-    if "inbox" not in upstreams:
-        start_page = re.sub(r"(?s)<!-- inbox -->.*?<!-- /inbox -->", "", start_page)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -71,10 +58,8 @@ def create_app(settings: Settings) -> FastAPI:
                 for name, url in upstreams.items()
             }
             app.state.problems = lambda: _collect_problems({name: clients[name] for name in services})
+            app.state.live = await stack.enter_async_context(aclosing(LiveRevisions(clients)))
             yield
-
-    async def show_start_page(_: Request) -> Response:
-        return HTMLResponse(start_page)
 
     async def show_document(request: Request) -> Response:
         clients: dict[str, httpx.AsyncClient] = request.app.state.clients
@@ -84,8 +69,8 @@ def create_app(settings: Settings) -> FastAPI:
 
     async def forward(request: Request) -> Response:
         path = request.scope["raw_path"].decode("latin-1")
-        name = next((name for name, pattern in _ROUTES if name in upstreams and pattern.fullmatch(path)), None)
-        if name is None or _leaves_route(path):
+        name = find_service(path)
+        if name not in upstreams:
             raise Problem(404, "Not found", f"There is no resource at {path}.")
         query = request.scope["query_string"].decode("latin-1")
         return await _forward(request, name, path + (f"?{query}" if query else ""))
@@ -93,15 +78,11 @@ def create_app(settings: Settings) -> FastAPI:
     app = create_api("web", settings, lifespan, create_admission(settings))
     # Replaces FastAPI's own document, which is empty.
     app.router.routes.insert(0, Route("/openapi.json", show_document))
-    app.router.routes.append(Route("/", show_start_page))
+    app.state.has_inbox = "inbox" in upstreams
+    app.router.routes.extend(page_routes())
     app.router.routes.append(Route("/{path:path}", forward, methods=_METHODS))
     app.exception_handler(httpx.TransportError)(_report_unreachable)
     return app
-
-
-def _leaves_route(path: str) -> bool:
-    """Whether the path would be another one at the service: the client resolves dot segments and drops fragments."""
-    return "#" in path or any(unquote(segment) in (".", "..") for segment in path.split("/"))
 
 
 async def _forward(request: Request, name: str, target: str) -> Response:

@@ -18,7 +18,10 @@ MAX_HEADER_BYTES = 16 * 1024
 BODY_TIMEOUT_SECONDS = 20.0
 
 Admit = Callable[[Request], Awaitable[int]]
-"""Checks the caller, and returns how many bytes the body may have. Raises a :class:`Problem`."""
+"""Checks the caller, and returns how many bytes the body may have. Raises a :class:`Problem`.
+
+It may set ``accepts_form`` in the state of the request, if it has checked that no other site sends the form.
+"""
 
 
 class Admission:
@@ -83,6 +86,8 @@ def _check_head(request: Request) -> None:
 
 def _check_type(request: Request) -> None:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if getattr(request.state, "accepts_form", False) and media_type == "application/x-www-form-urlencoded":
+        return
     # As FastAPI decides whether a body is JSON. A form of another site cannot send these types.
     if not re.fullmatch(r"application/(.+\+)?json", media_type):
         raise Problem(415, "Body is not JSON", "Send the body as JSON, with Content-Type: application/json.")

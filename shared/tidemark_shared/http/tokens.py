@@ -1,6 +1,6 @@
 """Signed bearer tokens with a name and a role (SPEC 4), which each service can verify alone."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal, NamedTuple, get_args
 from uuid import uuid4
 
@@ -30,6 +30,7 @@ class VerifiedToken(NamedTuple):
 
     id: str
     actor: Actor
+    expires: datetime | None = None
 
 
 class InvalidTokenError(Exception):
@@ -56,4 +57,5 @@ def verify_token(secret: str, token: str) -> VerifiedToken:
         raise InvalidTokenError("The token is not valid here. Make one with `tidemark token create`.") from None
     if claims["role"] not in ROLES:
         raise InvalidTokenError("The token has an unknown role. Make a new one with `tidemark token create`.")
-    return VerifiedToken(claims["jti"], Actor(claims["sub"], claims["role"]))
+    expires = datetime.fromtimestamp(claims["exp"], UTC) if "exp" in claims else None
+    return VerifiedToken(claims["jti"], Actor(claims["sub"], claims["role"]), expires)

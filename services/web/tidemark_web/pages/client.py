@@ -1,0 +1,82 @@
+"""The public API, as the pages call it: with the token of the caller, like any client."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from tidemark_web.upstreams import find_service
+
+Json = dict[str, Any]
+Query = Mapping[str, Any] | Sequence[tuple[str, Any]]
+
+# A page waits no longer than its reader.
+_TIMEOUT = httpx.Timeout(15, connect=2, pool=2)
+
+
+class ApiError(Exception):
+    """The API answered with a problem."""
+
+    def __init__(self, status: int, title: str, detail: str) -> None:
+        super().__init__(title)
+        self.status, self.title, self.detail = status, title, detail
+
+
+class Api:
+    """Calls the services with the token of one caller."""
+
+    def __init__(self, clients: Mapping[str, httpx.AsyncClient], token: str) -> None:
+        self._clients, self._token = clients, token
+
+    async def get(self, path: str, query: Query = ()) -> Json:
+        """Read a resource. Raises :class:`ApiError`, or httpx's errors if the service cannot be reached."""
+        return await self._send("GET", path, params=[*_pairs(query)])
+
+    async def post(self, path: str, body: Json) -> Json:
+        """Send a command. Raises as :meth:`get` does."""
+        return await self._send("POST", path, json=body)
+
+    async def _send(self, method: str, path: str, **options: Any) -> Json:
+        name = find_service(path)
+        assert name, path  # noqa: S101 - the paths are in this package
+        client = self._clients[name]
+        headers = {"authorization": f"Bearer {self._token}"}
+        request = client.build_request(method, path, headers=headers, timeout=_TIMEOUT, **options)
+        request.extensions["upstream"] = name
+        response = await client.send(request)
+        if response.is_success:
+            body: Json = response.json()
+            return body
+        raise _read_problem(response)
+
+
+def contract_path(reference: str, suffix: str = "") -> str:
+    """The path of a contract, by id or code."""
+    return f"/v1/contracts/{quote(reference, safe='')}{suffix}"
+
+
+async def optional(call: Any) -> Json | None:
+    """The answer of a part of a page that can be missing; None if its service fails or cannot be reached."""
+    try:
+        answer: Json = await call
+    except (TimeoutError, httpx.TransportError):
+        return None
+    except ApiError as error:
+        if error.status == httpx.codes.UNAUTHORIZED:
+            raise
+        return None
+    return answer
+
+
+def _pairs(query: Query) -> list[tuple[str, Any]]:
+    items = query.items() if isinstance(query, Mapping) else query
+    return [(name, value) for name, value in items if value not in (None, "")]
+
+
+def _read_problem(response: httpx.Response) -> ApiError:
+    try:
+        problem = response.json()
+        return ApiError(response.status_code, problem["title"], problem["detail"])
+    except (ValueError, KeyError, TypeError):
+        return ApiError(response.status_code, "Unexpected answer", f"A service answered {response.status_code}.")

@@ -1,0 +1,112 @@
+// Live pages: when the server says that a contract has changed, fetch the page again and replace the parts that differ.
+// Markup is parsed by XMLHttpRequest, which runs no scripts, so no text ever becomes markup here (Trusted Types).
+
+const SILENCE_MS = 40_000; // the server gives a sign of life every 15 seconds
+const LATER_MS = 2_500; // notifications follow the figures a moment later
+
+function fetchPage(address) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.responseType = "document";
+    request.open("GET", address);
+    request.onload = () => (request.status === 200 && request.response ? resolve(request.response) : reject());
+    request.onerror = reject;
+    request.send();
+  });
+}
+
+// What a person has opened stays open, and the focus stays where it is.
+function replacePart(old, fresh) {
+  for (const details of old.querySelectorAll("details[open][id]")) {
+    fresh.querySelector(`#${CSS.escape(details.id)}`)?.setAttribute("open", "");
+  }
+  if (old.isEqualNode(fresh)) return;
+  const focused = old.contains(document.activeElement) ? document.activeElement : null;
+  const focusable = "a, button, summary, input, select, [tabindex]";
+  const index = focused ? [...old.querySelectorAll(focusable)].indexOf(focused) : -1;
+  old.replaceWith(fresh);
+  if (index >= 0) fresh.querySelectorAll(focusable)[index]?.focus({ preventScroll: true });
+  fresh.classList.add("is-new");
+  setTimeout(() => fresh.classList.remove("is-new"), 1500);
+}
+
+function keepLive(root) {
+  const status = document.querySelector("[data-live-status]");
+  let revision = Number(root.dataset.revision);
+  let stream, silence, later;
+
+  function say(text, isStale) {
+    status.textContent = text;
+    status.classList.toggle("is-stale", isStale);
+  }
+
+  function goStale() {
+    if (!status.classList.contains("is-stale")) say(`${status.textContent}. Not live right now; reconnecting …`, true);
+  }
+
+  function listen() {
+    clearTimeout(silence);
+    silence = setTimeout(() => { goStale(); connect(); }, SILENCE_MS);
+  }
+
+  async function refresh() {
+    try {
+      const page = await fetchPage(location.href);
+      const fresh = page.querySelector("[data-live]");
+      if (!fresh) return location.reload(); // signed out
+      const parts = new Map([...fresh.querySelectorAll("[data-part]")].map((part) => [part.id, part]));
+      const existing = [...root.querySelectorAll("[data-part]")];
+      const isSame = existing.length === parts.size && existing.every((part) => parts.has(part.id));
+      if (isSame) existing.forEach((part) => replacePart(part, parts.get(part.id)));
+      else root.replaceChildren(...fresh.childNodes);
+      revision = Math.max(revision, Number(fresh.dataset.revision));
+      const time = page.querySelector("[data-live-status]").textContent;
+      document.querySelector("[data-live-status]").textContent = time;
+      document.querySelector("[data-live-status]").classList.remove("is-stale");
+    } catch {
+      goStale();
+    }
+  }
+
+  function connect() {
+    stream?.close();
+    stream = new EventSource(root.dataset.live);
+    stream.addEventListener("alive", listen);
+    stream.addEventListener("stale", () => { listen(); goStale(); });
+    stream.addEventListener("revision", (event) => {
+      listen();
+      if (Number(event.data) === revision && !status.classList.contains("is-stale")) return;
+      clearTimeout(later);
+      later = setTimeout(refresh, LATER_MS);
+      refresh();
+    });
+    stream.addEventListener("error", goStale);
+    listen();
+  }
+
+  connect();
+  // A page that nobody sees costs nothing.
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) { stream.close(); clearTimeout(silence); } else { connect(); refresh(); }
+  });
+}
+
+const live = document.querySelector("[data-live]");
+if (live) keepLive(live);
+
+// Choosing a filter applies it.
+for (const form of document.querySelectorAll("[data-filters]")) {
+  form.addEventListener("change", (event) => {
+    if (event.target.matches("select, input[type=date]")) form.requestSubmit();
+  });
+  // Fields without a value do not belong in the address.
+  form.addEventListener("formdata", (event) => {
+    for (const [name, value] of [...event.formData]) if (!value) event.formData.delete(name);
+  });
+}
+
+// After a preference is saved, come back to exactly this address.
+for (const field of document.querySelectorAll("[data-here]")) field.value = location.pathname + location.search;
+
+// The chosen period is in view.
+document.querySelector(".periods [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });

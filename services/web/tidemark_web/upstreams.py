@@ -1,0 +1,26 @@
+"""Which service answers a path. Pure."""
+
+import re
+from urllib.parse import unquote
+
+# The first pattern that matches the path wins. The path is still encoded, because a code may contain a slash.
+_ROUTES = (
+    ("consumption", re.compile(r"/v1/contracts/[^/]+/(balance|periods|curve|worklogs)(/.*)?")),
+    ("notifier", re.compile(r"/v1/contracts/[^/]+/notifications(/.*)?")),
+    ("contracts", re.compile(r"/v1/(organizations|teams|rate-cards|contracts)(/.*)?")),
+    ("consumption", re.compile(r"/v1/(balances|reports|worklogs)(/.*)?")),
+    ("notifier", re.compile(r"/v1/(rules|notifications)(/.*)?")),
+    ("inbox", re.compile(r"/inbox(/.*)?")),
+)
+
+
+def find_service(path: str) -> str | None:
+    """The service that answers ``path``, which is still encoded."""
+    if _leaves_route(path):
+        return None
+    return next((name for name, pattern in _ROUTES if pattern.fullmatch(path)), None)
+
+
+def _leaves_route(path: str) -> bool:
+    """Whether the path would be another one at the service: the client resolves dot segments and drops fragments."""
+    return "#" in path or any(unquote(segment) in (".", "..") for segment in path.split("/"))

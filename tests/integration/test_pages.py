@@ -1,0 +1,238 @@
+"""The pages in front of a server that replaces the services: sessions, forms, errors, live updates."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+from api_tokens import SECRET, bearer, create_token
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+from web_server import running_server, web_client
+
+from tidemark_shared.http.tokens import issue_token, verify_token
+
+CONTRACT = "3f0e4b86-6f0c-4f6e-9d0e-3c8e7d0f1a11"
+SAME_SITE = {"sec-fetch-site": "same-origin"}
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+
+
+def summary(name="<b>Support</b>", **changes):
+    figures = {"planned": 144000, "consumed": 187200, "remaining": -43200, "percent": "130.00", "worklogs": 3,
+               "unrated_seconds": None}  # fmt: skip
+    period = {**figures, "start": "2026-03-01", "end": "2026-03-31", "carried": 0, "available": 144000}
+    return {
+        "contract_id": CONTRACT, "contract_code": "A/1 & co", "contract_name": name, "organization_id": CONTRACT,
+        "organization_name": "Acme", "owner": {"name": "Olga", "email": "olga@provider.example"},
+        "type": "time_and_materials", "recurrence": "monthly", "start_date": "2026-01-01", "end_date": "2099-12-31",
+        "timezone": "UTC", "status": "ACTIVE", "attention": ["over"], "revision": 7, "unit": "seconds",
+        "currency": None, "unaccounted_seconds": 0, "forecast": None, "whole": figures, "period": period, **changes,
+    }  # fmt: skip
+
+
+class Services:
+    """All services as one server; ``is_revoked`` makes it refuse every token."""
+
+    def __init__(self):
+        self.requests, self.revision, self.is_revoked = [], 7, False
+        self.app = Starlette(routes=[Route("/{path:path}", self.answer, methods=["GET", "POST"])])
+
+    async def answer(self, request):
+        self.requests.append((request.url.path, request.headers.get("authorization", "")))
+        if self.is_revoked:
+            return JSONResponse({"title": "Invalid token", "detail": "The token was revoked."}, 401)
+        match request.url.path:
+            case "/v1/balances":
+                return JSONResponse({
+                    "items": [summary()], "next": None, "statuses": {"ACTIVE": 1}, "attention": {"over": 1},
+                })  # fmt: skip
+            case "/v1/balances/revisions":
+                return JSONResponse({"items": [{"contract_id": CONTRACT, "revision": self.revision}], "next": None})
+            case "/v1/organizations":
+                return JSONResponse({"items": [], "next": None})
+        return JSONResponse({"title": "Contract not found", "detail": "No contract."}, 404)
+
+    def count(self, path):
+        return sum(requested == path for requested, _ in self.requests)
+
+
+@asynccontextmanager
+async def pages(*, open_=False, **settings):
+    services = Services()
+    async with running_server(services.app) as url:
+        urls = {f"{name}_url": url for name in ("contracts", "consumption", "notifier")}
+        async with web_client(**{"open": open_, **urls, **settings}) as client:
+            yield client, services
+
+
+async def sign_in(client, token, headers=SAME_SITE, **fields):
+    return await client.post("/sign-in", data={"token": token, **fields}, headers=headers)
+
+
+async def test_page_without_a_session_asks_for_a_token_and_comes_back():
+    async with pages() as (client, _):
+        page = await client.get("/", params={"text": "a b"})
+        assert page.status_code == 303
+        assert page.headers["location"] == "/sign-in?next=%2F%3Ftext%3Da%2Bb"
+        form = await client.get(page.headers["location"])
+        assert 'value="/?text=a+b"' in form.text
+
+
+async def test_token_becomes_a_session_that_only_pages_accept():
+    async with pages() as (client, services):
+        signed_in = await sign_in(client, create_token("viewer"), next="/?text=x")
+        assert (signed_in.status_code, signed_in.headers["location"]) == (303, "/?text=x")
+        cookie = signed_in.headers["set-cookie"].lower()
+        assert "httponly" in cookie
+        assert "samesite=lax" in cookie
+        page = await client.get("/")
+        assert page.status_code == 200
+        assert "tester" in page.text
+        session = verify_token(SECRET, services.requests[-1][1].removeprefix("Bearer "))
+        assert session.actor.role == "viewer"
+        assert session.expires <= datetime.now(UTC) + timedelta(hours=12)
+        assert (await client.get("/v1/contracts")).status_code == 401
+
+
+async def test_session_has_the_id_of_the_token_and_never_outlives_it():
+    expires = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=3)
+    token = issue_token(SECRET, "ann", "viewer", now=datetime.now(UTC), expires=expires, id_="t-1")
+    async with pages() as (client, _):
+        await sign_in(client, token)
+        session = verify_token(SECRET, client.cookies["tidemark_session"])
+    assert (session.id, session.expires) == ("t-1", expires)
+
+
+@pytest.mark.parametrize("token", ["", "nonsense"])
+async def test_invalid_token_is_explained_at_the_form(token):
+    async with pages() as (client, _):
+        page = await sign_in(client, token)
+    assert page.status_code == 401
+    assert 'aria-invalid="true"' in page.text
+    assert "set-cookie" not in page.headers
+
+
+async def test_revoked_token_signs_nobody_in_and_ends_a_session():
+    async with pages() as (client, services):
+        await sign_in(client, create_token())
+        services.is_revoked = True
+        assert (await client.get("/")).headers["location"].startswith("/sign-in")
+        assert (await sign_in(client, create_token())).status_code == 401
+
+
+@pytest.mark.parametrize("target", ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert(1)"])
+async def test_form_sends_nobody_to_another_site(target):
+    async with pages() as (client, _):
+        assert (await sign_in(client, create_token(), next=target)).headers["location"] == "/"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "same-site"}, {"origin": "https://evil.example"},
+     {"origin": "null"}],
+)  # fmt: skip
+async def test_form_of_another_site_is_rejected(headers):
+    async with pages(open_=True) as (client, _):
+        for path in ("/sign-in", "/sign-out", "/preferences"):
+            assert (await client.post(path, data={"next": "/"}, headers=headers)).status_code == 403
+
+
+async def test_form_of_this_site_is_accepted_by_its_origin():
+    async with pages() as (client, _):
+        origin = {"origin": f"https://{client.base_url.netloc.decode()}"}
+        assert (await sign_in(client, create_token(), headers=origin)).status_code == 303
+
+
+async def test_sign_out_ends_the_session():
+    async with pages() as (client, _):
+        await sign_in(client, create_token())
+        assert (await client.post("/sign-out", headers=SAME_SITE)).status_code == 303
+        assert (await client.get("/")).status_code == 303
+
+
+async def test_form_is_accepted_by_pages_only():
+    async with pages(open_=True) as (client, _):
+        response = await client.post("/v1/contracts", data={"a": "b"}, headers=SAME_SITE)
+        large = await client.post("/preferences", content=b"x" * 70_000, headers=SAME_SITE | FORM)
+    assert response.status_code == 415
+    assert large.status_code == 413
+
+
+async def test_open_mode_needs_no_session():
+    async with pages(open_=True) as (client, _):
+        assert (await client.get("/")).status_code == 200
+
+
+async def test_names_are_escaped():
+    async with pages(open_=True) as (client, _):
+        page = (await client.get("/")).text
+    assert "&lt;b&gt;Support&lt;/b&gt;" in page
+    assert 'href="/contracts/A%2F1%20%26%20co"' in page
+
+
+async def test_filters_are_remembered_until_they_are_cleared():
+    async with pages(open_=True) as (client, services):
+        await client.get("/", params={"attention": "over"})
+        assert (await client.get("/")).headers["location"] == "/?attention=over"
+        assert (await client.get("/?clear=1")).headers["location"] == "/"
+        assert (await client.get("/")).status_code == 200
+    assert services.count("/v1/balances") == 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "path", "status", "text"),
+    [
+        ({}, "/contracts/none", 404, "Contract not found"),
+        ({"consumption_url": "http://127.0.0.1:9"}, "/", 503, "consumption service does not answer"),
+    ],
+)
+async def test_errors_are_pages_with_the_policy(settings, path, status, text):
+    async with pages(open_=True, **settings) as (client, _):
+        page = await client.get(path)
+    assert page.status_code == status
+    assert text in page.text
+    assert "Traceback" not in page.text
+    assert "require-trusted-types-for 'script'" in page.headers["content-security-policy"]
+    assert "unsafe" not in page.headers["content-security-policy"]
+
+
+async def test_static_files_are_kept_for_ever_and_change_their_address_with_their_content():
+    async with pages() as (client, _):
+        address = (await client.get("/sign-in")).text.split('rel="stylesheet" href="')[1].split('"')[0]
+        file = await client.get(address)
+        other_version = await client.get("/static/000000000000/tidemark.css")
+        outside = await client.get(address.replace("tidemark.css", "..%2Fapp.py"))
+    assert (file.status_code, file.headers["content-type"]) == (200, "text/css; charset=utf-8")
+    assert "immutable" in file.headers["cache-control"]
+    assert (other_version.status_code, outside.status_code) == (404, 404)
+
+
+async def read_event(lines):
+    """The next event of a stream that is not a sign of life."""
+    async with asyncio.timeout(10):
+        async for line in lines:
+            if line.startswith("event: revision"):
+                return int((await anext(lines)).removeprefix("data: "))
+    return None
+
+
+async def test_many_open_pages_ask_once():
+    async with pages() as (client, services), httpx.AsyncClient() as http:
+        streams = [http.stream("GET", f"{client.base_url}/live/{CONTRACT}", headers=bearer("viewer")) for _ in range(20)]
+        opened = [await stream.__aenter__() for stream in streams]
+        lines = [response.aiter_lines() for response in opened]
+        assert [await read_event(line) for line in lines] == [7] * 20
+        before = services.count("/v1/balances/revisions")
+        services.revision = 8
+        assert [await read_event(line) for line in lines] == [8] * 20
+        assert services.count("/v1/balances/revisions") - before <= 5
+        for stream in streams:
+            await stream.__aexit__(None, None, None)
+
+
+async def test_stream_needs_a_session_and_a_contract():
+    async with pages() as (client, _):
+        assert (await client.get(f"/live/{CONTRACT}")).status_code == 303
+        assert (await client.get("/live/nonsense", headers=bearer("viewer"))).status_code == 404
