@@ -1,5 +1,6 @@
 """The fold against the reference model, on a real Postgres."""
 
+from effort import repeat
 from event_builders import (
     account,
     contract_event,
@@ -138,7 +139,7 @@ def histories(draw):
     return facts, [*batches, current] if current else batches
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=repeat(80, long=200), deadline=None, suppress_health_check=list(HealthCheck))
 @given(histories())
 async def test_any_order_duplication_and_batch_split_gives_recomputed_rows(connection, history):
     facts, batches = history

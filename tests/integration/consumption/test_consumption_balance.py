@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import asyncpg
+from effort import repeat
 from event_builders import account, contract_event, link, member, take, team_event, terms, uid, worklog
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -255,7 +256,7 @@ async def fill(connection: Any, contract: Any, work: list[Any]) -> None:
         await take(connection, batch)
 
 
-@settings(on_one_database, max_examples=60)
+@settings(on_one_database, max_examples=repeat(25, long=60))
 @given(contracts, st.lists(worklogs, max_size=15), moments)
 async def test_balance_matches_public_body_and_tables(
     connection: Any, contract: Any, work: list[Any], moment: datetime

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from effort import repeat
 from event_builders import (
     account,
     contract_event,
@@ -105,7 +106,7 @@ work_drawn = st.lists(
 )
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=repeat(40, long=100), deadline=None, suppress_health_check=list(HealthCheck))
 @given(accounts_drawn, st.tuples(members, members, members), work_drawn)
 async def test_account_team_totals_equal_reference(connection: Any, accounts: Any, of_teams: Any, work: Any) -> None:
     teams = [team_event(name, found) for name, found in zip(("North", "South", "West"), of_teams, strict=True)]

@@ -5,6 +5,7 @@ from fractions import Fraction
 
 import asyncpg
 import pytest
+from effort import repeat
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from notifier_bodies import HOUR, rule
@@ -193,7 +194,7 @@ async def test_unreadable_balance_becomes_a_dead_letter_and_blocks_nothing(pool)
     assert "contract_id" in letter["reason"]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=repeat(25, long=60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     at=st.sets(st.integers(1, 150), min_size=1, max_size=4),
     hours=st.lists(st.tuples(st.integers(0, 60), st.sampled_from([40, 40, 40, 50])), min_size=1, max_size=12),

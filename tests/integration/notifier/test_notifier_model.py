@@ -4,6 +4,7 @@ import asyncio
 import json
 from uuid import UUID, uuid4
 
+from effort import repeat
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
@@ -116,7 +117,9 @@ class PureMachine(NotificationMachine):
 
 
 def test_pure_evaluation_matches_the_model():
-    run_state_machine_as_test(PureMachine, settings=settings(max_examples=300, stateful_step_count=40, deadline=None))
+    run_state_machine_as_test(
+        PureMachine, settings=settings(max_examples=repeat(100, long=300), stateful_step_count=40, deadline=None)
+    )
 
 
 class DatabaseMachine(NotificationMachine):
@@ -225,7 +228,10 @@ def test_two_instances_on_a_database_match_the_model(database):
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=25, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=repeat(8, long=25),
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
         ),
     )
 

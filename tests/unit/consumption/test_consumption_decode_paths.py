@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from effort import repeat
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from worklog_records import (
@@ -226,7 +227,7 @@ def test_both_paths_agree_on_unusual_headers(type_: str) -> None:
                 assert verdict(changed) == slow_verdict(changed), headers
 
 
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=repeat(300, long=1_000), deadline=None)
 @given(records)
 def test_both_paths_agree(record: Any) -> None:
     """The line holds the digest of the canonical content, so that is the same too."""
