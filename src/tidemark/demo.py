@@ -218,7 +218,7 @@ async def _print_result(
         console.print(f"  at {row['threshold']} %, {row['raised_at']:%H:%M:%S} UTC: {row['status']}")
     if not in_time:
         console.print("The warning at 100 % is not delivered yet. `tidemark up` printed where the logs are.")
-    if maildir and deliveries and (mail := read_mail(maildir, str(deliveries[-1]["delivery_id"]))):
+    if maildir and deliveries and (mail := read_mail(maildir, str(deliveries[-1]["message_id"]))):
         console.rule("The last mail to the customer")
         for header in ("From", "To", "Subject"):
             console.print(f"{header}: {' '.join(mail[header].split())}")
@@ -233,11 +233,11 @@ def read_text(mail: EmailMessage) -> str:
     return body.get_content().replace("\r\n", "\n") if body else ""
 
 
-def read_mail(maildir: Path, delivery_id: str) -> EmailMessage | None:
-    """The mail of a delivery: its Message-ID contains the delivery's id."""
+def read_mail(maildir: Path, message_id: str) -> EmailMessage | None:
+    """A mail by its message id, with which its Message-ID begins."""
     for path in sorted([*maildir.glob("new/*"), *maildir.glob("cur/*")], reverse=True):
         mail = message_from_bytes(path.read_bytes(), policy=policy.default)
-        if isinstance(mail, EmailMessage) and delivery_id in mail.get("Message-ID", ""):
+        if isinstance(mail, EmailMessage) and mail.get("Message-ID", "").startswith(f"<{message_id}@"):
             return mail
     return None
 

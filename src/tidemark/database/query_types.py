@@ -14,7 +14,7 @@ from tidemark_shared.database import Connection
 
 
 class ListDeliveriesRow(TypedDict):
-    delivery_id: UUID | Any
+    message_id: UUID | Any
     rule_name: str | Any
     threshold: str | Any
     raised_at: datetime | Any

@@ -28,12 +28,12 @@ def test_demo_accounts_follow_the_contract_rules() -> None:
     assert all(sum(account["slices"].values()) == account["hours"] for account in ACCOUNTS.values())
 
 
-def test_mail_is_found_by_its_delivery_id(tmp_path: Path) -> None:
+def test_mail_is_found_by_its_message_id(tmp_path: Path) -> None:
     maildir = Maildir(tmp_path / "mail")
-    for delivery in ("one", "two"):
+    for message in ("one", "two"):
         mail = EmailMessage()
-        mail["Message-ID"] = f"<{delivery}.1@tidemark>"
-        mail["Subject"] = delivery
+        mail["Message-ID"] = f"<{message}@tidemark>"
+        mail["Subject"] = message
         maildir.add(mail)
     mail_of_two = read_mail(tmp_path / "mail", "two")
     assert mail_of_two is not None

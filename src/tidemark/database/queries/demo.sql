@@ -5,7 +5,7 @@ WHERE contract_code = :contract_code AND period_start = :period_start;
 
 -- name: list_deliveries(contract_code, receiver)
 -- The deliveries to a receiver for a contract, oldest first.
-SELECT delivery_id, rule_name, threshold, raised_at, status
+SELECT message_id, rule_name, threshold, raised_at, status
 FROM reporting.notifications
 WHERE contract_code = :contract_code AND receiver = :receiver
 ORDER BY raised_at;
