@@ -69,6 +69,12 @@ docs-check: dev ## Check that the generated documents match the code
 api-check: dev ## Lint the OpenAPI and AsyncAPI documents
 	@$(BIN)/python scripts/api/tools.py lint
 
+.PHONY: messages
+messages: dev ## Update the catalogues of translations (services/notifier/*/locales) from the code and the templates
+	@cd services/notifier && ../../$(BIN)/pybabel -q extract -F babel.cfg -k N_ --omit-header --no-location --sort-output \
+		-o ../../.messages.pot . && ../../$(BIN)/pybabel -q update -i ../../.messages.pot -d tidemark_notifier/locales \
+		--omit-header --no-fuzzy-matching --ignore-obsolete; rm -f ../../.messages.pot
+
 .PHONY: query-types
 query-types: dev ## Write a Python type for each named query
 	@$(BIN)/python -m tidemark.query_types

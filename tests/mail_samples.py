@@ -26,9 +26,9 @@ OVERRUN_ACCOUNTS = [
 ]
 WARNING = make_snapshot(rule_name="Warn at 80 %", forecast=FORECAST, accounts=ACCOUNTS)
 OVERRUN = make_snapshot(
-    trigger="overrun", threshold=None, threshold_text="100 %", consumed=42 * HOUR + 1800, percent="106.25",
+    trigger="overrun", threshold=None, consumed=42 * HOUR + 1800, percent="106.25",
     remaining=-2 * HOUR - 1800, accounts=OVERRUN_ACCOUNTS, forecast=dict.fromkeys(FORECAST, "2026-03-14"),
-    reason="42 h 30 min of 40 h used in March 2026 (over 100 %).", rule_name="Overrun",
+    rule_name="Overrun",
 )  # fmt: skip
 WHOLE = {
     "period_start": None, "period_end": None, "planned": 480 * HOUR, "available": 480 * HOUR, "consumed": 402 * HOUR,
@@ -36,8 +36,7 @@ WHOLE = {
     "accounts": [account_line("Help desk", 300 * HOUR, 265 * HOUR), account_line("Changes", 180 * HOUR, 137 * HOUR)],
 }  # fmt: skip
 EXPIRY = make_snapshot(
-    trigger="expires_in_days", threshold="30", threshold_text="30 days", days_left=30, rule_name="Ends soon", **WHOLE,
-    reason="The contract ends on 31 December 2026 (30 days left).",
+    trigger="expires_in_days", threshold="30", days_left=30, rule_name="Ends soon", **WHOLE,
 )  # fmt: skip
 MAILS = {
     "warning": ([WARNING], OWNER),
@@ -48,23 +47,21 @@ MAILS = {
             OVERRUN.model_copy(
                 update={
                     "trigger": "consumed_percent", "rule_name": "Warn at 80 %", "threshold": "100",
-                    "reason": "42 h 30 min of 40 h used in March 2026 (100 % reached).",
                 }
             ),
             make_snapshot(
                 rule_name="Accounts", subject_kind="account", account_name="Changes", planned=15 * HOUR,
                 available=15 * HOUR, consumed=18 * HOUR + 1800, remaining=-3 * HOUR - 1800, percent="123.33",
-                reason="18 h 30 min of 15 h used in March 2026 (120 % reached).", accounts=OVERRUN_ACCOUNTS,
+                accounts=OVERRUN_ACCOUNTS,
             ),
             OVERRUN,
             OVERRUN.model_copy(
                 update={
                     "trigger": "forecast_exhausts", "rule_name": "Forecast",
-                    "reason": "The budget was used up on 14 March 2026.",
                 }
             ),
             EXPIRY.model_copy(
-                update={"days_left": 291, "reason": "The contract ends on 31 December 2026 (291 days left)."}
+                update={"days_left": 291}
             ),
         ],
         OWNER,
@@ -73,8 +70,8 @@ MAILS = {
     "activated": (
         [
             make_snapshot(
-                trigger="status_changed", threshold="ACTIVE", threshold_text="ACTIVE", rule_name="Status",
-                reason="The contract is now active.", **WHOLE | {
+                trigger="status_changed", threshold="ACTIVE", rule_name="Status",
+                **WHOLE | {
                     "consumed": 0, "remaining": 480 * HOUR, "percent": "0",
                     "accounts": [account_line("Help desk", 300 * HOUR, 0), account_line("Changes", 180 * HOUR, 0)],
                 },
@@ -86,7 +83,7 @@ MAILS = {
         [
             make_snapshot(
                 kind="resolved", planned=60 * HOUR, available=60 * HOUR, remaining=28 * HOUR, percent="53.33",
-                reason="32 h of 60 h used in March 2026 (back below 80 %).", rule_name="Warn at 80 %",
+                rule_name="Warn at 80 %",
                 accounts=[
                     account_line("Help desk", 40 * HOUR, 21 * HOUR), account_line("Changes", 20 * HOUR, 11 * HOUR),
                 ],
@@ -94,13 +91,26 @@ MAILS = {
         ],
         OWNER,
     ),
+    "german": (
+        [
+            make_snapshot(
+                locale="de", contract_name="Wartung 2026", trigger="overrun", threshold=None, consumed=42 * HOUR + 1800,
+                percent="106.25", remaining=-2 * HOUR - 1800, forecast=dict.fromkeys(FORECAST, "2026-03-14"),
+                owner_name="Olga Ortmann",
+                accounts=[
+                    account_line("Hotline", 25 * HOUR, 24 * HOUR),
+                    account_line("Änderungen", 15 * HOUR, 18 * HOUR + 1800),
+                ],
+            )
+        ],
+        CUSTOMER,
+    ),
     "fixed-price": (
         [
             make_snapshot(
                 contract_code="ACME-WEB", contract_name="Web shop", unit="minor", currency="EUR", planned=2_500_000,
                 available=2_500_000, consumed=2_081_250, remaining=418_750, percent="83.25", period_start=None,
                 period_end=None,
-                reason="20,812.50 EUR of 25,000.00 EUR used from 1 January to 31 December 2026 (80 % reached).",
                 accounts=[account_line("Design", 800_000, 812_500), account_line("Build", 1_700_000, 1_268_750)],
                 opening="Dear Acme,\nthe budget of your web shop is almost used up.",
             )

@@ -4,14 +4,15 @@ from datetime import date
 
 from notifier_bodies import HOUR
 
+from tidemark_notifier.evaluation.reasons import describe_reason
 from tidemark_notifier.evaluation.snapshot import Snapshot
 
 
 def make_snapshot(**changes):
     """A month of 40 h, 80 % of which is used."""
-    return Snapshot.model_validate({
+    snapshot = Snapshot.model_validate({
         "kind": "crossing", "trigger": "consumed_percent",
-        "reason": "32 h of 40 h used in March 2026 (80 % reached).",
+        "reason": "",
         "contract_code": "ACME-SUP", "contract_name": "Support 2026", "organization_name": "Acme",
         "timezone": "Europe/Berlin", "status": "ACTIVE", "contract_start": date(2026, 1, 1),
         "contract_end": date(2026, 12, 31), "days_left": 291, "revision": 17, "rule_name": "Warn <b>",
@@ -19,8 +20,10 @@ def make_snapshot(**changes):
         "account_name": None, "team_name": None, "period_start": date(2026, 3, 1), "period_end": date(2026, 3, 31),
         "unit": "seconds", "currency": None, "planned": 40 * HOUR, "available": 40 * HOUR, "consumed": 32 * HOUR,
         "remaining": 8 * HOUR, "percent": "80", "unaccounted_seconds": 0, "forecast": None,
-        "accounts": [account_line("Help desk", 40 * HOUR, 32 * HOUR)], "subject": None, "opening": None, **changes,
+        "accounts": [account_line("Help desk", 40 * HOUR, 32 * HOUR)], "subject": None, "opening": None,
+        "owner_name": "Olga", "owner_email": "olga@provider.example.com", **changes,
     })  # fmt: skip
+    return snapshot.model_copy(update={"reason": describe_reason(snapshot)})
 
 
 def account_line(name, planned, consumed, *, billable=True, evaluated=False):

@@ -7,6 +7,8 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from tidemark_shared.domain.locales import Locale
+
 MIN_SECRET_BYTES = 32
 # How similar a misspelt name is. Kubernetes sets TIDEMARK_CONSUMPTION_PORT for a service "tidemark-consumption": 0.84.
 _MISSPELT = 0.85
@@ -37,7 +39,13 @@ class Settings(BaseSettings):
     smtp_url: str | None = Field(
         default=None, description="smtp://[user:password@]host:port, smtps:// for TLS from the start"
     )
-    mail_from: str = "Tidemark <tidemark@localhost>"
+    mail_from: str = Field(
+        default="Tidemark <tidemark@localhost>", description="The sender of mails: a name and an address."
+    )
+    locale: Locale = Field(
+        default="en",
+        description="The language of mails to the provider's own people, and of chats; see docs/mails.md.",
+    )
     webhook_allow: str = Field(default="", description="Internal hosts, addresses and networks that webhooks may call.")
 
     host: str = "127.0.0.1"

@@ -33,8 +33,9 @@ def create_app(settings: Settings) -> FastAPI:
         SmtpServer.parse(require_setting(settings.smtp_url, "smtp_url")),
         sender=settings.mail_from,
         public_url=settings.public_url,
+        locale=settings.locale,
     )
-    webhooks = WebhookSender(policy, public_url=settings.public_url)
+    webhooks = WebhookSender(policy, public_url=settings.public_url, locale=settings.locale)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

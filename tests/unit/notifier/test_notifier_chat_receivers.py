@@ -36,7 +36,7 @@ def chat_rule(*receivers):
 
 def message(snapshot, addressee=CHANNEL):
     notification = MailNotification(UUID(uid("notification")), snapshot, addressee)
-    return build_chat_message([notification], public_url="https://tidemark.example.com")
+    return build_chat_message([notification], public_url="https://tidemark.example.com", locale="en")
 
 
 def test_url_of_a_chat_is_shown_as_its_host_and_a_checksum():

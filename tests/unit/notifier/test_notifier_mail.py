@@ -13,7 +13,7 @@ from tidemark_notifier.delivery.mail import build_mail
 from tidemark_notifier.delivery.mail_content import MailNotification
 from tidemark_notifier.delivery.snapshot_text import build_bar, build_placeholder_values, format_headline
 from tidemark_notifier.evaluation.addressees import Addressee
-from tidemark_notifier.evaluation.formatting import format_period, format_quantity
+from tidemark_notifier.language import ENGLISH
 from tidemark_notifier.rules.placeholders import PLACEHOLDERS
 
 UMLAUT = Addressee(email="jorg@acme.example.com", name="Jörg Müller-Lüdenscheidt", kind="address")
@@ -112,9 +112,9 @@ def test_customer_mail_contains_nothing_internal(addressee):
         account_line("Training", 5 * HOUR, HOUR, billable=False),
     ]
     snapshot = make_snapshot(accounts=accounts, unaccounted_seconds=5400)
-    for internal in ("Warn", "Olga", "olga@", "Training", "global", "Not counted"):
+    for internal in ("Warn", "Training", "global", "Not counted", "https://"):
         assert internal not in "".join(parse(mail(snapshot, addressee))[1:])
-        assert internal in "".join([*parse(mail(snapshot))[1:], "Olga olga@"])
+        assert internal in "".join(parse(mail(snapshot))[1:])
     assert "Training (not billable)" in parse(mail(snapshot))[1]
 
 
@@ -296,7 +296,8 @@ def test_nothing_available_is_said_in_words(available, planned):
     own = {"subject": "{consumed} of {available}"}
     snapshot = make_snapshot(available=available, consumed=HOUR, remaining=available - HOUR, percent=None, **own)
     parsed, text, _ = parse(mail(snapshot))
-    assert text.startswith(f"More than 100 % used: 1 h used, {format_quantity(HOUR - available, None)} over.\n[!!!")
+    over = ENGLISH.format_quantity(HOUR - available, None)
+    assert text.startswith(f"More than 100 % used: 1 h used, {over} over.\n[!!!")
     assert f"Planned: {planned}\n" in text
     assert parsed["Subject"] == "1 h of 0 h"
 
@@ -336,7 +337,7 @@ def test_international_domain_is_sent_in_ascii():
     ],
 )
 def test_quantity_is_formatted(value, currency, shown):
-    assert format_quantity(value, currency) == shown
+    assert ENGLISH.format_quantity(value, currency) == shown
 
 
 @pytest.mark.parametrize(
@@ -352,7 +353,7 @@ def test_quantity_is_formatted(value, currency, shown):
     ],
 )
 def test_period_is_formatted(start, end, shown):
-    assert format_period(start, end) == shown
+    assert ENGLISH.format_period(start, end) == shown
 
 
 @pytest.mark.parametrize(

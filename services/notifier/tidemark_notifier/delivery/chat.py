@@ -10,22 +10,23 @@ from tidemark_notifier.delivery.chat_formats import ChatMessage
 from tidemark_notifier.delivery.mail_content import MailNotification, build_view, sort_by_urgency
 from tidemark_notifier.delivery.snapshot_text import make_safe
 from tidemark_notifier.evaluation.snapshot import Snapshot
+from tidemark_notifier.language import Language, get_language
 
 _MAX_ACCOUNTS = 10
 _WARNING, _OVERRUN, _RESOLVED, _TEST = "#d97706", "#dc2626", "#16a34a", "#64748b"
 
 
-def build_chat_message(notifications: Sequence[MailNotification], *, public_url: str) -> ChatMessage:
-    """The message of notifications that were raised together for one contract and channel."""
-    notifications = sort_by_urgency(notifications)
-    view = make_safe(build_view(notifications, public_url))
+def build_chat_message(notifications: Sequence[MailNotification], *, public_url: str, locale: str) -> ChatMessage:
+    """The message of notifications that were raised together for one contract and channel, in the provider's locale."""
+    notifications, language = sort_by_urgency(notifications), get_language(locale)
+    view = make_safe(build_view(notifications, public_url, language))
     return ChatMessage(
         title=f"{view['kind']}: {view['headline']}" if view["kind"] else view["headline"],
         lines=tuple(_build_lines(view)),
-        facts=tuple(_build_facts(view)),
+        facts=tuple(_build_facts(view, language)),
         footer=view["recipient_reason"],
         link=view["link"],
-        link_label="View the contract",
+        link_label=language.gettext("View the contract"),
         colour=_find_colour(notifications[0].snapshot),
     )
 
@@ -44,9 +45,9 @@ def _build_lines(view: dict[str, Any]) -> Iterator[str]:
         yield " ".join(filter(None, (other["kind"], other["name"], other["reason"])))
 
 
-def _build_facts(view: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _build_facts(view: dict[str, Any], language: Language) -> Iterator[tuple[str, str]]:
     yield from view["facts"]
     accounts = view["accounts"]
     yield from ((account["name"], account["figure"]) for account in accounts[:_MAX_ACCOUNTS])
     if len(accounts) > _MAX_ACCOUNTS:
-        yield "Other accounts", str(len(accounts) - _MAX_ACCOUNTS)
+        yield language.gettext("Other accounts"), language.format_number(len(accounts) - _MAX_ACCOUNTS)

@@ -11,31 +11,29 @@ from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
 from email.policy import compat32
 from email.utils import format_datetime, formataddr, parseaddr
+from functools import cache
 from typing import Any
+from urllib.parse import quote, urlencode
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import jinja2
 from email_validator import EmailNotValidError, validate_email
 
-from tidemark_notifier.delivery.mail_content import MailNotification, build_view, format_subject, sort_by_urgency
-from tidemark_notifier.delivery.snapshot_text import build_bar, build_contract_link, format_headline, make_safe
-from tidemark_notifier.evaluation.formatting import format_day
+from tidemark_notifier.delivery.mail_content import (
+    MailNotification,
+    build_view,
+    choose_language,
+    find_owner_email,
+    format_subject,
+    sort_by_urgency,
+)
+from tidemark_notifier.delivery.snapshot_text import make_safe
+from tidemark_notifier.language import Language
 from tidemark_shared.domain.text import to_safe_line
 
-__all__ = ["build_bar", "build_contract_link", "build_mail", "format_headline", "make_safe"]
-
-_templates = jinja2.Environment(
-    loader=jinja2.PackageLoader("tidemark_notifier", "delivery/templates"),
-    autoescape=jinja2.select_autoescape(["html"]),
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-
-_SPACE_BEFORE_UNIT = re.compile(r"(?<=\d) (?=%|h\b|min\b|s\b|[A-Z])")
-# Keeps "80 %" and "24 March" on one line.
-_templates.filters["unbroken"] = lambda text: _SPACE_BEFORE_UNIT.sub("\N{NO-BREAK SPACE}", text)
+# Within "80 %", "24 March" and "24. März".
+_SPACE_AFTER_NUMBER = re.compile(r"((?<=\d)|(?<=\d\.)) (?=%|h\b|min\b|s\b|[A-Z€])")
 
 _MAX_SUBJECT_LENGTH = 900  # a line has at most 998 characters (RFC 5322, 2.1.1)
 
@@ -47,6 +45,14 @@ _UTF8: Any = Charset("utf-8")
 _UTF8.body_encoding = QP
 
 
+def check_sender(sender: str) -> None:
+    """Raise ``ValueError`` unless ``sender`` has an address, and perhaps a name."""
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+", parseaddr(sender)[1]):
+        raise ValueError(
+            f"TIDEMARK_MAIL_FROM is {sender!r}. Set a name and an address, such as Acme Support <support@acme.example>."
+        )
+
+
 def build_mail(
     notifications: Sequence[MailNotification],
     *,
@@ -54,33 +60,70 @@ def build_mail(
     raised_at: datetime,
     sender: str,
     public_url: str,
+    locale: str = "en",
 ) -> Message:
-    """The mail of notifications that were raised together for one contract and receiver, from their snapshots alone."""
+    """The mail of notifications that were raised together for one contract and receiver, from their snapshots alone.
+
+    ``locale`` is the provider's.
+    """
     notifications = sort_by_urgency(notifications)
+    language = choose_language(notifications, locale)
     snapshot, addressee = notifications[0].snapshot, notifications[0].addressee
     local_time = raised_at.astimezone(ZoneInfo(snapshot.timezone))
-    as_of = f"{format_day(local_time.date())}, {local_time:%H:%M} ({snapshot.timezone})"
-    view = make_safe({**build_view(notifications, public_url), "as_of": as_of})
+    as_of = language.format_moment(local_time, snapshot.timezone)
+    view = make_safe({**build_view(notifications, public_url, language), "as_of": as_of, "language": language.tag})
     domain = parseaddr(sender)[1].rpartition("@")[2]
     mail = MIMEMultipart("alternative", boundary=f"={message_id.hex}=", policy=_POLICY)
-    mail["From"] = sender
+    mail["From"] = _format_address("From", *parseaddr(sender))
     name = next((name for _, _, addressee in notifications if (name := addressee.name)), "")
-    mail["To"] = _format_address(name, _to_ascii(addressee.email or ""))
-    mail["Subject"] = _encode_header("Subject", to_safe_line(format_subject(notifications))[:_MAX_SUBJECT_LENGTH])
+    mail["To"] = _format_address("To", name, _to_ascii(addressee.email or ""))
+    if not any(notification.addressee.kind == "owner" for notification in notifications):
+        _add_owner(mail, notifications)
+    subject = to_safe_line(format_subject(notifications, language))
+    mail["Subject"] = _encode_header("Subject", subject[:_MAX_SUBJECT_LENGTH])
     mail["Date"] = format_datetime(local_time)
     mail["Message-ID"] = f"<{message_id}@{domain}>"
     mail["List-Id"] = f"Tidemark <notifications.tidemark.{domain}>"
     mail["Auto-Submitted"] = "auto-generated"
     for notification in notifications:
         mail["X-Tidemark-Notification"] = str(notification.id)
-    mail.attach(MIMEText(_templates.get_template("mail.txt").render(view), "plain", _UTF8))
-    mail.attach(MIMEText(_templates.get_template("mail.html").render(view), "html", _UTF8))
+    templates = _load_templates(language)
+    mail.attach(MIMEText(templates.get_template("mail.txt").render(view), "plain", _UTF8))
+    mail.attach(MIMEText(templates.get_template("mail.html").render(view), "html", _UTF8))
     return mail
 
 
-def _format_address(name: str, address: str) -> str:
+def _add_owner(mail: Message, notifications: Sequence[MailNotification]) -> None:
+    """Replies go to the owner, as does a wish to be removed from the addresses of a rule."""
+    snapshot, owner = notifications[0].snapshot, _to_ascii(find_owner_email(notifications))
+    if not owner:
+        return
+    mail["Reply-To"] = _format_address("Reply-To", snapshot.owner_name or "", owner)
+    addresses = {addressee.email for _, _, addressee in notifications if addressee.kind == "address"}
+    if addresses:
+        subject = f"Unsubscribe {', '.join(sorted(filter(None, addresses)))} from {snapshot.contract_code}"
+        query = urlencode({"subject": to_safe_line(subject)}, quote_via=quote)
+        mail["List-Unsubscribe"] = f"<mailto:{quote(owner, safe='@')}?{query}>"
+
+
+@cache
+def _load_templates(language: Language) -> jinja2.Environment:
+    templates = jinja2.Environment(
+        loader=jinja2.PackageLoader("tidemark_notifier", "delivery/templates"),
+        autoescape=jinja2.select_autoescape(["html"]),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    templates.install_gettext_translations(language.translations, newstyle=True)  # type: ignore[attr-defined]
+    templates.filters["unbroken"] = lambda text: _SPACE_AFTER_NUMBER.sub("\N{NO-BREAK SPACE}", text)
+    return templates
+
+
+def _format_address(header: str, name: str, address: str) -> str:
     name = to_safe_line(name)
-    encoded = _encode_header("To", name)
+    encoded = _encode_header(header, name)
     return formataddr((name, address)) if encoded == name else f"{encoded} <{address}>"
 
 

@@ -16,17 +16,21 @@ from tidemark_notifier.delivery.snapshot_text import (
     list_facts,
 )
 from tidemark_notifier.evaluation.addressees import Addressee
-from tidemark_notifier.evaluation.formatting import format_consumption, format_quantity
+from tidemark_notifier.evaluation.formatting import format_consumption
+from tidemark_notifier.evaluation.reasons import describe_reason, format_threshold
 from tidemark_notifier.evaluation.snapshot import AccountLine, Snapshot
+from tidemark_notifier.language import N_, Language, get_language
 from tidemark_notifier.rules.placeholders import fill_placeholders
 from tidemark_notifier.rules.triggers import CALENDAR_TRIGGERS
 
-_KIND_NAMES = {"crossing": "", "reminder": "Reminder", "resolved": "Resolved", "test": "Test"}
+_KIND_NAMES = {"crossing": "", "reminder": N_("Reminder"), "resolved": N_("Resolved"), "test": N_("Test")}
 _KINDS_BY_URGENCY = ("test", "crossing", "reminder", "resolved")
 _TRIGGERS_BY_URGENCY = (
     "overrun", "expired", "consumed_percent", "remaining_hours", "remaining_amount", "forecast_exhausts",
     "expires_in_days", "status_changed", "unaccounted_work",
 )  # fmt: skip
+_PROVIDER = frozenset({"owner", "team", "webhook"})
+"""Kinds of addressees that belong to the provider."""
 _SUBJECTS_BY_URGENCY = ("contract", "account", "slice")
 
 
@@ -54,56 +58,78 @@ def sort_by_urgency(notifications: Sequence[MailNotification]) -> list[MailNotif
     return sorted(notifications, key=rank)
 
 
-def build_view(notifications: Sequence[MailNotification], public_url: str) -> dict[str, Any]:
+def choose_language(notifications: Sequence[MailNotification], provider_locale: str) -> Language:
+    """The language of a message: the provider's for its own people and chats, else the organization's."""
+    is_internal = any(addressee.kind in _PROVIDER for _, _, addressee in notifications)
+    return get_language(provider_locale if is_internal else notifications[0].snapshot.locale)
+
+
+def build_view(notifications: Sequence[MailNotification], public_url: str, language: Language) -> dict[str, Any]:
     """The values for the templates, from notifications :func:`sort_by_urgency`. Texts may still be unsafe to show.
 
-    Only the owner and chats, which belong to the provider, see accounts that are not billable.
+    Only the owner and chats, which belong to the provider, see accounts that are not billable. The page of a contract
+    is for the provider's people, so a customer's mail has no link.
     """
     first, *others = (notification.snapshot for notification in notifications)
-    internal = any(notification.addressee.kind in ("owner", "webhook") for notification in notifications)
+    kinds = {notification.addressee.kind for notification in notifications}
+    internal, has_page = bool(kinds & {"owner", "webhook"}), bool(kinds & _PROVIDER)
     return {
-        **_build_part(first),
-        "kind_note": _describe_kind(first),
-        "headline": format_headline(first),
-        "consumption": _build_consumption(first),
-        "others": list(_build_others(first, others)),
+        **_build_part(first, language),
+        "kind_note": _describe_kind(first, language),
+        "headline": format_headline(first, language),
+        "consumption": _build_consumption(first, language),
+        "others": list(_build_others(first, others, language)),
         "contract_name": first.contract_name,
         "contract_code": first.contract_code,
         "organization": first.organization_name,
-        "facts": list(list_facts(first, internal=internal)),
+        "facts": list(list_facts(first, language, internal=internal, has_page=has_page)),
         "accounts": [
             {
-                "name": account.name if account.billable else f"{account.name} (not billable)",
-                "figure": _format_account(account, first.currency),
+                "name": _format_account_name(account, language),
+                "figure": _format_account(account, first.currency, language),
                 "bar": build_bar(account.consumed, account.planned) if account.planned else None,
             }
             for account in _merge_accounts(first, others)
             if internal or account.billable or account.evaluated
         ],
-        "recipient_reason": _describe_recipient(notifications),
-        "link": build_contract_link(first, public_url),
+        "recipient_reason": _describe_recipient(notifications, language),
+        "contact": _describe_contact(notifications, language),
+        "link": build_contract_link(first, public_url) if has_page else "",
         "notification_id": notifications[0].id,
     }
 
 
-def _build_part(snapshot: Snapshot) -> dict[str, Any]:
+def _build_part(snapshot: Snapshot, language: Language) -> dict[str, Any]:
     """What each notification of a mail has."""
-    opening = fill_placeholders(snapshot.opening or "", build_placeholder_values(snapshot))
-    return {"kind": _KIND_NAMES[snapshot.kind], "opening": opening.strip().splitlines(), "reason": snapshot.reason}
-
-
-def _describe_kind(snapshot: Snapshot) -> str:
-    """The note beside the name of the kind."""
-    has_alert = snapshot.threshold_text and snapshot.trigger not in ("status_changed", "forecast_exhausts")
+    opening = fill_placeholders(snapshot.opening or "", build_placeholder_values(snapshot, language))
     return {
-        "crossing": "",
-        "reminder": "this still applies.",
-        "resolved": f"{f'the alert at {snapshot.threshold_text}' if has_alert else 'this'} no longer applies.",
-        "test": "this is a test message; nothing has happened, and the figures may be made up.",
-    }[snapshot.kind]
+        "kind": _format_kind(snapshot, language),
+        "opening": opening.strip().splitlines(),
+        "reason": describe_reason(snapshot, language),
+    }
 
 
-def _build_others(first: Snapshot, others: Sequence[Snapshot]) -> Iterator[dict[str, Any]]:
+def _format_kind(snapshot: Snapshot, language: Language) -> str:
+    name = _KIND_NAMES[snapshot.kind]
+    return language.gettext(name) if name else ""  # the translation of an empty text is the head of the catalogue
+
+
+def _describe_kind(snapshot: Snapshot, language: Language) -> str:
+    """The note beside the name of the kind."""
+    _ = language.gettext
+    if snapshot.kind == "reminder":
+        return _("this still applies.")
+    if snapshot.kind == "test":
+        return _("this is a test message; nothing has happened, and the figures may be made up.")
+    if snapshot.kind == "crossing":
+        return ""
+    threshold = format_threshold(snapshot.trigger, snapshot.threshold, snapshot.currency, language)
+    if not threshold or snapshot.trigger in ("status_changed", "forecast_exhausts"):
+        return _("this no longer applies.")
+    return _("the alert at %(threshold)s no longer applies.", threshold=threshold)
+
+
+def _build_others(first: Snapshot, others: Sequence[Snapshot], language: Language) -> Iterator[dict[str, Any]]:
     """The further notifications of a mail, each with a bar if its figures are not shown yet."""
     shown = {_identify_figures(first)}
     for snapshot in others:
@@ -113,7 +139,7 @@ def _build_others(first: Snapshot, others: Sequence[Snapshot]) -> Iterator[dict[
             shown.add(key)
             bar = build_bar(consumed, available)
         yield {
-            **_build_part(snapshot),
+            **_build_part(snapshot, language),
             "name": ", ".join(filter(None, (snapshot.account_name, snapshot.team_name))),
             "bar": bar,
         }
@@ -132,69 +158,114 @@ def _merge_accounts(first: Snapshot, others: Sequence[Snapshot]) -> list[Account
     ]
 
 
-def format_subject(notifications: Sequence[MailNotification]) -> str:
+def format_subject(notifications: Sequence[MailNotification], language: Language) -> str:
     """The subject of a mail: that of its first notification, and how many more there are."""
     snapshot, more = notifications[0].snapshot, len(notifications) - 1
-    kind, count = _KIND_NAMES[snapshot.kind], f" (and {more} more)" if more else ""
+    kind = _format_kind(snapshot, language)
+    count = language.ngettext(" (and %(count)s more)", " (and %(count)s more)", more) if more else ""
     prefix = f"{kind}: " if kind else ""
     if snapshot.subject:
-        return prefix + fill_placeholders(snapshot.subject, build_placeholder_values(snapshot)) + count
+        return prefix + fill_placeholders(snapshot.subject, build_placeholder_values(snapshot, language)) + count
     names = [snapshot.contract_name, snapshot.account_name, snapshot.team_name]
     if snapshot.period_start:
-        names.append(format_subject_period(snapshot))
-    return f"{prefix}{format_headline(snapshot)}{count}: {', '.join(filter(None, names))} [{snapshot.contract_code}]"
+        names.append(format_subject_period(snapshot, language))
+    headline = format_headline(snapshot, language)
+    return f"{prefix}{headline}{count}: {', '.join(filter(None, names))} [{snapshot.contract_code}]"
 
 
-def _build_consumption(snapshot: Snapshot) -> dict[str, Any] | None:
+def _build_consumption(snapshot: Snapshot, language: Language) -> dict[str, Any] | None:
     """The figure with its bar; None without a plan."""
     consumed, available, currency = snapshot.consumed, snapshot.available, snapshot.currency
     if consumed is None or available is None:
         return None
-    headline, remaining = format_headline(snapshot), format_remaining(snapshot)
-    figure = format_consumption(consumed, available, currency)
+    headline, remaining = format_headline(snapshot, language), format_remaining(snapshot, language)
+    percent = format_percent(snapshot, language)
+    figure = format_consumption(consumed, available, currency, language)
     # The headline is not repeated.
+    is_percent = headline == language.gettext("%(percent)s used", percent=percent)
     return {
-        "figure": figure if headline.endswith(" used") and available > 0 else f"{figure} used",
-        "detail": format_percent(snapshot) if remaining == headline else remaining,
+        "figure": figure if is_percent and available > 0 else language.gettext("%(figure)s used", figure=figure),
+        "detail": percent if remaining == headline else remaining,
         "bar": build_bar(consumed, available),
     }
 
 
-def _format_account(account: AccountLine, currency: str | None) -> str:
+def _format_account_name(account: AccountLine, language: Language) -> str:
+    return account.name if account.billable else language.gettext("%(account)s (not billable)", account=account.name)
+
+
+def _format_account(account: AccountLine, currency: str | None, language: Language) -> str:
     if not account.planned or account.planned < 0:
-        return f"{format_quantity(account.consumed, currency)}, no plan"
-    return format_consumption(account.consumed, account.planned, currency)
+        figure = language.format_quantity(account.consumed, currency)
+        return language.gettext("%(figure)s, no plan", figure=figure)
+    return format_consumption(account.consumed, account.planned, currency, language)
 
 
-def _describe_recipient(notifications: Sequence[MailNotification]) -> str:
+def _describe_recipient(notifications: Sequence[MailNotification], language: Language) -> str:
     """Why this person or channel receives the message. Only those of the provider name the rules."""
     if notifications[0].addressee.kind == "webhook":
-        return f"{_describe_rules([notification.snapshot for notification in notifications])} this channel."
-    own = [notification.snapshot for notification in notifications if notification.addressee.kind == "owner"]
+        rules, count = _format_rules([snapshot for _, snapshot, _ in notifications], language)
+        return language.ngettext(
+            "%(rules)s notifies this channel.", "%(rules)s notify this channel.", count, rules=rules
+        )
+    own = [snapshot for _, snapshot, addressee in notifications if addressee.kind == "owner"]
     if own:
-        return f"You own this contract. {_describe_rules(own)} its owner."
-    sentences = (
-        {
-            "contacts": f"You are a contact of {snapshot.organization_name} ({addressee.role}).",
-            "team": f"You are a member of the team {addressee.team}.",
-        }.get(addressee.kind, "This address receives alerts for this contract.")
-        for _, snapshot, addressee in notifications
-    )
+        rules, count = _format_rules(own, language)
+        return language.ngettext(
+            "You own this contract. %(rules)s notifies its owner.",
+            "You own this contract. %(rules)s notify its owner.",
+            count,
+            rules=rules,
+        )
+    sentences = (_describe_addressee(snapshot, addressee, language) for _, snapshot, addressee in notifications)
     return " ".join(dict.fromkeys(sentences))
 
 
-def _describe_rules(snapshots: Sequence[Snapshot]) -> str:
-    """Such as ``The global rule “Overrun” notifies``."""
+def _describe_addressee(snapshot: Snapshot, addressee: Addressee, language: Language) -> str:
+    _, organization = language.gettext, snapshot.organization_name
+    if addressee.kind == "contacts":
+        return _("You are a contact of %(organization)s (%(role)s).", organization=organization, role=addressee.role)
+    if addressee.kind == "team":
+        return _("You are a member of the team %(team)s.", team=addressee.team)
+    return _("This address receives alerts for this contract.")
+
+
+def _describe_contact(notifications: Sequence[MailNotification], language: Language) -> str:
+    """Whom to ask, and how to stop the mails."""
+    _, owner, snapshot = language.gettext, find_owner_email(notifications), notifications[0].snapshot
+    if any(addressee.kind == "owner" for _, _, addressee in notifications):
+        return _("To stop such mails, change the rule or switch it off.")
+    if not owner:
+        return ""
+    return _(
+        "%(name)s (%(email)s) is responsible for this contract. To ask something, or to no longer receive such mails, "
+        "reply to this mail.",
+        name=snapshot.owner_name,
+        email=owner,
+    )
+
+
+def find_owner_email(notifications: Sequence[MailNotification]) -> str:
+    """The address of the contract's owner; empty in notifications of earlier versions."""
+    return notifications[0].snapshot.owner_email or ""
+
+
+def _format_rules(snapshots: Sequence[Snapshot], language: Language) -> tuple[str, int]:
+    """Such as ``The global rule “Overrun”``, and how many rules that is."""
     names_by_scope: dict[str, dict[str, None]] = {}
     for snapshot in snapshots:
-        names_by_scope.setdefault(snapshot.scope, {})[f"\u201c{snapshot.rule_name}\u201d"] = None
-    rules = _join(
-        [f"the {scope} rule{'s' * (len(names) > 1)} {_join(list(names))}" for scope, names in names_by_scope.items()]
-    )
-    verb = "notifies" if sum(map(len, names_by_scope.values())) == 1 else "notify"
-    return f"{rules[0].upper()}{rules[1:]} {verb}"
+        name = language.gettext("\u201c%(name)s\u201d", name=snapshot.rule_name)
+        names_by_scope.setdefault(snapshot.scope, {})[name] = None
+    rules = language.join([_format_scope(scope, list(names), language) for scope, names in names_by_scope.items()])
+    return rules[0].upper() + rules[1:], sum(map(len, names_by_scope.values()))
 
 
-def _join(words: Sequence[str]) -> str:
-    """Such as ``A``, ``A and B``, ``A, B and C``."""
-    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+def _format_scope(scope: str, names: Sequence[str], language: Language) -> str:
+    count, text = len(names), language.join(names)
+    if scope == "global":
+        return language.ngettext("the global rule %(names)s", "the global rules %(names)s", count, names=text)
+    if scope == "organization":
+        return language.ngettext(
+            "the organization rule %(names)s", "the organization rules %(names)s", count, names=text
+        )
+    return language.ngettext("the contract rule %(names)s", "the contract rules %(names)s", count, names=text)

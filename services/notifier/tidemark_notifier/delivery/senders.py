@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from tidemark_notifier.delivery.chat import build_chat_message
 from tidemark_notifier.delivery.chat_formats import build_chat_body
 from tidemark_notifier.delivery.egress import EgressPolicy
-from tidemark_notifier.delivery.mail import build_mail
+from tidemark_notifier.delivery.mail import build_mail, check_sender
 from tidemark_notifier.delivery.mail_content import MailNotification
 from tidemark_notifier.delivery.smtp import SmtpClient, SmtpServer
 from tidemark_notifier.delivery.webhook import WebhookClient, WebhookRequest, build_payload
@@ -33,8 +33,9 @@ class Sender(Protocol):
 class MailSender:
     """The channel ``email``."""
 
-    def __init__(self, server: SmtpServer, *, sender: str, public_url: str) -> None:
-        self._client, self._sender, self._public_url = SmtpClient(server), sender, public_url
+    def __init__(self, server: SmtpServer, *, sender: str, public_url: str, locale: str = "en") -> None:
+        check_sender(sender)
+        self._client, self._sender, self._public_url, self._locale = SmtpClient(server), sender, public_url, locale
         self.aclose = self._client.aclose
 
     async def send(self, rows: Sequence[Any]) -> None:
@@ -52,6 +53,7 @@ class MailSender:
             raised_at=rows[0]["raised_at"],
             sender=self._sender,
             public_url=self._public_url,
+            locale=self._locale,
         )
         await self._client.send_mail(mail)
 
@@ -59,8 +61,8 @@ class MailSender:
 class WebhookSender:
     """The channel ``webhook``: signed requests to programs, and messages to chats."""
 
-    def __init__(self, policy: EgressPolicy, *, public_url: str) -> None:
-        self._client, self._public_url = WebhookClient(policy), public_url
+    def __init__(self, policy: EgressPolicy, *, public_url: str, locale: str = "en") -> None:
+        self._client, self._public_url, self._locale = WebhookClient(policy), public_url, locale
         self.aclose = self._client.aclose
 
     async def send(self, rows: Sequence[Any]) -> None:
@@ -71,7 +73,7 @@ class WebhookSender:
         if addressee.chat_format:
             url, secret = addressee.chat_url, None
             notification = MailNotification(row["notification_id"], snapshot, addressee)
-            message = build_chat_message([notification], public_url=self._public_url)
+            message = build_chat_message([notification], public_url=self._public_url, locale=self._locale)
             payload = build_chat_body(addressee.chat_format, message)
         else:
             url, secret = addressee.url, addressee.secret or ""

@@ -1,24 +1,35 @@
 """One notification in words: its headline, its bar, the lines below its figure, and the placeholders. SPEC N5."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from tidemark_notifier.evaluation.formatting import (
     STATUS_NAMES,
-    ForecastClause,
-    describe_forecast,
-    format_day,
-    format_days,
-    format_period,
-    format_quantity,
+    ForecastKind,
+    classify_forecast,
+    format_forecast_day,
 )
+from tidemark_notifier.evaluation.reasons import describe_reason, format_threshold
 from tidemark_notifier.evaluation.snapshot import Snapshot
+from tidemark_notifier.language import ENGLISH, N_, Language
+from tidemark_shared.domain.bodies import Forecast
 from tidemark_shared.domain.text import to_safe_line
 
 _BAR_CHARACTERS = 20
-_NONE = "none"
+_FORECAST_HEADLINES = {
+    "lasts": N_("Lasts until the end"),
+    "runs_out": N_("Runs out %(when)s"),
+    "expected": N_("Expected to run out %(when)s"),
+    "used_up": N_("Used up %(when)s"),
+}
+_FORECAST_FACTS = {
+    "lasts": N_("lasts until the end at the current pace"),
+    "runs_out": N_("runs out %(when)s at the current pace"),
+    "expected": N_("expected to run out %(when)s"),
+    "used_up": N_("used up %(when)s"),
+}
 
 
 class Bar(NamedTuple):
@@ -42,132 +53,165 @@ def build_bar(consumed: int, available: int) -> Bar:
     return Bar(within, 0, 100 - within)
 
 
-def format_headline(snapshot: Snapshot) -> str:
+def format_headline(snapshot: Snapshot, language: Language = ENGLISH) -> str:
     """The message in a few words, the figure first: ``80 % used``, ``2 h 30 min over``, ``30 days left``."""
-    headline = f"{format_percent(snapshot)} used"
+    _ = language.gettext
+    headline = _("%(percent)s used", percent=format_percent(snapshot, language))
     match snapshot.trigger:
         case "remaining_hours" | "remaining_amount" | "overrun" if snapshot.remaining is not None:
-            headline = format_remaining(snapshot)
+            headline = format_remaining(snapshot, language)
         case "expires_in_days" | "expired":
-            headline = _format_end(snapshot)
+            headline = _format_end(snapshot, language)
         case "status_changed":
-            status = STATUS_NAMES[snapshot.status]
-            was = STATUS_NAMES.get(snapshot.threshold or "", status)
-            headline = f"Now {status}" if was == status else f"Was {was}, now {status}"
+            now = _(STATUS_NAMES[snapshot.status])
+            was = _(STATUS_NAMES.get(snapshot.threshold or "", STATUS_NAMES[snapshot.status]))
+            headline = (
+                _("Now %(status)s", status=now) if was == now else _("Was %(was)s, now %(now)s", was=was, now=now)
+            )
         case "unaccounted_work":
-            headline = f"{format_quantity(snapshot.unaccounted_seconds or 0, None)} not counted"
+            hours = language.format_quantity(snapshot.unaccounted_seconds or 0, None)
+            headline = _("%(hours)s not counted", hours=hours)
         case "forecast_exhausts":
-            text = _describe_exhaustion(snapshot).text.removeprefix("was ")
-            headline = text[0].upper() + text[1:]
+            today = _find_day(snapshot)
+            when = format_forecast_day(snapshot.forecast, today, language)
+            headline = _(_FORECAST_HEADLINES[_classify_forecast(snapshot)], when=when)
     return headline
 
 
-def _describe_exhaustion(snapshot: Snapshot) -> ForecastClause:
-    today = snapshot.contract_end - timedelta(days=snapshot.days_left)
+def _find_day(snapshot: Snapshot) -> date:
+    """The day on which it was raised."""
+    return snapshot.contract_end - timedelta(days=snapshot.days_left)
+
+
+def _classify_forecast(snapshot: Snapshot) -> ForecastKind:
     # The figures of another trigger may be those of an account, or of another period.
     remaining = snapshot.remaining if snapshot.trigger == "forecast_exhausts" else None
-    return describe_forecast(snapshot.forecast, today, remaining)
+    return classify_forecast(snapshot.forecast, _find_day(snapshot), remaining)
 
 
-def _format_end(snapshot: Snapshot) -> str:
+def _format_end(snapshot: Snapshot, language: Language) -> str:
+    _ = language.gettext
     if snapshot.days_left < 0:
-        return f"Ended on {format_day(snapshot.contract_end)}"
-    return f"{format_days(snapshot.days_left)} left" if snapshot.days_left else "Ends today"
+        return _("Ended on %(day)s", day=language.format_day(snapshot.contract_end))
+    if not snapshot.days_left:
+        return _("Ends today")
+    return language.ngettext("%(count)s day left", "%(count)s days left", snapshot.days_left)
 
 
-def format_remaining(snapshot: Snapshot) -> str:
+def format_remaining(snapshot: Snapshot, language: Language = ENGLISH) -> str:
     """``8 h left``, ``1 s over``."""
-    remaining = snapshot.remaining or 0
-    return f"{format_quantity(abs(remaining), snapshot.currency)} {'over' if remaining < 0 else 'left'}"
+    remaining, _ = snapshot.remaining or 0, language.gettext
+    amount = language.format_quantity(abs(remaining), snapshot.currency)
+    return _("%(amount)s over", amount=amount) if remaining < 0 else _("%(amount)s left", amount=amount)
 
 
-def format_percent(snapshot: Snapshot) -> str:
+def format_percent(snapshot: Snapshot, language: Language = ENGLISH) -> str:
     """``80 %``."""
+    hundred, _ = language.format_percent("100"), language.gettext
     if snapshot.percent is None:
-        return "More than 100 %"
+        return _("More than %(percent)s", percent=hundred)
     # Rounding never turns an overrun of a second, or a second that is left, into exactly 100 %.
     if snapshot.percent == "100" and snapshot.remaining:
-        return "More than 100 %" if snapshot.remaining < 0 else "Almost 100 %"
-    return f"{snapshot.percent} %"
+        return (
+            _("More than %(percent)s", percent=hundred)
+            if snapshot.remaining < 0
+            else _("Almost %(percent)s", percent=hundred)
+        )
+    return language.format_percent(snapshot.percent)
 
 
-def _format_forecast(snapshot: Snapshot) -> str:
+def _format_forecast(forecast: Forecast, snapshot: Snapshot, language: Language) -> str:
     """The forecast with its range."""
-    forecast, clause = snapshot.forecast, _describe_exhaustion(snapshot)
-    if clause.is_past or forecast is None:
-        return clause.text.removeprefix("was ")
-    band = (
-        f" (between {format_day(forecast.low)} and {format_day(forecast.high)})"
-        if forecast.low and forecast.high
-        else f" ({format_day(forecast.low)} at the earliest)" if forecast.low else ""
-    )  # fmt: skip
-    return f"{clause.text} at the current pace{band}"
+    _, kind = language.gettext, _classify_forecast(snapshot)
+    text = _(_FORECAST_FACTS[kind], when=format_forecast_day(forecast, _find_day(snapshot), language))
+    if kind != "runs_out" or not forecast.low:
+        return text
+    low = language.format_day(forecast.low)
+    if not forecast.high:
+        return text + _(" (%(day)s at the earliest)", day=low)
+    return text + _(" (between %(low)s and %(high)s)", low=low, high=language.format_day(forecast.high))
 
 
-def build_placeholder_values(snapshot: Snapshot) -> dict[str, str]:
+def build_placeholder_values(snapshot: Snapshot, language: Language = ENGLISH) -> dict[str, str]:
     """The values of the :data:`~tidemark_notifier.rules.placeholders.PLACEHOLDERS`."""
+    _, currency = language.gettext, snapshot.currency
+    none = _("none")
 
     def format_amount(value: int | None) -> str:
-        return _NONE if value is None else format_quantity(value, snapshot.currency)
+        return none if value is None else language.format_quantity(value, currency)
 
     unaccounted, exhausts_on = snapshot.unaccounted_seconds, snapshot.forecast and snapshot.forecast.exhausts_on
     return {
         "contract_code": snapshot.contract_code,
         "contract_name": snapshot.contract_name,
         "organization": snapshot.organization_name,
-        "account": snapshot.account_name or _NONE,
-        "team": snapshot.team_name or _NONE,
+        "account": snapshot.account_name or none,
+        "team": snapshot.team_name or none,
         "subject": snapshot.team_name or snapshot.account_name or snapshot.contract_name,
-        "period": format_subject_period(snapshot),
-        "start_date": format_day(snapshot.contract_start),
-        "end_date": format_day(snapshot.contract_end),
-        "days_left": str(snapshot.days_left),
-        "status": STATUS_NAMES[snapshot.status],
-        "headline": format_headline(snapshot),
-        "reason": snapshot.reason,
-        "threshold": snapshot.threshold_text or _NONE,
-        "percent": _NONE if snapshot.consumed is None else format_percent(snapshot),
+        "period": format_subject_period(snapshot, language),
+        "start_date": language.format_day(snapshot.contract_start),
+        "end_date": language.format_day(snapshot.contract_end),
+        "days_left": language.format_number(snapshot.days_left),
+        "status": _(STATUS_NAMES[snapshot.status]),
+        "headline": format_headline(snapshot, language),
+        "reason": describe_reason(snapshot, language),
+        "threshold": format_threshold(snapshot.trigger, snapshot.threshold, currency, language) or none,
+        "percent": none if snapshot.consumed is None else format_percent(snapshot, language),
         "consumed": format_amount(snapshot.consumed),
         "planned": format_amount(snapshot.planned),
         "available": format_amount(snapshot.available and max(snapshot.available, 0)),
         "remaining": format_amount(snapshot.remaining),
-        "not_counted": _NONE if unaccounted is None else format_quantity(unaccounted, None),
-        "exhausts_on": format_day(exhausts_on) if exhausts_on else _NONE,
+        "not_counted": none if unaccounted is None else language.format_quantity(unaccounted, None),
+        "exhausts_on": language.format_day(exhausts_on) if exhausts_on else none,
     }
 
 
-def format_subject_period(snapshot: Snapshot) -> str:
+def format_subject_period(snapshot: Snapshot, language: Language) -> str:
     """The period that the notification is about, or the whole contract."""
-    return format_period(snapshot.period_start or snapshot.contract_start, snapshot.period_end or snapshot.contract_end)
+    start, end = snapshot.period_start or snapshot.contract_start, snapshot.period_end or snapshot.contract_end
+    return language.format_period(start, end)
 
 
-def list_facts(snapshot: Snapshot, *, internal: bool) -> Iterator[tuple[str, str]]:
-    """The lines below the figure, each with its name."""
+def list_facts(snapshot: Snapshot, language: Language, *, internal: bool, has_page: bool) -> Iterator[tuple[str, str]]:
+    """The lines below the figure, each with its name. ``has_page``: the receiver may open the page of the contract."""
+    _ = language.gettext
     if snapshot.account_name:
-        yield "Account", snapshot.account_name
+        yield _("Account"), snapshot.account_name
     if snapshot.team_name:
-        yield "Team", snapshot.team_name
+        yield _("Team"), snapshot.team_name
     if snapshot.consumed is not None:
-        yield "Period", format_subject_period(snapshot) if snapshot.period_start else "the whole contract"
+        period = format_subject_period(snapshot, language) if snapshot.period_start else _("the whole contract")
+        yield _("Period"), period
     if snapshot.planned is not None:
-        yield "Planned", _format_planned(snapshot.planned, snapshot)
+        yield _("Planned"), _format_planned(snapshot.planned, snapshot, language)
     if snapshot.forecast:
-        name = "Budget" if _describe_exhaustion(snapshot).is_past else "Forecast"
-        yield name if snapshot.subject_kind == "contract" else "Whole contract", _format_forecast(snapshot)
+        name = _("Budget") if _classify_forecast(snapshot) in ("expected", "used_up") else _("Forecast")
+        name = name if snapshot.subject_kind == "contract" else _("Whole contract")
+        yield name, _format_forecast(snapshot.forecast, snapshot, language)
     if snapshot.unaccounted_seconds and (internal or snapshot.trigger == "unaccounted_work"):
-        yield "Not counted", f"{format_quantity(snapshot.unaccounted_seconds, None)} (see the contract's page for why)"
-    days = f"{format_day(snapshot.contract_start)} to {format_day(snapshot.contract_end)}"
-    yield "Contract", f"{days}, {STATUS_NAMES[snapshot.status]}"
+        hours = language.format_quantity(snapshot.unaccounted_seconds, None)
+        yield _("Not counted"), _("%(hours)s (see the contract's page for why)", hours=hours) if has_page else hours
+    status = _(STATUS_NAMES[snapshot.status])
+    yield _("Contract"), f"{_format_contract_days(snapshot, language)}, {status}"
 
 
-def _format_planned(planned: int, snapshot: Snapshot) -> str:
-    currency, available = snapshot.currency, planned if snapshot.available is None else snapshot.available
-    text = format_quantity(planned, currency)
+def _format_contract_days(snapshot: Snapshot, language: Language) -> str:
+    start, end = language.format_day(snapshot.contract_start), language.format_day(snapshot.contract_end)
+    return language.gettext("%(start)s to %(end)s", start=start, end=end)
+
+
+def _format_planned(planned: int, snapshot: Snapshot, language: Language) -> str:
+    _, currency = language.gettext, snapshot.currency
+    available, text = (
+        planned if snapshot.available is None else snapshot.available,
+        language.format_quantity(planned, currency),
+    )
+    if available == planned:
+        return text
+    amount = language.format_quantity(abs(available - planned), currency)
     if available > planned:
-        return f"{text}, and {format_quantity(available - planned, currency)} carried over"
-    if available < planned:
-        return f"{text}, less {format_quantity(planned - available, currency)} overdrawn from the period before"
-    return text
+        return _("%(planned)s, and %(amount)s carried over", planned=text, amount=amount)
+    return _("%(planned)s, less %(amount)s overdrawn from the period before", planned=text, amount=amount)
 
 
 def build_contract_link(snapshot: Snapshot, public_url: str) -> str:

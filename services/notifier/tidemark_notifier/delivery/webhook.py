@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field, HttpUrl
 
 from tidemark_notifier.delivery.egress import EgressPolicy, ForbiddenAddressError, PolicyBackend, extract_host
 from tidemark_notifier.delivery.errors import DeliveryError
-from tidemark_notifier.delivery.mail import build_contract_link, format_headline, make_safe
+from tidemark_notifier.delivery.snapshot_text import build_contract_link, format_headline, make_safe
 from tidemark_notifier.evaluation.snapshot import AccountLine, Snapshot
 from tidemark_notifier.notification_events import RAISED, RESOLVED
 from tidemark_notifier.rules.receivers import SECRET_PREFIX

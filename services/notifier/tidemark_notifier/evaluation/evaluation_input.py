@@ -23,6 +23,7 @@ class OrganizationDetails(Body):
     """The members of an organization that notifications use. Contracts has already validated them."""
 
     name: str
+    locale: str = "en"
     contacts: tuple[PersonDetails, ...]
 
 

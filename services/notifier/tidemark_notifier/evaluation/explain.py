@@ -6,9 +6,8 @@ from typing import Literal
 from uuid import UUID
 
 from tidemark_notifier.evaluation.evaluation_input import EvaluationInput
-from tidemark_notifier.evaluation.formatting import format_day
 from tidemark_notifier.evaluation.notification_history import NotificationHistory, NotificationKey
-from tidemark_notifier.evaluation.reasons import describe_missing, describe_reason
+from tidemark_notifier.evaluation.reasons import describe_missing
 from tidemark_notifier.evaluation.rule_evaluation import (
     RuleEvaluation,
     ThresholdState,
@@ -16,7 +15,8 @@ from tidemark_notifier.evaluation.rule_evaluation import (
     is_applicable,
     notifies,
 )
-from tidemark_notifier.evaluation.snapshot import format_subject_name
+from tidemark_notifier.evaluation.snapshot import format_subject_name, freeze_evaluation
+from tidemark_notifier.language import ENGLISH
 from tidemark_notifier.rules.rule import Scope, StoredRule
 from tidemark_notifier.rules.triggers import CALENDAR_TRIGGERS, Trigger
 from tidemark_shared.domain.bodies import Body
@@ -170,10 +170,13 @@ def _explain_threshold(
     *,
     is_active: bool,
 ) -> tuple[ExplainState, str]:
-    describe = describe_reason if threshold.reached else describe_missing
-    text = describe(evaluation, threshold, contract, today)
+    text = (
+        freeze_evaluation("crossing", evaluation, threshold, contract, today).reason
+        if threshold.reached
+        else describe_missing(evaluation, threshold, contract, today)
+    )
     if key and key.notified:
-        return "fired", f"Notified on {format_day(key.notified_on)}. {text}"
+        return "fired", f"Notified on {ENGLISH.format_day(key.notified_on)}. {text}"
     if key:
         return "skipped", f"Reached before the rule applied here, and the rule skips existing crossings. {text}"
     if not threshold.reached:

@@ -2,17 +2,14 @@
 
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from tidemark_notifier.evaluation.evaluation_input import EvaluationInput
 from tidemark_notifier.evaluation.formatting import (
     STATUS_NAMES,
-    describe_forecast,
+    classify_forecast,
     format_consumption,
-    format_day,
-    format_days,
-    format_period,
-    format_quantity,
-    format_shortage,
+    format_forecast_day,
 )
 from tidemark_notifier.evaluation.rule_evaluation import (
     MILLIONTHS,
@@ -20,94 +17,130 @@ from tidemark_notifier.evaluation.rule_evaluation import (
     ThresholdState,
     sort_thresholds,
 )
+from tidemark_notifier.language import ENGLISH, N_, Language
 from tidemark_notifier.rules.triggers import CALENDAR_TRIGGERS, Trigger
-from tidemark_shared.domain.bodies import Balance
+from tidemark_shared.domain.bodies import Forecast
 from tidemark_shared.domain.quantities import hours_to_seconds
 
+if TYPE_CHECKING:
+    # A snapshot has a reason, so its module imports this one.
+    from tidemark_notifier.evaluation.snapshot import Snapshot
 
-def format_threshold(trigger: Trigger, threshold: str | None, currency: str | None) -> str:
-    """A threshold as people read it; empty if the trigger has none."""
+_FORECAST_SENTENCES = {
+    "lasts": N_("At the current pace, the budget lasts until the end."),
+    "runs_out": N_("At the current pace, the budget runs out %(when)s."),
+    "expected": N_("The budget was expected to run out %(when)s."),
+    "used_up": N_("The budget was used up %(when)s."),
+}
+
+
+def format_threshold(kind: str, threshold: str | None, currency: str | None, language: Language = ENGLISH) -> str:
+    """A threshold of a trigger of this kind as people read it; empty if the trigger has none."""
     if threshold is None:
-        return "100 %" if trigger.kind == "overrun" else ""
-    if trigger.kind == "consumed_percent":
-        return f"{threshold} %"
-    if trigger.kind in ("remaining_hours", "unaccounted_work"):
-        return format_quantity(hours_to_seconds(Decimal(threshold)), None)
-    if trigger.kind == "remaining_amount":
-        return format_quantity(int(threshold), currency)
-    return threshold if trigger.kind == "status_changed" else format_days(int(threshold))
+        return language.format_percent("100") if kind == "overrun" else ""
+    if kind == "consumed_percent":
+        return language.format_percent(threshold)
+    if kind in ("remaining_hours", "unaccounted_work"):
+        return language.format_quantity(hours_to_seconds(Decimal(threshold)), None)
+    if kind == "remaining_amount":
+        return language.format_quantity(int(threshold), currency)
+    return threshold if kind == "status_changed" else language.format_days(int(threshold))
 
 
-def describe_reason(
-    evaluation: RuleEvaluation, state: ThresholdState, contract: EvaluationInput, today: date, *, resolved: bool = False
-) -> str:
+def describe_reason(snapshot: "Snapshot", language: Language = ENGLISH) -> str:
     """Why the notification is raised, in one sentence that a customer may read."""
-    trigger, terms = evaluation.rule.trigger, contract.terms
-    threshold, end = format_threshold(trigger, state.threshold, terms.currency), format_day(terms.end_date)
-    days_left, status = (terms.end_date - today).days, contract.status or "DRAFT"
-    match trigger.kind:
+    _, resolved = language.gettext, snapshot.kind == "resolved"
+    end, today = language.format_day(snapshot.contract_end), _find_day(snapshot)
+    threshold = format_threshold(snapshot.trigger, snapshot.threshold, snapshot.currency, language)
+    match snapshot.trigger:
+        case "expires_in_days" if snapshot.days_left:
+            days = language.format_days(snapshot.days_left)
+            reason = _("The contract ends on %(end)s (%(days)s left).", end=end, days=days)
         case "expires_in_days":
-            sentence = f"The contract ends on {end} ({format_days(days_left)} left)."
-            reason = sentence if days_left else f"The contract ends today, {end}."
+            reason = _("The contract ends today, %(end)s.", end=end)
+        case "expired" if resolved:
+            status = _(STATUS_NAMES[snapshot.status])
+            reason = _("The contract is %(status)s again and ends on %(end)s.", status=status, end=end)
         case "expired":
-            again = f"The contract is {STATUS_NAMES[status]} again and ends on {end}."
-            reason = again if resolved else f"The contract ended on {end}."
+            reason = _("The contract ended on %(end)s.", end=end)
         case "status_changed":
-            reason = _describe_status(trigger.to or "DRAFT", status, end)
+            reason = _describe_status(snapshot.threshold or "DRAFT", snapshot.status, end, language)
         case "unaccounted_work":
-            unaccounted = format_quantity(contract.balance.unaccounted_seconds if contract.balance else 0, None)
-            alert = f"below the alert at {threshold}" if resolved else f"alert at {threshold}"
-            reason = f"{unaccounted} of logged work is not being counted ({alert})."
+            hours = language.format_quantity(snapshot.unaccounted_seconds or 0, None)
+            text = (
+                _("%(hours)s of logged work is not being counted (below the alert at %(threshold)s).",
+                  hours=hours, threshold=threshold)
+                if resolved
+                else _("%(hours)s of logged work is not being counted (alert at %(threshold)s).",
+                       hours=hours, threshold=threshold)
+            )  # fmt: skip
+            reason = text
         case "forecast_exhausts":
-            reason = _describe_forecast(evaluation, contract.balance, today)
+            reason = describe_forecast(snapshot.forecast, today, snapshot.remaining, language)
         case _:
-            comparison = _describe_comparison(trigger.kind, threshold, resolved=resolved)
-            reason = f"{_describe_consumption(evaluation, contract)} ({comparison})."
+            start, last = snapshot.period_start or snapshot.contract_start, snapshot.period_end or snapshot.contract_end
+            consumption = _describe_consumption(
+                snapshot.consumed or 0, snapshot.available or 0, (start, last), snapshot.currency, language
+            )
+            comparison = _describe_comparison(snapshot.trigger, threshold, language, resolved=resolved)
+            reason = f"{consumption} ({comparison})."
     return reason
 
 
-def _describe_status(status: str, current: str, end: str) -> str:
+def _find_day(snapshot: "Snapshot") -> date:
+    return snapshot.contract_end - timedelta(days=snapshot.days_left)
+
+
+def _describe_status(status: str, current: str, end: str, language: Language) -> str:
+    _, now = language.gettext, language.gettext(STATUS_NAMES[current])
     if status != current:
-        return f"The contract was {STATUS_NAMES[status]} and is now {STATUS_NAMES[current]}."
-    detail = {
-        "INACTIVE": ": work on it is not counted until it is active again",
-        "EXPIRED": f": it ended on {end}",
-    }.get(status, "")
-    return f"The contract is now {STATUS_NAMES[status]}{detail}."
+        return _("The contract was %(was)s and is now %(now)s.", was=_(STATUS_NAMES[status]), now=now)
+    if status == "INACTIVE":
+        return _("The contract is now suspended: work on it is not counted until it is active again.")
+    if status == "EXPIRED":
+        return _("The contract is now expired: it ended on %(end)s.", end=end)
+    return _("The contract is now %(status)s.", status=now)
 
 
-def _describe_comparison(kind: str, threshold: str, *, resolved: bool) -> str:
+def _describe_comparison(kind: str, threshold: str, language: Language, *, resolved: bool) -> str:
+    _ = language.gettext
     if kind == "overrun":
-        return "no longer over 100 %" if resolved else "over 100 %"
+        percent = language.format_percent("100")
+        return _("no longer over %(percent)s", percent=percent) if resolved else _("over %(percent)s", percent=percent)
     if kind == "consumed_percent":
-        return f"back below {threshold}" if resolved else f"{threshold} reached"
-    return f"more than {threshold} left again" if resolved else f"{threshold} or less left"
-
-
-def _describe_consumption(evaluation: RuleEvaluation, contract: EvaluationInput) -> str:
-    """Such as ``32 h of 40 h used in March 2026``, or ``1 h used in March 2026 with 5 h overdrawn from …``."""
-    subject, currency = evaluation.subject, get_currency(contract)
-    consumed, available = subject.figures.consumed if subject.figures else 0, subject.available or 0
-    start, end = subject.period or (contract.terms.start_date, contract.terms.end_date)
-    period = format_period(start, end)
-    preposition = "from" if " to " in period else "in"
-    shortage = format_shortage(available, currency)
-    detail = f", with {shortage}" if shortage else ""
-    return f"{format_consumption(consumed, available, currency)} used {preposition} {period}{detail}"
-
-
-def _describe_forecast(evaluation: RuleEvaluation, balance: Balance | None, today: date, *, count: bool = False) -> str:
-    """The forecast in a sentence; with ``count`` also the days until then."""
-    subject, forecast = evaluation.subject, balance.forecast if balance else None
-    remaining = (
-        None if subject.available is None or not subject.figures else subject.available - subject.figures.consumed
+        return (
+            _("back below %(threshold)s", threshold=threshold)
+            if resolved
+            else _("%(threshold)s reached", threshold=threshold)
+        )
+    return (
+        _("more than %(threshold)s left again", threshold=threshold)
+        if resolved
+        else _("%(threshold)s or less left", threshold=threshold)
     )
-    clause = describe_forecast(forecast, today, remaining)
-    if clause.is_past:
-        return f"The budget {clause.text}."
-    day = forecast.exhausts_on if forecast else None
-    days = f" (in {format_days((day - today).days)})" if count and day and day > today else ""
-    return f"At the current pace, the budget {clause.text}{days}."
+
+
+def _describe_consumption(
+    consumed: int, available: int, period: tuple[date, date], currency: str | None, language: Language = ENGLISH
+) -> str:
+    """Such as ``32 h of 40 h used in March 2026``, or ``1 h used in March 2026, with 5 h overdrawn from …``."""
+    _, used = language.gettext, format_consumption(consumed, available, currency, language)
+    text = _("%(consumption)s used %(period)s", consumption=used, period=language.format_within_period(*period))
+    if available > 0:
+        return text
+    if not available:
+        return text + _(", with nothing left by the period before")
+    return text + _(
+        ", with %(amount)s overdrawn from the period before", amount=language.format_quantity(-available, currency)
+    )
+
+
+def describe_forecast(
+    forecast: Forecast | None, today: date, remaining: int | None, language: Language = ENGLISH
+) -> str:
+    """The forecast of a budget of which ``remaining`` is left, in a sentence."""
+    sentence = _FORECAST_SENTENCES[classify_forecast(forecast, today, remaining)]
+    return language.gettext(sentence, when=format_forecast_day(forecast, today, language))
 
 
 def describe_missing(evaluation: RuleEvaluation, state: ThresholdState, contract: EvaluationInput, today: date) -> str:
@@ -121,31 +154,44 @@ def describe_missing(evaluation: RuleEvaluation, state: ThresholdState, contract
     if trigger.kind == "forecast_exhausts":
         if not balance or not balance.forecast:
             return "No forecast is available."
-        return _describe_forecast(evaluation, balance, today, count=True)
-    threshold, currency = format_threshold(trigger, state.threshold, terms.currency), get_currency(contract)
+        return _describe_coming_forecast(evaluation, balance.forecast, today)
+    threshold, currency = format_threshold(trigger.kind, state.threshold, terms.currency), get_currency(contract)
     if trigger.kind == "unaccounted_work":
         unaccounted = balance.unaccounted_seconds if balance else 0
-        missing = format_quantity(max(_find_threshold_value(trigger, state), 1) - unaccounted, None)
+        missing = ENGLISH.format_quantity(max(_find_threshold_value(trigger, state), 1) - unaccounted, None)
         return (
-            f"{format_quantity(unaccounted, None)} of logged work is not being counted. "
+            f"{ENGLISH.format_quantity(unaccounted, None)} of logged work is not being counted. "
             f"The alert is at {threshold} ({missing} to go)."
         )
     required = _compute_required_consumption(evaluation, state)
     consumed = evaluation.subject.figures.consumed if evaluation.subject.figures else 0
     names = {"consumed_percent": threshold, "overrun": "More than 100 %"}
+    missing = ENGLISH.format_quantity(required - consumed, currency)
+    period = evaluation.subject.period or (terms.start_date, terms.end_date)
+    consumption = _describe_consumption(consumed, evaluation.subject.available or 0, period, currency)
     return (
-        f"{_describe_consumption(evaluation, contract)}. {names.get(trigger.kind, f'{threshold} left')} is reached at "
-        f"{format_quantity(required, currency)} ({format_quantity(required - consumed, currency)} to go)."
+        f"{consumption}. {names.get(trigger.kind, f'{threshold} left')} is reached at "
+        f"{ENGLISH.format_quantity(required, currency)} ({missing} to go)."
     )
+
+
+def _describe_coming_forecast(evaluation: RuleEvaluation, forecast: Forecast, today: date) -> str:
+    """The forecast in a sentence, with the days until then."""
+    subject, day = evaluation.subject, forecast.exhausts_on
+    remaining = (
+        None if subject.available is None or not subject.figures else subject.available - subject.figures.consumed
+    )
+    sentence = describe_forecast(forecast, today, remaining)
+    return f"{sentence[:-1]} (in {ENGLISH.format_days((day - today).days)})." if day and day > today else sentence
 
 
 def _describe_date(trigger: Trigger, state: ThresholdState, contract: EvaluationInput, today: date) -> str:
     end = contract.terms.end_date
     if trigger.kind == "expires_in_days" and today <= end:
         day = end - timedelta(days=int(state.threshold or 0))
-        return f"The threshold is reached on {format_day(day)} (in {format_days((day - today).days)})."
+        return f"The threshold is reached on {ENGLISH.format_day(day)} (in {ENGLISH.format_days((day - today).days)})."
     verb = "ends" if today <= end else "ended"
-    return f"The contract is {contract.status} and {verb} on {format_day(end)}."
+    return f"The contract is {contract.status} and {verb} on {ENGLISH.format_day(end)}."
 
 
 def _find_threshold_value(trigger: Trigger, state: ThresholdState) -> int:

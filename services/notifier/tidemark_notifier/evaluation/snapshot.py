@@ -71,6 +71,11 @@ class Snapshot(Body):
     subject: str | None
     """The rule's own subject of the mail."""
     opening: str | None
+    locale: str = "en"
+    """The organization's. Texts of the snapshot are in English."""
+    owner_name: str | None = None
+    """Of the contract's owner; null in notifications of earlier versions."""
+    owner_email: str | None = None
 
 
 def freeze_notification(notification: PendingNotification, contract: EvaluationInput, today: date) -> Snapshot:
@@ -92,10 +97,10 @@ def freeze_evaluation(
     planned, available = subject.planned, subject.available
     consumed = subject.figures.consumed if subject.figures else None
     percent = None if consumed is None or available is None else compute_percent(consumed, available)
-    return Snapshot(
+    snapshot = Snapshot(
         kind=kind,
         trigger=rule.trigger.kind,
-        reason=describe_reason(evaluation, state, contract, today, resolved=kind == "resolved"),
+        reason="",
         contract_code=terms.code,
         contract_name=terms.name,
         organization_name=contract.organization.name,
@@ -109,7 +114,7 @@ def freeze_evaluation(
         rule_version=rule.version,
         scope=rule.scope.kind,
         threshold=state.threshold,
-        threshold_text=format_threshold(rule.trigger, state.threshold, terms.currency),
+        threshold_text=format_threshold(rule.trigger.kind, state.threshold, terms.currency),
         subject_kind=subject.kind,
         account_name=_find_account_name(evaluation, contract),
         team_name=_find_team_name(evaluation, contract),
@@ -127,7 +132,11 @@ def freeze_evaluation(
         accounts=tuple(_build_account_lines(balance, subject.account_id, start)) if balance else (),
         subject=rule.subject,
         opening=rule.opening,
+        locale=contract.organization.locale,
+        owner_name=terms.owner.name,
+        owner_email=terms.owner.email,
     )
+    return snapshot.model_copy(update={"reason": describe_reason(snapshot)})
 
 
 def format_subject_name(evaluation: RuleEvaluation, contract: EvaluationInput) -> str | None:
