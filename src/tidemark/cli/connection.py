@@ -67,7 +67,13 @@ def print_list(
     as_json: bool,
     as_csv: bool,
 ) -> None:
-    """Print items by name. Where a name repeats, the id is on a line of its own below it, unbroken."""
+    """Print items by name. Where a name repeats, the id is on a line of its own below it, unbroken.
+
+    ``columns`` are used for the table only.
+    """
+    if as_json or as_csv:
+        print_records(items, (), as_json=as_json, as_csv=as_csv)
+        return
     counts = Counter(item[name] for item in items)
 
     def label(item: Mapping[str, Any]) -> str:
@@ -75,7 +81,7 @@ def print_list(
 
     table = build_table(items, (Column(heading, label), *columns))
     table.columns[0].width = _ID_LENGTH if counts.total() > len(counts) else None
-    print_records(items, table, as_json=as_json, as_csv=as_csv)
+    print_table(table)
 
 
 def print_details(body: Json, texts: Mapping[str, str], *, as_json: bool) -> None:
