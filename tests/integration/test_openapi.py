@@ -1,15 +1,12 @@
 """Every service responds as its OpenAPI document says, to valid and to invalid requests."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import httpx
 import pytest
-import uvicorn
+from api_server import running_server
 from hypothesis import HealthCheck, Phase, given, settings
-from polling import wait_until
 from schemathesis import GenerationMode, openapi
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -21,7 +18,6 @@ from schemathesis.specs.openapi.checks import (
 import tidemark_consumption.app
 import tidemark_contracts.app
 import tidemark_notifier.app
-from tidemark.stack import ports
 from tidemark_shared.http.tokens import issue_token
 from tidemark_shared.messaging.kafka import create_topics
 from tidemark_shared.settings import Settings
@@ -33,26 +29,6 @@ APPS = {
     "notifier": tidemark_notifier.app.create_app,
 }
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
-
-
-@asynccontextmanager
-async def running_server(app) -> AsyncIterator[str]:
-    """Serve the application on a free port; its URL."""
-    port = ports.find_free()
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None))
-    task = asyncio.create_task(server.serve())
-    try:
-        await wait_until(lambda: server.started or task.done(), timeout_seconds=60)
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
-
-            async def is_ready():
-                return (await client.get("/readyz")).status_code == 200
-
-            await wait_until(is_ready, timeout_seconds=60)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        await task
 
 
 # The application runs in this process and uses `random` for jitter while cases are generated.
