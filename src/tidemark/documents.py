@@ -10,9 +10,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import typer
+from typer.cli import get_docs_for_click
+
 import tidemark_consumption.app
 import tidemark_contracts.app
 import tidemark_notifier.app
+from tidemark import cli
 from tidemark.client_code import generate_client
 from tidemark_shared.domain.violations import VIOLATION_CODES
 from tidemark_shared.messaging.asyncapi import build_asyncapi_document
@@ -27,6 +31,23 @@ _VIOLATIONS_INTRODUCTION = """# Violations
 Generated from the code (`make docs`). An invalid request gets a problem (RFC 9457) with status 422. It lists every
 violation at once: a `code`, a `path` (a JSON Pointer into the body that was sent) and a message that says how to
 correct it. The rules are those of the [specification](specification.md).
+"""
+_COMMANDS_INTRODUCTION = """
+Generated from the code (`make docs`); `tidemark COMMAND --help` prints the same.
+
+Names stand wherever the HTTP API takes ids: a contract's code, the name of an organization, team, account or rule, the
+id of a person in the time tracker for a rate card. Where a name repeats, lists show the id below it, and commands ask
+for the id.
+
+`--json` prints JSON for programs; `--csv` prints a list for spreadsheets. Tables fit 80 columns. Messages of errors go
+to standard error. The exit status is
+
+- 0 if the command has done what it says;
+- 1 if it was refused or failed, or if `verify` found a difference: the message says what to do;
+- 2 if the command itself is written wrongly: an unknown option, a missing argument, a value that is not possible.
+
+Commands find a stack that runs in the current folder (`.tidemark`), or in `--data-dir`. Variables such as
+`TIDEMARK_API_URL` and `TIDEMARK_API_TOKEN` come first.
 """
 _SERVICES = {
     "contracts": tidemark_contracts.app.create_app,
@@ -43,7 +64,8 @@ def generate() -> dict[str, str]:
     services = {name: create_app(settings).openapi() for name, create_app in _SERVICES.items()}
     documents |= {f"openapi/{name}.json": document for name, document in services.items()}
     documents["openapi/tidemark.json"] = merge_documents(services)
-    return {path: _to_json(content) for path, content in documents.items()} | {"violations.md": _violations_page()}
+    pages = {"violations.md": _violations_page(), "cli.md": _command_line_page()}
+    return {path: _to_json(content) for path, content in documents.items()} | pages
 
 
 def generate_client_code() -> dict[str, str]:
@@ -54,6 +76,15 @@ def generate_client_code() -> dict[str, str]:
 def _violations_page() -> str:
     rows = [f"| `{code}` | {rule.rule} | {rule.when} | {rule.example} |" for code, rule in VIOLATION_CODES.items()]
     return "\n".join([_VIOLATIONS_INTRODUCTION, "| code | rule | when | example |", "|---|---|---|---|", *rows, ""])
+
+
+def _command_line_page() -> str:
+    command = typer.main.get_command(cli.app)
+    context = typer.Context(command, info_name="tidemark")
+    heading, _, page = get_docs_for_click(obj=command, ctx=context, name="tidemark", title="Command line").partition(
+        "\n"
+    )
+    return f"{heading}\n{_COMMANDS_INTRODUCTION}{page.rstrip()}\n"
 
 
 def _to_json(content: Any) -> str:

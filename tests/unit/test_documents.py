@@ -143,7 +143,7 @@ def test_documents_are_complete_and_reproducible() -> None:
     assert files == documents.generate()
     assert set(files) == {f"asyncapi/{topic.name}.json" for topic in TOPICS} | {
         f"openapi/{service}.json" for service in ("contracts", "consumption", "notifier", "tidemark")
-    } | {"violations.md"}
+    } | {"cli.md", "violations.md"}
 
 
 def test_every_violation_code_has_a_row() -> None:
@@ -151,6 +151,13 @@ def test_every_violation_code_has_a_row() -> None:
     assert re.findall(r"^\| `([^`]+)` \|", page, re.MULTILINE) == list(VIOLATION_CODES)
     for code, meaning in VIOLATION_CODES.items():
         assert f"| `{code}` | {' | '.join(meaning)} |\n" in page
+
+
+def test_every_command_is_on_the_page_of_the_command_line() -> None:
+    page = documents.generate()["cli.md"]
+    for command in ("contract adjust", "organization create", "rate-card list", "rule preview", "notification resend"):
+        assert f"\n### `tidemark {command}`\n" in page
+    assert "$ tidemark rule test [OPTIONS] {RULE}" in page
 
 
 def test_handwritten_files_are_kept(tmp_path: Path) -> None:
