@@ -7,11 +7,12 @@ from contextlib import asynccontextmanager
 import jsonschema
 import pytest
 from chat_schemas import SCHEMAS
-from deliveries import FAST, PUBLIC_URL, insert_notification, outbox_events, wait_until_finished
+from deliveries import FAST, PUBLIC_URL, insert_message, insert_notification, outbox_events, wait_until_finished
 from notifier_bodies import rule
 from notifier_service import running_service
 from polling import wait_until
 from scenario import Scenario
+from snapshots import make_snapshot
 
 from tidemark_notifier.delivery.deliverer import Deliverer
 from tidemark_notifier.delivery.egress import EgressPolicy
@@ -62,6 +63,18 @@ async def test_message_is_delivered_as_its_product_takes_it(pool, endpoint, chat
     assert line == f"POST {PATH} HTTP/1.1"
     assert (headers["content-type"], headers.get("webhook-signature")) == ("application/json", None)
     jsonschema.validate(json.loads(body), SCHEMAS[chat_format])
+
+
+async def test_notifications_of_one_moment_are_one_message(pool, endpoint):
+    snapshots = [make_snapshot(), make_snapshot(trigger="overrun", threshold=None, consumed=147_600, remaining=-3600)]
+    await insert_message(pool, *snapshots, addressee=channel(endpoint, "slack"))
+    async with running_chat_deliverer(pool):
+        rows = await wait_until_finished(pool)
+    assert [row["status"] for row in rows] == ["delivered"] * 2
+    [(_, _, body)] = endpoint.requests
+    [header, section, *_] = json.loads(body)["blocks"]
+    assert header["text"]["text"] == "1 h over"
+    assert "\N{BULLET} 32 h of 40 h used in March 2026 (80 % reached)." in section["text"]["text"]
 
 
 async def test_rate_limit_is_retried_and_a_refusal_is_final_and_neither_shows_the_url(pool, endpoint):

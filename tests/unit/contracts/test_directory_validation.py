@@ -1,13 +1,14 @@
-"""The rules for teams and rate cards (SPEC 9)."""
+"""The rules for organizations, teams and rate cards (SPEC 9)."""
 
 import pytest
 from contract_builders import (
     SUPPORT,
     uid,
 )
+from pydantic import ValidationError
 
 from tidemark_contracts.directory.validation import entity_violations
-from tidemark_shared.domain.bodies import RateCard, Team
+from tidemark_shared.domain.bodies import Organization, RateCard, Team
 
 
 @pytest.mark.parametrize(
@@ -29,6 +30,18 @@ def test_overlapping_memberships_are_duplicates(members, expected):
         {"name": "T", "members": [{"person_id": p, "from": first, "until": last} for p, first, last in members]}
     )
     assert [(violation.code, violation.path) for violation in entity_violations(team)] == expected
+
+
+def test_locale_is_one_that_mails_are_written_in():
+    body = {"name": "Acme", "timezone": "UTC"}
+    assert (
+        Organization.model_validate(body).locale == Organization.model_validate({**body, "locale": None}).locale == "en"
+    )
+    assert Organization.model_validate({**body, "locale": "de-AT"}).locale == "de-AT"
+    with pytest.raises(
+        ValidationError, match=r"'fr' is not a supported locale. Use one of en, en-GB, en-US, de, de-AT"
+    ):
+        Organization.model_validate({**body, "locale": "fr"})
 
 
 CARD = {

@@ -114,6 +114,16 @@ def test_message_of_many_accounts_says_how_many_more_there_are():
     assert sent.facts[-1] == ("Other accounts", "4")
 
 
+def test_message_of_many_notifications_lists_the_most_urgent_ten():
+    snapshots = [make_snapshot(), *(make_snapshot(kind="resolved", account_name=f"A{number}") for number in range(12))]
+    notifications = [MailNotification(UUID(int=number), snapshot, CHANNEL) for number, snapshot in enumerate(snapshots)]
+    sent = build_chat_message(notifications, public_url="https://tidemark.example.com", locale="de")
+    assert sent.title == "80 % verbraucht"
+    assert len(sent.lines) == 14
+    assert sent.lines[3].startswith("\N{BULLET} Erledigt: A0: 32 Std. von 40 Std. im März 2026 verbraucht")
+    assert sent.lines[-1] == "(und 2 weitere)"
+
+
 @pytest.mark.parametrize(
     ("changes", "title", "colour"),
     [

@@ -5,7 +5,7 @@ from urllib.parse import unquote
 from uuid import UUID
 
 import pytest
-from notifier_bodies import uid
+from notifier_bodies import HOUR, MID_MARCH, balance, evaluation_input, organization, rule, stored_rule, uid
 from snapshots import make_snapshot
 from test_notifier_mail import CUSTOMER, OWNER, parse
 
@@ -14,6 +14,8 @@ from tidemark_notifier.delivery.mail_content import MailNotification
 from tidemark_notifier.delivery.senders import MailSender
 from tidemark_notifier.delivery.smtp import SmtpServer
 from tidemark_notifier.evaluation.addressees import Addressee
+from tidemark_notifier.evaluation.evaluator import evaluate
+from tidemark_notifier.evaluation.snapshot import Snapshot, freeze_notification
 
 ADDRESS = Addressee(email="alerts@acme.example.com", kind="address")
 MEMBER = Addressee(email="max@provider.example.com", name="Max", kind="team", team="Support")
@@ -108,6 +110,21 @@ def test_customer_reads_the_language_of_the_organization_and_the_provider_its_ow
     _, text, html = send(addressee, provider_locale=locale)
     assert text.startswith("80 % verbraucht" if expected == "de" else "80 % used")
     assert f'<html lang="{expected}">' in html
+
+
+def test_snapshot_has_the_locale_of_the_organization_and_the_owner():
+    body = {**organization(), "locale": "de-AT"}
+    contract = evaluation_input(balance(uid("contract"), consumed=40 * HOUR), organization_body=body)
+    [notification] = evaluate([stored_rule(rule())], contract, [], MID_MARCH)
+    snapshot = freeze_notification(notification, contract, MID_MARCH)
+    assert (snapshot.locale, snapshot.owner_name, snapshot.owner_email) == (
+        "de-AT",
+        "Olga",
+        "olga@provider.example.com",
+    )
+    assert snapshot.reason == "40 h of 40 h used in March 2026 (80 % reached)."
+    earlier = snapshot.model_dump(mode="json", exclude={"locale", "owner_name", "owner_email"})
+    assert Snapshot.model_validate(earlier).locale == "en"
 
 
 def test_german_mail_is_german_throughout():

@@ -12,7 +12,7 @@ from tidemark_notifier.delivery.snapshot_text import make_safe
 from tidemark_notifier.evaluation.snapshot import Snapshot
 from tidemark_notifier.language import Language, get_language
 
-_MAX_ACCOUNTS = 10
+_MAX_ACCOUNTS = _MAX_OTHERS = 10
 _WARNING, _OVERRUN, _RESOLVED, _TEST = "#d97706", "#dc2626", "#16a34a", "#64748b"
 
 
@@ -22,7 +22,7 @@ def build_chat_message(notifications: Sequence[MailNotification], *, public_url:
     view = make_safe(build_view(notifications, public_url, language))
     return ChatMessage(
         title=f"{view['kind']}: {view['headline']}" if view["kind"] else view["headline"],
-        lines=tuple(_build_lines(view)),
+        lines=tuple(_build_lines(view, language)),
         facts=tuple(_build_facts(view, language)),
         footer=view["recipient_reason"],
         link=view["link"],
@@ -36,13 +36,16 @@ def _find_colour(snapshot: Snapshot) -> str:
     return colours.get(snapshot.kind, _OVERRUN if (snapshot.remaining or 0) < 0 else _WARNING)
 
 
-def _build_lines(view: dict[str, Any]) -> Iterator[str]:
+def _build_lines(view: dict[str, Any], language: Language) -> Iterator[str]:
     yield f"{view['contract_name']} ({view['contract_code']}), {view['organization']}"
     if consumption := view["consumption"]:
         yield f"{consumption['bar']} {consumption['figure']}, {consumption['detail']}"
     yield view["reason"]
-    for other in view["others"]:
-        yield " ".join(filter(None, (other["kind"], other["name"], other["reason"])))
+    others = view["others"]
+    for other in others[:_MAX_OTHERS]:
+        yield "\N{BULLET} " + ": ".join(filter(None, (other["kind"], other["name"], other["reason"])))
+    if more := len(others[_MAX_OTHERS:]):
+        yield language.ngettext(" (and %(count)s more)", " (and %(count)s more)", more).strip()
 
 
 def _build_facts(view: dict[str, Any], language: Language) -> Iterator[tuple[str, str]]:

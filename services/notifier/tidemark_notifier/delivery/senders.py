@@ -41,14 +41,7 @@ class MailSender:
     async def send(self, rows: Sequence[Any]) -> None:
         """Send one mail with all its notifications."""
         mail = build_mail(
-            [
-                MailNotification(
-                    row["notification_id"],
-                    Snapshot.model_validate_json(row["snapshot"]),
-                    Addressee.model_validate_json(row["addressee"]),
-                )
-                for row in rows
-            ],
+            _parse_notifications(rows),
             message_id=rows[0]["message_id"],
             raised_at=rows[0]["raised_at"],
             sender=self._sender,
@@ -66,19 +59,28 @@ class WebhookSender:
         self.aclose = self._client.aclose
 
     async def send(self, rows: Sequence[Any]) -> None:
-        """Send the webhook request of the only row."""
-        [row] = rows
-        addressee = Addressee.model_validate_json(row["addressee"])
-        snapshot = Snapshot.model_validate_json(row["snapshot"])
+        """Send one message to a chat with all its notifications, or the signed request of the only row."""
+        row, notifications = rows[0], _parse_notifications(rows)
+        addressee = notifications[0].addressee
         if addressee.chat_format:
             url, secret = addressee.chat_url, None
-            notification = MailNotification(row["notification_id"], snapshot, addressee)
-            message = build_chat_message([notification], public_url=self._public_url, locale=self._locale)
+            message = build_chat_message(notifications, public_url=self._public_url, locale=self._locale)
             payload = build_chat_body(addressee.chat_format, message)
         else:
             url, secret = addressee.url, addressee.secret or ""
-            payload = build_payload(snapshot, build_event(row), public_url=self._public_url)
+            payload = build_payload(notifications[0].snapshot, build_event(row), public_url=self._public_url)
         await self._client.send_webhook(WebhookRequest(row["id"], url or "", secret, payload, row["leased_at"]))
+
+
+def _parse_notifications(rows: Sequence[Any]) -> list[MailNotification]:
+    return [
+        MailNotification(
+            row["notification_id"],
+            Snapshot.model_validate_json(row["snapshot"]),
+            Addressee.model_validate_json(row["addressee"]),
+        )
+        for row in rows
+    ]
 
 
 def build_event(row: Any, error: str | None = None) -> NotificationChanged:

@@ -144,7 +144,8 @@ def _build_event(notification: RaisedNotification, now: datetime) -> Notificatio
 async def _build_deliveries(connection: Connection, raised: Sequence[RaisedNotification]) -> list[dict[str, Any]]:
     """One delivery per addressee; without addressees, one per channel with none.
 
-    All mails to one address about one contract are one message, whose id is that of its first delivery.
+    All mails to one address about one contract are one message, whose id is that of its first delivery; so is what goes
+    to one channel of a chat.
     """
     deliveries: list[tuple[RaisedNotification, str, Addressee | None]] = []
     for notification in raised:
@@ -157,7 +158,7 @@ async def _build_deliveries(connection: Connection, raised: Sequence[RaisedNotif
     ids = await _create_ids(connection, len(deliveries))
     for id_, (notification, channel, addressee) in zip(ids, deliveries, strict=True):
         message: object = id_
-        if addressee and channel == "email":
+        if addressee and (channel == "email" or addressee.chat_format):
             message = notification.contract.contract_id, addressee.receiver.casefold()
         rows.append(
             {
