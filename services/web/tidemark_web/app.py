@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from itertools import chain
+from typing import Any
 
 import httpx
 from fastapi import FastAPI, Request
@@ -61,11 +62,14 @@ def create_app(settings: Settings) -> FastAPI:
             app.state.live = await stack.enter_async_context(aclosing(LiveRevisions(clients)))
             yield
 
-    async def show_document(request: Request) -> Response:
-        clients: dict[str, httpx.AsyncClient] = request.app.state.clients
+    async def fetch_document() -> dict[str, Any]:
+        clients: dict[str, httpx.AsyncClient] = app.state.clients
         responses = await asyncio.gather(*(clients[name].get("/openapi.json") for name in services))
         documents = dict(zip(services, (response.json() for response in responses), strict=True))
-        return JSONResponse(merge_documents(documents))
+        return merge_documents(documents)
+
+    async def show_document(_: Request) -> Response:
+        return JSONResponse(await fetch_document())
 
     async def forward(request: Request) -> Response:
         path = request.scope["raw_path"].decode("latin-1")
@@ -79,6 +83,7 @@ def create_app(settings: Settings) -> FastAPI:
     # Replaces FastAPI's own document, which is empty.
     app.router.routes.insert(0, Route("/openapi.json", show_document))
     app.state.has_inbox = "inbox" in upstreams
+    app.state.fetch_document = fetch_document
     app.router.routes.extend(page_routes())
     app.router.routes.append(Route("/{path:path}", forward, methods=_METHODS))
     app.exception_handler(httpx.TransportError)(_report_unreachable)

@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from starlette.routing import Route
 
 from tidemark_shared.log import get_correlation_id, get_logger
-from tidemark_web.pages import session
+from tidemark_web.pages import docs, session
 from tidemark_web.pages.client import Api, ApiError
 from tidemark_web.pages.contract import show_contract
 from tidemark_web.pages.contracts import show_contracts
@@ -27,6 +27,9 @@ def page_routes() -> list[Route]:
         Route("/", _page(show_contracts)),
         Route("/contracts/{reference:path}/worklogs", _page(show_worklogs)),
         Route("/contracts/{reference:path}", _page(show_contract)),
+        Route("/docs", _guard(docs.show_api)),
+        Route("/docs/events", _guard(docs.show_events)),
+        Route("/docs/events/{topic}.json", _guard(docs.send_event_document)),
         Route("/live/{contract_id}", _page(stream_revisions)),
         Route("/sign-in", _guard(session.sign_in), methods=["GET", "POST"]),
         Route("/sign-out", _guard(session.sign_out), methods=["POST"]),
