@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 from effort import repeat
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import rule, run_state_machine_as_test
+from hypothesis.stateful import invariant, rule, run_state_machine_as_test
 from notification_machine import (
     ACME,
     CONTRACT,
@@ -206,6 +206,20 @@ class DatabaseMachine(NotificationMachine):
             await asyncio.gather(*(evaluator.evaluate_due(self.pool, self.now) for evaluator in self.evaluators))
 
         self.runner.run(evaluate_by_both())
+
+    @invariant()
+    def evaluation_raises_one_message_for_each_receiver(self):
+        # The deliveries of one evaluation are inserted by one transaction.
+        groups = self.runner.run(
+            self.pool.fetch(
+                "SELECT count(DISTINCT message_id) AS messages FROM deliveries WHERE receiver IS NOT NULL "
+                "GROUP BY xmin::text, receiver"
+            )
+        )
+        messages = self.runner.run(
+            self.pool.fetchval("SELECT count(DISTINCT message_id) FROM deliveries WHERE receiver IS NOT NULL")
+        )
+        assert [group["messages"] for group in groups] == [1] * messages
 
     def raised(self):
         rows = self.runner.run(self.pool.fetch("SELECT * FROM notifications"))
