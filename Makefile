@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 BIN := .venv/bin
-PARTS := tidemark-client tidemark-shared tidemark-contracts tidemark-consumption tidemark-notifier tidemark-web
+PARTS := tidemark-client tidemark-shared tidemark-contracts tidemark-consumption tidemark-notifier tidemark-intake tidemark-web
 PROJECTS := pyproject.toml shared/pyproject.toml clients/python/pyproject.toml $(sort $(wildcard services/*/pyproject.toml))
 STAMP := .venv/.set-up
 DEV_STAMP := .venv/.set-up-dev

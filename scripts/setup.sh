@@ -33,5 +33,5 @@ fi
     stop "Could not install the packages. See the error above; check that pypi.org is reachable, or set PIP_INDEX_URL to a mirror, then run this again."
 echo "Installing Tidemark's own packages, about 10 seconds …"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
-    -e shared -e services/contracts -e services/consumption -e services/notifier -e services/web -e clients/python -e . ||
+    -e shared -e services/contracts -e services/consumption -e services/notifier -e services/intake -e services/web -e clients/python -e . ||
     stop "Could not install Tidemark's own packages. See the error above."

@@ -26,7 +26,7 @@ async def provision(service: str, settings: Settings, *, replication: int) -> No
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m tidemark_shared.provision")
-    parser.add_argument("service", choices=("contracts", "consumption", "notifier"))
+    parser.add_argument("service", choices=("contracts", "consumption", "notifier", "intake"))
     parser.add_argument("--replication", type=int, default=1, help="number of replicas of each topic that is created")
     options = parser.parse_args(arguments)
     try:

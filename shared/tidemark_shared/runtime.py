@@ -131,7 +131,7 @@ class ServiceRuntime:
 
 @asynccontextmanager
 async def service_runtime(
-    service: str, settings: Settings, *, workload: Workload = Workload.FOLD
+    service: str, settings: Settings, *, workload: Workload = Workload.FOLD, pool_size: int = 8
 ) -> AsyncIterator[ServiceRuntime]:
     """Wait for the database and the broker, then yield the runtime; its pool is configured for ``workload``."""
     kafka.use_settings(settings)
@@ -141,7 +141,7 @@ async def service_runtime(
         retry=retry_if_exception_type(_CONNECTION_ERRORS),
         reraise=True,
     )
-    pool: Pool = await retry(connect_pool, settings.service_database_url(service), service, workload=workload)
+    pool: Pool = await retry(connect_pool, settings.service_database_url(service), service, workload=workload, size=pool_size)
     cluster = await kafka.fetch_cluster_id(
         require_setting(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers"),
         timeout_seconds=_START_TIMEOUT_SECONDS,

@@ -28,6 +28,7 @@ class Settings(BaseSettings):
     contracts_database_url: str | None = None
     consumption_database_url: str | None = None
     notifier_database_url: str | None = None
+    intake_database_url: str | None = None
     kafka_bootstrap_servers: str | None = None
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
@@ -56,6 +57,8 @@ class Settings(BaseSettings):
     contracts_url: str = "http://127.0.0.1:8001"
     consumption_url: str = "http://127.0.0.1:8002"
     notifier_url: str = "http://127.0.0.1:8003"
+    intake_url: str | None = Field(default=None, description="For web: the address of intake, where it runs.")
+    intake_file: str | None = Field(default=None, description="The trackers that intake reads; see docs/intake.md.")
     inbox_url: str | None = Field(
         default=None, description="The address of a local mail sink; web shows it under /inbox."
     )

@@ -22,13 +22,13 @@ from aiosql.types import SQLOperationType
 
 from tidemark.stack import ports, postgres
 from tidemark.stack.processes import Supervisor
-from tidemark.stack.up import SERVICES
+from tidemark.stack.up import ALL_SERVICES
 from tidemark_shared.database import Connection, migrate, open_connection, queries
 
 # The schemas in which the queries of a package run.
 _SCHEMAS = {
-    "tidemark_shared": SERVICES,
-    **{f"tidemark_{service}": [service] for service in SERVICES},
+    "tidemark_shared": ALL_SERVICES,
+    **{f"tidemark_{service}": [service] for service in ALL_SERVICES},
     "tidemark": ["reporting"],
 }
 # Scripts that create the temporary tables and views of a session.
@@ -168,7 +168,7 @@ async def _generate_with_new_server() -> dict[Path, str]:
     url = postgres.url(port, password)
     try:
         await supervisor.start(postgres.prepare(folder / "data", port, password, {"fsync": "off"}))
-        for service in SERVICES:
+        for service in ALL_SERVICES:
             await migrate(url, service)
         return await generate(url)
     finally:

@@ -46,7 +46,8 @@ def create_app(settings: Settings) -> FastAPI:
         "consumption": settings.consumption_url,
         "notifier": settings.notifier_url,
     }
-    upstreams = services | ({"inbox": settings.inbox_url} if settings.inbox_url else {})
+    optional = {"inbox": settings.inbox_url, "intake": settings.intake_url}
+    upstreams = services | {name: url for name, url in optional.items() if url}
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -82,8 +83,8 @@ def create_app(settings: Settings) -> FastAPI:
     app = create_api("web", settings, lifespan, create_admission(settings))
     # Replaces FastAPI's own document, which is empty.
     app.router.routes.insert(0, Route("/openapi.json", show_document))
-    app.state.has_inbox = "inbox" in upstreams
     app.state.fetch_document = fetch_document
+    app.state.has_inbox = "inbox" in upstreams
     app.router.routes.extend(page_routes())
     app.router.routes.append(Route("/{path:path}", forward, methods=_METHODS))
     app.exception_handler(httpx.TransportError)(_report_unreachable)

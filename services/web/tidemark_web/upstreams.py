@@ -10,6 +10,7 @@ _ROUTES = (
     ("contracts", re.compile(r"/v1/(organizations|teams|rate-cards|contracts)(/.*)?")),
     ("consumption", re.compile(r"/v1/(balances|reports|worklogs)(/.*)?")),
     ("notifier", re.compile(r"/v1/(rules|notifications)(/.*)?")),
+    ("intake", re.compile(r"/v1/intake/[^/]+/webhook")),
     ("inbox", re.compile(r"/inbox(/.*)?")),
 )
 

@@ -5,7 +5,7 @@ import asyncio
 from tidemark.cli.options import DEFAULT_DATA_DIR, DataDir, load_settings
 from tidemark.cli.output import print_line, report_errors, show_wait
 from tidemark.cli.verify import run_replay
-from tidemark.stack.up import SERVICES
+from tidemark.stack.up import INTAKE, SERVICES
 from tidemark_shared import database
 from tidemark_shared.settings import Settings
 
@@ -18,7 +18,7 @@ def migrate(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
 
 def migrate_databases(settings: Settings) -> None:
     """Create or update the tables of all services, and print whether figures were rebuilt."""
-    for service in SERVICES:
+    for service in (*SERVICES, INTAKE) if settings.intake_file else SERVICES:
         with show_wait(f"Updating the tables of {service} …"):
             asyncio.run(database.migrate(settings.service_database_url(service), service))
     with show_wait("Rebuilding the figures, if a counting rule changed …"):

@@ -25,12 +25,16 @@ from tidemark.stack.processes import (
     stop_orphans,
 )
 from tidemark.stack.state import State, lock_data_dir
+from tidemark_intake.configuration import load_sources, secret_names
 from tidemark_shared.database import migrate
 from tidemark_shared.http.tokens import issue_token
 from tidemark_shared.messaging.kafka import create_topics, use_settings
 from tidemark_shared.settings import Settings, require_setting
 
 SERVICES = ("contracts", "consumption", "notifier")
+INTAKE = "intake"
+"""Runs only where ``TIDEMARK_INTAKE_FILE`` names the trackers that it reads."""
+ALL_SERVICES = (*SERVICES, INTAKE)
 _LOOPBACK, _ALL_INTERFACES = "127.0.0.1", "0.0.0.0"  # noqa: S104 - only compared, never bound
 _KAFKA_TIMEOUT_SECONDS = 20
 _TOKEN_LIFETIME, _TOKEN_RENEWAL_SECONDS = timedelta(days=1), 3_600
@@ -40,6 +44,7 @@ _KAFKA_SECURITY = (
 )  # fmt: skip
 _DATABASE, _KAFKA, _SMTP = "TIDEMARK_DATABASE_URL", "TIDEMARK_KAFKA_BOOTSTRAP_SERVERS", "TIDEMARK_SMTP_URL"
 _SERVICE_DATABASES = {service: f"TIDEMARK_{service.upper()}_DATABASE_URL" for service in SERVICES}
+_INTAKE_DATABASE, _INTAKE_FILE = "TIDEMARK_INTAKE_DATABASE_URL", "TIDEMARK_INTAKE_FILE"
 _EVERY_PROCESS = {"TIDEMARK_HOST", "TIDEMARK_PORT", "TIDEMARK_LOG_LEVEL", "TIDEMARK_SECRET"}
 _EVERY_SERVICE = _EVERY_PROCESS | {_KAFKA, *_KAFKA_SECURITY, "TIDEMARK_TOPIC_PREFIX"}
 USED_SETTINGS = {
@@ -49,8 +54,10 @@ USED_SETTINGS = {
         _SERVICE_DATABASES["notifier"], _SMTP, "TIDEMARK_MAIL_FROM", "TIDEMARK_LOCALE", "TIDEMARK_WEBHOOK_ALLOW", "TIDEMARK_PUBLIC_URL",
         "TIDEMARK_CONSUMPTION_URL",
     },
+    INTAKE: _EVERY_SERVICE | {_INTAKE_DATABASE, _INTAKE_FILE},
     "web": _EVERY_PROCESS | {
-        "TIDEMARK_CONTRACTS_URL", "TIDEMARK_CONSUMPTION_URL", "TIDEMARK_NOTIFIER_URL", "TIDEMARK_INBOX_URL",
+        "TIDEMARK_CONTRACTS_URL", "TIDEMARK_CONSUMPTION_URL", "TIDEMARK_NOTIFIER_URL", "TIDEMARK_INTAKE_URL",
+        "TIDEMARK_INBOX_URL",
         "TIDEMARK_PUBLIC_URL", "TIDEMARK_OPEN", "TIDEMARK_ALLOWED_HOSTS",
     },
 }  # fmt: skip
@@ -106,7 +113,7 @@ def resolve_environment(state: State, data_dir: Path, port: int) -> dict[str, st
         defaults = {name: environment[_DATABASE] for name in _SERVICE_DATABASES.values() if _DATABASE in environment}
         environment = defaults | environment
         environment[_DATABASE] = environment[_SERVICE_DATABASES["consumption"]]
-    for service in SERVICES:
+    for service in services_of(environment):
         environment[f"TIDEMARK_{service.upper()}_URL"] = f"http://{_LOOPBACK}:{state.port(service)}"
     host = environment.setdefault("TIDEMARK_HOST", _LOOPBACK)
     address = f"http://{_LOOPBACK if host == _ALL_INTERFACES else host}:{port}"
@@ -120,9 +127,19 @@ def resolve_environment(state: State, data_dir: Path, port: int) -> dict[str, st
 def select_settings(environment: Mapping[str, str], process: str) -> dict[str, str]:
     """The variables that a process uses. A process that is broken into then gives away no more than these."""
     selected = {name: environment[name] for name in USED_SETTINGS[process] if name in environment}
-    if process in SERVICES:
-        selected[_SERVICE_DATABASES[process]] = settings_from(environment).service_database_url(process)
+    if process in ALL_SERVICES:
+        name = f"TIDEMARK_{process.upper()}_DATABASE_URL"
+        selected[name] = settings_from(environment).service_database_url(process)
+    if process == INTAKE:
+        # The secrets of the trackers, which have names of their own.
+        names = secret_names(load_sources(environment.get(_INTAKE_FILE)))
+        selected |= {name: os.environ[name] for name in names if name in os.environ}
     return selected
+
+
+def services_of(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The services that run with these settings."""
+    return ALL_SERVICES if environment.get(_INTAKE_FILE) else SERVICES
 
 
 def with_new_token(environment: Mapping[str, str], now: datetime) -> dict[str, str]:
@@ -188,7 +205,7 @@ class _Stack:
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None
         _print_status("Starting the services …")
-        await self._services.start(*map(self._service, (*SERVICES, "web")))
+        await self._services.start(*map(self._service, (*services_of(self._state.environment), "web")))
         self._print_addresses()
         if demo:
             maildir = self._state.environment.get("TIDEMARK_MAILDIR")
@@ -201,7 +218,7 @@ class _Stack:
             await self._infrastructure.start(await asyncio.to_thread(postgres.prepare, *arguments))
         # One line in the place of one for each migration.
         logging.getLogger("pogo_core").setLevel(logging.ERROR)
-        for service in SERVICES:
+        for service in services_of(state.environment):
             _print_status(f"  {service}: creating or updating its tables …")
             try:
                 await migrate(self._settings.service_database_url(service), service)

@@ -1,0 +1,1 @@
+"""Intake: webhooks and APIs of trackers become worklog events."""

@@ -1,0 +1,52 @@
+"""``POST /v1/intake/{source}/webhook``: a tracker's webhook is stored as it came, and processed afterwards."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request, Response
+from fastapi.responses import PlainTextResponse
+
+from tidemark_intake.database.query_types import IntakeQueries
+from tidemark_intake.trackers import DeliveryError, Tracker
+from tidemark_shared.database import queries
+from tidemark_shared.http.problems import Problem
+from tidemark_shared.log import get_logger
+
+_log = get_logger()
+_sql: IntakeQueries = queries("tidemark_intake")
+
+router = APIRouter(prefix="/v1/intake", tags=["intake"])
+
+SourceId = Annotated[str, Path(description="The id of the source in TIDEMARK_INTAKE_FILE.")]
+
+
+@router.post("/{source}/webhook", status_code=204)
+async def receive_webhook(request: Request, source: SourceId) -> Response:
+    """Store a delivery of a tracker. Only a delivery with the signature or token of the source is stored."""
+    tracker = _find_tracker(request, source)
+    body = await request.body()
+    try:
+        identifier = tracker.check_delivery(request.headers, body)
+        tracker.read_delivery(body)
+    except DeliveryError as error:
+        await _sql.count_refused(request.app.state.pool, source_id=source)
+        _log.warning("delivery_refused", source=source, error=str(error))
+        raise Problem(401, "Delivery refused", str(error)) from None
+    await _sql.store_delivery(
+        request.app.state.pool, source_id=source, id=identifier, body=body, received_at=datetime.now(UTC)
+    )
+    return Response(status_code=204)
+
+
+@router.get("/{source}/webhook", response_class=PlainTextResponse, include_in_schema=False)
+async def answer_handshake(request: Request, source: SourceId) -> str:
+    """Answer the handshake with which Tempo checks the address of a webhook: its random text comes back."""
+    _find_tracker(request, source)
+    return request.query_params.get("randomString", "")[:200]
+
+
+def _find_tracker(request: Request, source: str) -> Tracker:
+    tracker: Tracker | None = request.app.state.trackers.get(source)
+    if tracker is None:
+        raise Problem(404, "Unknown source", "TIDEMARK_INTAKE_FILE has no source with this id.")
+    return tracker

@@ -1,0 +1,74 @@
+"""The composition of the intake service."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+from fastapi import FastAPI, Request
+
+from tidemark_intake.api import webhooks
+from tidemark_intake.configuration import Source, load_sources
+from tidemark_intake.database.query_types import IntakeQueries
+from tidemark_intake.reader import Reader
+from tidemark_intake.trackers.registry import open_tracker
+from tidemark_shared.database import Connection, Pool, Workload, queries
+from tidemark_shared.http.admission import MAX_BODY_BYTES
+from tidemark_shared.http.app import create_api
+from tidemark_shared.http.auth import admit_token
+from tidemark_shared.runtime import service_runtime
+from tidemark_shared.settings import Settings
+
+_sql: IntakeQueries = queries("tidemark_intake")
+_WEBHOOK_PATH = "/v1/intake/"
+# How many intervals a source may miss before the service is not ready.
+_MAX_MISSED = 3
+
+
+async def admit(request: Request) -> int:
+    """Admit webhooks, which are signed instead of having a token; other requests as every service does."""
+    return MAX_BODY_BYTES if request.scope["path"].startswith(_WEBHOOK_PATH) else await admit_token(request)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The intake service: reads trackers, and publishes their work to ``worklog.events``."""
+    sources = load_sources(settings.intake_file)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            runtime = await stack.enter_async_context(
+                service_runtime("intake", settings, workload=Workload.REQUEST, pool_size=8 + len(sources))
+            )
+            app.state.pool, app.state.problems, app.state.trackers = runtime.pool, runtime.problems, {}
+            for source in sources:
+                await register(runtime.pool, source)
+                tracker = await stack.enter_async_context(open_tracker(source))
+                app.state.trackers[source.id] = tracker
+                runtime.run_task(source.id, Reader(runtime.pool, source, tracker).run)
+            runtime.add_check(lambda connection: find_problems(connection, sources, datetime.now(UTC)))
+            runtime.relay_outbox()
+            # The readers use the trackers: they stop first.
+            stack.push_async_callback(runtime.aclose)
+            yield
+
+    app = create_api("intake", settings, lifespan, admit)
+    app.include_router(webhooks.router)
+    return app
+
+
+async def register(pool: Pool, source: Source) -> None:
+    """Create the row of a source, if it has none."""
+    async with pool.acquire() as connection:
+        await _sql.register_source(connection, id=source.id, kind=source.kind, event_source=source.event_source)
+
+
+async def find_problems(connection: Connection, sources: Sequence[Source], now: datetime) -> list[str]:
+    """The sources that fail, or that have not been read for three intervals."""
+    longest = max(source.reconcile_seconds for source in sources)
+    before = now - timedelta(seconds=longest * _MAX_MISSED)
+    ids = [source.id for source in sources]
+    return [
+        f"The tracker {row['id']} has not been read since {row['reconciled_at'] or 'the start'}"
+        f" ({row['failure'] or 'no failure'}). Check its address and token; `tidemark intake status` says more."
+        async for row in _sql.list_problems(connection, ids=ids, overdue_before=before)
+    ]

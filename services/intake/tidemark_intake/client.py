@@ -1,0 +1,97 @@
+"""Requests to the API of a tracker: bounded, and repeated as the tracker asks."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import httpx
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+_MAX_ATTEMPTS = 6
+_MAX_WAIT_SECONDS = 120.0
+_MAX_BODY_BYTES = 64 << 20
+_TRANSIENT = frozenset({408, 409, 425, 429})
+
+
+class TrackerError(Exception):
+    """The tracker refused a request, or cannot be reached; the text says what to do."""
+
+
+class _TransientError(TrackerError):
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+_backoff = wait_random_exponential(multiplier=0.5, max=30)
+
+
+def _wait(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    asked = error.retry_after if isinstance(error, _TransientError) else None
+    return _backoff(state) if asked is None else min(asked, _MAX_WAIT_SECONDS)
+
+
+class TrackerClient:
+    """A client of one tracker. It follows no redirects: a token goes to the configured address alone."""
+
+    def __init__(
+        self,
+        base_url: str,
+        headers: Mapping[str, str],
+        auth: tuple[str, str] | None = None,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._client = httpx.AsyncClient(base_url=base_url, headers=headers, auth=auth, timeout=60, transport=transport)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._client.aclose()
+
+    async def get(self, path: str, **parameters: Any) -> Any:
+        """The JSON of a resource. Raises :class:`TrackerError`."""
+        return await self._request("GET", path, params=parameters)
+
+    async def post(self, path: str, body: Any) -> Any:
+        """The JSON that answers a query with a body. Raises :class:`TrackerError`."""
+        return await self._request("POST", path, json=body)
+
+    async def _request(self, method: str, path: str, **options: Any) -> Any:
+        retrying = AsyncRetrying(
+            stop=stop_after_attempt(_MAX_ATTEMPTS),
+            wait=_wait,
+            retry=retry_if_exception_type(_TransientError),
+            reraise=True,
+        )
+        return await retrying(self._send, method, path, options)
+
+    async def _send(self, method: str, path: str, options: dict[str, Any]) -> Any:
+        try:
+            async with self._client.stream(method, path, **options) as response:
+                body = bytearray()
+                async for chunk in response.aiter_bytes():
+                    body += chunk
+                    if len(body) > _MAX_BODY_BYTES:
+                        raise TrackerError(f"{path}: the answer is larger than {_MAX_BODY_BYTES >> 20} MiB.")
+        except httpx.TransportError as error:
+            raise _TransientError(f"{self._client.base_url} cannot be reached: {error!r}.") from None
+        status = response.status_code
+        if status in _TRANSIENT or status >= httpx.codes.INTERNAL_SERVER_ERROR:
+            retry_after = _parse_seconds(response.headers.get("retry-after"))
+            raise _TransientError(f"{method} {path}: status {status}.", retry_after)
+        if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+            raise TrackerError(f"{method} {path}: status {status}. Check the user and the token of the source.")
+        if status == httpx.codes.NOT_FOUND:
+            return None
+        if not response.is_success:
+            raise TrackerError(f"{method} {path}: status {status}: {bytes(body[:200])!r}")
+        try:
+            return httpx.Response(status, content=bytes(body)).json()
+        except ValueError:
+            raise TrackerError(f"{method} {path}: the answer is not JSON: {bytes(body[:200])!r}") from None
+
+
+def _parse_seconds(header: str | None) -> float | None:
+    return float(header) if header and header.replace(".", "", 1).isdigit() else None

@@ -1,0 +1,206 @@
+"""The types of the queries in ``queries/``. Generated (`make query-types`): do not edit."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection
+from datetime import datetime
+from typing import Any, Protocol, TypedDict
+
+
+from tidemark_shared.database import Connection
+
+# Postgres does not say whether a column of a result may be null, so its type is `T | Any`.
+
+
+class ListProblemsRow(TypedDict):
+    id: str | Any
+    failure: str | Any
+    failed_at: datetime | Any
+    reconciled_at: datetime | Any
+
+
+class LoadDeliveriesRow(TypedDict):
+    id: str | Any
+    body: bytes | Any
+
+
+class LoadIssuesRow(TypedDict):
+    id: str | Any
+    digest: bytes | Any
+    updated_at: datetime | Any
+
+
+class LoadPositionRow(TypedDict):
+    cursor: str | Any
+
+
+class LoadWindowRow(TypedDict):
+    id: str | Any
+
+
+class LoadWorklogsRow(TypedDict):
+    id: str | Any
+    issue_id: str | Any
+    digest: bytes | Any
+    updated_at: datetime | Any
+
+
+class LockSourceRow(TypedDict):
+    cursor: str | Any
+    is_loaded: bool | Any
+
+
+class IntakeQueries(Protocol):
+    async def count_refused(self, connection: Connection, /, *, source_id: str | None) -> str:
+        """intake.sql"""
+        ...
+
+    async def delete_old_deliveries(self, connection: Connection, /, *, before: datetime | None) -> str:
+        """intake.sql"""
+        ...
+
+    async def delete_skipped(
+        self, connection: Connection, /, *, source_id: str | None, ids: Collection[str | None] | None
+    ) -> str:
+        """intake.sql"""
+        ...
+
+    def list_problems(
+        self, connection: Connection, /, *, ids: Collection[str | None] | None, overdue_before: datetime | None
+    ) -> AsyncIterator[ListProblemsRow]:
+        """Sources that fail, or have not been read for too long.
+
+        intake.sql"""
+        ...
+
+    def load_deliveries(
+        self, connection: Connection, /, *, source_id: str | None, max_rows: int | None
+    ) -> AsyncIterator[LoadDeliveriesRow]:
+        """intake.sql"""
+        ...
+
+    def load_issues(
+        self, connection: Connection, /, *, source_id: str | None, ids: Collection[str | None] | None
+    ) -> AsyncIterator[LoadIssuesRow]:
+        """intake.sql"""
+        ...
+
+    async def load_position(self, connection: Connection, /, *, id: str | None) -> LoadPositionRow | None:
+        """intake.sql"""
+        ...
+
+    def load_window(
+        self, connection: Connection, /, *, source_id: str | None, begins_at: datetime | None, ends_at: datetime | None
+    ) -> AsyncIterator[LoadWindowRow]:
+        """The worklogs that started in a range and are not deleted.
+
+        intake.sql"""
+        ...
+
+    def load_worklogs(
+        self, connection: Connection, /, *, source_id: str | None, ids: Collection[str | None] | None
+    ) -> AsyncIterator[LoadWorklogsRow]:
+        """intake.sql"""
+        ...
+
+    async def lock_source(self, connection: Connection, /, *, id: str | None) -> LockSourceRow | None:
+        """Wait until no other process reads this source.
+
+        intake.sql"""
+        ...
+
+    async def mark_processed(
+        self,
+        connection: Connection,
+        /,
+        *,
+        now: datetime | None,
+        source_id: str | None,
+        ids: Collection[str | None] | None,
+    ) -> str:
+        """intake.sql"""
+        ...
+
+    async def register_source(
+        self, connection: Connection, /, *, id: str | None, kind: str | None, event_source: str | None
+    ) -> str:
+        """intake.sql"""
+        ...
+
+    async def save_failure(
+        self, connection: Connection, /, *, failure: str | None, now: datetime | None, id: str | None
+    ) -> str:
+        """intake.sql"""
+        ...
+
+    async def save_issues(
+        self,
+        connection: Connection,
+        /,
+        *,
+        source_id: str | None,
+        ids: Collection[str | None] | None,
+        keys: Collection[str | None] | None,
+        contracts: Collection[str | None] | None,
+        accounts: Collection[str | None] | None,
+        digests: Collection[bytes | None] | None,
+        updated_at: Collection[datetime | None] | None,
+    ) -> str:
+        """intake.sql"""
+        ...
+
+    async def save_position(
+        self, connection: Connection, /, *, cursor: str | None, found: int | None, id: str | None
+    ) -> str:
+        """intake.sql"""
+        ...
+
+    async def save_reconciled(self, connection: Connection, /, *, now: datetime | None, id: str | None) -> str:
+        """intake.sql"""
+        ...
+
+    async def save_skipped(
+        self,
+        connection: Connection,
+        /,
+        *,
+        source_id: str | None,
+        now: datetime | None,
+        ids: Collection[str | None] | None,
+        reasons: Collection[str | None] | None,
+        details: Collection[str | None] | None,
+    ) -> str:
+        """Not those that are deleted.
+
+        intake.sql"""
+        ...
+
+    async def save_worklogs(
+        self,
+        connection: Connection,
+        /,
+        *,
+        source_id: str | None,
+        ids: Collection[str | None] | None,
+        issue_ids: Collection[str | None] | None,
+        started_at: Collection[datetime | None] | None,
+        digests: Collection[bytes | None] | None,
+        updated_at: Collection[datetime | None] | None,
+    ) -> str:
+        """intake.sql"""
+        ...
+
+    async def store_delivery(
+        self,
+        connection: Connection,
+        /,
+        *,
+        source_id: str | None,
+        id: str | None,
+        body: bytes | None,
+        received_at: datetime | None,
+    ) -> int | Any:
+        """The number of new deliveries: 0 for one that has come before.
+
+        intake.sql"""
+        ...

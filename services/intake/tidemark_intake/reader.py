@@ -1,0 +1,135 @@
+"""Read one tracker: process its webhooks at once, and its changes again and again. One process reads at a time."""
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import NoReturn
+
+from tidemark_intake import store
+from tidemark_intake.client import TrackerError
+from tidemark_intake.configuration import Source
+from tidemark_intake.database.query_types import IntakeQueries
+from tidemark_intake.facts import Deletion, Page, Skipped, Worklog
+from tidemark_intake.linking import link_issue
+from tidemark_intake.trackers import DeliveryError, Tracker
+from tidemark_shared.database import Connection, Pool, queries
+from tidemark_shared.log import get_logger
+
+_log = get_logger()
+_sql: IntakeQueries = queries("tidemark_intake")
+
+_PAUSE_SECONDS = 0.2
+_MAX_DELIVERIES = 500
+# Atlassian repeats a webhook for about an hour; a replayed one is refused for longer.
+_DELIVERIES_KEPT = timedelta(days=8)
+
+
+class Reader:
+    """Reads one source; the service's runtime restarts :meth:`run` when it raises."""
+
+    def __init__(
+        self, pool: Pool, source: Source, tracker: Tracker, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._pool, self._source, self._tracker, self._now = pool, source, tracker, now
+
+    async def run(self) -> NoReturn:
+        """Wait until no other process reads the source, then read it until something fails."""
+        async with self._pool.acquire() as leader:
+            await leader.execute("SET idle_in_transaction_session_timeout = 0")
+            async with leader.transaction():
+                await _sql.lock_source(leader, id=self._source.id)
+                due_at = self._now()
+                while True:
+                    # Fails if the connection, and with it the lock, was lost.
+                    await leader.execute("SELECT 1")
+                    try:
+                        is_busy = await self.process_deliveries()
+                        if self._now() >= due_at:
+                            await self.reconcile()
+                            due_at = self._now() + timedelta(seconds=self._source.reconcile_seconds)
+                    except TrackerError as error:
+                        async with self._pool.acquire() as connection:
+                            await _sql.save_failure(connection, id=self._source.id, failure=str(error), now=self._now())
+                        raise
+                    if not is_busy:
+                        await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def process_deliveries(self) -> bool:
+        """Fetch and publish what the webhooks that wait name. Returns whether there were any."""
+        async with self._pool.acquire() as connection:
+            rows = [
+                row
+                async for row in _sql.load_deliveries(connection, source_id=self._source.id, max_rows=_MAX_DELIVERIES)
+            ]
+        if not rows:
+            return False
+        worklog_ids: dict[str, None] = {}
+        issue_ids: dict[str, None] = {}
+        deletions: list[Deletion] = []
+        for row in rows:
+            try:
+                hints = self._tracker.read_delivery(row["body"])
+            except DeliveryError as error:
+                _log.warning("delivery_not_read", source=self._source.id, delivery=row["id"], error=str(error))
+                continue
+            worklog_ids.update(dict.fromkeys(hints.worklog_ids))
+            issue_ids.update(dict.fromkeys(hints.issue_ids))
+            deletions += hints.deletions
+        batch = await self._tracker.fetch_worklogs(list(worklog_ids))
+        # What is there again, or still, was not deleted: deliveries come in any order.
+        present = {worklog.id for worklog in batch.worklogs}
+        remaining = [deletion for deletion in deletions if deletion.worklog_id not in present]
+        await self._publish(
+            batch.worklogs,
+            remaining,
+            batch.skipped,
+            issue_ids=list(issue_ids),
+            delivery_ids=[row["id"] for row in rows],
+        )
+        return True
+
+    async def reconcile(self) -> None:
+        """Read the changes since the last time, page by page; each page is saved with its cursor."""
+        async with self._pool.acquire() as connection:
+            row = await _sql.load_position(connection, id=self._source.id)
+            cursor = json.loads(row["cursor"]) if row else {}
+        async for page in self._tracker.read_changes(cursor, self._now()):
+            await self._publish(page.worklogs, page.deletions, page.skipped, issue_ids=page.issue_ids, page=page)
+        async with self._pool.acquire() as connection:
+            await _sql.save_reconciled(connection, id=self._source.id, now=self._now())
+            await _sql.delete_old_deliveries(connection, before=self._now() - _DELIVERIES_KEPT)
+
+    async def _publish(
+        self,
+        worklogs: Sequence[Worklog],
+        deletions: Sequence[Deletion],
+        skipped: Sequence[Skipped],
+        *,
+        issue_ids: Sequence[str],
+        page: Page | None = None,
+        delivery_ids: Sequence[str] = (),
+    ) -> None:
+        """Publish in one transaction, with the page's cursor or the deliveries that are done."""
+        source, now = self._source, self._now()
+        async with self._pool.acquire() as connection:
+            unknown = await store.list_unknown_issues(connection, source, [worklog.issue_id for worklog in worklogs])
+            known = await store.list_known_issues(connection, source, issue_ids)
+        issues = await self._tracker.fetch_issues(list(dict.fromkeys([*unknown, *known])))
+        links = [(issue, link_issue(issue, source)) for issue in issues]
+        async with self._pool.acquire() as connection, connection.transaction():
+            await store.publish_issues(connection, source, links, now)
+            deletions = [*deletions, *await self._find_window_deletions(connection, worklogs, page, now)]
+            count = await store.publish_worklogs(connection, source, worklogs, deletions, now)
+            await store.save_skipped(connection, source, skipped, now)
+            if page:
+                await store.save_cursor(connection, source, page.cursor, found=count)
+            if delivery_ids:
+                await _sql.mark_processed(connection, source_id=source.id, ids=list(delivery_ids), now=now)
+
+    async def _find_window_deletions(
+        self, connection: Connection, worklogs: Sequence[Worklog], page: Page | None, now: datetime
+    ) -> list[Deletion]:
+        if page is None or page.window is None:
+            return []
+        return await store.find_window_deletions(connection, self._source, worklogs, page.window, now=now)

@@ -1,0 +1,23 @@
+"""Signatures of webhooks. Compared in constant time."""
+
+import hashlib
+import hmac
+
+from tidemark_intake.trackers import DeliveryError
+
+
+def sign(secret: str, body: bytes) -> str:
+    """The HMAC-SHA-256 over the raw body, in hex."""
+    return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+
+
+def check_hmac(secret: str, body: bytes, signature: str) -> None:
+    """Check a signature by :func:`sign`, with or without ``sha256=`` before it."""
+    if not hmac.compare_digest(sign(secret, body).encode(), signature.removeprefix("sha256=").encode()):
+        raise DeliveryError("The signature is not valid.")
+
+
+def check_token(secret: str, token: str) -> None:
+    """Check a fixed token."""
+    if not hmac.compare_digest(secret.encode(), token.encode()):
+        raise DeliveryError("The token is not valid.")

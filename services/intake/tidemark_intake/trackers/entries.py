@@ -1,0 +1,274 @@
+"""Clockify, Toggl Track, Harvest and Kimai: time entries that are read again for the last days.
+
+They say little about deletions, so a range of days is read as a whole, and what it no longer has is deleted. A time
+entry has no issue: the project and task, or activity, are in its place.
+"""
+
+import hashlib
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from tidemark_intake.client import TrackerClient
+from tidemark_intake.configuration import Source
+from tidemark_intake.facts import Batch, Hints, Issue, Page, Skipped, Worklog
+from tidemark_intake.signatures import check_hmac, check_token
+from tidemark_intake.trackers import DeliveryError
+from tidemark_intake.trackers.parsing import member, parse_time, sort_worklog
+
+_WINDOW = timedelta(days=7)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Entry(NamedTuple):
+    """A time entry in common terms. ``ended`` False: its timer runs."""
+
+    worklog: Worklog
+    ended: bool
+    attributes: Mapping[str, Sequence[str]]
+
+
+class EntryTracker:
+    """What the four trackers have in common. A subclass reads one page of a range, and one entry."""
+
+    def __init__(self, source: Source, client: TrackerClient, webhook_secret: str | None) -> None:
+        self._source, self._client, self._webhook_secret = source, client, webhook_secret
+        self._attributes: dict[str, Mapping[str, Sequence[str]]] = {}
+
+    def check_delivery(self, headers: Mapping[str, str], body: bytes) -> str:
+        """See :class:`~tidemark_intake.trackers.Tracker`."""
+        if self._webhook_secret is None:
+            raise DeliveryError("The source has no webhook_secret, so no webhook can be trusted.")
+        self._check_signature(self._webhook_secret, headers, body)
+        return hashlib.sha256(body).hexdigest()
+
+    def read_delivery(self, body: bytes) -> Hints:
+        """See :class:`~tidemark_intake.trackers.Tracker`. A deletion is found when the range is read again."""
+        try:
+            identifier = self._identify(json.loads(body))
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise DeliveryError(f"The delivery cannot be read: {error!r}") from None
+        return Hints(worklog_ids=[identifier] if identifier else [])
+
+    async def fetch_worklogs(self, ids: Sequence[str]) -> Batch:
+        """See :class:`~tidemark_intake.trackers.Tracker`."""
+        items = [(identifier, await self._fetch(identifier)) for identifier in ids]
+        found = self._sort([item for _, item in items if item is not None])
+        missing = [Skipped(identifier, "invisible", "It is gone.") for identifier, item in items if item is None]
+        return Batch(found.worklogs, [*found.skipped, *missing])
+
+    async def fetch_issues(self, ids: Sequence[str]) -> Sequence[Issue]:
+        """See :class:`~tidemark_intake.trackers.Tracker`. The attributes come with the entries."""
+        return [
+            Issue(identifier, None, None, None, _EPOCH, self._attributes[identifier])
+            for identifier in ids
+            if identifier in self._attributes
+        ]
+
+    async def read_changes(self, cursor: Mapping[str, str], now: datetime) -> AsyncIterator[Page]:
+        """See :class:`~tidemark_intake.trackers.Tracker`. The first load goes on where it stopped."""
+        last_day = now.date() + timedelta(days=2)
+        reread_from = now.date() - timedelta(days=self._source.reread_days)
+        loaded = date.fromisoformat(cursor.get("loaded_until") or self._source.first_day)
+        begin = min(loaded, reread_from)
+        while begin < last_day:
+            end = min(begin + _WINDOW, last_day)
+            batch = self._sort(await self._read_range(begin, end))
+            loaded = max(loaded, min(end, now.date()))
+            yield Page(
+                {"loaded_until": loaded.isoformat()},
+                worklogs=batch.worklogs,
+                skipped=batch.skipped,
+                window=(datetime.combine(begin, time(), UTC), datetime.combine(end, time(), UTC)),
+            )
+            begin = end
+
+    def _sort(self, items: Sequence[Any]) -> Batch:
+        worklogs: list[Worklog] = []
+        skipped: list[Skipped] = []
+        for item in items:
+            try:
+                entry = self._parse(item)
+            except (ValueError, LookupError, TypeError) as error:
+                skipped.append(Skipped(str(item.get("id")), "invalid", repr(error)))
+                continue
+            result: Worklog | Skipped = (
+                sort_worklog(entry.worklog) if entry.ended else Skipped(entry.worklog.id, "running")
+            )
+            if isinstance(result, Worklog):
+                worklogs.append(result)
+                self._attributes[result.issue_id] = entry.attributes
+            else:
+                skipped.append(result)
+        return Batch(worklogs, skipped)
+
+    def _describe(self, text: Any) -> str | None:
+        return (str(text) or None) if text and self._source.descriptions else None
+
+    def _check_signature(self, secret: str, headers: Mapping[str, str], body: bytes) -> None:
+        raise NotImplementedError
+
+    def _identify(self, delivery: Any) -> str:
+        raise NotImplementedError
+
+    async def _fetch(self, identifier: str) -> Any:
+        raise NotImplementedError
+
+    async def _read_range(self, begin: date, end: date) -> list[Any]:
+        """All entries that start from ``begin`` to the day before ``end``, in UTC."""
+        raise NotImplementedError
+
+    def _parse(self, item: Any) -> Entry:
+        raise NotImplementedError
+
+
+def issue_of(*parts: Any) -> str:
+    """The id that stands for an issue: project and task."""
+    return "/".join(str(part) if part not in (None, "") else "-" for part in parts)
+
+
+class Clockify(EntryTracker):
+    """Clockify: https://docs.clockify.me/."""
+
+    def _check_signature(self, secret: str, headers: Mapping[str, str], body: bytes) -> None:
+        check_token(secret, headers.get("clockify-signature", ""))
+
+    def _identify(self, delivery: Any) -> str:
+        return str(delivery["id"])
+
+    async def _fetch(self, identifier: str) -> Any:
+        return await self._client.get(f"/api/v1/workspaces/{self._source.workspace}/time-entries/{identifier}")
+
+    async def _read_range(self, begin: date, end: date) -> list[Any]:
+        users = await self._read_pages(f"/api/v1/workspaces/{self._source.workspace}/users")
+        items: list[Any] = []
+        for user in users:
+            path = f"/api/v1/workspaces/{self._source.workspace}/user/{user['id']}/time-entries"
+            items += await self._read_pages(path, start=f"{begin}T00:00:00Z", end=f"{end}T00:00:00Z")
+        return items
+
+    async def _read_pages(self, path: str, **parameters: Any) -> list[Any]:
+        items: list[Any] = []
+        page = 1
+        while part := await self._client.get(path, page=page, **{"page-size": 200}, **parameters):
+            items += part
+            page += 1
+        return items
+
+    def _parse(self, item: Any) -> Entry:
+        started, ended = parse_time(item["timeInterval"]["start"]), item["timeInterval"].get("end")
+        seconds = int((parse_time(ended) - started).total_seconds()) if ended else 0
+        project, task = item.get("projectId"), item.get("taskId")
+        worklog = Worklog(
+            str(item["id"]), issue_of(project, task), str(item["userId"]), started, seconds, started,
+            self._describe(item.get("description")),
+        )  # fmt: skip
+        return Entry(worklog, bool(ended), {"project": [str(project)], "task": [str(task)]})
+
+
+class Toggl(EntryTracker):
+    """Toggl Track: https://engineering.toggl.com/docs/."""
+
+    def _check_signature(self, secret: str, headers: Mapping[str, str], body: bytes) -> None:
+        check_hmac(secret, body, headers.get("x-webhook-signature-256", ""))
+
+    def _identify(self, delivery: Any) -> str:
+        payload = delivery.get("payload")
+        return str(payload["id"]) if isinstance(payload, dict) else ""
+
+    async def _fetch(self, identifier: str) -> Any:
+        return await self._client.get(f"/api/v9/me/time_entries/{identifier}")
+
+    async def _read_range(self, begin: date, end: date) -> list[Any]:
+        return (
+            await self._client.get("/api/v9/me/time_entries", start_date=begin.isoformat(), end_date=end.isoformat())
+            or []
+        )
+
+    def _parse(self, item: Any) -> Entry:
+        started, project, task = parse_time(item["start"]), item.get("project_id"), item.get("task_id")
+        worklog = Worklog(
+            str(item["id"]), issue_of(project, task), str(item["user_id"]), started, int(item["duration"]),
+            parse_time(item["at"]), self._describe(item.get("description")),
+        )  # fmt: skip
+        return Entry(worklog, int(item["duration"]) >= 0, {"project": [str(project)], "task": [str(task)]})
+
+
+class Harvest(EntryTracker):
+    """Harvest, https://help.getharvest.com/api-v2/: no webhooks. Hours are decimals, rounded to seconds."""
+
+    def check_delivery(self, headers: Mapping[str, str], body: bytes) -> str:
+        """Harvest sends none."""
+        raise DeliveryError("Harvest has no webhooks.")
+
+    async def _fetch(self, identifier: str) -> Any:
+        return await self._client.get(f"/v2/time_entries/{identifier}")
+
+    async def _read_range(self, begin: date, end: date) -> list[Any]:
+        items: list[Any] = []
+        page: int | None = 1
+        while page:
+            until = end - timedelta(days=1)
+            answer = await self._client.get(
+                "/v2/time_entries", **{"from": begin.isoformat(), "to": until.isoformat()}, page=page, per_page=2000
+            )
+            items += member(answer, "time_entries") or []
+            page = member(answer, "next_page")
+        return items
+
+    def _parse(self, item: Any) -> Entry:
+        started = datetime.combine(date.fromisoformat(item["spent_date"]), time(), UTC)
+        project, task = item["project"], item["task"]
+        # From the shortest decimal text, so that no binary fraction gets in.
+        seconds = round(Decimal(str(item["hours"])) * 3600)
+        worklog = Worklog(
+            str(item["id"]), issue_of(project["id"], task["id"]), str(item["user"]["id"]), started, seconds,
+            parse_time(item["updated_at"]), self._describe(item.get("notes")),
+        )  # fmt: skip
+        attributes = {
+            "project": [project["name"]],
+            "task": [task["name"]],
+            "client": [member(item, "client", "name") or ""],
+        }
+        return Entry(worklog, not item.get("is_running"), attributes)
+
+
+class Kimai(EntryTracker):
+    """Kimai, https://www.kimai.org/documentation/rest-api.html: no webhooks of its own."""
+
+    def check_delivery(self, headers: Mapping[str, str], body: bytes) -> str:
+        """Kimai sends none."""
+        raise DeliveryError("Kimai has no webhooks.")
+
+    async def _fetch(self, identifier: str) -> Any:
+        return await self._client.get(f"/api/timesheets/{identifier}", full="true")
+
+    async def _read_range(self, begin: date, end: date) -> list[Any]:
+        items: list[Any] = []
+        page = 1
+        while True:
+            part = await self._client.get(
+                "/api/timesheets",
+                begin=f"{begin}T00:00:00", end=f"{end - timedelta(days=1)}T23:59:59",
+                user="all", full="true", size=500, page=page,
+            )  # fmt: skip
+            items += part or []
+            if not part or len(part) < 500:
+                return items
+            page += 1
+
+    def _parse(self, item: Any) -> Entry:
+        started, ended = parse_time(item["begin"]), item.get("end")
+        project, activity, user = item["project"], item["activity"], item["user"]
+        names = [
+            value.get("name") or value.get("username") if isinstance(value, dict) else value
+            for value in (project, activity, user)
+        ]
+        ids = [value["id"] if isinstance(value, dict) else value for value in (project, activity)]
+        worklog = Worklog(
+            str(item["id"]), issue_of(*ids), str(names[2]), started, int(item.get("duration") or 0), started,
+            self._describe(item.get("description")),
+        )  # fmt: skip
+        return Entry(worklog, bool(ended), {"project": [str(names[0])], "task": [str(names[1])]})

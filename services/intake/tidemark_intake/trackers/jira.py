@@ -1,0 +1,238 @@
+"""Jira Cloud and Data Center: worklog and issue webhooks, and the worklog feeds of the REST API.
+
+https://developer.atlassian.com/cloud/jira/platform/webhooks/ and
+https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-issue-worklogs/
+"""
+
+import hashlib
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tidemark_intake.client import TrackerClient
+from tidemark_intake.configuration import Source
+from tidemark_intake.facts import Batch, Deletion, Hints, Issue, Page, Skipped, Worklog
+from tidemark_intake.signatures import check_hmac, check_token
+from tidemark_intake.trackers import DeliveryError
+from tidemark_intake.trackers.parsing import (
+    chunks,
+    from_milliseconds,
+    member,
+    parse_time,
+    sort_worklog,
+    to_milliseconds,
+)
+
+_MAX_WORKLOGS = 1_000
+_MAX_ISSUES = 100
+# Jira leaves out the last minute, and its nodes' clocks differ.
+_OVERLAP = timedelta(minutes=10)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Jira:
+    """A Jira site. Data Center has version 2 of the API and names people by their key."""
+
+    def __init__(self, source: Source, client: TrackerClient, webhook_secret: str | None) -> None:
+        self._source, self._client, self._webhook_secret = source, client, webhook_secret
+        self._is_cloud = source.kind == "jira"
+        self._api = "/rest/api/3" if self._is_cloud else "/rest/api/2"
+
+    def check_delivery(self, headers: Mapping[str, str], body: bytes) -> str:
+        """See :class:`~tidemark_intake.trackers.Tracker`."""
+        if self._webhook_secret is None:
+            raise DeliveryError("The source has no webhook_secret, so no webhook can be trusted.")
+        if signature := headers.get("x-hub-signature"):
+            check_hmac(self._webhook_secret, body, signature)
+        elif token := headers.get("authorization", "").removeprefix("Bearer "):
+            check_token(self._webhook_secret, token)
+        else:
+            raise DeliveryError("The delivery has no signature.")
+        return headers.get("x-atlassian-webhook-identifier") or hashlib.sha256(body).hexdigest()
+
+    def read_delivery(self, body: bytes) -> Hints:
+        """See :class:`~tidemark_intake.trackers.Tracker`."""
+        try:
+            delivery = json.loads(body)
+            event = str(delivery["webhookEvent"])
+            if event.startswith("worklog_"):
+                return _read_worklog_event(event, delivery)
+            if event.startswith("jira:"):
+                return _read_issue_event(delivery)
+        except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
+            raise DeliveryError(f"The delivery cannot be read: {error!r}") from None
+        return Hints()
+
+    async def fetch_worklogs(self, ids: Sequence[str]) -> Batch:
+        """See :class:`~tidemark_intake.trackers.Tracker`. Work that the account cannot see is ``invisible``."""
+        worklogs: list[Worklog] = []
+        skipped: list[Skipped] = []
+        for chunk in chunks([identifier for identifier in ids if identifier.isdigit()], _MAX_WORKLOGS):
+            items = await self._client.post(f"{self._api}/worklog/list", {"ids": [int(number) for number in chunk]})
+            missing = dict.fromkeys(chunk)
+            for item in items or []:
+                missing.pop(str(item["id"]), None)
+                sorted_worklog = self._parse_worklog(item)
+                if isinstance(sorted_worklog, Worklog):
+                    worklogs.append(sorted_worklog)
+                else:
+                    skipped.append(sorted_worklog)
+            skipped += [Skipped(number, "invisible", "The account of the source cannot see it.") for number in missing]
+        return Batch(worklogs, skipped)
+
+    def _parse_worklog(self, item: Any) -> Worklog | Skipped:
+        author = member(item, "author", "accountId") or member(item, "author", "key") or member(item, "author", "name")
+        try:
+            worklog = Worklog(
+                id=str(item["id"]),
+                issue_id=str(item["issueId"]),
+                author_id=str(author or ""),
+                started_at=parse_time(item["started"]),
+                seconds=int(item["timeSpentSeconds"]),
+                updated_at=parse_time(item.get("updated") or item["started"]),
+                description=_plain_text(item.get("comment")) if self._source.descriptions else None,
+            )
+        except (ValueError, LookupError, TypeError) as error:
+            return Skipped(str(item.get("id")), "invalid", repr(error))
+        return sort_worklog(worklog)
+
+    async def fetch_issues(self, ids: Sequence[str]) -> Sequence[Issue]:
+        """See :class:`~tidemark_intake.trackers.Tracker`."""
+        fields = ["summary", "created", "updated", "project", "components", "labels", "parent", "issuetype"]
+        fields += [field for field in (self._source.contract_field, self._source.account_field) if field]
+        if not self._is_cloud:
+            items = [await self._client.get(f"{self._api}/issue/{number}", fields=",".join(fields)) for number in ids]
+            return [self._parse_issue(item) for item in items if item]
+        issues = []
+        for chunk in chunks(ids, _MAX_ISSUES):
+            answer = await self._client.post(
+                f"{self._api}/issue/bulkfetch", {"issueIdsOrKeys": list(chunk), "fields": fields}
+            )
+            issues += [self._parse_issue(item) for item in member(answer, "issues") or []]
+        return issues
+
+    def _parse_issue(self, item: Any) -> Issue:
+        fields = item["fields"]
+        attributes = {
+            "project": _texts(member(fields, "project", "key")),
+            "component": _texts(fields.get("components")),
+            "label": _texts(fields.get("labels")),
+            "epic": _texts(member(fields, "parent", "key")),
+            "type": _texts(member(fields, "issuetype", "name")),
+        }
+        for field in (self._source.contract_field, self._source.account_field):
+            if field:
+                attributes[field] = _texts(fields.get(field))
+        return Issue(
+            id=str(item["id"]),
+            key=item.get("key"),
+            summary=fields.get("summary"),
+            created_at=parse_time(fields["created"]) if fields.get("created") else None,
+            updated_at=parse_time(fields["updated"]) if fields.get("updated") else _EPOCH,
+            attributes=attributes,
+        )
+
+    async def read_changes(self, cursor: Mapping[str, str], now: datetime) -> AsyncIterator[Page]:
+        """See :class:`~tidemark_intake.trackers.Tracker`. The cursor has a time in milliseconds for each feed."""
+        state = dict(cursor)
+        for feed in ("updated", "deleted"):
+            since = max(int(state.get(feed, "0")) - to_milliseconds(_EPOCH + _OVERLAP), 0)
+            while True:
+                answer = await self._client.get(f"{self._api}/worklog/{feed}", since=since) or {}
+                values = answer.get("values") or []
+                until = max(int(answer.get("until") or since), since)
+                state[feed] = str(max(until, int(state.get(feed, "0"))))
+                if feed == "updated":
+                    batch = await self.fetch_worklogs([str(value["worklogId"]) for value in values])
+                    yield Page(dict(state), worklogs=batch.worklogs, skipped=batch.skipped)
+                else:
+                    deletions = [
+                        Deletion(str(value["worklogId"]), from_milliseconds(value["updatedTime"])) for value in values
+                    ]
+                    yield Page(dict(state), deletions=deletions)
+                if answer.get("lastPage", True) or until <= since:
+                    break
+                since = until
+        async for page in self._read_issues(state, now):
+            yield page
+
+    async def _read_issues(self, state: dict[str, str], now: datetime) -> AsyncIterator[Page]:
+        """The issues that were changed since the last time: their fields may name another contract."""
+        last = state.get("issues")
+        state["issues"] = now.isoformat()
+        if last is None:
+            # The worklogs of the first load bring their issues with them.
+            yield Page(dict(state))
+            return
+        minutes = (now - datetime.fromisoformat(last) + _OVERLAP) // timedelta(minutes=1)
+        query: dict[str, Any] = {"jql": f"updated >= -{minutes}m ORDER BY updated", "fields": ["updated"]}
+        path = f"{self._api}/search/jql" if self._is_cloud else f"{self._api}/search"
+        start = 0
+        while True:
+            answer = await self._client.post(path, {**query, "maxResults": _MAX_ISSUES}) or {}
+            issues = answer.get("issues") or []
+            start += len(issues)
+            if self._is_cloud:
+                query["nextPageToken"] = answer.get("nextPageToken")
+                is_last = not query["nextPageToken"]
+            else:
+                query["startAt"] = start
+                is_last = not issues or start >= int(answer.get("total", 0))
+            # The time of the last complete reading holds until all pages are read.
+            yield Page(
+                dict(state) if is_last else {**state, "issues": last}, issue_ids=[str(item["id"]) for item in issues]
+            )
+            if is_last:
+                return
+
+
+def _read_worklog_event(event: str, delivery: Any) -> Hints:
+    worklog = delivery["worklog"]
+    identifier, issue = str(worklog["id"]), str(worklog.get("issueId") or "")
+    if event == "worklog_deleted":
+        return Hints(deletions=[Deletion(identifier, from_milliseconds(delivery["timestamp"]))])
+    return Hints(worklog_ids=[identifier], issue_ids=[issue] if issue else [])
+
+
+def _read_issue_event(delivery: Any) -> Hints:
+    """An event of an issue. In Data Center it also says which worklog was changed or, without ``to``, deleted."""
+    issue = str(delivery["issue"]["id"])
+    ids, deletions = list(_embedded_worklogs(delivery)), []
+    for item in member(delivery, "changelog", "items") or []:
+        if item.get("field") == "WorklogId":
+            if item.get("to"):
+                ids.append(str(item["to"]))
+            elif item.get("from"):
+                deletions.append(Deletion(str(item["from"]), from_milliseconds(delivery["timestamp"])))
+    deleted = {deletion.worklog_id for deletion in deletions}
+    return Hints([number for number in dict.fromkeys(ids) if number not in deleted], [issue], deletions)
+
+
+def _embedded_worklogs(delivery: Any) -> Iterator[str]:
+    for worklog in member(delivery, "issue", "fields", "worklog", "worklogs") or []:
+        yield str(worklog["id"])
+
+
+def _texts(value: Any) -> list[str]:
+    """The texts of a field: a text, an option with a value or name, or a list of these."""
+    if isinstance(value, list):
+        return [text for element in value for text in _texts(element)]
+    if isinstance(value, dict):
+        value = value.get("value") or value.get("name") or value.get("key")
+    return [str(value).strip()] if value not in (None, "") else []
+
+
+def _plain_text(comment: Any) -> str | None:
+    """The text of a comment: plain in version 2 of the API, a document in version 3."""
+    if isinstance(comment, dict):
+        text = "\n".join(filter(None, (_inline_text(block) for block in comment.get("content") or [])))
+    else:
+        text = comment or ""
+    return text.strip() or None
+
+
+def _inline_text(node: Any) -> str:
+    if node.get("type") == "text":
+        return str(node.get("text", ""))
+    return "".join(_inline_text(child) for child in node.get("content") or [])
