@@ -14,9 +14,9 @@ import pytest
 from typer.testing import CliRunner
 
 import tidemark
-from tidemark.api_client import ApiError, Entity
 from tidemark.cli import app, connection, dlq, token, verify
 from tidemark.cli.output import Column, escape, print_line, print_records
+from tidemark_client import Entity, TidemarkError
 
 HOSTILE = "a\x1b]0;owned\x07[red]b[/red]:smile:\u202ec\x9b31m"
 SAFE = r"a\x1b]0;owned\x07[red]b[/red]:smile:\u202ec\x9b31m"
@@ -42,6 +42,29 @@ ENTRY = {
     "version": 1, "occurred_at": NOW.isoformat(), "actor": HOSTILE, "what": HOSTILE, "reason": HOSTILE,
     "descriptions": [HOSTILE], "changes": [],
 }  # fmt: skip
+RULE = {
+    "id": HOSTILE, "name": HOSTILE, "enabled": True, "scope": {"kind": "organization", "id": HOSTILE},
+    "trigger": {"kind": "status_changed", "to": HOSTILE},
+}  # fmt: skip
+ITEMS: dict[str, dict[str, Any]] = {
+    "history": ENTRY, "worklogs": WORKLOG, "rules": RULE,
+    "organizations": {
+        "id": HOSTILE, "name": HOSTILE, "timezone": HOSTILE,
+        "contacts": [{"name": HOSTILE, "email": HOSTILE, "roles": [HOSTILE]}],
+    },
+    "teams": {"id": HOSTILE, "name": HOSTILE, "members": [{"person_id": HOSTILE, "name": None}]},
+    "rate-cards": {
+        "id": HOSTILE, "person_id": HOSTILE, "team_id": HOSTILE, "from": HOSTILE, "currency": HOSTILE,
+        "per_hour_minor": dict.fromkeys(("normal", "extra_time", "weekend", "holiday"), 1),
+    },
+    "explain": {
+        "rule_name": HOSTILE, "scope": {"kind": HOSTILE}, "state": HOSTILE, "text": HOSTILE, "thresholds": [],
+    },
+    "notifications": {
+        "id": HOSTILE, "contract_code": HOSTILE, "rule_name": HOSTILE, "raised_at": NOW.isoformat(),
+        "snapshot": {"kind": "test", "reason": HOSTILE}, "deliveries": [{"status": HOSTILE}],
+    },
+}  # fmt: skip
 LETTER = {
     "id": 1, "service": "notifier", "topic": HOSTILE, "partition": 0, "record_offset": 0, "reason": HOSTILE,
     "key": HOSTILE.encode(), "value": HOSTILE.encode(), "headers": [[HOSTILE, HOSTILE.encode()]],
@@ -61,22 +84,22 @@ class HostileApi:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def get(self, path: str) -> Entity:
+    def get(self, path: str) -> Entity[Any]:
         body = BALANCE if path.endswith("/balance") else CONTRACT
         return Entity(body, "")
 
-    def post(self, *_: object, **__: object) -> Entity:
-        raise ApiError(HOSTILE, [{"code": HOSTILE, "path": HOSTILE, "message": HOSTILE}])
+    def post(self, *_: object, **__: object) -> Entity[Any]:
+        raise TidemarkError(HOSTILE, [{"code": HOSTILE, "path": HOSTILE, "message": HOSTILE}])
 
     def list(self, path: str, **_: object) -> list[dict[str, Any]]:
-        return [{"history": ENTRY, "worklogs": WORKLOG}.get(path.rsplit("/", maxsplit=1)[-1], CONTRACT)]
+        return [ITEMS.get(path.rsplit("/", maxsplit=1)[-1], CONTRACT)]
 
 
 @pytest.fixture(autouse=True)
 def hostile_system(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "400")
     monkeypatch.setenv("TIDEMARK_DATABASE_URL", "postgresql://nowhere/x")
-    monkeypatch.setattr(connection, "ApiClient", HostileApi)
+    monkeypatch.setattr(connection, "Client", HostileApi)
     monkeypatch.setattr(dlq, "_list_letters", AsyncMock(return_value=[LETTER]))
     monkeypatch.setattr(dlq, "_load_letter", AsyncMock(return_value=LETTER))
     registered = [token.RegisteredToken(id=HOSTILE, name=HOSTILE, role=HOSTILE)]
@@ -92,6 +115,8 @@ def hostile_system(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         "contract list", "contract show X", "contract history X", "contract activate X", "status X",
         "dlq list", "dlq show 1", "token list", f"token revoke {'X' * 8}", "verify",
+        "organization list", "organization create --name A --timezone B", "team list", "rate-card list", "rule list",
+        "rule explain X", "notification list", "notification resend X",
     ],
 )  # fmt: skip
 def test_names_of_every_command_are_escaped(command: str, tmp_path: Path) -> None:
@@ -101,7 +126,10 @@ def test_names_of_every_command_are_escaped(command: str, tmp_path: Path) -> Non
     assert escape(output) == output
 
 
-@pytest.mark.parametrize("command", ["contract list", "contract history X", "dlq list", "token list", "verify"])
+@pytest.mark.parametrize(
+    "command",
+    ["contract list", "contract history X", "dlq list", "token list", "verify", "rule list", "rule explain X"],
+)
 def test_json_is_ascii(command: str, tmp_path: Path) -> None:
     output = CliRunner().invoke(app, [*command.split(), "--json", "--data-dir", str(tmp_path)]).output
     assert output.isascii()
@@ -109,7 +137,8 @@ def test_json_is_ascii(command: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["contract list", "contract show X", "contract history X", "status X", "dlq list", "token list"]
+    "command",
+    ["contract list", "contract show X", "contract history X", "status X", "dlq list", "token list", "team list"],
 )
 def test_csv_has_a_heading_and_the_names_escaped(command: str, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, [*command.split(), "--csv", "--data-dir", str(tmp_path)])

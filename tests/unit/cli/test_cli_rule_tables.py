@@ -1,10 +1,14 @@
 """Rules and explanations as text for people."""
 
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
+from tidemark.cli.body_file import parse_body, replace_names
 from tidemark.cli.rule_tables import describe_receiver, describe_trigger, list_explained
+from tidemark_notifier.rules.rule import Rule
 
 
 @pytest.mark.parametrize(
@@ -57,6 +61,12 @@ def test_receiver_in_words(receiver: dict[str, Any], text: str) -> None:
     assert describe_receiver(receiver, "Support") == text
 
 
+def test_example_file_is_a_valid_rule() -> None:
+    text = (Path(__file__).parents[3] / "examples" / "rule.yaml").read_text()
+    rule = Rule.model_validate(replace_names(parse_body(text), lambda *_: str(uuid4())))
+    assert rule.trigger.at == ("80", "100")
+
+
 def explained(*thresholds: dict[str, Any]) -> dict[str, Any]:
     scope = {"kind": "global"}
     return {"rule_name": "Warn", "scope": scope, "state": "fired", "text": "Done.", "thresholds": thresholds}
@@ -75,3 +85,6 @@ def test_thresholds_are_listed_where_there_are_several() -> None:
         {"state": "  not_reached", "text": "  A."},
         {"state": "  not_reached", "text": "  Help desk 2026-03-01\n  B."},
     ]
+    # What the rule's own row says already.
+    several = explained(threshold("A."), threshold("Done.", state="fired"))
+    assert list(list_explained([several])) == [rule, {"state": "  not_reached", "text": "  A."}]
