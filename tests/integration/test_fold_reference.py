@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import asyncpg
 import pytest
+from effort import repeat
 from event_builders import (
     account,
     contract_event,
@@ -68,7 +69,7 @@ async def learn(connection, history):
 
 
 @settings(
-    max_examples=60,
+    max_examples=repeat(20, long=60),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -168,7 +169,7 @@ async def take_through_faults(connection, records, choose, **where):
     raise AssertionError
 
 
-@pytest.mark.parametrize("seed", range(100, 106))
+@pytest.mark.parametrize("seed", range(100, 100 + repeat(2, long=6)))
 async def test_crash_between_any_two_statements_changes_no_row(connection, seed):
     history, choose = seeded(seed), random.Random(seed).choice
     for number, (moment, records) in enumerate(history.batches):
@@ -177,7 +178,7 @@ async def test_crash_between_any_two_statements_changes_no_row(connection, seed)
     assert await reported(connection, "restatements", RESTATED) == plain(restatements(history.facts), RESTATED)
 
 
-@pytest.mark.parametrize("seed", range(200, 206))
+@pytest.mark.parametrize("seed", range(200, 200 + repeat(2, long=6)))
 async def test_crashing_consumers_give_reference_rows(database, connection, seed):
     history, draw = seeded(seed), random.Random(seed)
     partitions = [[], [], []]
