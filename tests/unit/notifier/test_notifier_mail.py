@@ -233,6 +233,8 @@ def test_headline_is_not_repeated():
     _, text, html = parse(mail(snapshot))
     assert text.startswith("5 h over: 45 h of 40 h used, 112.5 %.")
     assert html.count("5 h over") == text.count("5 h over") + 1 == 2  # and the title
+    second = make_snapshot(trigger="overrun", consumed=40 * HOUR + 1, remaining=-1, percent="100")
+    assert parse(mail(second))[1].startswith("1 s over: 40 h 1 s of 40 h used, more than 100 %.")
 
 
 @pytest.mark.parametrize(

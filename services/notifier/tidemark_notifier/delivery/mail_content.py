@@ -185,7 +185,7 @@ def _build_consumption(snapshot: Snapshot, language: Language) -> dict[str, Any]
     is_percent = headline == language.gettext("%(percent)s used", percent=percent)
     return {
         "figure": figure if is_percent and available > 0 else language.gettext("%(figure)s used", figure=figure),
-        "detail": percent if remaining == headline else remaining,
+        "detail": percent[0].lower() + percent[1:] if remaining == headline else remaining,
         "bar": build_bar(consumed, available),
     }
 
