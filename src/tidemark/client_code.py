@@ -75,7 +75,7 @@ def _annotation(schema: Json, prefix: str = "", *, is_parameter: bool = False) -
     annotate = partial(_annotation, prefix=prefix, is_parameter=is_parameter)
     match schema:
         case {"$ref": reference}:
-            return prefix + reference.rpartition("/")[2]
+            return prefix + str(reference).rpartition("/")[2]
         case {"const": value}:
             return f"Literal[{json.dumps(value)}]"
         case {"enum": values}:
@@ -84,14 +84,14 @@ def _annotation(schema: Json, prefix: str = "", *, is_parameter: bool = False) -
             return " | ".join(dict.fromkeys(map(annotate, options)))
         case {"type": "array", "items": items}:
             return f"{'Sequence' if is_parameter else 'list'}[{annotate(items)}]"
-        case {"type": "object", "additionalProperties": {**values}}:
+        case {"type": "object", "additionalProperties": dict(values)}:
             return f"dict[str, {annotate(values)}]"
         case {"type": list(types)}:
             return " | ".join(_SCALARS[type_] for type_ in types)
         case {"type": "string", "format": format_} if is_parameter and format_ in _FORMATS:
-            return _FORMATS[format_]
+            return _FORMATS[str(format_)]
         case {"type": type_}:
-            return _SCALARS[type_]
+            return _SCALARS[str(type_)]
     return "Any"
 
 

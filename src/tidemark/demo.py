@@ -19,11 +19,12 @@ import asyncpg
 from aiokafka.errors import KafkaError
 from dateutil.relativedelta import relativedelta
 
-from tidemark.api_client import ApiClient, ApiError, Entity, Json, contract_path
+from tidemark.api import open_api
 from tidemark.cli.figures import build_status, load_figures
 from tidemark.cli.output import SafeConsole
 from tidemark.database.query_types import CommandLineQueries
 from tidemark.program import command_line
+from tidemark_client import Client, Entity, Json, TidemarkError, contract_path
 from tidemark_shared.database import Connection, open_connection, queries
 from tidemark_shared.domain.quantities import SECONDS_PER_HOUR
 from tidemark_shared.messaging import kafka
@@ -67,19 +68,19 @@ def run(settings: Settings, data_dir: Path, *, maildir: Path | None = None, now:
     console = SafeConsole(soft_wrap=True)
     console.print("Demo: Acme has bought 40 hours of support a month. Work is logged day by day:")
     try:
-        with ApiClient(settings) as api:
+        with open_api(settings) as api:
             contract = seed(api, now)
         asyncio.run(_log_work(settings, contract.body, console, now))
         command = command_line(data_dir, "status", CODE)
         asyncio.run(_print_result(settings, contract.body, console, maildir=maildir, command=command, now=now))
-    except (ApiError, KafkaError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (TidemarkError, KafkaError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         console.print(f"The demo stopped: {error}. The next start with --demo continues it.")
         return
     data_dir.mkdir(parents=True, exist_ok=True)
     marker.touch()
 
 
-def seed(api: ApiClient, now: datetime) -> Entity:
+def seed(api: Client, now: datetime) -> Entity[Json]:
     """Create the customer, the teams, the contract and its rules, unless they exist. Returns the contract."""
     organization = api.find("organizations", "Acme") or api.post(
         "organizations",
@@ -211,7 +212,7 @@ async def _print_result(
     console.print("Waiting for the mails …")
     async with open_connection(settings.service_database_url("notifier")) as connection:
         in_time = await _wait_until(is_warned, _MAIL_TIMEOUT_SECONDS)
-    with ApiClient(settings) as api:
+    with open_api(settings) as api:
         console.print(build_status(contract, load_figures(api, contract), now))
     console.print(f"The customer, {CUSTOMER_EMAIL}, was notified {len(deliveries)} times:")
     for row in deliveries:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Generic, TypeAlias, TypedDict, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 from urllib.parse import quote
 from uuid import UUID, uuid4
 
@@ -29,25 +29,21 @@ _MAX_RETRY_AFTER_SECONDS = 30
 _back_off = wait_random_exponential(multiplier=0.1, max=2)
 
 
-class Violation(TypedDict):
-    """One error in a request: a code for programs, a JSON Pointer to its location, a message for people."""
-
-    code: str
-    path: str
-    message: str
-
-
 class TidemarkError(Exception):
     """The API rejected a request, or cannot be reached.
 
     The text says why. ``status`` is the HTTP status, None without a response; ``violations`` lists every error of
-    the request.
+    the request, each with a ``code``, a ``path`` and a ``message``.
     """
 
-    def __init__(self, message: str, violations: Sequence[Violation] = (), status: int | None = None) -> None:
+    def __init__(self, message: str, violations: Sequence[Mapping[str, Any]] = (), status: int | None = None) -> None:
         super().__init__(message)
         self.violations = violations
         self.status = status
+
+
+class UnreachableError(TidemarkError):
+    """The API did not respond."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +83,9 @@ class Call:
         return {
             "method": self.method,
             "url": f"/v1/{self.path}",
-            "params": {name: _to_text(value) for name, value in (self.query or {}).items() if value is not None},
+            # None keeps a query in the path; an empty dictionary would remove it.
+            "params": {name: _to_text(value) for name, value in (self.query or {}).items() if value is not None}
+            or None,
             "headers": {name: value for name, value in headers.items() if value},
         } | ({} if self.body is None else {"json": self.body})
 
@@ -138,7 +136,7 @@ def check_success(response: httpx.Response) -> None:
     """Raise a TidemarkError unless the request was successful."""
     if response.is_success:
         return
-    violations: Sequence[Violation] = ()
+    violations: Sequence[Mapping[str, Any]] = ()
     try:
         problem = response.json()
         violations = problem.get("violations") or []
@@ -150,9 +148,9 @@ def check_success(response: httpx.Response) -> None:
     raise TidemarkError(f"{request.method} {request.url.path}: {reason}", violations, response.status_code)
 
 
-def unreachable(base_url: httpx.URL, error: httpx.HTTPError) -> TidemarkError:
+def unreachable(base_url: httpx.URL, error: httpx.HTTPError) -> UnreachableError:
     """The error for an API that did not respond."""
-    return TidemarkError(f"Cannot reach the API at {base_url} ({error or type(error).__name__}).")
+    return UnreachableError(f"Cannot reach the API at {base_url} ({error or type(error).__name__}).")
 
 
 def _to_text(value: Any) -> Any:

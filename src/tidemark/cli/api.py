@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
-from tidemark.api_client import ApiClient, ApiError
+from tidemark.api import open_api
 from tidemark.cli.connection import MAX_BODY_SIZE
 from tidemark.cli.options import DEFAULT_DATA_DIR, DataDir, MaxSize, load_settings
 from tidemark.cli.output import print_json, print_line, report_errors
 from tidemark.importing.files import FileError, read_text
+from tidemark_client import Client, TidemarkError
 
 _ROOT = "/v1/"
 _METHODS = ("GET", "POST", "PUT", "DELETE")
@@ -42,7 +43,7 @@ def api(
 
     The exit code is 1 if the API refuses the request; its reasons are printed as the answer.
     """
-    with report_errors(ApiError, RequestError, FileError):
+    with report_errors(TidemarkError, RequestError, FileError):
         method = method.upper()
         if method not in _METHODS:
             raise typer.BadParameter(f"{method!r} is not one of {', '.join(_METHODS)}.")
@@ -52,7 +53,7 @@ def api(
         content = None if data is None else _read_data(data, max_size)
         if content is not None:
             headers.setdefault("content-type", "application/json")
-        with ApiClient(load_settings(data_dir)) as client:
+        with open_api(load_settings(data_dir)) as client:
             if if_match:
                 headers["if-match"] = _load_etag(client, method, path) if if_match == "current" else if_match
             response = client.request(method, path.removeprefix(_ROOT), content=content, headers=headers)
@@ -83,7 +84,7 @@ def _read_data(data: str, max_size: int) -> bytes:
     return text.encode()
 
 
-def _load_etag(client: ApiClient, method: str, path: str) -> str:
+def _load_etag(client: Client, method: str, path: str) -> str:
     """The current version of what a request changes: of the path, or for an action of the path above it."""
     target = path.partition("?")[0].removeprefix(_ROOT)
     entity = client.get(target.rpartition("/")[0] if method == "POST" else target)

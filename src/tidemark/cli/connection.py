@@ -9,11 +9,12 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from tidemark.api_client import ApiClient, ApiError, Entity, Json
+from tidemark.api import open_api
 from tidemark.cli.body_file import InputError, parse_body
 from tidemark.cli.options import load_settings
 from tidemark.cli.output import Column, build_table, print_json, print_line, print_records, print_table, report_errors
 from tidemark.importing.files import FileError, read_text
+from tidemark_client import Client, Entity, Json, TidemarkError
 
 MAX_BODY_SIZE = 2 << 20
 """As for a request body of the HTTP API."""
@@ -27,18 +28,18 @@ _SHOWN_MEMBERS = frozenset({"balance"})
 
 
 @contextmanager
-def connect(data_dir: Path) -> Iterator[ApiClient]:
+def connect(data_dir: Path) -> Iterator[Client]:
     """A client of the API. Violations are printed one on each line: code, path, message."""
-    with report_errors(ApiError, InputError, FileError):
+    with report_errors(TidemarkError, InputError, FileError):
         try:
-            with ApiClient(load_settings(data_dir)) as api:
+            with open_api(load_settings(data_dir)) as api:
                 yield api
-        except ApiError as error:
+        except TidemarkError as error:
             lines = [
                 f"{violation['code']}  {violation['path'] or '/'}  {violation['message']}"
                 for violation in error.violations
             ]
-            raise ApiError("\n".join(lines) or str(error)) from None
+            raise TidemarkError("\n".join(lines) or str(error)) from None
 
 
 def read_body(file: Path, max_size: int = MAX_BODY_SIZE) -> Json:
@@ -53,7 +54,7 @@ def require_values(file: Path | None, *values: object, hint: str) -> None:
         raise typer.BadParameter(f"Give either a FILE, or {hint}.")
 
 
-def print_result(entity: Entity, message: str, *, as_json: bool) -> None:
+def print_result(entity: Entity[Json], message: str, *, as_json: bool) -> None:
     """Print what a command has changed: the new body for programs, a message for people."""
     print_json(entity.body) if as_json else print_line(message)
 

@@ -7,7 +7,6 @@ from uuid import uuid4
 
 import typer
 
-from tidemark.api_client import ApiClient, ApiError, Entity, Json, contract_path
 from tidemark.cli.body_file import InputError, set_members
 from tidemark.cli.connection import MAX_BODY_SIZE, BodyFile, connect, print_result, read_body
 from tidemark.cli.contract_tables import CONTRACT_COLUMNS, HISTORY_COLUMNS, build_contract_details
@@ -16,6 +15,7 @@ from tidemark.cli.input_values import build_adjustment, describe_adjustment
 from tidemark.cli.options import DEFAULT_DATA_DIR, AsCsv, AsJson, DataDir, MaxSize
 from tidemark.cli.output import print_records
 from tidemark.cli.references import find_contract, replace_account_names, replace_names
+from tidemark_client import Client, Entity, Json, TidemarkError, contract_path
 
 app = typer.Typer(help="Contracts: create, change and show them.", no_args_is_help=True)
 
@@ -45,7 +45,7 @@ def create(
         body = replace_names(api, replace_account_names(terms))
         try:
             contract = api.post("contracts", body, key=str(uuid4()))
-        except ApiError as error:
+        except TidemarkError as error:
             raise _with_hint(
                 error, "duplicate", f"`tidemark contract edit {body.get('code')} FILE` changes it."
             ) from None
@@ -236,7 +236,7 @@ def history(
 
 
 def _read_terms(
-    api: ApiClient, current: Entity, file: Path | None, assignments: list[str] | None, max_size: int
+    api: Client, current: Entity[Json], file: Path | None, assignments: list[str] | None, max_size: int
 ) -> Json:
     """The contract as it shall be, with ids. Without a file, the current contract with single values set."""
     if file is None and not assignments:
@@ -245,7 +245,7 @@ def _read_terms(
     return replace_names(api, replace_account_names(body, current.body["accounts"]))
 
 
-def _change_terms(api: ApiClient, current: Entity, terms: Json, reason: str) -> Entity:
+def _change_terms(api: Client, current: Entity[Json], terms: Json, reason: str) -> Entity[Json]:
     """Change a draft, or amend any other contract."""
     path = contract_path(current.id)
     if current.body["status"] == "DRAFT":
@@ -260,15 +260,15 @@ def _run_action(action: str, code: str, body: Json, *, as_json: bool, data_dir: 
     print_result(contract, _describe_status(contract), as_json=as_json)
 
 
-def _with_hint(error: ApiError, code: str, hint: str) -> ApiError:
+def _with_hint(error: TidemarkError, code: str, hint: str) -> TidemarkError:
     """The error, with a hint at its violations of this code."""
     violations = [
-        violation | {"message": f"{violation['message']} {hint}"} if violation["code"] == code else violation
+        {**violation, "message": f"{violation['message']} {hint}"} if violation["code"] == code else violation
         for violation in error.violations
     ]
-    return ApiError(str(error), violations)
+    return TidemarkError(str(error), violations)
 
 
-def _describe_status(contract: Entity) -> str:
+def _describe_status(contract: Entity[Json]) -> str:
     body = contract.body
     return f"{body['code']} is {body['status']} at version {body['version']}."

@@ -6,9 +6,9 @@ from datetime import datetime
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from tidemark.api_client import Json
 from tidemark.cli.figures import Figures, build_figures, to_quantity
 from tidemark.cli.output import Column, Record
+from tidemark_client import Json
 
 
 def build_contract_details(contract: Json, organization: str, figures: Figures | None, now: datetime) -> RenderableType:

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 from rich.console import Group, RenderableType
 
-from tidemark.api_client import ApiClient, Json, contract_path
 from tidemark.cli.output import Column, Record, build_table
+from tidemark_client import Client, Json, contract_path
 from tidemark_shared.domain.bodies import minor_digits
 from tidemark_shared.domain.calendar import to_local_day
 from tidemark_shared.domain.quantities import SECONDS_PER_HOUR
@@ -49,7 +49,7 @@ class Figures(NamedTuple):
     """Seconds that do not count, by reason."""
 
 
-def load_figures(api: ApiClient, contract: Json) -> Figures | None:
+def load_figures(api: Client, contract: Json) -> Figures | None:
     """The figures of a contract; None until consumption has them."""
     path = contract_path(contract["id"])
     balance = api.get(f"{path}/balance")

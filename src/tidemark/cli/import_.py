@@ -11,7 +11,6 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from tidemark.api_client import ApiError
 from tidemark.cli.options import DEFAULT_DATA_DIR, AsJson, DataDir, MaxSize, load_settings
 from tidemark.cli.output import SafeConsole, print_json, print_line, report_errors
 from tidemark.importing.detection import describe_unknown, detect_preset, is_event_file, read_sample
@@ -23,6 +22,7 @@ from tidemark.importing.rows import RefusedRow, parse_rows, row_templates
 from tidemark.importing.run import ImportOptions, import_events, import_table, open_mapped
 from tidemark.importing.summary import ImportSummary
 from tidemark.importing.templates import quote_literal
+from tidemark_client import TidemarkError
 
 _MAX_EXAMPLES = 3
 _EXPLAINED_ROWS = 10
@@ -85,7 +85,7 @@ def import_file(  # noqa: PLR0917 - typer's arguments
     """
     hint = "Then run the command again: it resumes."
     overrides = _build_overrides(contract, account, person, source=source, timezone=timezone, date_formats=date_format)
-    with report_errors(MappingError, FileError, ApiError, hint=hint):
+    with report_errors(MappingError, FileError, TidemarkError, hint=hint):
         now = datetime.now(UTC)
         if (format_ is not None and format_ == "jsonl") or (
             format_ is None and not mapping and is_event_file(file, max_size)

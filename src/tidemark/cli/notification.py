@@ -7,11 +7,11 @@ from uuid import uuid4
 
 import typer
 
-from tidemark.api_client import ApiError
 from tidemark.cli.connection import connect, print_details, print_result
 from tidemark.cli.options import DEFAULT_DATA_DIR, AsCsv, AsJson, DataDir
 from tidemark.cli.output import Column, build_table, print_records, print_table
 from tidemark.cli.references import find_contract
+from tidemark_client import TidemarkError
 
 app = typer.Typer(help="Notifications: what was sent to whom.", no_args_is_help=True)
 
@@ -55,7 +55,7 @@ def show(notification: NotificationId, *, as_json: AsJson = False, data_dir: Dat
     with connect(data_dir) as api:
         entity = api.get(f"notifications/{notification}")
         if entity is None:
-            raise ApiError(f"No notification with id {notification}. `tidemark notification list` shows them.")
+            raise TidemarkError(f"No notification with id {notification}. `tidemark notification list` shows them.")
     body = entity.body
     details = {
         "Contract": body["contract_code"],

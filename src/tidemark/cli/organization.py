@@ -5,7 +5,6 @@ from uuid import uuid4
 
 import typer
 
-from tidemark.api_client import Json
 from tidemark.cli.body_file import InputError
 from tidemark.cli.connection import (
     MAX_BODY_SIZE,
@@ -21,6 +20,7 @@ from tidemark.cli.input_values import parse_contact
 from tidemark.cli.options import DEFAULT_DATA_DIR, AsCsv, AsJson, DataDir, MaxSize
 from tidemark.cli.output import Column
 from tidemark.cli.references import ORGANIZATIONS, find_entity
+from tidemark_client import Json
 
 app = typer.Typer(help="Organizations: the customers, with their contacts.", no_args_is_help=True)
 

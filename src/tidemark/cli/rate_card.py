@@ -8,7 +8,6 @@ from uuid import uuid4
 
 import typer
 
-from tidemark.api_client import Json
 from tidemark.cli.connection import (
     MAX_BODY_SIZE,
     BodyFile,
@@ -23,6 +22,7 @@ from tidemark.cli.input_values import parse_money
 from tidemark.cli.options import DEFAULT_DATA_DIR, AsCsv, AsJson, DataDir, MaxSize
 from tidemark.cli.output import Column
 from tidemark.cli.references import RATE_CARDS, Names, find_entity, replace_names
+from tidemark_client import Json
 from tidemark_shared.domain.bodies import format_money
 
 app = typer.Typer(help="Rate cards: what an hour of a person costs.", no_args_is_help=True)

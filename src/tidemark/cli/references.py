@@ -5,9 +5,9 @@ from functools import cache
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-from tidemark.api_client import ApiClient, ApiError, Entity, Json, contract_path
 from tidemark.cli.body_file import is_id
 from tidemark.cli.body_file import replace_names as replace_names_with
+from tidemark_client import Client, Entity, Json, TidemarkError, contract_path
 
 
 class Collection(NamedTuple):
@@ -33,44 +33,46 @@ RATE_CARDS = Collection("rate-cards", "rate card", "person_id", "person", ("from
 RULES = Collection("rules", "rule", "name", None, ("scope",))
 
 
-def find_all(api: ApiClient, collection: Collection, reference: str) -> list[Json]:
-    """The items with an id or name. Raises :class:`ApiError` if there is none."""
+def find_all(api: Client, collection: Collection, reference: str) -> list[Json]:
+    """The items with an id or name. Raises :class:`TidemarkError` if there is none."""
     if is_id(reference) and (entity := api.get(f"{collection.path}/{reference}")):
         return [entity.body]
     query = {collection.filter: reference} if collection.filter else {}
     items = [item for item in api.list(collection.path, **query) if item[collection.key] == reference]
     if not items:
-        raise ApiError(
+        raise TidemarkError(
             f"No {collection.label} has the id or name {reference!r}. `tidemark {collection.command} list` shows them."
         )
     return items
 
 
-def find_entity(api: ApiClient, collection: Collection, reference: str) -> Entity:
-    """The only entity with an id or name. Raises :class:`ApiError` if there is none, or if there are several."""
+def find_entity(api: Client, collection: Collection, reference: str) -> Entity[Json]:
+    """The only entity with an id or name. Raises :class:`TidemarkError` if there is none, or if there are several."""
     items = find_all(api, collection, reference)
     if len(items) > 1:
         names = Names(api)
         lines = (f"  {item['id']}  {names.describe(item, collection.details)}".rstrip() for item in items)
-        raise ApiError(
+        raise TidemarkError(
             "\n".join((f"{len(items)} {collection.label}s have the name {reference!r}. Give an id:", *lines))
         )
     entity = api.get(f"{collection.path}/{items[0]['id']}")
     if entity is None:
-        raise ApiError(f"The {collection.label} {reference!r} has just been deleted.")
+        raise TidemarkError(f"The {collection.label} {reference!r} has just been deleted.")
     return entity
 
 
-def find_contract(api: ApiClient, reference: str) -> Entity:
-    """A contract by its code or id. Raises :class:`ApiError`."""
+def find_contract(api: Client, reference: str) -> Entity[Json]:
+    """A contract by its code or id. Raises :class:`TidemarkError`."""
     contract = api.get(contract_path(reference))
     if contract is None:
-        raise ApiError(f"No contract with id or code {reference!r}. Run `tidemark contract list` to see the contracts.")
+        raise TidemarkError(
+            f"No contract with id or code {reference!r}. Run `tidemark contract list` to see the contracts."
+        )
     return contract
 
 
-def replace_names(api: ApiClient, body: Json) -> Json:
-    """Replace names with ids. Raises :class:`ApiError` with a violation for each unknown or ambiguous name."""
+def replace_names(api: Client, body: Json) -> Json:
+    """Replace names with ids. Raises :class:`TidemarkError` with a violation for each unknown or ambiguous name."""
     violations: list[dict[str, str]] = []
 
     @cache
@@ -94,7 +96,7 @@ def replace_names(api: ApiClient, body: Json) -> Json:
 
     changed: Json = replace_names_with(body, find_id)
     if violations:
-        raise ApiError("A name is unknown or ambiguous.", violations)
+        raise TidemarkError("A name is unknown or ambiguous.", violations)
     return changed
 
 
@@ -130,7 +132,7 @@ def _list_objects(value: Any) -> list[Json]:
 class Names:
     """Names for the ids of organizations, teams and contracts, each requested once."""
 
-    def __init__(self, api: ApiClient) -> None:
+    def __init__(self, api: Client) -> None:
         self._load = cache(api.get)
 
     def find(self, list_name: str, id_: str | None) -> str:

@@ -6,7 +6,6 @@ from uuid import uuid4
 
 import typer
 
-from tidemark.api_client import ApiClient, Entity, Json, contract_path
 from tidemark.cli.body_file import InputError, set_members
 from tidemark.cli.connection import (
     MAX_BODY_SIZE,
@@ -36,6 +35,7 @@ from tidemark.cli.rule_tables import (
     describe_trigger,
     list_explained,
 )
+from tidemark_client import Client, Entity, Json, contract_path
 
 app = typer.Typer(help="Notification rules: when to notify, and whom.", no_args_is_help=True)
 
@@ -232,13 +232,13 @@ def send_test(
     print_result(result, message, as_json=as_json)
 
 
-def _save(api: ApiClient, current: Entity, body: Json) -> Entity:
+def _save(api: Client, current: Entity[Json], body: Json) -> Entity[Json]:
     return api.put(f"{RULES.path}/{current.id}", body, current.etag)
 
 
 def _switch(
-    api: ApiClient, reference: str, contract: str | None, organization: str | None, *, enabled: bool
-) -> tuple[Entity, str]:
+    api: Client, reference: str, contract: str | None, organization: str | None, *, enabled: bool
+) -> tuple[Entity[Json], str]:
     """Switch a rule, and return it with its scope in words.
 
     For a contract or an organization, the rule with this scope is switched. If there is none, a copy of the rule that
@@ -265,7 +265,7 @@ def _switch(
     return _save(api, current, current.body | {"enabled": enabled}), scope
 
 
-def _list_scopes(api: ApiClient, contract: str | None, organization: str | None) -> list[Json]:
+def _list_scopes(api: Client, contract: str | None, organization: str | None) -> list[Json]:
     """The scopes that include a contract or an organization, the narrowest first."""
     scopes: list[Json] = []
     if contract:

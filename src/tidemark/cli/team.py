@@ -7,7 +7,6 @@ from uuid import uuid4
 
 import typer
 
-from tidemark.api_client import Json
 from tidemark.cli.body_file import InputError
 from tidemark.cli.connection import (
     MAX_BODY_SIZE,
@@ -22,6 +21,7 @@ from tidemark.cli.connection import (
 from tidemark.cli.options import DEFAULT_DATA_DIR, AsCsv, AsJson, DataDir, MaxSize
 from tidemark.cli.output import Column, build_table, print_table
 from tidemark.cli.references import TEAMS, find_entity
+from tidemark_client import Json
 
 app = typer.Typer(help="Teams, and who belongs to them.", no_args_is_help=True)
 

@@ -8,10 +8,10 @@ from datetime import date
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from tidemark.api_client import ApiClient, ApiError, Entity, Json, contract_path
 from tidemark.importing.import_state import ImportState
 from tidemark.importing.mapping import Mapping
 from tidemark.importing.plan import Link, Plan, PlannedContract
+from tidemark_client import Client, Entity, Json, TidemarkError, contract_path
 from tidemark_shared.domain.quantities import format_hours
 
 
@@ -26,13 +26,13 @@ class ProvisioningResult(NamedTuple):
     problems: list[str]
 
 
-def fetch_zones(api: ApiClient) -> dict[str, ZoneInfo]:
+def fetch_zones(api: Client) -> dict[str, ZoneInfo]:
     """The time zones of all contracts, by code."""
     return {contract["code"]: ZoneInfo(contract["timezone"]) for contract in api.list("contracts")}
 
 
 def provision(
-    api: ApiClient, plan: Plan, mapping: Mapping, state: ImportState, activate: Collection[str] = ()
+    api: Client, plan: Plan, mapping: Mapping, state: ImportState, activate: Collection[str] = ()
 ) -> ProvisioningResult:
     """Create what is missing. Drafts that no import created are activated only if ``activate`` names their code."""
     created: list[str] = []
@@ -52,7 +52,7 @@ def provision(
             entity = _update_contract(
                 api, entity, contract, is_own=entity.id in own, activate=activate, created=created
             )
-        except ApiError as error:
+        except TidemarkError as error:
             # Its rows are published anyway: they count once the contract exists.
             result.problems.append(f"{contract.code} could not be created: {error}")
         else:
@@ -60,9 +60,7 @@ def provision(
     return result if plan.contracts else _use_existing(api, result, plan, activate)
 
 
-def _use_existing(
-    api: ApiClient, result: ProvisioningResult, plan: Plan, activate: Collection[str]
-) -> ProvisioningResult:
+def _use_existing(api: Client, result: ProvisioningResult, plan: Plan, activate: Collection[str]) -> ProvisioningResult:
     """The result for a mapping that creates no contracts: what is missing is a problem.
 
     A contract with a single account takes all of its work, whatever the file calls it.
@@ -85,7 +83,7 @@ def _use_existing(
     return result._replace(links=links)
 
 
-def _provision_organization(api: ApiClient, name: str, mapping: Mapping, created: list[str]) -> str:
+def _provision_organization(api: Client, name: str, mapping: Mapping, created: list[str]) -> str:
     organization = api.find("organizations", name)
     if organization is None:
         zone = mapping.organization.timezone or mapping.zone.key
@@ -94,7 +92,7 @@ def _provision_organization(api: ApiClient, name: str, mapping: Mapping, created
     return organization.id
 
 
-def _provision_team(api: ApiClient, name: str, first_days: dict[str, date], created: list[str]) -> str:
+def _provision_team(api: Client, name: str, first_days: dict[str, date], created: list[str]) -> str:
     members = [{"person_id": person, "from": day.isoformat()} for person, day in sorted(first_days.items())]
     team = api.find("teams", name)
     if team is None:
@@ -108,14 +106,14 @@ def _provision_team(api: ApiClient, name: str, first_days: dict[str, date], crea
 
 
 def _update_contract(
-    api: ApiClient,
-    entity: Entity,
+    api: Client,
+    entity: Entity[Json],
     contract: PlannedContract,
     *,
     is_own: bool,
     activate: Collection[str],
     created: list[str],
-) -> Entity:
+) -> Entity[Json]:
     """Bring a contract that an import created to the start and status of the plan."""
     if entity.body["status"] == "DRAFT" and (contract.code in activate or (is_own and contract.status != "draft")):
         entity = _activate(api, entity, created)
@@ -132,7 +130,7 @@ def _update_contract(
     return entity
 
 
-def _activate(api: ApiClient, entity: Entity, created: list[str]) -> Entity:
+def _activate(api: Client, entity: Entity[Json], created: list[str]) -> Entity[Json]:
     created.append(f"activation of contract {entity.body['code']}")
     return api.post(f"{contract_path(entity.id)}/activate", {}, etag=entity.etag)
 

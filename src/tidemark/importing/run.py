@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
-from tidemark.api_client import ApiClient
+from tidemark.api import open_api
 from tidemark.importing.delivery import (
     Progress,
     deliver,
@@ -59,7 +59,7 @@ class ImportOptions(NamedTuple):
 def import_table(file: Path, mapping: Mapping, planned_file: Path | None, options: ImportOptions) -> ImportSummary:
     """Import a table by a mapping: CSV, JSON or a workbook."""
     with (
-        ApiClient(options.settings) as api,
+        open_api(options.settings) as api,
         open_state(options.settings, options.state_folder, mapping.source) as state,
     ):
         plan, dialect = load_plan(file, mapping, planned_file, options, fetch_zones(api))

@@ -8,7 +8,6 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
-from tidemark import api_client
 from tidemark.cli import app
 
 requests: list[httpx.Request] = []
@@ -28,7 +27,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Result
     requests.clear()
     monkeypatch.setenv("TIDEMARK_API_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("TIDEMARK_API_TOKEN", "token")
-    monkeypatch.setattr(api_client.httpx, "HTTPTransport", lambda **_: httpx.MockTransport(_answer))
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", lambda _, request: _answer(request))
     return lambda *words, **options: CliRunner().invoke(app, ["api", *words, "--data-dir", str(tmp_path)], **options)
 
 

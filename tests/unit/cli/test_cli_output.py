@@ -99,7 +99,7 @@ class HostileApi:
 def hostile_system(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "400")
     monkeypatch.setenv("TIDEMARK_DATABASE_URL", "postgresql://nowhere/x")
-    monkeypatch.setattr(connection, "Client", HostileApi)
+    monkeypatch.setattr(connection, "open_api", HostileApi)
     monkeypatch.setattr(dlq, "_list_letters", AsyncMock(return_value=[LETTER]))
     monkeypatch.setattr(dlq, "_load_letter", AsyncMock(return_value=LETTER))
     registered = [token.RegisteredToken(id=HOSTILE, name=HOSTILE, role=HOSTILE)]

@@ -439,6 +439,25 @@ class AsyncClient(BaseAsyncClient):
         """
         return self._items(Call("GET", "balances/revisions", query={"contract": contract}))
 
+    async def get_delivery_report(
+        self,
+        *,
+        organization: UUID | str,
+        from_: date | str,
+        to: date | str,
+        contract: Sequence[str] | None = None,
+        account: Sequence[UUID | str] | None = None,
+        people: bool | None = None,
+        as_of: datetime | str | None = None,
+    ) -> models.DeliveryReport:
+        """What was delivered to a customer: planned and executed, who did the work, what does not count, what
+        comes.
+
+        Needs the role `viewer`.
+        """
+        result: models.DeliveryReport = (await self._call(Call("GET", "reports/delivery", query={"organization": organization, "from": from_, "to": to, "contract": contract, "account": account, "people": people, "as_of": as_of}))).body
+        return result
+
     def explain_contract_notifications(self, contract: Reference) -> AsyncIterator[models.ExplainedRule]:
         """For each rule that could apply: whether it fired, when and to whom, or what is missing until it
         does.

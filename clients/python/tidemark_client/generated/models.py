@@ -539,6 +539,16 @@ class Accepted(TypedDict):
     """How many events Kafka has acknowledged."""
 
 
+class AccountTeamWork(TypedDict):
+    """The work of a team in an account."""
+    team_id: str | None
+    """The team's id; null for unassigned work."""
+    team_name: str | None
+    """The team's name; null for unassigned work."""
+    work: Work
+    """Its work in the range."""
+
+
 class BalanceSummary(TypedDict):
     """A contract with the figures of its current period, as they were last published."""
     contract_id: str
@@ -583,6 +593,60 @@ class BalanceSummary(TypedDict):
     """The period that holds the day; null outside of all periods."""
 
 
+class ContractDelivery(TypedDict):
+    """A contract in the range: planned and executed, who did the work, and what comes."""
+    contract_id: str
+    """The contract's id."""
+    contract_code: str
+    """The contract's code."""
+    contract_name: str
+    """The contract's name."""
+    owner: Owner
+    """Who is responsible for the contract at the provider."""
+    type: Literal["time_and_materials", "fixed_price"]
+    """Hours, or a fixed price."""
+    recurrence: Literal["none", "monthly"]
+    """One period, or one a month."""
+    start_date: str
+    """The contract's first day."""
+    end_date: str
+    """The contract's last day."""
+    timezone: str
+    """The time zone of its days."""
+    status: Literal["DRAFT", "ACTIVE", "EXPIRED", "INACTIVE", "CLOSED"]
+    """The contract's status."""
+    unit: Literal["seconds", "minor"]
+    """What planned and consumed figures are in."""
+    currency: str | None
+    """An ISO 4217 code; null where hours are counted."""
+    whole: Figures
+    """Billable accounts, over all periods."""
+    periods: list[DeliveryPeriod]
+    """Billable accounts, in the periods that overlap the range."""
+    accounts: list[DeliveryAccount]
+    """The accounts of the report."""
+    billable: Work
+    """Work on billable accounts of the report in the range."""
+    non_billable: Work
+    """Work on its other accounts in the range."""
+    consumed_before: int
+    """What `days` begins with: consumed before the range."""
+    days: list[DeliveryDay]
+    """Days with work, of the accounts that were asked for or else of the billable ones."""
+    teams: list[TeamWork]
+    """Work in the range by team, the most work first."""
+    people: list[PersonWork] | None
+    """The same by person; null unless it was asked for."""
+    unaccounted: list[UnaccountedWork]
+    """Work that does not count, by reason: all of the contract's, whenever it was done."""
+    restatements: list[DeliveryRestatement]
+    """Changes of closed periods learned in the range, at most the newest 1,000."""
+    forecast: Forecast | None
+    """When the current period is used up; null where nobody can tell."""
+    outlook: list[OutlookMonth]
+    """This month and the ones to come, at most twelve; empty where there is no forecast."""
+
+
 class ContractPeriodFigures(TypedDict):
     """The figures of a contract's period, with the amount carried into it."""
     planned: int | None
@@ -615,6 +679,112 @@ class CurveDay(TypedDict):
     """The figures of the whole contract time at the end of the day."""
     period: ContractPeriodFigures | None
     """The period that holds the day; null outside of all periods."""
+
+
+class DeliveryAccount(TypedDict):
+    """Planned and executed of an account, and its work in the range."""
+    account_id: str
+    """The account's id."""
+    name: str
+    """The account's name."""
+    billable: bool
+    """Whether its work counts towards the contract."""
+    whole: Figures
+    """Over all periods of the contract."""
+    periods: list[PeriodFigures]
+    """The periods that overlap the range."""
+    slices: list[DeliverySlice]
+    """Its shares by team."""
+    work: Work
+    """Its work in the range."""
+    teams: list[AccountTeamWork]
+    """The same by team, the most work first."""
+
+
+class DeliveryDay(TypedDict):
+    """A day with work: a point of the cumulative curve."""
+    day: str
+    """The day of the work, in the contract's time zone."""
+    seconds: int
+    """Time worked that day."""
+    consumed: int
+    """What that day consumed."""
+    cumulative: int
+    """What was consumed since the contract began, that day included."""
+
+
+class DeliveryPeriod(TypedDict):
+    """The figures of a contract's period: whole, also where the range begins or ends within it."""
+    planned: int | None
+    """Planned work, in the unit of the balance; null without a plan."""
+    consumed: int
+    """Executed work, in the unit of the balance."""
+    remaining: int | None
+    """Available minus consumed; negative after an overrun, null without a plan."""
+    percent: str | None
+    """Consumed of what is available, as a decimal string; null without a plan."""
+    worklogs: int
+    """How many worklogs make the figure."""
+    unrated_seconds: int | None
+    """Fixed price: work without a rate; null where hours are counted."""
+    start: str
+    """The first day of the period, inclusive."""
+    end: str
+    """The last day of the period, inclusive."""
+    carried: int
+    """What is carried into the period from the one before; negative after an overrun that is deducted."""
+    available: int | None
+    """Planned, plus what is carried into the period."""
+    planned_to_date: int | None
+    """Planned of all periods up to this one, of the accounts in `days`: the contracted line."""
+
+
+DeliveryReport = TypedDict("DeliveryReport", {
+    "organization_id": "str",
+    "organization_name": "str | None",
+    "from": "str",
+    "to": "str",
+    "moment": "str",
+    "contracts": "list[ContractDelivery]",
+    "teams": "list[TeamDelivery]",
+})
+"""What was delivered to a customer in a range of days, and what is to come."""
+
+
+class DeliveryRestatement(TypedDict):
+    """A change of a closed period that was learned in the range."""
+    account_id: str
+    """The account's id."""
+    account_name: str | None
+    """The account's name; null once it is removed."""
+    period_start: str
+    """The period's first day."""
+    period_end: str
+    """The period's last day."""
+    before_seconds: int
+    """Time that counted before."""
+    after_seconds: int
+    """Time that counts since."""
+    before_amount_minor: int | None
+    """Fixed price: consumed before, in minor units."""
+    after_amount_minor: int | None
+    """Fixed price: consumed since, in minor units."""
+    cause: str
+    """The worklog, issue, contract version, membership or rate card behind it."""
+    restated_at: str
+    """When it was learned."""
+
+
+class DeliverySlice(TypedDict):
+    """Planned and executed of a team in an account."""
+    team_id: str | None
+    """The team's id; null for unassigned work."""
+    team_name: str | None
+    """The team's name; null for unassigned work."""
+    whole: Figures
+    """Over all periods of the contract."""
+    periods: list[PeriodFigures]
+    """The periods that overlap the range."""
 
 
 class Figures(TypedDict):
@@ -806,12 +976,118 @@ class Links(TypedDict):
     """The path of the worklogs that make the figure."""
 
 
+class OutlookMonth(TypedDict):
+    """What a coming month is expected to consume at the current pace, against what is contracted."""
+    start: str
+    """The month's first day; months count from the contract's start."""
+    end: str
+    """The month's last day."""
+    contracted: int | None
+    """What the period has available or, where it is to come, planned; null where nothing recurs."""
+    expected: int
+    """What it will have consumed at the average pace."""
+    low: int
+    """The same if every week is like the quietest of the last eight."""
+    high: int
+    """The same if every week is like the busiest of the last eight."""
+    cumulative: int
+    """What the contract will have consumed by then, at the average pace."""
+    contracted_to_date: int | None
+    """What is planned from the contract's start to then."""
+
+
+class PeriodFigures(TypedDict):
+    """The figures of one period; both days are inclusive."""
+    planned: int | None
+    """Planned work, in the unit of the balance; null without a plan."""
+    consumed: int
+    """Executed work, in the unit of the balance."""
+    remaining: int | None
+    """Available minus consumed; negative after an overrun, null without a plan."""
+    percent: str | None
+    """Consumed of what is available, as a decimal string; null without a plan."""
+    worklogs: int
+    """How many worklogs make the figure."""
+    unrated_seconds: int | None
+    """Fixed price: work without a rate; null where hours are counted."""
+    start: str
+    """The first day of the period, inclusive."""
+    end: str
+    """The last day of the period, inclusive."""
+
+
+class PersonWork(TypedDict):
+    """The work of a person for a contract. For internal use."""
+    person_id: str
+    """The person, as the source of the worklogs identifies them."""
+    person_name: str | None
+    """Their latest name in a team; null where none has one."""
+    billable: Work
+    """Their work on billable accounts."""
+    non_billable: Work
+    """Their work on other accounts."""
+
+
 class Revision(TypedDict):
     """The revision of a contract's balance: it grows with each change."""
     contract_id: str
     """The contract's id."""
     revision: int
     """Counts the balances of a contract; the highest is current."""
+
+
+class TeamDelivery(TypedDict):
+    """The work of a team for all contracts of the report."""
+    team_id: str | None
+    """The team's id; null for unassigned work."""
+    team_name: str | None
+    """The team's name; null for unassigned work."""
+    billable_seconds: int
+    """Its time on billable accounts."""
+    non_billable_seconds: int
+    """Its time on other accounts."""
+    billable_percent: str
+    """The billable share of its time, two decimals."""
+
+
+class TeamWork(TypedDict):
+    """The work of a team for a contract."""
+    team_id: str | None
+    """The team's id; null for unassigned work."""
+    team_name: str | None
+    """The team's name; null for unassigned work."""
+    billable: Work
+    """Its work on billable accounts."""
+    non_billable: Work
+    """Its work on other accounts."""
+
+
+class UnaccountedWork(TypedDict):
+    """Work whose issue names the contract and that does not count."""
+    reason: Literal["issue_not_linked", "contract_unknown", "account_unknown", "contract_draft", "contract_inactive", "issue_undated", "outside_dates"]
+    """Why it does not count."""
+    seconds: int
+    """Time worked, whole seconds."""
+    hours: str
+    """The same in hours, four decimals."""
+    worklogs: int
+    """How many worklogs."""
+
+
+class Work(TypedDict):
+    """Work of a range of days, by the day of the work."""
+    seconds: int
+    """Time worked, whole seconds."""
+    hours: str
+    """The same in hours, four decimals."""
+    consumed: int
+    """What it consumes, in the unit of the contract."""
+    amount: str | None
+    """Fixed price: the same in the currency; otherwise null."""
+    unrated_seconds: int | None
+    """Fixed price: time of people without a rate."""
+    worklogs: int
+    """How many worklogs."""
 
 
 class Worklog(TypedDict):
