@@ -257,7 +257,11 @@ class HarvestFake(Fake):
 
     def answer(self, method: str, path: str, query: Mapping[str, str], body: Any) -> Any:
         """See :class:`Fake`."""
-        works = [work for work in self.current() if query["from"] <= f"{work.started:%Y-%m-%d}" <= query["to"]]
+        if "updated_since" in query:
+            since = datetime.fromisoformat(query["updated_since"])
+            works = [work for work in self.current() if work.updated >= since]
+        else:
+            works = [work for work in self.current() if query["from"] <= f"{work.started:%Y-%m-%d}" <= query["to"]]
         first = (int(query["page"]) - 1) * self.page_size
         part = works[first : first + self.page_size]
         following = int(query["page"]) + 1 if len(works) > first + len(part) else None
@@ -278,9 +282,13 @@ class KimaiFake(Fake):
 
     def answer(self, method: str, path: str, query: Mapping[str, str], body: Any) -> Any:
         """See :class:`Fake`."""
-        works = [
-            work for work in self.current() if query["begin"] <= f"{work.started:%Y-%m-%dT%H:%M:%S}" <= query["end"]
-        ]
+        if "modified_after" in query:
+            since = datetime.fromisoformat(query["modified_after"]).replace(tzinfo=UTC)
+            works = [work for work in self.current() if work.updated >= since]
+        else:
+            works = [
+                work for work in self.current() if query["begin"] <= f"{work.started:%Y-%m-%dT%H:%M:%S}" <= query["end"]
+            ]
         first = (int(query["page"]) - 1) * int(query["size"])
         return [self._entry(work) for work in works[first : first + int(query["size"])]]
 

@@ -9,6 +9,7 @@ from tidemark.cli import (
     dlq,
     env,
     import_,
+    intake,
     migrate,
     notification,
     organization,
@@ -33,6 +34,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+app.add_typer(intake.app, name="intake")
 app.add_typer(organization.app, name="organization")
 app.add_typer(team.app, name="team")
 app.add_typer(rate_card.app, name="rate-card")

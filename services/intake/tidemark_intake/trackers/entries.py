@@ -19,6 +19,8 @@ from tidemark_intake.trackers import DeliveryError
 from tidemark_intake.trackers.parsing import member, parse_time, sort_worklog
 
 _WINDOW = timedelta(days=7)
+_OVERLAP = timedelta(minutes=10)
+_KIMAI_PAGE = 500
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -68,7 +70,11 @@ class EntryTracker:
         ]
 
     async def read_changes(self, cursor: Mapping[str, str], now: datetime) -> AsyncIterator[Page]:
-        """See :class:`~tidemark_intake.trackers.Tracker`. The first load goes on where it stopped."""
+        """See :class:`~tidemark_intake.trackers.Tracker`. The first load goes on where it stopped.
+
+        Older entries that were changed are read where the product can list them; older deletions are not seen.
+        """
+        updated = cursor.get("updated")
         last_day = now.date() + timedelta(days=2)
         reread_from = now.date() - timedelta(days=self._source.reread_days)
         loaded = date.fromisoformat(cursor.get("loaded_until") or self._source.first_day)
@@ -78,12 +84,16 @@ class EntryTracker:
             batch = self._sort(await self._read_range(begin, end))
             loaded = max(loaded, min(end, now.date()))
             yield Page(
-                {"loaded_until": loaded.isoformat()},
+                {"loaded_until": loaded.isoformat(), **({"updated": updated} if updated else {})},
                 worklogs=batch.worklogs,
                 skipped=batch.skipped,
                 window=(datetime.combine(begin, time(), UTC), datetime.combine(end, time(), UTC)),
             )
             begin = end
+        since = datetime.fromisoformat(updated) - _OVERLAP if updated else None
+        batch = self._sort(await self._read_updates(since)) if since else Batch()
+        state = {"loaded_until": loaded.isoformat(), "updated": now.isoformat()}
+        yield Page(state, worklogs=batch.worklogs, skipped=batch.skipped)
 
     def _sort(self, items: Sequence[Any]) -> Batch:
         worklogs: list[Worklog] = []
@@ -119,6 +129,10 @@ class EntryTracker:
     async def _read_range(self, begin: date, end: date) -> list[Any]:
         """All entries that start from ``begin`` to the day before ``end``, in UTC."""
         raise NotImplementedError
+
+    async def _read_updates(self, since: datetime) -> list[Any]:
+        """The entries that were changed since then, of any age."""
+        return []
 
     def _parse(self, item: Any) -> Entry:
         raise NotImplementedError
@@ -207,13 +221,17 @@ class Harvest(EntryTracker):
         return await self._client.get(f"/v2/time_entries/{identifier}")
 
     async def _read_range(self, begin: date, end: date) -> list[Any]:
+        until = end - timedelta(days=1)
+        return await self._read_pages(**{"from": begin.isoformat(), "to": until.isoformat()})
+
+    async def _read_updates(self, since: datetime) -> list[Any]:
+        return await self._read_pages(updated_since=since.isoformat())
+
+    async def _read_pages(self, **query: str) -> list[Any]:
         items: list[Any] = []
         page: int | None = 1
         while page:
-            until = end - timedelta(days=1)
-            answer = await self._client.get(
-                "/v2/time_entries", **{"from": begin.isoformat(), "to": until.isoformat()}, page=page, per_page=2000
-            )
+            answer = await self._client.get("/v2/time_entries", **query, page=page, per_page=2000)
             items += member(answer, "time_entries") or []
             page = member(answer, "next_page")
         return items
@@ -246,16 +264,20 @@ class Kimai(EntryTracker):
         return await self._client.get(f"/api/timesheets/{identifier}", full="true")
 
     async def _read_range(self, begin: date, end: date) -> list[Any]:
+        return await self._read_pages(begin=f"{begin}T00:00:00", end=f"{end - timedelta(days=1)}T23:59:59")
+
+    async def _read_updates(self, since: datetime) -> list[Any]:
+        return await self._read_pages(modified_after=f"{since:%Y-%m-%dT%H:%M:%S}")
+
+    async def _read_pages(self, **query: str) -> list[Any]:
         items: list[Any] = []
         page = 1
         while True:
             part = await self._client.get(
-                "/api/timesheets",
-                begin=f"{begin}T00:00:00", end=f"{end - timedelta(days=1)}T23:59:59",
-                user="all", full="true", size=500, page=page,
-            )  # fmt: skip
+                "/api/timesheets", **query, user="all", full="true", size=_KIMAI_PAGE, page=page
+            )
             items += part or []
-            if not part or len(part) < 500:
+            if not part or len(part) < _KIMAI_PAGE:
                 return items
             page += 1
 
