@@ -33,17 +33,24 @@ $(DEV_STAMP): requirements-dev.lock $(STAMP)
 run: setup ## Start everything, load demo data, and print the addresses
 	@exec $(BIN)/tidemark up --demo
 
+# Each file runs in one worker, in the order that tests/conftest.py gives.
+PYTEST := $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
+
 .PHONY: test
-test: dev ## Run the tests, one worker per core (ARGS="-k …" selects)
-	@$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+test: dev ## Run the tests, on all cores (ARGS="-k …" selects)
+	@$(PYTEST) --durations 10 $(ARGS)
 
 .PHONY: test-fast
 test-fast: dev ## Run the unit tests, which start no server
-	@$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile tests/unit $(ARGS)
+	@$(PYTEST) tests/unit $(ARGS)
+
+.PHONY: test-long
+test-long: dev ## Run the tests with all seeds, kills and rows, and many random examples; about half an hour
+	@TIDEMARK_TEST_LONG=1 $(PYTEST) --timeout 900 --durations 10 $(ARGS)
 
 .PHONY: coverage
 coverage: dev ## Run the tests with coverage, and fail below the floor in pyproject.toml
-	@$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --cov $(ARGS)
+	@$(PYTEST) --cov $(ARGS)
 
 .PHONY: faults
 faults: dev ## Kill brokers of a cluster of three (TIDEMARK_FAULT_ROUNDS=10: ten times)

@@ -54,6 +54,7 @@ _POSTGRES_SETTINGS = {
     # For several workers.
     "max_connections": "600",
 }
+_UNIT = Path(__file__).parent / "unit"
 _SERVERS = pytest.StashKey[dict[str, str]]()
 
 
@@ -111,10 +112,48 @@ async def _kafka(folder: Path) -> AsyncIterator[str]:
             yield kafka.bootstrap_servers(port)
 
 
+# Files that take longest. A worker that took one of them last would run alone.
+_FIRST = (
+    "test_faults",
+    "test_stack",
+    "test_import",
+    "test_contract_cli",
+    "test_manager_cli",
+    "test_figures_api",
+    "test_openapi",
+    "test_migration",
+    "test_rebalance",
+    "test_fold_reference",
+    "test_notifier_model",
+    "test_fold_races",
+    "test_fold_prices",
+)
+
+
+def _position(item: pytest.Item) -> tuple[int, bool]:
+    """Slow files come first, unit tests last: their files are short, so that all workers end at the same time."""
+    name = item.path.stem
+    return (_FIRST.index(name) if name in _FIRST else len(_FIRST), item.path.is_relative_to(_UNIT))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=_position)
+
+
+def _has_only_unit_tests(config: pytest.Config) -> bool:
+    return all(Path(argument.partition("::")[0]).resolve().is_relative_to(_UNIT) for argument in config.args)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One more than cores, because tests that use servers wait for a part of their time."""
+    return min(4, os.cpu_count() or 1) + (not _has_only_unit_tests(config))
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_setupnodes(config: pytest.Config) -> None:
     """Start the servers that all workers share, unless only unit tests run."""
-    if any("tests/unit" not in argument for argument in config.args):
+    if not _has_only_unit_tests(config):
         folder = config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]
         _let_postgres_enter(folder)
         runner, servers = asyncio.Runner(), AsyncExitStack()
