@@ -39,19 +39,23 @@ _MIN_RETRY_SECONDS, _MAX_RETRY_SECONDS = 1.0, 300.0
 _DAY_CHECK_INTERVAL_SECONDS = 5
 
 
+async def query_pace(connection: Connection, contract_id: UUID, moment: datetime) -> dict[str, Any] | None:
+    """What :func:`forecast` takes for a contract, by name; None where no forecast is possible."""
+    pace = await _sql.pace(connection, contract=contract_id, moment=moment)
+    return pace and {
+        "days": dict(zip(pace["days"], map(int, pace["amounts"]), strict=True)),
+        "today": pace["today"],
+        "first": pace["period_start"],
+        "last": pace["period_end"],
+        "available": int(pace["available"]),
+        "consumed": int(pace["consumed"]),
+    }
+
+
 async def query_forecast(connection: Connection, contract_id: UUID, moment: datetime) -> dict[str, Any] | None:
     """The forecast of a contract's balance, as JSON; None where no forecast is possible."""
-    pace = await _sql.pace(connection, contract=contract_id, moment=moment)
-    if pace is None:
-        return None
-    prediction = forecast(
-        dict(zip(pace["days"], map(int, pace["amounts"]), strict=True)),
-        today=pace["today"],
-        first=pace["period_start"],
-        last=pace["period_end"],
-        available=int(pace["available"]),
-        consumed=int(pace["consumed"]),
-    )
+    pace = await query_pace(connection, contract_id, moment)
+    prediction = forecast(**pace) if pace else None
     return prediction.model_dump(mode="json") if prediction else None
 
 

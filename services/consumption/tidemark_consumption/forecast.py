@@ -34,7 +34,7 @@ def forecast(
     if consumed >= available:
         exhausted = _past_exhaustion_day(days, today, first, last, available)
         return Forecast(exhausts_on=exhausted, low=exhausted, high=exhausted)
-    weeks = _past_weeks(days, today)
+    weeks = past_weeks(days, today)
     if today > last or len(weeks) < MIN_WEEKS:
         return None
     begin = max(today, first)
@@ -64,7 +64,7 @@ def _past_exhaustion_day(days: Mapping[date, int], today: date, first: date, las
     return next(exhausted_days, max(first, min(today, last)))
 
 
-def _past_weeks(days: Mapping[date, int], today: date) -> list[list[int]]:
+def past_weeks(days: Mapping[date, int], today: date) -> list[list[int]]:
     """The last whole weeks before ``today`` since work began. Each has seven days and begins on today's weekday."""
     first_workday = min((day for day, amount in days.items() if amount), default=today)
     number = min((today - first_workday).days // 7, MAX_WEEKS)

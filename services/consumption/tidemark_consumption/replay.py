@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from tidemark_consumption.database.query_types import ConsumptionQueries
 from tidemark_consumption.projection import fold
@@ -58,10 +59,13 @@ async def settle_moment(connection: Connection, moment: datetime) -> None:
         await _sql.settle_moment(connection, moment=moment)
 
 
-async def replay(connection: Connection, moment: datetime | None = None, *, ref: str | None = None) -> None:
+async def replay(
+    connection: Connection, moment: datetime | None = None, *, ref: str | None = None, organization: UUID | None = None
+) -> None:
     """Fill the shadow tables with what was known at a moment (that moment included; None: everything folded so far).
 
-    ``ref`` limits it to the contract with that id or code, and its work. Raises :class:`TooEarlyError`.
+    ``ref`` limits it to the contract with that id or code, ``organization`` to the contracts that ever were its own;
+    with their work. Raises :class:`TooEarlyError`.
     """
     await _require_known(connection, moment)
     await _sql.set_scope(connection, moment=moment)
@@ -69,13 +73,13 @@ async def replay(connection: Connection, moment: datetime | None = None, *, ref:
     async for rows in _chunks(_sql.directory_in_scope(connection)):
         await fold.apply_directory(connection, [fold.decode_directory_change(row) for row in rows], {}, now)
     refs: set[str] = set()
-    async for rows in _chunks(_sql.contracts_in_scope(connection, ref=ref)):
+    async for rows in _chunks(_sql.contracts_in_scope(connection, ref=ref, organization=organization)):
         changes = [ContractChanged.model_validate_json(row["event"]) for row in rows]
         refs.update(ref for change in changes for ref in contract_refs(change))
         newest = {change.contract_id: change for change in changes}
         await fold.apply_contracts(connection, list(newest.values()), now)
         await fold.apply_every_version(connection, changes)
-    if ref is None:
+    if ref is None and organization is None:
         await _sql.replay_links(connection)
         await _sql.replay_worklogs(connection)
     else:

@@ -90,6 +90,8 @@ def test_contract_row_has_hours_as_seconds() -> None:
         "overrun": "absorb",
         "settle_days": 5,
         "changed_at": "2026-01-02T09:00:00.000000Z",
+        "renewed_from": None,
+        "renewed_as": None,
     }
 
 

@@ -4,7 +4,17 @@ from typing import Any
 
 from tidemark_consumption.api.responses import add_links
 from tidemark_shared.domain import examples
-from tidemark_shared.domain.examples import BALANCE, CONTRACT, CONTRACT_PERIOD, EVENTS, FIGURES, ORGANIZATION
+from tidemark_shared.domain.examples import (
+    BALANCE,
+    CONTRACT,
+    CONTRACT_PERIOD,
+    EVENTS,
+    FIGURES,
+    FORECAST,
+    ORGANIZATION,
+    PERIOD,
+    TEAM,
+)
 
 _BALANCE: dict[str, Any] = add_links(BALANCE, as_of=None)
 _CONTRACT_MEMBERS = ("organization_id", "owner", "type", "recurrence", "start_date", "end_date", "timezone")
@@ -15,6 +25,61 @@ _SUMMARY = {
     "organization_name": ORGANIZATION["name"],
     "attention": ["nearly_used"],
     "period": CONTRACT_PERIOD,
+}
+
+_WORK = {
+    "seconds": 115200, "hours": "32.0000", "consumed": 115200, "amount": None, "unrated_seconds": None, "worklogs": 12,
+}  # fmt: skip
+_NO_WORK = {**_WORK, "seconds": 0, "hours": "0.0000", "consumed": 0, "worklogs": 0}
+_TEAM = {"team_id": examples.TEAM_ID, "team_name": TEAM["name"]}
+_ACCOUNT = BALANCE["accounts"][0]
+_DELIVERY = {
+    **{name: value for name, value in _SUMMARY.items() if name in _CONTRACT_MEMBERS and name != "organization_id"},
+    **{name: BALANCE[name] for name in ("contract_id", "contract_code", "status", "unit", "currency", "whole")},
+    "contract_name": CONTRACT["name"],
+    "periods": [{**CONTRACT_PERIOD, "planned_to_date": 432000}],
+    "accounts": [
+        {
+            **_ACCOUNT,
+            "slices": [{**_TEAM, "whole": FIGURES, "periods": [PERIOD]}],
+            "work": _WORK,
+            "teams": [{**_TEAM, "work": _WORK}],
+        }
+    ],
+    "billable": _WORK,
+    "non_billable": _NO_WORK,
+    "consumed_before": 230400,
+    "days": [{"day": "2026-03-02", "seconds": 28800, "consumed": 28800, "cumulative": 259200}],
+    "teams": [{**_TEAM, "billable": _WORK, "non_billable": _NO_WORK}],
+    "people": [{"person_id": "712020:ab", "person_name": "Kim", "billable": _WORK, "non_billable": _NO_WORK}],
+    "unaccounted": [{"reason": "outside_dates", "seconds": 3600, "hours": "1.0000", "worklogs": 1}],
+    "restatements": [
+        {
+            "account_id": examples.ACCOUNT_ID,
+            "account_name": "Help desk",
+            "period_start": "2026-02-01",
+            "period_end": "2026-02-28",
+            "before_seconds": 111600,
+            "after_seconds": 115200,
+            "before_amount_minor": None,
+            "after_amount_minor": None,
+            "cause": "worklog:/jira/example/10087",
+            "restated_at": "2026-03-12T10:02:00Z",
+        }
+    ],
+    "forecast": FORECAST,
+    "outlook": [
+        {
+            "start": "2026-03-01",
+            "end": "2026-03-31",
+            "contracted": 144000,
+            "expected": 158400,
+            "low": 129600,
+            "high": 187200,
+            "cumulative": 388800,
+            "contracted_to_date": 432000,
+        }
+    ],
 }
 
 EXAMPLES = {
@@ -30,6 +95,17 @@ EXAMPLES = {
     "Accepted": {"accepted": 1},
     "BalancePage": {"items": [_SUMMARY], "next": None, "statuses": {"ACTIVE": 1}, "attention": {"nearly_used": 1}},
     "Revision": {"contract_id": examples.CONTRACT_ID, "revision": 17},
+    "DeliveryReport": {
+        "organization_id": examples.ORGANIZATION_ID,
+        "organization_name": ORGANIZATION["name"],
+        "from": "2026-03-01",
+        "to": "2026-03-31",
+        "moment": "2026-03-15T09:30:00Z",
+        "contracts": [_DELIVERY],
+        "teams": [
+            {**_TEAM, "billable_seconds": 115200, "non_billable_seconds": 0, "billable_percent": "100.00"},
+        ],
+    },
     "LinkedBalance": _BALANCE,
     "LinkedContractPeriod": _BALANCE["periods"][0],
     "CurveDay": {"day": "2026-03-15", "whole": FIGURES, "period": CONTRACT_PERIOD},

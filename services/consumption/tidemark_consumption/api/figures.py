@@ -3,16 +3,15 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query, Request
-from pydantic import BaseModel, BeforeValidator, TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 from starlette.datastructures import State
 
-from tidemark_consumption import replay
+from tidemark_consumption.api.moments import AsOf, connection_at
 from tidemark_consumption.api.responses import (
     CurveDay,
     LinkedBalance,
@@ -23,11 +22,11 @@ from tidemark_consumption.api.responses import (
 )
 from tidemark_consumption.balance_outbox import query_forecast
 from tidemark_consumption.database.query_types import ConsumptionQueries
-from tidemark_shared.database import ACQUIRE_TIMEOUT_SECONDS, Connection, queries
+from tidemark_shared.database import Connection, queries
 from tidemark_shared.domain.bodies import Day, Text
 from tidemark_shared.http.auth import require_role
 from tidemark_shared.http.pagination import Cursor, Page, decode_cursor, encode_cursor
-from tidemark_shared.http.problems import Problem, Violation
+from tidemark_shared.http.problems import Problem
 from tidemark_shared.messaging.events import EventTime
 
 _sql: ConsumptionQueries = queries("tidemark_consumption")
@@ -70,14 +69,10 @@ class ContractReader:
 async def _contract_reader(
     request: Request,
     contract: Annotated[Text, Path(description="The contract's id or code.")],
-    as_of: Annotated[
-        # A plus sign that was not escaped arrives as a space.
-        Annotated[EventTime, BeforeValidator(lambda text: text.replace(" ", "+"))] | None,
-        Query(description="As it was known at this moment, that moment included."),
-    ] = None,
+    as_of: AsOf = None,
 ) -> AsyncIterator[ContractReader]:
     await _await_contract(request.app.state, contract)
-    async with _connection_at(request, contract, as_of) as (connection, moment):
+    async with connection_at(request, as_of, ref=contract) as (connection, moment):
         yield ContractReader(connection, contract, moment, as_of)
 
 
@@ -96,32 +91,6 @@ async def _await_contract(state: State, ref: str) -> None:
             raise Problem(503, "Contract not received yet", f"{detail} Try again in a moment.")
         await asyncio.sleep(_ATTEMPT_INTERVAL_SECONDS)
         attempt += 1
-
-
-@asynccontextmanager
-async def _connection_at(
-    request: Request, contract: str, as_of: datetime | None
-) -> AsyncIterator[tuple[Connection, datetime]]:
-    now = datetime.now(UTC)
-    if as_of is None:
-        async with request.app.state.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
-            yield connection, now
-        return
-    if as_of > now:
-        raise _invalid_moment("It is in the future.")
-    async with request.app.state.replay_pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
-        await replay.settle_moment(connection, as_of)
-        async with connection.transaction():
-            try:
-                await replay.replay(connection, as_of, ref=contract)
-            except replay.TooEarlyError as error:
-                raise _invalid_moment(str(error)) from None
-            yield connection, as_of
-
-
-def _invalid_moment(reason: str) -> Problem:
-    violation = Violation(code="invalid", path="/as_of", message=reason)
-    return Problem(422, "That moment cannot be shown", reason, [violation])
 
 
 Reader = Annotated[ContractReader, Depends(_contract_reader)]

@@ -295,6 +295,89 @@ class ProjectionTablesRow(TypedDict):
     name: str | Any
 
 
+class ReportContractsRow(TypedDict):
+    contract_id: UUID | Any
+    code: str | Any
+    name: str | Any
+    owner_name: str | Any
+    owner_email: str | Any
+    type: str | Any
+    recurrence: str | Any
+    start_date: date | Any
+    end_date: date | Any
+    timezone: str | Any
+    scale_divisor: int | Any
+    body: str | Any
+
+
+class ReportDaysRow(TypedDict):
+    contract_id: UUID | Any
+    day: date | Any
+    seconds: int | Any
+    consumed: int | Any
+    cumulative: int | Any
+
+
+class ReportOrganizationRow(TypedDict):
+    name: str | Any
+
+
+class ReportPeopleRow(TypedDict):
+    contract_id: UUID | Any
+    author_id: str | Any
+    author_name: str | Any
+    billable: bool | Any
+    seconds: int | Any
+    hours: Decimal | Any
+    consumed: int | Any
+    amount: Decimal | Any
+    unrated_seconds: int | Any
+    worklog_count: int | Any
+
+
+class ReportRestatementsRow(TypedDict):
+    contract_id: UUID | Any
+    account_id: UUID | Any
+    account_name: str | Any
+    period_start: date | Any
+    period_end: date | Any
+    before_seconds: int | Any
+    after_seconds: int | Any
+    before_amount_minor: int | Any
+    after_amount_minor: int | Any
+    cause: str | Any
+    restated_at: datetime | Any
+
+
+class ReportTeamsRow(TypedDict):
+    team_id: UUID | Any
+    name: str | Any
+
+
+class ReportUnaccountedRow(TypedDict):
+    contract_id: UUID | Any
+    reason: str | Any
+    seconds: int | Any
+    hours: Decimal | Any
+    worklog_count: int | Any
+
+
+class ReportWorkRow(TypedDict):
+    contract_id: UUID | Any
+    account_id: UUID | Any
+    team_id: UUID | Any
+    team_name: str | Any
+    billable: bool | Any
+    by_account: bool | Any
+    by_team: bool | Any
+    seconds: int | Any
+    hours: Decimal | Any
+    consumed: int | Any
+    amount: Decimal | Any
+    unrated_seconds: int | Any
+    worklog_count: int | Any
+
+
 class UnfoldedBatchesRow(TypedDict):
     batch: int | Any
 
@@ -544,9 +627,11 @@ class ConsumptionQueries(Protocol):
         figures.sql"""
         ...
 
-    def contracts_in_scope(self, connection: Connection, /, *, ref: str | None) -> AsyncIterator[ContractsInScopeRow]:
-        """Every version of every contract or, with a reference, of the contracts that it names or named, and of those that
-        share a code with them.
+    def contracts_in_scope(
+        self, connection: Connection, /, *, ref: str | None, organization: UUID | None
+    ) -> AsyncIterator[ContractsInScopeRow]:
+        """Every version of every contract or, with a reference or an organization, of the contracts that it names or that ever
+        belonged to it, and of those that share a code with them.
         An id comes before a code, even where the code is the id of another contract.
 
         replay.sql"""
@@ -862,6 +947,110 @@ class ConsumptionQueries(Protocol):
         the one that holds now, or a former one.
 
         replay.sql"""
+        ...
+
+    def report_contracts(
+        self,
+        connection: Connection,
+        /,
+        *,
+        organization: UUID | None,
+        refs: Collection[str | None] | None,
+        last_day: date | None,
+        first_day: date | None,
+        moment: datetime | None,
+    ) -> AsyncIterator[ReportContractsRow]:
+        """The contracts that are named or, where none is, those that left DRAFT and run or have work in the range; each with
+        its whole balance.
+
+        reports.sql"""
+        ...
+
+    def report_days(
+        self,
+        connection: Connection,
+        /,
+        *,
+        contracts: Collection[UUID | None] | None,
+        last_day: date | None,
+        accounts: Collection[UUID | None] | None,
+        first_day: date | None,
+    ) -> AsyncIterator[ReportDaysRow]:
+        """Each day of the range with work, and the last one before it, of the accounts that are named or of all billable ones:
+        what was done that day, and since the contract began. Sums run over exact units, and are rounded when they are shown.
+
+        reports.sql"""
+        ...
+
+    async def report_organization(
+        self, connection: Connection, /, *, organization: UUID | None
+    ) -> ReportOrganizationRow | None:
+        """No row where the organization is unknown; its name is null while only its contracts are known.
+
+        reports.sql"""
+        ...
+
+    def report_people(
+        self,
+        connection: Connection,
+        /,
+        *,
+        contracts: Collection[UUID | None] | None,
+        first_day: date | None,
+        last_day: date | None,
+        accounts: Collection[UUID | None] | None,
+    ) -> AsyncIterator[ReportPeopleRow]:
+        """The work of the range by person. There are no totals by person, so this reads the worklogs of the contracts.
+
+        reports.sql"""
+        ...
+
+    def report_restatements(
+        self,
+        connection: Connection,
+        /,
+        *,
+        moment: datetime | None,
+        first_day: date | None,
+        last_day: date | None,
+        accounts: Collection[UUID | None] | None,
+        max_rows: int | None,
+        contracts: Collection[UUID | None] | None,
+    ) -> AsyncIterator[ReportRestatementsRow]:
+        """What was learned on days of the range, in the contract's time zone, up to the moment; the newest where there are many.
+        A replay makes no restatements: `consumption.` names the real table.
+
+        reports.sql"""
+        ...
+
+    def report_teams(
+        self, connection: Connection, /, *, contracts: Collection[UUID | None] | None
+    ) -> AsyncIterator[ReportTeamsRow]:
+        """The names of the teams of these contracts.
+
+        reports.sql"""
+        ...
+
+    def report_unaccounted(
+        self, connection: Connection, /, *, contracts: Collection[UUID | None] | None
+    ) -> AsyncIterator[ReportUnaccountedRow]:
+        """reports.sql"""
+        ...
+
+    def report_work(
+        self,
+        connection: Connection,
+        /,
+        *,
+        contracts: Collection[UUID | None] | None,
+        first_day: date | None,
+        last_day: date | None,
+        accounts: Collection[UUID | None] | None,
+    ) -> AsyncIterator[ReportWorkRow]:
+        """The work of the range, by day of the work: each contract's billable and other work, in total and by team; and that of
+        each account, in total and by team. `by_account` and `by_team` say which of these a row is.
+
+        reports.sql"""
         ...
 
     async def restate(self, connection: Connection, /, *, moment: datetime | None) -> str:

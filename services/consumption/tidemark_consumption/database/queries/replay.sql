@@ -45,22 +45,38 @@ FROM directory_log AS logged
 JOIN batches_in_scope AS scope USING (batch)
 ORDER BY logged.entity_id, logged.version DESC, scope.learned_at, logged.batch, logged.record_offset;
 
--- name: contracts_in_scope(ref)
--- Every version of every contract or, with a reference, of the contracts that it names or named, and of those that
--- share a code with them.
+-- name: contracts_in_scope(ref, organization)
+-- Every version of every contract or, with a reference or an organization, of the contracts that it names or that ever
+-- belonged to it, and of those that share a code with them.
+WITH named AS MATERIALIZED (
+  SELECT contract_id, code FROM contract_log WHERE code = :ref
+  UNION
+  SELECT contract_id, code
+  FROM contract_log
+  WHERE contract_id = CASE WHEN :ref ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN :ref::uuid END
+  UNION
+  SELECT contract_id, code
+  FROM contract_log
+  WHERE :organization::uuid IS NOT NULL AND event #>> '{terms,organization_id}' = (:organization::uuid)::text
+),
+related AS MATERIALIZED (
+  SELECT contract_id FROM named
+  UNION
+  SELECT other.contract_id FROM named JOIN contract_log AS other USING (code)
+  UNION
+  -- An id comes before a code, even where the code is the id of another contract.
+  SELECT other.contract_id FROM named JOIN contract_log AS other ON other.code = named.contract_id::text
+  UNION
+  SELECT other.contract_id
+  FROM named
+  JOIN contract_log AS other
+    ON other.contract_id
+      = CASE WHEN named.code ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN named.code::uuid END
+)
 SELECT DISTINCT ON (logged.contract_id, logged.stream_version) logged.event
 FROM contract_log AS logged
 JOIN batches_in_scope AS scope USING (batch)
-WHERE :ref::text IS NULL
-  OR logged.contract_id IN (
-    SELECT related.contract_id
-    FROM contract_log AS named
-    JOIN contract_log AS related
-      ON related.contract_id = named.contract_id OR related.code = named.code
-      -- An id comes before a code, even where the code is the id of another contract.
-      OR related.contract_id::text = named.code OR related.code = named.contract_id::text
-    WHERE named.code = :ref OR named.contract_id::text = :ref
-  )
+WHERE (:ref::text IS NULL AND :organization::uuid IS NULL) OR logged.contract_id IN (SELECT contract_id FROM related)
 ORDER BY logged.contract_id, logged.stream_version, scope.learned_at, logged.batch, logged.record_offset;
 
 -- name: replay_links()!
