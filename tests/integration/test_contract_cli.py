@@ -2,24 +2,16 @@
 
 import asyncio
 import json
-import os
-import sys
-from contextlib import AsyncExitStack
-from pathlib import Path
-from uuid import uuid4
 
 import asyncpg
 import httpx
 import pytest
-from api_tokens import SECRET
-from databases import drop_database
+from cli_stack import run_services
 from polling import wait_until
-from processes import service_process
+from typer.testing import CliRunner
 
-from tidemark.stack import ports
-from tidemark_shared.messaging.kafka import create_topics
+from tidemark.cli import app
 
-TIDEMARK = Path(sys.executable).with_name("tidemark")
 TERMS = """
 code: {code}
 name: Support 2026
@@ -48,50 +40,25 @@ accounts:
 @pytest.fixture(scope="module")
 async def environment(postgres_url, template, kafka_bootstrap_servers, tmp_path_factory):
     """Contracts, consumption and the one address in front of them; an organization and a team."""
-    name, prefix = f"contract_cli_{os.getpid()}", f"t{uuid4().hex[:8]}."
-    server = await asyncpg.connect(postgres_url)
-    await server.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-    database, logs = f"{postgres_url.rpartition('/')[0]}/{name}", tmp_path_factory.mktemp("logs")
-    await create_topics(kafka_bootstrap_servers, prefix=prefix)
-    port = {name: ports.find_free() for name in ("contracts", "consumption", "web")}
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("TIDEMARK_")},
-        "TIDEMARK_DATABASE_URL": database,
-        "TIDEMARK_KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap_servers,
-        "TIDEMARK_TOPIC_PREFIX": prefix,
-        "TIDEMARK_OPEN": "1",
-        "TIDEMARK_SECRET": SECRET,
-        "TIDEMARK_API_URL": f"http://127.0.0.1:{port['web']}",
-        "COLUMNS": "80",
-        **{f"TIDEMARK_{name.upper()}_URL": f"http://127.0.0.1:{port[name]}" for name in ("contracts", "consumption")},
-    }
-    async with AsyncExitStack() as stack:
-        # web is ready only when the notifier is, which these tests do not use.
-        for service, ready_path in (("contracts", "/readyz"), ("consumption", "/readyz"), ("web", "/healthz")):
-            service_environment = {**environment, "TIDEMARK_PORT": str(port[service])}
-            await stack.enter_async_context(service_process(service, service_environment, logs, ready_path=ready_path))
-        async with httpx.AsyncClient(base_url=environment["TIDEMARK_API_URL"]) as api:
-            for path, body in (("organizations", {"name": "Acme", "timezone": "UTC"}), ("teams", {"name": "Support"})):
-                assert (await api.post(f"/v1/{path}", json=body)).status_code == 201
-            yield environment
-    await drop_database(server, name)
-    await server.close()
+    logs = tmp_path_factory.mktemp("logs")
+    parts = postgres_url, template, kafka_bootstrap_servers, logs, ("contracts", "consumption")
+    async with run_services(*parts) as environment, httpx.AsyncClient(base_url=environment["TIDEMARK_API_URL"]) as api:
+        for path, body in (("organizations", {"name": "Acme", "timezone": "UTC"}), ("teams", {"name": "Support"})):
+            assert (await api.post(f"/v1/{path}", json=body)).status_code == 201
+        yield environment
 
 
 @pytest.fixture
-def tidemark(environment, tmp_path):
-    """A function that runs the command with arguments and standard input, and returns its output."""
+def tidemark(environment, tmp_path, monkeypatch):
+    """A function that runs the command in this process with arguments and standard input, and returns its output."""
+    monkeypatch.chdir(tmp_path)
 
     async def run(*arguments, stdin="", status=0):
-        process = await asyncio.create_subprocess_exec(
-            TIDEMARK, "contract", *arguments, env=environment, cwd=tmp_path,
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-        )  # fmt: skip
-        out, _ = await process.communicate(stdin.encode())
-        assert process.returncode == status, out.decode()
+        result = await asyncio.to_thread(CliRunner().invoke, app, ["contract", *arguments], stdin, environment)
+        assert result.exit_code == status, result.output
         if not status and arguments[0] in {"list", "show", "history"} and "--json" not in arguments:
-            assert max(map(len, out.decode().splitlines())) <= 80
-        return out.decode()
+            assert max(map(len, result.output.splitlines())) <= 80
+        return result.output
 
     return run
 
@@ -122,9 +89,10 @@ async def test_contract_is_created_activated_amended_and_shown(tidemark):
     assert "Support [2027]: more" in text
     assert "Acme" in text
     rows = [line.split() for line in text.splitlines()]
-    assert ["Help", "desk", "675.00", "0.00", "675.00", "0.00"] in rows
-    assert ["Coordination", "(not", "billed)", "90.00", "0.00", "90.00", "0.00"] in rows
-    assert ["Contract", "720.00", "0.00", "720.00", "0.00"] in rows
+    assert ["Help", "desk", "37.50", "37.50", "0.00", "37.50", "0.00"] in rows
+    assert ["Coordination", "(not", "billed)", "5.00", "5.00", "0.00", "5.00", "0.00"] in rows
+    assert ["Contract", "40.00", "40.00", "0.00", "40.00", "0.00"] in rows
+    assert ["All", "periods", "720.00", "720.00", "0.00", "720.00", "0.00"] in rows
 
     text = await tidemark("history", "ACME/1")
     print(text)
