@@ -19,7 +19,7 @@ async def service_process(
             sys.executable, "-m", f"tidemark_{name}", env=environment, stdout=log, stderr=log
         )
         try:
-            async with httpx.AsyncClient() as client, asyncio.timeout(60):
+            async with httpx.AsyncClient() as client, asyncio.timeout(150):
                 while not await _is_ready(client, f"http://127.0.0.1:{environment['TIDEMARK_PORT']}{ready_path}"):
                     assert process.returncode is None, (folder / f"{name}.log").read_text()
                     await asyncio.sleep(0.1)

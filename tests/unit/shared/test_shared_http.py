@@ -9,7 +9,8 @@ import asyncpg
 import httpx
 import pytest
 import structlog
-from fastapi import FastAPI, Query
+from applications import build_app
+from fastapi import APIRouter, FastAPI, Query
 from httpx import Response
 from pydantic import BaseModel
 
@@ -50,48 +51,62 @@ class PoolWithoutRevokedTokens:
         pass
 
 
-def application(**settings: Any) -> FastAPI:
-    app = create_api("test", Settings(**{"secret": SECRET, **settings}), lifespan)
+router = APIRouter()
 
-    async def no_problems() -> list[str]:
-        return []
 
+@router.post("/orders")
+async def create_order(body: Order, limit: Annotated[int, Query(ge=1)] = 1) -> dict[str, Any]:
+    return {"name": body.name, "limit": limit}
+
+
+@router.post("/contracts")
+async def contract(body: Contract) -> dict[str, str]:
+    return {"code": body.code}
+
+
+@router.get("/tags")
+async def tags(tag: Annotated[list[str] | None, Query()] = None) -> list[str]:
+    return tag or []
+
+
+@router.get("/broken")
+async def broken() -> None:
+    raise RuntimeError("The secret is 1234.")
+
+
+@router.get("/problem")
+async def problem() -> None:
+    raise Problem(409, "Duplicate", "It exists already.", [Violation(code="duplicate", path="/a", message="b")])
+
+
+@router.get("/correlation")
+async def correlation() -> str:
+    return get_correlation_id()
+
+
+def add_route(role: Role) -> None:
+    @router.get(f"/{role}", name=f"show_{role}")
+    async def show_actor(actor: Annotated[Actor, require_role(role)]) -> list[str]:
+        return list(actor)
+
+
+for role in ROLES:
+    add_route(role)
+
+
+async def no_problems() -> list[str]:
+    return []
+
+
+def create_app(settings: Settings) -> FastAPI:
+    app = create_api("test", settings, lifespan)
     app.state.problems, app.state.pool = no_problems, PoolWithoutRevokedTokens()
-
-    @app.post("/orders")
-    async def create_order(body: Order, limit: Annotated[int, Query(ge=1)] = 1) -> dict[str, Any]:
-        return {"name": body.name, "limit": limit}
-
-    @app.post("/contracts")
-    async def contract(body: Contract) -> dict[str, str]:
-        return {"code": body.code}
-
-    for role in ROLES:
-        add_route(app, role)
-
-    @app.get("/tags")
-    async def tags(tag: Annotated[list[str] | None, Query()] = None) -> list[str]:
-        return tag or []
-
-    @app.get("/broken")
-    async def broken() -> None:
-        raise RuntimeError("The secret is 1234.")
-
-    @app.get("/problem")
-    async def problem() -> None:
-        raise Problem(409, "Duplicate", "It exists already.", [Violation(code="duplicate", path="/a", message="b")])
-
-    @app.get("/correlation")
-    async def correlation() -> str:
-        return get_correlation_id()
-
+    app.include_router(router)
     return app
 
 
-def add_route(app: FastAPI, role: Role) -> None:
-    @app.get(f"/{role}", name=f"show_{role}")
-    async def show_actor(actor: Annotated[Actor, require_role(role)]) -> list[str]:
-        return list(actor)
+def application(**settings: Any) -> FastAPI:
+    return build_app(create_app, Settings(**{"secret": SECRET, **settings}))
 
 
 ADMIN = issue_token(SECRET, "ann", "admin", now=NOW)
