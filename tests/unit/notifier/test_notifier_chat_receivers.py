@@ -149,3 +149,10 @@ def test_answer_that_quotes_the_url_is_shown_without_it(before, after, part):
     for quoted in (b"XXXXXX", b"s3cr3t", b"B000000"):
         assert quoted not in shown
     assert redact(before[:200], b"") == before[:200]
+
+
+@pytest.mark.parametrize("padding", range(60))
+def test_answer_that_is_cut_within_the_url_shows_no_part_of_it(padding):
+    secret = SLACK.removeprefix("https://hooks.slack.com").encode()
+    excerpt = (b"." * padding + secret * 9)[: 200 + len(secret)]
+    assert b"XX" not in redact(excerpt, secret)
