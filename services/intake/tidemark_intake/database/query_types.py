@@ -46,8 +46,7 @@ class LoadWorklogsRow(TypedDict):
 
 
 class LockSourceRow(TypedDict):
-    cursor: str | Any
-    is_loaded: bool | Any
+    source_id: str | Any
 
 
 class IntakeQueries(Protocol):

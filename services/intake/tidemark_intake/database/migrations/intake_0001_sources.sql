@@ -22,6 +22,11 @@ COMMENT ON COLUMN sources.cursor IS 'From where the next reading of changes goes
 COMMENT ON COLUMN sources.is_loaded IS 'Whether a reading of changes has reached the end once.';
 COMMENT ON COLUMN sources.found_by_reconciling IS 'Worklogs whose state no webhook had brought before.';
 
+CREATE TABLE source_locks (
+  source_id text COLLATE "C" PRIMARY KEY REFERENCES sources (id)
+);
+COMMENT ON TABLE source_locks IS 'The process that reads a source locks its row; webhooks update the source meanwhile.';
+
 CREATE TABLE deliveries (
   source_id text COLLATE "C" NOT NULL REFERENCES sources (id),
   id text COLLATE "C" NOT NULL,

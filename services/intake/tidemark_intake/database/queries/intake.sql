@@ -1,13 +1,20 @@
 -- name: register_source(id, kind, event_source)!
-INSERT INTO sources (id, kind, event_source)
-VALUES (:id, :kind, :event_source)
-ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, event_source = excluded.event_source;
+WITH source AS (
+  INSERT INTO sources (id, kind, event_source)
+  VALUES (:id, :kind, :event_source)
+  ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, event_source = excluded.event_source
+  RETURNING id
+)
+
+INSERT INTO source_locks (source_id)
+SELECT id FROM source
+ON CONFLICT (source_id) DO NOTHING;
 
 -- name: lock_source(id)^
 -- Wait until no other process reads this source.
-SELECT cursor, is_loaded
-FROM sources
-WHERE id = :id
+SELECT source_id
+FROM source_locks
+WHERE source_id = :id
 FOR UPDATE;
 
 -- name: store_delivery(source_id, id, body, received_at)$

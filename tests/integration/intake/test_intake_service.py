@@ -1,0 +1,123 @@
+"""The service, with Kafka and a tracker on sockets: a signed webhook becomes events; a stranger's is refused."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from aiokafka import AIOKafkaConsumer
+from api_server import running_server
+from api_tokens import SECRET as TOKEN_SECRET
+from polling import wait_until
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from tracker_fakes import SECRET, JiraFake, Work
+
+from tidemark_intake.app import create_app
+from tidemark_shared.database import migrate, open_connection
+from tidemark_shared.messaging.kafka import create_topics
+from tidemark_shared.messaging.topics import WORKLOGS
+from tidemark_shared.settings import Settings
+
+
+def tracker_app(fake: JiraFake) -> Starlette:
+    """The stand-in on a socket."""
+
+    async def answer(request: Request) -> Response:
+        respond = fake.transport().handler
+        response: Any = respond(httpx.Request(request.method, str(request.url), content=await request.body()))
+        return Response(response.content, response.status_code, media_type="application/json")
+
+    ready = Route("/readyz", lambda _: PlainTextResponse("ready"))
+    return Starlette(routes=[ready, Route("/{path:path}", answer, methods=["GET", "POST"])])
+
+
+@pytest.fixture
+async def jira() -> AsyncIterator[tuple[JiraFake, str]]:
+    fake = JiraFake(now=datetime.now(UTC))
+    async with running_server(tracker_app(fake)) as url:
+        yield fake, url
+
+
+@pytest.fixture
+async def intake(
+    jira: tuple[JiraFake, str], empty_database: str, kafka_bootstrap_servers: str, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[tuple[str, str]]:  # fmt: skip
+    """The address of the service, and the prefix of its topics."""
+    monkeypatch.setenv("JIRA_TOKEN", "token")
+    monkeypatch.setenv("JIRA_WEBHOOK", SECRET)
+    (tmp_path / "intake.toml").write_text(f"""
+        [[source]]
+        id = "acme"
+        kind = "jira"
+        url = "{jira[1]}"
+        token = {{ env = "JIRA_TOKEN" }}
+        webhook_secret = {{ env = "JIRA_WEBHOOK" }}
+        reconcile_seconds = 86400
+        rule = [{{ contract = "ACME-SUP", account = "Help desk", match = {{ project = "K" }} }}]
+    """)
+    prefix = f"{tmp_path.name}."
+    settings = Settings(
+        database_url=empty_database,
+        kafka_bootstrap_servers=kafka_bootstrap_servers,
+        topic_prefix=prefix,
+        intake_file=str(tmp_path / "intake.toml"),
+        secret=TOKEN_SECRET,
+    )
+    await migrate(empty_database, "intake")
+    await create_topics(kafka_bootstrap_servers, prefix=prefix)
+    async with running_server(create_app(settings)) as url:
+        yield url, prefix
+
+
+async def test_signed_webhook_becomes_events_and_a_strangers_is_refused_and_counted(
+    jira: tuple[JiraFake, str], intake: tuple[str, str], empty_database: str, kafka_bootstrap_servers: str
+) -> None:
+    fake, (url, prefix) = jira[0], intake
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(httpx.AsyncClient(base_url=url))
+        consumer = AIOKafkaConsumer(
+            prefix + WORKLOGS.name, bootstrap_servers=kafka_bootstrap_servers, auto_offset_reset="earliest"
+        )
+        await consumer.start()
+        stack.push_async_callback(consumer.stop)
+        # Given a worklog that the tracker's feeds do not show yet
+        now = datetime.now(UTC).replace(microsecond=0)
+        work = fake.works["1"] = Work("1", "7", "p", now, 3600, now)
+        delivery = fake.deliver(work)
+        assert delivery
+        headers = {**delivery[0], "content-type": "application/json"}
+        # When a stranger sends its webhook, nothing is stored but a count
+        stranger = await client.post(
+            "/v1/intake/acme/webhook", content=delivery[1], headers={**headers, "x-hub-signature": "sha256=00"}
+        )
+        assert stranger.status_code == 401
+        assert (await client.post("/v1/intake/nobody/webhook", content=b"{}", headers=headers)).status_code == 404
+        # When the tracker sends it, twice, it becomes a link and a worklog
+        for _ in range(2):
+            answer = await client.post("/v1/intake/acme/webhook", content=delivery[1], headers=headers)
+            assert answer.status_code == 204
+        records = [await consumer.getone(), await consumer.getone()]
+        types = {dict(record.headers)["ce_type"] for record in records}
+        assert types == {b"tidemark.issue.linked.v1", b"tidemark.worklog.recorded.v1"}
+        assert b'"contract_id":"ACME-SUP","account_id":"Help desk"' in b"".join(record.value for record in records)
+        async with open_connection(empty_database) as connection:
+            await wait_until(waiting_deliveries(connection, 0))
+            row = await connection.fetchrow(
+                "SELECT deliveries_received, deliveries_refused, worklog_count, failure FROM reporting.intake"
+            )
+        assert tuple(row or ()) == (2, 1, 1, None)
+
+
+def waiting_deliveries(connection: Any, count: int) -> Callable[[], Awaitable[bool]]:
+    async def is_reached() -> bool:
+        waiting = await connection.fetchval("SELECT deliveries_waiting FROM reporting.intake")
+        return bool(waiting == count)
+
+    return is_reached
