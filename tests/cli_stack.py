@@ -1,5 +1,6 @@
 """Services as processes behind the one address, for the tests of the command line."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -39,10 +40,12 @@ async def run_services(
     }
     async with AsyncExitStack() as stack:
         # web is ready only when all services are, some of which a test may not use.
-        for service in (*services, "web"):
-            ready_path = "/healthz" if service == "web" else "/readyz"
-            service_environment = {**environment, "TIDEMARK_PORT": str(port[service])}
-            await stack.enter_async_context(service_process(service, service_environment, logs, ready_path=ready_path))
+        async with asyncio.TaskGroup() as group:
+            for service, service_port in port.items():
+                ready_path = "/healthz" if service == "web" else "/readyz"
+                service_environment = {**environment, "TIDEMARK_PORT": str(service_port)}
+                process = service_process(service, service_environment, logs, ready_path=ready_path)
+                group.create_task(stack.enter_async_context(process))
         yield environment
     await drop_database(server, name)
     await server.close()

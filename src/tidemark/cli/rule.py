@@ -249,7 +249,8 @@ def _switch(
     if not contract and not organization:
         current = find_entity(api, RULES, reference)
     else:
-        named = find_all(api, RULES, reference)
+        # An id names the rule, and with it all rules of its name.
+        named = find_all(api, RULES, find_all(api, RULES, reference)[0]["name"])
         scopes = _list_scopes(api, contract, organization)
         applicable = [rule for scope in scopes for rule in named if _is_scope(rule["scope"], scope)]
         if not applicable:
