@@ -51,8 +51,8 @@ USED_SETTINGS = {
     "contracts": _EVERY_SERVICE | {_SERVICE_DATABASES["contracts"]},
     "consumption": _EVERY_SERVICE | {_SERVICE_DATABASES["consumption"]},
     "notifier": _EVERY_SERVICE | {
-        _SERVICE_DATABASES["notifier"], _SMTP, "TIDEMARK_MAIL_FROM", "TIDEMARK_LOCALE", "TIDEMARK_WEBHOOK_ALLOW", "TIDEMARK_PUBLIC_URL",
-        "TIDEMARK_CONSUMPTION_URL",
+        _SERVICE_DATABASES["notifier"], _SMTP, "TIDEMARK_MAIL_FROM", "TIDEMARK_LOCALE", "TIDEMARK_WEBHOOK_ALLOW",
+        "TIDEMARK_PUBLIC_URL", "TIDEMARK_CONSUMPTION_URL",
     },
     INTAKE: _EVERY_SERVICE | {_INTAKE_DATABASE, _INTAKE_FILE},
     "web": _EVERY_PROCESS | {
@@ -130,10 +130,6 @@ def select_settings(environment: Mapping[str, str], process: str) -> dict[str, s
     if process in ALL_SERVICES:
         name = f"TIDEMARK_{process.upper()}_DATABASE_URL"
         selected[name] = settings_from(environment).service_database_url(process)
-    if process == INTAKE:
-        # The secrets of the trackers, which have names of their own.
-        names = secret_names(load_sources(environment.get(_INTAKE_FILE)))
-        selected |= {name: os.environ[name] for name in names if name in os.environ}
     return selected
 
 
@@ -251,6 +247,10 @@ class _Stack:
 
     def _service(self, name: str) -> Component:
         environment = select_settings(self._state.environment, name)
+        if name == INTAKE:
+            # The secrets of the trackers, whose variables have names of their own.
+            names = secret_names(load_sources(environment.get(_INTAKE_FILE)))
+            environment |= {name: os.environ[name] for name in names if name in os.environ}
         address = self._state.environment["TIDEMARK_API_URL"]
         if name != "web":
             port = str(self._state.port(name))

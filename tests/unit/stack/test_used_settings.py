@@ -32,11 +32,11 @@ def test_process_gets_what_it_reads(process: str) -> None:
 def test_process_gets_no_secret_of_another(process: str) -> None:
     environment = {f"TIDEMARK_{name.upper()}": "x" * 32 for name in Settings.model_fields if name not in _CHECKED}
     databases = {name for name in up.select_settings(environment, process) if name.endswith("DATABASE_URL")}
-    assert databases == ({f"TIDEMARK_{process.upper()}_DATABASE_URL"} if process in up.SERVICES else set())
+    assert databases == ({f"TIDEMARK_{process.upper()}_DATABASE_URL"} if process in up.ALL_SERVICES else set())
     selected = set(up.select_settings(environment, process))
     assert "TIDEMARK_API_TOKEN" not in selected
     assert ("TIDEMARK_SMTP_URL" in selected) == (process == "notifier")
-    assert ("TIDEMARK_KAFKA_PASSWORD" in selected) == (process in up.SERVICES)
+    assert ("TIDEMARK_KAFKA_PASSWORD" in selected) == (process in up.ALL_SERVICES)
 
 
 def test_service_of_a_common_database_gets_its_address() -> None:
