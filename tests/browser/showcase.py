@@ -68,7 +68,8 @@ class Showcase:
             self.month - relativedelta(months=2), 12, hours=24,
             accounts={"Consulting": (24, {"Design": 12, "Engineering": 12})}, shares=(0.9, 1.0, 0.84))  # fmt: skip
         self._contract("NORD-DRAFT", "Smart meters, phase two", "Nordwind Energie", "Piet Jansen",
-            self.month + relativedelta(months=1), 6, hours=60, accounts={"Development": (60, {})}, activate=False)  # fmt: skip
+            self.month + relativedelta(months=1), 6, hours=60, accounts={"Development": (60, {})},
+            activate=False)  # fmt: skip
 
     def _past_contracts(self) -> None:
         start = self.month - relativedelta(months=14)
@@ -88,9 +89,10 @@ class Showcase:
             "start_date": str(start), "end_date": str(end), "timezone": ZONE, "holidays": "DE-BE",
             "contracted_hours": str(hours), **more,
             "accounts": [
-                {"name": account, "planned_hours": str(plan[0]), "billable": len(plan) == 2,
-                 "slices": [{"team_id": self.teams[team], "planned_hours": str(part)} for team, part in plan[1].items()]}
-                for account, plan in accounts.items()
+                {"name": account, "planned_hours": str(hours), "billable": not rest, "slices": [
+                    {"team_id": self.teams[team], "planned_hours": str(part)} for team, part in slices.items()
+                ]}
+                for account, (hours, slices, *rest) in accounts.items()
             ],
         }  # fmt: skip
         contract = self._post("contracts", body)
@@ -123,9 +125,9 @@ class Showcase:
     def _log(self, issue, days, seconds, slices) -> Iterator[dict]:
         worked = sorted(self._random.sample(days, min(len(days), max(1, seconds // 9000)))) if days else []
         for index, day in enumerate(worked):
-            part = seconds // len(worked) // 900 * 900 + (seconds % 900 if index == 0 else 0)
+            quarters, rest = divmod(seconds // 900, len(worked))
             team = self._random.choices(list(slices), list(slices.values()))[0]
-            yield self._worklog(issue, self._random.choice(list(TEAMS[team])), day, part)
+            yield self._worklog(issue, self._random.choice(list(TEAMS[team])), day, 900 * (quarters + (index < rest)))
 
     def _unaccounted(self, code, count) -> list[dict]:
         link = {"issue_id": f"{code}-X", "issue_key": f"{code}-99", "summary": "Moved printers", "contract_id": code,
@@ -137,8 +139,9 @@ class Showcase:
         self._number += 1
         started = datetime.combine(day, time(9), ZoneInfo(ZONE)) + timedelta(minutes=15 * (self._number % 24))
         return self._event("worklog.recorded", {
-            "worklog_id": f"w{self._number}", "issue_id": issue, "author_id": person, "seconds": max(seconds, 900),
-            "started_at": started.isoformat(), "updated_at": _instant(day), "description": self._random.choice(SUMMARIES),
+            "worklog_id": f"w{self._number}", "issue_id": issue, "author_id": person, "seconds": seconds,
+            "started_at": started.isoformat(), "updated_at": _instant(day),
+            "description": self._random.choice(SUMMARIES),
         })  # fmt: skip
 
     def _event(self, kind, data) -> dict:

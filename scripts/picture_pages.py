@@ -1,0 +1,69 @@
+"""Take pictures of the pages, in ``docs/pages``, with the installed Chromium, and shrink them with pngquant.
+
+``python scripts/picture_pages.py ADDRESS`` takes them from a running system. Without an address it starts one with the
+contracts of ``tests/browser/showcase.py``.
+"""
+
+import asyncio
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from playwright.async_api import async_playwright
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path += [str(ROOT / "tests"), str(ROOT / "tests" / "browser")]
+
+PAGES = {
+    "contracts": "/?clear=1",
+    "contract": "/contracts/ACME-SUP",
+    "contract-whole": "/contracts/NORD-OPS?period=whole",
+    "worklogs": "/contracts/ACME-SUP/worklogs?reason=any",
+    "sign-in": "/sign-in",
+}
+WIDTHS, SCHEMES = (360, 1280), ("light", "dark")
+
+
+async def take_pictures(address: str, folder: Path, chromium: str) -> list[Path]:
+    """Take one picture per page, width and scheme, and return the paths."""
+    written = []
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-lcd-text"]
+        )
+        for scheme in SCHEMES:
+            for width in WIDTHS:
+                page = await browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+                for name, path in PAGES.items():
+                    await page.goto(address + path)
+                    picture = folder / f"{name}-{width}-{scheme}.png"
+                    await page.screenshot(path=picture, full_page=True)
+                    written.append(picture)
+        await browser.close()
+    return written
+
+
+def main() -> None:
+    """Take all pictures."""
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if not chromium:
+        sys.exit("Chromium is not installed. Install chromium or google-chrome.")
+    pngquant = shutil.which("pngquant")
+    if not pngquant:
+        sys.exit("pngquant is not installed. Install it: the pictures are three times as large without.")
+    folder = ROOT / "docs" / "pages"
+    folder.mkdir(exist_ok=True)
+    if len(sys.argv) > 1:
+        written = asyncio.run(take_pictures(sys.argv[1], folder, chromium))
+    else:
+        from stack import running_stack  # noqa: PLC0415 - on the path added above
+
+        with running_stack() as address:
+            written = asyncio.run(take_pictures(address, folder, chromium))
+    subprocess.run([pngquant, "--force", "--strip", "--ext", ".png", "64", *written], check=True)  # noqa: S603 - our own
+    print(*written, sep="\n")  # noqa: T201 - a command's output
+
+
+if __name__ == "__main__":
+    main()

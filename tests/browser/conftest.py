@@ -1,0 +1,94 @@
+"""Chromium in front of a whole Tidemark, which is started once. Every page of a test must keep the security policy."""
+
+import os
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+
+import httpx
+import pytest
+from playwright.async_api import Browser, Page, async_playwright, expect
+from stack import running_stack
+
+# A busy machine is no failure.
+expect.set_options(timeout=20_000)
+AXE = Path(__file__).parent / "node/node_modules/axe-core/axe.min.js"
+_VIOLATIONS = """
+window.violations = [];
+document.addEventListener("securitypolicyviolation", (event) => {
+  window.violations.push(`${event.violatedDirective} ${event.blockedURI} ${event.sample}`);
+});
+"""
+
+
+@pytest.fixture(scope="session")
+def address() -> Iterator[str]:
+    """The address of a system with the showcase: a new one, or the one that TIDEMARK_BROWSER_ADDRESS names."""
+    if address := os.environ.get("TIDEMARK_BROWSER_ADDRESS"):
+        yield address
+    else:
+        with running_stack() as address:
+            yield address
+
+
+@pytest.fixture(scope="session")
+def api(address: str) -> Iterator[httpx.Client]:
+    """A client of its API."""
+    with httpx.Client(base_url=address, trust_env=False, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """Debian's Chromium."""
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    assert chromium, "Install chromium (apt-get install chromium)."
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser, address: str):
+    """Open a page: ``async with open_page("/", width=360) as page``."""
+
+    @asynccontextmanager
+    async def open_(path: str, *, width: int = 1280, scheme: str = "light", **options) -> AsyncIterator[Page]:
+        viewport = {"width": width, "height": 800}
+        context = await browser.new_context(base_url=address, viewport=viewport, color_scheme=scheme, **options)
+        page, errors = await context.new_page(), []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        await page.add_init_script(_VIOLATIONS)
+        await page.goto(path)
+        yield page
+        assert await page.evaluate("() => window.violations") == []
+        assert errors == []
+        await context.close()
+
+    return open_
+
+
+@pytest.fixture
+def log_work(api: httpx.Client):
+    """Log work on an issue of the showcase."""
+    numbers = iter(range(1_000_000))
+
+    def log(issue: str, seconds: int) -> SimpleNamespace:
+        now = datetime.now(UTC).isoformat()
+        worklog_id = f"browser-{now}-{next(numbers)}"
+        event = {
+            "specversion": "1.0", "id": worklog_id, "source": "https://tracker.provider.example",
+            "type": "tidemark.worklog.recorded.v1", "data": {
+                "worklog_id": worklog_id, "issue_id": issue, "author_id": "sam", "seconds": seconds,
+                "started_at": now, "updated_at": now,
+            },
+        }  # fmt: skip
+        response = api.post("/v1/worklogs", json=event)
+        assert response.status_code == 202, response.text
+        return SimpleNamespace(id=worklog_id)
+
+    return log
