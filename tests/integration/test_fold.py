@@ -139,7 +139,7 @@ def histories(draw):
     return facts, [*batches, current] if current else batches
 
 
-@settings(max_examples=repeat(80, long=200), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=repeat(100, long=200), deadline=None, suppress_health_check=list(HealthCheck))
 @given(histories())
 async def test_any_order_duplication_and_batch_split_gives_recomputed_rows(connection, history):
     facts, batches = history
@@ -185,6 +185,15 @@ async def test_reporting_shows_every_slice_to_the_ops_role(connection):
     assert (str(period["percent"]), period["available_seconds"], period["worklog_count"]) == ("80.00", 144000, 1)
     assert {row["table_schema"] for row in readable} == {"reporting"}
     assert undescribed == []
+
+
+async def test_older_contract_version_that_comes_later_changes_nothing(connection):
+    records = [contract_event(2, "ACTIVE"), contract_event(1, "DRAFT"), link(), worklog("1")]
+    for number, record in enumerate(records):
+        await take(connection, [record], first_offset=100 * number)
+    rows = await projections(connection)
+    assert rows == model_of(records)
+    assert rows["account_team_totals"]
 
 
 async def test_older_team_version_in_same_batch_removes_no_member(connection):
