@@ -61,6 +61,7 @@ _LOCATION: Json = {"description": "The path of what was created.", "schema": {"t
 
 # The name, title and description of each problem.
 _PROBLEMS = {
+    400: ("Rejected", "Bad request", "The request cannot be read, or is not one of this API."),
     401: ("TokenRequired", "Token required", "The request has no valid token."),
     403: ("RoleNotSufficient", "Role not sufficient", "The token's role does not allow this request."),
     404: ("NotFound", "Contract not found", "There is nothing with this id or code."),
@@ -91,9 +92,13 @@ def complete_document(document: Json, examples: Mapping[str, Any]) -> Json:
         operation |= {"summary": "A notification", "security": [], "responses": _WEBHOOK_RESPONSES}
     for _, operation in [*operations(document), *operations(document, "webhooks")]:
         _add_examples(operation, examples)
-    statuses = {int(status) for _, operation in operations(document) for status in operation["responses"]}
+    used = {
+        response.get("$ref") for _, operation in operations(document) for response in operation["responses"].values()
+    }
     document["components"]["responses"] = {
-        problem[0]: _problem(status, problem) for status, problem in _PROBLEMS.items() if status in statuses
+        problem[0]: _problem(status, problem)
+        for status, problem in _PROBLEMS.items()
+        if f"#/components/responses/{problem[0]}" in used
     }
     cleaned: Json = clean_descriptions(document)
     return cleaned
@@ -201,6 +206,8 @@ def _complete_operation(method: str, operation: Json, schemas: Json) -> None:
         str(status): {"$ref": f"#/components/responses/{_PROBLEMS[status][0]}"}
         for status in _problem_statuses(method, operation)
     }
+    # What the server may answer to any request, such as 414.
+    problems["4XX"] = {"$ref": f"#/components/responses/{_PROBLEMS[400][0]}"}
     operation["responses"] = successes | problems
 
 
