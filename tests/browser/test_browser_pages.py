@@ -43,7 +43,7 @@ async def test_page_is_accessible_and_fits_its_width(open_page, path):
 async def test_page_weighs_less_than_100_kilobytes(open_page):
     requests = []
     async with open_page("/contracts/ACME-SUP") as page:
-        page.on("requestfinished", requests.append)
+        page.on("requestfinished", lambda request: requests.append(request))  # noqa: PLW0108 - Playwright takes no builtin
         await page.reload()
         sizes = {request.url: (await request.sizes())["responseBodySize"] for request in requests}
     assert page.url in sizes
@@ -128,6 +128,12 @@ async def test_hours_are_read_as_one_likes(open_page):
         await page.get_by_role("button", name="1:30 h").click()
         await expect(page).to_have_url(re.compile("period=whole"))
         await expect(page.locator("#figures .big strong")).to_have_text(re.compile(r"^\d+:\d\d$"))
+
+
+async def test_link_with_a_token_signs_in_and_leaves_no_token_in_the_address(open_page):
+    async with open_page("/sign-in#nonsense") as page:
+        await expect(page.locator(".error")).to_contain_text("not valid")
+        await expect(page).to_have_url(re.compile(r"/sign-in$"))
 
 
 async def test_pages_work_without_scripts(open_page):

@@ -268,6 +268,11 @@ class _Stack:
 
     def _print_addresses(self) -> None:
         lines = ["ready", f"  Pages     {self._settings.public_url}"]
+        if sys.stdout.isatty() and not self._settings.open:
+            # Only for the person at this terminal: a log must not have it. The fragment reaches no server's log.
+            lines.append(
+                f"  Sign in   {self._settings.public_url}/sign-in#{self._state.environment['TIDEMARK_API_TOKEN']}"
+            )
         if _SMTP in self._state.embedded:
             lines.append(f"  Mails     {self._settings.public_url}/inbox")
         lines += [

@@ -110,3 +110,13 @@ for (const field of document.querySelectorAll("[data-here]")) field.value = loca
 
 // The chosen period is in view.
 document.querySelector(".periods [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
+// A link with a token in its fragment, which no log has, signs in on this machine. Elsewhere a person presses the button,
+// so that no link signs anybody in unnoticed.
+const signIn = document.querySelector("form[action='/sign-in']");
+const token = decodeURIComponent(location.hash.slice(1));
+if (signIn && token) {
+  history.replaceState(null, "", location.pathname + location.search);
+  signIn.elements.token.value = token;
+  if (["127.0.0.1", "localhost", "[::1]"].includes(location.hostname)) signIn.requestSubmit();
+}

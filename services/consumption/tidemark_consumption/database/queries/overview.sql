@@ -35,6 +35,7 @@ counts AS (
         SELECT reason.name AS reason, count(*) AS contracts
         FROM matching
         CROSS JOIN LATERAL unnest(matching.attention) AS reason (name)
+        WHERE matching.attention <> '{}'
         GROUP BY reason.name
       ) AS reason_count
     )
