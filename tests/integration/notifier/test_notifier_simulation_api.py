@@ -108,6 +108,20 @@ async def test_explain_states_the_result_of_each_rule(pool, database, scenario):
         assert (await client.get("/v1/contracts/NO/notifications/explain")).status_code == 404
 
 
+async def test_code_of_a_discarded_draft_is_that_of_the_contract_that_has_it_now(pool, database, scenario):
+    # Given a contract with the code of a draft that was discarded
+    await scenario.store_contract(2, None)
+    current = Scenario(pool, scenario.evaluator)
+    await current.start()
+    await scenario.create_rule(rule("Warn", "80"))
+    # When it is named by its code, then it is found
+    async with api_client(pool, database, scenario.evaluator) as client:
+        [explained] = (await client.get("/v1/contracts/ACME-SUP/notifications/explain")).json()["items"]
+        by_id = await client.get(f"/v1/contracts/{current.contract}/notifications/explain")
+    assert by_id.json()["items"] == [explained]
+    assert "None" not in str(explained)
+
+
 async def test_notification_without_threshold_is_returned(pool, database, scenario):
     await scenario.create_rule(rule("Over", trigger=limit_trigger("overrun")))
     await scenario.store_balances(scenario.balance(2, 41))

@@ -52,9 +52,11 @@ SELECT id, body::text AS body FROM directory
 WHERE kind = 'team' AND id = ANY(:ids::uuid[]) AND NOT (body ->> 'deleted')::boolean;
 
 -- name: contract_id_by_reference(id, reference)$
--- An id wins over a code (SPEC 9).
+-- An id wins over a code (SPEC 9). A discarded draft has given its code back: its last status is null.
 SELECT id FROM contracts
-WHERE terms IS NOT NULL AND (id = :id::uuid OR terms ->> 'code' = :reference)
+WHERE
+  terms IS NOT NULL
+  AND (id = :id::uuid OR (terms ->> 'code' = :reference AND status_changes -> -1 ->> 1 IS NOT NULL))
 ORDER BY id = :id DESC NULLS LAST
 LIMIT 1;
 
