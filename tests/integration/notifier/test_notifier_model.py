@@ -118,7 +118,7 @@ class PureMachine(NotificationMachine):
 
 def test_pure_evaluation_matches_the_model():
     run_state_machine_as_test(
-        PureMachine, settings=settings(max_examples=repeat(100, long=300), stateful_step_count=40, deadline=None)
+        PureMachine, settings=settings(max_examples=repeat(300, long=1_000), stateful_step_count=40, deadline=None)
     )
 
 
