@@ -391,6 +391,10 @@ async def test_structured_events_are_imported(running: Running) -> None:
     assert [refused_row["line"] for refused_row in summary["refusals"]] == [4, 5]
     assert summary["unaccounted"] == {"issue_not_linked": 2}
     assert await unaccounted(running, "/lines") == {"1": "issue_not_linked", "2": "issue_not_linked"}
+    # When the same lines are published, the command says as well what does not count
+    process = await running.tidemark("publish", file, "--wait", "60")
+    output = (await process.communicate())[0].decode()
+    assert output == "2 published, 2 refused.\n  2 do not count: issue_not_linked\n"
 
 
 async def test_unsupported_format_is_a_usage_error(running: Running) -> None:

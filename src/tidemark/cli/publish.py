@@ -17,19 +17,27 @@ def publish(
     file: Annotated[
         Path, typer.Argument(help="One structured CloudEvent on each line; - reads standard input.")
     ] = Path("-"),
+    wait: Annotated[
+        float, typer.Option(help="Seconds to wait until the work is counted, to say what does not; 0 does not wait.")
+    ] = 10,
     max_size: MaxSize = DEFAULT_MAX_SIZE,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Check worklog events, and publish them unchanged to `worklog.events`."""
+    """Check worklog events, publish them unchanged to `worklog.events`, and say which do not count."""
     is_typed = str(file) == "-"
     with (
         report_errors(FileError, hint="Then run the command again."),
         open_text(file, max_size=max_size) as lines,
         nullcontext() if is_typed else show_wait("Publishing …"),
     ):
-        published, refused = publish_events(lines, load_settings(data_dir), datetime.now(UTC))
-    print_line(f"{published:,} published, {len(refused):,} refused.")
-    for row in refused:
+        result = publish_events(lines, load_settings(data_dir), datetime.now(UTC), wait_seconds=wait)
+    print_line(f"{result.published:,} published, {len(result.refused_rows):,} refused.")
+    for row in result.refused_rows:
         print_line(f"line {row.line}: {row.message}", error=True)
-    if refused:
+    if result.problem:
+        print_line(result.problem, error=True)
+    if result.reconciliation:
+        for reason, count in result.reconciliation.unaccounted.items():
+            print_line(f"  {count:,} do not count: {reason}")
+    if result.refused_rows:
         raise typer.Exit(1)

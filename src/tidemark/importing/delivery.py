@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator
 from collections.abc import Mapping as Dictionary
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -24,7 +24,7 @@ Progress = Callable[[str, int, int | None], None]
 """Shows a stage, the number of items that are done, and the number of all items if it is known."""
 _Item = TypeVar("_Item")
 _PROGRESS_INTERVAL = 1_000
-_CONNECT_TIMEOUT_SECONDS = 15
+CONNECT_TIMEOUT_SECONDS = 15
 
 
 class Delivery(NamedTuple):
@@ -39,7 +39,7 @@ class Delivery(NamedTuple):
 def open_state(settings: Settings, folder: Path, source: str) -> ImportState:
     """The state of the imports from ``source`` into the current cluster."""
     servers = require_setting(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers")
-    cluster = asyncio.run(kafka.fetch_cluster_id(servers, timeout_seconds=_CONNECT_TIMEOUT_SECONDS))
+    cluster = asyncio.run(kafka.fetch_cluster_id(servers, timeout_seconds=CONNECT_TIMEOUT_SECONDS))
     return ImportState(folder, cluster, settings.topic_prefix + WORKLOGS.name, source)
 
 
@@ -57,27 +57,32 @@ async def deliver(
 ) -> Delivery:
     """Publish the records that have no checkpoint yet, and wait until they are counted."""
     servers = require_setting(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers")
-    cluster = await kafka.fetch_cluster_id(servers, timeout_seconds=_CONNECT_TIMEOUT_SECONDS)
+    cluster = await kafka.fetch_cluster_id(servers, timeout_seconds=CONNECT_TIMEOUT_SECONDS)
     begin_offsets = await fetch_end_offsets(settings, [WORKLOGS.name])
     async with open_publisher(settings, state.save_checkpoints) as publisher:
         records = build_records(state.load_checkpoints())
         sent = await publish_all(publisher, show_progress(records, "Publishing", progress, total))
     state.finish()
-    delivery = Delivery(started_at, sent, None, [])
     if not wait_seconds:
-        return delivery
+        return Delivery(started_at, sent, None, [])
     progress("Counting", 0, None)
+    counting = reconcile(settings, cluster, begin_offsets, statuses, worklogs)
+    reconciliation, problem = await wait_until_counted(counting, wait_seconds)
+    return Delivery(started_at, sent, reconciliation, [problem] if problem else [])
+
+
+async def wait_until_counted(
+    counting: Awaitable[ReconciliationResult], wait_seconds: float
+) -> tuple[ReconciliationResult | None, str]:
+    """The result within this time; else None, and why it is not known."""
     try:
         async with asyncio.timeout(wait_seconds):
-            reconciliation = await reconcile(settings, cluster, begin_offsets, statuses, worklogs)
-            return delivery._replace(reconciliation=reconciliation)
+            return await counting, ""
     except TimeoutError:
-        problem = f"counting took longer than {wait_seconds:g} s. Run the command again: it sends nothing twice"
+        problem = f"counting took longer than {wait_seconds:g} s. Run the command again: sending twice does no harm"
     except (MissingSettingError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         problem = f"{error}"
-    return delivery._replace(
-        problems=[f"Everything is published, but it is not known yet which rows do not count: {problem}"]
-    )
+    return None, f"Everything is published, but it is not known yet what does not count: {problem}"
 
 
 @asynccontextmanager

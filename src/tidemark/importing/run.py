@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from tidemark.api import open_api
 from tidemark.importing.delivery import (
+    CONNECT_TIMEOUT_SECONDS,
     Progress,
     deliver,
     fingerprint,
@@ -19,6 +20,7 @@ from tidemark.importing.delivery import (
     open_state,
     publish_all,
     show_progress,
+    wait_until_counted,
 )
 from tidemark.importing.events import (
     StructuredEvent,
@@ -31,11 +33,14 @@ from tidemark.importing.identity import find_missing
 from tidemark.importing.mapping import Mapping
 from tidemark.importing.plan import Plan, build_plan, planned_templates, read_planned
 from tidemark.importing.provisioning import fetch_zones, provision
+from tidemark.importing.reconciliation import ReconciliationResult, fetch_end_offsets, reconcile
 from tidemark.importing.rows import RefusedRow, file_columns, parse_rows, row_templates
 from tidemark.importing.summary import ImportSummary, describe_dialect, summarize
 from tidemark.importing.tables import Dialect, Table, open_table
+from tidemark_shared.messaging import kafka
 from tidemark_shared.messaging.events import WorklogRecorded
-from tidemark_shared.settings import Settings
+from tidemark_shared.messaging.topics import WORKLOGS
+from tidemark_shared.settings import Settings, require_setting
 
 _Item = TypeVar("_Item")
 _MAX_REFUSED_ROWS = 100_000
@@ -116,11 +121,7 @@ def import_events(file: Path, options: ImportOptions) -> ImportSummary:
                 lambda checkpoints: build_event_records(events, checkpoints),
                 total=distinct,
                 statuses={},
-                worklogs={
-                    (event.event.source, event.event.data.worklog_id)
-                    for event in events
-                    if isinstance(event.event.data, WorklogRecorded)
-                },
+                worklogs=list_worklogs(events),
                 wait_seconds=options.wait_seconds,
                 progress=options.progress,
             )
@@ -135,16 +136,44 @@ def import_events(file: Path, options: ImportOptions) -> ImportSummary:
     )
 
 
-def publish_events(lines: Iterable[str], settings: Settings, now: datetime) -> tuple[int, list[RefusedRow]]:
-    """Publish structured CloudEvents unchanged, one on each line. Returns the number published, and those refused."""
+class PublishingResult(NamedTuple):
+    """How many events were published, the lines that were refused, and what does not count (None: ``problem``)."""
+
+    published: int
+    refused_rows: list[RefusedRow]
+    reconciliation: ReconciliationResult | None
+    problem: str
+
+
+def publish_events(
+    lines: Iterable[str], settings: Settings, now: datetime, *, wait_seconds: float = 0
+) -> PublishingResult:
+    """Publish structured CloudEvents unchanged, one on each line, and wait until they are counted."""
     parsed = list(limit_refusals(parse_structured_events(lines, now)))
-    records = build_event_records([line for line in parsed if isinstance(line, StructuredEvent)], {})
+    events = [line for line in parsed if isinstance(line, StructuredEvent)]
+    refused = [line for line in parsed if isinstance(line, RefusedRow)]
+    servers = require_setting(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers")
 
-    async def publish() -> int:
+    async def publish() -> PublishingResult:
+        cluster = await kafka.fetch_cluster_id(servers, timeout_seconds=CONNECT_TIMEOUT_SECONDS)
+        begin_offsets = await fetch_end_offsets(settings, [WORKLOGS.name])
         async with open_publisher(settings, lambda _: None) as publisher:
-            return await publish_all(publisher, records)
+            count = await publish_all(publisher, build_event_records(events, {}))
+        if not wait_seconds or not count:
+            return PublishingResult(count, refused, None, "")
+        counting = reconcile(settings, cluster, begin_offsets, {}, list_worklogs(events))
+        return PublishingResult(count, refused, *await wait_until_counted(counting, wait_seconds))
 
-    return asyncio.run(publish()), [line for line in parsed if isinstance(line, RefusedRow)]
+    return asyncio.run(publish())
+
+
+def list_worklogs(events: Iterable[StructuredEvent]) -> set[tuple[str, str]]:
+    """The worklogs that events record, by source and id."""
+    return {
+        (event.event.source, event.event.data.worklog_id)
+        for event in events
+        if isinstance(event.event.data, WorklogRecorded)
+    }
 
 
 def limit_refusals(rows: Iterable[_Item]) -> Iterator[_Item]:
