@@ -108,32 +108,38 @@ def build_curve(
     today: date,
     forecast: Mapping[str, Any] | None,
     amount: Amounts,
+    before: int = 0,
 ) -> Curve:
-    """``points`` is what was consumed by the end of each day; ``days`` are the first and the last one of the chart."""
+    """``points`` is what was consumed by the end of each day; ``days`` are the first and the last one of the chart.
+
+    ``before`` is what was consumed before the first day. Then the axis begins near it, and no area is filled.
+    """
     first, last = days
     total = (last - first).days + 1
-    top, y_ticks = _scale(max([limit.amount for limit in limits] + [value for _, value in points] + [1]), amount)
+    values = [before, *(limit.amount for limit in limits), *(value for _, value in points)]
+    bottom, top, y_ticks = _scale(max([*values, 1]), amount, min(values) if before > 0 else 0)
 
     def x_of(day: date) -> int:
         """The end of a day."""
         return min(max(SIZE * ((day - first).days + 1) // total, 0), SIZE)
 
     def y_of(value: int) -> int:
-        return SIZE - SIZE * max(value, 0) // top
+        return SIZE - SIZE * max(value - bottom, 0) // (top - bottom)
 
     shown = [(x_of(day), y_of(value)) for day, value in points if first <= day <= min(last, today)]
-    executed, previous = [f"M0 {SIZE}"], SIZE
+    previous = y_of(before)
+    executed = [f"M0 {previous}"]
     for x, y in shown:
         executed.append(f"H{x}" + (f"V{y}" if y != previous else ""))
         previous = y
-    end = shown[-1] if shown else (0, SIZE)
+    end = shown[-1] if shown else (0, previous)
     line = "".join(executed)
     final = limits[-1].amount if limits else 0
     return Curve(
         executed=line,
-        area=f"{line}V{SIZE}Z",
+        area="" if bottom else f"{line}V{SIZE}H0Z",
         limit=_stairs([(x_of(limit.start - _DAY), y_of(limit.amount)) for limit in limits]),
-        even=f"M0 {SIZE}L{SIZE} {y_of(final)}" if len(limits) == 1 else "",
+        even=f"M0 {SIZE}L{SIZE} {y_of(final)}" if len(limits) == 1 and not before else "",
         edges=[_per_mille(100 * x_of(limit.start - _DAY)) for limit in limits[1:]],
         today=_per_mille(100 * end[0]) if first <= today <= last else "",
         mark=_mark(forecast, days, end, (x_of, y_of(final)), is_used=bool(points) and points[-1][1] >= final),
@@ -153,7 +159,7 @@ def build_columns(
     step = 1 if is_daily else 7
     starts = [first + number * _DAY for number in range(0, (last - first).days + 1, step)]
     sums = [sum(work.get(start + number * _DAY, 0) for number in range(step)) for start in starts]
-    top, y_ticks = _scale(max([*sums, 1]), amount)
+    _, top, y_ticks = _scale(max([*sums, 1]), amount)
     columns = []
     for index, (start, value) in enumerate(zip(starts, sums, strict=True)):
         left, right = SIZE * 100 * index // len(starts), SIZE * 100 * (index + 1) // len(starts)
@@ -201,16 +207,20 @@ def _stairs(points: Sequence[tuple[int, int]]) -> str:
     return f"M{points[0][0]} {points[0][1]}{steps}H{SIZE}"
 
 
-def _scale(maximum: int, amount: Amounts) -> tuple[int, list[Tick]]:
-    """The top of an axis and its round ticks."""
+def _scale(maximum: int, amount: Amounts, minimum: int = 0) -> tuple[int, int, list[Tick]]:
+    """The bottom and the top of an axis, and its round ticks."""
     step = amount.step
     for factor in _round_factors():
-        if maximum <= step * factor * (_MAX_TICKS - 1):
+        if maximum - minimum <= step * factor * (_MAX_TICKS - 1):
             step *= factor
             break
-    top = max(maximum * 21 // 20, step)
-    values = range(0, top + 1, step)
-    return top, [Tick(_per_mille(100 * (SIZE - SIZE * value // top)), amount(value, unit=False)) for value in values]
+    bottom = max(minimum, 0) // step * step
+    top = bottom + max((maximum - bottom) * 21 // 20, step)
+    ticks = [
+        Tick(_per_mille(100 * (SIZE - SIZE * (value - bottom) // (top - bottom))), amount(value, unit=False))
+        for value in range(bottom, top + 1, step)
+    ]
+    return bottom, top, ticks
 
 
 def _round_factors() -> Iterator[int]:

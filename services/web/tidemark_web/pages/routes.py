@@ -14,6 +14,7 @@ from tidemark_web.pages.contract import show_contract
 from tidemark_web.pages.contracts import show_contracts
 from tidemark_web.pages.live import stream_revisions
 from tidemark_web.pages.rendering import render, static_response
+from tidemark_web.pages.report import send_report, show_report
 from tidemark_web.pages.worklogs import show_worklogs
 
 _log = get_logger()
@@ -27,6 +28,8 @@ def page_routes() -> list[Route]:
         Route("/", _page(show_contracts)),
         Route("/contracts/{reference:path}/worklogs", _page(show_worklogs)),
         Route("/contracts/{reference:path}", _page(show_contract)),
+        Route("/reports", _page(show_report)),
+        Route("/reports/delivery.{extension}", _page(send_report)),
         Route("/docs", _guard(docs.show_api)),
         Route("/docs/events", _guard(docs.show_events)),
         Route("/docs/events/{topic}.json", _guard(docs.send_event_document)),
