@@ -15,7 +15,8 @@ from tidemark_web.pages.client import Api, ApiError, Json
 from tidemark_web.pages.contracts import STATUSES, hour_style
 from tidemark_web.pages.formatting import Amounts, HourStyle, amounts_of, format_day, format_period
 from tidemark_web.pages.rendering import render
-from tidemark_web.pages.report_files import FORMATS, Chart, write_file
+from tidemark_web.pages.report_files import FORMATS, write_csv, write_xlsx
+from tidemark_web.pages.report_pdf import Chart, write_pdf
 from tidemark_web.pages.report_range import RANGES, Days, read_range
 from tidemark_web.pages.report_tables import NO_TEAM, Figure, Options, Row, Table, build_tables, is_number, show
 
@@ -131,11 +132,7 @@ async def send_report(request: Request, api: Api) -> Response:
         if name not in tables:
             raise ApiError(404, "No such table", f"This report has these tables: {', '.join(tables)}.")
         tables = {name: tables[name]}
-    views = view_contracts(report, tables, selection) if extension == "pdf" else []
-    charts = [
-        Chart(view.contract["contract_name"], view.curve.since, view.curve.drawing) for view in views if view.curve
-    ]
-    content = await asyncio.to_thread(write_file, extension, report, tables, charts, selection.style)
+    content = await asyncio.to_thread(_write_file, extension, report, tables, selection)
     days = selection.days
     file_name = f"{report['organization_name'] or 'report'} {days.first} {days.last}.{extension}"
     headers = {
@@ -144,6 +141,19 @@ async def send_report(request: Request, api: Api) -> Response:
         "x-content-type-options": "nosniff",
     }
     return Response(content, headers=headers, media_type=FORMATS[extension].media_type)
+
+
+def _write_file(extension: str, report: Json, tables: Mapping[str, Table], selection: Selection) -> bytes:
+    if extension == "csv":
+        return write_csv(tables)
+    if extension == "xlsx":
+        return write_xlsx(report, tables)
+    charts = {
+        view.contract["contract_code"]: Chart(view.contract["contract_name"], view.curve.since, view.curve.drawing)
+        for view in view_contracts(report, tables, selection)
+        if view.curve
+    }
+    return write_pdf(report, tables, charts, selection.style)
 
 
 def read_style(request: Request) -> HourStyle:

@@ -28,7 +28,7 @@ def draw_curve(curve: Curve) -> str:
     parts += [
         f"<text x='{_x(_per_mille(tick.at))}' y='{_HEIGHT - 6}' {_TEXT}>{escape(tick.label)}</text>"
         for tick in curve.x_ticks
-        if not tick.is_minor and _per_mille(tick.at) < SIZE * 19 // 20
+        if _per_mille(tick.at) < SIZE * 19 // 20
     ]
     for path, look in (
         (curve.area, "fill='#d3eaec'"),

@@ -2,6 +2,7 @@
 // Markup is parsed by XMLHttpRequest, which runs no scripts, so no text ever becomes markup here (Trusted Types).
 
 const SILENCE_MS = 40_000; // the server gives a sign of life every 15 seconds
+const PATIENCE_MS = 3_000; // a stream that ends is opened again within a second or two
 const LATER_MS = 2_500; // notifications follow the figures a moment later
 
 function fetchPage(address) {
@@ -33,7 +34,7 @@ function replacePart(old, fresh) {
 function keepLive(root) {
   const status = document.querySelector("[data-live-status]");
   let revision = Number(root.dataset.revision);
-  let stream, silence, later;
+  let stream, silence, later, stale;
 
   function say(text, isStale) {
     status.textContent = text;
@@ -45,8 +46,9 @@ function keepLive(root) {
   }
 
   function listen() {
+    clearTimeout(stale);
     clearTimeout(silence);
-    silence = setTimeout(() => { goStale(); connect(); }, SILENCE_MS);
+    silence = setTimeout(() => { goStale(); connect(); refresh(); }, SILENCE_MS);
   }
 
   async function refresh() {
@@ -80,7 +82,10 @@ function keepLive(root) {
       later = setTimeout(refresh, LATER_MS);
       refresh();
     });
-    stream.addEventListener("error", goStale);
+    stream.addEventListener("error", () => {
+      clearTimeout(stale);
+      stale = setTimeout(goStale, PATIENCE_MS);
+    });
     listen();
   }
 
