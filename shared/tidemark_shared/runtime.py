@@ -66,8 +66,10 @@ class ServiceRuntime:
         """Add a check of progress for ``/readyz``."""
         self._checks.append(check)
 
-    def relay_outbox(self, outbox: Outbox = RECORD_OUTBOX) -> None:
-        """Publish an outbox until the service stops."""
+    def relay_outbox(
+        self, outbox: Outbox = RECORD_OUTBOX, *, after: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        """Publish an outbox until the service stops; begin once ``after`` returns."""
         relay = Relay(
             self.settings.service_database_url(self.service),
             self.service,
@@ -76,7 +78,13 @@ class ServiceRuntime:
             prefix=self.settings.topic_prefix,
         )
         self.add_check(relay.problems)
-        self.run_task(outbox.name, relay.run)
+
+        async def run() -> None:
+            if after:
+                await after()
+            await relay.run()
+
+        self.run_task(outbox.name, run)
 
     async def start_consumer(self, handlers: Mapping[str, Handler]) -> Consumer:
         """Read topics as a member of the service's consumer group until the service stops."""
@@ -141,7 +149,8 @@ async def service_runtime(
         retry=retry_if_exception_type(_CONNECTION_ERRORS),
         reraise=True,
     )
-    pool: Pool = await retry(connect_pool, settings.service_database_url(service), service, workload=workload, size=pool_size)
+    url = settings.service_database_url(service)
+    pool: Pool = await retry(connect_pool, url, service, workload=workload, size=pool_size)
     cluster = await kafka.fetch_cluster_id(
         require_setting(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers"),
         timeout_seconds=_START_TIMEOUT_SECONDS,

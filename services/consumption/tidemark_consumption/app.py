@@ -13,6 +13,7 @@ from tidemark_consumption.api import balances, figures, reports, worklogs
 from tidemark_consumption.api.examples import EXAMPLES
 from tidemark_consumption.api.worklogs import Publisher
 from tidemark_consumption.balance_outbox import begin_days, open_balance_outbox
+from tidemark_consumption.catch_up import wait_until_caught_up
 from tidemark_consumption.database.query_types import ConsumptionQueries
 from tidemark_consumption.ingest import append
 from tidemark_consumption.projection import fold
@@ -68,10 +69,11 @@ def create_app(settings: Settings) -> FastAPI:
             app.state.pool, app.state.problems, app.state.publisher = request_pool, problems, publisher
             app.state.replay_pool, app.state.failures = replay_pool, runtime.failures
             runtime.relay_outbox()
-            runtime.relay_outbox(balances)
             runtime.run_task("days", partial(begin_days, runtime.pool))
             runtime.run_task("projector", projector.run)
             consumer = await runtime.start_consumer(handlers())
+            topics = [settings.topic_prefix + topic for topic in handlers()]
+            runtime.relay_outbox(balances, after=partial(wait_until_caught_up, consumer, runtime.pool, topics))
 
             async def has_all_contracts() -> bool:
                 try:

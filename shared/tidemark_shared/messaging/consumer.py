@@ -109,12 +109,16 @@ class Consumer:
 
     async def has_caught_up(self, topics: Collection[str]) -> bool:
         """Whether the group has processed all records that are in ``topics`` now."""
+        ends = await self.fetch_ends(topics)
+        stored = await self.load_offsets(list(ends))
+        return bool(ends) and all(stored.get(tp, 0) >= end for tp, end in ends.items())
+
+    async def fetch_ends(self, topics: Collection[str]) -> dict[TopicPartition, int]:
+        """Where the partitions of ``topics`` end now; empty while the client is not connected."""
         if self._client is None:
-            return False
-        partitions = self._partitions(topics)
-        ends = await self._client.end_offsets(partitions)
-        stored = await self.load_offsets(partitions)
-        return bool(partitions) and all(stored.get(tp, 0) >= end for tp, end in ends.items())
+            return {}
+        ends: dict[TopicPartition, int] = await self._client.end_offsets(self._partitions(topics))
+        return ends
 
     async def watch(self) -> None:
         """Check the client until it is stopped: replace one that makes no progress, and report stalled partitions."""

@@ -726,6 +726,12 @@ class ConsumptionQueries(Protocol):
         deltas.sql"""
         ...
 
+    async def has_waiting_batches(self, connection: Connection, /) -> bool | Any:
+        """Whether batches that were appended more than a moment ago wait to be folded. Newer ones always come.
+
+        batches.sql"""
+        ...
+
     async def has_waiting_contracts(self, connection: Connection, /) -> bool | Any:
         """Whether events of contracts wait to be folded.
 
@@ -782,6 +788,12 @@ class ConsumptionQueries(Protocol):
 
     async def is_rebuild_due(self, connection: Connection, /) -> bool | Any:
         """replay.sql"""
+        ...
+
+    async def last_fold(self, connection: Connection, /) -> datetime | Any:
+        """Grows with each fold.
+
+        batches.sql"""
         ...
 
     def list_balances(

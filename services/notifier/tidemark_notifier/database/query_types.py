@@ -214,7 +214,7 @@ class NotifierQueries(Protocol):
     async def contract_id_by_reference(
         self, connection: Connection, /, *, id: UUID | None, reference: str | None
     ) -> UUID | Any:
-        """An id wins over a code (SPEC 9).
+        """An id wins over a code (SPEC 9). A discarded draft has given its code back: its last status is null.
 
         contracts.sql"""
         ...

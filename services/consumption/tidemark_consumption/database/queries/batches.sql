@@ -37,6 +37,14 @@ FROM batches
 WHERE learned_at IS NULL AND batch <> ALL(:failing::bigint[])
 HAVING count(*) > 0;
 
+-- name: has_waiting_batches()$
+-- Whether batches that were appended more than a moment ago wait to be folded. Newer ones always come.
+SELECT exists(SELECT FROM batches WHERE learned_at IS NULL AND appended_at < clock_timestamp() - interval '1 second');
+
+-- name: last_fold()$
+-- Grows with each fold.
+SELECT learned_at FROM projection;
+
 -- name: has_waiting_contracts()$
 -- Whether events of contracts wait to be folded.
 SELECT exists(SELECT FROM batches WHERE learned_at IS NULL AND log = 'contracts');
