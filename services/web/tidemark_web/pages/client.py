@@ -77,6 +77,7 @@ def _pairs(query: Query) -> list[tuple[str, Any]]:
 def _read_problem(response: httpx.Response) -> ApiError:
     try:
         problem = response.json()
-        return ApiError(response.status_code, problem["title"], problem["detail"])
+        violations = [f"{violation['path']}: {violation['message']}" for violation in problem.get("violations", ())]
+        return ApiError(response.status_code, problem["title"], " ".join(violations) or problem["detail"])
     except (ValueError, KeyError, TypeError):
         return ApiError(response.status_code, "Unexpected answer", f"A service answered {response.status_code}.")
