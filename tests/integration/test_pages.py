@@ -220,7 +220,9 @@ async def read_event(lines):
 
 async def test_many_open_pages_ask_once():
     async with pages() as (client, services), httpx.AsyncClient() as http:
-        streams = [http.stream("GET", f"{client.base_url}/live/{CONTRACT}", headers=bearer("viewer")) for _ in range(20)]
+        streams = [
+            http.stream("GET", f"{client.base_url}/live/{CONTRACT}", headers=bearer("viewer")) for _ in range(20)
+        ]
         opened = [await stream.__aenter__() for stream in streams]
         lines = [response.aiter_lines() for response in opened]
         assert [await read_event(line) for line in lines] == [7] * 20
