@@ -16,7 +16,7 @@ from tidemark_web.pages.report_tables import Cell, Figure, Row, Table, is_number
 
 _FACTS = ("owner", "status", "start", "end", "executed", "non_billable", "unaccounted", "whole_planned",
           "whole_executed", "whole_left", "whole_percent", "exhausts_on", "exhausts_low", "exhausts_high")  # fmt: skip
-_OF_CONTRACT = ("people", "unaccounted", "restatements", "outlook", "days")
+_OF_CONTRACT = ("work", "people", "unaccounted", "restatements", "outlook", "days")
 _PLANNED = ("planned", "carried", "available", "executed", "left", "percent")
 
 
