@@ -42,7 +42,7 @@ class MailServer:
             auth_require_tls=False,
         )
 
-    def _authenticate(self, server, session, envelope, mechanism, given):  # noqa: ARG002 - aiosmtpd's names
+    def _authenticate(self, server, session, envelope, mechanism, given):
         self.passwords.append(given.password)
         return AuthResult(success=given.password == b"secret")
 
@@ -52,13 +52,13 @@ class MailServer:
                 return self.script.pop(index)
         return None
 
-    async def handle_EHLO(self, server, session, envelope, hostname, responses):  # noqa: N802, ARG002 - aiosmtpd's
+    async def handle_EHLO(self, server, session, envelope, hostname, responses):  # noqa: N802 - aiosmtpd's
         session.host_name = hostname
         if self._next("connect"):
             server.transport.abort()
         return responses
 
-    async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: N802, ARG002 - aiosmtpd's names
+    async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: N802 - aiosmtpd's names
         if answer := "rcpt 550 no such user" if address in self.unknown_receivers else self._next("rcpt"):
             return answer.removeprefix("rcpt ")
         if address in self.hanging_receivers:
@@ -66,7 +66,7 @@ class MailServer:
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, server, session, envelope):  # noqa: N802, ARG002 - aiosmtpd's names
+    async def handle_DATA(self, server, session, envelope):  # noqa: N802 - aiosmtpd's names
         answer = self._next("data") or "250 OK"
         if answer == "stall":
             await asyncio.sleep(3600)

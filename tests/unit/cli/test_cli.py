@@ -45,7 +45,9 @@ def test_env_prints_client_settings_and_no_secret(running: Path) -> None:
 def test_env_without_a_running_stack_exits_with_a_message(tmp_path: Path) -> None:
     result = _run("env", "--data-dir", tmp_path)
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == f"Tidemark is not running on {tmp_path}. Start it with `tidemark up --data-dir {tmp_path}`.\n"
+    assert (
+        result.stderr == f"Tidemark is not running on {tmp_path}. Start it with `tidemark up --data-dir {tmp_path}`.\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -16,15 +16,20 @@ class Tracker(Protocol):
 
     def check_delivery(self, headers: Mapping[str, str], body: bytes) -> str:
         """The id of a delivery, the same for each repetition. Raises :class:`DeliveryError` unless it is signed."""
+        ...
 
     def read_delivery(self, body: bytes) -> Hints:
         """What a delivery says. Raises :class:`DeliveryError` if it cannot be read."""
+        ...
 
     async def fetch_worklogs(self, ids: Sequence[str]) -> Batch:
         """The current state of these worklogs."""
+        ...
 
     async def fetch_issues(self, ids: Sequence[str]) -> Sequence[Issue]:
         """The current state of these issues; those that the account cannot see are missing."""
+        ...
 
     def read_changes(self, cursor: Mapping[str, str], now: datetime) -> AsyncIterator[Page]:
         """What has changed since ``cursor`` (empty: everything), in pages that can each be the last one."""
+        ...

@@ -116,7 +116,7 @@ WHERE id = :id;
 
 -- name: save_reconciled(id, now)!
 UPDATE sources
-SET reconciled_at = :now, is_loaded = true, failure = null, failed_at = null
+SET reconciled_at = :now, is_loaded = TRUE, failure = NULL, failed_at = NULL
 WHERE id = :id;
 
 -- name: save_failure(id, failure, now)!
