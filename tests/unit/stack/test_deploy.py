@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[3]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES = ("contracts", "consumption", "notifier", "web")
 WITH_A_DATABASE = SERVICES[:3]
+IMAGES = (*SERVICES, "intake")
 MANIFESTS = [
     manifest
     for path in sorted((ROOT / "deploy/kubernetes").glob("*.yaml"))
@@ -68,7 +69,7 @@ def test_dependencies_of_compose_services_exist_and_report_readiness() -> None:
 
 def test_compose_services_restart_except_migrations() -> None:
     restarts = {name: service["restart"] for name, service in COMPOSE["services"].items()}
-    once = {f"{service}-migrate" for service in WITH_A_DATABASE}
+    once = {f"{service}-migrate" for service in (*WITH_A_DATABASE, "intake")}
     assert restarts == {name: "no" if name in once else "unless-stopped" for name in restarts}
 
 
@@ -99,7 +100,7 @@ def test_lock_for_running_has_the_same_packages_without_the_tools_of_tests() -> 
     assert not tools & {requirement.partition("==")[0] for requirement in run_lock}
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", IMAGES)
 def test_image_contains_only_its_service_and_shared(service: str) -> None:
     text = dockerfile(service)
     copied = {words[1] for words in map(str.split, re.findall(r"^COPY (?!--from=).*", text, re.MULTILINE))}
@@ -108,7 +109,7 @@ def test_image_contains_only_its_service_and_shared(service: str) -> None:
     assert (ROOT / f"services/{service}/tidemark_{service}/__main__.py").is_file()
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", IMAGES)
 def test_image_is_built_from_the_lock_and_runs_without_root(service: str) -> None:
     text = dockerfile(service)
     locked = re.search(r"^uv==(\S+)", (ROOT / "requirements-dev.lock").read_text(), re.MULTILINE)
@@ -121,7 +122,7 @@ def test_image_is_built_from_the_lock_and_runs_without_root(service: str) -> Non
 
 def test_images_differ_only_by_their_service() -> None:
     same = {
-        re.sub(r"^# .*\n", "", dockerfile(service), flags=re.MULTILINE).replace(service, "it") for service in SERVICES
+        re.sub(r"^# .*\n", "", dockerfile(service), flags=re.MULTILINE).replace(service, "it") for service in IMAGES
     }
     assert len(same) == 1
 
