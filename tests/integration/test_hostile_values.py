@@ -45,6 +45,7 @@ REQUIRED_ROLES = {
             ("GET", "/v1/balances"),
             ("GET", "/v1/balances/revisions"),
             ("GET", "/v1/reports/delivery"),
+            ("GET", "/v1/reports/people"),
             ("GET", "/v1/contracts/{contract}/notifications/explain"),
             ("GET POST", "/v1/rules"),
             ("GET PUT DELETE", "/v1/rules/{rule_id}"),

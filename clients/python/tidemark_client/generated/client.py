@@ -447,6 +447,20 @@ class Client(BaseClient):
         result: models.DeliveryReport = (self._call(Call("GET", "reports/delivery", query={"organization": organization, "from": from_, "to": to, "contract": contract, "account": account, "people": people, "as_of": as_of}))).body
         return result
 
+    def get_people_report(
+        self,
+        *,
+        from_: date | str,
+        to: date | str,
+        team: UUID | str | None = None,
+    ) -> models.PeopleReport:
+        """Billable and other time of each person by week, against capacity. As it is now.
+
+        Needs the role `viewer`.
+        """
+        result: models.PeopleReport = (self._call(Call("GET", "reports/people", query={"from": from_, "to": to, "team": team}))).body
+        return result
+
     def explain_contract_notifications(self, contract: Reference) -> Iterator[models.ExplainedRule]:
         """For each rule that could apply: whether it fired, when and to whom, or what is missing until it
         does.

@@ -996,6 +996,14 @@ class OutlookMonth(TypedDict):
     """What is planned from the contract's start to then."""
 
 
+PeopleReport = TypedDict("PeopleReport", {
+    "from": "str",
+    "to": "str",
+    "people": "list[PersonLoad]",
+})
+"""Who worked how much in a range of days, and who has room."""
+
+
 class PeriodFigures(TypedDict):
     """The figures of one period; both days are inclusive."""
     planned: int | None
@@ -1014,6 +1022,54 @@ class PeriodFigures(TypedDict):
     """The first day of the period, inclusive."""
     end: str
     """The last day of the period, inclusive."""
+
+
+class PersonContract(TypedDict):
+    """What a person worked for a contract."""
+    contract_id: str
+    """The contract's id."""
+    contract_code: str
+    """The contract's code."""
+    contract_name: str
+    """The contract's name."""
+    billable_seconds: int
+    """Time on billable accounts."""
+    non_billable_seconds: int
+    """Time on other accounts."""
+    unaccounted_seconds: int
+    """Time that does not count yet."""
+
+
+class PersonLoad(TypedDict):
+    """A person in the range."""
+    capacity_seconds: int | None
+    """Monday to Friday as a member of a team: the daily workload of the rate card of that day, or 8 hours
+    without one. Null for a person in no team.
+    """
+    billable_seconds: int
+    """Time on billable accounts."""
+    non_billable_seconds: int
+    """Time on other accounts."""
+    unaccounted_seconds: int
+    """Time that does not count yet."""
+    person_id: str
+    """The person, as the source of the worklogs identifies them."""
+    person_name: str | None
+    """Their latest name in a team; null where none has one."""
+    teams: list[PersonTeam]
+    """Their teams in the range, the latest first."""
+    weeks: list[WeekLoad]
+    """Each week of the range."""
+    contracts: list[PersonContract]
+    """By contract, the most time first."""
+
+
+class PersonTeam(TypedDict):
+    """A team of a person."""
+    team_id: str
+    """The team's id."""
+    team_name: str
+    """The team's name."""
 
 
 class PersonWork(TypedDict):
@@ -1072,6 +1128,22 @@ class UnaccountedWork(TypedDict):
     """The same in hours, four decimals."""
     worklogs: int
     """How many worklogs."""
+
+
+class WeekLoad(TypedDict):
+    """A week of a person: its days in the range."""
+    capacity_seconds: int | None
+    """Monday to Friday as a member of a team: the daily workload of the rate card of that day, or 8 hours
+    without one. Null for a person in no team.
+    """
+    billable_seconds: int
+    """Time on billable accounts."""
+    non_billable_seconds: int
+    """Time on other accounts."""
+    unaccounted_seconds: int
+    """Time that does not count yet."""
+    start: str
+    """The week's Monday."""
 
 
 class Work(TypedDict):

@@ -32,6 +32,9 @@ _WORK = {
 }  # fmt: skip
 _NO_WORK = {**_WORK, "seconds": 0, "hours": "0.0000", "consumed": 0, "worklogs": 0}
 _TEAM = {"team_id": examples.TEAM_ID, "team_name": TEAM["name"]}
+_LOAD = {
+    "capacity_seconds": 144000, "billable_seconds": 115200, "non_billable_seconds": 14400, "unaccounted_seconds": 0,
+}  # fmt: skip
 _ACCOUNT = BALANCE["accounts"][0]
 _DELIVERY = {
     **{name: value for name, value in _SUMMARY.items() if name in _CONTRACT_MEMBERS and name != "organization_id"},
@@ -104,6 +107,28 @@ EXAMPLES = {
         "contracts": [_DELIVERY],
         "teams": [
             {**_TEAM, "billable_seconds": 115200, "non_billable_seconds": 0, "billable_percent": "100.00"},
+        ],
+    },
+    "PeopleReport": {
+        "from": "2026-03-02",
+        "to": "2026-03-08",
+        "people": [
+            {
+                "person_id": "712020:ab",
+                "person_name": "Kim",
+                "teams": [_TEAM],
+                **_LOAD,
+                "weeks": [{"start": "2026-03-02", **_LOAD}],
+                "contracts": [
+                    {
+                        **{name: BALANCE[name] for name in ("contract_id", "contract_code")},
+                        "contract_name": CONTRACT["name"],
+                        "billable_seconds": 115200,
+                        "non_billable_seconds": 14400,
+                        "unaccounted_seconds": 0,
+                    }
+                ],
+            }
         ],
     },
     "LinkedBalance": _BALANCE,

@@ -287,6 +287,35 @@ class PaceRow(TypedDict):
     amounts: list[Decimal | Any] | Any
 
 
+class PeopleCapacityRow(TypedDict):
+    person_id: str | Any
+    week: date | Any
+    capacity_seconds: int | Any
+
+
+class PeopleMembershipsRow(TypedDict):
+    person_id: str | Any
+    name: str | Any
+    team_id: UUID | Any
+    team_name: str | Any
+
+
+class PeopleNamesRow(TypedDict):
+    person_id: str | Any
+    name: str | Any
+
+
+class PeopleWorkRow(TypedDict):
+    author_id: str | Any
+    week: date | Any
+    contract_id: UUID | Any
+    contract_code: str | Any
+    contract_name: str | Any
+    billable_seconds: int | Any
+    non_billable_seconds: int | Any
+    unaccounted_seconds: int | Any
+
+
 class PersonsOfTeamRow(TypedDict):
     person_id: str | Any
 
@@ -908,6 +937,57 @@ class ConsumptionQueries(Protocol):
         the units of the contract, billable accounts only. No row where no forecast is possible.
 
         figures.sql"""
+        ...
+
+    def people_capacity(
+        self,
+        connection: Connection,
+        /,
+        *,
+        default_seconds: int | None,
+        persons: Collection[str | None] | None,
+        first_day: date | None,
+        last_day: date | None,
+    ) -> AsyncIterator[PeopleCapacityRow]:
+        """The seconds that each person has in each week: on each day from Monday to Friday on which the person is a member of a
+        team, the daily workload of the latest rate card by then (one for all teams before others), else the default.
+
+        people.sql"""
+        ...
+
+    def people_memberships(
+        self, connection: Connection, /, *, last_day: date | None, first_day: date | None, team: UUID | None
+    ) -> AsyncIterator[PeopleMembershipsRow]:
+        """The memberships in the range of everybody or, where a team is named, of its members; the latest ones first.
+
+        people.sql"""
+        ...
+
+    def people_names(
+        self, connection: Connection, /, *, persons: Collection[str | None] | None
+    ) -> AsyncIterator[PeopleNamesRow]:
+        """The latest name of each person that has one.
+
+        people.sql"""
+        ...
+
+    async def people_team_exists(self, connection: Connection, /, *, team: UUID | None) -> bool | Any:
+        """people.sql"""
+        ...
+
+    def people_work(
+        self,
+        connection: Connection,
+        /,
+        *,
+        first_day: date | None,
+        last_day: date | None,
+        persons: Collection[str | None] | None,
+    ) -> AsyncIterator[PeopleWorkRow]:
+        """The seconds of each person by week and contract: billable, not billable, and not counted. `persons` null: everybody.
+        A day is that of the contract's time zone; work whose contract is unknown has its day in UTC.
+
+        people.sql"""
         ...
 
     def persons_of_team(self, connection: Connection, /, *, team: UUID | None) -> AsyncIterator[PersonsOfTeamRow]:
