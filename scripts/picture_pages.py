@@ -20,6 +20,9 @@ PAGES = {
     "contract": "/contracts/ACME-SUP",
     "contract-whole": "/contracts/NORD-OPS?period=whole",
     "worklogs": "/contracts/ACME-SUP/worklogs?reason=any",
+    "report": "/reports?contract=ACME-SUP&range=this-quarter",
+    "reports": "/reports",
+    "people": "/people",
     "sign-in": "/sign-in",
 }
 WIDTHS, SCHEMES = (360, 1280), ("light", "dark")

@@ -18,6 +18,11 @@ PAGES = [
     "/contracts/NORD-DRAFT",
     "/contracts/ACME-SUP/worklogs?reason=any",
     "/contracts/unknown",
+    "/reports",
+    "/reports?contract=ACME-SUP&range=this-quarter",
+    "/reports?contract=NORD-OPS&range=this-month&people=no&internal=no&hours=minutes",
+    "/reports?contract=ACME-SUP&from=2020-01-01&to=2020-01-31",
+    "/people",
     "/sign-in",
 ]
 OPEN_ALL = "() => document.querySelectorAll('details').forEach((details) => { details.open = true; })"

@@ -8,10 +8,10 @@ from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 
 from fastapi import Request
-from fastapi.responses import Response
+from fastapi.responses import RedirectResponse, Response
 
 from tidemark_web.pages.charts import Bar, Curve, Limit, build_bar, build_curve
-from tidemark_web.pages.client import Api, ApiError, Json
+from tidemark_web.pages.client import Api, ApiError, Json, contract_path
 from tidemark_web.pages.contracts import STATUSES, hour_style
 from tidemark_web.pages.formatting import Amounts, HourStyle, amounts_of, format_day, format_period
 from tidemark_web.pages.rendering import render
@@ -82,7 +82,11 @@ class ContractView(NamedTuple):
 
 
 async def show_report(request: Request, api: Api) -> Response:
-    """The report that the address asks for; without a customer, the choice of one."""
+    """The report that the address asks for: of a customer, or of the customer of a contract; else the choice of one."""
+    if not request.query_params.get("organization") and (reference := request.query_params.get("contract")):
+        contract = await api.get(contract_path(reference))
+        query = [("organization", contract["organization_id"]), *request.query_params.multi_items()]
+        return RedirectResponse(f"/reports?{urlencode(query)}", 303)
     organizations = (await api.get("/v1/organizations", {"limit": _MAX_ORGANIZATIONS}))["items"]
     if not request.query_params.get("organization"):
         style = read_style(request)

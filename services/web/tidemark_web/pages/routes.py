@@ -13,6 +13,7 @@ from tidemark_web.pages.client import Api, ApiError
 from tidemark_web.pages.contract import show_contract
 from tidemark_web.pages.contracts import show_contracts
 from tidemark_web.pages.live import stream_revisions
+from tidemark_web.pages.people import show_people
 from tidemark_web.pages.rendering import render, static_response
 from tidemark_web.pages.report import send_report, show_report
 from tidemark_web.pages.worklogs import show_worklogs
@@ -28,6 +29,7 @@ def page_routes() -> list[Route]:
         Route("/", _page(show_contracts)),
         Route("/contracts/{reference:path}/worklogs", _page(show_worklogs)),
         Route("/contracts/{reference:path}", _page(show_contract)),
+        Route("/people", _page(show_people)),
         Route("/reports", _page(show_report)),
         Route("/reports/delivery.{extension}", _page(send_report)),
         Route("/docs", _guard(docs.show_api)),
