@@ -109,10 +109,12 @@ def build_curve(
     forecast: Mapping[str, Any] | None,
     amount: Amounts,
     before: int = 0,
+    period: tuple[date, date] | None = None,
 ) -> Curve:
     """``points`` is what was consumed by the end of each day; ``days`` are the first and the last one of the chart.
 
     ``before`` is what was consumed before the first day. Then the axis begins near it, and no area is filled.
+    ``period`` is that of the only limit, if the chart shows a part of it.
     """
     first, last = days
     total = (last - first).days + 1
@@ -135,11 +137,17 @@ def build_curve(
     end = shown[-1] if shown else (0, previous)
     line = "".join(executed)
     final = limits[-1].amount if limits else 0
+    period_first, period_last = period or days
+    # What an even pace has used by the end of the day before the first, and of the last.
+    even = [
+        y_of(final * ((day - period_first).days + 1) // ((period_last - period_first).days + 1))
+        for day in (first - _DAY, last)
+    ]
     return Curve(
         executed=line,
         area="" if bottom else f"{line}V{SIZE}H0Z",
         limit=_stairs([(x_of(limit.start - _DAY), y_of(limit.amount)) for limit in limits]),
-        even=f"M0 {SIZE}L{SIZE} {y_of(final)}" if len(limits) == 1 and not before else "",
+        even=f"M0 {even[0]}L{SIZE} {even[1]}" if len(limits) == 1 and not before else "",
         edges=[_per_mille(100 * x_of(limit.start - _DAY)) for limit in limits[1:]],
         today=_per_mille(100 * end[0]) if first <= today <= last else "",
         mark=_mark(forecast, days, end, (x_of, y_of(final)), is_used=bool(points) and points[-1][1] >= final),

@@ -48,7 +48,8 @@ class Amounts(NamedTuple):
 
 def amounts_of(balance: Mapping[str, Any], style: HourStyle) -> Amounts:
     """How to format the figures of a balance."""
-    return Amounts(style, balance["currency"] if balance["unit"] == "minor" else None)
+    # A draft may state an amount before its currency. Then nothing says how many decimals it has.
+    return Amounts(style, balance["currency"] or "minor units" if balance["unit"] == "minor" else None)
 
 
 def format_percent(percent: str | None) -> str:

@@ -307,7 +307,14 @@ def _curve(contract: Json, rows: Sequence[Row], amount: Amounts, days: Days, mom
     if first <= end and (not points or points[-1][0] < end):
         points.append((end, points[-1][1] if points else start))
     curve = build_curve(
-        points, limits=limits, days=(first, last), today=today, forecast=None, amount=amount, before=start
+        points,
+        limits=limits,
+        days=(first, last),
+        today=today,
+        forecast=None,
+        amount=amount,
+        before=start,
+        period=(date.fromisoformat(periods[0]["start"]), date.fromisoformat(periods[-1]["end"])),
     )
     table: list[Row] = []
     for row, (day, value) in zip(rows, points, strict=False):
