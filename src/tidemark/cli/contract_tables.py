@@ -6,7 +6,7 @@ from datetime import datetime
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from tidemark.cli.figures import Figures, build_figures, to_quantity
+from tidemark.cli.figures import MINOR_UNITS, Figures, build_figures, to_quantity
 from tidemark.cli.output import Column, Record
 from tidemark_client import Json
 
@@ -35,8 +35,9 @@ def _contracted_amount(contract: Record) -> str:
     """What is contracted (for one period, if the contract recurs); empty where a draft lacks it."""
     if contract["contracted_hours"] is not None:
         return f"{contract['contracted_hours']} h"
-    if contract["contracted_value_minor"] is not None and contract["currency"]:
-        return f"{to_quantity(contract['contracted_value_minor'], contract['currency']):,} {contract['currency']}"
+    if contract["contracted_value_minor"] is not None:
+        unit = contract["currency"] or MINOR_UNITS
+        return f"{to_quantity(contract['contracted_value_minor'], unit):,} {unit}"
     return ""
 
 

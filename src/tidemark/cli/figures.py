@@ -16,6 +16,8 @@ from tidemark_shared.domain.quantities import SECONDS_PER_HOUR
 
 _WORKLOG_PAGE_SIZE = 1_000
 _HUNDREDTH = Decimal("0.01")
+MINOR_UNITS = "minor units"
+"""The unit of a draft that states an amount before its currency: nothing says how many decimals it has."""
 _REASONS = {
     "account_unknown": "the contract has no account of this name",
     "contract_draft": "the contract is a draft",
@@ -73,6 +75,7 @@ def list_figures(figures: Figures | None, now: datetime) -> list[Record]:
     if figures is None:
         return []
     balance = figures.balance
+    unit = balance["currency"] or (MINOR_UNITS if balance["unit"] == "minor" else "h")
     records = [
         _record(
             figures,
@@ -80,22 +83,22 @@ def list_figures(figures: Figures | None, now: datetime) -> list[Record]:
             **names,
             start=row["start"],
             end=row["end"],
-            unit=balance["currency"] or "h",
-            planned=to_quantity(row["planned"], balance["currency"]),
-            carried=to_quantity(row.get("carried"), balance["currency"]),
-            available=to_quantity(row.get("available", row["planned"]), balance["currency"]),
-            consumed=to_quantity(row["consumed"], balance["currency"]),
-            remaining=to_quantity(row["remaining"], balance["currency"]),
+            unit=unit,
+            planned=to_quantity(row["planned"], unit),
+            carried=to_quantity(row.get("carried"), unit),
+            available=to_quantity(row.get("available", row["planned"]), unit),
+            consumed=to_quantity(row["consumed"], unit),
+            remaining=to_quantity(row["remaining"], unit),
             percent=None if row["percent"] is None else Decimal(row["percent"]),
         )
         for kind, names, row in _rows(figures, _select_period(figures.contract, balance, now))
     ]
     for reason, seconds in sorted(figures.unaccounted.items()):
         records.append(
-            _record(figures, kind="unaccounted", reason=reason, unit="h", consumed=to_quantity(seconds, None))
+            _record(figures, kind="unaccounted", reason=reason, unit="h", consumed=to_quantity(seconds, "h"))
         )
     if unrated := balance["whole"]["unrated_seconds"]:
-        records.append(_record(figures, kind="unrated", unit="h", consumed=to_quantity(unrated, None)))
+        records.append(_record(figures, kind="unrated", unit="h", consumed=to_quantity(unrated, "h")))
     return records
 
 
@@ -181,13 +184,13 @@ def _label(record: Record) -> str:
     return "Contract"
 
 
-def to_quantity(value: int | None, currency: str | None) -> Decimal | None:
-    """Minor units of a currency as an amount, or seconds as hours with two decimals."""
+def to_quantity(value: int | None, unit: str) -> Decimal | None:
+    """Seconds as hours with two decimals (``h``), or minor units: of a currency as an amount, else as they are."""
     if value is None:
         return None
-    if currency:
-        return Decimal(value).scaleb(-(minor_digits(currency) or 0))
-    return (Decimal(value) / SECONDS_PER_HOUR).quantize(_HUNDREDTH)
+    if unit == "h":
+        return (Decimal(value) / SECONDS_PER_HOUR).quantize(_HUNDREDTH)
+    return Decimal(value).scaleb(-(minor_digits(unit) or 0))
 
 
 def _day(day: str) -> str:

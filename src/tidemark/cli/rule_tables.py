@@ -54,8 +54,8 @@ def list_explained(rules: Iterable[Json]) -> Iterator[Json]:
         for threshold in rule["thresholds"]:
             if len(rule["thresholds"]) > 1 and (threshold["name"] or threshold["text"] != rule["text"]):
                 subject = " ".join(filter(None, (threshold["name"], threshold["period_start"])))
-                lines = (f"  {subject}", f"  {threshold['text']}")
-                yield {"state": f"  {threshold['state']}", "text": "\n".join(filter(str.strip, lines))}
+                text = "\n".join(filter(None, (subject, threshold["text"])))
+                yield {"state": f"  {threshold['state']}", "text": text}
 
 
 EXPLAIN_COLUMNS = (

@@ -73,6 +73,12 @@ def lines(table: RenderableType) -> list[list[str]]:
     return [line.split() for line in text.splitlines()]
 
 
+def test_amount_without_a_currency_is_not_shown_as_hours() -> None:
+    shown = lines(build_status(CONTRACT, figures(unit="minor"), NOW))
+    assert ["1", "April", "2026", "to", "30", "April", "2026,", "in", "minor", "units"] in shown
+    assert ["All", "periods", "1,728,000", "1,728,000", "201,600", "1,526,400", "11.67"] in shown
+
+
 def test_status_shows_what_is_available_with_what_was_carried_in() -> None:
     shown = lines(build_status(CONTRACT, figures(), NOW))
     assert [row for row in shown if row] == [

@@ -82,9 +82,9 @@ def test_thresholds_are_listed_where_there_are_several() -> None:
     several = explained(threshold("A."), threshold("B.", name="Help desk", period_start="2026-03-01"))
     assert list(list_explained([several])) == [
         rule,
-        {"state": "  not_reached", "text": "  A."},
-        {"state": "  not_reached", "text": "  Help desk 2026-03-01\n  B."},
+        {"state": "  not_reached", "text": "A."},
+        {"state": "  not_reached", "text": "Help desk 2026-03-01\nB."},
     ]
     # What the rule's own row says already.
     several = explained(threshold("A."), threshold("Done.", state="fired"))
-    assert list(list_explained([several])) == [rule, {"state": "  not_reached", "text": "  A."}]
+    assert list(list_explained([several])) == [rule, {"state": "  not_reached", "text": "A."}]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tidemark_web.pages.charts import Limit, build_bar, build_columns, build_curve
 from tidemark_web.pages.contract import select_period
 from tidemark_web.pages.contracts import build_row, elapsed_percent
-from tidemark_web.pages.formatting import Amounts, format_percent, format_period
+from tidemark_web.pages.formatting import Amounts, amounts_of, format_percent, format_period
 
 HOURS, MINUTES, EURO = Amounts(), Amounts("minutes"), Amounts(currency="EUR")
 FIRST = date(2026, 3, 1)
@@ -77,6 +77,24 @@ def test_curve_stays_inside_its_chart_and_rises(daily, available):
     assert all(0 <= height <= 1000 for height in heights)
     assert heights == sorted(heights, reverse=True)
     assert 0 <= percent(curve.limit_y) <= 100
+
+
+@pytest.mark.parametrize(
+    ("period_last", "even"),
+    [(FIRST + timedelta(days=30), "M0 1000L1000 48"), (FIRST + timedelta(days=309), "M0 1000L1000 905")],
+)
+def test_even_pace_reaches_the_limit_at_the_end_of_its_period(period_last, even):
+    days = FIRST, FIRST + timedelta(days=30)
+    curve = build_curve(
+        [], limits=[Limit(FIRST, 40 * 3600)], days=days, today=FIRST, forecast=None, amount=HOURS,
+        period=(FIRST, period_last),
+    )  # fmt: skip
+    assert curve.even == even
+
+
+def test_amount_without_a_currency_is_not_shown_as_hours():
+    amount = amounts_of({"unit": "minor", "currency": None}, "decimal")
+    assert amount(500_000) == "500,000\N{NO-BREAK SPACE}minor units"
 
 
 @pytest.mark.parametrize(
