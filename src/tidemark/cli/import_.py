@@ -151,9 +151,9 @@ def _choose_mapping(
         if explain:
             return None, "unknown"
         raise MappingError(describe_unknown(file, product, max_size))
-    return validate_mapping(
-        detected.mapping, overrides
-    ), f"an export of {detected.preset.product} ({detected.preset.name})"
+    preset = detected.preset
+    variant = "" if preset.name == preset.product else f" ({preset.name})"
+    return validate_mapping(detected.mapping, overrides), f"an export of {preset.product}{variant}"
 
 
 def _explain(file: Path, mapping: Mapping | None, label: str, max_size: int, write: Path | None) -> None:
@@ -164,7 +164,7 @@ def _explain(file: Path, mapping: Mapping | None, label: str, max_size: int, wri
     if mapping is None:
         sample = read_sample(file, None, max_size)
         text = propose_mapping(sample, file.stem)
-        print_line(f"{file} is no export that is known. Its columns are {', '.join(sample.header)}.")
+        print_line(f"{file} is not an export of a known product. Its columns are {', '.join(sample.header)}.")
         if write:
             write.write_text(text)
             print_line(f"A mapping to complete is in {write}.")

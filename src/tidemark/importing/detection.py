@@ -67,7 +67,7 @@ def describe_unknown(path: Path, product: str | None, max_size: int) -> str:
     """Why no preset fits, and what to do."""
     header = read_sample(path, None, max_size).header
     names = ", ".join(header[:_MAX_NAMES])
-    what = f"is not an export of {product} that is known" if product else "is not known"
+    what = f"is not an export of {product or 'a known product'}"
     return (
         f"{path} {what}. Its columns are {names}. Run `tidemark import --explain {path} --write map.toml` for a "
         "mapping to complete, and import with --mapping map.toml."

@@ -223,9 +223,12 @@ def parse_mapping(text: str, overrides: dict[str, Any] | None = None) -> Mapping
 def validate_mapping(document: dict[str, Any], overrides: dict[str, Any]) -> Mapping:
     """The mapping of a document with ``overrides``. Raises :class:`MappingError`."""
     try:
-        return _mapping.validate(_merge(document, overrides))
+        mapping = _mapping.validate(_merge(document, overrides))
     except ValidationError as error:
         raise MappingError(describe_validation_error(error)) from None
+    if "TODO" in mapping.date_formats:
+        raise MappingError("date_formats: Replace TODO with the format of the dates, such as %d.%m.%Y.")
+    return mapping
 
 
 def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

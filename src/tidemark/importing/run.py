@@ -73,8 +73,8 @@ def import_table(file: Path, mapping: Mapping, planned_file: Path | None, option
         problems = []
         if missing and not options.confirm_deletion(missing):
             problems.append(
-                f"{len(missing)} worklogs of an earlier import are not in this file, such as {missing[0]}. They still "
-                "count. Repeat the command with --replace to delete them."
+                f"{len(missing)} worklogs of an earlier import are not in this file, such as {missing[0]}. They are "
+                "kept. Repeat the command with --replace to delete them."
             )
             missing = []
         provisioned = provision(api, plan, mapping, state, options.activate)

@@ -36,6 +36,7 @@ def test_example_mapping_is_valid() -> None:
         ("owner = {", "owner = { nam = 'x',", "contract/owner/nam: Unknown field 'nam'. Did you mean 'name'?"),
         ("[worklog]", "[worklogs]", "worklogs: Unknown field 'worklogs'. Did you mean 'worklog'?"),
         ("[worklog]", "[worklog", "The mapping is not TOML"),
+        ('date_formats = ["%m/%d/%Y %H:%M"]', 'date_formats = ["TODO"]', "date_formats: Replace TODO with the format"),
     ],
 )
 def test_invalid_mapping_raises_the_error_with_its_location(old: str, new: str, message: str) -> None:
