@@ -268,10 +268,14 @@ class _Stack:
 
     def _print_addresses(self) -> None:
         lines = ["ready", f"  Pages     {self._settings.public_url}"]
-        if sys.stdout.isatty() and not self._settings.open:
-            # Only for the person at this terminal: a log must not have it. The fragment reaches no server's log.
+        if not self._settings.open:
+            # The token is only for the person at this terminal: a log must not have it. The fragment reaches no
+            # server's log.
+            token = self._state.environment["TIDEMARK_API_TOKEN"]
             lines.append(
-                f"  Sign in   {self._settings.public_url}/sign-in#{self._state.environment['TIDEMARK_API_TOKEN']}"
+                f"  Sign in   {self._settings.public_url}/sign-in#{token}"
+                if sys.stdout.isatty()
+                else f"  Sign in   with TIDEMARK_API_TOKEN of {command_line(self._data_dir, 'env')}"
             )
         if _SMTP in self._state.embedded:
             lines.append(f"  Mails     {self._settings.public_url}/inbox")
