@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from pydantic import BaseModel
@@ -14,6 +14,7 @@ from tidemark_intake.linking import Link
 from tidemark_shared.messaging.cloudevents import OutboxRecord, build_binary_headers
 from tidemark_shared.messaging.events import (
     ISSUE_LINKED,
+    MAX_ID_BYTES,
     WORKLOG_DELETED,
     WORKLOG_RECORDED,
     IssueLinked,
@@ -24,6 +25,7 @@ from tidemark_shared.messaging.events import (
 from tidemark_shared.messaging.topics import WORKLOGS
 
 _TICK = timedelta(microseconds=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Published(NamedTuple):
@@ -69,7 +71,7 @@ def find_worklog_changes(
         digest, previous = _digest(worklog), published.get(worklog.id)
         if previous and previous.digest == digest:
             continue
-        updated_at = _after(previous, worklog.updated_at)
+        updated_at = _after(previous, worklog.updated_at, now)
         data = WorklogRecorded(
             worklog_id=worklog.id,
             issue_id=worklog.issue_id,
@@ -93,7 +95,7 @@ def find_deletions(
         previous = published.get(deletion.worklog_id)
         if previous is None or previous.digest is None:
             continue
-        deleted_at = _after(previous, deletion.deleted_at)
+        deleted_at = _after(previous, deletion.deleted_at, now)
         data = WorklogDeleted(worklog_id=deletion.worklog_id, issue_id=previous.issue_id, deleted_at=deleted_at)
         key = f"worklog/{deletion.worklog_id}"
         record = _record(source, WORKLOG_DELETED, previous.issue_id, key, data, deleted_at, now)
@@ -106,12 +108,13 @@ def find_issue_changes(
 ) -> list[IssueChange]:
     """The issues whose link differs from what was published, each with a later time than that."""
     changes = []
-    for issue, link in {issue.id: (issue, link) for issue, link in issues}.values():
+    for issue, found in {issue.id: (issue, link) for issue, link in issues}.values():
+        link = found._replace(contract=_clean_reference(found.contract), account=_clean_reference(found.account))
         content = [issue.key, issue.summary, link.contract, link.account, str(issue.created_at)]
         digest, previous = _hash(content), published.get(issue.id)
         if previous and previous.digest == digest:
             continue
-        updated_at = _after(previous, issue.updated_at)
+        updated_at = _after(previous, issue.updated_at, now)
         data = IssueLinked(
             issue_id=issue.id,
             issue_key=issue.key,
@@ -126,9 +129,19 @@ def find_issue_changes(
     return changes
 
 
-def _after(previous: Published | None, time: datetime) -> datetime:
-    """``time``, or the moment after what was published: the later version wins (SPEC W6)."""
+def _after(previous: Published | None, time: datetime, now: datetime) -> datetime:
+    """``time``, or the moment after what was published: the later version wins (SPEC W6).
+
+    Never in the future, whatever a tracker states: consumption rejects such an event, so its work would not count.
+    """
+    time = max(min(time, now), _EPOCH)
     return max(time, previous.updated_at + _TICK) if previous else time
+
+
+def _clean_reference(text: str | None) -> str | None:
+    """A contract or account as an event can carry it. One that is too long is the name of none, cut or not."""
+    cut = (text or "").replace("\0", " ").encode("utf-8", "replace")[:MAX_ID_BYTES]
+    return cut.decode("utf-8", "ignore") or None
 
 
 def _digest(worklog: Worklog) -> bytes:

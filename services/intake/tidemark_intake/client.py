@@ -1,5 +1,6 @@
 """Requests to the API of a tracker: bounded, and repeated as the tracker asks."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -9,11 +10,16 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, sto
 _MAX_ATTEMPTS = 6
 _MAX_WAIT_SECONDS = 120.0
 _MAX_BODY_BYTES = 64 << 20
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _TRANSIENT = frozenset({408, 409, 425, 429})
 
 
 class TrackerError(Exception):
     """The tracker refused a request, or cannot be reached; the text says what to do."""
+
+
+class RefusedError(TrackerError):
+    """The tracker refused this request, not the token: the resource does not exist, or may not be seen."""
 
 
 class _TransientError(TrackerError):
@@ -51,8 +57,15 @@ class TrackerClient:
         await self._client.aclose()
 
     async def get(self, path: str, **parameters: Any) -> Any:
-        """The JSON of a resource. Raises :class:`TrackerError`."""
+        """The JSON of a list or another resource that exists. Raises :class:`TrackerError`."""
         return await self._request("GET", path, params=parameters)
+
+    async def find(self, path: str, **parameters: Any) -> Any:
+        """The JSON of a resource that may be gone or invisible: then None. Raises :class:`TrackerError`."""
+        try:
+            return await self.get(path, **parameters)
+        except RefusedError:
+            return None
 
     async def post(self, path: str, body: Any) -> Any:
         """The JSON that answers a query with a body. Raises :class:`TrackerError`."""
@@ -75,23 +88,24 @@ class TrackerClient:
                     body += chunk
                     if len(body) > _MAX_BODY_BYTES:
                         raise TrackerError(f"{path}: the answer is larger than {_MAX_BODY_BYTES >> 20} MiB.")
-        except httpx.TransportError as error:
-            raise _TransientError(f"{self._client.base_url} cannot be reached: {error!r}.") from None
+        except httpx.RequestError as error:
+            raise _TransientError(f"{self._client.base_url} cannot be read: {error!r}.") from None
         status = response.status_code
         if status in _TRANSIENT or status >= httpx.codes.INTERNAL_SERVER_ERROR:
             retry_after = _parse_seconds(response.headers.get("retry-after"))
             raise _TransientError(f"{method} {path}: status {status}.", retry_after)
-        if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        if status == httpx.codes.UNAUTHORIZED:
             raise TrackerError(f"{method} {path}: status {status}. Check the user and the token of the source.")
-        if status == httpx.codes.NOT_FOUND:
-            return None
         if not response.is_success:
-            raise TrackerError(f"{method} {path}: status {status}: {bytes(body[:200])!r}")
+            raise (RefusedError if response.is_client_error else TrackerError)(
+                f"{method} {path}: status {status}: {bytes(body[:200])!r}. Check the address, the workspace and the "
+                "permissions of the source."
+            )
         try:
             return httpx.Response(status, content=bytes(body)).json()
-        except ValueError:
+        except (ValueError, RecursionError):
             raise TrackerError(f"{method} {path}: the answer is not JSON: {bytes(body[:200])!r}") from None
 
 
 def _parse_seconds(header: str | None) -> float | None:
-    return float(header) if header and header.replace(".", "", 1).isdigit() else None
+    return float(header) if header and _SECONDS.fullmatch(header) else None

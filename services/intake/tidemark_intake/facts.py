@@ -36,7 +36,7 @@ class Issue(NamedTuple):
 
 
 class Skipped(NamedTuple):
-    """A worklog that is not published, and why: ``running``, ``invisible`` or ``invalid``."""
+    """A worklog that is not published, and why: ``running``, ``invisible``, ``invalid`` or ``unreadable``."""
 
     worklog_id: str
     reason: str
@@ -65,7 +65,8 @@ class Page(NamedTuple):
     """Issues that may have another link than before."""
     skipped: Sequence[Skipped] = ()
     window: tuple[datetime, datetime] | None = None
-    """The worklogs that started in this range are all in the page: others of the range are deleted."""
+    """The worklogs that started in this range are all in the page: others of the range are deleted, but not those
+    that are ``unreadable``."""
 
 
 class Batch(NamedTuple):

@@ -13,7 +13,8 @@ from tidemark_intake.database.query_types import IntakeQueries
 from tidemark_intake.facts import Deletion, Page, Skipped, Worklog
 from tidemark_intake.linking import link_issue
 from tidemark_intake.trackers import DeliveryError, Tracker
-from tidemark_shared.database import Connection, Pool, queries
+from tidemark_shared.database import Pool, queries
+from tidemark_shared.domain.text import to_safe_line
 from tidemark_shared.log import get_logger
 
 _log = get_logger()
@@ -21,6 +22,7 @@ _sql: IntakeQueries = queries("tidemark_intake")
 
 _PAUSE_SECONDS = 0.2
 _MAX_DELIVERIES = 500
+_MAX_FAILURE_LENGTH = 1_000
 # Atlassian repeats a webhook for about an hour; a replayed one is refused for longer.
 _DELIVERIES_KEPT = timedelta(days=8)
 
@@ -48,9 +50,9 @@ class Reader:
                         if self._now() >= due_at:
                             await self.reconcile()
                             due_at = self._now() + timedelta(seconds=self._source.reconcile_seconds)
-                    except TrackerError as error:
-                        async with self._pool.acquire() as connection:
-                            await _sql.save_failure(connection, id=self._source.id, failure=str(error), now=self._now())
+                    except Exception as error:
+                        failure = str(error) if isinstance(error, TrackerError) else repr(error)
+                        await self._save_failure(failure)
                         raise
                     if not is_busy:
                         await asyncio.sleep(_PAUSE_SECONDS)
@@ -76,14 +78,16 @@ class Reader:
             worklog_ids.update(dict.fromkeys(hints.worklog_ids))
             issue_ids.update(dict.fromkeys(hints.issue_ids))
             deletions += hints.deletions
-        batch = await self._tracker.fetch_worklogs(list(worklog_ids))
-        # What is there again, or still, was not deleted: deliveries come in any order.
+        deleted = {deletion.worklog_id for deletion in deletions}
+        batch = await self._tracker.fetch_worklogs(list(worklog_ids | dict.fromkeys(deleted)))
+        # What is there again, or still, was not deleted: deliveries come in any order, and repeated.
         present = {worklog.id for worklog in batch.worklogs}
+        present |= {worklog.worklog_id for worklog in batch.skipped if worklog.reason != "invisible"}
         remaining = [deletion for deletion in deletions if deletion.worklog_id not in present]
         await self._publish(
             batch.worklogs,
             remaining,
-            batch.skipped,
+            [worklog for worklog in batch.skipped if worklog.worklog_id in present | worklog_ids.keys() - deleted],
             issue_ids=list(issue_ids),
             delivery_ids=[row["id"] for row in rows],
         )
@@ -119,7 +123,9 @@ class Reader:
         links = [(issue, link_issue(issue, source)) for issue in issues]
         async with self._pool.acquire() as connection, connection.transaction():
             await store.publish_issues(connection, source, links, now)
-            deletions = [*deletions, *await self._find_window_deletions(connection, worklogs, page, now)]
+            if page and page.window:
+                found = await store.find_window_deletions(connection, source, page, page.window, now=now)
+                deletions = [*deletions, *found]
             count = await store.publish_worklogs(connection, source, worklogs, deletions, now)
             await store.save_skipped(connection, source, skipped, now)
             if page:
@@ -127,9 +133,8 @@ class Reader:
             if delivery_ids:
                 await _sql.mark_processed(connection, source_id=source.id, ids=list(delivery_ids), now=now)
 
-    async def _find_window_deletions(
-        self, connection: Connection, worklogs: Sequence[Worklog], page: Page | None, now: datetime
-    ) -> list[Deletion]:
-        if page is None or page.window is None:
-            return []
-        return await store.find_window_deletions(connection, self._source, worklogs, page.window, now=now)
+    async def _save_failure(self, failure: str) -> None:
+        async with self._pool.acquire() as connection:
+            await _sql.save_failure(
+                connection, id=self._source.id, failure=to_safe_line(failure)[:_MAX_FAILURE_LENGTH], now=self._now()
+            )

@@ -7,12 +7,16 @@ from datetime import datetime
 from tidemark_intake.changes import Published, find_deletions, find_issue_changes, find_worklog_changes
 from tidemark_intake.configuration import Source
 from tidemark_intake.database.query_types import IntakeQueries
-from tidemark_intake.facts import Deletion, Issue, Skipped, Worklog
+from tidemark_intake.facts import Deletion, Issue, Page, Skipped, Worklog
 from tidemark_intake.linking import Link
 from tidemark_shared.database import Connection, queries
+from tidemark_shared.domain.text import to_safe_line
+from tidemark_shared.messaging.events import MAX_ID_BYTES
 from tidemark_shared.messaging.outbox import write_outbox
 
 _sql: IntakeQueries = queries("tidemark_intake")
+
+_MAX_DETAIL_LENGTH = 500
 
 
 async def publish_issues(
@@ -62,13 +66,17 @@ async def publish_worklogs(
 async def find_window_deletions(
     connection: Connection,
     source: Source,
-    worklogs: Sequence[Worklog],
+    page: Page,
     window: tuple[datetime, datetime],
     *,
     now: datetime,
 ) -> list[Deletion]:
-    """The worklogs that were published for a range of starts, and that the tracker no longer has."""
-    current = {worklog.id for worklog in worklogs}
+    """The worklogs that were published for a range of starts, and that the tracker no longer has.
+
+    What the tracker has and Tidemark cannot read stays as it was published.
+    """
+    current = {worklog.id for worklog in page.worklogs}
+    current |= {worklog.worklog_id for worklog in page.skipped if worklog.reason == "unreadable"}
     rows = _sql.load_window(connection, source_id=source.id, begins_at=window[0], ends_at=window[1])
     return [Deletion(row["id"], now) async for row in rows if row["id"] not in current]
 
@@ -86,13 +94,13 @@ async def list_known_issues(connection: Connection, source: Source, ids: Sequenc
 
 async def save_skipped(connection: Connection, source: Source, skipped: Sequence[Skipped], now: datetime) -> None:
     """Save which worklogs are not published, and why."""
-    distinct = {worklog.worklog_id: worklog for worklog in skipped}.values()
+    distinct = {to_safe_line(worklog.worklog_id)[:MAX_ID_BYTES]: worklog for worklog in skipped}
     await _sql.save_skipped(
         connection,
         source_id=source.id,
-        ids=[worklog.worklog_id for worklog in distinct],
-        reasons=[worklog.reason for worklog in distinct],
-        details=[worklog.detail for worklog in distinct],
+        ids=list(distinct),
+        reasons=[worklog.reason for worklog in distinct.values()],
+        details=[to_safe_line(worklog.detail)[:_MAX_DETAIL_LENGTH] for worklog in distinct.values()],
         now=now,
     )
 

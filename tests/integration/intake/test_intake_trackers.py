@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
+import httpx
 import pytest
 from databases import drop_database
 from tracker_fakes import FAKES, SECRET, Fake, HarvestFake, JiraFake, Work
@@ -309,3 +310,34 @@ async def test_hidden_work_of_jira_is_named(intake_pool: Pool, monkeypatch: pyte
         async with intake_pool.acquire() as connection:
             skipped = await connection.fetchval("SELECT skipped::text FROM reporting.intake")
         assert skipped == '{"invisible": 1}'
+
+
+async def test_replayed_deletion_deletes_nothing_that_the_tracker_has(site: Site) -> None:
+    """Given a webhook of a deletion that somebody sends, with a valid signature, for work that the tracker shows,
+    when it is processed, then the work still counts."""
+    if site.fake.kind not in ("jira", "tempo"):
+        pytest.skip("deletions are not taken from its webhooks")
+    work = add(site.fake, 1)
+    await settle(site)
+    work.deleted = site.fake.now
+    delivery = site.fake.deliver(work)
+    assert delivery is not None
+    work.deleted = None
+    await site.receive(delivery)
+    await site.reader.process_deliveries()
+    assert await site.published() == expected(site.fake) != {}
+
+
+async def test_workspace_that_is_gone_deletes_nothing(site: Site) -> None:
+    """Given published work, when the tracker answers 404 to everything, then reading fails and the work counts."""
+    add(site.fake, 1)
+    await settle(site)
+    before = await site.published()
+
+    def refuse(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(404, json={}, request=request)
+
+    async with open_tracker(site.source, transport=httpx.MockTransport(refuse)) as tracker:
+        with pytest.raises(TrackerError):
+            await Reader(site.pool, site.source, tracker, now=lambda: site.fake.now).reconcile()
+    assert await site.published() == before != {}

@@ -16,12 +16,21 @@ from tidemark_intake.configuration import Source
 from tidemark_intake.facts import Batch, Hints, Issue, Page, Skipped, Worklog
 from tidemark_intake.signatures import check_hmac, check_token
 from tidemark_intake.trackers import DeliveryError
-from tidemark_intake.trackers.parsing import member, parse_time, sort_worklog
+from tidemark_intake.trackers.parsing import (
+    EPOCH,
+    UNREADABLE,
+    entity_id,
+    list_items,
+    member,
+    parse_time,
+    parse_whole,
+    sort_worklog,
+)
 
+_DAY = timedelta(days=1)
 _WINDOW = timedelta(days=7)
 _OVERLAP = timedelta(minutes=10)
 _KIMAI_PAGE = 500
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Entry(NamedTuple):
@@ -50,7 +59,7 @@ class EntryTracker:
         """See :class:`~tidemark_intake.trackers.Tracker`. A deletion is found when the range is read again."""
         try:
             identifier = self._identify(json.loads(body))
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
+        except UNREADABLE as error:
             raise DeliveryError(f"The delivery cannot be read: {error!r}") from None
         return Hints(worklog_ids=[identifier] if identifier else [])
 
@@ -64,7 +73,7 @@ class EntryTracker:
     async def fetch_issues(self, ids: Sequence[str]) -> Sequence[Issue]:
         """See :class:`~tidemark_intake.trackers.Tracker`. The attributes come with the entries."""
         return [
-            Issue(identifier, None, None, None, _EPOCH, self._attributes[identifier])
+            Issue(identifier, None, None, None, EPOCH, self._attributes[identifier])
             for identifier in ids
             if identifier in self._attributes
         ]
@@ -81,13 +90,15 @@ class EntryTracker:
         begin = min(loaded, reread_from)
         while begin < last_day:
             end = min(begin + _WINDOW, last_day)
-            batch = self._sort(await self._read_range(begin, end))
+            window = datetime.combine(begin, time(), UTC), datetime.combine(end, time(), UTC)
+            # A day more at each end: some products take the days of a person, not of UTC.
+            batch = self._sort(await self._read_range(begin - _DAY, end + _DAY))
             loaded = max(loaded, min(end, now.date()))
             yield Page(
                 {"loaded_until": loaded.isoformat(), **({"updated": updated} if updated else {})},
-                worklogs=batch.worklogs,
+                worklogs=[worklog for worklog in batch.worklogs if window[0] <= worklog.started_at < window[1]],
                 skipped=batch.skipped,
-                window=(datetime.combine(begin, time(), UTC), datetime.combine(end, time(), UTC)),
+                window=window,
             )
             begin = end
         since = datetime.fromisoformat(updated) - _OVERLAP if updated else None
@@ -101,8 +112,8 @@ class EntryTracker:
         for item in items:
             try:
                 entry = self._parse(item)
-            except (ValueError, LookupError, TypeError) as error:
-                skipped.append(Skipped(str(item.get("id")), "invalid", repr(error)))
+            except UNREADABLE as error:
+                skipped.append(Skipped(str(member(item, "id")), "unreadable", repr(error)))
                 continue
             result: Worklog | Skipped = (
                 sort_worklog(entry.worklog) if entry.ended else Skipped(entry.worklog.id, "running")
@@ -127,7 +138,7 @@ class EntryTracker:
         raise NotImplementedError
 
     async def _read_range(self, begin: date, end: date) -> list[Any]:
-        """All entries that start from ``begin`` to the day before ``end``, in UTC."""
+        """All entries that start from ``begin`` to the day before ``end``."""
         raise NotImplementedError
 
     async def _read_updates(self, since: datetime) -> list[Any]:
@@ -150,23 +161,23 @@ class Clockify(EntryTracker):
         check_token(secret, headers.get("clockify-signature", ""))
 
     def _identify(self, delivery: Any) -> str:
-        return str(delivery["id"])
+        return entity_id(delivery["id"])
 
     async def _fetch(self, identifier: str) -> Any:
-        return await self._client.get(f"/api/v1/workspaces/{self._source.workspace}/time-entries/{identifier}")
+        return await self._client.find(f"/api/v1/workspaces/{self._source.workspace}/time-entries/{identifier}")
 
     async def _read_range(self, begin: date, end: date) -> list[Any]:
         users = await self._read_pages(f"/api/v1/workspaces/{self._source.workspace}/users")
         items: list[Any] = []
         for user in users:
-            path = f"/api/v1/workspaces/{self._source.workspace}/user/{user['id']}/time-entries"
+            path = f"/api/v1/workspaces/{self._source.workspace}/user/{entity_id(user['id'])}/time-entries"
             items += await self._read_pages(path, start=f"{begin}T00:00:00Z", end=f"{end}T00:00:00Z")
         return items
 
     async def _read_pages(self, path: str, **parameters: Any) -> list[Any]:
         items: list[Any] = []
         page = 1
-        while part := await self._client.get(path, page=page, **{"page-size": 200}, **parameters):
+        while part := list_items(await self._client.get(path, page=page, **{"page-size": 200}, **parameters)):
             items += part
             page += 1
         return items
@@ -190,21 +201,20 @@ class Toggl(EntryTracker):
 
     def _identify(self, delivery: Any) -> str:
         payload = delivery.get("payload")
-        return str(payload["id"]) if isinstance(payload, dict) else ""
+        return entity_id(payload["id"]) if isinstance(payload, dict) else ""
 
     async def _fetch(self, identifier: str) -> Any:
-        return await self._client.get(f"/api/v9/me/time_entries/{identifier}")
+        return await self._client.find(f"/api/v9/me/time_entries/{identifier}")
 
     async def _read_range(self, begin: date, end: date) -> list[Any]:
-        return (
-            await self._client.get("/api/v9/me/time_entries", start_date=begin.isoformat(), end_date=end.isoformat())
-            or []
-        )
+        days = {"start_date": begin.isoformat(), "end_date": end.isoformat()}
+        # An empty list may be null.
+        return list_items(await self._client.get("/api/v9/me/time_entries", **days) or [])
 
     def _parse(self, item: Any) -> Entry:
         started, project, task = parse_time(item["start"]), item.get("project_id"), item.get("task_id")
         worklog = Worklog(
-            str(item["id"]), issue_of(project, task), str(item["user_id"]), started, int(item["duration"]),
+            str(item["id"]), issue_of(project, task), str(item["user_id"]), started, parse_whole(item["duration"]),
             parse_time(item["at"]), self._describe(item.get("description")),
         )  # fmt: skip
         return Entry(worklog, int(item["duration"]) >= 0, {"project": [str(project)], "task": [str(task)]})
@@ -218,7 +228,7 @@ class Harvest(EntryTracker):
         raise DeliveryError("Harvest has no webhooks.")
 
     async def _fetch(self, identifier: str) -> Any:
-        return await self._client.get(f"/v2/time_entries/{identifier}")
+        return await self._client.find(f"/v2/time_entries/{identifier}")
 
     async def _read_range(self, begin: date, end: date) -> list[Any]:
         until = end - timedelta(days=1)
@@ -232,7 +242,7 @@ class Harvest(EntryTracker):
         page: int | None = 1
         while page:
             answer = await self._client.get("/v2/time_entries", **query, page=page, per_page=2000)
-            items += member(answer, "time_entries") or []
+            items += list_items(answer, "time_entries")
             page = member(answer, "next_page")
         return items
 
@@ -261,7 +271,7 @@ class Kimai(EntryTracker):
         raise DeliveryError("Kimai has no webhooks.")
 
     async def _fetch(self, identifier: str) -> Any:
-        return await self._client.get(f"/api/timesheets/{identifier}", full="true")
+        return await self._client.find(f"/api/timesheets/{identifier}", full="true")
 
     async def _read_range(self, begin: date, end: date) -> list[Any]:
         return await self._read_pages(begin=f"{begin}T00:00:00", end=f"{end - timedelta(days=1)}T23:59:59")
@@ -273,11 +283,11 @@ class Kimai(EntryTracker):
         items: list[Any] = []
         page = 1
         while True:
-            part = await self._client.get(
-                "/api/timesheets", **query, user="all", full="true", size=_KIMAI_PAGE, page=page
+            part = list_items(
+                await self._client.get("/api/timesheets", **query, user="all", full="true", size=_KIMAI_PAGE, page=page)
             )
-            items += part or []
-            if not part or len(part) < _KIMAI_PAGE:
+            items += part
+            if len(part) < _KIMAI_PAGE:
                 return items
             page += 1
 
@@ -290,7 +300,7 @@ class Kimai(EntryTracker):
         ]
         ids = [value["id"] if isinstance(value, dict) else value for value in (project, activity)]
         worklog = Worklog(
-            str(item["id"]), issue_of(*ids), str(names[2]), started, int(item.get("duration") or 0), started,
+            str(item["id"]), issue_of(*ids), str(names[2]), started, parse_whole(item.get("duration") or 0), started,
             self._describe(item.get("description")),
         )  # fmt: skip
         return Entry(worklog, bool(ended), {"project": [str(names[0])], "task": [str(names[1])]})

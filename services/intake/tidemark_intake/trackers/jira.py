@@ -4,10 +4,10 @@ https://developer.atlassian.com/cloud/jira/platform/webhooks/ and
 https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-issue-worklogs/
 """
 
-import hashlib
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Any
 
 from tidemark_intake.client import TrackerClient
@@ -16,10 +16,19 @@ from tidemark_intake.facts import Batch, Deletion, Hints, Issue, Page, Skipped, 
 from tidemark_intake.signatures import check_hmac, check_token
 from tidemark_intake.trackers import DeliveryError
 from tidemark_intake.trackers.parsing import (
+    EPOCH,
+    UNREADABLE,
     chunks,
+    clean_text,
+    delivery_id,
+    entity_id,
+    find_time,
     from_milliseconds,
+    is_number,
+    list_items,
     member,
     parse_time,
+    parse_whole,
     sort_worklog,
     to_milliseconds,
 )
@@ -28,7 +37,6 @@ _MAX_WORKLOGS = 1_000
 _MAX_ISSUES = 100
 # Jira leaves out the last minute, and its nodes' clocks differ.
 _OVERLAP = timedelta(minutes=10)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Jira:
@@ -49,7 +57,7 @@ class Jira:
             check_token(self._webhook_secret, token)
         else:
             raise DeliveryError("The delivery has no signature.")
-        return headers.get("x-atlassian-webhook-identifier") or hashlib.sha256(body).hexdigest()
+        return delivery_id(headers.get("x-atlassian-webhook-identifier"), body)
 
     def read_delivery(self, body: bytes) -> Hints:
         """See :class:`~tidemark_intake.trackers.Tracker`."""
@@ -60,7 +68,7 @@ class Jira:
                 return _read_worklog_event(event, delivery)
             if event.startswith("jira:"):
                 return _read_issue_event(delivery)
-        except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
+        except UNREADABLE as error:
             raise DeliveryError(f"The delivery cannot be read: {error!r}") from None
         return Hints()
 
@@ -68,11 +76,11 @@ class Jira:
         """See :class:`~tidemark_intake.trackers.Tracker`. Work that the account cannot see is ``invisible``."""
         worklogs: list[Worklog] = []
         skipped: list[Skipped] = []
-        for chunk in chunks([identifier for identifier in ids if identifier.isdigit()], _MAX_WORKLOGS):
+        for chunk in chunks([identifier for identifier in ids if is_number(identifier)], _MAX_WORKLOGS):
             items = await self._client.post(f"{self._api}/worklog/list", {"ids": [int(number) for number in chunk]})
             missing = dict.fromkeys(chunk)
-            for item in items or []:
-                missing.pop(str(item["id"]), None)
+            for item in list_items(items):
+                missing.pop(str(item.get("id")), None)
                 sorted_worklog = self._parse_worklog(item)
                 if isinstance(sorted_worklog, Worklog):
                     worklogs.append(sorted_worklog)
@@ -89,12 +97,12 @@ class Jira:
                 issue_id=str(item["issueId"]),
                 author_id=str(author or ""),
                 started_at=parse_time(item["started"]),
-                seconds=int(item["timeSpentSeconds"]),
+                seconds=parse_whole(item["timeSpentSeconds"]),
                 updated_at=parse_time(item.get("updated") or item["started"]),
                 description=_plain_text(item.get("comment")) if self._source.descriptions else None,
             )
-        except (ValueError, LookupError, TypeError) as error:
-            return Skipped(str(item.get("id")), "invalid", repr(error))
+        except UNREADABLE as error:
+            return Skipped(str(item.get("id")), "unreadable", repr(error))
         return sort_worklog(worklog)
 
     async def fetch_issues(self, ids: Sequence[str]) -> Sequence[Issue]:
@@ -102,14 +110,23 @@ class Jira:
         fields = ["summary", "created", "updated", "project", "components", "labels", "parent", "issuetype"]
         fields += [field for field in (self._source.contract_field, self._source.account_field) if field]
         if not self._is_cloud:
-            items = [await self._client.get(f"{self._api}/issue/{number}", fields=",".join(fields)) for number in ids]
-            return [self._parse_issue(item) for item in items if item]
-        issues = []
+            path, options = f"{self._api}/issue", {"fields": ",".join(fields)}
+            items = [await self._client.find(f"{path}/{number}", **options) for number in ids if is_number(number)]
+            return self._parse_issues(items)
+        issues: list[Issue] = []
         for chunk in chunks(ids, _MAX_ISSUES):
             answer = await self._client.post(
                 f"{self._api}/issue/bulkfetch", {"issueIdsOrKeys": list(chunk), "fields": fields}
             )
-            issues += [self._parse_issue(item) for item in member(answer, "issues") or []]
+            issues += self._parse_issues(list_items(answer, "issues"))
+        return issues
+
+    def _parse_issues(self, items: Sequence[Any]) -> list[Issue]:
+        """The issues that can be read: one that cannot must not keep the others back."""
+        issues = []
+        for item in items:
+            with suppress(*UNREADABLE):
+                issues.append(self._parse_issue(item))
         return issues
 
     def _parse_issue(self, item: Any) -> Issue:
@@ -125,11 +142,11 @@ class Jira:
             if field:
                 attributes[field] = _texts(fields.get(field))
         return Issue(
-            id=str(item["id"]),
-            key=item.get("key"),
-            summary=fields.get("summary"),
-            created_at=parse_time(fields["created"]) if fields.get("created") else None,
-            updated_at=parse_time(fields["updated"]) if fields.get("updated") else _EPOCH,
+            id=entity_id(item["id"]),
+            key=clean_text(item.get("key")),
+            summary=clean_text(fields.get("summary")),
+            created_at=find_time(fields.get("created")),
+            updated_at=find_time(fields.get("updated")) or EPOCH,
             attributes=attributes,
         )
 
@@ -137,18 +154,20 @@ class Jira:
         """See :class:`~tidemark_intake.trackers.Tracker`. The cursor has a time in milliseconds for each feed."""
         state = dict(cursor)
         for feed in ("updated", "deleted"):
-            since = max(int(state.get(feed, "0")) - to_milliseconds(_EPOCH + _OVERLAP), 0)
+            since = max(int(state.get(feed, "0")) - to_milliseconds(EPOCH + _OVERLAP), 0)
             while True:
-                answer = await self._client.get(f"{self._api}/worklog/{feed}", since=since) or {}
-                values = answer.get("values") or []
+                answer = await self._client.get(f"{self._api}/worklog/{feed}", since=since)
+                values = list_items(answer, "values")
                 until = max(int(answer.get("until") or since), since)
                 state[feed] = str(max(until, int(state.get(feed, "0"))))
                 if feed == "updated":
-                    batch = await self.fetch_worklogs([str(value["worklogId"]) for value in values])
+                    batch = await self.fetch_worklogs([str(value.get("worklogId")) for value in values])
                     yield Page(dict(state), worklogs=batch.worklogs, skipped=batch.skipped)
                 else:
                     deletions = [
-                        Deletion(str(value["worklogId"]), from_milliseconds(value["updatedTime"])) for value in values
+                        Deletion(identifier, find_time(value.get("updatedTime")) or now)
+                        for value in values
+                        if is_number(identifier := str(value.get("worklogId")))
                     ]
                     yield Page(dict(state), deletions=deletions)
                 if answer.get("lastPage", True) or until <= since:
@@ -170,8 +189,8 @@ class Jira:
         path = f"{self._api}/search/jql" if self._is_cloud else f"{self._api}/search"
         start = 0
         while True:
-            answer = await self._client.post(path, {**query, "maxResults": _MAX_ISSUES}) or {}
-            issues = answer.get("issues") or []
+            answer = await self._client.post(path, {**query, "maxResults": _MAX_ISSUES})
+            issues = list_items(answer, "issues")
             start += len(issues)
             if self._is_cloud:
                 query["nextPageToken"] = answer.get("nextPageToken")
@@ -179,39 +198,38 @@ class Jira:
             else:
                 query["startAt"] = start
                 is_last = not issues or start >= int(answer.get("total", 0))
+            ids = [str(item["id"]) for item in issues if is_number(str(item.get("id")))]
             # The time of the last complete reading holds until all pages are read.
-            yield Page(
-                dict(state) if is_last else {**state, "issues": last}, issue_ids=[str(item["id"]) for item in issues]
-            )
+            yield Page(dict(state) if is_last else {**state, "issues": last}, issue_ids=ids)
             if is_last:
                 return
 
 
 def _read_worklog_event(event: str, delivery: Any) -> Hints:
     worklog = delivery["worklog"]
-    identifier, issue = str(worklog["id"]), str(worklog.get("issueId") or "")
+    identifier, issue = entity_id(worklog["id"]), worklog.get("issueId")
     if event == "worklog_deleted":
         return Hints(deletions=[Deletion(identifier, from_milliseconds(delivery["timestamp"]))])
-    return Hints(worklog_ids=[identifier], issue_ids=[issue] if issue else [])
+    return Hints(worklog_ids=[identifier], issue_ids=[entity_id(issue)] if issue else [])
 
 
 def _read_issue_event(delivery: Any) -> Hints:
     """An event of an issue. In Data Center it also says which worklog was changed or, without ``to``, deleted."""
-    issue = str(delivery["issue"]["id"])
+    issue = entity_id(delivery["issue"]["id"])
     ids, deletions = list(_embedded_worklogs(delivery)), []
     for item in member(delivery, "changelog", "items") or []:
         if item.get("field") == "WorklogId":
             if item.get("to"):
-                ids.append(str(item["to"]))
+                ids.append(entity_id(item["to"]))
             elif item.get("from"):
-                deletions.append(Deletion(str(item["from"]), from_milliseconds(delivery["timestamp"])))
+                deletions.append(Deletion(entity_id(item["from"]), from_milliseconds(delivery["timestamp"])))
     deleted = {deletion.worklog_id for deletion in deletions}
     return Hints([number for number in dict.fromkeys(ids) if number not in deleted], [issue], deletions)
 
 
 def _embedded_worklogs(delivery: Any) -> Iterator[str]:
     for worklog in member(delivery, "issue", "fields", "worklog", "worklogs") or []:
-        yield str(worklog["id"])
+        yield entity_id(worklog["id"])
 
 
 def _texts(value: Any) -> list[str]:

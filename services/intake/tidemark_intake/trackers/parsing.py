@@ -1,13 +1,80 @@
 """Values of trackers' JSON, and lists in parts. Pure."""
 
+import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from pydantic import ValidationError
+
+from tidemark_intake.client import TrackerError
 from tidemark_intake.facts import Skipped, Worklog
-from tidemark_shared.messaging.events import MAX_SECONDS
+from tidemark_shared.messaging.cloudevents import describe_validation_error
+from tidemark_shared.messaging.events import FIRST_YEAR, LAST_YEAR, MAX_SECONDS, WorklogRecorded
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Whatever reading JSON of another shape raises.
+UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
+# Part of the paths of requests, so no slash, dot or question mark.
+_ENTITY_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_DELIVERY_ID = re.compile(r"[!-~]{1,200}")
+_NUMBER = re.compile(r"[0-9]{1,18}")
+# Longer texts make an event that no reader accepts.
+_MAX_TEXT_LENGTH = 32_768
 
 _Item = TypeVar("_Item")
+
+
+def entity_id(value: Any) -> str:
+    """An id that a webhook names. Raises :class:`ValueError` unless it can be a part of a path."""
+    if isinstance(value, bool) or not isinstance(value, int | str) or not _ENTITY_ID.fullmatch(str(value)):
+        raise ValueError(f"{str(value)[:80]!r} is not an id.")
+    return str(value)
+
+
+def delivery_id(value: Any, body: bytes) -> str:
+    """The id that a tracker gives a delivery, or else, if that cannot be stored, one of its content."""
+    is_plain = isinstance(value, str) and _DELIVERY_ID.fullmatch(value)
+    return str(value) if is_plain else hashlib.sha256(body).hexdigest()
+
+
+def is_number(identifier: str) -> bool:
+    """Whether an id is a number, as those of Jira and Tempo are."""
+    return bool(_NUMBER.fullmatch(identifier))
+
+
+def list_items(answer: Any, *names: str) -> list[Any]:
+    """The list at a member of an answer. Raises :class:`TrackerError` if there is none.
+
+    An answer of another shape is no empty list: what is missing in a list is taken for deleted.
+    """
+    items = member(answer, *names)
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        where = ".".join(names) or "the answer"
+        raise TrackerError(f"The tracker's answer is not readable: {where} is no list of objects: {str(answer)[:200]}")
+    return items
+
+
+def parse_whole(value: Any) -> int:
+    """A whole number. Raises :class:`ValueError` or :class:`TypeError`, also for one with decimals."""
+    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+        raise ValueError(f"{value!r} is not a whole number.")
+    return int(value)
+
+
+def clean_text(text: Any) -> str | None:
+    """A text as events can carry it; None if it is empty."""
+    return str(text)[:_MAX_TEXT_LENGTH].replace("\0", " ").encode("utf-8", "replace").decode() if text else None
+
+
+def find_time(value: Any) -> datetime | None:
+    """A time as ISO text or in milliseconds; None if it is missing, unreadable, or no time of an event."""
+    try:
+        time = from_milliseconds(value) if isinstance(value, int) else parse_time(value)
+    except UNREADABLE:
+        return None
+    return time if FIRST_YEAR < time.year < LAST_YEAR else None
 
 
 def chunks(items: Sequence[_Item], size: int) -> Iterator[Sequence[_Item]]:
@@ -46,4 +113,18 @@ def sort_worklog(worklog: Worklog) -> Worklog | Skipped:
         return Skipped(worklog.id, "invalid", f"It has {worklog.seconds} seconds.")
     if worklog.seconds > MAX_SECONDS:
         return Skipped(worklog.id, "invalid", "It has more than 1000 hours.")
+    worklog = worklog._replace(description=clean_text(worklog.description))
+    try:
+        # The time of its last change is limited when it is published.
+        WorklogRecorded(
+            worklog_id=worklog.id,
+            issue_id=worklog.issue_id,
+            author_id=worklog.author_id,
+            started_at=worklog.started_at,
+            seconds=worklog.seconds,
+            description=worklog.description,
+            updated_at=EPOCH,
+        )
+    except ValidationError as error:
+        return Skipped(worklog.id, "invalid", describe_validation_error(error))
     return worklog

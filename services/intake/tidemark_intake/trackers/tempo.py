@@ -14,7 +14,19 @@ from tidemark_intake.configuration import Source
 from tidemark_intake.facts import Batch, Deletion, Hints, Issue, Page, Skipped, Worklog
 from tidemark_intake.signatures import check_hmac
 from tidemark_intake.trackers import DeliveryError
-from tidemark_intake.trackers.parsing import member, parse_time, sort_worklog
+from tidemark_intake.trackers.parsing import (
+    EPOCH,
+    UNREADABLE,
+    delivery_id,
+    entity_id,
+    find_time,
+    is_number,
+    list_items,
+    member,
+    parse_time,
+    parse_whole,
+    sort_worklog,
+)
 
 _PAGE = 1_000
 _OVERLAP = timedelta(minutes=10)
@@ -32,19 +44,19 @@ class Tempo:
             raise DeliveryError("The source has no webhook_secret, so no webhook can be trusted.")
         check_hmac(self._webhook_secret, body, headers.get("tempo-signature", ""))
         try:
-            return str(json.loads(body)["eventId"])
-        except (ValueError, LookupError, TypeError):
+            return delivery_id(json.loads(body)["eventId"], body)
+        except UNREADABLE:
             raise DeliveryError("The delivery has no eventId.") from None
 
     def read_delivery(self, body: bytes) -> Hints:
         """See :class:`~tidemark_intake.trackers.Tracker`."""
         try:
             delivery = json.loads(body)
-            event, worklog = str(delivery["eventType"]), str(delivery["payload"]["tempoWorklogId"])
+            event, worklog = str(delivery["eventType"]), entity_id(delivery["payload"]["tempoWorklogId"])
             if event == "worklog.deleted":
                 time = delivery["payload"].get("updatedAt") or delivery.get("eventTime")
                 return Hints(deletions=[Deletion(worklog, parse_time(time) if time else datetime.now(UTC))])
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
+        except UNREADABLE as error:
             raise DeliveryError(f"The delivery cannot be read: {error!r}") from None
         return Hints(worklog_ids=[worklog])
 
@@ -53,7 +65,7 @@ class Tempo:
         worklogs: list[Worklog] = []
         skipped: list[Skipped] = []
         for identifier in ids:
-            item = await self._client.get(f"/4/worklogs/{identifier}") if identifier.isdigit() else None
+            item = await self._client.find(f"/4/worklogs/{identifier}") if is_number(identifier) else None
             if item is None:
                 skipped.append(Skipped(identifier, "invisible", "The token of the source cannot see it."))
                 continue
@@ -76,18 +88,17 @@ class Tempo:
                 issue_id=str(item["issue"]["id"]),
                 author_id=str(member(item, "author", "accountId") or ""),
                 started_at=parse_time(started),
-                seconds=int(item["timeSpentSeconds"]),
+                seconds=parse_whole(item["timeSpentSeconds"]),
                 updated_at=parse_time(item["updatedAt"]),
                 description=(item.get("description") or None) if self._source.descriptions else None,
             )
-        except (ValueError, LookupError, TypeError) as error:
-            return Skipped(str(item.get("tempoWorklogId")), "invalid", repr(error))
+        except UNREADABLE as error:
+            return Skipped(str(member(item, "tempoWorklogId")), "unreadable", repr(error))
         return sort_worklog(worklog)
 
     async def fetch_issues(self, ids: Sequence[str]) -> Sequence[Issue]:
         """See :class:`~tidemark_intake.trackers.Tracker`. Tempo has no issues: a link is by rules on the number."""
-        epoch = datetime(1970, 1, 1, tzinfo=UTC)
-        return [Issue(identifier, None, None, None, epoch, {"issue": [identifier]}) for identifier in ids]
+        return [Issue(identifier, None, None, None, EPOCH, {"issue": [identifier]}) for identifier in ids]
 
     async def read_changes(self, cursor: Mapping[str, str], now: datetime) -> AsyncIterator[Page]:
         """See :class:`~tidemark_intake.trackers.Tracker`. Pages come newest first, so the cursor moves at the end."""
@@ -98,7 +109,7 @@ class Tempo:
             answer = await self._client.get(
                 "/4/worklogs", updatedFrom=from_day, limit=_PAGE, offset=offset, orderBy="UPDATED"
             )
-            items = member(answer, "results") or []
+            items = list_items(answer, "results")
             worklogs: list[Worklog] = []
             skipped: list[Skipped] = []
             for item in items:
@@ -107,11 +118,13 @@ class Tempo:
             offset += len(items)
             if not member(answer, "metadata", "next") or not items:
                 break
-        async for page in self._read_deletions(since, cursor):
+        async for page in self._read_deletions(since, cursor, now):
             yield page
         yield Page({"updated": now.isoformat()})
 
-    async def _read_deletions(self, since: datetime | None, cursor: Mapping[str, str]) -> AsyncIterator[Page]:
+    async def _read_deletions(
+        self, since: datetime | None, cursor: Mapping[str, str], now: datetime
+    ) -> AsyncIterator[Page]:
         if since is None:
             return
         query: dict[str, Any] = {"from": since.isoformat(), "entityType": ["worklog"], "action": ["Deleted"]}
@@ -120,8 +133,9 @@ class Tempo:
             yield Page(
                 dict(cursor),
                 deletions=[
-                    Deletion(str(item["entityId"]), parse_time(item["createdAt"]))
-                    for item in member(answer, "results") or []
+                    Deletion(identifier, find_time(item.get("createdAt")) or now)
+                    for item in list_items(answer, "results")
+                    if is_number(identifier := str(item.get("entityId")))
                 ],
             )
             token = _next_token(answer)
