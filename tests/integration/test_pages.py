@@ -165,6 +165,12 @@ async def test_open_mode_needs_no_session():
         assert (await client.get("/")).status_code == 200
 
 
+async def test_address_above_a_contract_leads_to_all_contracts():
+    async with pages(open_=True) as (client, _):
+        page = await client.get("/contracts")
+    assert (page.status_code, page.headers["location"]) == (307, "/")
+
+
 async def test_names_are_escaped():
     async with pages(open_=True) as (client, _):
         page = (await client.get("/")).text

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import httpx
 from fastapi import Request
-from fastapi.responses import Response
+from fastapi.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from tidemark_shared.log import get_correlation_id, get_logger
@@ -27,6 +27,7 @@ def page_routes() -> list[Route]:
     """All routes of the pages. A code can contain slashes, so a page of a contract comes before the contract."""
     return [
         Route("/", _page(show_contracts)),
+        Route("/contracts", _guard(_redirect_to_contracts)),
         Route("/contracts/{reference:path}/worklogs", _page(show_worklogs)),
         Route("/contracts/{reference:path}", _page(show_contract)),
         Route("/people", _page(show_people)),
@@ -41,6 +42,10 @@ def page_routes() -> list[Route]:
         Route("/preferences", _guard(session.save_preferences), methods=["POST"]),
         Route("/static/{version}/{name}", _static),
     ]
+
+
+async def _redirect_to_contracts(_: Request) -> Response:
+    return RedirectResponse("/")
 
 
 def _page(show: Page) -> Callable[[Request], Awaitable[Response]]:
