@@ -112,7 +112,8 @@ def _check_same_origin(request: Request) -> None:
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     if site is None:
         # A proxy may have ended TLS, so only the host is compared.
-        site = "same-origin" if origin and urlsplit(origin).netloc == request.headers["host"] else "cross-site"
+        host = origin.partition("://")[2] if origin else ""
+        site = "same-origin" if host and host == request.headers["host"] else "cross-site"
     if site != "same-origin":
         raise Problem(403, "Form of another site", "Open the page at this address, and send its form.")
 

@@ -26,7 +26,10 @@ async def read_form(request: Request) -> dict[str, str]:
 
 def local_path(target: str) -> str:
     """``target`` if it is a path of this site, or else the first page: a form cannot send people elsewhere."""
-    parts = urlsplit(target)
+    try:
+        parts = urlsplit(target)
+    except ValueError:
+        return "/"
     is_local = not parts.scheme and not parts.netloc and target.startswith("/") and "\\" not in target
     return target if is_local and not target.startswith("//") else "/"
 
