@@ -10,7 +10,6 @@ from datetime import date
 from tidemark.importing.import_state import DELETED, Checkpoint
 from tidemark.importing.mapping import MappingError
 from tidemark.importing.rows import Row
-from tidemark_shared.messaging.events import format_timestamp
 
 _ROW_KEY = re.compile(r"worklog/row-(\d{4}-\d\d-\d\d)-[0-9a-f]{20}-\d+")
 _MAX_EXAMPLES = 10
@@ -26,7 +25,7 @@ def identify_rows(rows: Sequence[Row]) -> list[Row]:
 
 
 def _identify(row: Row, counts: Counter[str]) -> str:
-    content = json.dumps([row.author, format_timestamp(row.started), row.seconds, row.issue])
+    content = json.dumps([row.author, row.started_text, row.seconds, row.issue])
     digest = hashlib.sha256(content.encode()).hexdigest()[:20]
     counts[digest] += 1
     return f"row-{row.day}-{digest}-{counts[digest]}"

@@ -35,6 +35,8 @@ class Row(NamedTuple):
     issue_key: str | None
     summary: str | None
     created: datetime | None
+    started_text: str = ""
+    """The start as the file writes it. It is part of the identity of a row without an id, whatever its zone is."""
 
 
 class RefusedRow(NamedTuple):
@@ -157,6 +159,7 @@ class _RowParser:
             issue_key=self._key(fields) or None,
             summary=self._summary(fields) or None,
             created=self._parse_time(created, "issue's creation", zone).time if created else None,
+            started_text=self._started(fields).strip(),
         )
         if row.updated and row.updated > self._latest_update:
             raise RowError("date_out_of_range", f"The row's update time {updated} is in the future. Correct the date.")

@@ -8,6 +8,7 @@ from zipfile import ZipFile
 from zoneinfo import ZoneInfo
 
 import pytest
+import xlsxwriter
 
 from tidemark.importing.detection import detect_preset, is_event_file, read_sample
 from tidemark.importing.explain import propose_mapping
@@ -163,6 +164,17 @@ def test_workbook_that_unpacks_to_more_is_refused(tmp_path: Path) -> None:
         next(table.records)
 
 
+def test_workbook_with_a_cell_at_the_end_of_the_sheet_is_refused(tmp_path: Path) -> None:
+    """Given a file of few bytes that needs 512 GiB as a table, then it is refused: it ended the whole process."""
+    path = tmp_path / "times.xlsx"
+    with xlsxwriter.Workbook(path) as book:
+        sheet = book.add_worksheet()
+        sheet.write_string(0, 0, "first")
+        sheet.write_string(1_048_575, 16_383, "last")
+    with pytest.raises(FileError, match="far from the others"), open_table(path) as table:
+        next(table.records)
+
+
 def workbook(rows: Sequence[Sequence[str | float]]) -> bytes:
     """A minimal .xlsx file."""
     cells = "".join(
@@ -283,6 +295,17 @@ def test_notes_do_not_change_the_identity_of_a_row(tmp_path: Path) -> None:
     ]
     assert ids[0] == ids[1]
     assert len(set(ids[0])) == 2
+
+
+def test_zone_does_not_change_the_identity_of_a_row(tmp_path: Path) -> None:
+    path = tmp_path / "file.csv"
+    path.write_text(TWO)
+    mapping = parse_mapping(MAPPING.replace('timezone = "Europe/Berlin"', ""))
+    ids = [
+        [row.worklog for row in identify_rows(read(path, mapping, {"P": ZoneInfo(zone)})[0])]
+        for zone in ("Europe/Berlin", "America/New_York")
+    ]
+    assert ids[0] == ids[1]
 
 
 def test_corrected_file_replaces_the_rows_of_its_days(tmp_path: Path) -> None:
