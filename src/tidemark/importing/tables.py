@@ -5,14 +5,11 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime, time, timedelta
 from io import BytesIO
 from itertools import dropwhile, islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 from zipfile import BadZipFile, ZipFile
-
-from python_calamine import CalamineError, CalamineWorkbook
 
 from tidemark.importing.files import (
     DEFAULT_MAX_SIZE,
@@ -24,6 +21,7 @@ from tidemark.importing.files import (
     open_bytes,
     read_records,
 )
+from tidemark.importing.workbook import WorkbookError, read_first_sheet
 
 _DELIMITERS = ",;\t|"
 _MAX_TITLE_LINES = 50
@@ -239,13 +237,12 @@ def _read_workbook(path: Path, content: bytes, max_size: int) -> Iterator[CsvRec
     """The first sheet of an .xlsx or .ods file. Empty rows at its beginning are no header."""
     try:
         _check_unpacked_size(path, BytesIO(content), max_size // _WORKBOOK_SIZE_DIVISOR)
-        rows = CalamineWorkbook.from_filelike(BytesIO(content)).get_sheet_by_index(0).to_python(skip_empty_area=False)
-    except (CalamineError, BadZipFile, ValueError, IndexError) as error:
+        rows = read_first_sheet(content)
+    except (WorkbookError, BadZipFile, ValueError) as error:
         raise FileError(f"{path} is not a workbook that can be read: {error}. Save it as CSV.") from None
-    texts = ((number, [_format_cell(cell) for cell in row]) for number, row in enumerate(rows, 1))
-    width = _usual_width([[str(cell) for cell in row if cell != ""] for row in rows[:_MAX_TITLE_LINES]])
+    width = _usual_width([list(filter(None, row)) for row in rows[:_MAX_TITLE_LINES]])
     # Titles above the header have fewer cells.
-    table = dropwhile(lambda numbered: sum(map(bool, numbered[1])) < width, texts)
+    table = dropwhile(lambda numbered: sum(map(bool, numbered[1])) < width, enumerate(rows, 1))
     yield from _name_columns(CsvRecord(number, fields) for number, fields in table if any(fields))
 
 
@@ -263,18 +260,3 @@ def _check_unpacked_size(path: Path, file: IO[bytes], max_size: int) -> None:
                             f"{path} has more than {format_size(max_size)}, unpacked. If this is right, raise the "
                             "limit with --max-size, or save the sheet as CSV."
                         )
-
-
-def _format_cell(cell: Any) -> str:
-    match cell:
-        case datetime() | date() | time():
-            return cell.isoformat()
-        case timedelta():
-            seconds = cell // timedelta(seconds=1)
-            return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
-        case float() if cell.is_integer():
-            return str(int(cell))
-        case bool():
-            return "true" if cell else "false"
-        case _:
-            return str(cell)
