@@ -120,7 +120,13 @@ def detect_dialect(head: bytes, encoding: str, columns: Collection[str] = (), de
 
 def _parse_lines(lines: Sequence[str], delimiter: str) -> list[list[str]]:
     """The fields of each line; a field with a line break is cut, which does not matter for a header."""
-    return [next(iter(csv.reader([line], delimiter=delimiter)), []) for line in lines]
+    rows = []
+    for line in lines:
+        try:
+            rows.append(next(csv.reader([line], delimiter=delimiter), []))
+        except csv.Error:  # With the wrong delimiter, a long line is one field that is too long.
+            rows.append([])
+    return rows
 
 
 def _usual_width(rows: Sequence[Sequence[str]]) -> int:
