@@ -5,6 +5,7 @@ moment would tell the notifier that a limit that was reached is no longer reache
 """
 
 import asyncio
+from contextlib import suppress
 
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
@@ -27,16 +28,20 @@ async def wait_until_caught_up(
 ) -> None:
     """Wait until everything that is in ``topics`` now is folded, or until nothing has moved for a time."""
     ends: dict[TopicPartition, int] = {}
+    # The last batch to wait for: the newest one when all records had been appended. Newer ones always come.
+    last_batch: int | None = None
     position: object = None
     moved_at = asyncio.get_running_loop().time()
-    while not ends or not await _is_folded(consumer, pool, ends):
-        try:
+    while True:
+        with suppress(KafkaError, TimeoutError):
             ends = ends or await consumer.fetch_ends(topics)
-        except (KafkaError, TimeoutError):
-            ends = {}
+        stored = await consumer.load_offsets(list(ends))
         async with pool.acquire() as connection:
-            folded = await _sql.last_fold(connection)
-        current = await consumer.load_offsets(list(ends)), folded
+            if last_batch is None and ends and all(stored.get(partition, 0) >= end for partition, end in ends.items()):
+                last_batch = await _sql.last_batch(connection) or 0
+            if last_batch is not None and not await _sql.has_waiting_batches(connection, last_batch=last_batch):
+                return
+            current = stored, await _sql.last_fold(connection)
         now = asyncio.get_running_loop().time()
         if current != position:
             position, moved_at = current, now
@@ -44,11 +49,3 @@ async def wait_until_caught_up(
             _log.warning("balances_begin_behind", seconds=max_still_seconds)
             return
         await asyncio.sleep(_PAUSE_SECONDS)
-
-
-async def _is_folded(consumer: Consumer, pool: Pool, ends: dict[TopicPartition, int]) -> bool:
-    stored = await consumer.load_offsets(list(ends))
-    if any(stored.get(partition, 0) < end for partition, end in ends.items()):
-        return False
-    async with pool.acquire() as connection:
-        return not await _sql.has_waiting_batches(connection)

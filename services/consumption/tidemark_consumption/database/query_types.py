@@ -755,8 +755,8 @@ class ConsumptionQueries(Protocol):
         deltas.sql"""
         ...
 
-    async def has_waiting_batches(self, connection: Connection, /) -> bool | Any:
-        """Whether batches that were appended more than a moment ago wait to be folded. Newer ones always come.
+    async def has_waiting_batches(self, connection: Connection, /, *, last_batch: int | None) -> bool | Any:
+        """Whether batches up to this one wait to be folded.
 
         batches.sql"""
         ...
@@ -817,6 +817,10 @@ class ConsumptionQueries(Protocol):
 
     async def is_rebuild_due(self, connection: Connection, /) -> bool | Any:
         """replay.sql"""
+        ...
+
+    async def last_batch(self, connection: Connection, /) -> int | Any:
+        """batches.sql"""
         ...
 
     async def last_fold(self, connection: Connection, /) -> datetime | Any:

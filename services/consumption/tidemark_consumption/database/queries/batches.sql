@@ -37,9 +37,12 @@ FROM batches
 WHERE learned_at IS NULL AND batch <> ALL(:failing::bigint[])
 HAVING count(*) > 0;
 
--- name: has_waiting_batches()$
--- Whether batches that were appended more than a moment ago wait to be folded. Newer ones always come.
-SELECT exists(SELECT FROM batches WHERE learned_at IS NULL AND appended_at < clock_timestamp() - interval '1 second');
+-- name: has_waiting_batches(last_batch)$
+-- Whether batches up to this one wait to be folded.
+SELECT exists(SELECT FROM batches WHERE learned_at IS NULL AND batch <= :last_batch);
+
+-- name: last_batch()$
+SELECT max(batch) FROM batches;
 
 -- name: last_fold()$
 -- Grows with each fold.
