@@ -8,6 +8,7 @@ from zipfile import ZipFile
 from zoneinfo import ZoneInfo
 
 import pytest
+import xlsxwriter
 
 from tidemark.importing.detection import detect_preset, is_event_file, read_sample
 from tidemark.importing.explain import propose_mapping
@@ -160,6 +161,17 @@ def test_workbook_that_unpacks_to_more_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "times.xlsx"
     path.write_bytes(workbook([["x" * 10_000]] * 200))
     with pytest.raises(FileError, match="unpacked"), open_table(path, max_size=100_000) as table:
+        next(table.records)
+
+
+def test_workbook_with_a_cell_at_the_end_of_the_sheet_is_refused(tmp_path: Path) -> None:
+    """Given a file of few bytes that needs 512 GiB as a table, then it is refused: it ended the whole process."""
+    path = tmp_path / "times.xlsx"
+    with xlsxwriter.Workbook(path) as book:
+        sheet = book.add_worksheet()
+        sheet.write_string(0, 0, "first")
+        sheet.write_string(1_048_575, 16_383, "last")
+    with pytest.raises(FileError, match="far from the others"), open_table(path) as table:
         next(table.records)
 
 
