@@ -404,14 +404,3 @@ async def test_unsupported_format_is_a_usage_error(running: Running) -> None:
     _, errors = await process.communicate()
     assert process.returncode == 2
     assert b"papyrus" in errors
-
-
-async def test_status_prints_a_table(running: Running) -> None:
-    rows = list(rows_of_another_part(50, dirty=False, seed=5))
-    await running.run_import(write(running.folder / "status.csv", rows), mapping("/status", "STATUS"))
-    process = await running.tidemark("status", "STATUS-500")
-    output = (await process.communicate())[0].decode()
-    assert process.returncode == 0
-    assert "STATUS-500" in output
-    assert "Requirements" in output
-    assert max(map(len, output.splitlines())) <= 80

@@ -169,6 +169,9 @@ async def test_manager_runs_a_book_of_contracts(tidemark, mail_server):  # noqa:
 
     assert await wait_until(lambda: figures_of("ACME-SUP")) == (60, 50)
     assert await wait_until(lambda: figures_of("INI-OPS")) == (40, 50)
+    status = await tidemark("status", "ACME-SUP")
+    assert "Help desk" in status
+    assert "60.00 60.00 50.00 10.00 83.33" in status
 
     # And a rule for all, with an exception for Initech.
     await tidemark("rule", "create", "-", stdin=EXCEPTION)
