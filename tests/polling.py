@@ -4,7 +4,7 @@ import asyncio
 import inspect
 
 
-async def wait_until(condition, *, timeout_seconds=20.0, pause_seconds=0.02):
+async def wait_until(condition, *, timeout_seconds=60.0, pause_seconds=0.02):
     """Call ``condition`` (a function or a coroutine function) until its result is true; return the result."""
     async with asyncio.timeout(timeout_seconds):
         while True:

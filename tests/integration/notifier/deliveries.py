@@ -69,7 +69,7 @@ async def running_deliverer(pool, server, retry_policy=FAST, count=1, url="smtp:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def wait_until_finished(pool, within=20):
+async def wait_until_finished(pool, within=60):
     """Wait until no delivery is pending, and return the rows."""
 
     async def none_pending():

@@ -147,9 +147,9 @@ async def test_expired_lease_is_taken_over_and_the_late_attempt_records_nothing(
 async def test_slow_mail_does_not_delay_others(pool, mail_server):
     mail_server.script = ["hang"]
     await insert_notification(pool, *map(address, range(20)))
-    async with running_deliverer(pool, mail_server):
+    async with running_deliverer(pool, mail_server, FAST._replace(attempt_timeout_seconds=60)):
         await wait_until(
-            lambda: pool.fetchval("SELECT count(*) = 19 FROM deliveries WHERE status = 'delivered'"), timeout_seconds=4
+            lambda: pool.fetchval("SELECT count(*) = 19 FROM deliveries WHERE status = 'delivered'"), timeout_seconds=50
         )
         mail_server.released.set()
         await wait_until_finished(pool)
@@ -162,7 +162,7 @@ async def test_hanging_receivers_do_not_delay_others(pool, mail_server):
     await insert_notification(pool, *(Addressee(email=email, kind="address") for email in receivers))
     async with running_deliverer(pool, mail_server, FAST._replace(attempt_timeout_seconds=60)):
         await wait_until(
-            lambda: pool.fetchval("SELECT count(*) = 74 FROM deliveries WHERE status = 'delivered'"), timeout_seconds=10
+            lambda: pool.fetchval("SELECT count(*) = 74 FROM deliveries WHERE status = 'delivered'"), timeout_seconds=50
         )
         # Not one of them has timed out: the others did not wait for that.
         assert await pool.fetchval("SELECT max(attempts) FROM deliveries") == 1

@@ -191,7 +191,7 @@ async def test_hanging_webhooks_do_not_delay_others(pool, endpoint):
         pool, EgressPolicy.parse("127.0.0.1, localhost"), FAST._replace(attempt_timeout_seconds=60)
     ):
         await wait_until(
-            lambda: pool.fetchval("SELECT count(*) = 20 FROM deliveries WHERE status = 'delivered'"), timeout_seconds=9
+            lambda: pool.fetchval("SELECT count(*) = 20 FROM deliveries WHERE status = 'delivered'"), timeout_seconds=50
         )
     await hanging.stop()
     assert len(endpoint.requests) == 20
