@@ -181,7 +181,8 @@ def print_json(value: Any, *, indent: int | None = None) -> None:
 
 
 def _json_value(value: object) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+    # UTC as the API writes it.
+    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else str(value)
 
 
 @contextmanager
