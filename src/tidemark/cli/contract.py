@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
-from uuid import uuid4
 
 import typer
 
@@ -44,7 +43,7 @@ def create(
         terms = set_members(read_body(file, max_size), set_ or [])
         body = replace_names(api, replace_account_names(terms))
         try:
-            contract = api.post("contracts", body, key=str(uuid4()))
+            contract = api.post("contracts", body)
         except TidemarkError as error:
             raise _with_hint(
                 error, "duplicate", f"`tidemark contract edit {body.get('code')} FILE` changes it."
@@ -118,7 +117,7 @@ def renew(
     """Draft the contract that follows: it starts the day after, with the same length and shape."""
     with connect(data_dir) as api:
         current = find_contract(api, code)
-        draft = api.post(f"{contract_path(code)}/renew", {"code": new_code}, etag=current.etag, key=str(uuid4()))
+        draft = api.post(f"{contract_path(code)}/renew", {"code": new_code}, etag=current.etag)
     message = (
         f"{draft.body['code']} is a DRAFT from {draft.body['start_date']} to {draft.body['end_date']}. "
         f"Activate it with `tidemark contract activate {draft.body['code']}`."
@@ -250,13 +249,13 @@ def _change_terms(api: Client, current: Entity[Json], terms: Json, reason: str) 
     path = contract_path(current.id)
     if current.body["status"] == "DRAFT":
         return api.put(path, terms, current.etag)
-    return api.post(f"{path}/amend", {**terms, "reason": reason}, etag=current.etag, key=str(uuid4()))
+    return api.post(f"{path}/amend", {**terms, "reason": reason}, etag=current.etag)
 
 
 def _run_action(action: str, code: str, body: Json, *, as_json: bool, data_dir: Path) -> None:
     with connect(data_dir) as api:
         current = find_contract(api, code)
-        contract = api.post(f"{contract_path(code)}/{action}", body, etag=current.etag, key=str(uuid4()))
+        contract = api.post(f"{contract_path(code)}/{action}", body, etag=current.etag)
     print_result(contract, _describe_status(contract), as_json=as_json)
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from itertools import islice
 from typing import Annotated, Any
-from uuid import uuid4
 
 import typer
 
@@ -74,7 +73,7 @@ def show(notification: NotificationId, *, as_json: AsJson = False, data_dir: Dat
 def resend(notification: NotificationId, *, as_json: AsJson = False, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """Try the failed deliveries of a notification again."""
     with connect(data_dir) as api:
-        entity = api.post(f"notifications/{notification}/resend", {}, key=str(uuid4()))
+        entity = api.post(f"notifications/{notification}/resend", {})
     pending = sum(delivery["status"] == "pending" for delivery in entity.body["deliveries"])
     message = f"{pending} deliveries will be tried again. `tidemark notification show {entity.id}` shows the result."
     print_result(entity, message, as_json=as_json)

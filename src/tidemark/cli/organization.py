@@ -1,7 +1,6 @@
 """``tidemark organization``: the customers, with their contacts."""
 
 from typing import Annotated, Any
-from uuid import uuid4
 
 import typer
 
@@ -19,7 +18,7 @@ from tidemark.cli.connection import (
 from tidemark.cli.input_values import parse_contact
 from tidemark.cli.options import DEFAULT_DATA_DIR, AsCsv, AsJson, DataDir, MaxSize
 from tidemark.cli.output import Column
-from tidemark.cli.references import ORGANIZATIONS, find_entity
+from tidemark.cli.references import ORGANIZATIONS, change_entity, delete_entity, find_entity
 from tidemark_client import Json
 
 app = typer.Typer(help="Organizations: the customers, with their contacts.", no_args_is_help=True)
@@ -66,7 +65,7 @@ def create(
     with connect(data_dir) as api:
         values = {"name": name, "timezone": timezone, "locale": locale, "contacts": contact or []}
         body = read_body(file, max_size) if file else values
-        organization = api.post(ORGANIZATIONS.path, body, key=str(uuid4()))
+        organization = api.post(ORGANIZATIONS.path, body)
     print_result(organization, f"{organization.id} {organization.body['name']}", as_json=as_json)
 
 
@@ -99,7 +98,7 @@ def edit(
             contacts = change_contacts(current.body["contacts"], contact or [], remove_contact or [])
             values = {"name": name, "timezone": timezone, "locale": locale, "contacts": contacts}
             body = current.body | {member: value for member, value in values.items() if value is not None}
-        entity = api.put(f"{ORGANIZATIONS.path}/{current.id}", body, current.etag)
+        entity = change_entity(api, ORGANIZATIONS, current, body)
     print_result(entity, f"{entity.body['name']} is at version {entity.body['version']}.", as_json=as_json)
 
 
@@ -140,8 +139,7 @@ def show(organization: Reference, *, as_json: AsJson = False, data_dir: DataDir 
 def delete(organization: Reference, *, as_json: AsJson = False, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """Delete an organization that no contract refers to."""
     with connect(data_dir) as api:
-        entity = find_entity(api, ORGANIZATIONS, organization)
-        api.delete(f"{ORGANIZATIONS.path}/{entity.id}", entity.etag)
+        entity = delete_entity(api, ORGANIZATIONS, organization)
     print_result(entity, f"{entity.body['name']} is deleted.", as_json=as_json)
 
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
-from uuid import uuid4
 
 import typer
 
@@ -21,7 +20,7 @@ from tidemark.cli.connection import (
 from tidemark.cli.input_values import parse_money
 from tidemark.cli.options import DEFAULT_DATA_DIR, AsCsv, AsJson, DataDir, MaxSize
 from tidemark.cli.output import Column
-from tidemark.cli.references import RATE_CARDS, Names, find_entity, replace_names
+from tidemark.cli.references import RATE_CARDS, Names, change_entity, delete_entity, find_entity, replace_names
 from tidemark_client import Json
 from tidemark_shared.domain.bodies import format_money
 
@@ -71,7 +70,7 @@ def create(
         raise typer.BadParameter(f"A rate card needs {required}.")
     with connect(data_dir) as api:
         body = read_body(file, max_size) if file else _set_rates(values, rates)
-        card = api.post(RATE_CARDS.path, replace_names(api, body), key=str(uuid4()))
+        card = api.post(RATE_CARDS.path, replace_names(api, body))
     print_result(card, f"{card.id} {card.body['person_id']}", as_json=as_json)
 
 
@@ -101,7 +100,7 @@ def edit(
         body = (
             read_body(file, max_size) if file else _set_rates(current.body | {"daily_workload_hours": workload}, rates)
         )
-        entity = api.put(f"{RATE_CARDS.path}/{current.id}", replace_names(api, body), current.etag)
+        entity = change_entity(api, RATE_CARDS, current, replace_names(api, body))
     message = f"The card of {entity.body['person_id']} is at version {entity.body['version']}."
     print_result(entity, message, as_json=as_json)
 
@@ -117,11 +116,10 @@ def list_(
     """List rate cards by person and first day."""
     with connect(data_dir) as api:
         cards = list(api.list(RATE_CARDS.path, person=person))
-        names = {
-            card["team_id"]: Names(api).find("teams", card["team_id"]) for card in cards if not (as_json or as_csv)
-        }
+        names = Names(api)
+        teams = {card["team_id"]: names.find("teams", card["team_id"]) for card in cards if not (as_json or as_csv)}
     columns = (
-        Column("Team", lambda card: names[card["team_id"]]),
+        Column("Team", lambda card: teams[card["team_id"]]),
         Column("From", "from", wrap=False),
         *(
             Column(heading, partial(_format_rate, kind=kind), right=True, wrap=False)
@@ -153,8 +151,7 @@ def show(card: Reference, *, as_json: AsJson = False, data_dir: DataDir = DEFAUL
 def delete(card: Reference, *, as_json: AsJson = False, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """Delete a rate card. Work that it rated is rated by an earlier card, or is unrated."""
     with connect(data_dir) as api:
-        entity = find_entity(api, RATE_CARDS, card)
-        api.delete(f"{RATE_CARDS.path}/{entity.id}", entity.etag)
+        entity = delete_entity(api, RATE_CARDS, card)
     print_result(entity, f"The card of {entity.body['person_id']} is deleted.", as_json=as_json)
 
 

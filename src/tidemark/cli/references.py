@@ -61,6 +61,18 @@ def find_entity(api: Client, collection: Collection, reference: str) -> Entity[J
     return entity
 
 
+def change_entity(api: Client, collection: Collection, current: Entity[Json], body: Json) -> Entity[Json]:
+    """Replace the body of an entity that nobody has changed since ``current``. Raises :class:`TidemarkError`."""
+    return api.put(f"{collection.path}/{current.id}", body, current.etag)
+
+
+def delete_entity(api: Client, collection: Collection, reference: str) -> Entity[Json]:
+    """Delete the only entity with an id or name, and return it as it was. Raises :class:`TidemarkError`."""
+    entity = find_entity(api, collection, reference)
+    api.delete(f"{collection.path}/{entity.id}", entity.etag)
+    return entity
+
+
 def find_contract(api: Client, reference: str) -> Entity[Json]:
     """A contract by its code or id. Raises :class:`TidemarkError`."""
     contract = api.get(contract_path(reference))

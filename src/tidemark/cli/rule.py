@@ -2,7 +2,6 @@
 
 from pathlib import Path
 from typing import Annotated
-from uuid import uuid4
 
 import typer
 
@@ -23,6 +22,8 @@ from tidemark.cli.references import (
     ORGANIZATIONS,
     RULES,
     Names,
+    change_entity,
+    delete_entity,
     find_all,
     find_contract,
     find_entity,
@@ -69,7 +70,7 @@ def create(
     """
     with connect(data_dir) as api:
         body = replace_names(api, read_body(file, max_size))
-        rule = api.post(f"{RULES.path}?dry_run={str(dry_run).lower()}", body, key=str(uuid4()))
+        rule = api.post(f"{RULES.path}?dry_run={str(dry_run).lower()}", body)
     if dry_run:
         print_records(rule.body["items"], PREVIEW_COLUMNS, as_json=as_json, as_csv=False)
     else:
@@ -94,7 +95,7 @@ def edit(
     with connect(data_dir) as api:
         current = find_entity(api, RULES, rule)
         body = read_body(file, max_size) if file else set_members(current.body, set_ or [])
-        entity = _save(api, current, replace_names(api, body))
+        entity = change_entity(api, RULES, current, replace_names(api, body))
     print_result(entity, f"{entity.body['name']} is at version {entity.body['version']}.", as_json=as_json)
 
 
@@ -169,8 +170,7 @@ def disable(
 def delete(rule: Reference, *, as_json: AsJson = False, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """Delete a rule. If it was an exception, the rule with the wider scope applies again."""
     with connect(data_dir) as api:
-        entity = find_entity(api, RULES, rule)
-        api.delete(f"{RULES.path}/{entity.id}", entity.etag)
+        entity = delete_entity(api, RULES, rule)
         scope = Names(api).describe_scope(entity.body["scope"])
     print_result(entity, f"{entity.body['name']} ({scope}) is deleted.", as_json=as_json)
 
@@ -226,14 +226,10 @@ def send_test(
     with connect(data_dir) as api:
         id_ = find_entity(api, RULES, rule).id
         body = {"email": email, "contract": contract and find_contract(api, contract).id}
-        result = api.post(f"{RULES.path}/{id_}/test", body, key=str(uuid4()))
+        result = api.post(f"{RULES.path}/{id_}/test", body)
     notification_id = result.body["notification_id"]
     message = f"A test is on its way. `tidemark notification show {notification_id}` shows its deliveries."
     print_result(result, message, as_json=as_json)
-
-
-def _save(api: Client, current: Entity[Json], body: Json) -> Entity[Json]:
-    return api.put(f"{RULES.path}/{current.id}", body, current.etag)
 
 
 def _switch(
@@ -257,13 +253,13 @@ def _switch(
             raise InputError(f"The rule {reference!r} does not apply to {contract or organization}.")
         if not _is_scope(applicable[0]["scope"], scopes[0]):
             copy = {name: value for name, value in applicable[0].items() if name not in {"id", "version"}}
-            entity = api.post(RULES.path, copy | {"scope": scopes[0], "enabled": enabled}, key=str(uuid4()))
+            entity = api.post(RULES.path, copy | {"scope": scopes[0], "enabled": enabled})
             return entity, Names(api).describe_scope(entity.body["scope"])
         current = find_entity(api, RULES, applicable[0]["id"])
     scope = Names(api).describe_scope(current.body["scope"])
     if current.body["enabled"] == enabled:
         return current, scope
-    return _save(api, current, current.body | {"enabled": enabled}), scope
+    return change_entity(api, RULES, current, current.body | {"enabled": enabled}), scope
 
 
 def _list_scopes(api: Client, contract: str | None, organization: str | None) -> list[Json]:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
-from uuid import uuid4
 
 import typer
 
@@ -20,7 +19,7 @@ from tidemark.cli.connection import (
 )
 from tidemark.cli.options import DEFAULT_DATA_DIR, AsCsv, AsJson, DataDir, MaxSize
 from tidemark.cli.output import Column, build_table, print_table
-from tidemark.cli.references import TEAMS, find_entity
+from tidemark.cli.references import TEAMS, change_entity, delete_entity, find_entity
 from tidemark_client import Json
 
 app = typer.Typer(help="Teams, and who belongs to them.", no_args_is_help=True)
@@ -51,7 +50,7 @@ def create(
     require_values(file, name, hint="--name")
     with connect(data_dir) as api:
         body = read_body(file, max_size) if file else {"name": name}
-        team = api.post(TEAMS.path, body, key=str(uuid4()))
+        team = api.post(TEAMS.path, body)
     print_result(team, f"{team.id} {team.body['name']}", as_json=as_json)
 
 
@@ -70,7 +69,7 @@ def edit(
     with connect(data_dir) as api:
         current = find_entity(api, TEAMS, team)
         body = read_body(file, max_size) if file else current.body | {"name": name}
-        entity = api.put(f"{TEAMS.path}/{current.id}", body, current.etag)
+        entity = change_entity(api, TEAMS, current, body)
     print_result(entity, f"{entity.body['name']} is at version {entity.body['version']}.", as_json=as_json)
 
 
@@ -99,7 +98,7 @@ def add_member(
     with connect(data_dir) as api:
         current = find_entity(api, TEAMS, team)
         body = current.body | {"members": [*current.body["members"], member]}
-        entity = api.put(f"{TEAMS.path}/{current.id}", body, current.etag)
+        entity = change_entity(api, TEAMS, current, body)
     print_result(entity, f"{person} is in {entity.body['name']} from {member['from']}.", as_json=as_json)
 
 
@@ -117,7 +116,7 @@ def end_member(
     with connect(data_dir) as api:
         current = find_entity(api, TEAMS, team)
         body = current.body | {"members": end_membership(current.body["members"], person, until)}
-        entity = api.put(f"{TEAMS.path}/{current.id}", body, current.etag)
+        entity = change_entity(api, TEAMS, current, body)
     print_result(entity, f"{person} is in {entity.body['name']} until {until}.", as_json=as_json)
 
 
@@ -149,8 +148,7 @@ def show(team: Reference, *, as_json: AsJson = False, data_dir: DataDir = DEFAUL
 def delete(team: Reference, *, as_json: AsJson = False, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """Delete a team that no contract and no rate card refers to."""
     with connect(data_dir) as api:
-        entity = find_entity(api, TEAMS, team)
-        api.delete(f"{TEAMS.path}/{entity.id}", entity.etag)
+        entity = delete_entity(api, TEAMS, team)
     print_result(entity, f"{entity.body['name']} is deleted.", as_json=as_json)
 
 
