@@ -27,12 +27,15 @@ from tidemark_client import TidemarkError
 _MAX_EXAMPLES = 3
 _EXPLAINED_ROWS = 10
 
-_FORMATS = ("csv", "jsonl", *sorted({preset.product for preset in list_presets()}))
+
+def _list_formats() -> list[str]:
+    return ["csv", "jsonl", *sorted({preset.product for preset in list_presets()})]
 
 
 def _parse_format(text: str) -> str:
-    if text not in _FORMATS:
-        raise typer.BadParameter(f"{text!r} is not one of {', '.join(_FORMATS)}.")
+    formats = _list_formats()
+    if text not in formats:
+        raise typer.BadParameter(f"{text!r} is not one of {', '.join(formats)}.")
     return text
 
 
@@ -44,7 +47,7 @@ def import_file(  # noqa: PLR0917 - typer's arguments
             "--format",
             metavar="FORMAT",
             parser=_parse_format,
-            autocompletion=lambda: list(_FORMATS),
+            autocompletion=_list_formats,
             help="The product that exported the file; csv with --mapping; or jsonl: one structured CloudEvent on each "
             "line. Detected if not given.",
         ),
@@ -87,9 +90,7 @@ def import_file(  # noqa: PLR0917 - typer's arguments
     overrides = _build_overrides(contract, account, person, source=source, timezone=timezone, date_formats=date_format)
     with report_errors(MappingError, FileError, TidemarkError, hint=hint):
         now = datetime.now(UTC)
-        if (format_ is not None and format_ == "jsonl") or (
-            format_ is None and not mapping and is_event_file(file, max_size)
-        ):
+        if format_ == "jsonl" or (format_ is None and not mapping and is_event_file(file, max_size)):
             chosen, label = None, "events"
         else:
             chosen, label = _choose_mapping(file, format_, mapping, overrides, max_size, explain=explain)

@@ -30,14 +30,14 @@ def publish(
         open_text(file, max_size=max_size) as lines,
         nullcontext() if is_typed else show_wait("Publishing …"),
     ):
-        result = publish_events(lines, load_settings(data_dir), datetime.now(UTC), wait_seconds=wait)
-    print_line(f"{result.published:,} published, {len(result.refused_rows):,} refused.")
-    for row in result.refused_rows:
+        delivery, refused_rows = publish_events(lines, load_settings(data_dir), datetime.now(UTC), wait_seconds=wait)
+    print_line(f"{delivery.sent:,} published, {len(refused_rows):,} refused.")
+    for row in refused_rows:
         print_line(f"line {row.line}: {row.message}", error=True)
-    if result.problem:
-        print_line(result.problem, error=True)
-    if result.reconciliation:
-        for reason, count in result.reconciliation.unaccounted.items():
+    if delivery.problem:
+        print_line(delivery.problem, error=True)
+    if delivery.reconciliation:
+        for reason, count in delivery.reconciliation.unaccounted.items():
             print_line(f"  {count:,} do not count: {reason}")
-    if result.refused_rows:
+    if refused_rows:
         raise typer.Exit(1)

@@ -5,7 +5,6 @@ import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator
 from collections.abc import Mapping as Dictionary
 from contextlib import asynccontextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -24,54 +23,53 @@ Progress = Callable[[str, int, int | None], None]
 """Shows a stage, the number of items that are done, and the number of all items if it is known."""
 _Item = TypeVar("_Item")
 _PROGRESS_INTERVAL = 1_000
-CONNECT_TIMEOUT_SECONDS = 15
+_CONNECT_TIMEOUT_SECONDS = 15
 
 
 class Delivery(NamedTuple):
-    """The start of the import, the number of records sent, and what became of them."""
+    """The number of records sent, and what does not count of them (None: not known, because of ``problem`` if any)."""
 
-    started_at: datetime
     sent: int
-    reconciliation: ReconciliationResult | None
-    problems: list[str]
+    reconciliation: ReconciliationResult | None = None
+    problem: str = ""
 
 
-def open_state(settings: Settings, folder: Path, source: str) -> ImportState:
-    """The state of the imports from ``source`` into the current cluster."""
+def fetch_cluster(settings: Settings) -> str:
+    """The id of the current Kafka cluster."""
     servers = require_setting(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers")
-    cluster = asyncio.run(kafka.fetch_cluster_id(servers, timeout_seconds=CONNECT_TIMEOUT_SECONDS))
+    return asyncio.run(kafka.fetch_cluster_id(servers, timeout_seconds=_CONNECT_TIMEOUT_SECONDS))
+
+
+def open_state(settings: Settings, folder: Path, cluster: str, source: str) -> ImportState:
+    """The state of the imports from ``source`` into a cluster."""
     return ImportState(folder, cluster, settings.topic_prefix + WORKLOGS.name, source)
 
 
 async def deliver(
     settings: Settings,
-    state: ImportState,
-    started_at: datetime,
-    build_records: Callable[[Dictionary[str, Checkpoint]], Iterator[OutgoingRecord]],
+    cluster: str,
+    records: Iterable[OutgoingRecord],
+    state: ImportState | None = None,
     *,
-    total: int,
-    statuses: Dictionary[str, str],
+    statuses: Dictionary[str, str] | None = None,
     worklogs: Collection[tuple[str, str]],
     wait_seconds: float,
-    progress: Progress,
+    progress: Progress = lambda *_: None,
 ) -> Delivery:
-    """Publish the records that have no checkpoint yet, and wait until they are counted."""
-    servers = require_setting(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers")
-    cluster = await kafka.fetch_cluster_id(servers, timeout_seconds=CONNECT_TIMEOUT_SECONDS)
+    """Publish records, save in ``state`` that they are, and wait until they are counted."""
     begin_offsets = await fetch_end_offsets(settings, [WORKLOGS.name])
-    async with open_publisher(settings, state.save_checkpoints) as publisher:
-        records = build_records(state.load_checkpoints())
-        sent = await publish_all(publisher, show_progress(records, "Publishing", progress, total))
-    state.finish()
+    async with _open_publisher(settings, state.save_checkpoints if state else lambda _: None) as publisher:
+        sent = await _publish_all(publisher, records)
+    if state:
+        state.finish()
     if not wait_seconds:
-        return Delivery(started_at, sent, None, [])
+        return Delivery(sent)
     progress("Counting", 0, None)
-    counting = reconcile(settings, cluster, begin_offsets, statuses, worklogs)
-    reconciliation, problem = await wait_until_counted(counting, wait_seconds)
-    return Delivery(started_at, sent, reconciliation, [problem] if problem else [])
+    counting = reconcile(settings, cluster, begin_offsets, statuses or {}, worklogs)
+    return Delivery(sent, *await _wait_until_counted(counting, wait_seconds))
 
 
-async def wait_until_counted(
+async def _wait_until_counted(
     counting: Awaitable[ReconciliationResult], wait_seconds: float
 ) -> tuple[ReconciliationResult | None, str]:
     """The result within this time; else None, and why it is not known."""
@@ -86,7 +84,7 @@ async def wait_until_counted(
 
 
 @asynccontextmanager
-async def open_publisher(
+async def _open_publisher(
     settings: Settings, on_acknowledged: Callable[[list[Checkpoint]], None]
 ) -> AsyncIterator[Publisher]:
     """A publisher to ``worklog.events``; ``on_acknowledged`` gets the checkpoints of what Kafka has."""
@@ -96,7 +94,7 @@ async def open_publisher(
         yield Publisher(producer, topic, sorted(await producer.partitions_for(topic)), on_acknowledged)
 
 
-async def publish_all(publisher: Publisher, records: Iterable[OutgoingRecord]) -> int:
+async def _publish_all(publisher: Publisher, records: Iterable[OutgoingRecord]) -> int:
     """Publish all records. Returns their number."""
     count = 0
     for record in records:

@@ -47,17 +47,25 @@ def detect_preset(
     ``date_formats`` are those that a person chose. Raises :class:`MappingError` if the order of day, month and year
     cannot be told.
     """
+    # JSON and workbooks are read whole, and alike by all presets with the same list.
+    headers: dict[str, Sequence[str]] = {}
     for preset in list_presets():
         if product not in (None, preset.product):
             continue
-        try:
-            sample = read_sample(path, preset, max_size)
-        except FileError:
-            # It is not the table that the preset describes. A file that nothing can read is reported in the end.
-            continue
-        if preset.columns <= set(sample.header):
+        list_path = preset.mapping.get("list", "")
+        header = headers.get(list_path)
+        if header is None:
+            try:
+                dialect, header, _ = read_sample(path, preset, max_size, row_count=0)
+            except FileError:
+                # It is not the table that the preset describes. A file that nothing can read is reported in the end.
+                continue
+            if dialect.format != "csv":
+                headers[list_path] = header
+        if preset.columns <= set(header):
             mapping = preset.mapping
             if preset.date_formats and not date_formats:
+                sample = read_sample(path, preset, max_size)
                 mapping = {**mapping, "date_formats": choose_date_formats(sample, preset)}
             return Detected(preset, mapping)
     return None
@@ -65,7 +73,7 @@ def detect_preset(
 
 def describe_unknown(path: Path, product: str | None, max_size: int) -> str:
     """Why no preset fits, and what to do."""
-    header = read_sample(path, None, max_size).header
+    header = read_sample(path, None, max_size, row_count=0).header
     names = ", ".join(header[:_MAX_NAMES])
     what = f"is not an export of {product or 'a known product'}"
     return (
@@ -74,7 +82,7 @@ def describe_unknown(path: Path, product: str | None, max_size: int) -> str:
     )
 
 
-def read_sample(path: Path, preset: Preset | None, max_size: int) -> Sample:
+def read_sample(path: Path, preset: Preset | None, max_size: int, *, row_count: int = _SAMPLE_ROWS) -> Sample:
     """The first rows of a file, read as the preset says. Raises :class:`FileError`."""
     mapping = preset.mapping if preset else {}
     columns = preset.columns if preset else ()
@@ -84,7 +92,7 @@ def read_sample(path: Path, preset: Preset | None, max_size: int) -> Sample:
         header = next(table.records, None)
         if header is None or header.error:
             raise FileError(f"{path} has no header: {header.error if header else 'it is empty.'}")
-        return Sample(table.dialect, header.fields, list(islice(table.records, _SAMPLE_ROWS)))
+        return Sample(table.dialect, header.fields, list(islice(table.records, row_count)))
 
 
 def choose_date_formats(sample: Sample, preset: Preset) -> list[str]:

@@ -12,15 +12,13 @@ from zoneinfo import ZoneInfo
 
 from tidemark.api import open_api
 from tidemark.importing.delivery import (
-    CONNECT_TIMEOUT_SECONDS,
+    Delivery,
     Progress,
     deliver,
+    fetch_cluster,
     fingerprint,
-    open_publisher,
     open_state,
-    publish_all,
     show_progress,
-    wait_until_counted,
 )
 from tidemark.importing.events import (
     StructuredEvent,
@@ -33,14 +31,11 @@ from tidemark.importing.identity import find_missing
 from tidemark.importing.mapping import Mapping
 from tidemark.importing.plan import Plan, build_plan, planned_templates, read_planned
 from tidemark.importing.provisioning import fetch_zones, provision
-from tidemark.importing.reconciliation import ReconciliationResult, fetch_end_offsets, reconcile
 from tidemark.importing.rows import RefusedRow, file_columns, parse_rows, row_templates
 from tidemark.importing.summary import ImportSummary, describe_dialect, summarize
 from tidemark.importing.tables import Dialect, Table, open_table
-from tidemark_shared.messaging import kafka
 from tidemark_shared.messaging.events import WorklogRecorded
-from tidemark_shared.messaging.topics import WORKLOGS
-from tidemark_shared.settings import Settings, require_setting
+from tidemark_shared.settings import Settings
 
 _Item = TypeVar("_Item")
 _MAX_REFUSED_ROWS = 100_000
@@ -63,13 +58,15 @@ class ImportOptions(NamedTuple):
 
 def import_table(file: Path, mapping: Mapping, planned_file: Path | None, options: ImportOptions) -> ImportSummary:
     """Import a table by a mapping: CSV, JSON or a workbook."""
+    cluster = fetch_cluster(options.settings)
     with (
         open_api(options.settings) as api,
-        open_state(options.settings, options.state_folder, mapping.source) as state,
+        open_state(options.settings, options.state_folder, cluster, mapping.source) as state,
     ):
         plan, dialect = load_plan(file, mapping, planned_file, options, fetch_zones(api))
         started_at = state.start(fingerprint(mapping.model_dump_json().encode(), file), options.now)
-        missing = find_missing(plan.rows, state.load_checkpoints())
+        checkpoints = state.load_checkpoints()
+        missing = find_missing(plan.rows, checkpoints)
         problems = []
         if missing and not options.confirm_deletion(missing):
             problems.append(
@@ -79,15 +76,16 @@ def import_table(file: Path, mapping: Mapping, planned_file: Path | None, option
             missing = []
         provisioned = provision(api, plan, mapping, state, options.activate)
         plan = plan._replace(links=provisioned.links)
+        records = build_plan_records(
+            plan, provisioned.team_ids, mapping.source, started_at, checkpoints, missing=missing
+        )
+        fact_count = len(plan.links) + len(plan.rows) + len(missing)
         delivery = asyncio.run(
             deliver(
                 options.settings,
+                cluster,
+                show_progress(records, "Publishing", options.progress, fact_count),
                 state,
-                started_at,
-                lambda checkpoints: build_plan_records(
-                    plan, provisioned.team_ids, mapping.source, started_at, checkpoints, missing=missing
-                ),
-                total=len(plan.links) + len(plan.rows) + len(missing),
                 statuses=provisioned.statuses,
                 worklogs={(mapping.source, row.worklog) for row in plan.rows},
                 wait_seconds=options.wait_seconds,
@@ -96,9 +94,10 @@ def import_table(file: Path, mapping: Mapping, planned_file: Path | None, option
         )
     return summarize(
         file,
+        started_at,
         delivery,
         taken=len(plan.rows),
-        fact_count=len(plan.links) + len(plan.rows) + len(missing),
+        fact_count=fact_count,
         repeated=plan.repeated,
         refused_rows=plan.refused_rows,
         problems=[*problems, *provisioned.problems],
@@ -112,15 +111,16 @@ def import_events(file: Path, options: ImportOptions) -> ImportSummary:
         parsed = list(show_progress(rows, "Reading", options.progress))
     events = [line for line in parsed if isinstance(line, StructuredEvent)]
     distinct = len({event.value for event in events})
-    with open_state(options.settings, options.state_folder, "events") as state:
+    cluster = fetch_cluster(options.settings)
+    with open_state(options.settings, options.state_folder, cluster, "events") as state:
+        started_at = state.start(fingerprint(b"", file), options.now)
+        records = build_event_records(events, state.load_checkpoints())
         delivery = asyncio.run(
             deliver(
                 options.settings,
+                cluster,
+                show_progress(records, "Publishing", options.progress, distinct),
                 state,
-                state.start(fingerprint(b"", file), options.now),
-                lambda checkpoints: build_event_records(events, checkpoints),
-                total=distinct,
-                statuses={},
                 worklogs=list_worklogs(events),
                 wait_seconds=options.wait_seconds,
                 progress=options.progress,
@@ -128,6 +128,7 @@ def import_events(file: Path, options: ImportOptions) -> ImportSummary:
         )
     return summarize(
         file,
+        started_at,
         delivery,
         taken=distinct,
         fact_count=distinct,
@@ -136,35 +137,26 @@ def import_events(file: Path, options: ImportOptions) -> ImportSummary:
     )
 
 
-class PublishingResult(NamedTuple):
-    """How many events were published, the lines that were refused, and what does not count (None: ``problem``)."""
-
-    published: int
-    refused_rows: list[RefusedRow]
-    reconciliation: ReconciliationResult | None
-    problem: str
-
-
 def publish_events(
     lines: Iterable[str], settings: Settings, now: datetime, *, wait_seconds: float = 0
-) -> PublishingResult:
-    """Publish structured CloudEvents unchanged, one on each line, and wait until they are counted."""
+) -> tuple[Delivery, list[RefusedRow]]:
+    """Publish structured CloudEvents unchanged, one on each line, and wait until they are counted.
+
+    Returns what became of them, and the lines that were refused.
+    """
     parsed = list(limit_refusals(parse_structured_events(lines, now)))
     events = [line for line in parsed if isinstance(line, StructuredEvent)]
     refused = [line for line in parsed if isinstance(line, RefusedRow)]
-    servers = require_setting(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers")
-
-    async def publish() -> PublishingResult:
-        cluster = await kafka.fetch_cluster_id(servers, timeout_seconds=CONNECT_TIMEOUT_SECONDS)
-        begin_offsets = await fetch_end_offsets(settings, [WORKLOGS.name])
-        async with open_publisher(settings, lambda _: None) as publisher:
-            count = await publish_all(publisher, build_event_records(events, {}))
-        if not wait_seconds or not count:
-            return PublishingResult(count, refused, None, "")
-        counting = reconcile(settings, cluster, begin_offsets, {}, list_worklogs(events))
-        return PublishingResult(count, refused, *await wait_until_counted(counting, wait_seconds))
-
-    return asyncio.run(publish())
+    delivery = asyncio.run(
+        deliver(
+            settings,
+            fetch_cluster(settings),
+            build_event_records(events, {}),
+            worklogs=list_worklogs(events),
+            wait_seconds=wait_seconds if events else 0,
+        )
+    )
+    return delivery, refused
 
 
 def list_worklogs(events: Iterable[StructuredEvent]) -> set[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,6 +46,7 @@ class ImportSummary(NamedTuple):
 
 def summarize(
     file: Path,
+    started_at: datetime,
     delivery: Delivery,
     *,
     taken: int,
@@ -54,7 +56,7 @@ def summarize(
     problems: Sequence[str] = (),
 ) -> ImportSummary:
     """The summary of a file."""
-    problems = [*problems, *delivery.problems]
+    problems = [*problems, *filter(None, [delivery.problem])]
     reconciliation = delivery.reconciliation
     if reconciliation and reconciliation.dead_letters:
         problems.append(
@@ -63,7 +65,7 @@ def summarize(
         )
     return ImportSummary(
         file=str(file),
-        started_at=format_timestamp(delivery.started_at),
+        started_at=format_timestamp(started_at),
         rows=taken + repeated + len(refused_rows),
         taken=taken,
         repeated=repeated,

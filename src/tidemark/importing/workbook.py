@@ -13,8 +13,6 @@ from datetime import date, datetime, time, timedelta
 from io import BytesIO
 from typing import Any
 
-from python_calamine import CalamineError, CalamineWorkbook
-
 _MAX_MEMORY_BYTES = 4 << 30
 _UNREADABLE = 3
 
@@ -37,6 +35,8 @@ def read_first_sheet(content: bytes) -> list[list[str]]:
 
 def main() -> None:
     """Read a workbook from standard input; write its cells as JSON."""
+    from python_calamine import CalamineError, CalamineWorkbook  # noqa: PLC0415 - for this process alone
+
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_AS, (_MAX_MEMORY_BYTES, _MAX_MEMORY_BYTES))
     try:
