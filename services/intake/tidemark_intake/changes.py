@@ -108,8 +108,10 @@ def find_issue_changes(
 ) -> list[IssueChange]:
     """The issues whose link differs from what was published, each with a later time than that."""
     changes = []
-    for issue, found in {issue.id: (issue, link) for issue, link in issues}.values():
-        link = found._replace(contract=_clean_reference(found.contract), account=_clean_reference(found.account))
+    for issue, raw_link in {issue.id: (issue, link) for issue, link in issues}.values():
+        link = raw_link._replace(
+            contract=_clean_reference(raw_link.contract), account=_clean_reference(raw_link.account)
+        )
         content = [issue.key, issue.summary, link.contract, link.account, str(issue.created_at)]
         digest, previous = _hash(content), published.get(issue.id)
         if previous and previous.digest == digest:

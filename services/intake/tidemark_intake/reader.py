@@ -117,19 +117,20 @@ class Reader:
         """Publish in one transaction, with the page's cursor or the deliveries that are done."""
         source, now = self._source, self._now()
         async with self._pool.acquire() as connection:
-            unknown = await store.list_unknown_issues(connection, source, [worklog.issue_id for worklog in worklogs])
-            known = await store.list_known_issues(connection, source, issue_ids)
-        issues = await self._tracker.fetch_issues(list(dict.fromkeys([*unknown, *known])))
+            worked_on = {worklog.issue_id for worklog in worklogs}
+            published = await store.list_published_issues(connection, source, [*worked_on, *issue_ids])
+        # The links that are missing, and those that may have changed: other issues have no work.
+        issues = await self._tracker.fetch_issues(sorted((worked_on - published) | (published & set(issue_ids))))
         links = [(issue, link_issue(issue, source)) for issue in issues]
         async with self._pool.acquire() as connection, connection.transaction():
             await store.publish_issues(connection, source, links, now)
             if page and page.window:
-                found = await store.find_window_deletions(connection, source, page, page.window, now=now)
-                deletions = [*deletions, *found]
+                missing = await store.find_window_deletions(connection, source, page, page.window, now=now)
+                deletions = [*deletions, *missing]
             count = await store.publish_worklogs(connection, source, worklogs, deletions, now)
             await store.save_skipped(connection, source, skipped, now)
             if page:
-                await store.save_cursor(connection, source, page.cursor, found=count)
+                await store.save_cursor(connection, source, page.cursor, count)
             if delivery_ids:
                 await _sql.mark_processed(connection, source_id=source.id, ids=list(delivery_ids), now=now)
 

@@ -11,6 +11,13 @@ def sign(secret: str, body: bytes) -> str:
     return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
+def require_secret(secret: str | None) -> str:
+    """``secret``, which signs the deliveries of a source."""
+    if secret is None:
+        raise DeliveryError("The source has no webhook_secret, so no webhook can be trusted.")
+    return secret
+
+
 def check_hmac(secret: str, body: bytes, signature: str) -> None:
     """Check a signature by :func:`sign`, with or without ``sha256=`` before it."""
     if not hmac.compare_digest(sign(secret, body).encode(), signature.removeprefix("sha256=").encode()):

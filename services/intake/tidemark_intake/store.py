@@ -81,15 +81,9 @@ async def find_window_deletions(
     return [Deletion(row["id"], now) async for row in rows if row["id"] not in current]
 
 
-async def list_unknown_issues(connection: Connection, source: Source, ids: Sequence[str]) -> list[str]:
-    """The issues whose link was never published."""
-    known = {row["id"] async for row in _sql.load_issues(connection, source_id=source.id, ids=list(ids))}
-    return [identifier for identifier in dict.fromkeys(ids) if identifier not in known]
-
-
-async def list_known_issues(connection: Connection, source: Source, ids: Sequence[str]) -> list[str]:
-    """The issues whose link was published: the others have no work."""
-    return [row["id"] async for row in _sql.load_issues(connection, source_id=source.id, ids=list(ids))]
+async def list_published_issues(connection: Connection, source: Source, ids: Sequence[str]) -> set[str]:
+    """The issues among these whose link was published."""
+    return {row["id"] async for row in _sql.load_issues(connection, source_id=source.id, ids=list(ids))}
 
 
 async def save_skipped(connection: Connection, source: Source, skipped: Sequence[Skipped], now: datetime) -> None:
@@ -105,6 +99,6 @@ async def save_skipped(connection: Connection, source: Source, skipped: Sequence
     )
 
 
-async def save_cursor(connection: Connection, source: Source, cursor: Mapping[str, str], found: int) -> None:
+async def save_cursor(connection: Connection, source: Source, cursor: Mapping[str, str], count: int) -> None:
     """Save from where to go on, and how many worklogs no webhook had brought."""
-    await _sql.save_position(connection, id=source.id, cursor=json.dumps(cursor), found=found)
+    await _sql.save_position(connection, id=source.id, cursor=json.dumps(cursor), count=count)

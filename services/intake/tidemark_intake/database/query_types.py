@@ -149,7 +149,7 @@ class IntakeQueries(Protocol):
         ...
 
     async def save_position(
-        self, connection: Connection, /, *, cursor: str | None, found: int | None, id: str | None
+        self, connection: Connection, /, *, cursor: str | None, count: int | None, id: str | None
     ) -> str:
         """intake.sql"""
         ...

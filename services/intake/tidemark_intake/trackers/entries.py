@@ -4,7 +4,6 @@ They say little about deletions, so a range of days is read as a whole, and what
 entry has no issue: the project and task, or activity, are in its place.
 """
 
-import hashlib
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
@@ -14,22 +13,23 @@ from typing import Any, NamedTuple
 from tidemark_intake.client import TrackerClient
 from tidemark_intake.configuration import Source
 from tidemark_intake.facts import Batch, Hints, Issue, Page, Skipped, Worklog
-from tidemark_intake.signatures import check_hmac, check_token
+from tidemark_intake.signatures import check_hmac, check_token, require_secret
 from tidemark_intake.trackers import DeliveryError
 from tidemark_intake.trackers.parsing import (
     EPOCH,
+    OVERLAP,
     UNREADABLE,
+    delivery_id,
     entity_id,
     list_items,
     member,
     parse_time,
     parse_whole,
-    sort_worklog,
+    read_worklogs,
 )
 
 _DAY = timedelta(days=1)
 _WINDOW = timedelta(days=7)
-_OVERLAP = timedelta(minutes=10)
 _KIMAI_PAGE = 500
 
 
@@ -50,10 +50,8 @@ class EntryTracker:
 
     def check_delivery(self, headers: Mapping[str, str], body: bytes) -> str:
         """See :class:`~tidemark_intake.trackers.Tracker`."""
-        if self._webhook_secret is None:
-            raise DeliveryError("The source has no webhook_secret, so no webhook can be trusted.")
-        self._check_signature(self._webhook_secret, headers, body)
-        return hashlib.sha256(body).hexdigest()
+        self._check_signature(require_secret(self._webhook_secret), headers, body)
+        return delivery_id(None, body)
 
     def read_delivery(self, body: bytes) -> Hints:
         """See :class:`~tidemark_intake.trackers.Tracker`. A deletion is found when the range is read again."""
@@ -66,9 +64,9 @@ class EntryTracker:
     async def fetch_worklogs(self, ids: Sequence[str]) -> Batch:
         """See :class:`~tidemark_intake.trackers.Tracker`."""
         items = [(identifier, await self._fetch(identifier)) for identifier in ids]
-        found = self._sort([item for _, item in items if item is not None])
+        batch = self._read_worklogs([item for _, item in items if item is not None])
         missing = [Skipped(identifier, "invisible", "It is gone.") for identifier, item in items if item is None]
-        return Batch(found.worklogs, [*found.skipped, *missing])
+        return Batch(batch.worklogs, [*batch.skipped, *missing])
 
     async def fetch_issues(self, ids: Sequence[str]) -> Sequence[Issue]:
         """See :class:`~tidemark_intake.trackers.Tracker`. The attributes come with the entries."""
@@ -92,7 +90,7 @@ class EntryTracker:
             end = min(begin + _WINDOW, last_day)
             window = datetime.combine(begin, time(), UTC), datetime.combine(end, time(), UTC)
             # A day more at each end: some products take the days of a person, not of UTC.
-            batch = self._sort(await self._read_range(begin - _DAY, end + _DAY))
+            batch = self._read_worklogs(await self._read_range(begin - _DAY, end + _DAY))
             loaded = max(loaded, min(end, now.date()))
             yield Page(
                 {"loaded_until": loaded.isoformat(), **({"updated": updated} if updated else {})},
@@ -101,29 +99,20 @@ class EntryTracker:
                 window=window,
             )
             begin = end
-        since = datetime.fromisoformat(updated) - _OVERLAP if updated else None
-        batch = self._sort(await self._read_updates(since)) if since else Batch()
+        since = datetime.fromisoformat(updated) - OVERLAP if updated else None
+        batch = self._read_worklogs(await self._read_updates(since)) if since else Batch()
         state = {"loaded_until": loaded.isoformat(), "updated": now.isoformat()}
         yield Page(state, worklogs=batch.worklogs, skipped=batch.skipped)
 
-    def _sort(self, items: Sequence[Any]) -> Batch:
-        worklogs: list[Worklog] = []
-        skipped: list[Skipped] = []
-        for item in items:
-            try:
-                entry = self._parse(item)
-            except UNREADABLE as error:
-                skipped.append(Skipped(str(member(item, "id")), "unreadable", repr(error)))
-                continue
-            result: Worklog | Skipped = (
-                sort_worklog(entry.worklog) if entry.ended else Skipped(entry.worklog.id, "running")
-            )
-            if isinstance(result, Worklog):
-                worklogs.append(result)
-                self._attributes[result.issue_id] = entry.attributes
-            else:
-                skipped.append(result)
-        return Batch(worklogs, skipped)
+    def _read_worklogs(self, items: Sequence[Any]) -> Batch:
+        return read_worklogs(items, self._parse_ended)
+
+    def _parse_ended(self, item: Any) -> Worklog | Skipped:
+        entry = self._parse(item)
+        if not entry.ended:
+            return Skipped(entry.worklog.id, "running")
+        self._attributes[entry.worklog.issue_id] = entry.attributes
+        return entry.worklog
 
     def _describe(self, text: Any) -> str | None:
         return (str(text) or None) if text and self._source.descriptions else None

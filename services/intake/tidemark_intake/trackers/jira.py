@@ -13,10 +13,11 @@ from typing import Any
 from tidemark_intake.client import TrackerClient
 from tidemark_intake.configuration import Source
 from tidemark_intake.facts import Batch, Deletion, Hints, Issue, Page, Skipped, Worklog
-from tidemark_intake.signatures import check_hmac, check_token
+from tidemark_intake.signatures import check_hmac, check_token, require_secret
 from tidemark_intake.trackers import DeliveryError
 from tidemark_intake.trackers.parsing import (
     EPOCH,
+    OVERLAP,
     UNREADABLE,
     chunks,
     clean_text,
@@ -29,14 +30,12 @@ from tidemark_intake.trackers.parsing import (
     member,
     parse_time,
     parse_whole,
-    sort_worklog,
+    read_worklogs,
     to_milliseconds,
 )
 
 _MAX_WORKLOGS = 1_000
 _MAX_ISSUES = 100
-# Jira leaves out the last minute, and its nodes' clocks differ.
-_OVERLAP = timedelta(minutes=10)
 
 
 class Jira:
@@ -49,12 +48,11 @@ class Jira:
 
     def check_delivery(self, headers: Mapping[str, str], body: bytes) -> str:
         """See :class:`~tidemark_intake.trackers.Tracker`."""
-        if self._webhook_secret is None:
-            raise DeliveryError("The source has no webhook_secret, so no webhook can be trusted.")
+        secret = require_secret(self._webhook_secret)
         if signature := headers.get("x-hub-signature"):
-            check_hmac(self._webhook_secret, body, signature)
+            check_hmac(secret, body, signature)
         elif token := headers.get("authorization", "").removeprefix("Bearer "):
-            check_token(self._webhook_secret, token)
+            check_token(secret, token)
         else:
             raise DeliveryError("The delivery has no signature.")
         return delivery_id(headers.get("x-atlassian-webhook-identifier"), body)
@@ -77,33 +75,29 @@ class Jira:
         worklogs: list[Worklog] = []
         skipped: list[Skipped] = []
         for chunk in chunks([identifier for identifier in ids if is_number(identifier)], _MAX_WORKLOGS):
-            items = await self._client.post(f"{self._api}/worklog/list", {"ids": [int(number) for number in chunk]})
-            missing = dict.fromkeys(chunk)
-            for item in list_items(items):
-                missing.pop(str(item.get("id")), None)
-                sorted_worklog = self._parse_worklog(item)
-                if isinstance(sorted_worklog, Worklog):
-                    worklogs.append(sorted_worklog)
-                else:
-                    skipped.append(sorted_worklog)
-            skipped += [Skipped(number, "invisible", "The account of the source cannot see it.") for number in missing]
+            answer = await self._client.post(f"{self._api}/worklog/list", {"ids": [int(number) for number in chunk]})
+            items = list_items(answer)
+            batch = read_worklogs(items, self._parse_worklog)
+            worklogs += batch.worklogs
+            present = {str(item.get("id")) for item in items}
+            missing = [number for number in dict.fromkeys(chunk) if number not in present]
+            skipped += [
+                *batch.skipped,
+                *(Skipped(number, "invisible", "The account of the source cannot see it.") for number in missing),
+            ]
         return Batch(worklogs, skipped)
 
-    def _parse_worklog(self, item: Any) -> Worklog | Skipped:
+    def _parse_worklog(self, item: Any) -> Worklog:
         author = member(item, "author", "accountId") or member(item, "author", "key") or member(item, "author", "name")
-        try:
-            worklog = Worklog(
-                id=str(item["id"]),
-                issue_id=str(item["issueId"]),
-                author_id=str(author or ""),
-                started_at=parse_time(item["started"]),
-                seconds=parse_whole(item["timeSpentSeconds"]),
-                updated_at=parse_time(item.get("updated") or item["started"]),
-                description=_plain_text(item.get("comment")) if self._source.descriptions else None,
-            )
-        except UNREADABLE as error:
-            return Skipped(str(item.get("id")), "unreadable", repr(error))
-        return sort_worklog(worklog)
+        return Worklog(
+            id=str(item["id"]),
+            issue_id=str(item["issueId"]),
+            author_id=str(author or ""),
+            started_at=parse_time(item["started"]),
+            seconds=parse_whole(item["timeSpentSeconds"]),
+            updated_at=parse_time(item.get("updated") or item["started"]),
+            description=_plain_text(item.get("comment")) if self._source.descriptions else None,
+        )
 
     async def fetch_issues(self, ids: Sequence[str]) -> Sequence[Issue]:
         """See :class:`~tidemark_intake.trackers.Tracker`."""
@@ -154,7 +148,7 @@ class Jira:
         """See :class:`~tidemark_intake.trackers.Tracker`. The cursor has a time in milliseconds for each feed."""
         state = dict(cursor)
         for feed in ("updated", "deleted"):
-            since = max(int(state.get(feed, "0")) - to_milliseconds(EPOCH + _OVERLAP), 0)
+            since = max(int(state.get(feed, "0")) - to_milliseconds(EPOCH + OVERLAP), 0)
             while True:
                 answer = await self._client.get(f"{self._api}/worklog/{feed}", since=since)
                 values = list_items(answer, "values")
@@ -184,7 +178,7 @@ class Jira:
             # The worklogs of the first load bring their issues with them.
             yield Page(dict(state))
             return
-        minutes = (now - datetime.fromisoformat(last) + _OVERLAP) // timedelta(minutes=1)
+        minutes = (now - datetime.fromisoformat(last) + OVERLAP) // timedelta(minutes=1)
         query: dict[str, Any] = {"jql": f"updated >= -{minutes}m ORDER BY updated", "fields": ["updated"]}
         path = f"{self._api}/search/jql" if self._is_cloud else f"{self._api}/search"
         start = 0

@@ -2,18 +2,20 @@
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from tidemark_intake.client import TrackerError
-from tidemark_intake.facts import Skipped, Worklog
+from tidemark_intake.facts import Batch, Skipped, Worklog
 from tidemark_shared.messaging.cloudevents import describe_validation_error
 from tidemark_shared.messaging.events import FIRST_YEAR, LAST_YEAR, MAX_SECONDS, WorklogRecorded
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Changes are read again from before the last time: trackers list them late, and their clocks differ.
+OVERLAP = timedelta(minutes=10)
 # Whatever reading JSON of another shape raises.
 UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 # Part of the paths of requests, so no slash, dot or question mark.
@@ -105,7 +107,25 @@ def member(value: Any, *names: str) -> Any:
     return value
 
 
-def sort_worklog(worklog: Worklog) -> Worklog | Skipped:
+def read_worklogs(items: Sequence[Any], parse: Callable[[Any], Worklog | Skipped], *, id_member: str = "id") -> Batch:
+    """The worklogs of a tracker's items, and those that are not published, such as one that ``parse`` cannot read."""
+    worklogs: list[Worklog] = []
+    skipped: list[Skipped] = []
+    for item in items:
+        try:
+            result = parse(item)
+        except UNREADABLE as error:
+            result = Skipped(str(member(item, id_member)), "unreadable", repr(error))
+        if isinstance(result, Worklog):
+            result = _check_worklog(result)
+        if isinstance(result, Worklog):
+            worklogs.append(result)
+        else:
+            skipped.append(result)
+    return Batch(worklogs, skipped)
+
+
+def _check_worklog(worklog: Worklog) -> Worklog | Skipped:
     """``worklog``, or why it is not published."""
     if not worklog.author_id:
         return Skipped(worklog.id, "invalid", "It names no person.")

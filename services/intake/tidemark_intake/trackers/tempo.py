@@ -5,17 +5,18 @@ https://apidocs.tempo.io/
 
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tidemark_intake.client import TrackerClient
 from tidemark_intake.configuration import Source
 from tidemark_intake.facts import Batch, Deletion, Hints, Issue, Page, Skipped, Worklog
-from tidemark_intake.signatures import check_hmac
+from tidemark_intake.signatures import check_hmac, require_secret
 from tidemark_intake.trackers import DeliveryError
 from tidemark_intake.trackers.parsing import (
     EPOCH,
+    OVERLAP,
     UNREADABLE,
     delivery_id,
     entity_id,
@@ -25,11 +26,10 @@ from tidemark_intake.trackers.parsing import (
     member,
     parse_time,
     parse_whole,
-    sort_worklog,
+    read_worklogs,
 )
 
 _PAGE = 1_000
-_OVERLAP = timedelta(minutes=10)
 
 
 class Tempo:
@@ -40,9 +40,7 @@ class Tempo:
 
     def check_delivery(self, headers: Mapping[str, str], body: bytes) -> str:
         """See :class:`~tidemark_intake.trackers.Tracker`."""
-        if self._webhook_secret is None:
-            raise DeliveryError("The source has no webhook_secret, so no webhook can be trusted.")
-        check_hmac(self._webhook_secret, body, headers.get("tempo-signature", ""))
+        check_hmac(require_secret(self._webhook_secret), body, headers.get("tempo-signature", ""))
         try:
             return delivery_id(json.loads(body)["eventId"], body)
         except UNREADABLE:
@@ -62,39 +60,33 @@ class Tempo:
 
     async def fetch_worklogs(self, ids: Sequence[str]) -> Batch:
         """See :class:`~tidemark_intake.trackers.Tracker`."""
-        worklogs: list[Worklog] = []
-        skipped: list[Skipped] = []
-        for identifier in ids:
-            item = await self._client.find(f"/4/worklogs/{identifier}") if is_number(identifier) else None
-            if item is None:
-                skipped.append(Skipped(identifier, "invisible", "The token of the source cannot see it."))
-                continue
-            self._sort(item, worklogs, skipped)
-        return Batch(worklogs, skipped)
+        items = {
+            identifier: await self._client.find(f"/4/worklogs/{identifier}") if is_number(identifier) else None
+            for identifier in ids
+        }
+        batch = self._read_worklogs([item for item in items.values() if item is not None])
+        missing = [
+            Skipped(identifier, "invisible", "The token of the source cannot see it.")
+            for identifier, item in items.items()
+            if item is None
+        ]
+        return Batch(batch.worklogs, [*batch.skipped, *missing])
 
-    def _sort(self, item: Any, worklogs: list[Worklog], skipped: list[Skipped]) -> None:
-        result = self._parse(item)
-        if isinstance(result, Worklog):
-            worklogs.append(result)
-        else:
-            skipped.append(result)
+    def _read_worklogs(self, items: Sequence[Any]) -> Batch:
+        return read_worklogs(items, self._parse, id_member="tempoWorklogId")
 
-    def _parse(self, item: Any) -> Worklog | Skipped:
-        try:
-            # Local time of the person; startDateTimeUtc says the same in UTC.
-            started = item.get("startDateTimeUtc") or f"{item['startDate']}T{item.get('startTime') or '00:00:00'}"
-            worklog = Worklog(
-                id=str(item["tempoWorklogId"]),
-                issue_id=str(item["issue"]["id"]),
-                author_id=str(member(item, "author", "accountId") or ""),
-                started_at=parse_time(started),
-                seconds=parse_whole(item["timeSpentSeconds"]),
-                updated_at=parse_time(item["updatedAt"]),
-                description=(item.get("description") or None) if self._source.descriptions else None,
-            )
-        except UNREADABLE as error:
-            return Skipped(str(member(item, "tempoWorklogId")), "unreadable", repr(error))
-        return sort_worklog(worklog)
+    def _parse(self, item: Any) -> Worklog:
+        # Local time of the person; startDateTimeUtc says the same in UTC.
+        started = item.get("startDateTimeUtc") or f"{item['startDate']}T{item.get('startTime') or '00:00:00'}"
+        return Worklog(
+            id=str(item["tempoWorklogId"]),
+            issue_id=str(item["issue"]["id"]),
+            author_id=str(member(item, "author", "accountId") or ""),
+            started_at=parse_time(started),
+            seconds=parse_whole(item["timeSpentSeconds"]),
+            updated_at=parse_time(item["updatedAt"]),
+            description=(item.get("description") or None) if self._source.descriptions else None,
+        )
 
     async def fetch_issues(self, ids: Sequence[str]) -> Sequence[Issue]:
         """See :class:`~tidemark_intake.trackers.Tracker`. Tempo has no issues: a link is by rules on the number."""
@@ -103,18 +95,15 @@ class Tempo:
     async def read_changes(self, cursor: Mapping[str, str], now: datetime) -> AsyncIterator[Page]:
         """See :class:`~tidemark_intake.trackers.Tracker`. Pages come newest first, so the cursor moves at the end."""
         last = cursor.get("updated")
-        since = datetime.fromisoformat(last) - _OVERLAP if last else None
+        since = datetime.fromisoformat(last) - OVERLAP if last else None
         offset, from_day = 0, (since.date().isoformat() if since else self._source.first_day)
         while True:
             answer = await self._client.get(
                 "/4/worklogs", updatedFrom=from_day, limit=_PAGE, offset=offset, orderBy="UPDATED"
             )
             items = list_items(answer, "results")
-            worklogs: list[Worklog] = []
-            skipped: list[Skipped] = []
-            for item in items:
-                self._sort(item, worklogs, skipped)
-            yield Page(dict(cursor), worklogs=worklogs, skipped=skipped)
+            batch = self._read_worklogs(items)
+            yield Page(dict(cursor), worklogs=batch.worklogs, skipped=batch.skipped)
             offset += len(items)
             if not member(answer, "metadata", "next") or not items:
                 break

@@ -109,9 +109,9 @@ SET reason = excluded.reason, detail = excluded.detail, seen_at = excluded.seen_
 DELETE FROM skipped
 WHERE source_id = :source_id AND worklog_id = ANY(:ids::text[]);
 
--- name: save_position(id, cursor, found)!
+-- name: save_position(id, cursor, count)!
 UPDATE sources
-SET cursor = :cursor::jsonb, found_by_reconciling = found_by_reconciling + :found
+SET cursor = :cursor::jsonb, found_by_reconciling = found_by_reconciling + :count
 WHERE id = :id;
 
 -- name: save_reconciled(id, now)!
