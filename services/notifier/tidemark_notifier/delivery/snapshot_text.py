@@ -1,7 +1,6 @@
 """One notification in words: its headline, its bar, the lines below its figure, and the placeholders. SPEC N5."""
 
 from collections.abc import Iterator
-from datetime import date, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -72,21 +71,16 @@ def format_headline(snapshot: Snapshot, language: Language = ENGLISH) -> str:
             hours = language.format_quantity(snapshot.unaccounted_seconds or 0, None)
             headline = _("%(hours)s not counted", hours=hours)
         case "forecast_exhausts":
-            today = _find_day(snapshot)
+            today = snapshot.raised_on
             when = format_forecast_day(snapshot.forecast, today, language)
             headline = _(_FORECAST_HEADLINES[_classify_forecast(snapshot)], when=when)
     return headline
 
 
-def _find_day(snapshot: Snapshot) -> date:
-    """The day on which it was raised."""
-    return snapshot.contract_end - timedelta(days=snapshot.days_left)
-
-
 def _classify_forecast(snapshot: Snapshot) -> ForecastKind:
     # The figures of another trigger may be those of an account, or of another period.
     remaining = snapshot.remaining if snapshot.trigger == "forecast_exhausts" else None
-    return classify_forecast(snapshot.forecast, _find_day(snapshot), remaining)
+    return classify_forecast(snapshot.forecast, snapshot.raised_on, remaining)
 
 
 def _format_end(snapshot: Snapshot, language: Language) -> str:
@@ -123,7 +117,7 @@ def format_percent(snapshot: Snapshot, language: Language = ENGLISH) -> str:
 def _format_forecast(forecast: Forecast, snapshot: Snapshot, language: Language) -> str:
     """The forecast with its range."""
     _, kind = language.gettext, _classify_forecast(snapshot)
-    text = _(_FORECAST_FACTS[kind], when=format_forecast_day(forecast, _find_day(snapshot), language))
+    text = _(_FORECAST_FACTS[kind], when=format_forecast_day(forecast, snapshot.raised_on, language))
     if kind != "runs_out" or not forecast.low:
         return text
     low = language.format_day(forecast.low)

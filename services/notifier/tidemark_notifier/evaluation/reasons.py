@@ -50,7 +50,7 @@ def format_threshold(kind: str, threshold: str | None, currency: str | None, lan
 def describe_reason(snapshot: "Snapshot", language: Language = ENGLISH) -> str:
     """Why the notification is raised, in one sentence that a customer may read."""
     _, resolved = language.gettext, snapshot.kind == "resolved"
-    end, today = language.format_day(snapshot.contract_end), _find_day(snapshot)
+    end = language.format_day(snapshot.contract_end)
     threshold = format_threshold(snapshot.trigger, snapshot.threshold, snapshot.currency, language)
     match snapshot.trigger:
         case "expires_in_days" if snapshot.days_left:
@@ -67,16 +67,15 @@ def describe_reason(snapshot: "Snapshot", language: Language = ENGLISH) -> str:
             reason = _describe_status(snapshot.threshold or "DRAFT", snapshot.status, end, language)
         case "unaccounted_work":
             hours = language.format_quantity(snapshot.unaccounted_seconds or 0, None)
-            text = (
+            reason = (
                 _("%(hours)s of logged work is not being counted (below the alert at %(threshold)s).",
                   hours=hours, threshold=threshold)
                 if resolved
                 else _("%(hours)s of logged work is not being counted (alert at %(threshold)s).",
                        hours=hours, threshold=threshold)
             )  # fmt: skip
-            reason = text
         case "forecast_exhausts":
-            reason = describe_forecast(snapshot.forecast, today, snapshot.remaining, language)
+            reason = describe_forecast(snapshot.forecast, snapshot.raised_on, snapshot.remaining, language)
         case _:
             start, last = snapshot.period_start or snapshot.contract_start, snapshot.period_end or snapshot.contract_end
             consumption = _describe_consumption(
@@ -85,10 +84,6 @@ def describe_reason(snapshot: "Snapshot", language: Language = ENGLISH) -> str:
             comparison = _describe_comparison(snapshot.trigger, threshold, language, resolved=resolved)
             reason = f"{consumption} ({comparison})."
     return reason
-
-
-def _find_day(snapshot: "Snapshot") -> date:
-    return snapshot.contract_end - timedelta(days=snapshot.days_left)
 
 
 def _describe_status(status: str, current: str, end: str, language: Language) -> str:

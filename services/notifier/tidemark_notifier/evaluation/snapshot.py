@@ -1,7 +1,7 @@
 """The frozen copy of the figures that a notification was raised for (N3)."""
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from typing import Literal
 from uuid import UUID
 
@@ -76,6 +76,11 @@ class Snapshot(Body):
     owner_name: str | None = None
     """Of the contract's owner; null in notifications of earlier versions."""
     owner_email: str | None = None
+
+    @property
+    def raised_on(self) -> date:
+        """The day on which it was raised, in the contract's zone."""
+        return self.contract_end - timedelta(days=self.days_left)
 
 
 def freeze_notification(notification: PendingNotification, contract: EvaluationInput, today: date) -> Snapshot:
