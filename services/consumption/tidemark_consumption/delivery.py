@@ -131,7 +131,7 @@ def _deliver_account(account: Row, work: Rows, shown: ReportRange, team_names: M
 
 
 def _planned_to_date(periods: Rows, accounts: Rows | None) -> list[int | None]:
-    """What is planned of all periods up to each one: for the contract or, where they are given, for some accounts."""
+    """What is planned of all periods up to each one: for the contract, or for some of its accounts."""
     planned = [period["planned"] for period in periods]
     if accounts is not None:
         by_account = [[period["planned"] for period in account["periods"]] for account in accounts]

@@ -199,7 +199,7 @@ FIELDS = {
     "RuleInput.subject": "The subject of the mail, with placeholders; null for the standard one.",
     "RulePreviewRequest.contract": "The contract's id or code.",
     "RulePreviewRequest.rule_id": "The id of a stored rule.",
-    "RuleTestRequest.contract": "A contract's id or code; null for the first one in the rule's scope.",
+    "RuleTestRequest.contract": "A contract's id or code; null: the first contract in the rule's scope.",
     "RuleTestRequest.email": "Where the test goes; null for the rule's receivers.",
     "Scope.id": "The id of the organization or contract.",
     "Snapshot.kind": "Why it was raised: a threshold is crossed or no longer reached, a reminder, a test.",

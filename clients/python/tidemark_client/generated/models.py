@@ -1528,7 +1528,7 @@ class RuleTestRequest(TypedDict):
     email: NotRequired[str | None]
     """Where the test goes; null for the rule's receivers."""
     contract: NotRequired[str | None]
-    """A contract's id or code; null for the first one in the rule's scope."""
+    """A contract's id or code; null: the first contract in the rule's scope."""
 
 
 class RuleTestResult(TypedDict):

@@ -1,24 +1,25 @@
 """``/v1/reports/people``: the hours of persons by week, against their capacity (SPEC 7). For internal use."""
 
-from datetime import date, timedelta
+from datetime import date
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from tidemark_consumption.api.day_range import require_day_range
 from tidemark_consumption.database.query_types import ConsumptionQueries
 from tidemark_consumption.people import DEFAULT_WORKLOAD_SECONDS, split_into_weeks, sum_by_person
 from tidemark_shared.database import ACQUIRE_TIMEOUT_SECONDS, queries
 from tidemark_shared.domain.bodies import Body, Day
 from tidemark_shared.http.auth import require_role
-from tidemark_shared.http.problems import Problem, Violation
+from tidemark_shared.http.problems import Problem
 
 _sql: ConsumptionQueries = queries("tidemark_consumption")
 
 router = APIRouter(prefix="/v1/reports", tags=["figures"], dependencies=[require_role("viewer")])
 
-_MAX_RANGE = timedelta(days=371)
+_MAX_DAYS = 371
 
 
 class PeopleFilter(BaseModel):
@@ -91,7 +92,7 @@ class PeopleReport(Body):
 @router.get("/people")
 async def get_people_report(request: Request, selection: Annotated[PeopleFilter, Query()]) -> PeopleReport:
     """Billable and other time of each person by week, against capacity. As it is now."""
-    _require_range(selection)
+    require_day_range(selection.first_day, selection.last_day, max_days=_MAX_DAYS, report="A report of people")
     days = {"first_day": selection.first_day, "last_day": selection.last_day}
     async with (
         request.app.state.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection,
@@ -113,13 +114,3 @@ async def get_people_report(request: Request, selection: Annotated[PeopleFilter,
     weeks = split_into_weeks(selection.first_day, selection.last_day)
     people = sum_by_person(weeks, memberships=memberships, work=work, capacity=capacity, names=names)
     return PeopleReport.model_validate({"from": selection.first_day, "to": selection.last_day, "people": people})
-
-
-def _require_range(selection: PeopleFilter) -> None:
-    reason = None
-    if selection.first_day > selection.last_day:
-        reason = "`from` is after `to`. Exchange them."
-    elif selection.last_day - selection.first_day >= _MAX_RANGE:
-        reason = f"A report of people has at most {_MAX_RANGE.days} days. Ask for a shorter range."
-    if reason:
-        raise Problem(422, "The range is not valid", reason, [Violation(code="invalid", path="/from", message=reason)])

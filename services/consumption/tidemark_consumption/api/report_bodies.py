@@ -210,6 +210,6 @@ class DeliveryReport(Body):
     organization_name: Annotated[str | None, Field(description="The customer's name; null until it is received.")]
     first_day: Annotated[Day, Field(alias="from", description="The first day of the range.")]
     last_day: Annotated[Day, Field(alias="to", description="The last day of the range, inclusive.")]
-    moment: Annotated[datetime, Field(description="When this was known: now, or `as_of`.")]
+    moment: Annotated[datetime, Field(description="The time of these figures: now, or `as_of`.")]
     contracts: Annotated[tuple[ContractDelivery, ...], Field(description="By code.")]
     teams: Annotated[tuple[TeamDelivery, ...], Field(description="Work by team, the most first.")]

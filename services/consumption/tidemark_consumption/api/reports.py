@@ -4,13 +4,14 @@ import json
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
+from tidemark_consumption.api.day_range import require_day_range
 from tidemark_consumption.api.moments import AsOf, connection_at
 from tidemark_consumption.api.report_bodies import DeliveryReport
 from tidemark_consumption.balance_outbox import query_pace
@@ -19,14 +20,14 @@ from tidemark_consumption.delivery import ReportRange, ReportRows, Row, deliver_
 from tidemark_shared.database import Connection, queries
 from tidemark_shared.domain.bodies import Day, Text
 from tidemark_shared.http.auth import require_role
-from tidemark_shared.http.problems import Problem, Violation
+from tidemark_shared.http.problems import Problem
 
 _sql: ConsumptionQueries = queries("tidemark_consumption")
 
 router = APIRouter(prefix="/v1/reports", tags=["figures"], dependencies=[require_role("viewer")])
 
 # Three years.
-_MAX_RANGE = timedelta(days=1_096)
+_MAX_DAYS = 1_096
 _MAX_RESTATEMENTS = 1000
 _MAX_NAMES = 200
 
@@ -52,7 +53,7 @@ async def get_delivery_report(
     request: Request, selection: Annotated[DeliveryFilter, Query()], as_of: AsOf = None
 ) -> DeliveryReport:
     """What was delivered to a customer: planned and executed, who did the work, what does not count, what comes."""
-    _require_range(selection)
+    require_day_range(selection.first_day, selection.last_day, max_days=_MAX_DAYS, report="A report")
     async with (
         connection_at(request, as_of, organization=selection.organization) as (connection, moment),
         _snapshot(connection),
@@ -94,16 +95,6 @@ async def get_delivery_report(
             "teams": deliver_teams(deliveries),
         }
     )
-
-
-def _require_range(selection: DeliveryFilter) -> None:
-    reason = None
-    if selection.first_day > selection.last_day:
-        reason = "`from` is after `to`. Exchange them."
-    elif selection.last_day - selection.first_day >= _MAX_RANGE:
-        reason = f"A report has at most {_MAX_RANGE.days:,} days. Ask for a shorter range."
-    if reason:
-        raise Problem(422, "The range is not valid", reason, [Violation(code="invalid", path="/from", message=reason)])
 
 
 def _require_selected(selection: DeliveryFilter, contracts: Sequence[Row]) -> None:
