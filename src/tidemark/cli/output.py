@@ -27,6 +27,7 @@ from rich.text import Text
 
 from tidemark.program import complete_commands
 from tidemark.stack.processes import StackError
+from tidemark_shared.domain.text import escape_formula
 from tidemark_shared.settings import InvalidSettingError, MissingSettingError
 
 Record = Mapping[str, Any]
@@ -40,8 +41,7 @@ _ADDRESS = re.compile(r"\('([^']+)', (\d+)")
 _UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _SAFE_CHARACTERS = frozenset("\n\u200c\u200d")
 
-# OWASP: a cell that begins with one of these can be a formula. A number is none.
-_FORMULA = re.compile(r"(?![+-]?[0-9][0-9.]*\Z)[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+_NUMBER = re.compile(r"[+-]?[0-9][0-9.]*")
 
 
 class Column(NamedTuple):
@@ -152,7 +152,7 @@ def _flatten(record: Record, prefix: str = "") -> Iterator[tuple[str, object]]:
 
 
 def _csv_cell(value: object) -> str:
-    """The text of a cell. An apostrophe before it keeps a spreadsheet from reading it as a formula."""
+    """The text of a cell, which a spreadsheet does not read as a formula. A number is none."""
     match value:
         case None:
             return ""
@@ -167,7 +167,7 @@ def _csv_cell(value: object) -> str:
         case _:
             text = str(value)
     text = escape(text)
-    return f"'{text}" if _FORMULA.match(text) else text
+    return text if _NUMBER.fullmatch(text) else escape_formula(text)
 
 
 def print_line(text: str, *, error: bool = False) -> None:

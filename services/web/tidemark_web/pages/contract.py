@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from fastapi import Request
@@ -15,7 +15,7 @@ from tidemark_shared.domain.calendar import public_holidays
 from tidemark_web.pages.charts import MAX_DAILY, Bar, Limit, build_bar, build_columns, build_curve
 from tidemark_web.pages.client import Api, Json, contract_path, optional
 from tidemark_web.pages.contracts import REASONS, STATUSES, elapsed_percent, hour_style
-from tidemark_web.pages.formatting import Amounts, amounts_of, format_month, format_period
+from tidemark_web.pages.formatting import Amounts, amounts_of, contract_page, format_month, format_period
 from tidemark_web.pages.rendering import render
 
 WHOLE = "whole"
@@ -102,8 +102,8 @@ async def show_contract(request: Request, api: Api) -> Response:
         history=list(reversed(history["items"])) if history else None,
         status_label=STATUSES[balance["status"]],
         reason_labels=REASONS,
-        worklogs_path=f"/contracts/{quote(contract['code'], safe='')}/worklogs",
-        contract_path=f"/contracts/{quote(contract['code'], safe='')}",
+        worklogs_path=contract_page(contract["code"], "/worklogs"),
+        contract_path=contract_page(contract["code"]),
         now=datetime.now(UTC).astimezone(zone),
         **view,
     )
@@ -154,7 +154,7 @@ def build_view(
     teams: Mapping[str, str],
 ) -> dict[str, Any]:
     """What the page shows of a period, or of the whole contract."""
-    code = quote(contract["code"], safe="")
+    code = contract["code"]
     figures = selected or _whole(balance)
     days = date.fromisoformat(figures["start"]), date.fromisoformat(figures["end"])
     points = _points(curve, selected)
@@ -293,7 +293,7 @@ def _worklogs_link(figures: Json, code: str) -> str:
     """The page of the worklogs behind a figure, from the API's own link."""
     if not figures.get("links"):
         return ""
-    return f"/contracts/{code}/worklogs?{urlsplit(figures['links']['worklogs']).query}"
+    return contract_page(code, f"/worklogs?{urlsplit(figures['links']['worklogs']).query}")
 
 
 def _curve_rows(

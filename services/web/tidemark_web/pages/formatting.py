@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from tidemark_shared.domain.bodies import minor_digits
@@ -83,6 +84,11 @@ def format_period(period: Mapping[str, Any], *, recurrence: str) -> str:
     if recurrence == "monthly" and start.day == 1:
         return f"{start:%B} {start.year}"
     return f"{format_day(start, year=start.year != end.year)} {_EN_DASH} {format_day(end)}"
+
+
+def contract_page(code: str, suffix: str = "") -> str:
+    """The path of a contract's page."""
+    return f"/contracts/{quote(code, safe='')}{suffix}"
 
 
 def count(number: int, singular: str, plural: str | None = None) -> str:

@@ -5,14 +5,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from operator import itemgetter
 from typing import NamedTuple
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from fastapi import Request
 from fastapi.responses import Response
 
 from tidemark_web.pages.client import Api, Json, optional
 from tidemark_web.pages.contracts import REASONS
-from tidemark_web.pages.formatting import Amounts, format_day
+from tidemark_web.pages.formatting import Amounts, contract_page, format_day
 from tidemark_web.pages.rendering import render
 from tidemark_web.pages.report import read_style
 from tidemark_web.pages.report_tables import NO_TEAM
@@ -201,7 +201,7 @@ def _view(
             for start, week in weeks
         ],
         flags=[
-            (contract["contract_code"], f"/contracts/{quote(contract['contract_code'], safe='')}", flags[code])
+            (contract["contract_code"], contract_page(code), flags[code])
             for contract in person["contracts"]
             if (code := contract["contract_code"]) in flags
         ],

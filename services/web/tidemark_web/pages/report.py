@@ -13,12 +13,22 @@ from fastapi.responses import RedirectResponse, Response
 from tidemark_web.pages.charts import Bar, Curve, Limit, build_bar, build_curve
 from tidemark_web.pages.client import Api, ApiError, Json, contract_path
 from tidemark_web.pages.contracts import STATUSES, hour_style
-from tidemark_web.pages.formatting import Amounts, HourStyle, amounts_of, format_day, format_period
+from tidemark_web.pages.formatting import Amounts, HourStyle, amounts_of, contract_page, format_day, format_period
 from tidemark_web.pages.rendering import render
 from tidemark_web.pages.report_files import FORMATS, write_csv, write_xlsx
 from tidemark_web.pages.report_pdf import Chart, write_pdf
 from tidemark_web.pages.report_range import RANGES, Days, read_range
-from tidemark_web.pages.report_tables import NO_TEAM, Figure, Options, Row, Table, build_tables, is_number, show
+from tidemark_web.pages.report_tables import (
+    NO_TEAM,
+    Figure,
+    Options,
+    Row,
+    Table,
+    build_tables,
+    is_number,
+    name_period,
+    show,
+)
 
 _PARAMETERS = ("organization", "contract", "account", "range", "from", "to", "hours", "people", "internal", "as_of")
 _REPEATED = ("contract", "account")
@@ -238,21 +248,16 @@ def _view(contract: Json, tables: Mapping[str, Table], selection: Selection, mom
         contract=contract,
         amount=amount,
         status=STATUSES[contract["status"]],
-        path=f"/contracts/{quote(code, safe='')}",
+        path=contract_page(code),
         periods=_periods(contract, rows.get("planned", [])),
         curve=_curve(contract, rows.get("days", []), amount, selection.days, moment),
         teams=_teams(contract, is_internal=selection.options.internal),
         people=rows.get("people", []),
         unaccounted=rows.get("unaccounted", []),
         restatements=rows.get("restatements", []),
-        outlook=[(_title_of(row), row, build_bar(_value(row["expected"]) or 0, _value(row["contracted"])))
+        outlook=[(name_period(row, "monthly"), row, build_bar(_value(row["expected"]) or 0, _value(row["contracted"])))
                  for row in rows.get("outlook", [])],
     )  # fmt: skip
-
-
-def _title_of(row: Row) -> str:
-    period = {"start": str(row["period_start"]), "end": str(row["period_end"])}
-    return format_period(period, recurrence="monthly")
 
 
 def _value(cell: object) -> int | None:

@@ -11,14 +11,13 @@ import xlsxwriter
 from xlsxwriter.worksheet import Worksheet
 
 from tidemark_shared.domain.bodies import minor_digits
+from tidemark_shared.domain.text import escape_formula
 from tidemark_web.pages.client import Json
 from tidemark_web.pages.report_pdf import describe, moment_of
 from tidemark_web.pages.report_tables import Cell, Figure, Percent, Table, columns_of_all
 
 _SECONDS_PER_HOUR = 3600
 _FOUR_DECIMALS = Decimal("0.0001")
-# A spreadsheet takes a text that begins so for a formula.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _SHEET_NAME_LENGTH = 31
 
 Tables = Mapping[str, Table]
@@ -73,7 +72,7 @@ def _expand(row: Mapping[str, Cell]) -> dict[str, str | int]:
                 hours = (Decimal(cell.amount) / _SECONDS_PER_HOUR).quantize(_FOUR_DECIMALS)
                 record |= {f"{key}_seconds": cell.amount, f"{key}_hours": str(hours)}
         elif isinstance(cell, str):
-            record[key] = f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell
+            record[key] = escape_formula(cell)
         elif isinstance(cell, Percent):
             record[key] = cell.text or ""
         elif isinstance(cell, datetime):

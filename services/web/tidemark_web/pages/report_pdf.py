@@ -10,9 +10,9 @@ import typst
 
 from tidemark_web.pages.charts import Bar, Curve, build_bar
 from tidemark_web.pages.client import Json
-from tidemark_web.pages.formatting import HourStyle, format_day, format_period
+from tidemark_web.pages.formatting import HourStyle, format_day
 from tidemark_web.pages.report_chart import draw_curve
-from tidemark_web.pages.report_tables import Cell, Figure, Row, Table, is_number, show
+from tidemark_web.pages.report_tables import Cell, Figure, Row, Table, is_number, name_period, show
 
 _FACTS = ("owner", "status", "start", "end", "executed", "non_billable", "unaccounted", "whole_planned",
           "whole_executed", "whole_left", "whole_percent", "exhausts_on", "exhausts_low", "exhausts_high")  # fmt: skip
@@ -99,16 +99,11 @@ def _periods(tables: Mapping[str, Table], contract: Json, style: HourStyle) -> d
     document = _to_document(table, rows, style, _PLANNED)
     for row, cells in zip(rows, document["rows"], strict=True):
         basis = row["available"] if row["level"] == "Contract" else row["planned"]
-        name = row["team"] or row["account"] or _period_name(row, contract)
+        name = row["team"] or row["account"] or name_period(row, contract["recurrence"])
         if row["level"] == "Account" and row.get("billable") == "no":
             name = f"{name} (not billable)"
         cells[:0] = [row["level"], name, _bar(row["executed"], basis)]
     return document
-
-
-def _period_name(row: Row, contract: Json) -> str:
-    period = {"start": str(row["period_start"]), "end": str(row["period_end"])}
-    return format_period(period, recurrence=contract["recurrence"])
 
 
 def _bar(executed: Cell, basis: Cell) -> dict[str, float] | None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from tidemark_web.pages.client import Json
 from tidemark_web.pages.contract import REASON_LABELS
 from tidemark_web.pages.contracts import STATUSES
-from tidemark_web.pages.formatting import NOTHING, Amounts, HourStyle, format_day, format_percent
+from tidemark_web.pages.formatting import NOTHING, Amounts, HourStyle, format_day, format_percent, format_period
 
 _CAUSES = {
     "worklog": "Worklog",
@@ -47,6 +47,11 @@ class Table(NamedTuple):
     def of(self, contract: str) -> list[Row]:
         """The rows of a contract, by its code."""
         return [row for row in self.rows if row["contract"] == contract]
+
+
+def name_period(row: Row, recurrence: str) -> str:
+    """The name of a row's period."""
+    return format_period({"start": str(row["period_start"]), "end": str(row["period_end"])}, recurrence=recurrence)
 
 
 class Options(NamedTuple):

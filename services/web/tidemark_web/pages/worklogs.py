@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from fastapi import Request
 from fastapi.responses import Response
@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from tidemark_web.pages.client import Api, Json, contract_path
 from tidemark_web.pages.contract import REASON_LABELS, load_team_names
 from tidemark_web.pages.contracts import hour_style
-from tidemark_web.pages.formatting import Amounts, format_day
+from tidemark_web.pages.formatting import Amounts, contract_page, format_day
 from tidemark_web.pages.rendering import render
 
 _FILTERS = ("account", "team", "period", "day", "billable", "reason", "as_of")
@@ -31,16 +31,17 @@ async def show_worklogs(request: Request, api: Api) -> Response:
     team_ids = [query["team"]] if query.get("team", "unassigned") != "unassigned" else []
     teams = await load_team_names(api, team_ids)
     next_query = urlencode({**query, "cursor": worklogs["next"]}) if worklogs["next"] else ""
+    hours = hour_style(request)
     return render(
         request,
         "worklogs.html",
         contract=contract,
-        contract_path=f"/contracts/{quote(contract['code'], safe='')}",
+        contract_path=contract_page(contract["code"]),
         selection=list(_describe(query, contract, teams)),
         worklogs=worklogs["items"],
         total=sum(worklog["seconds"] for worklog in worklogs["items"]),
-        hours_of=Amounts(hour_style(request)),
-        hours=hour_style(request),
+        hours_of=Amounts(hours),
+        hours=hours,
         next_page=f"?{next_query}" if next_query else "",
         is_first_page=not request.query_params.get("cursor"),
         reasons=REASON_LABELS,
