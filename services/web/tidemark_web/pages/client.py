@@ -46,7 +46,10 @@ class Api:
         request.extensions["upstream"] = name
         response = await client.send(request)
         if response.is_success:
-            body: Json = response.json()
+            try:
+                body: Json = response.json()
+            except ValueError:
+                raise httpx.RemoteProtocolError(f"{name} answers, but not with JSON.", request=request) from None
             return body
         raise _read_problem(response)
 
