@@ -177,8 +177,8 @@ class Consumer:
                 worker.revoke()
 
     def assign(self, client: AIOKafkaConsumer, partitions: Collection[TopicPartition]) -> None:
-        """Start a worker for each partition."""
-        for tp in partitions:
+        """Start a worker for each partition; none for a client that is being closed, since nothing would stop them."""
+        for tp in partitions if client is self._client else ():
             self._workers[tp] = PartitionWorker(self, client, tp, self._workers.get(tp))
 
     async def _connect(self) -> AIOKafkaConsumer:

@@ -90,6 +90,33 @@ async def test_stopped_consumer_does_not_reconnect(kafka_bootstrap_servers, pool
         assert consumer._client is None
 
 
+async def test_rebalance_while_a_consumer_stops_leaves_no_worker(kafka_bootstrap_servers, pool, topic):
+    """Its client is still a member while it waits for the current batch, so it may be assigned partitions again."""
+    entered, released, assigned = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def handle(*_):
+        entered.set()
+        await released.wait()
+
+    async with running_consumer(kafka_bootstrap_servers, pool, topic, handle, is_watched=False) as consumer:
+        await publish(kafka_bootstrap_servers, topic, ["a"])
+        await entered.wait()
+        client, assign = consumer._client, consumer.assign
+
+        def observe(client, partitions):
+            assign(client, partitions)
+            assigned.set()
+
+        consumer.assign = observe
+        stopping = asyncio.create_task(consumer.stop())
+        await wait_until(lambda: consumer._client is None)
+        client._coordinator.request_rejoin()
+        await assigned.wait()
+        released.set()
+        await stopping
+        assert [task for task in asyncio.all_tasks() if task.get_name().startswith(f"partition {topic}")] == []
+
+
 async def test_process_reports_failure_if_a_new_client_does_not_help(kafka_bootstrap_servers, pool, topic, monkeypatch):
     monkeypatch.setattr(liveness, "STUCK_SECONDS", 0.5)
     monkeypatch.setattr(consumer_module, "_WATCH_INTERVAL_SECONDS", 0.1)

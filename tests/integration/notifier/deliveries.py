@@ -22,10 +22,10 @@ SENDER, PUBLIC_URL = "Tidemark <tidemark@provider.example.com>", "http://127.0.0
 FAST = RetryPolicy(max_attempts=4, attempt_timeout_seconds=5, first_delay_seconds=0.02)
 
 
-async def insert_notification(pool, *addressees, snapshot=make_snapshot()):  # noqa: B008 - it never changes
+async def insert_notification(executor, *addressees, snapshot=make_snapshot()):  # noqa: B008 - it never changes
     """One notification with a pending delivery to each addressee, each a message of its own."""
     id_ = uuid4()
-    await pool.execute(
+    await executor.execute(
         "INSERT INTO notifications (id, contract_id, contract_code, rule_id, rule_name, subject, subject_id, threshold,"
         " raised_at, snapshot) VALUES ($1, $1, 'ACME-SUP', $1, 'Warn', 'contract', 'x', '80', now(), $2)",
         id_,
@@ -33,7 +33,7 @@ async def insert_notification(pool, *addressees, snapshot=make_snapshot()):  # n
     )
     for addressee in addressees or [OWNER]:
         body = addressee.model_dump_json(context=WITH_SECRETS)
-        await pool.execute(
+        await executor.execute(
             "INSERT INTO deliveries (id, message_id, notification_id, channel, addressee, status) "
             "SELECT n.id, n.id, $1, $2, $3, 'pending' FROM uuidv7() AS n (id)",
             id_, addressee.channel, body,
@@ -43,12 +43,14 @@ async def insert_notification(pool, *addressees, snapshot=make_snapshot()):  # n
 
 async def insert_message(pool, *snapshots, addressee=OWNER):
     """Notifications that are one message to the addressee. Returns their ids."""
-    ids = [await insert_notification(pool, addressee, snapshot=snapshot) for snapshot in snapshots]
-    await pool.execute(
-        "UPDATE deliveries SET message_id = (SELECT id FROM deliveries WHERE notification_id = ($1::uuid[])[1])"
-        " WHERE notification_id = ANY($1)",
-        ids,
-    )
+    # In one transaction, as the evaluator does: a deliverer that runs sees the whole message or nothing.
+    async with pool.acquire() as connection, connection.transaction():
+        ids = [await insert_notification(connection, addressee, snapshot=snapshot) for snapshot in snapshots]
+        await connection.execute(
+            "UPDATE deliveries SET message_id = (SELECT id FROM deliveries WHERE notification_id = ($1::uuid[])[1])"
+            " WHERE notification_id = ANY($1)",
+            ids,
+        )
     return ids
 
 

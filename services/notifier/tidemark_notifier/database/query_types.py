@@ -266,12 +266,12 @@ class NotifierQueries(Protocol):
         /,
         *,
         message_id: UUID | None,
+        attempts: int | None,
         status: str | None,
         error: str | None,
-        attempts: int | None,
     ) -> AsyncIterator[FinishMessageRow]:
         """Changes nothing if the lease ended meanwhile: the message then belongs to a later attempt. The first delivery is
-        locked before the others, as in lease_deliveries.
+        locked before the others, as in lease_deliveries, and alone says which attempt it is.
 
         deliveries.sql"""
         ...
@@ -393,9 +393,9 @@ class NotifierQueries(Protocol):
         /,
         *,
         message_id: UUID | None,
+        attempts: int | None,
         error: str | None,
         delay_seconds: float | None,
-        attempts: int | None,
     ) -> str:
         """deliveries.sql"""
         ...

@@ -60,21 +60,25 @@ WHERE id = ANY(:message_ids::uuid[]) AND status = 'pending' AND leased_until IS 
 
 -- name: finish_message(message_id, attempts, status, error)
 -- Changes nothing if the lease ended meanwhile: the message then belongs to a later attempt. The first delivery is
--- locked before the others, as in lease_deliveries.
-WITH message AS MATERIALIZED (SELECT id FROM deliveries WHERE id = :message_id FOR UPDATE)
+-- locked before the others, as in lease_deliveries, and alone says which attempt it is.
+WITH message AS MATERIALIZED (
+  SELECT id FROM deliveries WHERE id = :message_id AND attempts = :attempts AND status = 'pending' FOR UPDATE
+)
 UPDATE deliveries AS d
 SET status = :status, last_error = coalesce(:error, d.last_error),
   delivered_at = CASE WHEN :status = 'delivered' THEN clock_timestamp() END
 FROM message
-WHERE d.message_id = message.id AND d.attempts = :attempts AND d.status = 'pending'
+WHERE d.message_id = message.id AND d.status = 'pending'
 RETURNING d.id, clock_timestamp() AS finished_at;
 
 -- name: postpone_message(message_id, attempts, error, delay_seconds)!
-WITH message AS MATERIALIZED (SELECT id FROM deliveries WHERE id = :message_id FOR UPDATE)
+WITH message AS MATERIALIZED (
+  SELECT id FROM deliveries WHERE id = :message_id AND attempts = :attempts AND status = 'pending' FOR UPDATE
+)
 UPDATE deliveries AS d
 SET last_error = :error, due_at = clock_timestamp() + make_interval(secs => :delay_seconds), leased_until = NULL
 FROM message
-WHERE d.message_id = message.id AND d.attempts = :attempts AND d.status = 'pending';
+WHERE d.message_id = message.id AND d.status = 'pending';
 
 -- name: reset_failed_deliveries(notification_id)
 -- Each is sent alone now. A mail that was sent alone before keeps its Message-ID.
