@@ -194,7 +194,7 @@ def test_ordinary_text_stays(text: str, capsys: pytest.CaptureFixture[str]) -> N
 def test_commands_print_through_the_output_module_only() -> None:
     """A command that printed by itself would have to remember to escape."""
     folder = Path(tidemark.__file__).parent
-    files = {*folder.glob("cli/*.py"), folder / "demo.py"} - {folder / "cli/output.py"}
+    files = {*folder.glob("cli/*.py"), *folder.glob("demo/*.py")} - {folder / "cli/output.py"}
     printing = [
         f"{file.name}:{node.lineno}"
         for file in files

@@ -1,15 +1,20 @@
-"""The demo: 60 hours of work, all in one period and in the past, on any day."""
+"""The demo on any day: 60 hours of work in one period and in the past, and a valid portfolio of other customers."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from mailbox import Maildir
 from pathlib import Path
+from uuid import UUID, uuid4
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemark.demo import ACCOUNTS, DAYS, WORKING_DAYS, read_mail, read_text, work
+from tidemark.demo.contracts import TEAMS, build_contracts
+from tidemark.demo.portfolio import build_events
+from tidemark.demo.story import ACCOUNTS, DAYS, WORKING_DAYS, read_mail, read_text, work
+from tidemark_contracts.contract.draft import parse_contract
+from tidemark_contracts.contract.rules import DecisionContext, contract_violations
 from tidemark_shared.domain.calendar import split_into_periods
 
 
@@ -26,6 +31,23 @@ def test_demo_bills_sixty_hours_in_one_past_period(start: date) -> None:
 def test_demo_accounts_follow_the_contract_rules() -> None:
     assert sum(account["hours"] for account in ACCOUNTS.values() if account["billable"]) == 40
     assert all(sum(account["slices"].values()) == account["hours"] for account in ACCOUNTS.values())
+
+
+@given(st.dates(date(2020, 1, 1), date(2060, 1, 1)))
+def test_contracts_of_the_portfolio_are_valid_and_their_work_is_in_the_past(today: date) -> None:
+    organization, teams = uuid4(), {name: str(uuid4()) for name in TEAMS}
+    context = DecisionContext(
+        now=datetime.combine(today, datetime.min.time(), UTC), actor="demo", organizations=frozenset({organization}),
+        teams=frozenset(map(UUID, teams.values())),
+    )  # fmt: skip
+    for contract in build_contracts(today):
+        body = parse_contract(contract.body(str(organization), teams))
+        assert contract_violations(body, context, complete=True) == []
+        worklogs = [event["data"] for event in build_events(contract, today) if "seconds" in event["data"]]
+        assert len({worklog["worklog_id"] for worklog in worklogs}) == len(worklogs)
+        for worklog in worklogs:
+            assert contract.start.isoformat() <= worklog["started_at"] < (today + timedelta(days=1)).isoformat()
+            assert 0 < worklog["seconds"] <= 12 * 3600
 
 
 def test_mail_is_found_by_its_message_id(tmp_path: Path) -> None:

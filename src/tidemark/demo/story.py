@@ -1,13 +1,9 @@
-"""Demo data for `make run`: a support contract of 40 hours a month that reaches 60, and the mails it causes.
-
-Loaded once for each data directory. Every entity is looked up before it is created, so an interrupted demo continues.
-"""
+"""The story of the demo: a support contract of 40 hours a month that reaches 60, and the mails it causes."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from functools import partial
@@ -15,16 +11,12 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import asyncpg
-from aiokafka.errors import KafkaError
 from dateutil.relativedelta import relativedelta
 
-from tidemark.api import open_api
 from tidemark.cli.figures import build_status, load_figures
 from tidemark.cli.output import SafeConsole
 from tidemark.database.query_types import CommandLineQueries
-from tidemark.program import command_line
-from tidemark_client import Client, Entity, Json, TidemarkError, contract_path
+from tidemark_client import Client, Entity, Json, contract_path
 from tidemark_shared.database import Connection, open_connection, queries
 from tidemark_shared.domain.quantities import SECONDS_PER_HOUR
 from tidemark_shared.messaging import kafka
@@ -57,27 +49,12 @@ ACCOUNTS: dict[str, dict[str, Any]] = {
 _ADDITIONAL_WORK = {3: ("Help desk", "Eve", 90), 6: ("Changes", "Sue", 60), 9: ("Help desk", "Eve", 90)}
 
 
-def run(settings: Settings, data_dir: Path, *, maildir: Path | None = None, now: datetime | None = None) -> None:
-    """Load the demo data, unless ``data_dir`` has it. The last mail is read from ``maildir``, if there is one."""
-    marker = data_dir / "demonstration-told"
-    if marker.exists():
-        return
-    now = now or datetime.now(UTC)
-    if maildir is None and (path := os.environ.get("TIDEMARK_MAILDIR")):
-        maildir = Path(path)
-    console = SafeConsole(soft_wrap=True)
+async def tell(api: Client, settings: Settings, console: SafeConsole, *, maildir: Path | None, now: datetime) -> None:
+    """Create the contract, log its work day by day, and print the hours and the last mail."""
     console.print("Demo: Acme has bought 40 hours of support a month. Work is logged day by day:")
-    try:
-        with open_api(settings) as api:
-            contract = seed(api, now)
-        asyncio.run(_log_work(settings, contract.body, console, now))
-        command = command_line(data_dir, "status", CODE)
-        asyncio.run(_print_result(settings, contract.body, console, maildir=maildir, command=command, now=now))
-    except (TidemarkError, KafkaError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        console.print(f"The demo stopped: {error}. The next start with --demo continues it.")
-        return
-    data_dir.mkdir(parents=True, exist_ok=True)
-    marker.touch()
+    contract = seed(api, now).body
+    await _log_work(settings, contract, console, now)
+    await _print_result(api, settings, contract, console, maildir=maildir, now=now)
 
 
 def seed(api: Client, now: datetime) -> Entity[Json]:
@@ -198,9 +175,9 @@ async def _is_counted(connection: Connection, period_start: date, seconds: int) 
 
 
 async def _print_result(
-    settings: Settings, contract: Json, console: SafeConsole, *, maildir: Path | None, command: str, now: datetime
+    api: Client, settings: Settings, contract: Json, console: SafeConsole, *, maildir: Path | None, now: datetime
 ) -> None:
-    """Print the hours, the last mail to the customer, and where to look next."""
+    """Print the hours and the last mail to the customer."""
     deliveries: list[Any] = []
 
     async def is_warned() -> bool:
@@ -212,8 +189,7 @@ async def _print_result(
     console.print("Waiting for the mails …")
     async with open_connection(settings.service_database_url("notifier")) as connection:
         in_time = await _wait_until(is_warned, _MAIL_TIMEOUT_SECONDS)
-    with open_api(settings) as api:
-        console.print(build_status(contract, load_figures(api, contract), now))
+    console.print(build_status(contract, load_figures(api, contract), now))
     console.print(f"The customer, {CUSTOMER_EMAIL}, was notified {len(deliveries)} times:")
     for row in deliveries:
         console.print(f"  at {row['threshold']} %, {row['raised_at']:%H:%M:%S} UTC: {row['status']}")
@@ -225,7 +201,6 @@ async def _print_result(
             console.print(f"{header}: {' '.join(mail[header].split())}")
         console.print(f"\n{read_text(mail)}")
         console.rule()
-    console.print(f"To see more, open {settings.public_url} or run, in another terminal:\n  {command}")
 
 
 def read_text(mail: EmailMessage) -> str:
