@@ -12,8 +12,8 @@ from tidemark_contracts.api import contracts, directory
 from tidemark_contracts.api.examples import EXAMPLES
 from tidemark_contracts.contract import expiry
 from tidemark_shared.database import Workload
-from tidemark_shared.http import operations
 from tidemark_shared.http.app import create_api
+from tidemark_shared.http.operations import Operations, add_operations
 from tidemark_shared.runtime import service_runtime
 from tidemark_shared.settings import Settings
 
@@ -32,8 +32,7 @@ def create_app(settings: Settings) -> FastAPI:
             yield
 
     app = create_api("contracts", settings, lifespan, examples=EXAMPLES)
-    app.state.operations = operations.Operations("contracts")
-    app.include_router(operations.router)
+    add_operations(app, Operations("contracts"))
     app.include_router(directory.router)
     app.include_router(contracts.router)
     return app

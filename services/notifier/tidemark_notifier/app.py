@@ -17,8 +17,8 @@ from tidemark_notifier.delivery.smtp import SmtpServer
 from tidemark_notifier.engine.evaluator import Evaluator
 from tidemark_notifier.engine.event_handlers import create_event_handlers
 from tidemark_shared.database import Workload, connect_pool, queries
-from tidemark_shared.http import operations
 from tidemark_shared.http.app import create_api
+from tidemark_shared.http.operations import Operations, add_operations
 from tidemark_shared.messaging.consumer import Consumer
 from tidemark_shared.messaging.topics import DIRECTORY, LIFECYCLE
 from tidemark_shared.runtime import ServiceRuntime, service_runtime
@@ -74,8 +74,7 @@ def create_app(settings: Settings) -> FastAPI:
             yield
 
     app = create_api("notifier", settings, lifespan, examples=EXAMPLES)
-    app.state.operations = operations.Operations("notifier", handlers, _sql.queues)
-    app.include_router(operations.router)
+    add_operations(app, Operations("notifier", handlers, _sql.queues))
     for router in (simulation.router, simulation.upstream_router, rules.router, notifications.router):
         app.include_router(router)
     app.webhooks.include_router(notifications.webhooks)

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal, NamedTuple
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request
 from pydantic import BaseModel, Field, TypeAdapter
 
 from tidemark_shared.database import ACQUIRE_TIMEOUT_SECONDS, Connection, Pool, queries
@@ -24,7 +24,7 @@ _MAX_ID = 2**63 - 1
 
 
 class Operations(NamedTuple):
-    """What these routes need of their service; ``create_app`` sets it as ``app.state.operations``."""
+    """What the routes need of their service."""
 
     service: ServiceName
     handlers: Mapping[str, Handler] = {}
@@ -132,15 +132,19 @@ def _check_service(request: Request, service: Annotated[ServiceName, Path(descri
         raise Problem(404, "Another service", f"This is {name}. Send requests for {service} to it, or to web.")
 
 
-_PATH = "/v1/services/{service}"
-router = APIRouter(prefix=_PATH, tags=["operations"], dependencies=[Depends(_check_service)])
-_letters = APIRouter(route_class=TransactionRoute)
+_options: dict[str, Any] = {
+    "prefix": "/v1/services/{service}",
+    "tags": ["operations"],
+    "dependencies": [Depends(_check_service)],
+}
+_status = APIRouter(**_options)
+_letters = APIRouter(**_options, route_class=TransactionRoute)
 
 DeadLetterId = Annotated[int, Path(ge=0, le=_MAX_ID, description="The dead letter's number in this service.")]
 _Position = TypeAdapter(tuple[Annotated[int, Field(ge=0, le=_MAX_ID)]])
 
 
-@router.get("/status", dependencies=[require_role("viewer")])
+@_status.get("/status", dependencies=[require_role("viewer")])
 async def get_service_status(request: Request) -> ServiceStatus:
     """The topics that a service reads, what waits inside of it, and why it makes no progress."""
     operations = _operations(request)
@@ -151,13 +155,14 @@ async def get_service_status(request: Request) -> ServiceStatus:
         queues = [dict(row) async for row in _sql.outbox_queue(connection)]
         if operations.load_queues:
             queues += [dict(row) async for row in operations.load_queues(connection)]
+        verification = operations.load_verification and await operations.load_verification(connection)
         status = {
             "service": operations.service,
             "problems": problems,
             "topics": [dict(row) async for row in _sql.lag_by_topic(connection)],
             "queues": queues,
             "dead_letter_count": await _sql.count_waiting_dead_letters(connection),
-            "verification": operations.load_verification and await operations.load_verification(connection),
+            "verification": dict(verification) if verification else None,
         }
     return ServiceStatus.model_validate(status)
 
@@ -212,7 +217,11 @@ async def replay_dead_letter(
     return DeadLetterSummary.model_validate(await _find_dead_letter(call, dead_letter_id))
 
 
-router.include_router(_letters)
+def add_operations(app: FastAPI, operations: Operations) -> None:
+    """Add the routes to the application of a service."""
+    app.state.operations = operations
+    app.include_router(_status)
+    app.include_router(_letters)
 
 
 def _operations(request: Request) -> Operations:

@@ -18,7 +18,10 @@ class Client(BaseClient):
     iterators over all pages. A change is tried again with the same idempotency key, which you may choose (``key``).
     """
 
-    def get_service_status(self, service: Reference) -> models.ServiceStatus:
+    def get_service_status(
+        self,
+        service: Literal["contracts", "consumption", "notifier", "intake"],
+    ) -> models.ServiceStatus:
         """The topics that a service reads, what waits inside of it, and why it makes no progress.
 
         Needs the role `viewer`.
@@ -28,7 +31,7 @@ class Client(BaseClient):
 
     def list_dead_letters(
         self,
-        service: Reference,
+        service: Literal["contracts", "consumption", "notifier", "intake"],
         *,
         topic: str | None = None,
         reason: str | None = None,
@@ -40,18 +43,22 @@ class Client(BaseClient):
         """
         return self._items(Call("GET", path("services/{}/dead-letters", service), query={"limit": 200, "topic": topic, "reason": reason, "include_replayed": include_replayed}))
 
-    def get_dead_letter(self, dead_letter_id: Reference, service: Reference) -> models.DeadLetterDetails:
+    def get_dead_letter(
+        self,
+        service: Literal["contracts", "consumption", "notifier", "intake"],
+        dead_letter_id: int,
+    ) -> models.DeadLetterDetails:
         """A dead letter, with key, headers and value of its record.
 
         Needs the role `viewer`.
         """
-        result: models.DeadLetterDetails = (self._call(Call("GET", path("services/{}/dead-letters/{}", dead_letter_id, service)))).body
+        result: models.DeadLetterDetails = (self._call(Call("GET", path("services/{}/dead-letters/{}", service, dead_letter_id)))).body
         return result
 
     def replay_dead_letter(
         self,
-        dead_letter_id: Reference,
-        service: Reference,
+        service: Literal["contracts", "consumption", "notifier", "intake"],
+        dead_letter_id: int,
         *,
         key: str | None = None,
     ) -> models.DeadLetterSummary:
@@ -61,7 +68,7 @@ class Client(BaseClient):
 
         Needs the role `admin`.
         """
-        result: models.DeadLetterSummary = (self._call(Call("POST", path("services/{}/dead-letters/{}/replay", dead_letter_id, service), key=key))).body
+        result: models.DeadLetterSummary = (self._call(Call("POST", path("services/{}/dead-letters/{}/replay", service, dead_letter_id), key=key))).body
         return result
 
     def create_organization(
