@@ -80,7 +80,7 @@ def list_waiting(status: Json, now: datetime) -> Iterator[Waiting]:
     for topic in status["topics"]:
         lag, seconds = topic["lag"], topic["seconds_since_progress"]
         yield Waiting(
-            f"Records to read of {topic['topic']}",
+            f"To read: {topic['topic']}",
             NOTHING if lag is None else f"{lag:,}",
             f"progress {format_age(seconds)} ago",
             bool(lag) and seconds >= _SLOW.total_seconds(),
