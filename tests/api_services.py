@@ -2,6 +2,7 @@
 
 import json
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,7 +10,7 @@ import httpx
 import notifier_bodies
 from api_tokens import SECRET, bearer
 from applications import build_app
-from event_builders import contract_event, take, uid
+from event_builders import contract_event, take, uid, worklog
 from fastapi import FastAPI
 
 import tidemark_consumption.app
@@ -21,8 +22,9 @@ from tidemark_notifier.delivery.egress import EgressPolicy
 from tidemark_notifier.engine.evaluator import Evaluator
 from tidemark_notifier.engine.event_handlers import create_event_handlers
 from tidemark_shared.database import Workload, connect_pool
+from tidemark_shared.messaging.batches import Batch, DeadLetter, write_dead_letters
 from tidemark_shared.messaging.events import ORGANIZATION_CHANGED
-from tidemark_shared.messaging.topics import DIRECTORY, LIFECYCLE
+from tidemark_shared.messaging.topics import DIRECTORY, LIFECYCLE, WORKLOGS
 from tidemark_shared.settings import Settings
 
 CREATE_APP = {
@@ -84,6 +86,10 @@ async def _has_all_contracts():
     return True
 
 
+async def _no_problems():
+    return []
+
+
 class _Publisher:
     async def send(self, records):
         pass
@@ -98,7 +104,12 @@ async def running_app(service: str, database: str):
         async def open_pool(**options):
             return await stack.enter_async_context(await connect_pool(database, service, **options))
 
-        app.state.pool = await open_pool(workload=Workload.REQUEST)
+        app.state.pool, app.state.problems = await open_pool(workload=Workload.REQUEST), _no_problems
+        async with app.state.pool.acquire() as connection:
+            bad_record = replace(worklog("1", seconds=0), value=b"\xff")
+            batch = Batch("test", WORKLOGS.name, 0, [bad_record])
+            await write_dead_letters(connection, batch, [DeadLetter(bad_record, "Not JSON.")])
+            dead_letter_id = await connection.fetchval("SELECT max(id) FROM dead_letters")
         client = await stack.enter_async_context(
             httpx.AsyncClient(
                 transport=httpx.ASGITransport(app, raise_app_exceptions=False),
@@ -125,7 +136,7 @@ async def running_app(service: str, database: str):
             created = await client.post("/v1/rules", json=_RULE)
             assert created.status_code == 201, created.text
             ids = {"contract": notifier_bodies.uid("C1"), "rule_id": created.json()["id"]}
-        yield app, client, ids
+        yield app, client, ids | {"service": service, "dead_letter_id": str(dead_letter_id)}
 
 
 async def _fill_contracts(client):

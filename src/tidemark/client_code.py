@@ -114,7 +114,7 @@ def _client(document: Json, *, is_async: bool) -> str:
 
 def _method(path: str, method: str, operation: Json, schemas: Mapping[str, Json], *, is_async: bool) -> str:
     parameters = {parameter["name"]: parameter for parameter in operation["parameters"]}
-    paths = [_identifier(name) for name, parameter in parameters.items() if parameter["in"] == "path"]
+    paths = re.findall("{([^}]*)}", path)
     # A dry run has another result: it is left to `post`.
     query = {
         name: _identifier(name)
@@ -127,7 +127,7 @@ def _method(path: str, method: str, operation: Json, schemas: Mapping[str, Json]
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
     takes_body = body and not body.get("$ref", "").endswith("/EmptyBody")
 
-    arguments = [f"{name}: Reference" for name in paths]
+    arguments = [f"{name}: {_path_annotation(parameters[name]['schema'])}" for name in paths]
     if takes_body:
         arguments.append(f"body: {_annotation(body, 'models.', is_parameter=True)}")
     options = [_option(identifier, parameters[name]) for name, identifier in query.items()]
@@ -174,6 +174,11 @@ def _success(operation: Json) -> Json:
     response = max((status, response) for status, response in operation["responses"].items() if status < "3")[1]
     schema: Json = response.get("content", {}).get("application/json", {}).get("schema", {})
     return schema
+
+
+def _path_annotation(schema: Json) -> str:
+    is_reference = schema["type"] == "string" and "enum" not in schema
+    return "Reference" if is_reference else _annotation(schema, is_parameter=True)
 
 
 def _option(identifier: str, parameter: Json) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -25,12 +26,22 @@ document.addEventListener("securitypolicyviolation", (event) => {
 
 
 @pytest.fixture(scope="session")
-def address() -> Iterator[str]:
+def data_dir() -> Iterator[Path]:
+    """The data directory of the system: a new one, or the one that TIDEMARK_BROWSER_DATA_DIR names."""
+    if existing := os.environ.get("TIDEMARK_BROWSER_DATA_DIR"):
+        yield Path(existing)
+    else:
+        with tempfile.TemporaryDirectory(prefix="tidemark-browser-") as folder:
+            yield Path(folder, "data")
+
+
+@pytest.fixture(scope="session")
+def address(data_dir: Path) -> Iterator[str]:
     """The address of a system with the showcase: a new one, or the one that TIDEMARK_BROWSER_ADDRESS names."""
     if address := os.environ.get("TIDEMARK_BROWSER_ADDRESS"):
         yield address
     else:
-        with running_stack() as address:
+        with running_stack(data_dir=data_dir) as address:
             yield address
 
 

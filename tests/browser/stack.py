@@ -19,13 +19,14 @@ _START_TIMEOUT_SECONDS, _COUNT_TIMEOUT_SECONDS = 240, 60
 
 
 @contextmanager
-def running_stack(*, open_: bool = True) -> Iterator[str]:
-    """Start everything in a new data directory, create the showcase, and yield the address."""
+def running_stack(*, open_: bool = True, data_dir: Path | None = None) -> Iterator[str]:
+    """Start everything in a data directory, a new one by default, create the showcase, and yield the address."""
     with tempfile.TemporaryDirectory(prefix="tidemark-browser-") as folder:
+        data_dir = data_dir or Path(folder, "data")
         port = ports.find_free()
         address = f"http://127.0.0.1:{port}"
         log = Path(folder) / "up.log"
-        command = [Path(sys.executable).parent / "tidemark", "up", "--data-dir", f"{folder}/data", "--port", str(port)]
+        command = [Path(sys.executable).parent / "tidemark", "up", "--data-dir", data_dir, "--port", str(port)]
         environment = {**os.environ, "TIDEMARK_OPEN": "1" if open_ else "0"}
         with log.open("wb") as output:
             process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)

@@ -23,6 +23,8 @@ PAGES = [
     "/reports?contract=NORD-OPS&range=this-month&people=no&internal=no&hours=minutes",
     "/reports?contract=ACME-SUP&from=2020-01-01&to=2020-01-31",
     "/people",
+    "/operations",
+    "/operations/replay",
     "/sign-in",
 ]
 OPEN_ALL = "() => document.querySelectorAll('details').forEach((details) => { details.open = true; })"

@@ -14,11 +14,12 @@ from tidemark_consumption.api import figures
 from tidemark_shared.http import requests
 from tidemark_shared.http.tokens import ROLES
 
-READ, PUBLISH, CHANGE = "viewer", "publisher", "manager"
+READ, PUBLISH, CHANGE, ADMINISTER = "viewer", "publisher", "manager", "admin"
 # A new route needs a line here.
 REQUIRED_ROLES = {
     "POST /v1/worklogs": PUBLISH,
     "POST /v1/rules/preview": READ,
+    "POST /v1/services/{service}/dead-letters/{dead_letter_id}/replay": ADMINISTER,
     **{
         f"{method} {path}": READ if method == "GET" else CHANGE
         for methods, path in (
@@ -50,6 +51,9 @@ REQUIRED_ROLES = {
             ("GET POST", "/v1/rules"),
             ("GET PUT DELETE", "/v1/rules/{rule_id}"),
             ("POST", "/v1/rules/{rule_id}/test"),
+            ("GET", "/v1/services/{service}/status"),
+            ("GET", "/v1/services/{service}/dead-letters"),
+            ("GET", "/v1/services/{service}/dead-letters/{dead_letter_id}"),
             ("GET", "/v1/notifications"),
             ("GET", "/v1/notifications/{notification_id}"),
             ("POST", "/v1/notifications/{notification_id}/resend"),

@@ -36,7 +36,7 @@ def all_descriptions(node: Any) -> Iterator[str]:
 
 
 def test_operation_ids_are_unique_method_names() -> None:
-    ids = [operation["operationId"] for document in SERVICES.values() for operation in operations(document)]
+    ids = [operation["operationId"] for operation in operations(OPENAPI["openapi/tidemark.json"])]
     assert [id_ for id_, count in Counter(ids).items() if count > 1] == []
     assert [id_ for id_ in ids if not re.fullmatch("[a-z]+(_[a-z]+)+", id_)] == []
     assert {"create_contract", "list_contracts", "get_contract", "activate_contract", "update_team"} <= set(ids)
@@ -119,4 +119,7 @@ def test_each_description_of_a_field_is_used() -> None:
 def test_merged_document_has_everything() -> None:
     merged = OPENAPI["openapi/tidemark.json"]
     assert [name for name in merged["components"]["schemas"] if "_" in name] == [], "services disagree about a model"
-    assert len(operations(merged)) == sum(len(operations(document)) for document in SERVICES.values())
+    # The routes that every service has are the same in every document.
+    for document in SERVICES.values():
+        for path, methods in document["paths"].items():
+            assert merged["paths"][path] == methods

@@ -106,7 +106,7 @@ def retry_options(max_attempts: int) -> Json:
     }
 
 
-def path(template: str, *references: Reference) -> str:
+def path(template: str, *references: Reference | int) -> str:
     """The path with ids or codes in place of each ``{}``: ``path("contracts/{}/activate", contract)``."""
     texts = (entity.id if isinstance(entity, Entity) else str(entity) for entity in references)
     return template.format(*(quote(text, safe="") for text in texts))

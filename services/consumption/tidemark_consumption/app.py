@@ -20,6 +20,7 @@ from tidemark_consumption.projection import fold
 from tidemark_consumption.projection.projector import Projector
 from tidemark_shared.database import Workload, connect_pool, queries
 from tidemark_shared.http.app import create_api
+from tidemark_shared.http.operations import Operations, add_operations
 from tidemark_shared.messaging.batches import Handler
 from tidemark_shared.messaging.topics import DIRECTORY, LIFECYCLE, WORKLOGS
 from tidemark_shared.runtime import service_runtime
@@ -88,6 +89,7 @@ def create_app(settings: Settings) -> FastAPI:
             yield
 
     app = create_api("consumption", settings, lifespan, examples=EXAMPLES)
+    add_operations(app, Operations("consumption", handlers(), _sql.queues, _sql.last_verification))
     app.include_router(worklogs.router)
     app.include_router(figures.router)
     app.include_router(balances.router)

@@ -90,11 +90,13 @@ async def replay(
 
 
 async def verify(connection: Connection) -> Findings:
-    """Compare the projections with the facts, at one moment of a running system."""
+    """Compare the projections with the facts, at one moment of a running system, and store the result."""
     await _wait_for_fold(connection)
     async with connection.transaction(isolation="repeatable_read"):
         await replay(connection)
-        return await _differences(connection)
+        findings = await _differences(connection)
+        await _sql.save_verification(connection, difference_count=findings.total)
+        return findings
 
 
 async def rebuild(connection: Connection) -> Findings:

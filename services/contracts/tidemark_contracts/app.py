@@ -13,6 +13,7 @@ from tidemark_contracts.api.examples import EXAMPLES
 from tidemark_contracts.contract import expiry
 from tidemark_shared.database import Workload
 from tidemark_shared.http.app import create_api
+from tidemark_shared.http.operations import Operations, add_operations
 from tidemark_shared.runtime import service_runtime
 from tidemark_shared.settings import Settings
 
@@ -31,6 +32,7 @@ def create_app(settings: Settings) -> FastAPI:
             yield
 
     app = create_api("contracts", settings, lifespan, examples=EXAMPLES)
+    add_operations(app, Operations("contracts"))
     app.include_router(directory.router)
     app.include_router(contracts.router)
     return app

@@ -15,6 +15,7 @@ from tidemark_shared.database import Connection, Pool, Workload, queries
 from tidemark_shared.http.admission import MAX_BODY_BYTES
 from tidemark_shared.http.app import create_api
 from tidemark_shared.http.auth import admit_token
+from tidemark_shared.http.operations import Operations, add_operations
 from tidemark_shared.runtime import service_runtime
 from tidemark_shared.settings import Settings
 
@@ -52,6 +53,7 @@ def create_app(settings: Settings) -> FastAPI:
             yield
 
     app = create_api("intake", settings, lifespan, admit)
+    add_operations(app, Operations("intake", load_queues=_sql.queues))
     app.include_router(webhooks.router)
     return app
 

@@ -9,18 +9,22 @@ from fastapi import FastAPI
 
 from tidemark_notifier.api import notifications, rules, simulation
 from tidemark_notifier.api.examples import EXAMPLES
+from tidemark_notifier.database.query_types import NotifierQueries
 from tidemark_notifier.delivery.deliverer import Deliverer
 from tidemark_notifier.delivery.egress import EgressPolicy
 from tidemark_notifier.delivery.senders import MailSender, WebhookSender
 from tidemark_notifier.delivery.smtp import SmtpServer
 from tidemark_notifier.engine.evaluator import Evaluator
 from tidemark_notifier.engine.event_handlers import create_event_handlers
-from tidemark_shared.database import Workload, connect_pool
+from tidemark_shared.database import Workload, connect_pool, queries
 from tidemark_shared.http.app import create_api
+from tidemark_shared.http.operations import Operations, add_operations
 from tidemark_shared.messaging.consumer import Consumer
 from tidemark_shared.messaging.topics import DIRECTORY, LIFECYCLE
 from tidemark_shared.runtime import ServiceRuntime, service_runtime
 from tidemark_shared.settings import Settings, require_setting
+
+_sql: NotifierQueries = queries("tidemark_notifier")
 
 _POLL_SECONDS = 0.2
 _CONSUMPTION_TIMEOUT_SECONDS = 20
@@ -36,6 +40,8 @@ def create_app(settings: Settings) -> FastAPI:
         locale=settings.locale,
     )
     webhooks = WebhookSender(policy, public_url=settings.public_url, locale=settings.locale)
+    evaluator = Evaluator()
+    handlers = create_event_handlers(evaluator)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -50,11 +56,10 @@ def create_app(settings: Settings) -> FastAPI:
                 base_url=settings.consumption_url, timeout=_CONSUMPTION_TIMEOUT_SECONDS, trust_env=False
             ) as consumption,
         ):
-            evaluator = Evaluator()
             app.state.pool, app.state.evaluator, app.state.egress_policy = request_pool, evaluator, policy
             app.state.consumption = consumption
             runtime.relay_outbox()
-            consumer = await runtime.start_consumer(create_event_handlers(evaluator))
+            consumer = await runtime.start_consumer(handlers)
             runtime.run_task("start_evaluator", lambda: _start_evaluator(evaluator, runtime, consumer))
             runtime.run_task("evaluator", lambda: evaluator.run(runtime.pool))
             runtime.add_check(evaluator.find_problems)
@@ -69,6 +74,7 @@ def create_app(settings: Settings) -> FastAPI:
             yield
 
     app = create_api("notifier", settings, lifespan, examples=EXAMPLES)
+    add_operations(app, Operations("notifier", handlers, _sql.queues))
     for router in (simulation.router, simulation.upstream_router, rules.router, notifications.router):
         app.include_router(router)
     app.webhooks.include_router(notifications.webhooks)

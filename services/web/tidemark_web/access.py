@@ -14,7 +14,7 @@ from tidemark_shared.settings import LOOPBACK_HOSTS, Settings, require_setting
 _PUBLIC_PATHS = frozenset({"/readyz", "/openapi.json"})
 # The first part of the paths of pages. A page without a session asks for one.
 _PAGES = frozenset(
-    {"", "contracts", "docs", "live", "people", "preferences", "reports", "sign-in", "sign-out", "static"}
+    {"", "contracts", "docs", "live", "operations", "people", "preferences", "reports", "sign-in", "sign-out", "static"}
 )
 _MAX_FORM_BYTES = 64 * 1024
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})

@@ -11,6 +11,7 @@ _ROUTES = (
     ("consumption", re.compile(r"/v1/(balances|reports|worklogs)(/.*)?")),
     ("notifier", re.compile(r"/v1/(rules|notifications)(/.*)?")),
     ("intake", re.compile(r"/v1/intake/[^/]+/webhook")),
+    *((name, re.compile(rf"/v1/services/{name}/.*")) for name in ("contracts", "consumption", "notifier", "intake")),
     ("inbox", re.compile(r"/inbox(/.*)?")),
 )
 

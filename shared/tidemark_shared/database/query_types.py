@@ -53,6 +53,14 @@ class FindDeadLetterRow(TypedDict):
     replayed_at: datetime | Any
 
 
+class LagByTopicRow(TypedDict):
+    topic: str | Any
+    partitions: int | Any
+    lag: int | Any
+    seconds_since_progress: int | Any
+    checked_at: datetime | Any
+
+
 class ListDeadLettersRow(TypedDict):
     id: int | Any
     service: str | Any
@@ -99,6 +107,12 @@ class OldestOutboxRowRow(TypedDict):
     seconds: float | Any
 
 
+class OutboxQueueRow(TypedDict):
+    name: str | Any
+    length: int | Any
+    oldest_at: datetime | Any
+
+
 class SharedQueries(Protocol):
     async def advance_offset(
         self,
@@ -131,6 +145,10 @@ class SharedQueries(Protocol):
         """True if the key is new. Of two requests with one key, the second waits for the first and finds its response.
 
         idempotency_keys.sql"""
+        ...
+
+    async def count_waiting_dead_letters(self, connection: Connection, /) -> int | Any:
+        """dead_letters.sql"""
         ...
 
     async def delete_expired_keys(self, connection: Connection, /, *, before: datetime | None) -> str:
@@ -177,10 +195,25 @@ class SharedQueries(Protocol):
         """outbox.sql"""
         ...
 
+    def lag_by_topic(self, connection: Connection, /) -> AsyncIterator[LagByTopicRow]:
+        """The topics of the cluster that was read last; offsets of an earlier cluster are kept. The lag is null where that of a
+        partition is unknown.
+
+        consumer_offsets.sql"""
+        ...
+
     def list_dead_letters(
-        self, connection: Connection, /, *, include_replayed: bool | None, topic: str | None, reason: str | None
+        self,
+        connection: Connection,
+        /,
+        *,
+        include_replayed: bool | None,
+        topic: str | None,
+        reason: str | None,
+        after: int | None,
+        max_rows: int | None,
     ) -> AsyncIterator[ListDeadLettersRow]:
-        """Oldest first.
+        """Oldest first, after a number; all where `max_rows` is null.
 
         dead_letters.sql"""
         ...
@@ -230,6 +263,10 @@ class SharedQueries(Protocol):
         """The record that waits longest, and for how many seconds.
 
         outbox.sql"""
+        ...
+
+    def outbox_queue(self, connection: Connection, /) -> AsyncIterator[OutboxQueueRow]:
+        """outbox.sql"""
         ...
 
     async def release_idempotency_key(self, connection: Connection, /, *, actor: str | None, key: str | None) -> str:

@@ -171,3 +171,49 @@ EVENTS: dict[str, Example] = {
     "NotificationChanged": NOTIFICATION_CHANGED,
 }
 """The data of each event, by the name of its model."""
+
+_DEAD_LETTER: Example = {
+    "id": 17,
+    "service": "consumption",
+    "topic": "worklog.events",
+    "partition": 2,
+    "record_offset": 4711,
+    "reason": "tidemark.worklog.recorded.v1: seconds: Input should be greater than or equal to 1",
+    "received_at": "2026-03-15T09:30:00Z",
+    "replayed_at": None,
+}
+OPERATIONS: dict[str, Example] = {
+    "ServiceStatus": {
+        "service": "consumption",
+        "problems": [],
+        "topics": [
+            {
+                "topic": "worklog.events",
+                "partitions": 4,
+                "lag": 0,
+                "seconds_since_progress": 12,
+                "checked_at": "2026-03-15T09:30:00Z",
+            }
+        ],
+        "queues": [
+            {"name": "outbox", "length": 0, "oldest_at": None},
+            {"name": "unfolded_records", "length": 250, "oldest_at": "2026-03-15T09:29:59Z"},
+        ],
+        "dead_letter_count": 1,
+        "verification": {
+            "started_at": "2026-03-15T03:00:00Z",
+            "finished_at": "2026-03-15T03:00:42Z",
+            "row_count": 120000,
+            "difference_count": 0,
+        },
+    },
+    "DeadLetterSummary": _DEAD_LETTER,
+    "DeadLetterDetails": {
+        **_DEAD_LETTER,
+        "key": {"text": "10001", "hex": None},
+        "headers": [{"name": "ce_type", "content": {"text": "tidemark.worklog.recorded.v1", "hex": None}}],
+        "value": {"text": '{"worklog_id":"10100","seconds":0}', "hex": None},
+    },
+    "EmptyBody": {},
+}
+"""Bodies of the routes that every service has, by the name of their schema."""

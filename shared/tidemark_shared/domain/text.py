@@ -1,6 +1,7 @@
 """Pure: text from outside, made safe to store and to show."""
 
 import re
+import unicodedata
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 # Control characters, marks that change the direction of the text around them, and halves of characters. Joiners stay:
@@ -12,6 +13,12 @@ _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\
 _FORMULA = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 
 
+# Control and format characters (among them escape sequences and changes of the writing direction), lone surrogates,
+# and separators of lines. The joiners are part of words and emoji.
+_UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_SAFE_CHARACTERS = frozenset("\n\u200c\u200d")
+
+
 def to_safe_line(text: str) -> str:
     """``text`` on one line, without characters that a reader or Postgres could take for anything but text."""
     return _UNSAFE.sub(_REPLACEMENT, " ".join(text.split()))
@@ -20,3 +27,13 @@ def to_safe_line(text: str) -> str:
 def escape_formula(text: str) -> str:
     """``text`` as a cell of CSV. An apostrophe before it keeps a spreadsheet from reading it as a formula."""
     return f"'{text}" if _FORMULA.match(text) else text
+
+
+def escape_invisible(text: str) -> str:
+    """Show characters that could change a terminal or the text around them as escapes: a backslash and ``x1b``."""
+    return "".join(
+        ascii(character)[1:-1]
+        if unicodedata.category(character) in _UNSAFE_CATEGORIES and character not in _SAFE_CHARACTERS
+        else character
+        for character in text
+    )

@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
+from tidemark_shared.domain.examples import OPERATIONS
 from tidemark_shared.http.admission import Admission, Admit
 from tidemark_shared.http.auth import admit_token
 from tidemark_shared.http.openapi import VERSION, complete_document
@@ -75,7 +76,7 @@ def create_api(
         # Declares the schema of problems; `complete_document` declares the problems themselves.
         responses={"default": {"model": ProblemBody}},
     )
-    app.examples = examples or {}
+    app.examples = OPERATIONS | dict(examples or {})
     app.state.settings, app.state.failures = settings, _no_failures
     app.add_middleware(Admission, admit=admit)
     app.middleware("http")(_correlate)  # around the admission: the last one added is the first one called

@@ -25,6 +25,7 @@ TAGS = {
     "worklogs": "Publish worklogs without Kafka.",
     "rules": "Rules that decide who is notified of a contract, when and how.",
     "notifications": "Notifications that were raised, and their deliveries.",
+    "operations": "What each service has done and what waits, and its dead letters.",
 }
 MEDIA_TYPE = "application/json"
 PROBLEM_MEDIA_TYPE = "application/problem+json"

@@ -26,13 +26,21 @@ class UnknownDeadLetterError(Exception):
 
 
 async def list_dead_letters(
-    connection: Connection, *, topic: str | None = None, reason: str | None = None, include_replayed: bool = False
+    connection: Connection,
+    *,
+    topic: str | None = None,
+    reason: str | None = None,
+    include_replayed: bool = False,
+    after: int | None = None,
+    max_rows: int | None = None,
 ) -> list[dict[str, Any]]:
     """The dead letters of the connection's service, oldest first, without their content.
 
-    ``topic`` is the name of a topic; ``reason`` is a part of the reason, in any case.
+    ``topic`` is the name of a topic; ``reason`` is a part of the reason, in any case; ``after`` is an id.
     """
-    rows = _sql.list_dead_letters(connection, topic=topic, reason=reason, include_replayed=include_replayed)
+    rows = _sql.list_dead_letters(
+        connection, topic=topic, reason=reason, include_replayed=include_replayed, after=after, max_rows=max_rows
+    )
     return [dict(row) async for row in rows]
 
 

@@ -10,7 +10,6 @@ import logging
 import re
 import socket
 import sys
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -27,7 +26,7 @@ from rich.text import Text
 
 from tidemark.program import complete_commands
 from tidemark.stack.processes import StackError
-from tidemark_shared.domain.text import escape_formula
+from tidemark_shared.domain.text import escape_formula, escape_invisible
 from tidemark_shared.settings import InvalidSettingError, MissingSettingError
 
 Record = Mapping[str, Any]
@@ -35,11 +34,6 @@ Record = Mapping[str, Any]
 # The host and port in the text of a connection error.
 _ADDRESS = re.compile(r"\('([^']+)', (\d+)")
 
-
-# Control and format characters (among them escape sequences and changes of the writing direction), lone surrogates,
-# and separators of lines. The joiners are part of words and emoji.
-_UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-_SAFE_CHARACTERS = frozenset("\n\u200c\u200d")
 
 _NUMBER = re.compile(r"[+-]?[0-9][0-9.]*")
 
@@ -53,16 +47,6 @@ class Column(NamedTuple):
     wrap: bool = True
 
 
-def escape(text: str) -> str:
-    """Show characters that could change the terminal as escapes, such as a backslash and ``x1b``."""
-    return "".join(
-        ascii(character)[1:-1]
-        if unicodedata.category(character) in _UNSAFE_CATEGORIES and character not in _SAFE_CHARACTERS
-        else character
-        for character in text
-    )
-
-
 class SafeConsole(Console):
     """A console that escapes every text before it measures it. Brackets and colons are not treated as markup."""
 
@@ -71,7 +55,7 @@ class SafeConsole(Console):
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Convert a text, such as a cell of a table."""
-        return super().render_str(escape(text), **options)
+        return super().render_str(escape_invisible(text), **options)
 
 
 def print_table(table: RenderableType) -> None:
@@ -166,13 +150,13 @@ def _csv_cell(value: object) -> str:
             text = json.dumps(value, default=_json_value)
         case _:
             text = str(value)
-    text = escape(text)
+    text = escape_invisible(text)
     return text if _NUMBER.fullmatch(text) else escape_formula(text)
 
 
 def print_line(text: str, *, error: bool = False) -> None:
     """Print a text on standard output, or on standard error."""
-    typer.echo(escape(text), err=error)
+    typer.echo(escape_invisible(text), err=error)
 
 
 def print_json(value: Any, *, indent: int | None = None) -> None:
@@ -188,7 +172,7 @@ def _json_value(value: object) -> str:
 @contextmanager
 def show_wait(description: str) -> Iterator[None]:
     """Show on a terminal that a command works, as long as it prints nothing."""
-    with SafeConsole(stderr=True).status(Text(escape(description))):
+    with SafeConsole(stderr=True).status(Text(escape_invisible(description))):
         yield
 
 

@@ -57,6 +57,13 @@ def key_of(request: httpx.Request) -> str:
     return request.headers["idempotency-key"]
 
 
+def test_places_of_a_path_are_filled_in_its_order() -> None:
+    server = Server(respond(200, {"id": 17}))
+    with client_of(server) as client:
+        client.get_dead_letter("notifier", 17)
+    assert server.requests[0].url.path == "/v1/services/notifier/dead-letters/17"
+
+
 def test_body_and_etag_of_what_was_read_are_sent_with_the_next_change() -> None:
     server = Server(respond(body=ORGANIZATION, etag='"3"'), respond(body=ORGANIZATION | {"version": 4}, etag='"4"'))
     with client_of(server) as client:

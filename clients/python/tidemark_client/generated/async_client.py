@@ -18,6 +18,59 @@ class AsyncClient(BaseAsyncClient):
     iterators over all pages. A change is tried again with the same idempotency key, which you may choose (``key``).
     """
 
+    async def get_service_status(
+        self,
+        service: Literal["contracts", "consumption", "notifier", "intake"],
+    ) -> models.ServiceStatus:
+        """The topics that a service reads, what waits inside of it, and why it makes no progress.
+
+        Needs the role `viewer`.
+        """
+        result: models.ServiceStatus = (await self._call(Call("GET", path("services/{}/status", service)))).body
+        return result
+
+    def list_dead_letters(
+        self,
+        service: Literal["contracts", "consumption", "notifier", "intake"],
+        *,
+        topic: str | None = None,
+        reason: str | None = None,
+        include_replayed: bool | None = None,
+    ) -> AsyncIterator[models.DeadLetterSummary]:
+        """The dead letters of a service, the oldest first.
+
+        Needs the role `viewer`.
+        """
+        return self._items(Call("GET", path("services/{}/dead-letters", service), query={"limit": 200, "topic": topic, "reason": reason, "include_replayed": include_replayed}))
+
+    async def get_dead_letter(
+        self,
+        service: Literal["contracts", "consumption", "notifier", "intake"],
+        dead_letter_id: int,
+    ) -> models.DeadLetterDetails:
+        """A dead letter, with key, headers and value of its record.
+
+        Needs the role `viewer`.
+        """
+        result: models.DeadLetterDetails = (await self._call(Call("GET", path("services/{}/dead-letters/{}", service, dead_letter_id)))).body
+        return result
+
+    async def replay_dead_letter(
+        self,
+        service: Literal["contracts", "consumption", "notifier", "intake"],
+        dead_letter_id: int,
+        *,
+        key: str | None = None,
+    ) -> models.DeadLetterSummary:
+        """Process a dead letter again, unchanged, in the service that could not process it.
+
+        `replayed_at` in the response is null if it was refused again: it waits with its new reason.
+
+        Needs the role `admin`.
+        """
+        result: models.DeadLetterSummary = (await self._call(Call("POST", path("services/{}/dead-letters/{}/replay", service, dead_letter_id), key=key))).body
+        return result
+
     async def create_organization(
         self,
         body: models.OrganizationInput,

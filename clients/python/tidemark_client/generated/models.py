@@ -288,6 +288,52 @@ class ContractTerms(TypedDict):
     """Days after a period in which late worklogs are expected."""
 
 
+class DeadLetterDetails(TypedDict):
+    """A dead letter with its record, as it came."""
+    id: int
+    """Its number in this service."""
+    service: Literal["contracts", "consumption", "notifier", "intake"]
+    """The service that could not process it."""
+    topic: str
+    """The topic that it came from."""
+    partition: int
+    """The partition that it came from."""
+    record_offset: int
+    """Its offset in that partition."""
+    reason: str
+    """Why it could not be processed, and what to do."""
+    received_at: str
+    """When it was first refused."""
+    replayed_at: str | None
+    """When a replay processed it; null while it waits."""
+    key: RecordContent | None
+    """The record's key; null where it has none."""
+    headers: list[RecordHeader]
+    """The record's headers."""
+    value: RecordContent | None
+    """The record's value; null where it has none."""
+
+
+class DeadLetterSummary(TypedDict):
+    """A record that a service could not process."""
+    id: int
+    """Its number in this service."""
+    service: Literal["contracts", "consumption", "notifier", "intake"]
+    """The service that could not process it."""
+    topic: str
+    """The topic that it came from."""
+    partition: int
+    """The partition that it came from."""
+    record_offset: int
+    """Its offset in that partition."""
+    reason: str
+    """Why it could not be processed, and what to do."""
+    received_at: str
+    """When it was first refused."""
+    replayed_at: str | None
+    """When a replay processed it; null while it waits."""
+
+
 class EmptyBody(TypedDict):
     """An empty body."""
 
@@ -406,6 +452,19 @@ class ProblemBody(TypedDict):
     """Every error in the request."""
 
 
+class Queue(TypedDict):
+    """What waits inside a service."""
+    name: Literal["outbox", "unfolded_records", "unpublished_balances", "pending_deliveries", "pending_webhooks"]
+    """`outbox`: records to publish. `unfolded_records`: records that were read and are not counted yet.
+    `unpublished_balances`: balances that changed. `pending_deliveries`: mails and webhooks to send.
+    `pending_webhooks`: webhooks of trackers to process.
+    """
+    length: int
+    """How many wait."""
+    oldest_at: str | None
+    """Since when the oldest waits; null if none waits."""
+
+
 RateCard = TypedDict("RateCard", {
     "person_id": "str",
     "team_id": "str | None",
@@ -437,6 +496,22 @@ class Reason(TypedDict):
     """The reason for a change."""
     reason: str
     """Why, as a text for people."""
+
+
+class RecordContent(TypedDict):
+    """Bytes of a record: as text where they are UTF-8, else in hexadecimal."""
+    text: str | None
+    """The bytes as text; null where they are not UTF-8."""
+    hex: str | None
+    """The bytes in hexadecimal; null where `text` has them."""
+
+
+class RecordHeader(TypedDict):
+    """A header of a record. A name can occur more than once."""
+    name: str
+    """The header's name."""
+    content: RecordContent | None
+    """Its value; null where it has none."""
 
 
 class Renewal(TypedDict):
@@ -471,6 +546,22 @@ class RolloverInput(TypedDict):
     """After how many periods what was carried lapses; null for never."""
     overrun: NotRequired[Literal["absorb", "deduct"]]
     """Whether a period's overrun is forgotten, or deducted from the next period."""
+
+
+class ServiceStatus(TypedDict):
+    """What a service has done, and what waits."""
+    service: Literal["contracts", "consumption", "notifier", "intake"]
+    """The service's name."""
+    problems: list[str]
+    """Why it makes no progress, each with its remedy; empty if it does."""
+    topics: list[TopicLag]
+    """The topics that it reads."""
+    queues: list[Queue]
+    """What waits inside of it."""
+    dead_letter_count: int
+    """Dead letters that no replay has processed."""
+    verification: Verification | None
+    """The last comparison of figures and facts; null before the first, and in other services."""
 
 
 class Slice(TypedDict):
@@ -521,6 +612,32 @@ class TermsChange(TypedDict):
     """The value before the change; null if it was added."""
     after: Any
     """The value after the change; null if it was removed."""
+
+
+class TopicLag(TypedDict):
+    """How far a service is behind in a topic that it reads."""
+    topic: str
+    """The topic's name."""
+    partitions: int
+    """How many partitions the service has read."""
+    lag: int | None
+    """Records to read, at most; null where the service has not asked Kafka yet."""
+    seconds_since_progress: int
+    """Seconds since a batch was committed. A fault only where `lag` is above zero."""
+    checked_at: str | None
+    """When Kafka was last asked where the topic ends; null if never."""
+
+
+class Verification(TypedDict):
+    """A comparison of all figures with the facts (`tidemark verify`)."""
+    started_at: str
+    """When it started; it compares the figures of this moment."""
+    finished_at: str
+    """When it ended."""
+    row_count: int
+    """How many rows it compared."""
+    difference_count: int
+    """How many rows differ from the facts."""
 
 
 class Violation(TypedDict):

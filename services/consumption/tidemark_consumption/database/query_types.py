@@ -234,6 +234,13 @@ class FoldLinksRow(TypedDict):
     offsets: list[int | Any] | Any
 
 
+class LastVerificationRow(TypedDict):
+    started_at: datetime | Any
+    finished_at: datetime | Any
+    row_count: int | Any
+    difference_count: int | Any
+
+
 class ListBalancesRow(TypedDict):
     counts: str | Any
     contract_id: UUID | Any
@@ -322,6 +329,12 @@ class PersonsOfTeamRow(TypedDict):
 
 class ProjectionTablesRow(TypedDict):
     name: str | Any
+
+
+class QueuesRow(TypedDict):
+    name: str | Any
+    length: int | Any
+    oldest_at: datetime | Any
 
 
 class ReportContractsRow(TypedDict):
@@ -829,6 +842,10 @@ class ConsumptionQueries(Protocol):
         batches.sql"""
         ...
 
+    async def last_verification(self, connection: Connection, /) -> LastVerificationRow | None:
+        """operations.sql"""
+        ...
+
     def list_balances(
         self,
         connection: Connection,
@@ -1002,6 +1019,12 @@ class ConsumptionQueries(Protocol):
         """replay.sql"""
         ...
 
+    def queues(self, connection: Connection, /) -> AsyncIterator[QueuesRow]:
+        """A revision is at least the time of its change.
+
+        operations.sql"""
+        ...
+
     async def rate(self, connection: Connection, /) -> str:
         """Each worklog by the card that fits best, split at the daily workload of that card. All work that counts on the day
         fills the workload.
@@ -1166,6 +1189,12 @@ class ConsumptionQueries(Protocol):
         """Balances as they are published. What is published twice, or by two relays, is the same or newer.
 
         balances.sql"""
+        ...
+
+    async def save_verification(self, connection: Connection, /, *, difference_count: int | None) -> str:
+        """In the transaction that compares, which began when the comparison did.
+
+        operations.sql"""
         ...
 
     async def set_account_refs(self, connection: Connection, /, *, rows: JsonRows[AccountRefsTableRow]) -> str:

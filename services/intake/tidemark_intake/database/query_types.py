@@ -49,6 +49,12 @@ class LockSourceRow(TypedDict):
     source_id: str | Any
 
 
+class QueuesRow(TypedDict):
+    name: str | Any
+    length: int | Any
+    oldest_at: datetime | Any
+
+
 class IntakeQueries(Protocol):
     async def count_refused(self, connection: Connection, /, *, source_id: str | None) -> str:
         """intake.sql"""
@@ -117,6 +123,10 @@ class IntakeQueries(Protocol):
         source_id: str | None,
         ids: Collection[str | None] | None,
     ) -> str:
+        """intake.sql"""
+        ...
+
+    def queues(self, connection: Connection, /) -> AsyncIterator[QueuesRow]:
         """intake.sql"""
         ...
 

@@ -171,6 +171,12 @@ class OverdueContractRow(TypedDict):
     due_at: datetime | Any
 
 
+class QueuesRow(TypedDict):
+    name: str | Any
+    length: int | Any
+    oldest_at: datetime | Any
+
+
 class ResetFailedDeliveriesRow(TypedDict):
     id: UUID | Any
 
@@ -397,6 +403,10 @@ class NotifierQueries(Protocol):
         error: str | None,
         delay_seconds: float | None,
     ) -> str:
+        """deliveries.sql"""
+        ...
+
+    def queues(self, connection: Connection, /) -> AsyncIterator[QueuesRow]:
         """deliveries.sql"""
         ...
 

@@ -96,6 +96,15 @@ def count(number: int, singular: str, plural: str | None = None) -> str:
     return f"{number:,}{_NO_BREAK}{singular if number == 1 else plural or singular + 's'}"
 
 
+def format_age(seconds: int) -> str:
+    """``45`` as ``45 s``, ``7300`` as ``2 h``: how long something has waited, as coarse as a glance."""
+    for size, unit in ((86_400, "day"), (_SECONDS_PER_HOUR, "h"), (_SECONDS_PER_MINUTE, "min")):
+        if seconds >= size:
+            number = seconds // size
+            return count(number, unit) if unit == "day" else f"{number}{_NO_BREAK}{unit}"
+    return f"{seconds}{_NO_BREAK}s"
+
+
 def _trim(number: Decimal) -> str:
     text = f"{number:,}"
     return text.rstrip("0").rstrip(".") if "." in text else text

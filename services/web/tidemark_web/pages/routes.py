@@ -8,7 +8,7 @@ from fastapi.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from tidemark_shared.log import get_correlation_id, get_logger
-from tidemark_web.pages import docs, session
+from tidemark_web.pages import docs, operations, session
 from tidemark_web.pages.client import Api, ApiError
 from tidemark_web.pages.contract import show_contract
 from tidemark_web.pages.contracts import show_contracts
@@ -19,6 +19,8 @@ from tidemark_web.pages.report import send_report, show_report
 from tidemark_web.pages.worklogs import show_worklogs
 
 _log = get_logger()
+
+_DEAD_LETTER = "/operations/dead-letters/{service}/{id:int}"
 
 Page = Callable[[Request, Api], Awaitable[Response]]
 
@@ -33,6 +35,12 @@ def page_routes() -> list[Route]:
         Route("/people", _page(show_people)),
         Route("/reports", _page(show_report)),
         Route("/reports/delivery.{extension}", _page(send_report)),
+        Route("/operations", _page(operations.show_operations)),
+        Route("/operations/replay", _page(operations.replay_selection), methods=["GET", "POST"]),
+        Route("/operations/dead-letters/{service}/{id:int}", _page(operations.show_dead_letter)),
+        Route(
+            "/operations/dead-letters/{service}/{id:int}/replay", _page(operations.replay_dead_letter), methods=["POST"]
+        ),
         Route("/docs", _guard(docs.show_api)),
         Route("/docs/events", _guard(docs.show_events)),
         Route("/docs/events/{topic}.json", _guard(docs.send_event_document)),

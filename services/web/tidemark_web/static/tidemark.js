@@ -99,10 +99,29 @@ function keepLive(root) {
 const live = document.querySelector("[data-live]");
 if (live) keepLive(live);
 
+// A page of operations is read again every few seconds, as long as somebody sees it.
+const polled = document.querySelector("[data-poll-seconds]");
+async function poll() {
+  const status = document.querySelector("[data-live-status]");
+  try {
+    const page = await fetchPage(location.href);
+    if (!page.querySelector("[data-poll-seconds]")) return location.reload(); // signed out
+    for (const part of polled.querySelectorAll("[data-part]")) {
+      const fresh = page.getElementById(part.id);
+      if (fresh) replacePart(part, fresh);
+    }
+    status.textContent = page.querySelector("[data-live-status]").textContent;
+    status.classList.remove("is-stale");
+  } catch {
+    status.classList.add("is-stale");
+  }
+}
+if (polled) setInterval(() => { if (!document.hidden) poll(); }, 1000 * Number(polled.dataset.pollSeconds));
+
 // Choosing a filter applies it.
 for (const form of document.querySelectorAll("[data-filters]")) {
   form.addEventListener("change", (event) => {
-    if (event.target.matches("select, input[type=date]")) form.requestSubmit();
+    if (event.target.matches("select, input[type=date], input[type=checkbox]")) form.requestSubmit();
   });
   // Fields without a value do not belong in the address.
   form.addEventListener("formdata", (event) => {

@@ -32,3 +32,15 @@ FROM unnest(:topics::text[], :partitions::integer[], :end_offsets::bigint[])
 ON CONFLICT (service, cluster, topic, partition) DO UPDATE
 SET end_offset = excluded.end_offset, checked_at = excluded.checked_at
 WHERE stored.end_offset <> excluded.end_offset OR stored.checked_at < excluded.checked_at - interval '10 seconds';
+
+-- name: lag_by_topic()
+-- The topics of the cluster that was read last; offsets of an earlier cluster are kept. The lag is null where that of a
+-- partition is unknown.
+SELECT
+  topic, count(*) AS partitions, CASE WHEN bool_and(lag IS NOT NULL) THEN sum(lag)::bigint END AS lag,
+  min(seconds_since_progress) AS seconds_since_progress, min(checked_at) AS checked_at
+FROM reporting.consumer_lag
+WHERE service = current_schema()
+  AND cluster = (SELECT cluster FROM consumer_offsets ORDER BY updated_at DESC LIMIT 1)
+GROUP BY topic
+ORDER BY topic;

@@ -37,14 +37,20 @@ SELECT
 FROM dead_letter
 ORDER BY record_offset;
 
--- name: list_dead_letters(topic, reason, include_replayed)
--- Oldest first.
+-- name: list_dead_letters(topic, reason, include_replayed, after, max_rows)
+-- Oldest first, after a number; all where `max_rows` is null.
 SELECT id, service, topic, partition, record_offset, reason, received_at, replayed_at
 FROM dead_letters
 WHERE (replayed_at IS NULL OR :include_replayed)
   AND (:topic::text IS NULL OR topic = :topic)
   AND (:reason::text IS NULL OR strpos(lower(reason), lower(:reason)) > 0)
-ORDER BY id;
+  AND (:after::bigint IS NULL OR id > :after)
+ORDER BY id
+LIMIT :max_rows;
+
+-- name: count_waiting_dead_letters()$
+SELECT count(*) FROM dead_letters
+WHERE replayed_at IS NULL;
 
 -- name: find_dead_letter(id)^
 SELECT * FROM dead_letters

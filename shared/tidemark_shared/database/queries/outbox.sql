@@ -20,6 +20,10 @@ FROM outbox
 ORDER BY id
 LIMIT 1;
 
+-- name: outbox_queue()
+SELECT 'outbox' AS name, count(*) AS length, min(created_at) AS oldest_at
+FROM outbox;
+
 -- name: delete_outbox_rows(ids)!
 DELETE FROM outbox
 WHERE id = ANY(:ids::bigint[]);

@@ -136,3 +136,8 @@ WHERE
 SELECT cursor
 FROM sources
 WHERE id = :id;
+
+-- name: queues()
+SELECT 'pending_webhooks' AS name, count(*) AS length, min(received_at) AS oldest_at
+FROM deliveries
+WHERE processed_at IS NULL;

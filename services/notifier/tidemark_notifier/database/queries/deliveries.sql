@@ -85,3 +85,9 @@ WHERE d.message_id = message.id AND d.status = 'pending';
 UPDATE deliveries SET status = 'pending', attempts = 0, due_at = clock_timestamp(), leased_until = NULL, message_id = id
 WHERE notification_id = :notification_id AND status = 'failed'
 RETURNING id;
+
+-- name: queues()
+SELECT 'pending_deliveries' AS name, count(*) AS length, min(n.raised_at) AS oldest_at
+FROM deliveries AS d
+JOIN notifications AS n ON n.id = d.notification_id
+WHERE d.status = 'pending';
