@@ -36,6 +36,7 @@ from tidemark_consumption.balance_outbox import query_forecast
 from tidemark_consumption.check import PlannedWorklog, check_worklog
 from tidemark_consumption.projection import fold
 from tidemark_shared.database import Workload, connect_pool
+from tidemark_shared.domain.reasons import REMEDIES
 from tidemark_shared.settings import Settings
 
 NOW = datetime(2026, 5, 27, 12, tzinfo=UTC)
@@ -173,6 +174,8 @@ async def test_check_says_what_happens_when_the_worklog_is_logged(connection, ch
 # Case by case, over HTTP
 
 NORTH = uid("team North")
+# The issues were created in this month, so their work of a fixed price counts in it.
+JANUARY = "2026-01-01"
 PRICED = terms("C2", value=900_000, accounts=[account("Support", value=900_000, slices=[(NORTH, None)])])
 
 
@@ -181,8 +184,8 @@ async def fill(connection):
     await take(
         connection,
         [
-            contract_event(rollover=rollover("carry")), contract_event(terms=PRICED), contract_event(status="DRAFT", code="C3"),
-            contract_event(status="INACTIVE", code="C4"),
+            contract_event(rollover=rollover("carry")), contract_event(terms=PRICED),
+            contract_event(status="DRAFT", code="C3"), contract_event(status="INACTIVE", code="C4"),
         ],
     )  # fmt: skip
     await take(connection, [team_event("North", [member("ann")]), rate_card()], first_offset=100)
@@ -225,7 +228,7 @@ async def test_fixed_price_is_split_at_the_daily_workload(client, pool):
         ("normal", HOUR, 9000), ("extra_time", 2 * HOUR, 11_000),
     ]  # fmt: skip
     assert (answer["amount_minor"], answer["amount_exact"]) == (31_000, 31_000 * 3600)
-    period = level_of(answer, "contract", "2026-03-01")
+    period = level_of(answer, "contract", JANUARY)
     assert (period["unit"], period["before"]["consumed"], period["after"]["consumed"]) == ("minor", 63_000, 94_000)
     assert period["after"]["remaining"] == 900_000 - 94_000
     assert answer["crossings"] is None
@@ -234,7 +237,7 @@ async def test_fixed_price_is_split_at_the_daily_workload(client, pool):
 async def test_earlier_work_pushes_what_is_logged_into_extra_time(client, pool):
     answer = await ask(client, pool, day=None, started_at="2026-03-02T06:00:00+01:00")
     assert [part["kind"] for part in answer["rates"]] == ["normal"]
-    period = level_of(answer, "contract", "2026-03-01")
+    period = level_of(answer, "contract", JANUARY)
     # 2 h of the work that is logged become extra time.
     assert period["after"]["consumed"] - period["before"]["consumed"] == 3 * 9000 + 2 * 2000
 
@@ -260,35 +263,36 @@ async def test_correction_moves_hours_between_contracts(client, pool):
     assert [pair["before"]["contract_code"] for pair in answer["balances"]] == ["C2", "C1"]
 
 
-@pytest.mark.parametrize(
-    ("reason", "changes", "contract", "account_name"),
-    [
-        ("issue_not_linked", {"issue": "I7"}, None, None),
-        ("issue_not_linked", {"issue": "I9"}, None, None),
-        ("contract_unknown", {"issue": "I6"}, None, None),
-        ("account_unknown", {"issue": "I5"}, "C1", None),
-        ("contract_draft", {"issue": "I3"}, "C3", "Support"),
-        ("contract_inactive", {"issue": "I4"}, "C4", "Support"),
-        ("issue_undated", {"issue": "I8"}, "C2", "Support"),
-        ("outside_dates", {"source": "/tracker", "issue": "I1", "day": "2027-01-01"}, "C1", "Support"),
-    ],
-)
-async def test_answer_has_the_reason_and_its_remedy(client, pool, reason, changes, contract, account_name):
-    answer = await ask(client, pool, **changes)
-    assert (answer["counts"], answer["reason"]) == (False, reason)
-    assert answer["remedy"]
-    assert (answer["contract_code"], answer["account_name"]) == (contract, account_name)
-    assert [entry["level"] for entry in answer["levels"]] == ["contract"] * bool(contract) + ["account"] * bool(
-        account_name
-    )
-    for pair in answer["balances"]:
-        assert pair["after"]["unaccounted_seconds"] - pair["before"]["unaccounted_seconds"] == 3 * HOUR
-    assert (answer["crossings"] == []) == (contract is None)
+REASONS = [
+    ("issue_not_linked", {"issue": "I7"}, None, None),
+    ("issue_not_linked", {"issue": "I9"}, None, None),
+    ("contract_unknown", {"issue": "I6"}, None, None),
+    ("account_unknown", {"issue": "I5"}, "C1", None),
+    ("contract_draft", {"issue": "I3"}, "C3", "Support"),
+    ("contract_inactive", {"issue": "I4"}, "C4", "Support"),
+    ("issue_undated", {"issue": "I8"}, "C2", "Support"),
+    ("outside_dates", {"source": "/tracker", "issue": "I1", "day": "2027-01-01"}, "C1", "Support"),
+]
 
 
-@pytest.mark.parametrize(
-    ("changes", "path"),
-    [
+async def test_work_that_would_not_count_has_a_reason_and_a_remedy(client, connection):
+    await fill(connection)
+    assert {reason for reason, *_ in REASONS} == set(REMEDIES)
+    for reason, changes, contract, account_name in REASONS:
+        answer = (await client.post("/v1/worklogs/check", json=body(**changes))).json()
+        assert (answer["counts"], answer["reason"], answer["remedy"]) == (False, reason, REMEDIES[reason])
+        assert (answer["contract_code"], answer["account_name"]) == (contract, account_name), reason
+        assert all(entry["before"] == entry["after"] for entry in answer["levels"]), reason
+        assert bool(answer["levels"]) == bool(contract)
+        for pair in answer["balances"]:
+            assert pair["after"]["unaccounted_seconds"] - pair["before"]["unaccounted_seconds"] == 3 * HOUR
+        # Where no balance changes, nothing is crossed.
+        assert (answer["crossings"] == []) == (contract is None)
+
+
+async def test_bad_input_is_a_violation_with_its_path(client, connection):
+    await fill(connection)
+    for changes, path in (
         ({"issue": "I1"}, "/source"),
         ({"issue": "I9", "worklog_id": "1"}, "/source"),
         ({"day": None}, ""),
@@ -296,14 +300,10 @@ async def test_answer_has_the_reason_and_its_remedy(client, pool, reason, change
         ({"seconds": 0}, "/seconds"),
         ({"seconds": "60"}, "/seconds"),
         ({"person": "ann"}, "/person"),
-    ],
-)
-async def test_bad_input_is_a_violation_with_its_path(client, pool, changes, path):
-    async with pool.acquire() as connection:
-        await fill(connection)
-    response = await client.post("/v1/worklogs/check", json=body(**changes))
-    assert response.status_code == 422
-    assert [violation["path"] for violation in response.json()["violations"]] == [path], response.text
+    ):
+        response = await client.post("/v1/worklogs/check", json=body(**changes))
+        assert response.status_code == 422
+        assert [violation["path"] for violation in response.json()["violations"]] == [path], response.text
 
 
 # Nothing is stored, and nobody waits

@@ -1,10 +1,19 @@
-"""A crossing before it happens: the notifier finds it, and the answer to a check of a worklog has it. Pure."""
+"""Crossings before they happen: consumption says how a balance would change, the notifier what that crosses. Pure."""
 
 from datetime import date
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from tidemark_shared.domain.bodies import Body
+from pydantic import Field
+
+from tidemark_shared.domain.bodies import Balance, Body
+
+
+class ChangedBalance(Body):
+    """The balance of a contract as it is published, and as it would be."""
+
+    before: Annotated[Balance, Field(description="As it is.")]
+    after: Annotated[Balance, Field(description="As it would be.")]
 
 
 class Crossing(Body):

@@ -10,8 +10,8 @@ from pydantic_core import PydanticCustomError
 
 from tidemark_consumption.check import PlannedWorklog, UnknownSourceError, check_worklog
 from tidemark_shared.database import ACQUIRE_TIMEOUT_SECONDS
-from tidemark_shared.domain.bodies import Balance, Body, Day, Figures, Text
-from tidemark_shared.domain.crossing import Crossing
+from tidemark_shared.domain.bodies import Body, Day, Figures, Text
+from tidemark_shared.domain.crossing import ChangedBalance, Crossing
 from tidemark_shared.domain.reasons import Reason
 from tidemark_shared.domain.strict_input import Strict
 from tidemark_shared.http.auth import require_role
@@ -81,13 +81,6 @@ class CheckedLevel(Body):
     currency: str | None
     before: Annotated[AvailableFigures, Field(description="As they are.")]
     after: Annotated[AvailableFigures, Field(description="As they would be.")]
-
-
-class ChangedBalance(Body):
-    """The balance of a contract as it is published, and as it would be."""
-
-    before: Annotated[Balance, Field(description="As it is.")]
-    after: Annotated[Balance, Field(description="As it would be.")]
 
 
 class CheckedWorklog(Body):
