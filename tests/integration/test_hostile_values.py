@@ -18,7 +18,9 @@ READ, PUBLISH, CHANGE = "viewer", "publisher", "manager"
 # A new route needs a line here.
 REQUIRED_ROLES = {
     "POST /v1/worklogs": PUBLISH,
+    "POST /v1/worklogs/check": READ,
     "POST /v1/rules/preview": READ,
+    "POST /v1/rules/check": READ,
     **{
         f"{method} {path}": READ if method == "GET" else CHANGE
         for methods, path in (
