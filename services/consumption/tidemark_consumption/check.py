@@ -148,21 +148,23 @@ def _describe_price(place: CheckedPlacesRow, rates: Sequence[Json], seconds: int
 def list_levels(
     places: Sequence[Json], before: Mapping[UUID, Sequence[Json]], after: Mapping[UUID, Sequence[Json]]
 ) -> Iterator[dict[str, Any]]:
-    """The figures before and after, from the contract down to the slice, of where the work counts and where it did.
+    """The figures before and after of where the work counts and where it did; those of the period, and of the whole.
 
-    Of each level those of the period, and those of the whole. Each figure once. Pure.
+    Each from the contract down to the slice, and each figure once. Pure.
     """
     listed = set()
     for place in places:
         contract_id, start = place["contract_id"], place["period_start"]
-        for level, account_id, team_id in (
-            ("contract", None, None),
-            ("account", place["account_id"], None),
-            ("slice", place["account_id"] if start else None, place["team_id"]),
-        ):
-            for period in (start, None) if start else (None,):
+        if contract_id is None:
+            continue
+        parts: list[tuple[str, UUID | None, UUID | None]] = [("contract", None, None)]
+        if place["account_id"]:
+            parts += [("account", place["account_id"], None), ("slice", place["account_id"], place["team_id"])]
+        for period in (start, None) if start else (None,):
+            # Only work that counts has a team, or is unassigned.
+            for level, account_id, team_id in parts if place["reason"] is None else parts[:2]:
                 key = (contract_id, level, account_id, team_id, period)
-                if contract_id is None or key in listed or (level != "contract" and account_id is None):
+                if key in listed:
                     continue
                 listed.add(key)
                 yield {
