@@ -16,7 +16,7 @@ from fastapi import FastAPI
 import tidemark_consumption.app
 import tidemark_contracts.app
 import tidemark_notifier.app
-from tidemark_consumption import replay
+from tidemark_consumption import check, replay
 from tidemark_consumption.projection import fold
 from tidemark_notifier.delivery.egress import EgressPolicy
 from tidemark_notifier.engine.evaluator import Evaluator
@@ -52,6 +52,7 @@ _EVENT = {
     },
 }  # fmt: skip
 _REASON = {"reason": "Because"}
+_BALANCE = notifier_bodies.balance(notifier_bodies.uid("C1"))
 BODIES: dict[str, Any] = {
     "/v1/organizations": {
         "name": "Acme", "timezone": "UTC", "contacts": [{"name": "Ann", "email": "ann@acme.example", "roles": ["x"]}],
@@ -68,7 +69,12 @@ BODIES: dict[str, Any] = {
     "/v1/rules": _RULE,
     "/v1/rules/preview": {"rule": _RULE, "contract": "C1"},
     "/v1/rules/{rule_id}/test": {"email": "ann@acme.example", "contract": "C1"},
+    "/v1/rules/check": {"before": _BALANCE, "after": _BALANCE},
     "/v1/worklogs": _EVENT,
+    "/v1/worklogs/check": {
+        "source": "/tracker", "issue_id": "I-1", "author_id": "ann", "day": "2026-03-02", "seconds": 60,
+        "worklog_id": "1",
+    },
 }  # fmt: skip
 
 
@@ -122,6 +128,7 @@ async def running_app(service: str, database: str):
         elif service == "consumption":
             app.state.publisher, app.state.has_all_contracts = _Publisher(), _has_all_contracts
             app.state.replay_pool = await open_pool(init=replay.prepare_connection, workload=Workload.REPLAY)
+            app.state.check_pool = await open_pool(init=check.prepare_connection, workload=Workload.CHECK)
             fold_pool = await open_pool(init=fold.prepare_connection)
             async with fold_pool.acquire() as connection:
                 await take(connection, [contract_event()])

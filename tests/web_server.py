@@ -21,7 +21,7 @@ from tidemark_web.app import create_app
 
 def upstream(name):  # noqa: C901 - one function for each kind of response
     """A service that responds with the request that it received."""
-    state = {"problems": [], "is_released": asyncio.Event(), "requests": [], "endless_ended": False}
+    state = {"problems": [], "is_released": asyncio.Event(), "requests": [], "endless_ended": False, "answers": {}}
     state["is_hanging_over"] = asyncio.Event()
 
     async def readyz(_):
@@ -63,6 +63,8 @@ def upstream(name):  # noqa: C901 - one function for each kind of response
 
     async def echo(request: Request):
         state["requests"].append(request.scope["path"])
+        if answer := state["answers"].get(request.scope["path"]):
+            return JSONResponse(answer)
         received = {
             "service": name,
             "method": request.method,
@@ -72,7 +74,7 @@ def upstream(name):  # noqa: C901 - one function for each kind of response
             "body": (await request.body()).decode(),
         }
         headers = {"etag": '"3"', "connection": "x-private", "x-private": "1", "x-public": "2"}
-        return JSONResponse(received, 203, headers=headers)
+        return JSONResponse(received, state.get("status", 203), headers=headers)
 
     routes = [
         Route("/readyz", readyz),

@@ -32,7 +32,12 @@ _SCHEMAS = {
     "tidemark": ["reporting"],
 }
 # Scripts that create the temporary tables and views of a session.
-_SESSION_SCRIPTS = ("create_shadow_tables", "create_working_tables", "create_attributions_view")
+_SESSION_SCRIPTS = (
+    "create_shadow_tables",
+    "create_working_tables",
+    "create_attributions_view",
+    "create_rated_worklogs_view",
+)
 # Queries that are also read with a cursor.
 _CURSORS = ("list_all_events",)
 _TYPES = {

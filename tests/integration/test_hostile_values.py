@@ -18,8 +18,10 @@ READ, PUBLISH, CHANGE, ADMINISTER = "viewer", "publisher", "manager", "admin"
 # A new route needs a line here.
 REQUIRED_ROLES = {
     "POST /v1/worklogs": PUBLISH,
+    "POST /v1/worklogs/check": READ,
     "POST /v1/rules/preview": READ,
     "POST /v1/services/{service}/dead-letters/{dead_letter_id}/replay": ADMINISTER,
+    "POST /v1/rules/check": READ,
     **{
         f"{method} {path}": READ if method == "GET" else CHANGE
         for methods, path in (

@@ -115,14 +115,14 @@ async def test_facts_learned_during_rebuild_are_not_lost(connection, replaying, 
     await fill(connection)
     await connection.execute("DELETE FROM account_team_totals")
     replayed, learned = asyncio.Event(), asyncio.Event()
-    original = fold.apply_replayed
+    original = fold.apply_staged
 
     async def slowly(connection):
         await original(connection)
         replayed.set()
         await learned.wait()
 
-    monkeypatch.setattr(fold, "apply_replayed", slowly)
+    monkeypatch.setattr(fold, "apply_staged", slowly)
     rebuilding = asyncio.create_task(replay.rebuild(replaying))
     await replayed.wait()
     # Folding continues with every kind of fact, and no reader sees half of a repair.

@@ -85,6 +85,29 @@ async def test_response_is_streamed_without_decoding(services):
         assert (await client.get("/v1/reports/compressed")).text == "compressed text"
 
 
+async def test_check_of_a_worklog_is_answered_by_consumption_and_notifier(services):
+    apps, urls = services
+    answers = {name: apps[name].state.service["answers"] for name in ("consumption", "notifier")}
+    answers["consumption"]["/v1/worklogs/check"] = {"counts": True, "balances": [{"after": 1}], "crossings": None}
+    answers["notifier"]["/v1/rules/check"] = {"items": [{"threshold": "80"}], "next": None}
+    async with web_client(**urls) as client:
+        checked = await client.post("/v1/worklogs/check", json={})
+        assert checked.json() == {"counts": True, "balances": [{"after": 1}], "crossings": [{"threshold": "80"}]}
+        # A problem is forwarded as it is.
+        del answers["consumption"]["/v1/worklogs/check"]
+        assert (await client.post("/v1/worklogs/check?a=1", json={})).json()["query"] == "a=1"
+        answers["consumption"]["/v1/worklogs/check"] = {"counts": True, "balances": [{"after": 1}], "crossings": None}
+        # A notifier that refuses, or is down, leaves the crossings unknown.
+        del answers["notifier"]["/v1/rules/check"]
+        apps["notifier"].state.service["status"] = 409
+        assert (await client.post("/v1/worklogs/check", json={})).json()["crossings"] is None
+        del apps["notifier"].state.service["status"]
+    async with web_client(**urls | {"notifier_url": "http://127.0.0.1:9"}) as client:
+        checked = await client.post("/v1/worklogs/check", json={})
+    assert (checked.status_code, checked.json()["crossings"]) == (200, None)
+    answers["consumption"].clear()
+
+
 async def test_unreachable_service_is_a_503_with_retry_after(services):
     async with web_client(**services[1] | {"contracts_url": "http://127.0.0.1:9"}) as client:
         down = await client.get("/v1/contracts")

@@ -8,8 +8,8 @@ from functools import partial
 from aiokafka.errors import KafkaError
 from fastapi import FastAPI
 
-from tidemark_consumption import replay
-from tidemark_consumption.api import balances, figures, people, reports, worklogs
+from tidemark_consumption import check, replay
+from tidemark_consumption.api import balances, checks, figures, people, reports, worklogs
 from tidemark_consumption.api.examples import EXAMPLES
 from tidemark_consumption.api.worklogs import Publisher
 from tidemark_consumption.balance_outbox import begin_days, open_balance_outbox
@@ -55,6 +55,10 @@ def create_app(settings: Settings) -> FastAPI:
             await connect_pool(
                 url, "consumption", size=2, init=replay.prepare_connection, workload=Workload.REPLAY
             ) as replay_pool,
+            # So few that checks, which write temporary tables, leave the processors to the fold.
+            await connect_pool(
+                url, "consumption", size=2, init=check.prepare_connection, workload=Workload.CHECK
+            ) as check_pool,
             await connect_pool(url, "consumption", size=2, init=fold.prepare_connection) as fold_pool,
             await connect_pool(url, "consumption", size=1, init=replay.prepare_connection) as rebuild_pool,
             open_balance_outbox(url) as balances,
@@ -68,7 +72,8 @@ def create_app(settings: Settings) -> FastAPI:
                 return await runtime.problems() or await projector.problems(runtime.pool)
 
             app.state.pool, app.state.problems, app.state.publisher = request_pool, problems, publisher
-            app.state.replay_pool, app.state.failures = replay_pool, runtime.failures
+            app.state.replay_pool, app.state.check_pool = replay_pool, check_pool
+            app.state.failures = runtime.failures
             runtime.relay_outbox()
             runtime.run_task("days", partial(begin_days, runtime.pool))
             runtime.run_task("projector", projector.run)
@@ -91,6 +96,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = create_api("consumption", settings, lifespan, examples=EXAMPLES)
     add_operations(app, Operations("consumption", handlers(), _sql.queues, _sql.last_verification))
     app.include_router(worklogs.router)
+    app.include_router(checks.router)
     app.include_router(figures.router)
     app.include_router(balances.router)
     app.include_router(reports.router)

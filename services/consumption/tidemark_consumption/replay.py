@@ -86,7 +86,7 @@ async def replay(
         await _sql.replay_links_to(connection, refs=list(refs))
         await _sql.replay_worklogs_of(connection, refs=list(refs))
     await _sql.analyze_replayed(connection)
-    await fold.apply_replayed(connection)
+    await fold.apply_staged(connection)
 
 
 async def verify(connection: Connection) -> Findings:

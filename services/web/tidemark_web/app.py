@@ -1,6 +1,7 @@
 """The public address: a reverse proxy that routes ``/v1`` to the services, and the pages."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from itertools import chain
@@ -17,7 +18,9 @@ from tidemark_shared.http.problems import Problem, ProblemBody, problem_response
 from tidemark_shared.log import get_correlation_id, get_logger
 from tidemark_shared.settings import Settings
 from tidemark_web.access import create_admission
+from tidemark_web.checks import CHECK_PATH, add_crossings
 from tidemark_web.documents import merge_documents
+from tidemark_web.pages.client import Api
 from tidemark_web.pages.live import LiveRevisions
 from tidemark_web.pages.routes import page_routes
 from tidemark_web.upstreams import find_service
@@ -77,8 +80,17 @@ def create_app(settings: Settings) -> FastAPI:
         name = find_service(path)
         if name not in upstreams:
             raise Problem(404, "Not found", f"There is no resource at {path}.")
-        query = request.scope["query_string"].decode("latin-1")
-        return await _forward(request, name, path + (f"?{query}" if query else ""))
+        return _stream_response(await _send(request, name, path))
+
+    async def check_worklog(request: Request) -> Response:
+        upstream_response = await _send(request, "consumption", CHECK_PATH)
+        if upstream_response.status_code != httpx.codes.OK:
+            return _stream_response(upstream_response)
+        try:
+            answer = json.loads(await upstream_response.aread())
+        finally:
+            await upstream_response.aclose()
+        return JSONResponse(await add_crossings(answer, Api(app.state.clients, request.state.token)))
 
     app = create_api("web", settings, lifespan, create_admission(settings))
     # Replaces FastAPI's own document, which is empty.
@@ -86,13 +98,14 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.fetch_document = fetch_document
     app.state.has_inbox = "inbox" in upstreams
     app.router.routes.extend(page_routes())
+    app.router.routes.append(Route(CHECK_PATH, check_worklog, methods=["POST"]))
     app.router.routes.append(Route("/{path:path}", forward, methods=_METHODS))
     app.exception_handler(httpx.TransportError)(_report_unreachable)
     return app
 
 
-async def _forward(request: Request, name: str, target: str) -> Response:
-    """Forward the request, of which the whole body has arrived: a slow client occupies no connection to a service."""
+async def _send(request: Request, name: str, path: str) -> httpx.Response:
+    """Send the request to a service. Its whole body has arrived: a slow client occupies no connection to a service."""
     client: httpx.AsyncClient = request.app.state.clients[name]
     headers = [
         *_end_to_end_headers(request.headers.raw, _OWN_HEADERS),
@@ -101,9 +114,14 @@ async def _forward(request: Request, name: str, target: str) -> Response:
     if token := getattr(request.state, "token", None):
         headers.append((b"authorization", f"Bearer {token}".encode()))
     content = await request.body() if has_body(request) else None
+    query = request.scope["query_string"].decode("latin-1")
+    target = path + (f"?{query}" if query else "")
     upstream_request = client.build_request(request.method, target, headers=headers, content=content)
     upstream_request.extensions["upstream"] = name
-    upstream_response = await client.send(upstream_request, stream=True)
+    return await client.send(upstream_request, stream=True)
+
+
+def _stream_response(upstream_response: httpx.Response) -> Response:
     response = StreamingResponse(_stream_body(upstream_response), upstream_response.status_code)
     response.raw_headers = _end_to_end_headers(upstream_response.headers.raw)
     return response

@@ -39,6 +39,7 @@ class Workload(Enum):
     """What a connection is used for. The value is its statement timeout; "0" means none."""
 
     REQUEST = "30s"
+    CHECK = "5s"
     PUBLISH = "15s"
     REPLAY = "1min"
     FOLD = "0"

@@ -113,6 +113,37 @@ BALANCE: Example = {
         }
     ],
 }
+# The same with three hours more.
+FIGURES_AFTER: Example = {**FIGURES, "consumed": 126000, "remaining": 18000, "percent": "87.50", "worklogs": 13}
+BALANCE_AFTER: Example = {
+    **BALANCE,
+    "revision": 18,
+    "whole": FIGURES_AFTER,
+    "periods": [{**CONTRACT_PERIOD, **FIGURES_AFTER}],
+    "accounts": [
+        {
+            **BALANCE["accounts"][0],
+            "whole": FIGURES_AFTER,
+            "periods": [{**PERIOD, **FIGURES_AFTER}],
+            "slices": [{"team_id": TEAM_ID, "whole": FIGURES_AFTER, "periods": [{**PERIOD, **FIGURES_AFTER}]}],
+        }
+    ],
+}
+CHANGED_BALANCE: Example = {"before": BALANCE, "after": BALANCE_AFTER}
+CROSSING: Example = {
+    "rule_id": RULE_ID,
+    "rule_name": "Warn at 85 %",
+    "contract_id": CONTRACT_ID,
+    "contract_code": "ACME-SUP",
+    "trigger": "consumed_percent",
+    "subject": "contract",
+    "subject_id": CONTRACT_ID,
+    "name": None,
+    "period_start": "2026-03-01",
+    "threshold": "85",
+    "text": "35 h of 40 h used in March 2026 (85 % reached).",
+    "receivers": ["olga@provider.example", "ann@acme.example"],
+}
 CONTRACT_CHANGED: Example = {
     "contract_id": CONTRACT_ID,
     "stream_version": 2,

@@ -25,7 +25,8 @@ def format_timestamp(instant: datetime) -> str:
     return instant.isoformat("T", "microseconds")[:-6] + "Z"
 
 
-def _check_id(text: str) -> str:
+def check_id(text: str) -> str:
+    """Check what every id needs: at most 255 bytes, and no NUL. Raises pydantic's error."""
     if len(text) > MAX_ID_BYTES // 4 and len(text.encode()) > MAX_ID_BYTES:
         raise PydanticCustomError("id_too_long", "An id has at most 255 bytes.")
     if "\0" in text:
@@ -55,7 +56,7 @@ def _check_time_range(instant: datetime) -> datetime:
     return instant
 
 
-Id = Annotated[str, Field(min_length=1), AfterValidator(_check_id)]
+Id = Annotated[str, Field(min_length=1), AfterValidator(check_id)]
 EventText = Annotated[str, AfterValidator(_check_nul)]
 EventTime = Annotated[
     AwareDatetime,

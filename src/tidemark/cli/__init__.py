@@ -5,6 +5,7 @@ import typer
 from tidemark.cli import (
     api,
     backup,
+    check,
     contract,
     dlq,
     env,
@@ -46,6 +47,7 @@ app.add_typer(dlq.app, name="dlq")
 app.command("import")(import_.import_file)
 app.command()(publish.publish)
 app.command()(status.status)
+app.command()(check.check)
 app.command()(sql.sql)
 app.command()(api.api)
 app.command()(verify.verify)

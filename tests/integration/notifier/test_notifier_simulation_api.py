@@ -87,6 +87,34 @@ async def test_dry_run_lists_notifications_and_writes_nothing(pool, database, sc
         assert (await client.post("/v1/rules?dry_run=true", json=rule("Warn"))).status_code == 409
 
 
+async def test_check_lists_what_a_change_of_the_balance_would_cross(pool, database, scenario):
+    await scenario.create_rule(rule("Warn", "80", "90", "100"))
+    await scenario.create_rule(rule("Narrow", "90", scope={"kind": "contract", "id": scenario.contract}, enabled=False))
+    await scenario.create_rule(rule("Narrow", "90"))
+
+    async def check(before, after, **changes):
+        body = {"before": scenario.balance(1, before), "after": scenario.balance(2, after, **changes)}
+        return await client.post("/v1/rules/check", json=body)
+
+    async with api_client(pool, database, scenario.evaluator) as client:
+        before = await scenario.thresholds()
+        [crossing] = (await check(33, 41)).json()["items"]
+        # 80 % was reached before, and 100 % is further than 90 %.
+        assert (crossing["rule_name"], crossing["threshold"], crossing["subject"]) == ("Warn", "100", "contract")
+        assert (crossing["contract_code"], crossing["trigger"]) == ("ACME-SUP", "consumed_percent")
+        assert crossing["text"].startswith("41 h of 40 h used")
+        assert crossing["receivers"] == ["olga@provider.example.com"]
+        assert (await check(33, 35)).json()["items"] == []
+        # What is due before the change is not crossed by it.
+        assert (await check(40, 41)).json()["items"] == []
+        ahead = await check(33, 41, version=2)
+        assert (ahead.status_code, ahead.json()["title"]) == (409, "Contract not ready")
+        assert await scenario.thresholds() == before == ["80"]
+        # It is what happens.
+        await scenario.store_balances(scenario.balance(2, 41))
+        assert await scenario.thresholds() == ["80", crossing["threshold"]]
+
+
 async def test_explain_states_the_result_of_each_rule(pool, database, scenario):
     await scenario.create_rule(rule("Warn", "80", "100"))
     await scenario.create_rule(rule("Money", trigger=limit_trigger("remaining_amount", 5)))

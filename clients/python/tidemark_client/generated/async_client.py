@@ -409,6 +409,18 @@ class AsyncClient(BaseAsyncClient):
         result: models.Accepted = (await self._call(Call("POST", "worklogs", body=body, key=key))).body
         return result
 
+    async def check_worklog(self, body: models.WorklogCheck) -> models.CheckedWorklog:
+        """Would a worklog count, where and at which rate, what would be left, and who would be notified?
+        Stores nothing.
+
+        The answer is what happens if the worklog is logged now. A worklog without an id comes after those
+        of its person that start at the same time.
+
+        Needs the role `viewer`.
+        """
+        result: models.CheckedWorklog = (await self._call(Call("POST", "worklogs/check", body=body))).body
+        return result
+
     async def get_contract_balance(
         self,
         contract: Reference,
@@ -532,6 +544,15 @@ class AsyncClient(BaseAsyncClient):
         Needs the role `viewer`.
         """
         return self._items(Call("GET", path("contracts/{}/notifications/explain", contract)))
+
+    def check_rules(self, body: models.ChangedBalance) -> AsyncIterator[models.Crossing]:
+        """What a change of a contract's balance would notify of, and whom. Raises and stores nothing.
+
+        `POST /v1/worklogs/check` has both balances.
+
+        Needs the role `viewer`.
+        """
+        return self._items(Call("POST", "rules/check", body=body))
 
     async def test_rule(
         self,

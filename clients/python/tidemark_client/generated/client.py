@@ -398,6 +398,18 @@ class Client(BaseClient):
         result: models.Accepted = (self._call(Call("POST", "worklogs", body=body, key=key))).body
         return result
 
+    def check_worklog(self, body: models.WorklogCheck) -> models.CheckedWorklog:
+        """Would a worklog count, where and at which rate, what would be left, and who would be notified?
+        Stores nothing.
+
+        The answer is what happens if the worklog is logged now. A worklog without an id comes after those
+        of its person that start at the same time.
+
+        Needs the role `viewer`.
+        """
+        result: models.CheckedWorklog = (self._call(Call("POST", "worklogs/check", body=body))).body
+        return result
+
     def get_contract_balance(
         self,
         contract: Reference,
@@ -521,6 +533,15 @@ class Client(BaseClient):
         Needs the role `viewer`.
         """
         return self._items(Call("GET", path("contracts/{}/notifications/explain", contract)))
+
+    def check_rules(self, body: models.ChangedBalance) -> Iterator[models.Crossing]:
+        """What a change of a contract's balance would notify of, and whom. Raises and stores nothing.
+
+        `POST /v1/worklogs/check` has both balances.
+
+        Needs the role `viewer`.
+        """
+        return self._items(Call("POST", "rules/check", body=body))
 
     def test_rule(
         self,

@@ -656,6 +656,22 @@ class Accepted(TypedDict):
     """How many events Kafka has acknowledged."""
 
 
+class AccountBalance(TypedDict):
+    """An account's figures."""
+    account_id: str
+    """The account's id."""
+    name: str
+    """The name."""
+    billable: bool
+    """Whether its work counts towards the contract."""
+    whole: Figures
+    """The figures of the whole contract time."""
+    periods: list[PeriodFigures]
+    """The figures of each period, oldest first."""
+    slices: list[SliceBalance]
+    """Shares of the account for single teams."""
+
+
 class AccountTeamWork(TypedDict):
     """The work of a team in an account."""
     team_id: str | None
@@ -664,6 +680,56 @@ class AccountTeamWork(TypedDict):
     """The team's name; null for unassigned work."""
     work: Work
     """Its work in the range."""
+
+
+class AvailableFigures(TypedDict):
+    """Figures, and what is available: of a contract's period what is planned and carried, otherwise what
+    is planned.
+    """
+    planned: int | None
+    """Planned work, in the unit of the balance; null without a plan."""
+    consumed: int
+    """Executed work, in the unit of the balance."""
+    remaining: int | None
+    """Available minus consumed; negative after an overrun, null without a plan."""
+    percent: str | None
+    """Consumed of what is available, as a decimal string; null without a plan."""
+    worklogs: int
+    """How many worklogs make the figure."""
+    unrated_seconds: int | None
+    """Fixed price: work without a rate; null where hours are counted."""
+    available: int | None
+    """Planned, plus what is carried into the period."""
+
+
+class Balance(TypedDict):
+    """A contract's full state: the event `tidemark.contract.balance.v1` and the HTTP response have this
+    body.
+    """
+    contract_id: str
+    """The contract's id."""
+    contract_code: str
+    """The contract's code."""
+    status: Literal["DRAFT", "ACTIVE", "EXPIRED", "INACTIVE", "CLOSED"]
+    """The contract's status."""
+    stream_version: int
+    """Counts the contract's events; the highest is current."""
+    revision: int
+    """Counts the balances of a contract; the highest is current."""
+    unit: Literal["seconds", "minor"]
+    """The unit of the figures: whole seconds, or minor units of the currency."""
+    currency: str | None
+    """An ISO 4217 code such as EUR; null where hours are counted."""
+    unaccounted_seconds: int
+    """Work on the contract's issues that does not count."""
+    forecast: Forecast | None
+    """When the contract is used up at the current pace; null if there is not enough work to tell."""
+    whole: Figures
+    """The figures of the whole contract time."""
+    periods: list[ContractPeriodFigures]
+    """The figures of each period, oldest first."""
+    accounts: list[AccountBalance]
+    """The accounts of the contract."""
 
 
 class BalanceSummary(TypedDict):
@@ -708,6 +774,100 @@ class BalanceSummary(TypedDict):
     """The figures of the whole contract time."""
     period: ContractPeriodFigures
     """The period that holds the day; null outside of all periods."""
+
+
+class ChangedBalance(TypedDict):
+    """The balance of a contract as it is published, and as it would be."""
+    before: Balance
+    """As it is."""
+    after: Balance
+    """As it would be."""
+
+
+class CheckedLevel(TypedDict):
+    """The figures of one level: of a contract, an account or a slice, in the period or (null) over all
+    periods.
+    """
+    level: Literal["contract", "account", "slice"]
+    """What the figures belong to."""
+    contract_id: str
+    """The contract's id."""
+    contract_code: str
+    """The contract's code."""
+    account_id: str | None
+    """The account's id."""
+    account_name: str | None
+    """The account's name; null where no account is concerned."""
+    team_id: str | None
+    """The team's id; null for work of no team."""
+    team_name: str | None
+    """The team's name; null for work of no team."""
+    period_start: str | None
+    """The first day of the period; null where no period is concerned."""
+    period_end: str | None
+    """The last day of the period; null where no period is concerned."""
+    unit: Literal["seconds", "minor"]
+    """The unit of the figures: whole seconds, or minor units of the currency."""
+    currency: str | None
+    """An ISO 4217 code such as EUR; null where hours are counted."""
+    before: AvailableFigures
+    """As they are."""
+    after: AvailableFigures
+    """As they would be."""
+
+
+class CheckedWorklog(TypedDict):
+    """Whether and where a worklog would count, at which rates, and what would be left."""
+    counts: bool
+    """Whether it would count."""
+    reason: Literal["issue_not_linked", "contract_unknown", "account_unknown", "contract_draft", "contract_inactive", "issue_undated", "outside_dates"] | None
+    """Why it would not count; null if it would."""
+    remedy: str | None
+    """What to do so that it counts; null if it would."""
+    source: str
+    """The source of the issue; empty where the issue is not known."""
+    issue_id: str
+    """The tracker's id of the issue."""
+    started_at: str
+    """When the work started."""
+    seconds: int
+    """The duration in whole seconds."""
+    contract_id: str | None
+    """The contract that the issue names; null if it names none."""
+    contract_code: str | None
+    """The contract's code."""
+    contract_name: str | None
+    """The contract's name."""
+    account_id: str | None
+    """The account that the issue names; null if it names none."""
+    account_name: str | None
+    """The account's name; null where no account is concerned."""
+    billable: bool | None
+    """Whether its work counts towards the contract."""
+    team_id: str | None
+    """The team's id; null for work of no team."""
+    team_name: str | None
+    """The team's name; null for work of no team."""
+    period_start: str | None
+    """The first day of the period that it would count in; null outside of all periods."""
+    period_end: str | None
+    """The last day of the period that it would count in; null outside of all periods."""
+    day: str | None
+    """The day of the work in the contract's time zone."""
+    rates: list[WorklogRate]
+    """Fixed price: its parts, each at its rate; none where no rate card fits."""
+    amount_exact: int | None
+    """Fixed price: the sum of its parts, in exact units."""
+    amount_minor: int | None
+    """Fixed price: the same in minor units of the currency."""
+    unrated_seconds: int | None
+    """Fixed price: work without a rate; null where hours are counted."""
+    levels: list[CheckedLevel]
+    """The figures of where it would count, and of where the worklog counts that it corrects."""
+    balances: list[ChangedBalance]
+    """The balances that it would change."""
+    crossings: list[Crossing] | None
+    """The thresholds that it would cross; null: not known, as the notifier cannot be reached."""
 
 
 class ContractDelivery(TypedDict):
@@ -786,6 +946,36 @@ class ContractPeriodFigures(TypedDict):
     """What is carried into the period from the one before; negative after an overrun that is deducted."""
     available: int | None
     """Planned, plus what is carried into the period."""
+
+
+class Crossing(TypedDict):
+    """A threshold that a rule would notify of, and whom; where it has several, the furthest that is
+    reached.
+    """
+    rule_id: str
+    """The rule's id."""
+    rule_name: str
+    """The rule's name."""
+    contract_id: str
+    """The contract's id."""
+    contract_code: str
+    """The contract's code."""
+    trigger: str
+    """The kind of the rule's trigger."""
+    subject: Literal["contract", "account", "slice"]
+    """What is evaluated."""
+    subject_id: str
+    """The id of what is evaluated; for a slice, of account and team."""
+    name: str | None
+    """The name of the account or slice; null for the contract."""
+    period_start: str | None
+    """The first day of the period; null where no period is concerned."""
+    threshold: str | None
+    """The threshold, as text; null where the trigger has none."""
+    text: str
+    """A sentence for people."""
+    receivers: list[str]
+    """The addresses that would be notified."""
 
 
 class CurveDay(TypedDict):
@@ -1209,6 +1399,16 @@ class Revision(TypedDict):
     """Counts the balances of a contract; the highest is current."""
 
 
+class SliceBalance(TypedDict):
+    """A team's share of an account; `team_id` is null for the unassigned share."""
+    team_id: str | None
+    """The team's id; null for work of no team."""
+    whole: Figures
+    """The figures of the whole contract time."""
+    periods: list[PeriodFigures]
+    """The figures of each period, oldest first."""
+
+
 class TeamDelivery(TypedDict):
     """The work of a team for all contracts of the report."""
     team_id: str | None
@@ -1326,6 +1526,26 @@ class Worklog(TypedDict):
     """When it was last changed; the latest decides, not arrival."""
 
 
+class WorklogCheck(TypedDict):
+    """A worklog that is not logged yet; with the id of one that is, its correction."""
+    source: NotRequired[str | None]
+    """The source of the issue; may be left out where only one has it."""
+    issue_id: str
+    """The tracker's id of the issue, or its key."""
+    author_id: str
+    """The person who did the work."""
+    started_at: NotRequired[str | None]
+    """When the work starts. Send either this or `day`."""
+    day: NotRequired[str | None]
+    """The day in the contract's time zone: as if it were the last work of this day."""
+    seconds: int
+    """The duration in whole seconds."""
+    team_id: NotRequired[str | None]
+    """The team that does the work; null: by membership."""
+    worklog_id: NotRequired[str | None]
+    """The id of a worklog that this corrects; null for a new one."""
+
+
 class WorklogDeleted(TypedDict):
     """A worklog was deleted, whatever issue the deletion names."""
     worklog_id: str
@@ -1350,6 +1570,18 @@ class WorklogDeletedEvent(TypedDict):
     """When the event happened. Tidemark uses the times in the data."""
     data: WorklogDeleted
     """The event's data."""
+
+
+class WorklogRate(TypedDict):
+    """A part of the worklog, at one rate."""
+    kind: Literal["normal", "extra_time", "weekend", "holiday"]
+    """The kind of hours."""
+    seconds: int
+    """The duration in whole seconds."""
+    per_hour_minor: int
+    """The rate, in minor units of the currency an hour."""
+    amount_exact: int
+    """Fixed price: seconds times minor units an hour; the sum of these, divided by 3,600, is exact."""
 
 
 class WorklogRecorded(TypedDict):

@@ -85,6 +85,54 @@ _DELIVERY = {
     ],
 }
 
+_CHECK = {
+    "source": "/jira/example",
+    "issue_id": "SUP-1",
+    "author_id": "712020:ab",
+    "started_at": None,
+    "day": "2026-03-15",
+    "seconds": 10800,
+    "team_id": None,
+    "worklog_id": None,
+}
+_PLACE = {
+    "contract_id": examples.CONTRACT_ID,
+    "contract_code": "ACME-SUP",
+    "account_id": examples.ACCOUNT_ID,
+    "account_name": "Help desk",
+    **_TEAM,
+    "period_start": "2026-03-01",
+    "period_end": "2026-03-31",
+}
+_CHECKED = {
+    **_PLACE,
+    **{name: _CHECK[name] for name in ("source", "seconds")},
+    "counts": True,
+    "reason": None,
+    "remedy": None,
+    "issue_id": "10001",
+    "started_at": "2026-03-15T22:59:59.999999Z",
+    "contract_name": CONTRACT["name"],
+    "billable": True,
+    "day": "2026-03-15",
+    "rates": [],
+    "amount_exact": None,
+    "amount_minor": None,
+    "unrated_seconds": None,
+    "levels": [
+        {
+            **_PLACE,
+            "level": "slice",
+            "unit": "seconds",
+            "currency": None,
+            "before": {**FIGURES, "available": 144000},
+            "after": {**examples.FIGURES_AFTER, "available": 144000},
+        }
+    ],
+    "balances": [examples.CHANGED_BALANCE],
+    "crossings": [examples.CROSSING],
+}
+
 EXAMPLES = {
     # The body of a request that is one of several schemas has the name of its operation.
     "publish_worklogs": {
@@ -96,6 +144,8 @@ EXAMPLES = {
         "data": EVENTS["WorklogRecorded"],
     },
     "Accepted": {"accepted": 1},
+    "WorklogCheck": _CHECK,
+    "CheckedWorklog": _CHECKED,
     "BalancePage": {"items": [_SUMMARY], "next": None, "statuses": {"ACTIVE": 1}, "attention": {"nearly_used": 1}},
     "Revision": {"contract_id": examples.CONTRACT_ID, "revision": 17},
     "DeliveryReport": {

@@ -16,7 +16,6 @@ from tidemark_consumption.api.responses import (
     CurveDay,
     LinkedBalance,
     LinkedContractPeriod,
-    Reason,
     Worklog,
     add_links,
 )
@@ -24,6 +23,7 @@ from tidemark_consumption.balance_outbox import query_forecast
 from tidemark_consumption.database.query_types import ConsumptionQueries
 from tidemark_shared.database import Connection, queries
 from tidemark_shared.domain.bodies import Day, Text
+from tidemark_shared.domain.reasons import Reason
 from tidemark_shared.http.auth import require_role
 from tidemark_shared.http.pagination import Cursor, Page, decode_cursor, encode_cursor
 from tidemark_shared.http.problems import Problem

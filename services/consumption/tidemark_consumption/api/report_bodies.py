@@ -10,7 +10,6 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from tidemark_consumption.api.responses import Reason
 from tidemark_shared.domain.bodies import (
     Body,
     ContractPeriodFigures,
@@ -21,6 +20,7 @@ from tidemark_shared.domain.bodies import (
     PeriodFigures,
     Status,
 )
+from tidemark_shared.domain.reasons import Reason
 
 _TEAM_ID = "The team's id; null for unassigned work."
 _TEAM_NAME = "The team's name; null for unassigned work."

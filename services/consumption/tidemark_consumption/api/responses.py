@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -15,16 +15,7 @@ from tidemark_shared.domain.bodies import (
     Figures,
     PeriodFigures,
 )
-
-Reason = Literal[
-    "issue_not_linked",
-    "contract_unknown",
-    "account_unknown",
-    "contract_draft",
-    "contract_inactive",
-    "issue_undated",
-    "outside_dates",
-]
+from tidemark_shared.domain.reasons import Reason
 
 
 class Links(Body):

@@ -179,6 +179,37 @@ class BatchesFoldedSinceRow(TypedDict):
     learned_at: datetime | Any
 
 
+class CheckedIssuesRow(TypedDict):
+    source: str | Any
+    issue_id: str | Any
+    timezone: str | Any
+
+
+class CheckedPlacesRow(TypedDict):
+    is_former: bool | Any
+    reason: str | Any
+    contract_id: UUID | Any
+    contract_code: str | Any
+    contract_name: str | Any
+    scale_divisor: int | Any
+    account_id: UUID | Any
+    account_name: str | Any
+    billable: bool | Any
+    team_id: UUID | Any
+    team_name: str | Any
+    period_start: date | Any
+    period_end: date | Any
+    day: date | Any
+    period_begins: datetime | Any
+
+
+class CheckedRatesRow(TypedDict):
+    kind: str | Any
+    seconds: int | Any
+    per_hour_minor: int | Any
+    amount_exact: Decimal | Any
+
+
 class ContractWorklogsRow(TypedDict):
     source: str | Any
     worklog_id: str | Any
@@ -454,6 +485,14 @@ class ConsumptionQueries(Protocol):
         attribution.sql"""
         ...
 
+    async def create_rated_worklogs_view(self, connection: Connection, /) -> str:
+        """The work of the affected days, each worklog with the card that fits best, and split at the daily workload of that card:
+        `kind_seconds` are paid `kind_per_hour`, the rest is extra time. All work that counts on the day fills the workload.
+        OFFSET 0 makes the planner look up each person and day, even if its statistics of the table are old.
+
+        rating.sql"""
+        ...
+
     async def add_to_totals(self, connection: Connection, /) -> str:
         """The work that counts, by day and then by period.
 
@@ -614,6 +653,39 @@ class ConsumptionQueries(Protocol):
         ingest.sql"""
         ...
 
+    async def checked_balance(
+        self, connection: Connection, /, *, contract: UUID | None, moment: datetime | None
+    ) -> str | Any:
+        """The balance of a contract as it is published; null where a draft was discarded.
+
+        check.sql"""
+        ...
+
+    def checked_issues(
+        self, connection: Connection, /, *, issue: str | None, source: str | None
+    ) -> AsyncIterator[CheckedIssuesRow]:
+        """The issues with this id or, where there is none, with this key; with the time zone of their contract.
+
+        check.sql"""
+        ...
+
+    def checked_places(
+        self, connection: Connection, /, *, source: str | None, worklog_id: str | None
+    ) -> AsyncIterator[CheckedPlacesRow]:
+        """Where the staged worklog would count, and then where its former version counts. `period_begins` is a moment of the
+        first day of the period.
+
+        check.sql"""
+        ...
+
+    def checked_rates(
+        self, connection: Connection, /, *, source: str | None, worklog_id: str | None
+    ) -> AsyncIterator[CheckedRatesRow]:
+        """Fixed price: the parts of the worklog, each at its rate. None where no rate card fits.
+
+        check.sql"""
+        ...
+
     async def clear_batch_worklogs(self, connection: Connection, /) -> str:
         """working_tables.sql"""
         ...
@@ -677,6 +749,23 @@ class ConsumptionQueries(Protocol):
         An id comes before a code, even where the code is the id of another contract.
 
         replay.sql"""
+        ...
+
+    async def copy_checked(
+        self,
+        connection: Connection,
+        /,
+        *,
+        source: str | None,
+        worklog_id: str | None,
+        author_id: str | None,
+        started_at: datetime | None,
+        issue_id: str | None,
+    ) -> str:
+        """What the worklog can change: the work of its person on that day in any time zone, its own former version with the work
+        of that day, and the totals of both contracts.
+
+        check.sql"""
         ...
 
     def curve(
@@ -1026,9 +1115,7 @@ class ConsumptionQueries(Protocol):
         ...
 
     async def rate(self, connection: Connection, /) -> str:
-        """Each worklog by the card that fits best, split at the daily workload of that card. All work that counts on the day
-        fills the workload.
-        OFFSET 0 makes the planner look up each person and day, even if its statistics of the table are old.
+        """What each worklog of the affected days consumes.
 
         rating.sql"""
         ...
@@ -1227,6 +1314,30 @@ class ConsumptionQueries(Protocol):
         and every later fold is learned after the moment.
 
         replay.sql"""
+        ...
+
+    async def shadow_checked_tables(self, connection: Connection, /) -> None | Any:
+        """The tables that a fold of worklogs writes. It reads all others where they are.
+
+        check.sql"""
+        ...
+
+    async def stage_checked(
+        self,
+        connection: Connection,
+        /,
+        *,
+        source: str | None,
+        worklog_id: str | None,
+        issue_id: str | None,
+        author_id: str | None,
+        team_id: str | None,
+        started_at: datetime | None,
+        seconds: int | None,
+    ) -> str:
+        """As the newest version of the worklog.
+
+        check.sql"""
         ...
 
     async def stage_contracts(

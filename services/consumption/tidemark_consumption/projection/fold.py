@@ -71,6 +71,7 @@ async def prepare_connection(connection: Connection) -> None:
     """Create the working tables of a connection that folds; for the pool's ``init``."""
     await _sql.create_working_tables(connection)
     await _sql.create_attributions_view(connection)
+    await _sql.create_rated_worklogs_view(connection)
 
 
 async def fold(
@@ -262,22 +263,25 @@ async def _reattribute(connection: Connection) -> None:
 
 async def _apply_deltas(connection: Connection, moment: datetime, *, closed_contracts: Sequence[UUID] = ()) -> None:
     """Rate, restate and add up the deltas. The closed periods of ``closed_contracts`` are already stored."""
-    await _sql.affect_changed_person_days(connection)
-    if await _sql.reverse_ratings(connection):
-        await _sql.rate(connection)
+    await _rate_changes(connection)
     if await _sql.close_changed_periods(connection, except_contracts=closed_contracts, moment=moment):
         await _sql.restate(connection, moment=moment)
     await _add_to_totals(connection)
 
 
-async def apply_replayed(connection: Connection) -> None:
-    """Attribute, rate and add up all staged work, into empty tables."""
+async def apply_staged(connection: Connection) -> None:
+    """Attribute, rate and add up the staged work in shadow tables, which have no closed periods to restate."""
     await _sql.clear_deltas(connection)
     await _sql.fold_worklogs(connection)
     await _sql.clear_batch_worklogs(connection)
-    await _sql.affect_changed_person_days(connection)
-    await _sql.rate(connection)
+    await _rate_changes(connection)
     await _add_to_totals(connection)
+
+
+async def _rate_changes(connection: Connection) -> None:
+    await _sql.affect_changed_person_days(connection)
+    if await _sql.reverse_ratings(connection):
+        await _sql.rate(connection)
 
 
 async def _add_to_totals(connection: Connection) -> None:

@@ -109,6 +109,8 @@ EXAMPLES = {
     "DryRun": {"items": [_PREVIEW], "complete": True},
     "RulePreviewRequest": {"rule": _RULE, "contract": "ACME-SUP"},
     "NotificationPreview": _PREVIEW,
+    "ChangedBalance": examples.CHANGED_BALANCE,
+    "Crossing": examples.CROSSING,
     "RuleTestRequest": {"email": "olga@provider.example", "contract": "ACME-SUP"},
     "RuleTestResult": {"notification_id": examples.NOTIFICATION_ID},
     "ExplainedRule": {

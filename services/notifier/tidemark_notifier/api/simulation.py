@@ -1,4 +1,4 @@
-"""Simulation: ``/v1/contracts/{id}/notifications/explain``, ``/v1/rules/preview`` and ``/v1/rules/{id}/test``."""
+"""Simulation: ``/v1/contracts/{id}/notifications/explain`` and ``/v1/rules/{preview,check,{id}/test}``."""
 
 import asyncio
 import json
@@ -19,6 +19,7 @@ from tidemark_notifier.evaluation.preview import (
     CurveKey,
     CurvePoint,
     NotificationPreview,
+    find_crossings,
     list_required_curves,
     preview_rule,
 )
@@ -26,6 +27,7 @@ from tidemark_notifier.evaluation.rule_evaluation import evaluate_rule, is_appli
 from tidemark_notifier.rules.rule import Rule, StoredRule, find_rules_in_scope
 from tidemark_shared.database import ACQUIRE_TIMEOUT_SECONDS, queries
 from tidemark_shared.domain.bodies import Text
+from tidemark_shared.domain.crossing import ChangedBalance, Crossing
 from tidemark_shared.domain.strict_input import Strict
 from tidemark_shared.http.auth import require_role
 from tidemark_shared.http.pagination import Page
@@ -104,6 +106,20 @@ async def preview_rule_on_curve(
     curves = await asyncio.gather(*(_fetch_curve(client, headers, case.contract.contract_id, key) for key in keys))
     previews = preview_rule(unsaved, case.contract, dict(zip(keys, curves, strict=True)))
     return Page(items=list(previews), next=None)
+
+
+@router.post("/rules/check", name="check_rules")
+async def check_rules_on_change(change: Strict[ChangedBalance], call: ReadCall) -> Page[Crossing]:
+    """What a change of a contract's balance would notify of, and whom. Raises and stores nothing.
+
+    `POST /v1/worklogs/check` has both balances.
+    """
+    case = await find_case(call.connection, str(change.after.contract_id))
+    if awaited := case.describe_awaited(change.after):
+        raise Problem(409, "Contract not ready", f"Waiting for {awaited}. Try again in a moment.")
+    today = case.local_day(await _sql.current_time(call.connection))
+    crossings = find_crossings(case.effective_rules, case.contract, case.notified, today, change)
+    return Page(items=list(crossings), next=None)
 
 
 @router.post("/rules/{rule_id}/test", status_code=202)

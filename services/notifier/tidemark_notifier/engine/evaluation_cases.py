@@ -39,6 +39,10 @@ class EvaluationCase(NamedTuple):
         """The day in the contract's time zone."""
         return to_local_day(now, self.contract.terms.zone)
 
+    def describe_awaited(self, balance: Balance) -> str | None:
+        """What is missing before another balance of the contract can be evaluated; None if nothing is."""
+        return _describe_awaited_version(self.row, balance.stream_version)
+
 
 async def load_cases(
     connection: Connection, contract_ids: Sequence[UUID], unsaved_rules: Sequence[StoredRule] = ()
@@ -115,9 +119,13 @@ def _read_skipped_rule_versions(row: Any) -> dict[UUID, int] | None:
 def _describe_awaited(row: Any) -> str | None:
     if row["balance"] is None:
         return "a balance" if row["balance_stream_version"] is None else None
-    if row["balance_stream_version"] > row["stream_version"]:
-        return f"version {row['balance_stream_version']} of the contract: its balance is ahead"
-    if row["balance_stream_version"] < row["plan_version"]:
+    return _describe_awaited_version(row, row["balance_stream_version"])
+
+
+def _describe_awaited_version(row: Any, balance_version: int) -> str | None:
+    if balance_version > row["stream_version"]:
+        return f"version {balance_version} of the contract: its balance is ahead"
+    if balance_version < row["plan_version"]:
         return f"a balance for version {row['plan_version']} of the contract"
     return None
 

@@ -24,6 +24,7 @@ from tidemark_shared.domain.bodies import (
     PeriodFigures,
     SliceBalance,
 )
+from tidemark_shared.domain.crossing import ChangedBalance, Crossing
 
 
 class CurvePoint(Body):
@@ -79,6 +80,31 @@ def preview_notification(
         text=snapshot.reason,
         receivers=tuple(addressee.receiver for addressee in addressees),
     )
+
+
+def find_crossings(
+    rules: Sequence[StoredRule],
+    contract: EvaluationInput,
+    notified: Sequence[NotificationKey],
+    today: date,
+    change: ChangedBalance,
+) -> Iterator[Crossing]:
+    """What a change of the balance would notify of, beyond what the balance before it does."""
+    due = {
+        key
+        for notification in evaluate(rules, contract._replace(balance=change.before), notified, today)
+        for key in notification.keys
+    }
+    changed = contract._replace(balance=change.after)
+    for notification in evaluate(rules, changed, notified, today):
+        if notification.kind == "crossing" and notification.notify and notification.keys[-1] not in due:
+            preview, rule = preview_notification(notification, changed, today), notification.rule
+            yield Crossing(
+                rule_id=rule.id,
+                rule_name=rule.name,
+                trigger=rule.trigger.kind,
+                **preview.model_dump(exclude={"day", "kind"}),
+            )
 
 
 def list_required_curves(rule: StoredRule, contract: EvaluationInput) -> list[CurveKey]:

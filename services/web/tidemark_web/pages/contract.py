@@ -12,6 +12,7 @@ from fastapi import Request
 from fastapi.responses import Response
 
 from tidemark_shared.domain.calendar import public_holidays
+from tidemark_shared.domain.reasons import REMEDIES
 from tidemark_web.pages.charts import MAX_DAILY, Bar, Limit, build_bar, build_columns, build_curve
 from tidemark_web.pages.client import Api, Json, contract_path, optional
 from tidemark_web.pages.contracts import REASONS, STATUSES, elapsed_percent, hour_style
@@ -21,15 +22,6 @@ from tidemark_web.pages.rendering import render
 WHOLE = "whole"
 _DAYS_OF_WEEK = 7
 _MAX_UNACCOUNTED = 20
-_REPAIRS = {
-    "issue_not_linked": "Link the issue to a contract and an account.",
-    "contract_unknown": "Correct the contract that the issue names, or create one with this code.",
-    "account_unknown": "Correct the account that the issue names, or add an account with this name.",
-    "contract_draft": "Activate the contract; this work then counts.",
-    "contract_inactive": "Resume the contract; this work then counts.",
-    "outside_dates": "Change the dates of the contract, or link the issue to the contract of that time.",
-    "issue_undated": "Publish the issue's link again with the day on which the issue was created.",
-}
 REASON_LABELS = {
     "issue_not_linked": "Issue is not linked",
     "contract_unknown": "Contract is unknown",
@@ -96,7 +88,7 @@ async def show_contract(request: Request, api: Api) -> Response:
         today=today,
         unaccounted=items,
         unaccounted_reasons=Counter(item["reason"] for item in items),
-        repairs=_REPAIRS,
+        repairs=REMEDIES,
         repair_labels=REASON_LABELS,
         explained=explain["items"] if explain else None,
         history=list(reversed(history["items"])) if history else None,

@@ -66,15 +66,17 @@ negative_deltas AS (
 )
 SELECT count(*) FROM affected_person_days;
 
--- name: rate()!
--- Each worklog by the card that fits best, split at the daily workload of that card. All work that counts on the day
--- fills the workload.
+-- name: create_rated_worklogs_view()#
+-- The work of the affected days, each worklog with the card that fits best, and split at the daily workload of that card:
+-- `kind_seconds` are paid `kind_per_hour`, the rest is extra time. All work that counts on the day fills the workload.
+CREATE OR REPLACE TEMPORARY VIEW rated_worklogs AS
 WITH work AS (
   SELECT
     worklog.source, worklog.worklog_id, worklog.contract_id, worklog.account_id, worklog.team_id,
     worklog.period_start, worklog.day, worklog.author_id, worklog.seconds, contract.currency,
-    holiday.day IS NOT NULL AS is_holiday,
-    extract(ISODOW FROM worklog.day) > 5 AS is_weekend,
+    CASE
+      WHEN holiday.day IS NOT NULL THEN 'holiday' WHEN extract(ISODOW FROM worklog.day) > 5 THEN 'weekend' ELSE 'normal'
+    END AS kind,
     sum(worklog.seconds) OVER (
       PARTITION BY worklog.contract_id, worklog.author_id, worklog.day
       ORDER BY worklog.started_at, worklog.worklog_id COLLATE "C", worklog.source COLLATE "C"
@@ -92,33 +94,43 @@ WITH work AS (
     OFFSET 0 -- noqa: AM09
   ) AS worklog
   LEFT JOIN holidays AS holiday ON holiday.code = contract.holidays AND holiday.day = worklog.day
-),
-new_ratings AS (
+)
+SELECT
+  work.source, work.worklog_id, work.contract_id, work.account_id, work.team_id, work.period_start, work.day,
+  work.author_id, work.seconds, rate_card.rate_card_id, work.kind,
+  CASE work.kind
+    WHEN 'holiday' THEN rate_card.holiday WHEN 'weekend' THEN rate_card.weekend ELSE rate_card.normal
+  END AS kind_per_hour,
+  CASE work.kind
+    WHEN 'normal' THEN greatest(least(rate_card.workload_seconds - work.seconds_before, work.seconds), 0)
+    ELSE work.seconds
+  END AS kind_seconds,
+  rate_card.extra_time AS extra_time_per_hour
+FROM work
+LEFT JOIN LATERAL (
+  SELECT
+    card.rate_card_id, card.workload_seconds, card.normal, card.extra_time, card.weekend, card.holiday
+  FROM rate_cards AS card
+  WHERE card.person_id = work.author_id AND card.currency = work.currency AND card.first_day <= work.day
+    AND NOT card.deleted AND (card.team_id IS NULL OR card.team_id = work.team_id)
+  ORDER BY card.team_id IS NULL, card.first_day DESC, card.rate_card_id
+  LIMIT 1
+) AS rate_card ON TRUE;
+
+-- name: rate()!
+-- What each worklog of the affected days consumes.
+WITH new_ratings AS (
   INSERT INTO ratings (
     source, worklog_id, contract_id, account_id, team_id, period_start, day, author_id, amount, unrated_seconds
   )
   SELECT
-    work.source, work.worklog_id, work.contract_id, work.account_id, work.team_id, work.period_start, work.day,
-    work.author_id,
+    source, worklog_id, contract_id, account_id, team_id, period_start, day, author_id,
     CASE
-      WHEN rate_card.rate_card_id IS NULL THEN 0
-      WHEN work.is_holiday THEN work.seconds::numeric * rate_card.holiday
-      WHEN work.is_weekend THEN work.seconds::numeric * rate_card.weekend
-      ELSE work.seconds::numeric * rate_card.extra_time
-        + greatest(least(rate_card.workload_seconds - work.seconds_before, work.seconds), 0)::numeric
-          * (rate_card.normal - rate_card.extra_time)
+      WHEN rate_card_id IS NULL THEN 0
+      ELSE kind_seconds::numeric * kind_per_hour + (seconds - kind_seconds)::numeric * extra_time_per_hour
     END,
-    CASE WHEN rate_card.rate_card_id IS NULL THEN work.seconds ELSE 0 END
-  FROM work
-  LEFT JOIN LATERAL (
-    SELECT
-      card.rate_card_id, card.workload_seconds, card.normal, card.extra_time, card.weekend, card.holiday
-    FROM rate_cards AS card
-    WHERE card.person_id = work.author_id AND card.currency = work.currency AND card.first_day <= work.day
-      AND NOT card.deleted AND (card.team_id IS NULL OR card.team_id = work.team_id)
-    ORDER BY card.team_id IS NULL, card.first_day DESC, card.rate_card_id
-    LIMIT 1
-  ) AS rate_card ON TRUE
+    CASE WHEN rate_card_id IS NULL THEN seconds ELSE 0 END
+  FROM rated_worklogs
   RETURNING contract_id, account_id, team_id, period_start, day, author_id, amount, unrated_seconds
 )
 INSERT INTO deltas (
