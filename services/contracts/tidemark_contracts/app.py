@@ -8,7 +8,7 @@ from uuid import UUID
 
 from fastapi import FastAPI
 
-from tidemark_contracts.api import contracts, directory
+from tidemark_contracts.api import contracts, customer_links, directory
 from tidemark_contracts.api.examples import EXAMPLES
 from tidemark_contracts.contract import expiry
 from tidemark_shared.database import Workload
@@ -33,4 +33,5 @@ def create_app(settings: Settings) -> FastAPI:
     app = create_api("contracts", settings, lifespan, examples=EXAMPLES)
     app.include_router(directory.router)
     app.include_router(contracts.router)
+    app.include_router(customer_links.router)
     return app

@@ -20,6 +20,7 @@ TAGS = {
     "organizations": "Customers and their contacts.",
     "teams": "Teams, and who is a member of them when.",
     "rate-cards": "What an hour of a person costs, from a day on.",
+    "customer-links": "Links that show a customer its own contracts, and nothing internal.",
     "contracts": "Contracts, and their way from draft to closed.",
     "figures": "Planned against executed, and the worklogs behind each figure.",
     "worklogs": "Publish worklogs without Kafka.",
