@@ -21,6 +21,9 @@ REQUIRED_ROLES = {
     "POST /v1/rules/preview": READ,
     "POST /v1/customer-links/exchange": CUSTOMER,
     "GET /v1/customer/links/{link_id}": CUSTOMER,
+    "GET /v1/customer/contracts": CUSTOMER,
+    "GET /v1/customer/contracts/{contract}": CUSTOMER,
+    "GET /v1/customer/contracts/{contract}/curve": CUSTOMER,
     **{
         f"{method} {path}": READ if method == "GET" else CHANGE
         for methods, path in (

@@ -23,6 +23,7 @@ TAGS = {
     "customer-links": "Links that show a customer its own contracts, and nothing internal.",
     "contracts": "Contracts, and their way from draft to closed.",
     "figures": "Planned against executed, and the worklogs behind each figure.",
+    "customer": "What a customer may see of its own contracts.",
     "worklogs": "Publish worklogs without Kafka.",
     "rules": "Rules that decide who is notified of a contract, when and how.",
     "notifications": "Notifications that were raised, and their deliveries.",
