@@ -288,6 +288,88 @@ class ContractTerms(TypedDict):
     """Days after a period in which late worklogs are expected."""
 
 
+class CreatedCustomerLink(TypedDict):
+    """A new link, with its address. Whoever has the address can use it, so send it to the customer only."""
+    id: str
+    """The id."""
+    organization_id: str
+    """The customer's id."""
+    organization_name: str
+    """The customer's name."""
+    issued_at: str
+    """When it was made; in a mail, when the notification was raised."""
+    expires_at: str
+    """When it expires."""
+    has_password: bool
+    """Whether its reader must also know a password."""
+    note: str | None
+    """What it is for."""
+    created_by: str
+    """Who made it; `notifier` for a link of a mail."""
+    last_used_at: str | None
+    """When it last showed a page; null if it never did."""
+    revoked_at: str | None
+    """When it was revoked; null if it was not."""
+    revoked_by: str | None
+    """Who revoked it."""
+    url: str
+    """The address for the customer. It is shown only once."""
+
+
+class CustomerLinkBody(TypedDict):
+    """A link for a customer."""
+    organization_id: str
+    """The customer's id."""
+    expires_at: NotRequired[str | None]
+    """When it expires: 180 days from now unless you say otherwise, at most 731."""
+    password: NotRequired[str | None]
+    """What its reader must also know, of 8 to 128 characters; null for nothing."""
+    note: NotRequired[str | None]
+    """What it is for, in your words."""
+
+
+class CustomerLinkState(TypedDict):
+    """A link and what has happened to it. Its address is not kept, so it is shown once, when the link is
+    made.
+    """
+    id: str
+    """The id."""
+    organization_id: str
+    """The customer's id."""
+    organization_name: str
+    """The customer's name."""
+    issued_at: str
+    """When it was made; in a mail, when the notification was raised."""
+    expires_at: str
+    """When it expires."""
+    has_password: bool
+    """Whether its reader must also know a password."""
+    note: str | None
+    """What it is for."""
+    created_by: str
+    """Who made it; `notifier` for a link of a mail."""
+    last_used_at: str | None
+    """When it last showed a page; null if it never did."""
+    revoked_at: str | None
+    """When it was revoked; null if it was not."""
+    revoked_by: str | None
+    """Who revoked it."""
+
+
+class CustomerSession(TypedDict):
+    """What a link shows: the contracts of one organization."""
+    link_id: str
+    """The link's id."""
+    organization_id: str
+    """The customer's id."""
+    organization_name: str
+    """The customer's name."""
+    locale: Literal["en", "en-GB", "en-US", "de", "de-AT", "de-CH"]
+    """The language and the formats of mails, as a BCP 47 tag."""
+    expires_at: str
+    """When the link expires."""
+
+
 class EmptyBody(TypedDict):
     """An empty body."""
 
@@ -334,6 +416,14 @@ class LifecycleEvent(TypedDict):
     """The event's type."""
     data: ContractChanged
     """The event's data."""
+
+
+class LinkExchange(TypedDict):
+    """A link that is to be opened."""
+    token: str
+    """The part of the link's address after `#`."""
+    password: NotRequired[str | None]
+    """The password, where the link has one."""
 
 
 Member = TypedDict("Member", {
@@ -679,6 +769,148 @@ class CurveDay(TypedDict):
     """The figures of the whole contract time at the end of the day."""
     period: ContractPeriodFigures | None
     """The period that holds the day; null outside of all periods."""
+
+
+class CustomerAccount(TypedDict):
+    """A billable account with its figures."""
+    account_id: str
+    """The account's id."""
+    name: str
+    """The name."""
+    whole: CustomerFigures
+    """The figures of the whole contract time."""
+    periods: list[CustomerAccountPeriod]
+    """The figures of each period, oldest first."""
+
+
+class CustomerAccountPeriod(TypedDict):
+    """The figures of an account in one period."""
+    planned: int | None
+    """Planned work, in the unit of the balance; null without a plan."""
+    consumed: int
+    """Executed work, in the unit of the balance."""
+    remaining: int | None
+    """Available minus consumed; negative after an overrun, null without a plan."""
+    percent: str | None
+    """Consumed of what is available, as a decimal string; null without a plan."""
+    start: str
+    """The first day of the period, inclusive."""
+    end: str
+    """The last day of the period, inclusive."""
+
+
+class CustomerContract(TypedDict):
+    """A contract as its customer sees it, with all periods and the billable accounts."""
+    contract_id: str
+    """The contract's id."""
+    contract_code: str
+    """The contract's code."""
+    contract_name: str
+    """The contract's name."""
+    type: Literal["time_and_materials", "fixed_price"]
+    """Whether hours are counted, or money at the rates of the rate cards."""
+    recurrence: Literal["none", "monthly"]
+    """Whether the contracted amount is for each month, or for the whole contract."""
+    status: Literal["DRAFT", "ACTIVE", "EXPIRED", "INACTIVE", "CLOSED"]
+    """The contract's status."""
+    start_date: str
+    """The first day of the contract, inclusive."""
+    end_date: str
+    """The last day of the contract, inclusive."""
+    timezone: str
+    """An IANA time zone such as Europe/Berlin."""
+    unit: Literal["seconds", "minor"]
+    """The unit of the figures: whole seconds, or minor units of the currency."""
+    currency: str | None
+    """An ISO 4217 code such as EUR; null where hours are counted."""
+    exhausts_on: str | None
+    """The day on which the current period is used up at the current pace; null if it is not."""
+    whole: CustomerFigures
+    """The figures of the whole contract time."""
+    updated_at: str
+    """When the figures last changed."""
+    periods: list[CustomerPeriod]
+    """The figures of each period, oldest first."""
+    accounts: list[CustomerAccount]
+    """The accounts of the contract."""
+
+
+class CustomerContractSummary(TypedDict):
+    """A contract as its customer sees it, with the figures of the current period."""
+    contract_id: str
+    """The contract's id."""
+    contract_code: str
+    """The contract's code."""
+    contract_name: str
+    """The contract's name."""
+    type: Literal["time_and_materials", "fixed_price"]
+    """Whether hours are counted, or money at the rates of the rate cards."""
+    recurrence: Literal["none", "monthly"]
+    """Whether the contracted amount is for each month, or for the whole contract."""
+    status: Literal["DRAFT", "ACTIVE", "EXPIRED", "INACTIVE", "CLOSED"]
+    """The contract's status."""
+    start_date: str
+    """The first day of the contract, inclusive."""
+    end_date: str
+    """The last day of the contract, inclusive."""
+    timezone: str
+    """An IANA time zone such as Europe/Berlin."""
+    unit: Literal["seconds", "minor"]
+    """The unit of the figures: whole seconds, or minor units of the currency."""
+    currency: str | None
+    """An ISO 4217 code such as EUR; null where hours are counted."""
+    exhausts_on: str | None
+    """The day on which the current period is used up at the current pace; null if it is not."""
+    whole: CustomerFigures
+    """The figures of the whole contract time."""
+    updated_at: str
+    """When the figures last changed."""
+    period: CustomerPeriod
+    """The period that holds the day; null outside of all periods."""
+
+
+class CustomerDay(TypedDict):
+    """What was consumed by the end of a day, by day of work."""
+    day: str
+    """A day in the contract's time zone."""
+    consumed: int
+    """Executed work, in the unit of the balance."""
+    period_start: str | None
+    """The first day of the period that holds the day."""
+    period_consumed: int | None
+    """What was consumed since that period began."""
+
+
+class CustomerFigures(TypedDict):
+    """Planned against consumed work of billable accounts, in the contract's unit."""
+    planned: int | None
+    """Planned work, in the unit of the balance; null without a plan."""
+    consumed: int
+    """Executed work, in the unit of the balance."""
+    remaining: int | None
+    """Available minus consumed; negative after an overrun, null without a plan."""
+    percent: str | None
+    """Consumed of what is available, as a decimal string; null without a plan."""
+
+
+class CustomerPeriod(TypedDict):
+    """The figures of one period, with what is carried into it."""
+    planned: int | None
+    """Planned work, in the unit of the balance; null without a plan."""
+    consumed: int
+    """Executed work, in the unit of the balance."""
+    remaining: int | None
+    """Available minus consumed; negative after an overrun, null without a plan."""
+    percent: str | None
+    """Consumed of what is available, as a decimal string; null without a plan."""
+    start: str
+    """The first day of the period, inclusive."""
+    end: str
+    """The last day of the period, inclusive."""
+    carried: int
+    """What is carried into the period from the one before; negative after an overrun that is deducted."""
+    available: int | None
+    """Planned, plus what is carried into the period."""
 
 
 class DeliveryAccount(TypedDict):
@@ -1622,6 +1854,8 @@ class Snapshot(TypedDict):
     """The opening text of the mail, with placeholders; null for the standard one."""
     locale: str
     """The language and the formats of mails, as a BCP 47 tag."""
+    organization_id: str | None
+    """The customer's id."""
     owner_name: str | None
     """The person at the provider who is responsible."""
     owner_email: str | None
