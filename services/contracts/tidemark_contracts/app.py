@@ -8,7 +8,7 @@ from uuid import UUID
 
 from fastapi import FastAPI
 
-from tidemark_contracts.api import contracts, directory
+from tidemark_contracts.api import contracts, customer_links, directory
 from tidemark_contracts.api.examples import EXAMPLES
 from tidemark_contracts.contract import expiry
 from tidemark_shared.database import Workload
@@ -35,4 +35,5 @@ def create_app(settings: Settings) -> FastAPI:
     add_operations(app, Operations("contracts"))
     app.include_router(directory.router)
     app.include_router(contracts.router)
+    app.include_router(customer_links.router)
     return app

@@ -7,8 +7,8 @@ from urllib.parse import unquote
 _ROUTES = (
     ("consumption", re.compile(r"/v1/contracts/[^/]+/(balance|periods|curve|worklogs)(/.*)?")),
     ("notifier", re.compile(r"/v1/contracts/[^/]+/notifications(/.*)?")),
-    ("contracts", re.compile(r"/v1/(organizations|teams|rate-cards|contracts)(/.*)?")),
-    ("consumption", re.compile(r"/v1/(balances|reports|worklogs)(/.*)?")),
+    ("contracts", re.compile(r"/v1/(organizations|teams|rate-cards|contracts|customer-links|customer/links)(/.*)?")),
+    ("consumption", re.compile(r"/v1/(balances|reports|worklogs|customer/contracts)(/.*)?")),
     ("notifier", re.compile(r"/v1/(rules|notifications)(/.*)?")),
     ("intake", re.compile(r"/v1/intake/[^/]+/webhook")),
     *((name, re.compile(rf"/v1/services/{name}/.*")) for name in ("contracts", "consumption", "notifier", "intake")),

@@ -208,9 +208,9 @@ def _format_planned(planned: int, snapshot: Snapshot, language: Language) -> str
     return _("%(planned)s, less %(amount)s overdrawn from the period before", planned=text, amount=amount)
 
 
-def build_contract_link(snapshot: Snapshot, public_url: str) -> str:
-    """The page of the contract."""
-    return f"{public_url.rstrip('/')}/contracts/{quote(snapshot.contract_code, safe='')}"
+def build_contract_link(snapshot: Snapshot, public_url: str, base: str = "") -> str:
+    """The page of the contract; ``base`` is ``/customer`` for the customer's."""
+    return f"{public_url.rstrip('/')}{base}/contracts/{quote(snapshot.contract_code, safe='')}"
 
 
 def make_safe(value: Any) -> Any:

@@ -73,8 +73,10 @@ class Snapshot(Body):
     opening: str | None
     locale: str = "en"
     """The organization's. Texts of the snapshot are in English."""
+    organization_id: UUID | None = None
+    """Null in notifications of earlier versions, as are the two below."""
     owner_name: str | None = None
-    """Of the contract's owner; null in notifications of earlier versions."""
+    """Of the contract's owner."""
     owner_email: str | None = None
 
     @property
@@ -138,6 +140,7 @@ def freeze_evaluation(
         subject=rule.subject,
         opening=rule.opening,
         locale=contract.organization.locale,
+        organization_id=terms.organization_id,
         owner_name=terms.owner.name,
         owner_email=terms.owner.email,
     )
