@@ -62,8 +62,8 @@ def main() -> None:
     else:
         from stack import running_stack  # noqa: PLC0415 - on the path added above
 
-        with running_stack() as address:
-            written = asyncio.run(take_pictures(address, folder, chromium))
+        with running_stack() as stack:
+            written = asyncio.run(take_pictures(stack.address, folder, chromium))
     subprocess.run([pngquant, "--force", "--strip", "--ext", ".png", "64", *written], check=True)  # noqa: S603 - our own
     print(*written, sep="\n")  # noqa: T201 - a command's output
 

@@ -1,5 +1,6 @@
 """Chromium in front of a whole Tidemark, which is started once. Every page of a test must keep the security policy."""
 
+import json
 import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
@@ -10,8 +11,9 @@ from types import SimpleNamespace
 
 import httpx
 import pytest
+from aiokafka import AIOKafkaProducer
 from playwright.async_api import Browser, Page, async_playwright, expect
-from stack import running_stack
+from stack import Stack, running_stack
 
 # A busy machine is no failure.
 expect.set_options(timeout=20_000)
@@ -25,13 +27,19 @@ document.addEventListener("securitypolicyviolation", (event) => {
 
 
 @pytest.fixture(scope="session")
-def address() -> Iterator[str]:
-    """The address of a system with the showcase: a new one, or the one that TIDEMARK_BROWSER_ADDRESS names."""
+def stack() -> Iterator[Stack]:
+    """A system with the showcase: a new one, or the one of TIDEMARK_BROWSER_ADDRESS and TIDEMARK_BROWSER_KAFKA."""
     if address := os.environ.get("TIDEMARK_BROWSER_ADDRESS"):
-        yield address
+        yield Stack(address, os.environ.get("TIDEMARK_BROWSER_KAFKA", ""))
     else:
-        with running_stack() as address:
-            yield address
+        with running_stack() as stack:
+            yield stack
+
+
+@pytest.fixture(scope="session")
+def address(stack: Stack) -> str:
+    """Its address."""
+    return stack.address
 
 
 @pytest.fixture(scope="session")
@@ -92,3 +100,24 @@ def log_work(api: httpx.Client):
         return SimpleNamespace(id=worklog_id)
 
     return log
+
+
+@pytest.fixture
+def publish_work(stack: Stack):
+    """Publish work to Kafka, as a tracker does: an issue of a contract's account, and a worklog of it now."""
+
+    async def publish(contract: str, account: str, seconds: int) -> None:
+        now = datetime.now(UTC).isoformat()
+        issue = {"issue_id": f"{contract}-1", "contract_id": contract, "account_id": account, "updated_at": now}
+        work = {"worklog_id": f"{contract}-w", "issue_id": f"{contract}-1", "author_id": "sam", "seconds": seconds,
+                "started_at": now, "updated_at": now}  # fmt: skip
+        async with AIOKafkaProducer(bootstrap_servers=stack.kafka) as producer:
+            for kind, data in (("issue.linked", issue), ("worklog.recorded", work)):
+                headers = {"ce_specversion": "1.0", "ce_id": f"{contract}-{kind}", "ce_type": f"tidemark.{kind}.v1",
+                           "ce_source": "https://tracker.provider.example", "content-type": "application/json"}  # fmt: skip
+                await producer.send_and_wait(
+                    "worklog.events", json.dumps(data).encode(), key=issue["issue_id"].encode(),
+                    headers=[(name, value.encode()) for name, value in headers.items()],
+                )  # fmt: skip
+
+    return publish

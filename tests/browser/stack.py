@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 from showcase import Showcase
@@ -18,9 +19,16 @@ from tidemark.stack import ports
 _START_TIMEOUT_SECONDS, _COUNT_TIMEOUT_SECONDS = 240, 60
 
 
+class Stack(NamedTuple):
+    """A running system: its address, and its Kafka."""
+
+    address: str
+    kafka: str
+
+
 @contextmanager
-def running_stack(*, open_: bool = True) -> Iterator[str]:
-    """Start everything in a new data directory, create the showcase, and yield the address."""
+def running_stack(*, open_: bool = True) -> Iterator[Stack]:
+    """Start everything in a new data directory, and create the showcase."""
     with tempfile.TemporaryDirectory(prefix="tidemark-browser-") as folder:
         port = ports.find_free()
         address = f"http://127.0.0.1:{port}"
@@ -34,10 +42,16 @@ def running_stack(*, open_: bool = True) -> Iterator[str]:
                     _wait(lambda: _is_ready(client, process, log), _START_TIMEOUT_SECONDS, log)
                     Showcase(client, datetime.now(UTC).date()).create()
                     _wait(lambda: _is_counted(client), _COUNT_TIMEOUT_SECONDS, log)
-                yield address
+                yield Stack(address, _read_setting(f"{folder}/data", "TIDEMARK_KAFKA_BOOTSTRAP_SERVERS"))
             finally:
                 process.terminate()
                 process.wait(60)
+
+
+def _read_setting(folder: str, name: str) -> str:
+    command = [Path(sys.executable).parent / "tidemark", "env", "--data-dir", folder]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    return dict(line.split("=", 1) for line in lines)[name]
 
 
 def _is_ready(client: httpx.Client, process: subprocess.Popen[bytes], log: Path) -> bool:

@@ -107,11 +107,14 @@ function keepEditor(form) {
     const button = event.target.closest("[data-change]");
     if (!button) return;
     event.preventDefault();
-    number += 1;
     const before = new Set([...form.elements].map((element) => element.name));
     const group = button.closest(".form-group")?.id;
     try {
-      const page = await post(form, button.value);
+      let page, mine;
+      do { // what was typed meanwhile goes along
+        mine = ++number;
+        page = await post(form, button.value);
+      } while (mine !== number);
       takeForm(page, "");
       const added = [...form.elements].find((element) => element.name && element.type !== "hidden" && !before.has(element.name));
       if (button.value.startsWith("add ")) added?.focus();
