@@ -1,7 +1,7 @@
 """Take pictures of the pages, in ``docs/pages``, with the installed Chromium, and shrink them with pngquant.
 
 ``python scripts/picture_pages.py ADDRESS`` takes them from a running system. Without an address it starts one with the
-contracts of ``tests/browser/showcase.py``.
+demo.
 """
 
 import asyncio
@@ -17,10 +17,10 @@ sys.path += [str(ROOT / "tests"), str(ROOT / "tests" / "browser")]
 
 PAGES = {
     "contracts": "/?clear=1",
-    "contract": "/contracts/ACME-SUP",
+    "contract": "/contracts/ATLAS-SUP",
     "contract-whole": "/contracts/NORD-OPS?period=whole",
-    "worklogs": "/contracts/ACME-SUP/worklogs?reason=any",
-    "report": "/reports?contract=ACME-SUP&range=this-quarter",
+    "worklogs": "/contracts/ATLAS-SUP/worklogs?reason=any",
+    "report": "/reports?contract=ATLAS-SUP&range=this-quarter",
     "reports": "/reports",
     "people": "/people",
     "sign-in": "/sign-in",
@@ -62,8 +62,8 @@ def main() -> None:
     else:
         from stack import running_stack  # noqa: PLC0415 - on the path added above
 
-        with running_stack() as address:
-            written = asyncio.run(take_pictures(address, folder, chromium))
+        with running_stack() as stack:
+            written = asyncio.run(take_pictures(stack.address, folder, chromium))
     subprocess.run([pngquant, "--force", "--strip", "--ext", ".png", "64", *written], check=True)  # noqa: S603 - our own
     print(*written, sep="\n")  # noqa: T201 - a command's output
 

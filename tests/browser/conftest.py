@@ -1,9 +1,9 @@
 """Chromium in front of a whole Tidemark, which is started once. Every page of a test must keep the security policy."""
 
+import json
 import os
 import shutil
-import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,8 +11,12 @@ from types import SimpleNamespace
 
 import httpx
 import pytest
+from aiokafka import AIOKafkaProducer
 from playwright.async_api import Browser, Page, async_playwright, expect
-from stack import running_stack
+from stack import Stack, running_stack
+
+from tidemark.program import DEFAULT_DATA_DIR
+from tidemark.stack.state import load_environment
 
 # A busy machine is no failure.
 expect.set_options(timeout=20_000)
@@ -26,23 +30,25 @@ document.addEventListener("securitypolicyviolation", (event) => {
 
 
 @pytest.fixture(scope="session")
-def data_dir() -> Iterator[Path]:
-    """The data directory of the system: a new one, or the one that TIDEMARK_BROWSER_DATA_DIR names."""
-    if existing := os.environ.get("TIDEMARK_BROWSER_DATA_DIR"):
-        yield Path(existing)
+def stack() -> Iterator[Stack]:
+    """A system with the demo: a new one, or that of TIDEMARK_BROWSER_ADDRESS and TIDEMARK_BROWSER_DATA_DIR."""
+    if address := os.environ.get("TIDEMARK_BROWSER_ADDRESS"):
+        yield Stack(address, Path(os.environ.get("TIDEMARK_BROWSER_DATA_DIR", DEFAULT_DATA_DIR)))
     else:
-        with tempfile.TemporaryDirectory(prefix="tidemark-browser-") as folder:
-            yield Path(folder, "data")
+        with running_stack() as stack:
+            yield stack
 
 
 @pytest.fixture(scope="session")
-def address(data_dir: Path) -> Iterator[str]:
-    """The address of a system with the showcase: a new one, or the one that TIDEMARK_BROWSER_ADDRESS names."""
-    if address := os.environ.get("TIDEMARK_BROWSER_ADDRESS"):
-        yield address
-    else:
-        with running_stack(data_dir=data_dir) as address:
-            yield address
+def address(stack: Stack) -> str:
+    """Its address."""
+    return stack.address
+
+
+@pytest.fixture(scope="session")
+def environment(stack: Stack) -> Mapping[str, str]:
+    """Its settings, such as the addresses of its database and Kafka."""
+    return load_environment(stack.data_dir)
 
 
 @pytest.fixture(scope="session")
@@ -85,7 +91,7 @@ def open_page(browser: Browser, address: str):
 
 @pytest.fixture
 def log_work(api: httpx.Client):
-    """Log work on an issue of the showcase."""
+    """Log work on an issue of the demo."""
     numbers = iter(range(1_000_000))
 
     def log(issue: str, seconds: int) -> SimpleNamespace:
@@ -94,7 +100,7 @@ def log_work(api: httpx.Client):
         event = {
             "specversion": "1.0", "id": worklog_id, "source": "https://tracker.provider.example",
             "type": "tidemark.worklog.recorded.v1", "data": {
-                "worklog_id": worklog_id, "issue_id": issue, "author_id": "sam", "seconds": seconds,
+                "worklog_id": worklog_id, "issue_id": issue, "author_id": "tom", "seconds": seconds,
                 "started_at": now, "updated_at": now,
             },
         }  # fmt: skip
@@ -103,3 +109,24 @@ def log_work(api: httpx.Client):
         return SimpleNamespace(id=worklog_id)
 
     return log
+
+
+@pytest.fixture
+def publish_work(environment):
+    """Publish work to Kafka, as a tracker does: an issue of a contract's account, and a worklog of it now."""
+
+    async def publish(contract: str, account: str, seconds: int) -> None:
+        now = datetime.now(UTC).isoformat()
+        issue = {"issue_id": f"{contract}-1", "contract_id": contract, "account_id": account, "updated_at": now}
+        work = {"worklog_id": f"{contract}-w", "issue_id": f"{contract}-1", "author_id": "tom", "seconds": seconds,
+                "started_at": now, "updated_at": now}  # fmt: skip
+        async with AIOKafkaProducer(bootstrap_servers=environment["TIDEMARK_KAFKA_BOOTSTRAP_SERVERS"]) as producer:
+            for kind, data in (("issue.linked", issue), ("worklog.recorded", work)):
+                headers = {"ce_specversion": "1.0", "ce_id": f"{contract}-{kind}", "ce_type": f"tidemark.{kind}.v1",
+                           "ce_source": "https://tracker.provider.example", "content-type": "application/json"}  # fmt: skip
+                await producer.send_and_wait(
+                    "worklog.events", json.dumps(data).encode(), key=issue["issue_id"].encode(),
+                    headers=[(name, value.encode()) for name, value in headers.items()],
+                )  # fmt: skip
+
+    return publish

@@ -1,4 +1,4 @@
-"""Tidemark as a process, with the contracts of the showcase."""
+"""Tidemark as a process, with the contracts of the demo."""
 
 import os
 import subprocess
@@ -7,52 +7,53 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx
-from showcase import Showcase
 
 from tidemark.stack import ports
 
-_START_TIMEOUT_SECONDS, _COUNT_TIMEOUT_SECONDS = 240, 60
+_START_TIMEOUT_SECONDS, _COUNT_TIMEOUT_SECONDS = 400, 60
+
+
+class Stack(NamedTuple):
+    """A running system: its address, and the data directory that has its settings."""
+
+    address: str
+    data_dir: Path
 
 
 @contextmanager
-def running_stack(*, open_: bool = True, data_dir: Path | None = None) -> Iterator[str]:
-    """Start everything in a data directory, a new one by default, create the showcase, and yield the address."""
+def running_stack(*, open_: bool = True) -> Iterator[Stack]:
+    """Start everything in a new data directory, and load the demo."""
     with tempfile.TemporaryDirectory(prefix="tidemark-browser-") as folder:
-        data_dir = data_dir or Path(folder, "data")
-        port = ports.find_free()
+        data_dir, log, port = Path(folder, "data"), Path(folder, "up.log"), ports.find_free()
         address = f"http://127.0.0.1:{port}"
-        log = Path(folder) / "up.log"
-        command = [Path(sys.executable).parent / "tidemark", "up", "--data-dir", data_dir, "--port", str(port)]
+        tidemark = Path(sys.executable).parent / "tidemark"
+        command = [tidemark, "up", "--demo", "--data-dir", data_dir, "--port", str(port)]
         environment = {**os.environ, "TIDEMARK_OPEN": "1" if open_ else "0"}
         with log.open("wb") as output:
             process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
             try:
+                _wait(lambda: _has_demo(data_dir, process, log), _START_TIMEOUT_SECONDS, log)
                 with httpx.Client(base_url=address, trust_env=False, timeout=60) as client:
-                    _wait(lambda: _is_ready(client, process, log), _START_TIMEOUT_SECONDS, log)
-                    Showcase(client, datetime.now(UTC).date()).create()
                     _wait(lambda: _is_counted(client), _COUNT_TIMEOUT_SECONDS, log)
-                yield address
+                yield Stack(address, data_dir)
             finally:
                 process.terminate()
                 process.wait(60)
 
 
-def _is_ready(client: httpx.Client, process: subprocess.Popen[bytes], log: Path) -> bool:
+def _has_demo(data_dir: Path, process: subprocess.Popen[bytes], log: Path) -> bool:
     assert process.poll() is None, log.read_text()
-    try:
-        return client.get("/readyz").is_success
-    except httpx.TransportError:
-        return False
+    return (data_dir / "demonstration-told").exists()
 
 
 def _is_counted(client: httpx.Client) -> bool:
-    """Whether the list shows the work: one contract is over its hours."""
+    """Whether the list shows the work: two contracts are over their hours."""
     response = client.get("/v1/balances", params={"attention": "over"})
-    return response.is_success and bool(response.json()["items"])
+    return response.is_success and len(response.json()["items"]) > 1
 
 
 def _wait(condition, timeout_seconds: float, log: Path) -> None:

@@ -10,16 +10,9 @@ from aiokafka import AIOKafkaProducer
 from conftest import AXE
 from playwright.async_api import expect
 
-from tidemark.stack.state import load_environment
-
 pytestmark = pytest.mark.timeout(600)
 
 _HEADERS = {"ce_specversion": "1.0", "ce_id": "1", "ce_source": "/browser", "content-type": "application/json"}
-
-
-@pytest.fixture
-async def environment(address, data_dir):  # noqa: ARG001 - the system runs
-    return load_environment(data_dir)
 
 
 @pytest.fixture

@@ -13,15 +13,15 @@ pytestmark = pytest.mark.timeout(600)
 PAGES = [
     "/?clear=1",
     "/?status=CLOSED&text=nothing",
-    "/contracts/ACME-SUP",
+    "/contracts/ATLAS-SUP",
     "/contracts/NORD-OPS?period=whole",
     "/contracts/NORD-DRAFT",
-    "/contracts/ACME-SUP/worklogs?reason=any",
+    "/contracts/ATLAS-SUP/worklogs?reason=any",
     "/contracts/unknown",
     "/reports",
-    "/reports?contract=ACME-SUP&range=this-quarter",
+    "/reports?contract=ATLAS-SUP&range=this-quarter",
     "/reports?contract=NORD-OPS&range=this-month&people=no&internal=no&hours=minutes",
-    "/reports?contract=ACME-SUP&from=2020-01-01&to=2020-01-31",
+    "/reports?contract=ATLAS-SUP&from=2020-01-01&to=2020-01-31",
     "/people",
     "/operations",
     "/operations/replay",
@@ -49,7 +49,7 @@ async def test_page_is_accessible_and_fits_its_width(open_page, path):
 
 async def test_page_weighs_less_than_100_kilobytes(open_page):
     requests = []
-    async with open_page("/contracts/ACME-SUP") as page:
+    async with open_page("/contracts/ATLAS-SUP") as page:
         page.on("requestfinished", lambda request: requests.append(request))  # noqa: PLW0108 - Playwright takes no builtin
         await page.reload()
         sizes = {request.url: (await request.sizes())["responseBodySize"] for request in requests}
@@ -79,7 +79,7 @@ async def test_filters_stay_in_the_address_and_are_remembered(open_page):
 
 
 async def test_past_period_shows_its_own_figures(open_page):
-    async with open_page("/contracts/ACME-SUP") as page:
+    async with open_page("/contracts/ATLAS-SUP") as page:
         current = await page.locator("#figures .big").inner_text()
         previous = page.locator(".period[aria-current]").locator("xpath=ancestor::li/preceding-sibling::li[1]//a")
         await previous.click()
@@ -89,7 +89,7 @@ async def test_past_period_shows_its_own_figures(open_page):
 
 
 async def test_figure_leads_to_its_worklogs(open_page):
-    async with open_page("/contracts/ACME-SUP") as page:
+    async with open_page("/contracts/ATLAS-SUP") as page:
         cell = page.locator(".levels .account a").first
         hours = await cell.inner_text()
         await cell.click()
@@ -118,7 +118,7 @@ async def test_page_says_when_it_is_stale_and_recovers(open_page):
 
 
 async def test_everything_is_reached_by_keyboard(open_page):
-    async with open_page("/contracts/ACME-SUP") as page:
+    async with open_page("/contracts/ATLAS-SUP") as page:
         await page.keyboard.press("Tab")
         assert await page.evaluate("() => document.activeElement.textContent") == "Skip to the content"
         await page.keyboard.press("Enter")
@@ -131,7 +131,7 @@ async def test_everything_is_reached_by_keyboard(open_page):
 
 
 async def test_hours_are_read_as_one_likes(open_page):
-    async with open_page("/contracts/ACME-SUP?period=whole") as page:
+    async with open_page("/contracts/ATLAS-SUP?period=whole") as page:
         await page.get_by_role("button", name="1:30 h").click()
         await expect(page).to_have_url(re.compile("period=whole"))
         await expect(page.locator("#figures .big strong")).to_have_text(re.compile(r"^\d+:\d\d$"))
@@ -147,6 +147,6 @@ async def test_pages_work_without_scripts(open_page):
     async with open_page("/?clear=1") as page:
         context = await page.context.browser.new_context(java_script_enabled=False, base_url=page.url)
         plain = await context.new_page()
-        await plain.goto("/contracts/ACME-SUP")
+        await plain.goto("/contracts/ATLAS-SUP")
         await expect(plain.locator("#figures .big strong")).not_to_be_empty()
         await context.close()

@@ -14,7 +14,7 @@ from python_calamine import CalamineWorkbook
 
 pytestmark = pytest.mark.timeout(600)
 
-ACME = "contract=ACME-SUP&range=this-quarter"
+ACME = "contract=ATLAS-SUP&range=this-quarter"
 
 
 def hours(seconds):
@@ -35,7 +35,7 @@ async def report(open_page, api):
         query = page.url.partition("?")[2]
     organization = re.search("organization=([^&]+)", query).group(1)
     today = datetime.now(ZoneInfo("Europe/Berlin")).date()
-    parameters = {"organization": organization, "contract": "ACME-SUP", "people": True, **quarter(today)}
+    parameters = {"organization": organization, "contract": "ATLAS-SUP", "people": True, **quarter(today)}
     answer = api.get("/v1/reports/delivery", params=parameters)
     return query, answer.raise_for_status().json()["contracts"][0]
 
@@ -95,7 +95,7 @@ async def test_relative_range_stays_in_the_address(open_page):
 
 
 async def test_printed_report_fits_a4(open_page):
-    async with open_page("/reports?contract=ACME-SUP&range=this-year") as page:
+    async with open_page("/reports?contract=ATLAS-SUP&range=this-year") as page:
         periods = await page.locator(".report-period").count()
         document = pypdf.PdfReader(io.BytesIO(await page.pdf(prefer_css_page_size=True)))
         text = "".join(part.extract_text() for part in document.pages)
@@ -116,7 +116,7 @@ async def test_people_have_the_hours_of_the_api(open_page, api):
         await page.locator("details summary").first.click()
         assert await page.locator("details[open] tbody tr").count() == 4
     assert len(names) == len(set(names))
-    assert "ACME-SUP: over" in flags
+    assert "ATLAS-SUP: over" in flags
     answer = api.get("/v1/reports/people", params={"from": str(monday), "to": str(monday + timedelta(days=27))})
     sam = next(person for person in answer.raise_for_status().json()["people"] if person["person_id"] == "sam")
     assert shown == hours(sam["billable_seconds"])

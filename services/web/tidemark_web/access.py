@@ -15,23 +15,12 @@ from tidemark_shared.settings import LOOPBACK_HOSTS, Settings, require_setting
 _PUBLIC_PATHS = frozenset({"/readyz", "/openapi.json"})
 # The first part of the paths of pages. A page without a session asks for one.
 _PAGES = frozenset(
-    {
-        "",
-        "contracts",
-        "customer",
-        "customer-links",
-        "docs",
-        "live",
-        "operations",
-        "people",
-        "preferences",
-        "reports",
-        "sign-in",
-        "sign-out",
-        "static",
-    }
-)
+    {"", "choices", "contracts", "customer", "customer-links", "docs", "live", "operations", "organizations", "people",
+     "preferences", "rate-cards", "reports", "rules", "sign-in", "sign-out", "static", "teams"}
+)  # fmt: skip
 _MAX_FORM_BYTES = 64 * 1024
+# The form of a team with thousands of members.
+_MAX_EDITOR_BYTES = 1024 * 1024
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 SESSION_COOKIE = "tidemark_session"
 CUSTOMER_COOKIE = "tidemark_customer"
@@ -68,7 +57,7 @@ def create_admission(settings: Settings) -> Admit:
                 _admit_customer(request, secret)
             else:
                 _admit_page(request, settings, secret, is_open=is_local and settings.open)
-            return _MAX_FORM_BYTES
+            return _MAX_EDITOR_BYTES if request.state.token else _MAX_FORM_BYTES
         if is_local and settings.open and "authorization" not in request.headers:
             # The browser of a person on this machine may send this for another site.
             _check_origin(request)

@@ -52,14 +52,15 @@ def _check_single_line(text: str) -> str:
 
 
 @cache
-def _zones() -> set[str]:
+def time_zones() -> frozenset[str]:
+    """The names of all IANA time zones."""
     # Reading the folders of the tz database takes 20 ms, too long for every contract. Two of its files are not zones:
     # the zone of this machine, and a placeholder for a machine without one.
-    return available_timezones() - {"localtime", "Factory"}
+    return frozenset(available_timezones() - {"localtime", "Factory"})
 
 
 def _check_zone(name: str) -> str:
-    if name not in _zones():
+    if name not in time_zones():
         raise PydanticCustomError(
             "invalid", "{name} is not an IANA time zone. Use a name such as Europe/Berlin.", {"name": repr(name)}
         )
@@ -79,6 +80,8 @@ def format_money(minor: MinorUnits, currency: str | None) -> str:
 
 
 _EXPONENTS = {currency.code: currency.exponent for currency in iso4217.Currency}
+CURRENCIES = frozenset(code for code, exponent in _EXPONENTS.items() if exponent is not None)
+"""The codes of currencies that have a minor unit."""
 
 
 def _check_currency(code: str) -> str:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Annotated, Any, NoReturn
 from uuid import UUID
 
-from fastapi import Body, Depends, Header, Request, Response
+from fastapi import Body, Depends, Header, Query, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
@@ -31,6 +31,13 @@ class RunOutsideTransaction(Exception):  # noqa: N818 - it is no error
 
     def __init__(self, work: Callable[[], Awaitable[object]]) -> None:
         self.work = work
+
+
+class _DryRunFinished(Exception):  # noqa: N818 - it carries a response
+    """Roll back, and send the response."""
+
+    def __init__(self, response: Response) -> None:
+        self.response = response
 
 
 def wait_for_event(request: Request, problem: Problem) -> NoReturn:
@@ -62,6 +69,8 @@ class TransactionRoute(APIRoute):
                     return stored.response
                 except VersionConflictError:
                     raise _version_conflict() from None
+                if getattr(request.state, "dry_run", False):
+                    raise _DryRunFinished(response)
                 await store_response(request, response)
                 return response
 
@@ -69,6 +78,8 @@ class TransactionRoute(APIRoute):
             while True:
                 try:
                     return await handle_in_transaction(request)
+                except _DryRunFinished as finished:
+                    return finished.response
                 except RunOutsideTransaction as outside:
                     work = outside.work
                 await work()
@@ -139,6 +150,18 @@ def _change_call(
 
 ChangeCall = Annotated[Call, Depends(_change_call)]
 """The call of a request that changes a resource; ``If-Match`` is required."""
+
+
+def _read_dry_run(
+    request: Request,
+    *,
+    dry_run: Annotated[bool, Query(description="Check the request and answer it, but change nothing.")] = False,
+) -> None:
+    request.state.dry_run = dry_run
+
+
+DRY_RUN = Depends(_read_dry_run)
+"""A dependency of a change that takes ``?dry_run=true``: the request is carried out, answered and rolled back."""
 
 
 class EmptyBody(BaseModel):

@@ -297,3 +297,18 @@ async def test_openapi_document_is_complete(settings):
         for method, operation in operations.items():
             success = next(answer for status, answer in operation["responses"].items() if status.startswith("2"))
             assert method == "delete" or "$ref" in success["content"]["application/json"]["schema"], path
+
+
+async def test_dry_run_answers_as_the_change_would_and_changes_nothing(api):
+    body = await contract_body(api)
+    dry = await expect_status(api.post("/contracts?dry_run=true", json=body, headers={"idempotency-key": "k"}), 201)
+    assert (await expect_status(api.get("/contracts"), 200)).json()["items"] == []
+    draft = (await expect_status(api.post("/contracts", json=body, headers={"idempotency-key": "k"}), 201)).json()
+    assert {**dry.json(), "id": 0, "accounts": 0} == {**draft, "id": 0, "accounts": 0}
+    tag, path = {"if-match": '"1"'}, f"/contracts/{draft['id']}"
+    refused = await api.put(f"{path}?dry_run=true", json=body | {"code": ""}, headers=tag)
+    assert [violation["path"] for violation in refused.json()["violations"]] == ["/code"]
+    await expect_status(api.put(f"{path}?dry_run=true", json=body | {"name": "Other"}, headers=tag), 200)
+    await expect_status(api.post(f"{path}/activate?dry_run=true", headers=tag), 200)
+    await expect_status(api.delete(f"{path}?dry_run=true", headers=tag), 204)
+    assert (await expect_status(api.get(path), 200)).json() == draft

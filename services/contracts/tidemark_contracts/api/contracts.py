@@ -28,6 +28,7 @@ from tidemark_shared.domain.strict_input import Strict
 from tidemark_shared.http.pagination import Cursor, Limit, Page, build_page, decode_page_cursor
 from tidemark_shared.http.problems import Problem
 from tidemark_shared.http.requests import (
+    DRY_RUN,
     Call,
     ChangeCall,
     CreateCall,
@@ -93,7 +94,7 @@ class LifecycleEvent(BaseModel):
     data: ContractChanged
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, dependencies=[DRY_RUN])
 async def create_contract(body: ContractBody, call: CreateCall) -> Contract:
     """Draft a contract."""
     return await _draft(call, uuid4(), Command("drafted", body))
@@ -133,37 +134,37 @@ async def list_contracts(call: ReadCall, filters: Annotated[ContractFilter, Quer
     return build_page([_body(*contract) for contract in contracts], filters.limit, lambda contract: contract.code)
 
 
-@router.post("/{contract:path}/activate")
+@router.post("/{contract:path}/activate", dependencies=[DRY_RUN])
 async def activate_contract(contract: Reference, call: ChangeCall, _: NoBody = None) -> Contract:
     """Activate a draft, so that its work counts. A contract that has already ended expires immediately."""
     return await _change(call, contract, Command("activated"))
 
 
-@router.post("/{contract:path}/amend")
+@router.post("/{contract:path}/amend", dependencies=[DRY_RUN])
 async def amend_contract(contract: Reference, body: AmendmentBody, call: ChangeCall) -> Contract:
     """Change the whole contract from its start. An EXPIRED contract that now ends today or later becomes ACTIVE."""
     return await _change(call, contract, Command("amended", body, body.reason))
 
 
-@router.post("/{contract:path}/suspend")
+@router.post("/{contract:path}/suspend", dependencies=[DRY_RUN])
 async def suspend_contract(contract: Reference, body: Strict[Reason], call: ChangeCall) -> Contract:
     """Suspend a contract: no work counts until it is resumed."""
     return await _change(call, contract, Command("suspended", reason=body.reason))
 
 
-@router.post("/{contract:path}/resume")
+@router.post("/{contract:path}/resume", dependencies=[DRY_RUN])
 async def resume_contract(contract: Reference, body: Strict[Reason], call: ChangeCall) -> Contract:
     """Resume a contract. Work logged while it was suspended counts too. If it has ended, it expires immediately."""
     return await _change(call, contract, Command("resumed", reason=body.reason))
 
 
-@router.post("/{contract:path}/close")
+@router.post("/{contract:path}/close", dependencies=[DRY_RUN])
 async def close_contract(contract: Reference, body: Strict[Reason], call: ChangeCall) -> Contract:
     """Close a contract. A closed contract cannot be opened again."""
     return await _change(call, contract, Command("closed", reason=body.reason))
 
 
-@router.post("/{contract:path}/renew", status_code=201)
+@router.post("/{contract:path}/renew", status_code=201, dependencies=[DRY_RUN])
 async def renew_contract(contract: Reference, body: Strict[Renewal], call: ChangeCall) -> Contract:
     """Draft the contract that follows: it starts the day after, with the same length and shape. Returns the draft."""
     contract_id, state = await _load(call, contract)
@@ -224,13 +225,13 @@ async def get_contract(contract: Reference, call: ReadCall) -> Contract:
     return _response(call, *await _find(call, contract))
 
 
-@router.put("/{contract:path}")
+@router.put("/{contract:path}", dependencies=[DRY_RUN])
 async def edit_contract(contract: Reference, body: ContractBody, call: ChangeCall) -> Contract:
     """Edit a draft. Send the whole body."""
     return await _change(call, contract, Command("revised", body))
 
 
-@router.delete("/{contract:path}", status_code=204)
+@router.delete("/{contract:path}", status_code=204, dependencies=[DRY_RUN])
 async def discard_contract(contract: Reference, call: ChangeCall) -> None:
     """Discard a draft."""
     contract_id, state = await _load(call, contract)

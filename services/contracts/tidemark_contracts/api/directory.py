@@ -16,7 +16,7 @@ from tidemark_shared.domain.bodies import Body, Text
 from tidemark_shared.domain.strict_input import Strict
 from tidemark_shared.http.pagination import Cursor, Limit, Page, build_page, decode_page_cursor
 from tidemark_shared.http.problems import Problem
-from tidemark_shared.http.requests import Call, ChangeCall, CreateCall, ReadCall, TransactionRoute, Versioned
+from tidemark_shared.http.requests import DRY_RUN, Call, ChangeCall, CreateCall, ReadCall, TransactionRoute, Versioned
 
 router = APIRouter(prefix="/v1", route_class=TransactionRoute)
 
@@ -101,6 +101,7 @@ def _add_routes(
             tags=[resource.path],
             name=f"{verb}_{plural if verb == 'list' else resource.kind}",
             description=doc,
+            dependencies=[] if method == "GET" else [DRY_RUN],
             status_code={"POST": 201, "DELETE": 204}.get(method, 200),
             response_model=None if method == "DELETE" else Page[model] if verb == "list" else model,
         )

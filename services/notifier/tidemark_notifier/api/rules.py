@@ -22,6 +22,7 @@ from tidemark_shared.http.idempotency import release_key
 from tidemark_shared.http.pagination import Cursor, Limit, Page, build_page, decode_page_cursor
 from tidemark_shared.http.problems import Problem, Violation
 from tidemark_shared.http.requests import (
+    DRY_RUN,
     Call,
     ChangeCall,
     CreateCall,
@@ -96,7 +97,7 @@ async def get_rule(rule_id: UUID, call: ReadCall) -> StoredRule:
     return _set_etag(call, await find_rule(call.connection, rule_id))
 
 
-@router.put("/rules/{rule_id}")
+@router.put("/rules/{rule_id}", dependencies=[DRY_RUN])
 async def update_rule(
     rule_id: UUID, rule: Strict[Rule], call: ChangeCall, _started: Started, request: Request
 ) -> StoredRule:
@@ -120,7 +121,7 @@ async def update_rule(
     return _set_etag(call, stored)
 
 
-@router.delete("/rules/{rule_id}", status_code=204)
+@router.delete("/rules/{rule_id}", status_code=204, dependencies=[DRY_RUN])
 async def delete_rule(rule_id: UUID, call: ChangeCall) -> None:
     """Delete a rule. Where it replaced a wider rule with its name, that one applies again."""
     await lock_configuration(call.connection)

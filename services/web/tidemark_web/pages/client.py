@@ -18,9 +18,9 @@ _TIMEOUT = httpx.Timeout(15, connect=2, pool=2)
 class ApiError(Exception):
     """The API answered with a problem."""
 
-    def __init__(self, status: int, title: str, detail: str) -> None:
+    def __init__(self, status: int, title: str, detail: str, violations: Sequence[Mapping[str, str]] = ()) -> None:
         super().__init__(title)
-        self.status, self.title, self.detail = status, title, detail
+        self.status, self.title, self.detail, self.violations = status, title, detail, violations
 
 
 class Api:
@@ -41,11 +41,25 @@ class Api:
         """Delete a resource. Raises as :meth:`get` does."""
         await self._send("DELETE", path)
 
+    async def change(
+        self, method: str, path: str, body: Json | None, *, version: str | None, key: str | None, dry_run: bool
+    ) -> Json:
+        """Change something in ``version``, or create it. With ``dry_run`` the API only says what would happen.
+
+        The same ``key`` changes it once. Raises as :meth:`get` does.
+        """
+        headers = {"if-match": version and f'"{version}"', "idempotency-key": None if dry_run else key}
+        params = {"dry_run": "true"} if dry_run else {}
+        return await self._send(method, path, json=body, params=params, headers=headers)
+
     async def _send(self, method: str, path: str, **options: Any) -> Json:
         name = find_service(path)
         assert name, path  # noqa: S101 - the paths are in this package
         client = self._clients[name]
-        headers = {"authorization": f"Bearer {self._token}"}
+        headers = {
+            "authorization": f"Bearer {self._token}",
+            **{name: value for name, value in (options.pop("headers", None) or {}).items() if value},
+        }
         request = client.build_request(method, path, headers=headers, timeout=_TIMEOUT, **options)
         request.extensions["upstream"] = name
         response = await client.send(request)
@@ -86,7 +100,8 @@ def _pairs(query: Query) -> list[tuple[str, Any]]:
 def _read_problem(response: httpx.Response) -> ApiError:
     try:
         problem = response.json()
-        violations = [f"{violation['path']}: {violation['message']}" for violation in problem.get("violations", ())]
-        return ApiError(response.status_code, problem["title"], " ".join(violations) or problem["detail"])
+        violations = problem.get("violations", ())
+        texts = [f"{violation['path']}: {violation['message']}" for violation in violations]
+        return ApiError(response.status_code, problem["title"], " ".join(texts) or problem["detail"], violations)
     except (ValueError, KeyError, TypeError):
         return ApiError(response.status_code, "Unexpected answer", f"A service answered {response.status_code}.")

@@ -16,6 +16,7 @@ from tidemark_shared.domain.reasons import REMEDIES
 from tidemark_web.pages.charts import MAX_DAILY, Bar, Limit, build_bar, build_columns, build_curve
 from tidemark_web.pages.client import Api, Json, contract_path, optional
 from tidemark_web.pages.contracts import REASONS, STATUSES, elapsed_percent, hour_style
+from tidemark_web.pages.editor_contracts import list_actions
 from tidemark_web.pages.formatting import Amounts, amounts_of, contract_page, format_month, format_period
 from tidemark_web.pages.rendering import render
 
@@ -96,6 +97,7 @@ async def show_contract(request: Request, api: Api) -> Response:
         reason_labels=REASONS,
         worklogs_path=contract_page(contract["code"], "/worklogs"),
         contract_path=contract_page(contract["code"]),
+        actions=list_actions(contract),
         now=datetime.now(UTC).astimezone(zone),
         **view,
     )

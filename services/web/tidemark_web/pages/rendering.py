@@ -55,9 +55,11 @@ _templates.globals["count"] = formatting.count
 
 def render(request: Request, name: str, /, status: int = 200, **context: Any) -> Response:
     """Draw a page. It is private, so nothing on the way keeps it."""
+    actor = getattr(request.state, "actor", None)
     common = {
         "path": request.url.path,
-        "actor": getattr(request.state, "actor", None),
+        "actor": actor,
+        "may_edit": actor is not None and actor.has_role("manager"),
         "has_session": getattr(request.state, "has_session", False),
         "has_inbox": request.app.state.has_inbox,
         "static": static_path,

@@ -13,6 +13,7 @@ from tidemark_web.pages import customer, customer_links, docs, operations, sessi
 from tidemark_web.pages.client import Api, ApiError
 from tidemark_web.pages.contract import show_contract
 from tidemark_web.pages.contracts import show_contracts
+from tidemark_web.pages.editor_routes import editor_routes
 from tidemark_web.pages.live import stream_revisions
 from tidemark_web.pages.people import show_people
 from tidemark_web.pages.rendering import render, static_response
@@ -32,6 +33,7 @@ def page_routes() -> list[Route]:
     return [
         Route("/", _page(show_contracts)),
         Route("/contracts", _guard(_redirect_to_contracts)),
+        *editor_routes(_page),
         Route("/contracts/{reference:path}/worklogs", _page(show_worklogs)),
         Route("/contracts/{reference:path}", _page(show_contract)),
         Route("/people", _page(show_people)),

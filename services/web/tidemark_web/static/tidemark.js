@@ -135,6 +135,15 @@ for (const field of document.querySelectorAll("[data-here]")) field.value = loca
 // The chosen period is in view.
 document.querySelector(".periods [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 
+// What was just saved needs no draft any more (editor.js keeps one for each form, with the key that was sent).
+if (location.hash.startsWith("#saved-")) {
+  const saved = location.hash.slice("#saved-".length);
+  for (const name of Object.keys(sessionStorage)) {
+    if (name.startsWith("tidemark-draft:") && sessionStorage[name].includes(`"${saved}"`)) sessionStorage.removeItem(name);
+  }
+  history.replaceState(null, "", location.pathname + location.search);
+}
+
 // A link with a token in its fragment, which no log has, signs in on this machine. Elsewhere a person presses the button,
 // so that no link signs anybody in unnoticed.
 const signIn = document.querySelector("form[action='/sign-in']");
