@@ -29,6 +29,7 @@ from tidemark_shared.domain.locales import LOCALES
 from tidemark_shared.domain.quantities import MinorUnits, format_hours, parse_hours
 
 Status = Literal["DRAFT", "ACTIVE", "EXPIRED", "INACTIVE", "CLOSED"]
+OfferStatus = Literal["requested", "open", "accepted", "declined", "withdrawn", "expired"]
 
 
 def _default(default: Any) -> BeforeValidator:

@@ -25,7 +25,7 @@ from tidemark_shared.domain.examples import EVENTS
 from tidemark_shared.domain.schemas import LICENSE_NAME, clean_descriptions, describe_members, without_titles
 from tidemark_shared.messaging.events import EVENT_TYPES
 from tidemark_shared.messaging.kafka import MAX_MESSAGE_BYTES, PARTITION_COUNT
-from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE, NOTIFICATIONS, WORKLOGS, Topic
+from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE, NOTIFICATIONS, OFFERS, WORKLOGS, Topic
 
 # The version of the public topics, not of the code.
 _VERSION = "1"
@@ -34,6 +34,7 @@ _BINDING = "0.5.0"
 _DESCRIPTIONS = {
     WORKLOGS: "Worklogs from trackers and adapters, and the contract and account that each issue belongs to.",
     LIFECYCLE: "Changes of contracts, each event with all terms; `stream_version` decides, not arrival.",
+    OFFERS: "Proposed adjustments of contracts and their answers, each event with the full state of the offer.",
     DIRECTORY: "Organizations, teams and rate cards, each event with the full state; `version` decides, not arrival.",
     BALANCES: "Planned against executed of each contract, with the full state; the highest `revision` is current.",
     NOTIFICATIONS: "Notifications about contracts, and their delivery.",

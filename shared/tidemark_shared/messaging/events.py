@@ -10,7 +10,7 @@ from pydantic.functional_validators import AfterValidator, BeforeValidator
 from pydantic_core import PydanticCustomError
 
 from tidemark_shared.domain import bodies
-from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE, NOTIFICATIONS, WORKLOGS, Topic
+from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE, NOTIFICATIONS, OFFERS, WORKLOGS, Topic
 
 MAX_ID_BYTES = 255
 FIRST_YEAR, LAST_YEAR = 1970, 2100
@@ -175,6 +175,35 @@ class RateCardChanged(_Entity, bodies.RateCard):
     model_config = ConfigDict(frozen=True, extra="ignore", validate_by_name=True, serialize_by_alias=True)
 
 
+class OfferChanged(BaseModel):
+    """Every ``tidemark.offer.*`` event: the offer's full state (SPEC 10)."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    offer_id: UUID
+    version: Version
+    status: bodies.OfferStatus
+    contract_id: UUID
+    contract_code: str
+    organization_id: UUID
+    account_id: UUID
+    account_name: str
+    period_start: bodies.Day
+    hours: bodies.Hours | None = None
+    value_minor: bodies.MinorAmount | None = None
+    currency: bodies.Currency | None = None
+    reason: str
+    price_minor: bodies.MinorAmount | None = None
+    price_currency: bodies.Currency | None = None
+    note: str | None = None
+    valid_until: EventTime | None = Field(description="null while the owner has not confirmed a request")
+    made_by: str
+    notification_id: UUID | None = Field(default=None, description="of the notification whose rule made the offer")
+    answered_by: bodies.Owner | None = Field(default=None, description="who accepted, declined or requested it")
+    remark: str | None = None
+    occurred_at: EventTime
+
+
 class NotificationChanged(BaseModel):
     """``tidemark.notification.*``: a notification about a contract, and its delivery."""
 
@@ -210,6 +239,9 @@ CONTRACT_EVENTS = tuple(
         "resumed", "expired", "closed", "renewed", "discarded",
     )
 )  # fmt: skip
+OFFER_EVENTS = tuple(
+    f"tidemark.offer.{name}.v1" for name in ("requested", "made", "accepted", "declined", "withdrawn", "expired")
+)
 NOTIFICATION_EVENTS = tuple(
     f"tidemark.notification.{name}.v1" for name in ("raised", "delivered", "failed", "resolved")
 )
@@ -217,6 +249,7 @@ NOTIFICATION_EVENTS = tuple(
 EVENT_TYPES: dict[Topic, dict[str, type[BaseModel]]] = {
     WORKLOGS: {WORKLOG_RECORDED: WorklogRecorded, WORKLOG_DELETED: WorklogDeleted, ISSUE_LINKED: IssueLinked},
     LIFECYCLE: dict.fromkeys(CONTRACT_EVENTS, ContractChanged),
+    OFFERS: dict.fromkeys(OFFER_EVENTS, OfferChanged),
     DIRECTORY: {
         ORGANIZATION_CHANGED: OrganizationChanged,
         TEAM_CHANGED: TeamChanged,
