@@ -223,6 +223,13 @@ class Owner(Body):
     email: EmailStr
 
 
+class Person(Body):
+    """A person at the customer who asks for an offer or answers it."""
+
+    name: Name
+    email: EmailStr | None = None
+
+
 class Rollover(Body):
     """What happens to the unused and overrun time of a period (SPEC 1, 9)."""
 
@@ -262,6 +269,17 @@ class Adjustment(Body):
     hours: Hours | None = None
     value_minor: MinorAmount | None = None
     reason: Name
+
+
+class RuleOffer(Body):
+    """The offer that a rule makes with its notification: for the notification's period, else the current one."""
+
+    account: Annotated[Name, Field(description="The account's id or name.")]
+    hours: Hours | None = None
+    value_minor: MinorAmount | None = None
+    price_minor: MinorAmount | None = None
+    price_currency: Currency | None = None
+    valid_days: Annotated[int, Field(strict=True, ge=1, le=366)] | None = None
 
 
 class Contract(Body):

@@ -126,9 +126,7 @@ CONTRACT_CHANGED: Example = {
     "renewed_from": None,
     "renewed_as": None,
 }
-OFFER_CHANGED: Example = {
-    "offer_id": OFFER_ID,
-    "version": 1,
+OFFER: Example = {
     "status": "open",
     "contract_id": CONTRACT_ID,
     "contract_code": "ACME-SUP",
@@ -146,8 +144,17 @@ OFFER_CHANGED: Example = {
     "valid_until": "2026-03-31T21:59:59.000000Z",
     "made_by": "olga",
     "notification_id": None,
+    "requested_by": None,
     "answered_by": None,
     "remark": None,
+    "refusal": None,
+    "stream_version": None,
+}
+OFFER_CHANGED: Example = {
+    **OFFER,
+    "offer_id": OFFER_ID,
+    "version": 1,
+    "actor": "olga",
     "occurred_at": "2026-03-20T08:15:00.000000Z",
 }
 NOTIFICATION_CHANGED: Example = {
@@ -165,6 +172,7 @@ NOTIFICATION_CHANGED: Example = {
     "channel": None,
     "receiver": None,
     "error": None,
+    "offer": None,
 }
 
 EVENTS: dict[str, Example] = {

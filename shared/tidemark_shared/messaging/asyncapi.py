@@ -84,7 +84,7 @@ class _Binding(ChannelBinding):
 
 
 def build_asyncapi_document(topic: Topic) -> dict[str, Any]:
-    """Build the document of a topic, and of its dead-letter topic if a service reads the topic."""
+    """Build the document of a topic and of its dead-letter topic."""
     models = dict.fromkeys(EVENT_TYPES[topic].values())
     schemas: dict[str, Any] = models_json_schema(
         [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
@@ -94,12 +94,11 @@ def build_asyncapi_document(topic: Topic) -> dict[str, Any]:
     action = Action.RECEIVE if topic is WORKLOGS else Action.SEND
     channels = {topic.name: _channel(topic.name, topic, _DESCRIPTIONS[topic], list(messages))}
     operations = {topic.name: _operation(action, topic.name, list(messages))}
-    if topic is not NOTIFICATIONS:
-        name, message = topic.dead_letter_topic, "dead_letter"
-        description = f"Dead letters of {topic.name}: the original records, with the reason."
-        channels[name] = _channel(name, WORKLOGS, description, [message])
-        operations[name] = _operation(Action.SEND, name, [message])
-        messages[message] = _dead_letter(topic)
+    name, message = topic.dead_letter_topic, "dead_letter"
+    description = f"Dead letters of {topic.name}: the original records, with the reason."
+    channels[name] = _channel(name, WORKLOGS, description, [message])
+    operations[name] = _operation(Action.SEND, name, [message])
+    messages[message] = _dead_letter(topic)
     schema = ApplicationSchema(
         info=ApplicationInfo(
             title=f"Tidemark: {topic.name}",

@@ -175,13 +175,11 @@ class RateCardChanged(_Entity, bodies.RateCard):
     model_config = ConfigDict(frozen=True, extra="ignore", validate_by_name=True, serialize_by_alias=True)
 
 
-class OfferChanged(BaseModel):
-    """Every ``tidemark.offer.*`` event: the offer's full state (SPEC 10)."""
+class OfferState(BaseModel):
+    """A proposed adjustment of a contract, and what became of it (SPEC 10)."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    offer_id: UUID
-    version: Version
     status: bodies.OfferStatus
     contract_id: UUID
     contract_code: str
@@ -191,16 +189,30 @@ class OfferChanged(BaseModel):
     period_start: bodies.Day
     hours: bodies.Hours | None = None
     value_minor: bodies.MinorAmount | None = None
-    currency: bodies.Currency | None = None
-    reason: str
+    currency: bodies.Currency | None = Field(default=None, description="of `value_minor`; null for hours")
+    reason: str = Field(description="why hours (or value) are offered; the reason of the adjustment")
     price_minor: bodies.MinorAmount | None = None
     price_currency: bodies.Currency | None = None
     note: str | None = None
-    valid_until: EventTime | None = Field(description="null while the owner has not confirmed a request")
-    made_by: str
+    valid_until: EventTime | None = Field(default=None, description="null until the owner confirms a request")
+    made_by: str | None = Field(default=None, description="the token or the rule; null until a request is confirmed")
     notification_id: UUID | None = Field(default=None, description="of the notification whose rule made the offer")
-    answered_by: bodies.Owner | None = Field(default=None, description="who accepted, declined or requested it")
-    remark: str | None = None
+    requested_by: bodies.Person | None = Field(default=None, description="the customer's contact who asked for it")
+    answered_by: bodies.Person | None = Field(default=None, description="who accepted or declined it")
+    remark: str | None = Field(default=None, description="said with the answer or the withdrawal")
+    refusal: str | None = Field(default=None, description="why it could not be accepted when that was last tried")
+    stream_version: Version | None = Field(default=None, description="the contract's, with the accepted adjustment")
+
+
+class OfferChanged(OfferState):
+    """Every ``tidemark.offer.*`` event: the offer's full state (SPEC 10).
+
+    ``refused``: the customer accepted, but the adjustment no longer fits the contract. The offer stays open.
+    """
+
+    offer_id: UUID
+    version: Version
+    actor: str
     occurred_at: EventTime
 
 
@@ -223,6 +235,7 @@ class NotificationChanged(BaseModel):
     channel: str | None = None
     receiver: str | None = None
     error: str | None = None
+    offer: bodies.RuleOffer | None = Field(default=None, description="the offer to make, once, with `raised`")
 
 
 WORKLOG_RECORDED = "tidemark.worklog.recorded.v1"
@@ -240,7 +253,8 @@ CONTRACT_EVENTS = tuple(
     )
 )  # fmt: skip
 OFFER_EVENTS = tuple(
-    f"tidemark.offer.{name}.v1" for name in ("requested", "made", "accepted", "declined", "withdrawn", "expired")
+    f"tidemark.offer.{name}.v1"
+    for name in ("requested", "made", "accepted", "declined", "refused", "withdrawn", "expired")
 )
 NOTIFICATION_EVENTS = tuple(
     f"tidemark.notification.{name}.v1" for name in ("raised", "delivered", "failed", "resolved")

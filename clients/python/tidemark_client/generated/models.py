@@ -1511,6 +1511,24 @@ class RuleInput(TypedDict):
     """Whether the rule is evaluated."""
 
 
+class RuleOffer(TypedDict):
+    """The offer that a rule makes with its notification: for the notification's period, else the current
+    one.
+    """
+    account: str
+    """The account's id or name."""
+    hours: NotRequired[str | None]
+    """Hours as a decimal string, positive or negative."""
+    value_minor: NotRequired[int | None]
+    """Fixed price: an amount in minor units, positive or negative."""
+    price_minor: NotRequired[int | None]
+    """What it costs the customer, in minor units; null where no price is named."""
+    price_currency: NotRequired[str | None]
+    """The currency of the price."""
+    valid_days: NotRequired[int | None]
+    """How many days the offer is open; null: 14, or until the period ends if that is earlier."""
+
+
 class RulePreviewRequest(TypedDict):
     """A rule, or the id of a stored one, and a contract by id or code."""
     rule: NotRequired[RuleInput | None]
@@ -1709,6 +1727,8 @@ class WebhookNotification(TypedDict):
     """The address that it was sent to."""
     error: NotRequired[str | None]
     """Why delivery failed; null if it did not."""
+    offer: NotRequired[RuleOffer | None]
+    """the offer to make, once, with `raised`"""
     kind: Literal["crossing", "reminder", "resolved", "test"]
     """Why it was raised: a threshold is crossed or no longer reached, a reminder, a test."""
     trigger: str
