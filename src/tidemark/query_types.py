@@ -34,7 +34,7 @@ _SCHEMAS = {
 # Scripts that create the temporary tables and views of a session.
 _SESSION_SCRIPTS = ("create_shadow_tables", "create_working_tables", "create_attributions_view")
 # Queries that are also read with a cursor.
-_CURSORS = ("list_all_events",)
+_CURSORS = ("list_all_events", "list_all_offer_events")
 _TYPES = {
     "bool": "bool",
     "bytea": "bytes",

@@ -8,9 +8,11 @@ from uuid import UUID
 
 from fastapi import FastAPI
 
-from tidemark_contracts.api import contracts, directory
+from tidemark_contracts.api import contracts, directory, offer_links, offers
 from tidemark_contracts.api.examples import EXAMPLES
 from tidemark_contracts.contract import expiry
+from tidemark_contracts.offer import expiry as offer_expiry
+from tidemark_contracts.offer.event_handlers import EVENT_HANDLERS
 from tidemark_shared.database import Workload
 from tidemark_shared.http.app import create_api
 from tidemark_shared.runtime import service_runtime
@@ -27,10 +29,13 @@ def create_app(settings: Settings) -> FastAPI:
             runtime.add_check(lambda connection: expiry.find_problems(connection, datetime.now(UTC), failures))
             app.state.pool, app.state.problems, app.state.failures = runtime.pool, runtime.problems, runtime.failures
             runtime.relay_outbox()
+            await runtime.start_consumer(EVENT_HANDLERS)
             runtime.run_task("expiry", partial(expiry.run, runtime.pool, failures))
+            runtime.run_task("offer_expiry", partial(offer_expiry.run, runtime.pool))
             yield
 
     app = create_api("contracts", settings, lifespan, examples=EXAMPLES)
-    app.include_router(directory.router)
-    app.include_router(contracts.router)
+    app.state.link_limit = offer_links.create_link_limit()
+    for router in (directory.router, contracts.router, offer_links.router, offers.router):
+        app.include_router(router)
     return app

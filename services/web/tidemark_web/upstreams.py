@@ -7,7 +7,7 @@ from urllib.parse import unquote
 _ROUTES = (
     ("consumption", re.compile(r"/v1/contracts/[^/]+/(balance|periods|curve|worklogs)(/.*)?")),
     ("notifier", re.compile(r"/v1/contracts/[^/]+/notifications(/.*)?")),
-    ("contracts", re.compile(r"/v1/(organizations|teams|rate-cards|contracts)(/.*)?")),
+    ("contracts", re.compile(r"/v1/(organizations|teams|rate-cards|contracts|offers)(/.*)?")),
     ("consumption", re.compile(r"/v1/(balances|reports|worklogs)(/.*)?")),
     ("notifier", re.compile(r"/v1/(rules|notifications)(/.*)?")),
     ("intake", re.compile(r"/v1/intake/[^/]+/webhook")),

@@ -256,6 +256,7 @@ OFFER_EVENTS = tuple(
     f"tidemark.offer.{name}.v1"
     for name in ("requested", "made", "accepted", "declined", "refused", "withdrawn", "expired")
 )
+NOTIFICATION_RAISED = "tidemark.notification.raised.v1"
 NOTIFICATION_EVENTS = tuple(
     f"tidemark.notification.{name}.v1" for name in ("raised", "delivered", "failed", "resolved")
 )
