@@ -114,6 +114,18 @@ class Amendment(TypedDict):
     """Why, as a text for people."""
 
 
+class Confirmation(TypedDict):
+    """The price of a request, which the customer then has to accept. Without one the request is accepted."""
+    price_minor: NotRequired[int | None]
+    """What it costs the customer, in minor units; null where no price is named."""
+    price_currency: NotRequired[str | None]
+    """The currency of the price."""
+    valid_until: NotRequired[str | None]
+    """Until when it can be answered; null: 14 days, or until the period ends if sooner."""
+    note: NotRequired[str | None]
+    """For the customer, beside the reason; null for none."""
+
+
 class Contact(TypedDict):
     """A person at the customer, with the roles that choose their notifications."""
     name: str
@@ -296,7 +308,7 @@ class HistoryEntry(TypedDict):
     """An entry of a contract's history: who did what, when and why, and what changed."""
     version: int
     """The version after the entry."""
-    what: Literal["drafted", "revised", "activated", "amended", "suspended", "resumed", "expired", "closed", "renewed", "discarded"]
+    what: Literal["drafted", "revised", "activated", "amended", "suspended", "resumed", "expired", "closed", "renewed", "discarded"] | Literal["offer_requested", "offer_made", "offer_accepted", "offer_declined", "offer_refused", "offer_withdrawn", "offer_expired"]
     """What was done."""
     status: Literal["DRAFT", "ACTIVE", "EXPIRED", "INACTIVE", "CLOSED"] | None
     """The contract's status."""
@@ -314,6 +326,8 @@ class HistoryEntry(TypedDict):
     """The contract that this one renews; null if it renews none."""
     renewed_as: str | None
     """The contract that renews this one; null if none does."""
+    offer_id: str | None
+    """The offer that the entry is about; null for a change of the contract."""
 
 
 class HourlyRates(TypedDict):
@@ -356,6 +370,164 @@ MemberInput = TypedDict("MemberInput", {
 """A person's membership of a team; both days are inclusive."""
 
 
+class Offer(TypedDict):
+    """A proposed adjustment, and what became of it."""
+    status: Literal["requested", "open", "accepted", "declined", "withdrawn", "expired"]
+    """The offer's status."""
+    contract_id: str
+    """The contract's id."""
+    contract_code: str
+    """The contract's code."""
+    organization_id: str
+    """The customer's id."""
+    account_id: str
+    """The account's id."""
+    account_name: str
+    """The account's name when the offer was made."""
+    period_start: str
+    """The first day of the period."""
+    hours: str | None
+    """Hours as a decimal string, positive or negative."""
+    value_minor: int | None
+    """Fixed price: an amount in minor units, positive or negative."""
+    currency: str | None
+    """The currency of `value_minor`."""
+    reason: str
+    """Why it is offered; it becomes the reason of the adjustment."""
+    price_minor: int | None
+    """What it costs the customer, in minor units; null where no price is named."""
+    price_currency: str | None
+    """The currency of the price."""
+    note: str | None
+    """For the customer, beside the reason; null for none."""
+    valid_until: str | None
+    """Until when it can be answered; null for a request that is not confirmed."""
+    made_by: str | None
+    """The token, or the rule, that made it or confirmed the request; null before that."""
+    notification_id: str | None
+    """The notification whose rule made it."""
+    requested_by: Person | None
+    """Who asked for it at the customer."""
+    answered_by: Person | None
+    """Who accepted or declined it."""
+    remark: str | None
+    """Said with the answer, or why it was withdrawn."""
+    refusal: str | None
+    """Why it could not be accepted when that was last tried; null once it is accepted."""
+    stream_version: int | None
+    """The version of the contract that has the accepted adjustment."""
+    id: str
+    """The id."""
+    version: int
+    """Counts the changes; it is the ETag."""
+    created_at: str
+    """When it was requested or made."""
+    updated_at: str
+    """When it last changed; of an answered offer, when it was answered."""
+
+
+class OfferAnswer(TypedDict):
+    """Who answers an offer, and what they say."""
+    name: str
+    """The person who accepts or declines at the customer."""
+    email: NotRequired[str | None]
+    """The person's address; null where it is not known."""
+    remark: NotRequired[str | None]
+    """What the person says with the answer; null for nothing."""
+
+
+class OfferInput(TypedDict):
+    """An offer to make. With `requested_by` it is the request of a customer, which the owner has yet to
+    confirm.
+    """
+    price_minor: NotRequired[int | None]
+    """What it costs the customer, in minor units; null where no price is named."""
+    price_currency: NotRequired[str | None]
+    """The currency of the price."""
+    valid_until: NotRequired[str | None]
+    """Until when it can be answered; null: 14 days, or until the period ends if sooner."""
+    account_id: str
+    """The account's id or name."""
+    period_start: str
+    """The first day of the period."""
+    hours: NotRequired[str | None]
+    """Hours as a decimal string, positive or negative."""
+    value_minor: NotRequired[int | None]
+    """Fixed price: an amount in minor units, positive or negative."""
+    reason: str
+    """Why it is offered; it becomes the reason of the adjustment."""
+    note: NotRequired[str | None]
+    """For the customer, beside the reason; null for none."""
+    contract: str
+    """The contract's id or code."""
+    requested_by: NotRequired[PersonInput | None]
+    """The customer's contact who asks for it; null for an offer of the owner."""
+
+
+class OfferLink(TypedDict):
+    """The link of an offer."""
+    token: str
+    """What follows `#` in the link."""
+
+
+class OfferLinkAnswer(TypedDict):
+    """The customer's answer to an offer."""
+    token: str
+    """What follows `#` in the link."""
+    answer: Literal["accept", "decline"]
+    """What the customer decides."""
+    name: str
+    """The person who decides."""
+    remark: NotRequired[str | None]
+    """What the person says with the answer; null for nothing."""
+
+
+class OfferedAdjustment(TypedDict):
+    """An offer as the customer reads it, without anything internal."""
+    id: str
+    """The id."""
+    status: Literal["requested", "open", "accepted", "declined", "withdrawn", "expired"]
+    """The offer's status."""
+    organization_name: str
+    """The customer's name."""
+    owner: Owner
+    """The person at the provider who is responsible."""
+    contract_id: str
+    """The contract's id."""
+    contract_code: str
+    """The contract's code."""
+    contract_name: str
+    """The contract's name."""
+    account_id: str
+    """The account's id."""
+    account_name: str
+    """The account's name."""
+    period_start: str
+    """The first day of the period."""
+    period_end: str
+    """The last day of the period."""
+    hours: str | None
+    """Hours as a decimal string, positive or negative."""
+    value_minor: int | None
+    """Fixed price: an amount in minor units, positive or negative."""
+    currency: str | None
+    """An ISO 4217 code such as EUR; null where hours are counted."""
+    reason: str
+    """Why, as a text for people."""
+    price_minor: int | None
+    """What it costs the customer, in minor units; null where no price is named."""
+    price_currency: str | None
+    """The currency of the price."""
+    note: str | None
+    """For the customer, beside the reason; null for none."""
+    valid_until: str | None
+    """Until when it can be answered."""
+    answered_by: Person | None
+    """Who accepted or declined it; null without an answer."""
+    remark: str | None
+    """What the person says with the answer; null for nothing."""
+
+
 class Organization(TypedDict):
     """The current state of an organization."""
     name: str
@@ -389,6 +561,22 @@ class Owner(TypedDict):
     name: str
     """The name."""
     email: str
+    """An email address."""
+
+
+class Person(TypedDict):
+    """A person at the customer who asks for an offer or answers it."""
+    name: str
+    """The name."""
+    email: str | None
+    """An email address."""
+
+
+class PersonInput(TypedDict):
+    """A person at the customer who asks for an offer or answers it."""
+    name: str
+    """The name."""
+    email: NotRequired[str | None]
     """An email address."""
 
 
@@ -531,6 +719,12 @@ class Violation(TypedDict):
     """A JSON Pointer to the error in the body, or to the name of a parameter."""
     message: str
     """A message for people: what is wrong and how to fix it."""
+
+
+class Withdrawal(TypedDict):
+    """Why an offer is withdrawn."""
+    reason: str
+    """Why, as a text for people."""
 
 
 class Accepted(TypedDict):
@@ -1728,7 +1922,7 @@ class WebhookNotification(TypedDict):
     error: NotRequired[str | None]
     """Why delivery failed; null if it did not."""
     offer: NotRequired[RuleOffer | None]
-    """the offer to make, once, with `raised`"""
+    """With `raised`: the offer to make, once."""
     kind: Literal["crossing", "reminder", "resolved", "test"]
     """Why it was raised: a threshold is crossed or no longer reached, a reminder, a test."""
     trigger: str
