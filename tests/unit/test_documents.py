@@ -17,7 +17,7 @@ from tidemark_shared.messaging import kafka
 from tidemark_shared.messaging.asyncapi import build_asyncapi_document
 from tidemark_shared.messaging.cloudevents import outbox_record
 from tidemark_shared.messaging.events import EVENT_TYPES, WORKLOG_RECORDED, WorklogRecorded
-from tidemark_shared.messaging.topics import NOTIFICATIONS, TOPICS, WORKLOGS, Topic
+from tidemark_shared.messaging.topics import TOPICS, WORKLOGS, Topic
 from tidemark_shared.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -96,7 +96,7 @@ def test_every_member_of_an_event_has_a_description(topic: Topic) -> None:
 @topics
 def test_topic_document_matches_the_created_topic(topic: Topic) -> None:
     channels = build_asyncapi_document(topic)["channels"]
-    models = {topic.name: topic} | ({} if topic is NOTIFICATIONS else {topic.dead_letter_topic: WORKLOGS})
+    models = {topic.name: topic, topic.dead_letter_topic: WORKLOGS}
     assert set(channels) == set(models)
     for name, model in models.items():
         binding = channels[name]["bindings"]["kafka"]

@@ -8,9 +8,11 @@ from uuid import UUID
 
 from fastapi import FastAPI
 
-from tidemark_contracts.api import contracts, customer_links, directory
+from tidemark_contracts.api import contracts, customer_links, directory, offer_links, offers
 from tidemark_contracts.api.examples import EXAMPLES
 from tidemark_contracts.contract import expiry
+from tidemark_contracts.offer import expiry as offer_expiry
+from tidemark_contracts.offer.event_handlers import EVENT_HANDLERS
 from tidemark_shared.database import Workload
 from tidemark_shared.http.app import create_api
 from tidemark_shared.http.operations import Operations, add_operations
@@ -28,12 +30,15 @@ def create_app(settings: Settings) -> FastAPI:
             runtime.add_check(lambda connection: expiry.find_problems(connection, datetime.now(UTC), failures))
             app.state.pool, app.state.problems, app.state.failures = runtime.pool, runtime.problems, runtime.failures
             runtime.relay_outbox()
+            await runtime.start_consumer(EVENT_HANDLERS)
             runtime.run_task("expiry", partial(expiry.run, runtime.pool, failures))
+            runtime.run_task("offer_expiry", partial(offer_expiry.run, runtime.pool))
             yield
 
     app = create_api("contracts", settings, lifespan, examples=EXAMPLES)
-    add_operations(app, Operations("contracts"))
-    app.include_router(directory.router)
-    app.include_router(contracts.router)
-    app.include_router(customer_links.router)
+    # The handlers go in with the routes of operations, so that dead letters can be replayed.
+    add_operations(app, Operations("contracts", EVENT_HANDLERS))
+    app.state.link_limit = offer_links.create_link_limit()
+    for router in (directory.router, contracts.router, customer_links.router, offer_links.router, offers.router):
+        app.include_router(router)
     return app

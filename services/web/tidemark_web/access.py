@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from fastapi import Request
 
 from tidemark_shared.http.admission import MAX_BODY_BYTES, Admit
-from tidemark_shared.http.auth import check_token, read_token
+from tidemark_shared.http.auth import MAX_LINK_BODY_BYTES, check_token, has_link, read_token
 from tidemark_shared.http.problems import Problem
 from tidemark_shared.http.tokens import Actor, ExpiredLinkError, InvalidLinkError, issue_token, verify_link
 from tidemark_shared.settings import LOOPBACK_HOSTS, Settings, require_setting
@@ -43,15 +43,15 @@ def create_admission(settings: Settings) -> Admit:
         if path == "/healthz":  # probes address a pod by its number
             return 0
         _check_host(request, hosts)
-        if path in _PUBLIC_PATHS:
-            return 0
         is_local = settings.host in LOOPBACK_HOSTS and not any(name in request.headers for name in _PROXY_HEADERS)
         first_part = path.split("/")[1]
-        if is_local and first_part == "inbox":
+        if path in _PUBLIC_PATHS or (is_local and first_part == "inbox"):
             return 0
         if path.startswith("/v1/intake/"):
             # A webhook has a signature instead, which intake checks.
             return MAX_BODY_BYTES
+        if has_link(request):
+            return MAX_LINK_BODY_BYTES
         if first_part in _PAGES:
             if first_part == "customer":
                 _admit_customer(request, secret)

@@ -29,6 +29,7 @@ from tidemark_shared.domain.locales import LOCALES
 from tidemark_shared.domain.quantities import MinorUnits, format_hours, parse_hours
 
 Status = Literal["DRAFT", "ACTIVE", "EXPIRED", "INACTIVE", "CLOSED"]
+OfferStatus = Literal["requested", "open", "accepted", "declined", "withdrawn", "expired"]
 
 
 def _default(default: Any) -> BeforeValidator:
@@ -225,6 +226,13 @@ class Owner(Body):
     email: EmailStr
 
 
+class Person(Body):
+    """A person at the customer who asks for an offer or answers it."""
+
+    name: Name
+    email: EmailStr | None = None
+
+
 class Rollover(Body):
     """What happens to the unused and overrun time of a period (SPEC 1, 9)."""
 
@@ -264,6 +272,17 @@ class Adjustment(Body):
     hours: Hours | None = None
     value_minor: MinorAmount | None = None
     reason: Name
+
+
+class RuleOffer(Body):
+    """The offer that a rule makes with its notification: for the notification's period, else the current one."""
+
+    account: Annotated[Name, Field(description="The account's id or name.")]
+    hours: Hours | None = None
+    value_minor: MinorAmount | None = None
+    price_minor: MinorAmount | None = None
+    price_currency: Currency | None = None
+    valid_days: Annotated[int, Field(strict=True, ge=1, le=366)] | None = None
 
 
 class Contract(Body):

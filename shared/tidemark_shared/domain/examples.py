@@ -12,6 +12,7 @@ CONTRACT_ID = "0da7de3a-7c3a-4cc7-a39a-1813a05cf405"
 ACCOUNT_ID = "3c6e8b1f-2a4d-4d7c-8e9f-7a1b3c5d6e06"
 RULE_ID = "40ada19a-0c23-40f9-8710-4f6a55a68d07"
 NOTIFICATION_ID = "1c465ae6-cad8-4ee0-ba89-19e367ffa908"
+OFFER_ID = "0199a4d2-7c0e-7f60-8c55-1f1b2f1f3a17"
 DELIVERY_ID = "91e3c1fe-7904-4c19-9e60-69e3b0a2d409"
 RENEWED_AS = "7f3b9c5d-1e2f-4a6b-8c7d-9e0f1a2b3c10"
 
@@ -156,6 +157,37 @@ CONTRACT_CHANGED: Example = {
     "renewed_from": None,
     "renewed_as": None,
 }
+OFFER: Example = {
+    "status": "open",
+    "contract_id": CONTRACT_ID,
+    "contract_code": "ACME-SUP",
+    "organization_id": ORGANIZATION_ID,
+    "account_id": ACCOUNT_ID,
+    "account_name": "Help desk",
+    "period_start": "2026-03-01",
+    "hours": "20",
+    "value_minor": None,
+    "currency": None,
+    "reason": "Extra package for the migration",
+    "price_minor": 180000,
+    "price_currency": "EUR",
+    "note": None,
+    "valid_until": "2026-03-31T21:59:59.000000Z",
+    "made_by": "olga",
+    "notification_id": None,
+    "requested_by": None,
+    "answered_by": None,
+    "remark": None,
+    "refusal": None,
+    "stream_version": None,
+}
+OFFER_CHANGED: Example = {
+    **OFFER,
+    "offer_id": OFFER_ID,
+    "version": 1,
+    "actor": "olga",
+    "occurred_at": "2026-03-20T08:15:00.000000Z",
+}
 NOTIFICATION_CHANGED: Example = {
     "notification_id": NOTIFICATION_ID,
     "contract_id": CONTRACT_ID,
@@ -171,6 +203,7 @@ NOTIFICATION_CHANGED: Example = {
     "channel": None,
     "receiver": None,
     "error": None,
+    "offer": None,
 }
 
 EVENTS: dict[str, Example] = {
@@ -199,6 +232,7 @@ EVENTS: dict[str, Example] = {
     "TeamChanged": {**TEAM, "id": TEAM_ID, "version": 1, "deleted": False},
     "RateCardChanged": {**RATE_CARD, "id": RATE_CARD_ID, "version": 1, "deleted": False},
     "Balance": BALANCE,
+    "OfferChanged": OFFER_CHANGED,
     "NotificationChanged": NOTIFICATION_CHANGED,
 }
 """The data of each event, by the name of its model."""

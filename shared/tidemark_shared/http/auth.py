@@ -15,6 +15,8 @@ from tidemark_shared.settings import Settings, require_setting
 
 # Health checks and the document name no data, and their callers have no token.
 _PUBLIC_PATHS = frozenset({"/healthz", "/readyz", "/openapi.json"})
+_LINK_PATHS = frozenset({"/v1/offers/exchange", "/v1/offers/answer"})
+MAX_LINK_BODY_BYTES = 64 * 1024
 _sql: SharedQueries = queries("tidemark_shared")
 _bearer = HTTPBearer(
     scheme_name="token", bearerFormat="JWT", auto_error=False, description="Made with `tidemark token create`."
@@ -37,6 +39,11 @@ def check_token(settings: Settings, token: str) -> VerifiedToken:
         raise Problem(401, "Invalid token", str(error)) from None
 
 
+def has_link(request: Request) -> bool:
+    """Whether the body has a signed link in place of a bearer token, which the route verifies."""
+    return request.method == "POST" and request.scope["path"] in _LINK_PATHS
+
+
 async def admit_token(request: Request) -> int:
     """Admit requests with a valid token that is not revoked; the state of the request gets its ``actor``.
 
@@ -44,6 +51,8 @@ async def admit_token(request: Request) -> int:
     """
     if request.scope["path"] in _PUBLIC_PATHS:
         return 0
+    if has_link(request):
+        return MAX_LINK_BODY_BYTES
     token = check_token(request.app.state.settings, read_token(request))
     async with asyncio.timeout(ACQUIRE_TIMEOUT_SECONDS):
         revoked_at = await _sql.load_revoked_at(request.app.state.pool, id=token.id)

@@ -22,6 +22,7 @@ TAGS = {
     "rate-cards": "What an hour of a person costs, from a day on.",
     "customer-links": "Links that show a customer its own contracts, and nothing internal.",
     "contracts": "Contracts, and their way from draft to closed.",
+    "offers": "Proposed adjustments of contracts, and the customer's answers.",
     "figures": "Planned against executed, and the worklogs behind each figure.",
     "customer": "What a customer may see of its own contracts.",
     "worklogs": "Publish worklogs without Kafka.",
@@ -69,10 +70,12 @@ _PROBLEMS = {
     403: ("RoleNotSufficient", "Role not sufficient", "The token's role does not allow this request."),
     404: ("NotFound", "Contract not found", "There is nothing with this id or code."),
     409: ("Conflict", "The contract cannot be activated", "The request does not fit the current state."),
+    410: ("LinkNotGood", "The link is no longer good", "The offer was withdrawn, or its time is over."),
     412: ("VersionConflict", "The resource has changed", "Another request has changed it: read it again."),
     413: ("BodyTooLarge", "Body too large", "The body is larger than this route takes."),
     422: ("Invalid", "Invalid request", "`violations` has every error and its location."),
     428: ("VersionRequired", "If-Match is required", "Send the ETag that you read in `If-Match`."),
+    429: ("TooManyRequests", "Too many requests", "Wait a minute, then try again."),
     503: ("Unavailable", "Database unavailable", "Try again, with the same `Idempotency-Key` if you sent one."),
 }
 _VIOLATION = {"code": "unknown_field", "path": "/nmae", "message": "Unknown field 'nmae'. Did you mean 'name'?"}
@@ -235,6 +238,9 @@ def _problem_statuses(method: str, operation: Json) -> Iterator[int]:
     yield 422
     if "If-Match" in names:
         yield 428
+    if not operation["security"]:
+        # A signed link in the body takes the place of the token.
+        yield from (410, 429)
     yield 503
 
 

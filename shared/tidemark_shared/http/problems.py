@@ -11,7 +11,7 @@ from tidemark_shared.domain.violations import VIOLATION_CODES, ViolationCode
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 INVALID_REQUEST = "Invalid request"
-_HEADERS = {401: {"www-authenticate": "Bearer"}, 503: {"retry-after": "2"}}
+_HEADERS = {401: {"www-authenticate": "Bearer"}, 429: {"retry-after": "60"}, 503: {"retry-after": "2"}}
 
 
 class Violation(BaseModel):

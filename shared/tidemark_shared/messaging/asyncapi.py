@@ -25,7 +25,7 @@ from tidemark_shared.domain.examples import EVENTS
 from tidemark_shared.domain.schemas import LICENSE_NAME, clean_descriptions, describe_members, without_titles
 from tidemark_shared.messaging.events import EVENT_TYPES
 from tidemark_shared.messaging.kafka import MAX_MESSAGE_BYTES, PARTITION_COUNT
-from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE, NOTIFICATIONS, WORKLOGS, Topic
+from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE, NOTIFICATIONS, OFFERS, WORKLOGS, Topic
 
 # The version of the public topics, not of the code.
 _VERSION = "1"
@@ -34,6 +34,7 @@ _BINDING = "0.5.0"
 _DESCRIPTIONS = {
     WORKLOGS: "Worklogs from trackers and adapters, and the contract and account that each issue belongs to.",
     LIFECYCLE: "Changes of contracts, each event with all terms; `stream_version` decides, not arrival.",
+    OFFERS: "Proposed adjustments of contracts and their answers, each event with the full state of the offer.",
     DIRECTORY: "Organizations, teams and rate cards, each event with the full state; `version` decides, not arrival.",
     BALANCES: "Planned against executed of each contract, with the full state; the highest `revision` is current.",
     NOTIFICATIONS: "Notifications about contracts, and their delivery.",
@@ -83,7 +84,7 @@ class _Binding(ChannelBinding):
 
 
 def build_asyncapi_document(topic: Topic) -> dict[str, Any]:
-    """Build the document of a topic, and of its dead-letter topic if a service reads the topic."""
+    """Build the document of a topic and of its dead-letter topic."""
     models = dict.fromkeys(EVENT_TYPES[topic].values())
     schemas: dict[str, Any] = models_json_schema(
         [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
@@ -93,12 +94,11 @@ def build_asyncapi_document(topic: Topic) -> dict[str, Any]:
     action = Action.RECEIVE if topic is WORKLOGS else Action.SEND
     channels = {topic.name: _channel(topic.name, topic, _DESCRIPTIONS[topic], list(messages))}
     operations = {topic.name: _operation(action, topic.name, list(messages))}
-    if topic is not NOTIFICATIONS:
-        name, message = topic.dead_letter_topic, "dead_letter"
-        description = f"Dead letters of {topic.name}: the original records, with the reason."
-        channels[name] = _channel(name, WORKLOGS, description, [message])
-        operations[name] = _operation(Action.SEND, name, [message])
-        messages[message] = _dead_letter(topic)
+    name, message = topic.dead_letter_topic, "dead_letter"
+    description = f"Dead letters of {topic.name}: the original records, with the reason."
+    channels[name] = _channel(name, WORKLOGS, description, [message])
+    operations[name] = _operation(Action.SEND, name, [message])
+    messages[message] = _dead_letter(topic)
     schema = ApplicationSchema(
         info=ApplicationInfo(
             title=f"Tidemark: {topic.name}",

@@ -10,7 +10,7 @@ from pydantic.functional_validators import AfterValidator, BeforeValidator
 from pydantic_core import PydanticCustomError
 
 from tidemark_shared.domain import bodies
-from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE, NOTIFICATIONS, WORKLOGS, Topic
+from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE, NOTIFICATIONS, OFFERS, WORKLOGS, Topic
 
 MAX_ID_BYTES = 255
 FIRST_YEAR, LAST_YEAR = 1970, 2100
@@ -176,6 +176,55 @@ class RateCardChanged(_Entity, bodies.RateCard):
     model_config = ConfigDict(frozen=True, extra="ignore", validate_by_name=True, serialize_by_alias=True)
 
 
+class OfferState(BaseModel):
+    """A proposed adjustment of a contract, and what became of it (SPEC 10)."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", json_schema_serialization_defaults_required=True)
+
+    status: bodies.OfferStatus
+    contract_id: UUID
+    contract_code: str
+    organization_id: UUID
+    account_id: UUID
+    account_name: str = Field(description="The account's name when the offer was made.")
+    period_start: bodies.Day = Field(description="The first day of the period.")
+    hours: bodies.Hours | None = None
+    value_minor: bodies.MinorAmount | None = None
+    currency: bodies.Currency | None = Field(default=None, description="The currency of `value_minor`.")
+    reason: str = Field(description="Why it is offered; it becomes the reason of the adjustment.")
+    price_minor: bodies.MinorAmount | None = None
+    price_currency: bodies.Currency | None = None
+    note: str | None = None
+    valid_until: EventTime | None = Field(
+        default=None, description="Until when it can be answered; null for a request that is not confirmed."
+    )
+    made_by: str | None = Field(
+        default=None, description="The token, or the rule, that made it or confirmed the request; null before that."
+    )
+    notification_id: UUID | None = Field(default=None, description="The notification whose rule made it.")
+    requested_by: bodies.Person | None = Field(default=None, description="Who asked for it at the customer.")
+    answered_by: bodies.Person | None = Field(default=None, description="Who accepted or declined it.")
+    remark: str | None = Field(default=None, description="Said with the answer, or why it was withdrawn.")
+    refusal: str | None = Field(
+        default=None, description="Why it could not be accepted when that was last tried; null once it is accepted."
+    )
+    stream_version: Version | None = Field(
+        default=None, description="The version of the contract that has the accepted adjustment."
+    )
+
+
+class OfferChanged(OfferState):
+    """Every ``tidemark.offer.*`` event: the offer's full state (SPEC 10).
+
+    ``refused``: the customer accepted, but the adjustment no longer fits the contract. The offer stays open.
+    """
+
+    offer_id: UUID
+    version: Version
+    actor: str
+    occurred_at: EventTime
+
+
 class NotificationChanged(BaseModel):
     """``tidemark.notification.*``: a notification about a contract, and its delivery."""
 
@@ -195,6 +244,7 @@ class NotificationChanged(BaseModel):
     channel: str | None = None
     receiver: str | None = None
     error: str | None = None
+    offer: bodies.RuleOffer | None = Field(default=None, description="With `raised`: the offer to make, once.")
 
 
 WORKLOG_RECORDED = "tidemark.worklog.recorded.v1"
@@ -211,6 +261,11 @@ CONTRACT_EVENTS = tuple(
         "resumed", "expired", "closed", "renewed", "discarded",
     )
 )  # fmt: skip
+OFFER_EVENTS = tuple(
+    f"tidemark.offer.{name}.v1"
+    for name in ("requested", "made", "accepted", "declined", "refused", "withdrawn", "expired")
+)
+NOTIFICATION_RAISED = "tidemark.notification.raised.v1"
 NOTIFICATION_EVENTS = tuple(
     f"tidemark.notification.{name}.v1" for name in ("raised", "delivered", "failed", "resolved")
 )
@@ -218,6 +273,7 @@ NOTIFICATION_EVENTS = tuple(
 EVENT_TYPES: dict[Topic, dict[str, type[BaseModel]]] = {
     WORKLOGS: {WORKLOG_RECORDED: WorklogRecorded, WORKLOG_DELETED: WorklogDeleted, ISSUE_LINKED: IssueLinked},
     LIFECYCLE: dict.fromkeys(CONTRACT_EVENTS, ContractChanged),
+    OFFERS: dict.fromkeys(OFFER_EVENTS, OfferChanged),
     DIRECTORY: {
         ORGANIZATION_CHANGED: OrganizationChanged,
         TEAM_CHANGED: TeamChanged,

@@ -18,7 +18,8 @@ class Topic(NamedTuple):
 
 WORKLOGS = Topic("worklog.events", "long", "issue id")
 LIFECYCLE = Topic("contracts.lifecycle", "forever", "contract id")
+OFFERS = Topic("contracts.offers", "forever", "contract id")
 DIRECTORY = Topic("contracts.directory", "compacted", "entity id")
 BALANCES = Topic("consumption.balances", "compacted", "contract id")
 NOTIFICATIONS = Topic("notifier.notifications", "long", "contract id")
-TOPICS = (WORKLOGS, LIFECYCLE, DIRECTORY, BALANCES, NOTIFICATIONS)
+TOPICS = (WORKLOGS, LIFECYCLE, OFFERS, DIRECTORY, BALANCES, NOTIFICATIONS)

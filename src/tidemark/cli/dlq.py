@@ -18,10 +18,12 @@ from tidemark_shared.settings import Settings
 
 app = typer.Typer(help="Dead letters: records that a service could not process.", no_args_is_help=True)
 
-_SERVICES = ("consumption", "notifier")
+_SERVICES = ("contracts", "consumption", "notifier")
 
 Numbers = Annotated[list[int] | None, typer.Argument(help="Numbers, as `tidemark dlq list` shows them.")]
-Service = Annotated[Literal["consumption", "notifier"] | None, typer.Option(help="Only those of this service.")]
+Service = Annotated[
+    Literal["contracts", "consumption", "notifier"] | None, typer.Option(help="Only those of this service.")
+]
 Topic = Annotated[str | None, typer.Option(help="Only those of this topic.")]
 Reason = Annotated[str | None, typer.Option(help="Only those with this text in the reason.")]
 
@@ -109,6 +111,10 @@ def _load_handlers(service: str) -> Mapping[str, Handler]:
         from tidemark_consumption import app as consumption  # noqa: PLC0415
 
         return consumption.handlers()
+    if service == "contracts":
+        from tidemark_contracts.offer.event_handlers import EVENT_HANDLERS  # noqa: PLC0415
+
+        return EVENT_HANDLERS
     from tidemark_notifier.engine.evaluator import Evaluator  # noqa: PLC0415
     from tidemark_notifier.engine.event_handlers import create_event_handlers  # noqa: PLC0415
 

@@ -1,8 +1,10 @@
 """``/v1/contracts`` (SPEC 4)."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from heapq import merge
+from typing import Annotated, Any, Literal, TypeAlias
 from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Path, Query
@@ -11,6 +13,7 @@ from pydantic import BaseModel, Field
 from tidemark_contracts.contract import store
 from tidemark_contracts.contract.decider import (
     Command,
+    Event,
     EventType,
     Rejection,
     State,
@@ -19,9 +22,12 @@ from tidemark_contracts.contract.decider import (
     renewal_draft,
 )
 from tidemark_contracts.contract.draft import AmendmentBody, ContractBody, ReasonText
-from tidemark_contracts.contract.history import diff
+from tidemark_contracts.contract.history import Change, diff
 from tidemark_contracts.contract.rules import referenced_ids
 from tidemark_contracts.directory.store import load_names
+from tidemark_contracts.offer.decider import Event as OfferEvent
+from tidemark_contracts.offer.history import describe_offer, explain_offer
+from tidemark_contracts.offer.store import load_contract_events
 from tidemark_shared.domain import bodies
 from tidemark_shared.domain.bodies import Body, Day, Name, Status, Text
 from tidemark_shared.domain.strict_input import Strict
@@ -72,11 +78,22 @@ class TermsChange(BaseModel):
     after: Any
 
 
+OfferEventType: TypeAlias = Literal[
+    "offer_requested",
+    "offer_made",
+    "offer_accepted",
+    "offer_declined",
+    "offer_refused",
+    "offer_withdrawn",
+    "offer_expired",
+]
+
+
 class HistoryEntry(BaseModel):
     """An entry of a contract's history: who did what, when and why, and what changed."""
 
     version: int
-    what: EventType
+    what: EventType | OfferEventType
     status: Status | None
     actor: str
     reason: str | None
@@ -85,6 +102,7 @@ class HistoryEntry(BaseModel):
     changes: list[TermsChange]
     renewed_from: UUID | None
     renewed_as: UUID | None
+    offer_id: UUID | None
 
 
 class LifecycleEvent(BaseModel):
@@ -176,7 +194,7 @@ async def renew_contract(contract: Reference, body: Strict[Renewal], call: Chang
 
 @router.get("/{contract:path}/history")
 async def list_contract_history(contract: Reference, call: ReadCall) -> Page[HistoryEntry]:
-    """Who did what, when and why, and what changed. Oldest first, all on one page."""
+    """Who did what, when and why, and what changed, with the offers. Oldest first, all on one page."""
     contract_id, _ = await _find(call, contract)
     events = await store.load_events(call.connection, contract_id)
     ids = {id_ for event in events if event.terms for id_ in referenced_ids(event.terms)}
@@ -184,26 +202,49 @@ async def list_contract_history(contract: Reference, call: ReadCall) -> Page[His
     entries, state = [], State()
     for event in events:
         previous, state = state, evolve(state, event)
-        changes = diff(previous, state, names)
-        entries.append(
-            HistoryEntry(
-                version=state.version,
-                what=event.type,
-                status=event.status,
-                actor=event.actor,
-                reason=event.reason,
-                occurred_at=event.occurred_at,
-                descriptions=[change.description for change in changes],
-                changes=[
-                    TermsChange(path=change.path, before=change.before, after=change.after)
-                    for change in changes
-                    if change.path
-                ],
-                renewed_from=event.renewed_from,
-                renewed_as=event.renewed_as,
-            )
-        )
-    return Page(items=entries, next=None)
+        entries.append(_entry(event, state, diff(previous, state, names)))
+    offer_entries = [_offer_entry(*item) for item in await load_contract_events(call.connection, contract_id)]
+    items: list[HistoryEntry] = []
+    # Of equal times the offer comes first: its acceptance amends the contract.
+    for entry in merge(offer_entries, entries, key=lambda entry: entry.occurred_at):
+        if entry.offer_id and items:
+            entry.version, entry.status = items[-1].version, items[-1].status
+        items.append(entry)
+    return Page(items=items, next=None)
+
+
+def _entry(event: Event, state: State, changes: Sequence[Change]) -> HistoryEntry:
+    return HistoryEntry(
+        version=state.version,
+        what=event.type,
+        status=event.status,
+        actor=event.actor,
+        reason=event.reason,
+        occurred_at=event.occurred_at,
+        descriptions=[change.description for change in changes],
+        changes=[
+            TermsChange(path=change.path, before=change.before, after=change.after) for change in changes if change.path
+        ],
+        renewed_from=event.renewed_from,
+        renewed_as=event.renewed_as,
+        offer_id=None,
+    )
+
+
+def _offer_entry(offer_id: UUID, event: OfferEvent) -> HistoryEntry:
+    return HistoryEntry(
+        version=0,
+        what=f"offer_{event.type}",
+        status=None,
+        actor=event.actor,
+        reason=explain_offer(event),
+        occurred_at=event.occurred_at,
+        descriptions=describe_offer(event),
+        changes=[],
+        renewed_from=None,
+        renewed_as=None,
+        offer_id=offer_id,
+    )
 
 
 @router.get("/{contract:path}/events")

@@ -80,6 +80,11 @@ class Rejection:
     reason: str
     violations: tuple[Violation, ...] = ()
 
+    @property
+    def text(self) -> str:
+        """Why, as one text."""
+        return " ".join([violation.message for violation in self.violations]) or self.reason
+
 
 def evolve(state: State, event: Event) -> State:
     """The contract after an event."""

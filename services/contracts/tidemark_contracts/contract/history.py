@@ -50,6 +50,15 @@ def diff(before: State, after: State, names: Mapping[UUID, str]) -> list[Change]
     return changes
 
 
+def describe_adjustment(adjustment: Mapping[str, Any], account_name: str, currency: str | None) -> str:
+    """An adjustment with its amount: ``+20 h for Help desk, March 2026 (mail)``. ``adjustment`` is JSON."""
+    hours = adjustment["hours"]
+    amount = f"{hours} h" if hours else format_money(adjustment["value_minor"], currency)
+    sign = "" if amount.startswith("-") else "+"
+    period = _describe_period(adjustment["period_start"])
+    return f"{sign}{amount} for {account_name}, {period} ({adjustment['reason']})"
+
+
 class _Location(NamedTuple):
     """The position of a member in the terms before and after."""
 
@@ -110,13 +119,10 @@ class _Comparison:
             yield Change(_description(parents, f"{member} reordered"), json_pointer(*location.after), before, after)
 
     def _describe_item(self, member: str, item: Any, terms: dict[str, Any]) -> str:
-        """An added or removed item; an adjustment with its amount: ``+20 h for Help desk, March 2026 (mail)``."""
+        """An added or removed item."""
         if member != "adjustments":
             return self._label(member, item)
-        amount = f"{item['hours']} h" if item["hours"] else format_money(item["value_minor"], terms["currency"])
-        sign = "" if amount.startswith("-") else "+"
-        period = _describe_period(item["period_start"])
-        return f"{sign}{amount} for {self._name(item['account_id'])}, {period} ({item['reason']})"
+        return describe_adjustment(item, self._name(item["account_id"]), terms["currency"])
 
     def _label(self, member: str, item: Any) -> str:
         match member:

@@ -1,15 +1,21 @@
-"""Rebuild the read model from the events: the state of each contract, and what it refers to."""
+"""Rebuild the read model from the events: the state of each contract and offer, and what contracts refer to."""
 
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import TypeVar
 from uuid import UUID
 
 from tidemark_contracts.contract import store
 from tidemark_contracts.contract.decider import State, evolve
 from tidemark_contracts.database.query_types import ContractsQueries
-from tidemark_shared.database import connect_pool, queries
+from tidemark_contracts.offer import decider as offers
+from tidemark_contracts.offer import store as offer_store
+from tidemark_shared.database import Connection, connect_pool, queries
 
 _sql: ContractsQueries = queries("tidemark_contracts")
 
 _BATCH_SIZE = 1000
+StateType = TypeVar("StateType")
+EventType = TypeVar("EventType")
 
 
 async def rebuild(url: str) -> int:
@@ -24,11 +30,26 @@ async def rebuild(url: str) -> int:
     ):
         await _sql.lock_events(connection)
         await _sql.delete_contracts(connection)
-        states: dict[UUID, State] = {}
-        async for contract_id, event in store.load_all_events(connection):
-            if len(states) == _BATCH_SIZE and contract_id not in states:
-                await store.save_contracts(connection, states)
-                states.clear()
-            states[contract_id] = evolve(states.get(contract_id, State()), event)
-        await store.save_contracts(connection, states)
+        await _sql.delete_offers(connection)
+        await _replay(connection, store.load_all_events(connection), State(), evolve, store.save_contracts)
+        await _replay(
+            connection, offer_store.load_all_events(connection), offers.State(), offers.evolve, offer_store.save_offers
+        )
         return int(await _sql.count_contracts(connection))
+
+
+async def _replay(
+    connection: Connection,
+    events: AsyncIterator[tuple[UUID, EventType]],
+    initial: StateType,
+    evolve: Callable[[StateType, EventType], StateType],
+    save: Callable[[Connection, Mapping[UUID, StateType]], Awaitable[None]],
+) -> None:
+    """Save the state of each stream. ``events`` are grouped by stream."""
+    states: dict[UUID, StateType] = {}
+    async for id_, event in events:
+        if len(states) == _BATCH_SIZE and id_ not in states:
+            await save(connection, states)
+            states.clear()
+        states[id_] = evolve(states.get(id_, initial), event)
+    await save(connection, states)

@@ -11,7 +11,7 @@ ORDER BY contract_id, version;
 
 -- name: lock_events()!
 -- Wait for running appends, and block new ones until the transaction ends.
-LOCK TABLE events IN SHARE MODE;
+LOCK TABLE offers, offer_events, events IN EXCLUSIVE MODE;
 
 -- name: append_events(contract_id, versions, types, data, actors, reasons, occurred_at, correlation_id)!
 INSERT INTO events (contract_id, version, type, data, actor, reason, occurred_at, correlation_id)

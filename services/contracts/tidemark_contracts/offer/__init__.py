@@ -1,0 +1,1 @@
+"""Offers (SPEC 10): proposed adjustments that a customer accepts or declines."""
