@@ -9,14 +9,15 @@ from reference.rules import periods
 
 def restatements(facts, moment=None):
     """The rows of ``reporting.restatements``: in the order learned, then by contract, account and period."""
-    rows, learned = [], []
+    rows, learned, settled = [], [], {}
     before = Model([])
     for fact in facts:
         if moment is not None and fact.learned_at > moment:
             continue
         for cause, change in split_by_cause(before, fact):
             after = Model([*learned, change])
-            rows += restatement_rows(before, after, cause, fact.learned_at)
+            settle(settled, before, fact.learned_at)
+            rows += restatement_rows(before, after, cause, fact.learned_at, settled)
             before = after
         learned.append(fact)
     return rows
@@ -51,10 +52,18 @@ def members_of(team):
     return [] if team is None or team.get("deleted") else team["members"]
 
 
-def restatement_rows(before, after, cause, moment):
-    """One row for each account and closed period whose figure the change altered."""
+def settle(settled, model, moment):
+    """Add the periods that are closed at a moment: contract and first day, with the last day. Once settled, for ever."""
+    for contract_id, contract in model.contracts_by_id.items():
+        for start, end in periods(contract["terms"]):
+            if (contract_id, start) in settled or model.is_closed(contract, end, moment):
+                settled[contract_id, start] = end
+
+
+def restatement_rows(before, after, cause, moment, settled):
+    """One row for each account and settled period whose figure the change altered."""
     for contract_id, contract in before.contracts_by_id.items():
-        closed_periods = [days for days in periods(contract["terms"]) if before.is_closed(contract, days[1], moment)]
+        closed_periods = sorted((start, end) for (id_, start), end in settled.items() if id_ == contract_id)
         terms = (model.contracts_by_id[contract_id]["terms"] for model in (before, after) if closed_periods)
         account_ids = sorted({account["id"] for version in terms for account in version["accounts"]})
         for account_id, days in product(account_ids, closed_periods):

@@ -25,7 +25,7 @@ from tidemark_shared.domain.examples import EVENTS
 from tidemark_shared.domain.schemas import LICENSE_NAME, clean_descriptions, describe_members, without_titles
 from tidemark_shared.messaging.events import EVENT_TYPES
 from tidemark_shared.messaging.kafka import MAX_MESSAGE_BYTES, PARTITION_COUNT
-from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE, NOTIFICATIONS, WORKLOGS, Topic
+from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE, NOTIFICATIONS, PERIODS, WORKLOGS, Topic
 
 # The version of the public topics, not of the code.
 _VERSION = "1"
@@ -36,6 +36,7 @@ _DESCRIPTIONS = {
     LIFECYCLE: "Changes of contracts, each event with all terms; `stream_version` decides, not arrival.",
     DIRECTORY: "Organizations, teams and rate cards, each event with the full state; `version` decides, not arrival.",
     BALANCES: "Planned against executed of each contract, with the full state; the highest `revision` is current.",
+    PERIODS: "Settled periods: the statement of each, frozen once, and the restatements that correct it.",
     NOTIFICATIONS: "Notifications about contracts, and their delivery.",
 }
 

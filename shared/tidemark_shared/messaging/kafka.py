@@ -12,7 +12,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE, TOPICS, WORKLOGS, Topic
+from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE, PERIODS, TOPICS, WORKLOGS, Topic
 from tidemark_shared.settings import InvalidSettingError, Settings, require_setting
 
 # A record of 1 MiB (SPEC 2) with its headers.
@@ -116,7 +116,7 @@ async def create_topics(
     """Create the topics that are missing, with the retention of SPEC 2. Returns the names of those created."""
     topics = [_new_topic(topic.name, topic, prefix, replication) for topic in TOPICS] + [
         _new_topic(topic.dead_letter_topic, WORKLOGS, prefix, replication)
-        for topic in (WORKLOGS, LIFECYCLE, DIRECTORY, BALANCES)
+        for topic in (WORKLOGS, LIFECYCLE, DIRECTORY, BALANCES, PERIODS)
     ]
     async for attempt in _retry_for(timeout_seconds):
         with attempt:

@@ -123,6 +123,18 @@ class SetActivatedTableRow(TypedDict):
     activated_at: Any
 
 
+class StatementsTableRow(TypedDict):
+    contract_id: Any
+    period_start: Any
+    period_end: Any
+    number: Any
+    as_of: Any
+    closed_at: Any
+    last_restatement: Any
+    body: Any
+    sha256: Any
+
+
 class TeamsTableRow(TypedDict):
     team_id: Any
     version: Any
@@ -179,6 +191,11 @@ class BatchesFoldedSinceRow(TypedDict):
     learned_at: datetime | Any
 
 
+class CloseChangedPeriodsRow(TypedDict):
+    contracts: list[UUID | Any] | Any
+    has_closed_periods: bool | Any
+
+
 class ContractWorklogsRow(TypedDict):
     source: str | Any
     worklog_id: str | Any
@@ -210,6 +227,13 @@ class CurveRow(TypedDict):
     day: date | Any
     whole: str | Any
     period: str | Any
+
+
+class DamagedStatementsRow(TypedDict):
+    contract_id: UUID | Any
+    period_start: date | Any
+    sha256: str | Any
+    body_sha256: str | Any
 
 
 class DifferencesRow(TypedDict):
@@ -407,6 +431,35 @@ class ReportWorkRow(TypedDict):
     worklog_count: int | Any
 
 
+class RestateRow(TypedDict):
+    restatement: int | Any
+    contract_id: UUID | Any
+    contract_code: str | Any
+    statement_number: int | Any
+    statement_sha256: str | Any
+    period_start: date | Any
+    period_end: date | Any
+    account_id: UUID | Any
+    account_name: str | Any
+    before_seconds: int | Any
+    after_seconds: int | Any
+    before_amount_minor: int | Any
+    after_amount_minor: int | Any
+    currency: str | Any
+    cause: str | Any
+    restated_at: datetime | Any
+
+
+class StatementsToFreezeRow(TypedDict):
+    contract_id: UUID | Any
+    period_start: date | Any
+    period_end: date | Any
+    as_of: datetime | Any
+    last_restatement: int | Any
+    number: int | Any
+    body: str | Any
+
+
 class UnfoldedBatchesRow(TypedDict):
     batch: int | Any
 
@@ -586,6 +639,13 @@ class ConsumptionQueries(Protocol):
         batches.sql"""
         ...
 
+    async def begin_settlement(self, connection: Connection, /, *, now: datetime | None) -> datetime | Any:
+        """Locks the row of the projector until the transaction ends. Gives the moment of the settlement: never before what is
+        already folded. Null while another process folds.
+
+        statements.sql"""
+        ...
+
     async def check_terms(
         self,
         connection: Connection,
@@ -613,16 +673,15 @@ class ConsumptionQueries(Protocol):
 
     async def close_changed_periods(
         self, connection: Connection, /, *, except_contracts: Collection[UUID | None] | None, moment: datetime | None
-    ) -> int | Any:
-        """The closed periods that have a delta, except those of some contracts. Gives the number of closed periods.
+    ) -> CloseChangedPeriodsRow | None:
+        """The closed periods that have a delta, except those of some contracts: closed by the clock, or by a statement. Gives
+        their contracts, and whether there is any closed period at all.
 
         restatement.sql"""
         ...
 
-    async def close_contract_periods(
-        self, connection: Connection, /, *, ids: Collection[UUID | None] | None, moment: datetime | None
-    ) -> str:
-        """Before the terms of these contracts change: the periods that the old terms had closed.
+    async def close_contract_periods(self, connection: Connection, /, *, ids: Collection[UUID | None] | None) -> str:
+        """Before the terms of these contracts change: their periods that have a statement.
 
         restatement.sql"""
         ...
@@ -683,6 +742,12 @@ class ConsumptionQueries(Protocol):
         Work of a fixed price can be on days that are in no period.
 
         figures.sql"""
+        ...
+
+    def damaged_statements(self, connection: Connection, /) -> AsyncIterator[DamagedStatementsRow]:
+        """Statements that are no longer as they were frozen.
+
+        statements.sql"""
         ...
 
     async def delete_contract_refs(self, connection: Connection, /, *, refs: Collection[str | None] | None) -> str:
@@ -815,8 +880,20 @@ class ConsumptionQueries(Protocol):
         """contracts.sql"""
         ...
 
+    async def insert_statements(self, connection: Connection, /, *, rows: JsonRows[StatementsTableRow]) -> str:
+        """A period has one statement: a second one is an error.
+
+        statements.sql"""
+        ...
+
     async def is_rebuild_due(self, connection: Connection, /) -> bool | Any:
         """replay.sql"""
+        ...
+
+    async def is_settlement_due(self, connection: Connection, /, *, now: datetime | None) -> bool | Any:
+        """Whether a period is closed and has no statement.
+
+        statements.sql"""
         ...
 
     async def last_batch(self, connection: Connection, /) -> int | Any:
@@ -1149,8 +1226,9 @@ class ConsumptionQueries(Protocol):
         reports.sql"""
         ...
 
-    async def restate(self, connection: Connection, /, *, moment: datetime | None) -> str:
+    def restate(self, connection: Connection, /, *, moment: datetime | None) -> AsyncIterator[RestateRow]:
         """One row for each cause and each figure of an account that it changed; each row begins where the one before ended.
+        Gives the rows with the statement that each corrects: every closed period has one.
         Only where the displayed figure changes.
 
         restatement.sql"""
@@ -1250,6 +1328,22 @@ class ConsumptionQueries(Protocol):
         """The work of each person in contracts that have the team.
 
         attribution.sql"""
+        ...
+
+    def statements_to_freeze(
+        self,
+        connection: Connection,
+        /,
+        *,
+        contracts: Collection[UUID | None] | None,
+        moment: datetime | None,
+        max_rows: int | None,
+    ) -> AsyncIterator[StatementsToFreezeRow]:
+        """The closed periods without a statement of these contracts (null: of all), the oldest first, with their figures.
+        The first statement of a contract tells what was restated since the one before.
+        Terms that came with this fold, or else all that was learned before it.
+
+        statements.sql"""
         ...
 
     async def truncate_working_tables(self, connection: Connection, /) -> str:

@@ -14,7 +14,9 @@ BEGIN
   ) INTO views
   FROM pg_class AS class
   WHERE class.relnamespace = current_schema()::regnamespace AND class.relkind = 'v';
-  FOREACH relation IN ARRAY projection_tables() || ARRAY['balances', 'restatements', 'former_versions'] LOOP
+  FOREACH relation IN ARRAY projection_tables() || ARRAY[
+    'balances', 'restatements', 'statements', 'former_versions', 'outbox'
+  ] LOOP
     EXECUTE format(
       'CREATE TEMPORARY TABLE %I (LIKE %I.%1$I INCLUDING ALL) ON COMMIT DELETE ROWS', relation, current_schema()
     );
