@@ -57,6 +57,7 @@ class Projector:
         # While this is positive, each fold takes one batch, to find the one that fails.
         self._single_folds = 0
         self._settle_at_seconds = 0.0
+        self._settle_failure: str | None = None
         self._unanalyzed_records, self._analyze_threshold = 0, _FIRST_ANALYZE_RECORDS
 
     async def run(self) -> NoReturn:
@@ -86,6 +87,8 @@ class Projector:
             f"Batch {batch} cannot be folded: {failure.reason} All others are counted. See the log of this service."
             for batch, failure in self._failures.items()
         ]
+        if self._settle_failure:
+            problems.append(f"Statements cannot be frozen: {self._settle_failure} See the log of this service.")
         backlog = await _sql.backlog(connection, now=self._clock(), failing=list(self._failures))
         if backlog and backlog["seconds"] > _MAX_WAIT_SECONDS:
             problems.append(
@@ -105,7 +108,19 @@ class Projector:
     async def _settle(self, connection: Any) -> None:
         """Freeze the periods that time has settled, every few seconds; while more are due, in every round."""
         now_seconds = asyncio.get_running_loop().time()
-        if now_seconds >= self._settle_at_seconds and not await settle(connection, self._clock()):
+        if now_seconds < self._settle_at_seconds:
+            return
+        try:
+            is_more_due = await settle(connection, self._clock())
+        except TRANSIENT_ERRORS:
+            raise
+        except Exception as error:  # noqa: BLE001 - any other error must not keep work from being counted
+            self._settle_at_seconds = now_seconds + _RETRY_SECONDS
+            self._settle_failure = f"{type(error).__name__}: {error}."
+            _log.error("statements_not_frozen", exc_info=error)
+            return
+        self._settle_failure = None
+        if not is_more_due:
             self._settle_at_seconds = now_seconds + _SETTLE_INTERVAL_SECONDS
 
     async def _fold(self, connection: Any) -> bool:
