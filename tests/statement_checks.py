@@ -62,7 +62,7 @@ def without_names(statement):
     """The figures of a statement as the reference has them."""
     added = {"seconds", "amount_minor", "team_name"}
     return {
-        "figures": statement["figures"],
+        "figures": without(statement["figures"], added),
         "accounts": [
             {
                 **without(account, added),

@@ -42,6 +42,8 @@ REQUIRED_ROLES = {
             ("GET", "/v1/contracts/{contract}/periods"),
             ("GET", "/v1/contracts/{contract}/curve"),
             ("GET", "/v1/contracts/{contract}/worklogs"),
+            ("GET", "/v1/contracts/{contract}/statements"),
+            ("GET", "/v1/contracts/{contract}/statements/{period_start}"),
             ("GET", "/v1/balances"),
             ("GET", "/v1/balances/revisions"),
             ("GET", "/v1/reports/delivery"),

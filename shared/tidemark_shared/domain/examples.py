@@ -128,7 +128,7 @@ CONTRACT_CHANGED: Example = {
     "renewed_as": None,
 }
 _STATEMENT_FIGURES: Example = {**FIGURES, "seconds": 115200, "amount_minor": None}
-STATEMENT: Example = {
+STATEMENT_TODAY: Example = {
     "contract_id": CONTRACT_ID,
     "contract_code": "ACME-SUP",
     "contract_name": "Support 2026",
@@ -136,7 +136,7 @@ STATEMENT: Example = {
     "organization_name": "Acme",
     "unit": "seconds",
     "currency": None,
-    "figures": CONTRACT_PERIOD,
+    "figures": {**CONTRACT_PERIOD, "seconds": 115200, "amount_minor": None},
     "accounts": [
         {
             "account_id": ACCOUNT_ID,
@@ -147,6 +147,9 @@ STATEMENT: Example = {
         }
     ],
     "adjustments": [],
+}
+STATEMENT: Example = {
+    **STATEMENT_TODAY,
     "number": 3,
     "as_of": "2026-04-05T16:20:31.004211Z",
     "closed_at": "2026-04-05T22:00:03.120514Z",

@@ -44,6 +44,10 @@ class StatementAccount(StatementFigures):
     slices: tuple[StatementSlice, ...]
 
 
+class StatementPeriod(ContractPeriodFigures, StatementFigures):
+    """The figures of the period, billable accounts alone, with what is carried into it."""
+
+
 class PeriodBody(Body):
     """The figures of one period of a contract, without any person."""
 
@@ -54,7 +58,7 @@ class PeriodBody(Body):
     organization_name: str | None
     unit: Literal["seconds", "minor"]
     currency: str | None
-    figures: Annotated[ContractPeriodFigures, Field(description="The figures of the period, billable accounts alone.")]
+    figures: Annotated[StatementPeriod, Field(description="The figures of the period, billable accounts alone.")]
     accounts: tuple[StatementAccount, ...]
     adjustments: Annotated[tuple[Adjustment, ...], Field(description="The adjustments of the period; part of planned.")]
 

@@ -414,6 +414,22 @@ class AsyncClient(BaseAsyncClient):
         """
         return self._items(Call("GET", path("contracts/{}/worklogs", contract), query={"limit": 1000, "account": account, "team": team, "period": period, "day": day, "billable": billable, "reason": reason, "as_of": as_of}))
 
+    def list_contract_statements(self, contract: Reference) -> AsyncIterator[models.Statement]:
+        """The statements of the contract's settled periods, in the order frozen, which is the oldest period
+        first.
+
+        Needs the role `viewer`.
+        """
+        return self._items(Call("GET", path("contracts/{}/statements", contract), query={"limit": 200}))
+
+    async def get_contract_statement(self, period_start: Reference, contract: Reference) -> models.StatementNow:
+        """The statement of a period, the restatements that correct it, and the figures today.
+
+        Needs the role `viewer`.
+        """
+        result: models.StatementNow = (await self._call(Call("GET", path("contracts/{}/statements/{}", period_start, contract)))).body
+        return result
+
     def list_balances(
         self,
         *,

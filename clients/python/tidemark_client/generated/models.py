@@ -671,6 +671,26 @@ class ContractPeriodFigures(TypedDict):
     """Planned, plus what is carried into the period."""
 
 
+class Correction(TypedDict):
+    """What the restatements of one account and period since the last statement come to."""
+    period_start: str
+    """The first day of the period; null where no period is concerned."""
+    account_id: str
+    """The account's id."""
+    account_name: str | None
+    """The account's name; null where no account is concerned."""
+    before_seconds: int
+    """The time that counted before."""
+    after_seconds: int
+    """The time that counts since."""
+    before_amount_minor: int | None
+    """Fixed price: what it came to before, in minor units; null where hours are counted."""
+    after_amount_minor: int | None
+    """Fixed price: what it comes to since, in minor units; null where hours are counted."""
+    restatements: int
+    """How many restatements these are."""
+
+
 class CurveDay(TypedDict):
     """What was consumed by the end of a day, by day of work; `period` is the one that holds the day."""
     day: str
@@ -1004,6 +1024,30 @@ PeopleReport = TypedDict("PeopleReport", {
 """Who worked how much in a range of days, and who has room."""
 
 
+class PeriodBody(TypedDict):
+    """The figures of one period of a contract, without any person."""
+    contract_id: str
+    """The contract's id."""
+    contract_code: str
+    """The contract's code."""
+    contract_name: str
+    """The contract's name."""
+    organization_id: str
+    """The customer's id."""
+    organization_name: str | None
+    """The customer's name."""
+    unit: Literal["seconds", "minor"]
+    """The unit of the figures: whole seconds, or minor units of the currency."""
+    currency: str | None
+    """An ISO 4217 code such as EUR; null where hours are counted."""
+    figures: StatementPeriod
+    """The figures of the period, billable accounts alone."""
+    accounts: list[StatementAccount]
+    """The accounts of the contract."""
+    adjustments: list[Adjustment]
+    """The adjustments of the period; part of planned."""
+
+
 class PeriodFigures(TypedDict):
     """The figures of one period; both days are inclusive."""
     planned: int | None
@@ -1022,6 +1066,47 @@ class PeriodFigures(TypedDict):
     """The first day of the period, inclusive."""
     end: str
     """The last day of the period, inclusive."""
+
+
+class PeriodRestated(TypedDict):
+    """A settled period changed: one row for each cause and account, in the order learned.
+
+    `after_*` is what the account comes to now; the last one of an account and period holds.
+    """
+    restatement: int
+    """Counts all restatements, in the order learned."""
+    contract_id: str
+    """The contract's id."""
+    contract_code: str
+    """The contract's code."""
+    statement_number: int
+    """The number of the statement that it corrects."""
+    statement_sha256: str
+    """The SHA-256 of the statement that it corrects."""
+    period_start: str
+    """The first day of the period; null where no period is concerned."""
+    period_end: str
+    """The last day of the period; null where no period is concerned."""
+    account_id: str
+    """The account's id."""
+    account_name: str | None
+    """The account's name; null where no account is concerned."""
+    before_seconds: int
+    """The time that counted before."""
+    after_seconds: int
+    """The time that counts since."""
+    before_amount_minor: int | None
+    """Fixed price: what it came to before, in minor units; null where hours are counted."""
+    after_amount_minor: int | None
+    """Fixed price: what it comes to since, in minor units; null where hours are counted."""
+    currency: str | None
+    """An ISO 4217 code such as EUR; null where hours are counted."""
+    cause: str
+    """What changed it: `worklog:SOURCE/ID`, `issue:SOURCE/ID`, `contract:VERSION`,
+    `membership:TEAM/PERSON` or `rate_card:ID`.
+    """
+    restated_at: str
+    """When Tidemark learned of it."""
 
 
 class PersonContract(TypedDict):
@@ -1090,6 +1175,132 @@ class Revision(TypedDict):
     """The contract's id."""
     revision: int
     """Counts the balances of a contract; the highest is current."""
+
+
+class Statement(TypedDict):
+    """A period is settled: its figures, frozen once. Whatever changes later is a restatement."""
+    contract_id: str
+    """The contract's id."""
+    contract_code: str
+    """The contract's code."""
+    contract_name: str
+    """The contract's name."""
+    organization_id: str
+    """The customer's id."""
+    organization_name: str | None
+    """The customer's name."""
+    unit: Literal["seconds", "minor"]
+    """The unit of the figures: whole seconds, or minor units of the currency."""
+    currency: str | None
+    """An ISO 4217 code such as EUR; null where hours are counted."""
+    figures: StatementPeriod
+    """The figures of the period, billable accounts alone."""
+    accounts: list[StatementAccount]
+    """The accounts of the contract."""
+    adjustments: list[Adjustment]
+    """The adjustments of the period; part of planned."""
+    number: int
+    """Counts the statements of the contract, from 1, in the order frozen."""
+    as_of: str
+    """When the last of what the figures show was learned."""
+    closed_at: str
+    """When the statement was frozen."""
+    restatements: list[Correction]
+    """What earlier statements of the contract were corrected by since its last statement."""
+    sha256: str
+    """SHA-256 of the RFC 8785 JSON of all other members, in hex digits."""
+
+
+class StatementAccount(TypedDict):
+    """The figures of an account, and of its teams."""
+    planned: int | None
+    """Planned work, in the unit of the balance; null without a plan."""
+    consumed: int
+    """Executed work, in the unit of the balance."""
+    remaining: int | None
+    """Available minus consumed; negative after an overrun, null without a plan."""
+    percent: str | None
+    """Consumed of what is available, as a decimal string; null without a plan."""
+    worklogs: int
+    """How many worklogs make the figure."""
+    unrated_seconds: int | None
+    """Fixed price: work without a rate; null where hours are counted."""
+    seconds: int
+    """Time that counts, in seconds; for a fixed price the time worked."""
+    amount_minor: int | None
+    """Fixed price: the amount consumed, in minor units; null where hours are counted."""
+    account_id: str
+    """The account's id."""
+    name: str
+    """The name."""
+    billable: bool
+    """Whether its work counts towards the contract."""
+    slices: list[StatementSlice]
+    """Shares of the account for single teams."""
+
+
+class StatementNow(TypedDict):
+    """A statement as it was frozen, what has corrected it since, and what its period comes to today."""
+    statement: Statement
+    """The statement as it was frozen."""
+    restatements: list[PeriodRestated]
+    """What corrects the statement, in the order learned; at most the newest 1,000."""
+    restatement_count: int
+    """How many restatements correct the statement."""
+    today: PeriodBody | None
+    """The figures of the period today; null where the contract does not have the period any more."""
+
+
+class StatementPeriod(TypedDict):
+    """The figures of the period, billable accounts alone, with what is carried into it."""
+    planned: int | None
+    """Planned work, in the unit of the balance; null without a plan."""
+    consumed: int
+    """Executed work, in the unit of the balance."""
+    remaining: int | None
+    """Available minus consumed; negative after an overrun, null without a plan."""
+    percent: str | None
+    """Consumed of what is available, as a decimal string; null without a plan."""
+    worklogs: int
+    """How many worklogs make the figure."""
+    unrated_seconds: int | None
+    """Fixed price: work without a rate; null where hours are counted."""
+    seconds: int
+    """Time that counts, in seconds; for a fixed price the time worked."""
+    amount_minor: int | None
+    """Fixed price: the amount consumed, in minor units; null where hours are counted."""
+    start: str
+    """The first day of the period, inclusive."""
+    end: str
+    """The last day of the period, inclusive."""
+    carried: int
+    """What is carried into the period from the one before; negative after an overrun that is deducted."""
+    available: int | None
+    """Planned, plus what is carried into the period."""
+
+
+class StatementSlice(TypedDict):
+    """The figures of a team in an account; the team is null for the unassigned share."""
+    planned: int | None
+    """Planned work, in the unit of the balance; null without a plan."""
+    consumed: int
+    """Executed work, in the unit of the balance."""
+    remaining: int | None
+    """Available minus consumed; negative after an overrun, null without a plan."""
+    percent: str | None
+    """Consumed of what is available, as a decimal string; null without a plan."""
+    worklogs: int
+    """How many worklogs make the figure."""
+    unrated_seconds: int | None
+    """Fixed price: work without a rate; null where hours are counted."""
+    seconds: int
+    """Time that counts, in seconds; for a fixed price the time worked."""
+    amount_minor: int | None
+    """Fixed price: the amount consumed, in minor units; null where hours are counted."""
+    team_id: str | None
+    """The team's id; null for work of no team."""
+    team_name: str | None
+    """The team's name; null for work of no team."""
 
 
 class TeamDelivery(TypedDict):

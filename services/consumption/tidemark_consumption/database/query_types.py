@@ -251,6 +251,11 @@ class DirtyBalancesRow(TypedDict):
     contract_id: UUID | Any
 
 
+class FindStatementRow(TypedDict):
+    body: str | Any
+    sha256: str | Any
+
+
 class FoldLinksRow(TypedDict):
     sources: list[str | Any] | Any
     issues: list[str | Any] | Any
@@ -280,6 +285,11 @@ class ListBalancesRow(TypedDict):
 class ListRevisionsRow(TypedDict):
     contract_id: UUID | Any
     revision: int | Any
+
+
+class ListStatementsRow(TypedDict):
+    body: str | Any
+    sha256: str | Any
 
 
 class LoggedContractsRow(TypedDict):
@@ -448,6 +458,26 @@ class RestateRow(TypedDict):
     currency: str | Any
     cause: str | Any
     restated_at: datetime | Any
+
+
+class StatementRestatementsRow(TypedDict):
+    restatement: int | Any
+    contract_id: UUID | Any
+    contract_code: str | Any
+    statement_number: int | Any
+    statement_sha256: str | Any
+    period_start: date | Any
+    period_end: date | Any
+    account_id: UUID | Any
+    account_name: str | Any
+    before_seconds: int | Any
+    after_seconds: int | Any
+    before_amount_minor: int | Any
+    after_amount_minor: int | Any
+    currency: str | Any
+    cause: str | Any
+    restated_at: datetime | Any
+    total: int | Any
 
 
 class StatementsToFreezeRow(TypedDict):
@@ -791,6 +821,12 @@ class ConsumptionQueries(Protocol):
         balances.sql"""
         ...
 
+    async def find_statement(
+        self, connection: Connection, /, *, contract: UUID | None, period_start: date | None
+    ) -> FindStatementRow | None:
+        """statements.sql"""
+        ...
+
     async def first_moment(self, connection: Connection, /) -> datetime | Any:
         """Null where nothing was learned yet. An earlier moment has no answer: nothing was learned then, or the database was
         filled again.
@@ -932,6 +968,14 @@ class ConsumptionQueries(Protocol):
         self, connection: Connection, /, *, ids: Collection[UUID | None] | None
     ) -> AsyncIterator[ListRevisionsRow]:
         """overview.sql"""
+        ...
+
+    def list_statements(
+        self, connection: Connection, /, *, contract: UUID | None, after: int | None, max_rows: int | None
+    ) -> AsyncIterator[ListStatementsRow]:
+        """In the order frozen, those after a number.
+
+        statements.sql"""
         ...
 
     async def lock_projection(self, connection: Connection, /) -> str:
@@ -1328,6 +1372,22 @@ class ConsumptionQueries(Protocol):
         """The work of each person in contracts that have the team.
 
         attribution.sql"""
+        ...
+
+    def statement_restatements(
+        self, connection: Connection, /, *, contract: UUID | None, period_start: date | None, max_rows: int | None
+    ) -> AsyncIterator[StatementRestatementsRow]:
+        """What corrects the statement of a period, in the order learned; the newest where there are many, and their number.
+
+        statements.sql"""
+        ...
+
+    async def statement_today(
+        self, connection: Connection, /, *, contract: UUID | None, starts: Collection[date | None] | None
+    ) -> str | Any:
+        """What a period comes to today, in the form of a statement; null where the contract does not have it.
+
+        statements.sql"""
         ...
 
     def statements_to_freeze(

@@ -82,7 +82,8 @@ AS $$
       ) || jsonb_build_object(
         'start', period.period_start, 'end', period.period_end,
         'carried', half_even(period.carried, contract.scale_divisor),
-        'available', half_even(period.available, contract.scale_divisor)
+        'available', half_even(period.available, contract.scale_divisor), 'seconds', period.seconds,
+        'amount_minor', as_minor(period.consumed, contract.scale_divisor)
       ),
       'accounts', coalesce(account_bodies.bodies, '[]'),
       'adjustments', coalesce(adjustment_bodies.bodies, '[]')

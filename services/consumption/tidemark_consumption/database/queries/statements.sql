@@ -118,3 +118,45 @@ SELECT
 FROM consumption.statements
 WHERE sha256 <> encode(sha256(convert_to(body, 'UTF8')), 'hex')
 ORDER BY contract_id, period_start;
+
+-- name: list_statements(contract, after, max_rows)
+-- In the order frozen, those after a number.
+SELECT body, sha256
+FROM statements
+WHERE contract_id = :contract AND number > :after
+ORDER BY number
+LIMIT :max_rows;
+
+-- name: find_statement(contract, period_start)^
+SELECT body, sha256
+FROM statements
+WHERE contract_id = :contract AND period_start = :period_start;
+
+-- name: statement_restatements(contract, period_start, max_rows)
+-- What corrects the statement of a period, in the order learned; the newest where there are many, and their number.
+SELECT
+  newest.restatement, newest.contract_id, contract.code AS contract_code, newest.statement_number,
+  newest.statement_sha256, newest.period_start, newest.period_end, newest.account_id, account.name AS account_name,
+  newest.before_seconds, newest.after_seconds, as_minor(newest.before_amount, 3600) AS before_amount_minor,
+  as_minor(newest.after_amount, 3600) AS after_amount_minor, contract.currency, newest.cause, newest.restated_at,
+  newest.total
+FROM (
+  SELECT
+    restatement.restatement, restatement.contract_id, statement.number AS statement_number,
+    statement.sha256 AS statement_sha256, restatement.period_start, restatement.period_end, restatement.account_id,
+    restatement.before_seconds, restatement.after_seconds, restatement.before_amount, restatement.after_amount,
+    restatement.cause, restatement.restated_at, count(*) OVER () AS total
+  FROM restatements AS restatement
+  JOIN statements AS statement USING (contract_id, period_start)
+  WHERE restatement.contract_id = :contract AND restatement.period_start = :period_start
+    AND restatement.restatement > statement.last_restatement
+  ORDER BY restatement.restatement DESC
+  LIMIT :max_rows
+) AS newest
+JOIN contracts AS contract USING (contract_id)
+LEFT JOIN accounts AS account USING (contract_id, account_id)
+ORDER BY newest.restatement;
+
+-- name: statement_today(contract, starts)$
+-- What a period comes to today, in the form of a statement; null where the contract does not have it.
+SELECT body::text FROM statement_bodies(:contract, :starts::date[]);
