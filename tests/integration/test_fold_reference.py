@@ -25,6 +25,7 @@ from hypothesis import HealthCheck, given, settings
 from reference.columns import COLUMNS
 from reference.reports import Model
 from reference.restatements import restatements
+from statement_checks import check_statements
 
 from tidemark_consumption.projection import fold
 from tidemark_shared.database import connect_pool
@@ -81,6 +82,7 @@ async def test_reporting_relations_equal_reference(connection, history):
         await learn(connection, history)
         await compare(connection, history.facts)
         assert await reported(connection, "restatements", RESTATED) == plain(restatements(history.facts), RESTATED)
+        await check_statements(connection, history.facts)
     finally:
         await transaction.rollback()
 

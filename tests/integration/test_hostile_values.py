@@ -63,6 +63,8 @@ REQUIRED_ROLES = {
             ("POST", "/v1/offers/{offer}/withdraw"),
             ("POST", "/v1/offers/{offer}/accept"),
             ("POST", "/v1/offers/{offer}/decline"),
+            ("GET", "/v1/contracts/{contract}/statements"),
+            ("GET", "/v1/contracts/{contract}/statements/{period_start}"),
             ("GET", "/v1/balances"),
             ("GET", "/v1/balances/revisions"),
             ("GET", "/v1/reports/delivery"),

@@ -1,4 +1,4 @@
-"""Restatements (W7, SPEC 9): the facts replayed one at a time."""
+"""Restatements and statements (W7, SPEC 9, 10): the facts replayed one at a time."""
 
 from itertools import product
 
@@ -7,19 +7,25 @@ from reference.reports import Model, contract_columns, period_columns
 from reference.rules import periods
 
 
-def restatements(facts, moment=None):
+def restatements(facts):
     """The rows of ``reporting.restatements``: in the order learned, then by contract, account and period."""
-    rows, learned = [], []
+    return settlements(facts)[0]
+
+
+def settlements(facts, until=None):
+    """The restatements, and what each settled period came to, by contract and first day: see :func:`period_body`."""
+    rows, learned, settled, statements = [], [], {}, {}
     before = Model([])
     for fact in facts:
-        if moment is not None and fact.learned_at > moment:
-            continue
         for cause, change in split_by_cause(before, fact):
             after = Model([*learned, change])
-            rows += restatement_rows(before, after, cause, fact.learned_at)
+            settle(settled, statements, before, fact.learned_at)
+            rows += restatement_rows(before, after, cause, fact.learned_at, settled)
             before = after
         learned.append(fact)
-    return rows
+    if until:
+        settle(settled, statements, before, until)
+    return rows, statements
 
 
 def split_by_cause(before, fact):
@@ -51,10 +57,50 @@ def members_of(team):
     return [] if team is None or team.get("deleted") else team["members"]
 
 
-def restatement_rows(before, after, cause, moment):
-    """One row for each account and closed period whose figure the change altered."""
+def settle(settled, statements, model, moment):
+    """Add the periods that are closed at a moment, with their last day and figures. Once settled, for ever."""
+    for contract_id, contract in model.contracts_by_id.items():
+        for start, end in periods(contract["terms"]):
+            key = contract_id, start
+            if key not in settled and model.is_closed(contract, end, moment):
+                statements[key] = period_body(model, contract_id, start)
+            if key in statements:
+                settled[key] = end
+
+
+def period_body(model, contract_id, start):
+    """The figures of a period as a balance has them: of the contract, its accounts and their slices."""
+    balance = model.balance(contract_id)
+    [figures] = [period for period in balance["periods"] if period["start"] == str(start)]
+    return {
+        "figures": figures,
+        "accounts": [
+            {
+                **account_figures(account, start),
+                "account_id": account["account_id"],
+                "name": account["name"],
+                "billable": account["billable"],
+                "slices": [
+                    {**account_figures(slice_, start), "team_id": slice_["team_id"]}
+                    for slice_ in account["slices"]
+                    if any(period["start"] == str(start) for period in slice_["periods"])
+                ],
+            }
+            for account in balance["accounts"]
+        ],
+    }
+
+
+def account_figures(account, start):
+    """The figures of one period of an account or slice, without its days."""
+    [figures] = [period for period in account["periods"] if period["start"] == str(start)]
+    return {name: value for name, value in figures.items() if name not in {"start", "end"}}
+
+
+def restatement_rows(before, after, cause, moment, settled):
+    """One row for each account and settled period whose figure the change altered."""
     for contract_id, contract in before.contracts_by_id.items():
-        closed_periods = [days for days in periods(contract["terms"]) if before.is_closed(contract, days[1], moment)]
+        closed_periods = sorted((start, end) for (id_, start), end in settled.items() if id_ == contract_id)
         terms = (model.contracts_by_id[contract_id]["terms"] for model in (before, after) if closed_periods)
         account_ids = sorted({account["id"] for version in terms for account in version["accounts"]})
         for account_id, days in product(account_ids, closed_periods):

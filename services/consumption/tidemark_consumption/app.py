@@ -9,7 +9,7 @@ from aiokafka.errors import KafkaError
 from fastapi import FastAPI
 
 from tidemark_consumption import check, replay
-from tidemark_consumption.api import balances, checks, customers, figures, people, reports, worklogs
+from tidemark_consumption.api import balances, checks, customers, figures, people, reports, statements, worklogs
 from tidemark_consumption.api.examples import EXAMPLES
 from tidemark_consumption.api.worklogs import Publisher
 from tidemark_consumption.balance_outbox import begin_days, open_balance_outbox
@@ -98,6 +98,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(worklogs.router)
     app.include_router(checks.router)
     app.include_router(figures.router)
+    app.include_router(statements.router)
     app.include_router(balances.router)
     app.include_router(reports.router)
     app.include_router(people.router)

@@ -90,11 +90,21 @@ async def replay(
 
 
 async def verify(connection: Connection) -> Findings:
-    """Compare the projections with the facts, at one moment of a running system, and store the result."""
+    """Compare the projections with the facts, and statements with their digests, at one moment; store the result."""
     await _wait_for_fold(connection)
     async with connection.transaction(isolation="repeatable_read"):
         await replay(connection)
-        findings = await _differences(connection)
+        total, first = await _differences(connection)
+        damaged = [
+            Difference(
+                "statements",
+                {"contract_id": str(row["contract_id"]), "period_start": str(row["period_start"])},
+                {"sha256": row["body_sha256"]},
+                {"sha256": row["sha256"]},
+            )
+            async for row in _sql.damaged_statements(connection)
+        ]
+        findings = Findings(total + len(damaged), first + damaged)
         await _sql.save_verification(connection, difference_count=findings.total)
         return findings
 

@@ -5,7 +5,7 @@ from urllib.parse import unquote
 
 # The first pattern that matches the path wins. The path is still encoded, because a code may contain a slash.
 _ROUTES = (
-    ("consumption", re.compile(r"/v1/contracts/[^/]+/(balance|periods|curve|worklogs)(/.*)?")),
+    ("consumption", re.compile(r"/v1/contracts/[^/]+/(balance|periods|curve|worklogs|statements)(/.*)?")),
     ("notifier", re.compile(r"/v1/contracts/[^/]+/notifications(/.*)?")),
     (
         "contracts",

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from tidemark_shared.domain.statements import statement_sha256
+
 Example = dict[str, Any]
 
 ORGANIZATION_ID = "5b0f2c4e-3d1a-4f5e-8c22-1f0f6b1f3a01"
@@ -188,6 +190,53 @@ OFFER_CHANGED: Example = {
     "actor": "olga",
     "occurred_at": "2026-03-20T08:15:00.000000Z",
 }
+_STATEMENT_FIGURES: Example = {**FIGURES, "seconds": 115200, "amount_minor": None}
+STATEMENT_TODAY: Example = {
+    "contract_id": CONTRACT_ID,
+    "contract_code": "ACME-SUP",
+    "contract_name": "Support 2026",
+    "organization_id": ORGANIZATION_ID,
+    "organization_name": "Acme",
+    "unit": "seconds",
+    "currency": None,
+    "figures": {**CONTRACT_PERIOD, "seconds": 115200, "amount_minor": None},
+    "accounts": [
+        {
+            "account_id": ACCOUNT_ID,
+            "name": "Help desk",
+            "billable": True,
+            **_STATEMENT_FIGURES,
+            "slices": [{"team_id": TEAM_ID, "team_name": "Support", **_STATEMENT_FIGURES}],
+        }
+    ],
+    "adjustments": [],
+}
+STATEMENT: Example = {
+    **STATEMENT_TODAY,
+    "number": 3,
+    "as_of": "2026-04-05T16:20:31.004211Z",
+    "closed_at": "2026-04-05T22:00:03.120514Z",
+    "restatements": [],
+}
+STATEMENT["sha256"] = statement_sha256(STATEMENT)
+PERIOD_RESTATED: Example = {
+    "restatement": 12,
+    "contract_id": CONTRACT_ID,
+    "contract_code": "ACME-SUP",
+    "statement_number": 3,
+    "statement_sha256": STATEMENT["sha256"],
+    "period_start": "2026-03-01",
+    "period_end": "2026-03-31",
+    "account_id": ACCOUNT_ID,
+    "account_name": "Help desk",
+    "before_seconds": 115200,
+    "after_seconds": 118800,
+    "before_amount_minor": None,
+    "after_amount_minor": None,
+    "currency": None,
+    "cause": "worklog:/jira/example/10087",
+    "restated_at": "2026-04-12T10:02:00.000000Z",
+}
 NOTIFICATION_CHANGED: Example = {
     "notification_id": NOTIFICATION_ID,
     "contract_id": CONTRACT_ID,
@@ -233,6 +282,8 @@ EVENTS: dict[str, Example] = {
     "RateCardChanged": {**RATE_CARD, "id": RATE_CARD_ID, "version": 1, "deleted": False},
     "Balance": BALANCE,
     "OfferChanged": OFFER_CHANGED,
+    "Statement": STATEMENT,
+    "PeriodRestated": PERIOD_RESTATED,
     "NotificationChanged": NOTIFICATION_CHANGED,
 }
 """The data of each event, by the name of its model."""

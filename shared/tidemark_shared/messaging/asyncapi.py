@@ -25,7 +25,16 @@ from tidemark_shared.domain.examples import EVENTS
 from tidemark_shared.domain.schemas import LICENSE_NAME, clean_descriptions, describe_members, without_titles
 from tidemark_shared.messaging.events import EVENT_TYPES
 from tidemark_shared.messaging.kafka import MAX_MESSAGE_BYTES, PARTITION_COUNT
-from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE, NOTIFICATIONS, OFFERS, WORKLOGS, Topic
+from tidemark_shared.messaging.topics import (
+    BALANCES,
+    DIRECTORY,
+    LIFECYCLE,
+    NOTIFICATIONS,
+    OFFERS,
+    PERIODS,
+    WORKLOGS,
+    Topic,
+)
 
 # The version of the public topics, not of the code.
 _VERSION = "1"
@@ -37,6 +46,7 @@ _DESCRIPTIONS = {
     OFFERS: "Proposed adjustments of contracts and their answers, each event with the full state of the offer.",
     DIRECTORY: "Organizations, teams and rate cards, each event with the full state; `version` decides, not arrival.",
     BALANCES: "Planned against executed of each contract, with the full state; the highest `revision` is current.",
+    PERIODS: "Settled periods: the statement of each, frozen once, and the restatements that correct it.",
     NOTIFICATIONS: "Notifications about contracts, and their delivery.",
 }
 

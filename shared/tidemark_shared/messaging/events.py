@@ -10,7 +10,17 @@ from pydantic.functional_validators import AfterValidator, BeforeValidator
 from pydantic_core import PydanticCustomError
 
 from tidemark_shared.domain import bodies
-from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE, NOTIFICATIONS, OFFERS, WORKLOGS, Topic
+from tidemark_shared.domain.statements import PeriodRestated, Statement
+from tidemark_shared.messaging.topics import (
+    BALANCES,
+    DIRECTORY,
+    LIFECYCLE,
+    NOTIFICATIONS,
+    OFFERS,
+    PERIODS,
+    WORKLOGS,
+    Topic,
+)
 
 MAX_ID_BYTES = 255
 FIRST_YEAR, LAST_YEAR = 1970, 2100
@@ -251,6 +261,8 @@ WORKLOG_RECORDED = "tidemark.worklog.recorded.v1"
 WORKLOG_DELETED = "tidemark.worklog.deleted.v1"
 ISSUE_LINKED = "tidemark.issue.linked.v1"
 CONTRACT_BALANCE = "tidemark.contract.balance.v1"
+PERIOD_CLOSED = "tidemark.period.closed.v1"
+PERIOD_RESTATED = "tidemark.period.restated.v1"
 ORGANIZATION_CHANGED = "tidemark.organization.changed.v1"
 TEAM_CHANGED = "tidemark.team.changed.v1"
 RATE_CARD_CHANGED = "tidemark.rate_card.changed.v1"
@@ -280,6 +292,7 @@ EVENT_TYPES: dict[Topic, dict[str, type[BaseModel]]] = {
         RATE_CARD_CHANGED: RateCardChanged,
     },
     BALANCES: {CONTRACT_BALANCE: bodies.Balance},
+    PERIODS: {PERIOD_CLOSED: Statement, PERIOD_RESTATED: PeriodRestated},
     NOTIFICATIONS: dict.fromkeys(NOTIFICATION_EVENTS, NotificationChanged),
 }
 

@@ -21,6 +21,7 @@ from tidemark.cli import (
     rule,
     serve,
     sql,
+    statement,
     status,
     team,
     token,
@@ -44,6 +45,7 @@ app.add_typer(contract.app, name="contract")
 app.add_typer(offer.app, name="offer")
 app.add_typer(rule.app, name="rule")
 app.add_typer(notification.app, name="notification")
+app.add_typer(statement.app, name="statement")
 app.add_typer(token.app, name="token")
 app.add_typer(dlq.app, name="dlq")
 app.command("import")(import_.import_file)

@@ -98,6 +98,14 @@ def _check_structure(text: str) -> None:
             raise RecursionError
 
 
+def load_json(text: str) -> Any:
+    """Parse JSON. Raises :class:`InputError`, also for a member that is given twice."""
+    try:
+        return json.loads(text, object_pairs_hook=_to_object)
+    except ValueError as error:
+        raise InputError(f"The file is not JSON: {error}.") from None
+
+
 def _load(text: str) -> Any:
     # JSON first: YAML rejects its tabs and surrogate pairs.
     try:

@@ -202,6 +202,13 @@ EXAMPLES = {
             }
         ],
     },
+    "Statement": examples.STATEMENT,
+    "StatementNow": {
+        "statement": examples.STATEMENT,
+        "restatements": [examples.PERIOD_RESTATED],
+        "restatement_count": 1,
+        "today": examples.STATEMENT_TODAY,
+    },
     "LinkedBalance": _BALANCE,
     "LinkedContractPeriod": _BALANCE["periods"][0],
     "CurveDay": {"day": "2026-03-15", "whole": FIGURES, "period": CONTRACT_PERIOD},

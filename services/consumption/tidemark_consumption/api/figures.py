@@ -71,12 +71,12 @@ async def _contract_reader(
     contract: Annotated[Text, Path(description="The contract's id or code.")],
     as_of: AsOf = None,
 ) -> AsyncIterator[ContractReader]:
-    await _await_contract(request.app.state, contract)
+    await await_contract(request.app.state, contract)
     async with connection_at(request, as_of, ref=contract) as (connection, moment):
         yield ContractReader(connection, contract, moment, as_of)
 
 
-async def _await_contract(state: State, ref: str) -> None:
+async def await_contract(state: State, ref: str) -> None:
     """Wait for the events of a contract that was created a moment ago. Holds no connection while it waits.
 
     Returns where no event can be on its way any more, so that an unknown contract is a 404. Raises a 503 after five

@@ -33,6 +33,7 @@ from tidemark_consumption.projection.rows import (
     rate_card_row,
     team_row,
 )
+from tidemark_consumption.projection.statements import freeze, restate
 from tidemark_consumption.projection.waves import START, independent_groups, split_into_waves
 from tidemark_shared.database import Connection, json_rows, queries
 from tidemark_shared.domain.calendar import public_holidays
@@ -159,7 +160,8 @@ async def apply_contracts(connection: Connection, changes: Sequence[ContractChan
     """Apply one version of each contract. The newest version holds, whatever order they come in."""
     await _sql.clear_deltas(connection)
     ids = [change.contract_id for change in changes]
-    await _sql.close_contract_periods(connection, ids=ids, moment=moment)
+    await freeze(connection, ids, moment)
+    await _sql.close_contract_periods(connection, ids=ids)
     rows = {change.contract_id: contract_rows(change) for change in changes}
     contracts = json_rows(ContractsTableRow, (row.contract for row in rows.values()))
     changed_ids = {row["contract_id"] async for row in _sql.apply_contracts(connection, rows=contracts)}
@@ -264,8 +266,10 @@ async def _reattribute(connection: Connection) -> None:
 async def _apply_deltas(connection: Connection, moment: datetime, *, closed_contracts: Sequence[UUID] = ()) -> None:
     """Rate, restate and add up the deltas. The closed periods of ``closed_contracts`` are already stored."""
     await _rate_changes(connection)
-    if await _sql.close_changed_periods(connection, except_contracts=closed_contracts, moment=moment):
-        await _sql.restate(connection, moment=moment)
+    closed = await _sql.close_changed_periods(connection, except_contracts=closed_contracts, moment=moment)
+    if closed and closed["has_closed_periods"]:
+        await freeze(connection, closed["contracts"], moment)
+        await restate(connection, moment)
     await _add_to_totals(connection)
 
 

@@ -15,6 +15,7 @@ import asyncpg
 from tidemark_consumption.database.query_types import ConsumptionQueries
 from tidemark_consumption.ingest.append import CHANNEL
 from tidemark_consumption.projection.fold import MAX_RECORDS, fold
+from tidemark_consumption.projection.statements import settle
 from tidemark_consumption.replay import rebuild_if_due
 from tidemark_shared.database import Pool, queries
 from tidemark_shared.log import get_logger
@@ -27,6 +28,8 @@ _sql: ConsumptionQueries = queries("tidemark_consumption")
 _POLL_INTERVAL_SECONDS = 0.25
 # A fold of a few records costs nearly as much as one of a hundred, so batches of this time are folded together.
 _GATHER_SECONDS = 0.02
+# How soon a period has its statement after time has settled it.
+_SETTLE_INTERVAL_SECONDS = 5.0
 _RETRY_SECONDS = 60.0
 # A batch that waits longer makes the service not ready.
 _MAX_WAIT_SECONDS = 120.0
@@ -53,10 +56,12 @@ class Projector:
         self._failures: dict[int, _Failure] = {}
         # While this is positive, each fold takes one batch, to find the one that fails.
         self._single_folds = 0
+        self._settle_at_seconds = 0.0
+        self._settle_failure: str | None = None
         self._unanalyzed_records, self._analyze_threshold = 0, _FIRST_ANALYZE_RECORDS
 
     async def run(self) -> NoReturn:
-        """Fold waiting batches until cancelled."""
+        """Fold waiting batches, and freeze the statements of settled periods, until cancelled."""
         async with self._rebuild_pool.acquire() as connection:
             if await rebuild_if_due(connection):
                 _log.info("rebuilt", reason="a migration changed a rule")
@@ -65,6 +70,7 @@ class Projector:
             try:
                 while True:
                     self._wake_event.clear()
+                    await self._settle(connection)
                     if not await self._fold(connection):
                         await self._wait()
             finally:
@@ -81,6 +87,8 @@ class Projector:
             f"Batch {batch} cannot be folded: {failure.reason} All others are counted. See the log of this service."
             for batch, failure in self._failures.items()
         ]
+        if self._settle_failure:
+            problems.append(f"Statements cannot be frozen: {self._settle_failure} See the log of this service.")
         backlog = await _sql.backlog(connection, now=self._clock(), failing=list(self._failures))
         if backlog and backlog["seconds"] > _MAX_WAIT_SECONDS:
             problems.append(
@@ -96,6 +104,24 @@ class Projector:
             async with asyncio.timeout(_POLL_INTERVAL_SECONDS):
                 await self._wake_event.wait()
         await asyncio.sleep(_GATHER_SECONDS)
+
+    async def _settle(self, connection: Any) -> None:
+        """Freeze the periods that time has settled, every few seconds; while more are due, in every round."""
+        now_seconds = asyncio.get_running_loop().time()
+        if now_seconds < self._settle_at_seconds:
+            return
+        try:
+            is_more_due = await settle(connection, self._clock())
+        except TRANSIENT_ERRORS:
+            raise
+        except Exception as error:  # noqa: BLE001 - any other error must not keep work from being counted
+            self._settle_at_seconds = now_seconds + _RETRY_SECONDS
+            self._settle_failure = f"{type(error).__name__}: {error}."
+            _log.error("statements_not_frozen", exc_info=error)
+            return
+        self._settle_failure = None
+        if not is_more_due:
+            self._settle_at_seconds = now_seconds + _SETTLE_INTERVAL_SECONDS
 
     async def _fold(self, connection: Any) -> bool:
         """Fold once. True if another batch may be ready at once."""

@@ -117,7 +117,10 @@ AS $$
     CROSS JOIN LATERAL (
       SELECT max(period.period_end) AS last_day
       FROM periods AS period
-      WHERE period.contract_id = holder.contract_id AND period.period_end < contract.open_day
+      LEFT JOIN statements AS statement
+        ON statement.contract_id = period.contract_id AND statement.period_start = period.period_start
+      WHERE period.contract_id = holder.contract_id
+        AND (period.period_end < contract.open_day OR statement.number IS NOT NULL)
     ) AS closed_period
     WHERE closed_period.last_day IS NOT NULL
   ),

@@ -2,7 +2,7 @@
 -- with its view describes the column of that view alone.
 -- depends: reporting.contracts, reporting.contract_periods, reporting.account_consumption, reporting.account_totals
 -- depends: reporting.slice_consumption, reporting.daily_consumption, reporting.unaccounted_worklogs
--- depends: reporting.restatements, reporting.worklogs
+-- depends: reporting.restatements, reporting.worklogs, reporting.statements
 DO $$
 DECLARE
   descriptions CONSTANT jsonb := '{
@@ -82,7 +82,13 @@ DECLARE
     "after_amount_minor": "Fixed price: consumed since, minor units; otherwise null.",
     "cause": "What changed it: worklog:SOURCE/ID, issue:SOURCE/ID, contract:VERSION, membership:TEAM/PERSON or rate_card:ID.",
     "restated_at": "When Tidemark learned of it.",
-    "restatement": "Number in the order learned."
+    "restatement": "Number in the order learned.",
+    "statement_number": "Counts the statements of the contract, from 1, in the order frozen.",
+    "restatement_count": "How many restatements correct the statement.",
+    "as_of": "When the last of what the figures show was learned.",
+    "closed_at": "When the statement was frozen.",
+    "sha256": "SHA-256 of the statement, as it was published.",
+    "body": "The whole statement."
   }';
   view_column record;
 BEGIN
@@ -93,7 +99,7 @@ BEGIN
     WHERE class.relnamespace = 'reporting'::regnamespace AND class.relkind = 'v'
       AND class.relname IN (
         'contracts', 'contract_periods', 'account_consumption', 'account_totals', 'slice_consumption',
-        'daily_consumption', 'unaccounted_worklogs', 'restatements', 'worklogs'
+        'daily_consumption', 'unaccounted_worklogs', 'restatements', 'worklogs', 'statements'
       )
   LOOP
     EXECUTE format(

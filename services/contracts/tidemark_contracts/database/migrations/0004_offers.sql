@@ -1,5 +1,5 @@
 -- offers: their events, and the current state of each
--- depends: 0002_names
+-- depends: 0003_customer_links
 
 -- migrate: apply
 

@@ -1,5 +1,5 @@
 -- issues are found by their key
--- depends: 0013_reporting
+-- depends: 0014_verifications
 
 -- migrate: apply
 
