@@ -53,7 +53,8 @@ def test_topic_is_slow_where_records_wait_and_none_is_read(
 
 @pytest.mark.parametrize(
     ("oldest_at", "age", "is_slow"),
-    [(None, NOTHING, False), ("2026-03-01T11:59:01Z", "oldest 59 s", False), ("2026-03-01T10:00:00Z", "oldest 2 h", True),
+    [(None, NOTHING, False), ("2026-03-01T11:59:01Z", "oldest 59 s", False),
+     ("2026-03-01T10:00:00Z", "oldest 2 h", True),
      ("2026-03-01T12:00:05Z", "oldest 0 s", False)],
 )  # fmt: skip
 def test_queue_is_slow_where_its_oldest_row_waits_for_a_minute(
