@@ -101,15 +101,16 @@ def identify(client: Client, claims: Mapping[str, Any]) -> Actor:
     named = claims.get(client.name_claim)
     name = to_safe_line(named if isinstance(named, str) and named.strip() else str(claims["sub"]))[:_MAX_NAME_LENGTH]
     values = {_ANYBODY, *_read_values(claims, client.roles_claim)}
-    given = [role for value, role in client.roles.items() if value in values]
-    if not given:
+    given = {role for value, role in client.roles.items() if value in values}
+    highest = next((role for role in reversed(_ROLES) if role in given), None)
+    if highest is None:
         raise SignInError(
             "You have no role in Tidemark",
             f"You are {name} at {client.issuer}, and none of your groups there has a role here. Ask an administrator "
             f"of Tidemark: TIDEMARK_OIDC_ROLES gives roles to values of the claim {client.roles_claim!r}.",
             403,
         )
-    return Actor(name, max(given, key=_ROLES.index))
+    return Actor(name, highest)
 
 
 def _read_values(claims: Mapping[str, Any], path: str) -> list[str]:
