@@ -71,6 +71,13 @@ class Settings(BaseSettings):
         default="", description="For web: names that it answers to, besides its host, loopback and public_url."
     )
 
+    oidc_issuer: str | None = Field(default=None, description="For web: the OpenID provider that people sign in with.")
+    oidc_client_id: str | None = Field(default=None, description="The id of this Tidemark at the provider.")
+    oidc_client_secret: str | None = Field(default=None, repr=False)
+    oidc_name_claim: str = Field(default="preferred_username", description="The claim with a person's name.")
+    oidc_roles_claim: str = Field(default="groups", description="The claim whose values give roles.")
+    oidc_roles: str | None = Field(default=None, description="The role of each value: `staff=viewer; ops=admin`.")
+
     topic_prefix: str = Field(default="", description="Prefix of all topic names, so that systems can share a broker.")
     log_level: str = "INFO"
 

@@ -15,6 +15,16 @@ from web_server import running_server, web_client
 from tidemark_shared.http.tokens import issue_token, verify_token
 
 CONTRACT = "3f0e4b86-6f0c-4f6e-9d0e-3c8e7d0f1a11"
+DEAD_LETTER = {"id": 17, "service": "consumption", "topic": "worklog.events", "partition": 0, "record_offset": 4,
+               "reason": "<i>Not JSON", "received_at": "2026-03-01T00:00:00Z", "replayed_at": None}  # fmt: skip
+STATUS = {"problems": [], "topics": [], "queues": [], "dead_letter_count": 0, "verification": None}
+VALUE = {"text": "<b>\x1b\u202e", "hex": None}
+OPERATIONS = {
+    "contracts/status": STATUS,
+    "consumption/status": STATUS,
+    "consumption/dead-letters": {"items": [DEAD_LETTER], "next": None},
+    "consumption/dead-letters/17": DEAD_LETTER | {"key": None, "headers": [], "value": VALUE},
+}
 SAME_SITE = {"sec-fetch-site": "same-origin"}
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 
@@ -43,6 +53,8 @@ class Services:
         self.requests.append((request.url.path, request.headers.get("authorization", "")))
         if self.is_revoked:
             return JSONResponse({"title": "Invalid token", "detail": "The token was revoked."}, 401)
+        if answer := OPERATIONS.get(request.url.path.removeprefix("/v1/services/")):
+            return JSONResponse(answer)
         match request.url.path:
             case "/v1/balances":
                 return JSONResponse({
@@ -244,3 +256,36 @@ async def test_stream_needs_a_session_and_a_contract():
     async with pages() as (client, _):
         assert (await client.get(f"/live/{CONTRACT}")).status_code == 303
         assert (await client.get("/live/nonsense", headers=bearer("viewer"))).status_code == 404
+
+
+async def test_operations_show_a_service_that_does_not_answer_and_the_others():
+    async with pages() as (client, _):
+        await sign_in(client, create_token("viewer"))
+        page = await client.get("/operations")
+    assert page.status_code == 200
+    assert page.text.count("Does not answer") == 1
+    assert "&lt;i&gt;Not JSON" in page.text
+
+
+@pytest.mark.parametrize(("role", "is_offered"), [("manager", False), ("admin", True)])
+async def test_replay_is_offered_to_administrators(role, is_offered):
+    async with pages() as (client, _):
+        await sign_in(client, create_token(role))
+        for path in ("/operations", "/operations/dead-letters/consumption/17"):
+            assert (">Replay<" in (await client.get(path)).text) is is_offered
+
+
+async def test_record_is_shown_without_what_could_change_the_page():
+    async with pages(open_=True) as (client, _):
+        page = await client.get("/operations/dead-letters/consumption/17")
+        unknown = await client.get("/operations/dead-letters/secrets/17")
+    assert "&lt;b&gt;\\x1b\\u202e" in page.text
+    assert unknown.status_code == 404
+
+
+async def test_form_of_another_site_replays_nothing():
+    async with pages(open_=True) as (client, services):
+        for path in ("/operations/replay", "/operations/dead-letters/consumption/17/replay"):
+            response = await client.post(path, headers={"sec-fetch-site": "cross-site"} | FORM)
+            assert response.status_code == 403
+    assert services.requests == []

@@ -20,9 +20,11 @@ from tidemark_shared.settings import Settings
 from tidemark_web.access import create_admission
 from tidemark_web.checks import CHECK_PATH, add_crossings
 from tidemark_web.documents import merge_documents
+from tidemark_web.oidc import Client
 from tidemark_web.pages.client import Api
 from tidemark_web.pages.live import LiveRevisions
 from tidemark_web.pages.routes import page_routes
+from tidemark_web.pages.single_sign_on import Provider
 from tidemark_web.upstreams import find_service
 
 _log = get_logger()
@@ -97,6 +99,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.router.routes.insert(0, Route("/openapi.json", show_document))
     app.state.fetch_document = fetch_document
     app.state.has_inbox = "inbox" in upstreams
+    oidc_client = Client.from_settings(settings)
+    app.state.provider = Provider(oidc_client) if oidc_client else None
     app.router.routes.extend(page_routes())
     app.router.routes.append(Route(CHECK_PATH, check_worklog, methods=["POST"]))
     app.router.routes.append(Route("/{path:path}", forward, methods=_METHODS))

@@ -123,6 +123,18 @@ class SetActivatedTableRow(TypedDict):
     activated_at: Any
 
 
+class StatementsTableRow(TypedDict):
+    contract_id: Any
+    period_start: Any
+    period_end: Any
+    number: Any
+    as_of: Any
+    closed_at: Any
+    last_restatement: Any
+    body: Any
+    sha256: Any
+
+
 class TeamsTableRow(TypedDict):
     team_id: Any
     version: Any
@@ -210,6 +222,11 @@ class CheckedRatesRow(TypedDict):
     amount_exact: Decimal | Any
 
 
+class CloseChangedPeriodsRow(TypedDict):
+    contracts: list[UUID | Any] | Any
+    has_closed_periods: bool | Any
+
+
 class ContractWorklogsRow(TypedDict):
     source: str | Any
     worklog_id: str | Any
@@ -243,6 +260,27 @@ class CurveRow(TypedDict):
     period: str | Any
 
 
+class CustomerContractsRow(TypedDict):
+    contract_id: UUID | Any
+    sort_key: str | Any
+    contract_name: str | Any
+    type: str | Any
+    recurrence: str | Any
+    start_date: date | Any
+    end_date: date | Any
+    timezone: str | Any
+    updated_at: datetime | Any
+    exhausts_on: date | Any
+    body: str | Any
+
+
+class DamagedStatementsRow(TypedDict):
+    contract_id: UUID | Any
+    period_start: date | Any
+    sha256: str | Any
+    body_sha256: str | Any
+
+
 class DifferencesRow(TypedDict):
     key: str | Any
     side: str | Any
@@ -256,6 +294,11 @@ class DirectoryInScopeRow(TypedDict):
 
 class DirtyBalancesRow(TypedDict):
     contract_id: UUID | Any
+
+
+class FindStatementRow(TypedDict):
+    body: str | Any
+    sha256: str | Any
 
 
 class FoldLinksRow(TypedDict):
@@ -294,6 +337,11 @@ class ListBalancesRow(TypedDict):
 class ListRevisionsRow(TypedDict):
     contract_id: UUID | Any
     revision: int | Any
+
+
+class ListStatementsRow(TypedDict):
+    body: str | Any
+    sha256: str | Any
 
 
 class LoggedContractsRow(TypedDict):
@@ -449,6 +497,55 @@ class ReportWorkRow(TypedDict):
     amount: Decimal | Any
     unrated_seconds: int | Any
     worklog_count: int | Any
+
+
+class RestateRow(TypedDict):
+    restatement: int | Any
+    contract_id: UUID | Any
+    contract_code: str | Any
+    statement_number: int | Any
+    statement_sha256: str | Any
+    period_start: date | Any
+    period_end: date | Any
+    account_id: UUID | Any
+    account_name: str | Any
+    before_seconds: int | Any
+    after_seconds: int | Any
+    before_amount_minor: int | Any
+    after_amount_minor: int | Any
+    currency: str | Any
+    cause: str | Any
+    restated_at: datetime | Any
+
+
+class StatementRestatementsRow(TypedDict):
+    restatement: int | Any
+    contract_id: UUID | Any
+    contract_code: str | Any
+    statement_number: int | Any
+    statement_sha256: str | Any
+    period_start: date | Any
+    period_end: date | Any
+    account_id: UUID | Any
+    account_name: str | Any
+    before_seconds: int | Any
+    after_seconds: int | Any
+    before_amount_minor: int | Any
+    after_amount_minor: int | Any
+    currency: str | Any
+    cause: str | Any
+    restated_at: datetime | Any
+    total: int | Any
+
+
+class StatementsToFreezeRow(TypedDict):
+    contract_id: UUID | Any
+    period_start: date | Any
+    period_end: date | Any
+    as_of: datetime | Any
+    last_restatement: int | Any
+    number: int | Any
+    body: str | Any
 
 
 class UnfoldedBatchesRow(TypedDict):
@@ -638,6 +735,13 @@ class ConsumptionQueries(Protocol):
         batches.sql"""
         ...
 
+    async def begin_settlement(self, connection: Connection, /, *, now: datetime | None) -> datetime | Any:
+        """Locks the row of the projector until the transaction ends. Gives the moment of the settlement: never before what is
+        already folded. Null while another process folds.
+
+        statements.sql"""
+        ...
+
     async def check_terms(
         self,
         connection: Connection,
@@ -698,16 +802,15 @@ class ConsumptionQueries(Protocol):
 
     async def close_changed_periods(
         self, connection: Connection, /, *, except_contracts: Collection[UUID | None] | None, moment: datetime | None
-    ) -> int | Any:
-        """The closed periods that have a delta, except those of some contracts. Gives the number of closed periods.
+    ) -> CloseChangedPeriodsRow | None:
+        """The closed periods that have a delta, except those of some contracts: closed by the clock, or by a statement. Gives
+        their contracts, and whether there is any closed period at all.
 
         restatement.sql"""
         ...
 
-    async def close_contract_periods(
-        self, connection: Connection, /, *, ids: Collection[UUID | None] | None, moment: datetime | None
-    ) -> str:
-        """Before the terms of these contracts change: the periods that the old terms had closed.
+    async def close_contract_periods(self, connection: Connection, /, *, ids: Collection[UUID | None] | None) -> str:
+        """Before the terms of these contracts change: their periods that have a statement.
 
         restatement.sql"""
         ...
@@ -787,6 +890,37 @@ class ConsumptionQueries(Protocol):
         figures.sql"""
         ...
 
+    async def customer_contract_id(
+        self, connection: Connection, /, *, ref: str | None, organization: UUID | None
+    ) -> UUID | Any:
+        """customers.sql"""
+        ...
+
+    def customer_contracts(
+        self,
+        connection: Connection,
+        /,
+        *,
+        organization: UUID | None,
+        ref: str | None,
+        after_key: str | None,
+        after_id: UUID | None,
+        max_rows: int | None,
+        moment: datetime | None,
+        complete: bool | None,
+    ) -> AsyncIterator[CustomerContractsRow]:
+        """The contracts of an organization, or the one that `ref` names; drafts and discarded contracts are none. Active ones
+        first, then by last day and code. `complete`: the balance has all periods, else the current and the previous one.
+
+        customers.sql"""
+        ...
+
+    def damaged_statements(self, connection: Connection, /) -> AsyncIterator[DamagedStatementsRow]:
+        """Statements that are no longer as they were frozen.
+
+        statements.sql"""
+        ...
+
     async def delete_contract_refs(self, connection: Connection, /, *, refs: Collection[str | None] | None) -> str:
         """contracts.sql"""
         ...
@@ -826,6 +960,12 @@ class ConsumptionQueries(Protocol):
         While a backlog is folded, a balance changes again soon: it is published only every few seconds.
 
         balances.sql"""
+        ...
+
+    async def find_statement(
+        self, connection: Connection, /, *, contract: UUID | None, period_start: date | None
+    ) -> FindStatementRow | None:
+        """statements.sql"""
         ...
 
     async def first_moment(self, connection: Connection, /) -> datetime | Any:
@@ -917,8 +1057,20 @@ class ConsumptionQueries(Protocol):
         """contracts.sql"""
         ...
 
+    async def insert_statements(self, connection: Connection, /, *, rows: JsonRows[StatementsTableRow]) -> str:
+        """A period has one statement: a second one is an error.
+
+        statements.sql"""
+        ...
+
     async def is_rebuild_due(self, connection: Connection, /) -> bool | Any:
         """replay.sql"""
+        ...
+
+    async def is_settlement_due(self, connection: Connection, /, *, now: datetime | None) -> bool | Any:
+        """Whether a period is closed and has no statement.
+
+        statements.sql"""
         ...
 
     async def last_batch(self, connection: Connection, /) -> int | Any:
@@ -961,6 +1113,14 @@ class ConsumptionQueries(Protocol):
         self, connection: Connection, /, *, ids: Collection[UUID | None] | None
     ) -> AsyncIterator[ListRevisionsRow]:
         """overview.sql"""
+        ...
+
+    def list_statements(
+        self, connection: Connection, /, *, contract: UUID | None, after: int | None, max_rows: int | None
+    ) -> AsyncIterator[ListStatementsRow]:
+        """In the order frozen, those after a number.
+
+        statements.sql"""
         ...
 
     async def lock_projection(self, connection: Connection, /) -> str:
@@ -1259,8 +1419,9 @@ class ConsumptionQueries(Protocol):
         reports.sql"""
         ...
 
-    async def restate(self, connection: Connection, /, *, moment: datetime | None) -> str:
+    def restate(self, connection: Connection, /, *, moment: datetime | None) -> AsyncIterator[RestateRow]:
         """One row for each cause and each figure of an account that it changed; each row begins where the one before ended.
+        Gives the rows with the statement that each corrects: every closed period has one.
         Only where the displayed figure changes.
 
         restatement.sql"""
@@ -1390,6 +1551,38 @@ class ConsumptionQueries(Protocol):
         """The work of each person in contracts that have the team.
 
         attribution.sql"""
+        ...
+
+    def statement_restatements(
+        self, connection: Connection, /, *, contract: UUID | None, period_start: date | None, max_rows: int | None
+    ) -> AsyncIterator[StatementRestatementsRow]:
+        """What corrects the statement of a period, in the order learned; the newest where there are many, and their number.
+
+        statements.sql"""
+        ...
+
+    async def statement_today(
+        self, connection: Connection, /, *, contract: UUID | None, starts: Collection[date | None] | None
+    ) -> str | Any:
+        """What a period comes to today, in the form of a statement; null where the contract does not have it.
+
+        statements.sql"""
+        ...
+
+    def statements_to_freeze(
+        self,
+        connection: Connection,
+        /,
+        *,
+        contracts: Collection[UUID | None] | None,
+        moment: datetime | None,
+        max_rows: int | None,
+    ) -> AsyncIterator[StatementsToFreezeRow]:
+        """The closed periods without a statement of these contracts (null: of all), the oldest first, with their figures.
+        The first statement of a contract tells what was restated since the one before.
+        Terms that came with this fold, or else all that was learned before it.
+
+        statements.sql"""
         ...
 
     async def truncate_working_tables(self, connection: Connection, /) -> str:

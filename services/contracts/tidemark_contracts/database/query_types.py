@@ -45,12 +45,36 @@ class FindEntityRow(TypedDict):
     body: str | Any
 
 
+class FindOfferRow(TypedDict):
+    id: UUID | Any
+    version: int | Any
+    created_at: datetime | Any
+    updated_at: datetime | Any
+    body: str | Any
+
+
 class ListAllEventsRow(TypedDict):
     contract_id: UUID | Any
     type: str | Any
     data: str | Any
     actor: str | Any
     reason: str | Any
+    occurred_at: datetime | Any
+
+
+class ListAllOfferEventsRow(TypedDict):
+    offer_id: UUID | Any
+    type: str | Any
+    data: str | Any
+    actor: str | Any
+    occurred_at: datetime | Any
+
+
+class ListContractOfferEventsRow(TypedDict):
+    offer_id: UUID | Any
+    type: str | Any
+    data: str | Any
+    actor: str | Any
     occurred_at: datetime | Any
 
 
@@ -82,6 +106,10 @@ class ListEndedContractsRow(TypedDict):
     id: UUID | Any
 
 
+class ListEndedOffersRow(TypedDict):
+    id: UUID | Any
+
+
 class ListEntitiesRow(TypedDict):
     id: UUID | Any
     version: int | Any
@@ -101,6 +129,30 @@ class ListEventsRow(TypedDict):
 class ListNamesRow(TypedDict):
     id: UUID | Any
     name: str | Any
+
+
+class ListOfferEventsRow(TypedDict):
+    type: str | Any
+    data: str | Any
+    actor: str | Any
+    occurred_at: datetime | Any
+
+
+class ListOffersRow(TypedDict):
+    id: UUID | Any
+    version: int | Any
+    created_at: datetime | Any
+    updated_at: datetime | Any
+    body: str | Any
+
+
+class ListPendingOffersRow(TypedDict):
+    account_id: UUID | Any
+    period_start: date | Any
+
+
+class LockEndedOffersRow(TypedDict):
+    id: UUID | Any
 
 
 class LockEntitiesRow(TypedDict):
@@ -152,6 +204,22 @@ class ContractsQueries(Protocol):
         """contracts.sql"""
         ...
 
+    async def append_offer_events(
+        self,
+        connection: Connection,
+        /,
+        *,
+        offer_id: UUID | None,
+        correlation_id: str | None,
+        versions: Collection[int | None] | None,
+        types: Collection[str | None] | None,
+        data: Collection[str | None] | None,
+        actors: Collection[str | None] | None,
+        occurred_at: Collection[datetime | None] | None,
+    ) -> str:
+        """offers.sql"""
+        ...
+
     async def change_entity(
         self, connection: Connection, /, *, name: str | None, body: str | None, id: UUID | None, version: int | None
     ) -> int | Any:
@@ -186,6 +254,10 @@ class ContractsQueries(Protocol):
         directory.sql"""
         ...
 
+    async def delete_offers(self, connection: Connection, /) -> str:
+        """offers.sql"""
+        ...
+
     async def find_contract(
         self, connection: Connection, /, *, id: UUID | None, code: str | None
     ) -> FindContractRow | None:
@@ -204,10 +276,18 @@ class ContractsQueries(Protocol):
         """directory.sql"""
         ...
 
+    async def find_offer(self, connection: Connection, /, *, id: UUID | None) -> FindOfferRow | None:
+        """offers.sql"""
+        ...
+
     async def find_rate_card(self, connection: Connection, /, *, body: str | None) -> UUID | Any:
         """The rate card with the same person, team, currency and first day.
 
         directory.sql"""
+        ...
+
+    async def has_offer_of_notification(self, connection: Connection, /, *, notification_id: UUID | None) -> bool | Any:
+        """offers.sql"""
         ...
 
     async def is_code_taken(self, connection: Connection, /, *, code: str | None) -> bool | Any:
@@ -219,6 +299,18 @@ class ContractsQueries(Protocol):
         ...
 
     def list_all_events_cursor(self, connection: Connection, /) -> AbstractAsyncContextManager[CursorFactory[Any]]: ...
+
+    def list_all_offer_events(self, connection: Connection, /) -> AsyncIterator[ListAllOfferEventsRow]:
+        """offers.sql"""
+        ...
+
+    def list_contract_offer_events(
+        self, connection: Connection, /, *, contract_id: UUID | None
+    ) -> AsyncIterator[ListContractOfferEventsRow]:
+        """Of all offers of a contract, in the order in which they happened.
+
+        offers.sql"""
+        ...
 
     def list_contracts(
         self,
@@ -258,6 +350,12 @@ class ContractsQueries(Protocol):
         """contracts.sql"""
         ...
 
+    def list_ended_offers(
+        self, connection: Connection, /, *, now: datetime | None
+    ) -> AsyncIterator[ListEndedOffersRow]:
+        """offers.sql"""
+        ...
+
     def list_entities(
         self,
         connection: Connection,
@@ -285,6 +383,41 @@ class ContractsQueries(Protocol):
         """directory.sql"""
         ...
 
+    def list_offer_events(
+        self, connection: Connection, /, *, offer_id: UUID | None
+    ) -> AsyncIterator[ListOfferEventsRow]:
+        """offers.sql"""
+        ...
+
+    def list_offers(
+        self,
+        connection: Connection,
+        /,
+        *,
+        contract_id: UUID | None,
+        statuses: Collection[str | None] | None,
+        before: UUID | None,
+        max_rows: int | None,
+    ) -> AsyncIterator[ListOffersRow]:
+        """The newest first: ids grow with time.
+
+        offers.sql"""
+        ...
+
+    def list_pending_offers(
+        self, connection: Connection, /, *, contract_id: UUID | None
+    ) -> AsyncIterator[ListPendingOffersRow]:
+        """offers.sql"""
+        ...
+
+    def lock_ended_offers(
+        self, connection: Connection, /, *, contract_id: UUID | None, now: datetime | None
+    ) -> AsyncIterator[LockEndedOffersRow]:
+        """Without waiting for those that are being answered.
+
+        offers.sql"""
+        ...
+
     def lock_entities(
         self, connection: Connection, /, *, ids: Collection[UUID | None] | None
     ) -> AsyncIterator[LockEntitiesRow]:
@@ -297,6 +430,22 @@ class ContractsQueries(Protocol):
         """Wait for running appends, and block new ones until the transaction ends.
 
         contracts.sql"""
+        ...
+
+    async def lock_offer(self, connection: Connection, /, *, id: UUID | None) -> UUID | Any:
+        """Changes of an offer are made one after another. Null if there is no such offer.
+
+        offers.sql"""
+        ...
+
+    async def lock_offers(self, connection: Connection, /) -> str:
+        """Offers are made one after another, so that each sees those that wait for an answer.
+
+        offers.sql"""
+        ...
+
+    async def new_offer_id(self, connection: Connection, /) -> UUID | Any:
+        """offers.sql"""
         ...
 
     async def revoke_customer_link(
@@ -329,6 +478,20 @@ class ContractsQueries(Protocol):
         renewed_as: Collection[UUID | None] | None,
     ) -> str:
         """contracts.sql"""
+        ...
+
+    async def save_offers(
+        self,
+        connection: Connection,
+        /,
+        *,
+        ids: Collection[UUID | None] | None,
+        versions: Collection[int | None] | None,
+        created_at: Collection[datetime | None] | None,
+        updated_at: Collection[datetime | None] | None,
+        bodies: Collection[str | None] | None,
+    ) -> str:
+        """offers.sql"""
         ...
 
     async def save_references(

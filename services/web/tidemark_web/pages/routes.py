@@ -9,7 +9,8 @@ from fastapi.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from tidemark_shared.log import get_correlation_id, get_logger
-from tidemark_web.pages import customer, customer_links, docs, operations, session
+from tidemark_web.oidc import CALLBACK_PATH
+from tidemark_web.pages import customer, customer_links, docs, operations, session, single_sign_on
 from tidemark_web.pages.client import Api, ApiError
 from tidemark_web.pages.contract import show_contract
 from tidemark_web.pages.contracts import show_contracts
@@ -57,6 +58,8 @@ def page_routes() -> list[Route]:
         Route("/docs/events/{topic}.json", _guard(docs.send_event_document)),
         Route("/live/{contract_id}", _page(stream_revisions)),
         Route("/sign-in", _guard(session.sign_in), methods=["GET", "POST"]),
+        Route("/sign-in/provider", _guard(single_sign_on.start_sign_in)),
+        Route(CALLBACK_PATH, _guard(single_sign_on.finish_sign_in)),
         Route("/sign-out", _guard(session.sign_out), methods=["POST"]),
         Route("/preferences", _guard(session.save_preferences), methods=["POST"]),
         Route("/static/{version}/{name}", _static),

@@ -15,7 +15,7 @@ from tidemark_web.access import SESSION_COOKIE
 from tidemark_web.pages.client import Api, ApiError
 from tidemark_web.pages.rendering import render
 
-_LIFETIME = timedelta(hours=12)
+LIFETIME = timedelta(hours=12)
 _PREFERENCE_LIFETIME = timedelta(days=365)
 
 
@@ -45,17 +45,23 @@ async def redirect_to_sign_in(request: Request) -> Response:
 async def sign_in(request: Request) -> Response:
     """The form for a token, and what it sends."""
     if request.method == "GET":
-        return render(request, "sign_in.html", next=local_path(request.query_params.get("next", "/")), error="")
+        return _show_form(request, local_path(request.query_params.get("next", "/")))
     form = await read_form(request)
     target = local_path(form.get("next", "/"))
     try:
         session, expires = await _open_session(request, form.get("token", "").strip())
     except (Problem, ApiError) as error:
         detail = error.body.detail if isinstance(error, Problem) else error.detail
-        return render(request, "sign_in.html", 401, next=target, error=detail)
+        return _show_form(request, target, detail)
     response = RedirectResponse(target, 303)
     set_cookie(request, response, SESSION_COOKIE, session, expires)
     return response
+
+
+def _show_form(request: Request, target: str, error: str = "") -> Response:
+    has_provider = request.app.state.provider is not None
+    status = 401 if error else 200
+    return render(request, "sign_in.html", status, next=target, error=error, has_provider=has_provider)
 
 
 async def sign_out(_: Request) -> Response:
@@ -94,7 +100,7 @@ async def _open_session(request: Request, token: str) -> tuple[str, datetime]:
     # A service knows whether the token is revoked.
     await Api(request.app.state.clients, token).get("/v1/organizations", {"limit": 1})
     now = datetime.now(UTC)
-    expires = min(now + _LIFETIME, verified.expires or datetime.max.replace(tzinfo=UTC))
+    expires = min(now + LIFETIME, verified.expires or datetime.max.replace(tzinfo=UTC))
     secret = require_setting(settings.secret, "secret")
     actor = verified.actor
     return issue_token(secret, actor.name, actor.role, now=now, expires=expires, id_=verified.id), expires

@@ -151,5 +151,6 @@ const token = decodeURIComponent(location.hash.slice(1));
 if (signIn && token) {
   history.replaceState(null, "", location.pathname + location.search);
   signIn.elements.token.value = token;
+  signIn.closest("details")?.setAttribute("open", "");
   if (["127.0.0.1", "localhost", "[::1]"].includes(location.hostname)) signIn.requestSubmit();
 }
