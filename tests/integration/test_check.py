@@ -327,6 +327,20 @@ async def test_check_stores_nothing(client, connection):
     assert await all_rows(connection) == before
 
 
+async def test_rows_of_earlier_checks_do_not_pile_up(connection, check_pool, monkeypatch):
+    await fill(connection)
+    planned = PlannedWorklog("I2", "ann", HOUR, day=NOW.date())
+    async with check_pool.acquire() as checking:
+        sizes, answers = [], []
+        for limit in (0, 1 << 20, 1 << 20, 0):
+            monkeypatch.setattr(check, "_MAX_SHADOW_BYTES", limit)
+            answers.append(await check_worklog(checking, planned, NOW))
+            sizes.append(await checking.fetchval("SELECT pg_relation_size('worklogs')"))
+            assert await checking.fetchval("SELECT count(*) FROM worklogs") == 0
+    assert [size > 0 for size in sizes] == [False, True, True, False]
+    assert answers == answers[:1] * 4
+
+
 async def test_postgres_refuses_a_check_that_would_write(connection, check_pool, monkeypatch):
     await fill(connection)
 

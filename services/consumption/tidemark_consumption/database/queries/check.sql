@@ -7,6 +7,12 @@ SELECT shadow_tables(ARRAY[
   'worklogs', 'former_versions', 'ratings', 'account_team_totals', 'daily_totals', 'unaccounted_totals', 'balances'
 ]);
 
+-- name: shadow_size()$
+-- Bytes of the tables that each check copies rows to.
+SELECT
+  pg_table_size('worklogs') + pg_table_size('ratings') + pg_table_size('account_team_totals')
+  + pg_table_size('daily_totals');
+
 -- name: checked_issues(issue, source)
 -- The issues with this id or, where there is none, with this key; with the time zone of their contract.
 WITH named AS MATERIALIZED (
