@@ -39,7 +39,7 @@ _SESSION_SCRIPTS = (
     "create_rated_worklogs_view",
 )
 # Queries that are also read with a cursor.
-_CURSORS = ("list_all_events",)
+_CURSORS = ("list_all_events", "list_all_offer_events")
 _TYPES = {
     "bool": "bool",
     "bytea": "bytes",

@@ -1483,6 +1483,12 @@ class ConsumptionQueries(Protocol):
         check.sql"""
         ...
 
+    async def shadow_size(self, connection: Connection, /) -> int | Any:
+        """Bytes of the tables that each check copies rows to.
+
+        check.sql"""
+        ...
+
     async def stage_checked(
         self,
         connection: Connection,

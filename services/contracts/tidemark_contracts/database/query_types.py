@@ -304,6 +304,10 @@ class ContractsQueries(Protocol):
         """offers.sql"""
         ...
 
+    def list_all_offer_events_cursor(
+        self, connection: Connection, /
+    ) -> AbstractAsyncContextManager[CursorFactory[Any]]: ...
+
     def list_contract_offer_events(
         self, connection: Connection, /, *, contract_id: UUID | None
     ) -> AsyncIterator[ListContractOfferEventsRow]:
