@@ -55,8 +55,8 @@ def create_admission(settings: Settings) -> Admit:
         if first_part in _PAGES:
             if first_part == "customer":
                 _admit_customer(request, secret)
-            else:
-                _admit_page(request, settings, secret, is_open=is_local and settings.open)
+                return _MAX_FORM_BYTES
+            _admit_page(request, settings, secret, is_open=is_local and settings.open)
             return _MAX_EDITOR_BYTES if request.state.token else _MAX_FORM_BYTES
         if is_local and settings.open and "authorization" not in request.headers:
             # The browser of a person on this machine may send this for another site.
