@@ -13,6 +13,7 @@ from tidemark_notifier.evaluation.addressees import Addressee
 HOUR = 3600
 OWNER = Addressee(email="olga@provider.example.com", name="Olga", kind="owner")
 CUSTOMER = Addressee(email="ann@acme.example.com", name="Ann Ardent", kind="contacts", role="billing")
+APPROVER = CUSTOMER.model_copy(update={"role": "approver"})
 FORECAST = {"exhausts_on": "2026-03-24", "low": "2026-03-20", "high": "2026-04-02"}
 ACCOUNTS = [
     account_line("Help desk", 25 * HOUR, 21 * HOUR),
@@ -38,6 +39,16 @@ WHOLE = {
 EXPIRY = make_snapshot(
     trigger="expires_in_days", threshold="30", days_left=30, rule_name="Ends soon", **WHOLE,
 )  # fmt: skip
+OFFER = {
+    "offer_id": "0199a4d2-7c0e-7f60-8c55-1f1b2f1f3a17", "version": 1, "event": "made", "amount": 20 * HOUR,
+    "reason": "Extra package for the migration", "price_minor": 180_000, "price_currency": "EUR", "note": None,
+    "valid_until": "2026-03-31T21:59:59Z", "person_name": None, "remark": None, "refusal": None,
+}  # fmt: skip
+OFFERED = {
+    "kind": "offer", "trigger": "offer", "rule_name": None, "rule_version": None, "scope": None, "threshold": None,
+    "subject_kind": "account", "account_name": "Help desk", "consumed": 38 * HOUR + 1800,
+    "remaining": HOUR + 1800, "percent": "96.25", "accounts": (),
+}  # fmt: skip
 MAILS = {
     "warning": ([WARNING], OWNER),
     "customer": ([WARNING], CUSTOMER),
@@ -105,6 +116,30 @@ MAILS = {
         ],
         CUSTOMER,
     ),
+    "offer": ([make_snapshot(**OFFERED, offer=OFFER)], APPROVER),
+    "offer-german": (
+        [
+            make_snapshot(
+                **OFFERED | {"kind": "reminder", "account_name": "Hotline"},
+                locale="de", contract_name="Wartung 2026", owner_name="Olga Ortmann",
+                offer=OFFER | {"reason": "Zusatzpaket für den Umzug", "note": "Abruf nach Bedarf, auch am Wochenende."},
+            )
+        ],
+        APPROVER,
+    ),
+    "offer-accepted": (
+        [
+            make_snapshot(
+                **OFFERED | {
+                    "planned": 60 * HOUR, "available": 60 * HOUR, "remaining": 21 * HOUR + 1800, "percent": "64.17",
+                },
+                offer=OFFER | {
+                    "event": "accepted", "version": 2, "person_name": "Ann Ardent", "remark": "Please start on Monday.",
+                },
+            )
+        ],
+        OWNER,
+    ),
     "fixed-price": (
         [
             make_snapshot(
@@ -132,6 +167,7 @@ def build_sample(snapshots, addressee):
         raised_at=datetime.combine(raised_on, time(9, 30), UTC),
         sender="Tidemark <tidemark@provider.example.com>",
         public_url="https://tidemark.example.com",
+        secret="0123456789abcdef0123456789abcdef",  # noqa: S106 - signs the links of samples
     )
 
 

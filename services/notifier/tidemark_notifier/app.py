@@ -34,6 +34,7 @@ def create_app(settings: Settings) -> FastAPI:
         sender=settings.mail_from,
         public_url=settings.public_url,
         locale=settings.locale,
+        secret=require_setting(settings.secret, "secret"),
     )
     webhooks = WebhookSender(policy, public_url=settings.public_url, locale=settings.locale)
 

@@ -48,6 +48,7 @@ class NotificationsTableRow(TypedDict):
     period_start: Any
     raised_at: Any
     snapshot: Any
+    offer_id: Any
 
 
 class ContractIdsInScopeRow(TypedDict):
@@ -107,6 +108,7 @@ class LeaseDeliveriesRow(TypedDict):
     contract_code: str | Any
     rule_id: UUID | Any
     rule_name: str | Any
+    offer_id: UUID | Any
     subject: str | Any
     subject_id: str | Any
     threshold: str | Any
@@ -151,6 +153,7 @@ class NotificationsRow(TypedDict):
     contract_code: str | Any
     rule_id: UUID | Any
     rule_name: str | Any
+    offer_id: UUID | Any
     subject: str | Any
     subject_id: str | Any
     threshold: str | Any
@@ -158,6 +161,14 @@ class NotificationsRow(TypedDict):
     raised_at: datetime | Any
     snapshot: str | Any
     deliveries: str | Any
+
+
+class OffersDueRow(TypedDict):
+    id: UUID | Any
+    contract_id: UUID | Any
+    version: int | Any
+    notified_version: int | Any
+    body: str | Any
 
 
 class OldestDeliveryRow(TypedDict):
@@ -375,6 +386,15 @@ class NotifierQueries(Protocol):
         notifications.sql"""
         ...
 
+    def offers_due(
+        self, connection: Connection, /, *, now: datetime | None, max_count: int | None
+    ) -> AsyncIterator[OffersDueRow]:
+        """Offers wait for their contract, in the version that has the accepted adjustment, and for its balance as an evaluation
+        does. Those that another instance notifies are left out.
+
+        offers.sql"""
+        ...
+
     async def oldest_delivery(self, connection: Connection, /, *, channel: str | None) -> OldestDeliveryRow | None:
         """deliveries.sql"""
         ...
@@ -497,6 +517,21 @@ class NotifierQueries(Protocol):
         """contracts.sql"""
         ...
 
+    async def store_offers(
+        self,
+        connection: Connection,
+        /,
+        *,
+        ids: Collection[UUID | None] | None,
+        contract_ids: Collection[UUID | None] | None,
+        versions: Collection[int | None] | None,
+        bodies: Collection[str | None] | None,
+    ) -> str:
+        """A new version is due at once. Of versions that come together only the newest is notified.
+
+        offers.sql"""
+        ...
+
     def teams(self, connection: Connection, /, *, ids: Collection[UUID | None] | None) -> AsyncIterator[TeamsRow]:
         """contracts.sql"""
         ...
@@ -512,6 +547,18 @@ class NotifierQueries(Protocol):
         next_evaluations: Collection[datetime | None] | None,
     ) -> str:
         """evaluation.sql"""
+        ...
+
+    async def update_notified_offers(
+        self,
+        connection: Connection,
+        /,
+        *,
+        ids: Collection[UUID | None] | None,
+        versions: Collection[int | None] | None,
+        next_notifications: Collection[datetime | None] | None,
+    ) -> str:
+        """offers.sql"""
         ...
 
     async def update_rule(

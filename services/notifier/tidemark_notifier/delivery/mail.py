@@ -61,17 +61,20 @@ def build_mail(
     sender: str,
     public_url: str,
     locale: str = "en",
+    secret: str = "",
 ) -> Message:
     """The mail of notifications that were raised together for one contract and receiver, from their snapshots alone.
 
-    ``locale`` is the provider's.
+    ``locale`` is the provider's. ``secret`` signs the link of an offer.
     """
     notifications = sort_by_urgency(notifications)
     language = choose_language(notifications, locale)
     snapshot, addressee = notifications[0].snapshot, notifications[0].addressee
     local_time = raised_at.astimezone(ZoneInfo(snapshot.timezone))
     as_of = language.format_moment(local_time, snapshot.timezone)
-    view = make_safe({**build_view(notifications, public_url, language), "as_of": as_of, "language": language.tag})
+    view = make_safe(
+        {**build_view(notifications, public_url, language, secret), "as_of": as_of, "language": language.tag}
+    )
     domain = parseaddr(sender)[1].rpartition("@")[2]
     mail = MIMEMultipart("alternative", boundary=f"={message_id.hex}=", policy=_POLICY)
     mail["From"] = _format_address("From", *parseaddr(sender))

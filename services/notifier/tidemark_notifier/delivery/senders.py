@@ -15,7 +15,7 @@ from tidemark_notifier.evaluation.snapshot import Snapshot
 from tidemark_shared.messaging.events import NotificationChanged
 
 _EVENT_COLUMNS = (
-    "notification_id", "contract_id", "contract_code", "rule_id", "rule_name",
+    "notification_id", "contract_id", "contract_code", "rule_id", "rule_name", "offer_id",
     "subject", "subject_id", "threshold", "raised_at", "channel", "receiver",
 )  # fmt: skip
 
@@ -33,9 +33,12 @@ class Sender(Protocol):
 class MailSender:
     """The channel ``email``."""
 
-    def __init__(self, server: SmtpServer, *, sender: str, public_url: str, locale: str = "en") -> None:
+    def __init__(
+        self, server: SmtpServer, *, sender: str, public_url: str, locale: str = "en", secret: str = ""
+    ) -> None:
         check_sender(sender)
         self._client, self._sender, self._public_url, self._locale = SmtpClient(server), sender, public_url, locale
+        self._secret = secret
         self.aclose = self._client.aclose
 
     async def send(self, rows: Sequence[Any]) -> None:
@@ -47,6 +50,7 @@ class MailSender:
             sender=self._sender,
             public_url=self._public_url,
             locale=self._locale,
+            secret=self._secret,
         )
         await self._client.send_mail(mail)
 
