@@ -21,6 +21,7 @@ OWNER = Addressee(email="olga@provider.example.com", name="Olga", kind="owner")
 CUSTOMER = Addressee(email="ann@acme.example.com", name="Ann", kind="contacts", role="billing")
 RAISED_AT = datetime(2026, 3, 15, 9, 30, tzinfo=UTC)
 NOTIFICATION, MESSAGE = UUID(uid("notification")), UUID(uid("message"))
+SECRET = "0123456789abcdef0123456789abcdef"  # noqa: S105 - signs the links of these tests
 FORECAST = {"exhausts_on": "2026-03-24", "low": "2026-03-20", "high": "2026-04-02"}
 USED_UP, RUNS_OUT_TODAY = (dict.fromkeys(FORECAST, f"2026-03-{day}") for day in ("03", "15"))
 
@@ -33,6 +34,7 @@ def mail_of(*notifications):
     return build_mail(
         notifications, message_id=MESSAGE, raised_at=RAISED_AT,
         sender="Tidemark <tidemark@provider.example.com>", public_url="https://tidemark.example.com/",
+        secret=SECRET,
     )  # fmt: skip
 
 

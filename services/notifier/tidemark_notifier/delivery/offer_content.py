@@ -8,7 +8,7 @@ from tidemark_notifier.evaluation.addressees import Addressee
 from tidemark_notifier.evaluation.offer_text import format_valid_until
 from tidemark_notifier.evaluation.snapshot import OfferDetails, Snapshot
 from tidemark_notifier.language import N_, Language
-from tidemark_shared.http.link_tokens import LinkToken, issue_link_token
+from tidemark_shared.http.links import build_offer_url
 
 OFFER_NAMES = {
     "requested": N_("Request"),
@@ -74,10 +74,10 @@ def build_offer_link(
     offer, _ = snapshot.offer, language.gettext
     if offer is None or offer.event != "made" or offer.valid_until is None:
         return {}
-    link = LinkToken(offer.offer_id, addressee.email or "")
-    token = issue_link_token(secret, "tidemark:offer", link, expires=offer.valid_until)
     return {
-        "link": f"{public_url.rstrip('/')}/offer#{token}",
+        "link": build_offer_url(
+            public_url, secret, offer.offer_id, valid_until=offer.valid_until, email=addressee.email
+        ),
         "link_label": _("View and answer the offer"),
         "link_note": _(
             "Opening the link changes nothing: you accept or decline on its page. Whoever has the link can answer in "

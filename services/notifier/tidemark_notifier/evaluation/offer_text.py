@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _SENTENCES = {
     "requested": N_("%(person)s asks for %(change)s. Confirm this to make an offer of it."),
     "made": N_("The offer of %(change)s is open until %(until)s."),
-    "accepted": N_("%(person)s accepted %(change)s, which is now part of the contract."),
+    "accepted": N_("Agreed with %(person)s, and now part of the contract: %(change)s."),
     "declined": N_("%(person)s declined %(change)s."),
     "refused": N_("The customer could not accept %(change)s, because it no longer fits the contract: %(refusal)s"),
     "withdrawn": N_("The offer of %(change)s was withdrawn."),
@@ -43,10 +43,11 @@ def describe_offer(offer: "OfferDetails", snapshot: "Snapshot", language: Langua
         account=snapshot.account_name,
         period=language.format_within_period(start, end),
     )
-    return _(
+    sentence = _(
         _SENTENCES[offer.event],
         change=change,
-        person=offer.person_name or _("The customer"),
+        person=offer.person_name or _("the customer"),
         until=format_valid_until(offer, snapshot, language),
         refusal=offer.refusal,
     )
+    return sentence[0].upper() + sentence[1:]

@@ -64,7 +64,7 @@ def _list_approvers(contract: EvaluationInput) -> Iterator[Addressee]:
 
 def freeze_offer(offer: OfferChanged, contract: EvaluationInput, today: date, *, is_reminder: bool) -> Snapshot:
     """The snapshot of an offer, with the figures of its account in its period; ``today`` in the contract's zone."""
-    person = offer.requested_by if offer.status == "requested" else offer.answered_by
+    person = offer.answered_by or offer.requested_by
     figures = _find_figures(offer, contract)
     planned = figures.planned if figures else _compute_planned(offer, contract)
     consumed = figures.consumed if figures else None
