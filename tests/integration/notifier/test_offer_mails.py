@@ -1,8 +1,10 @@
 """Offers: from their events to mails, each version once."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
-from notifier_bodies import HOUR, account, balance, contract_event, offer, terms, uid
+from deliveries import outbox_events
+from notifier_bodies import HOUR, account, balance, contract_event, offer, rule, terms, uid
 from notifier_service import SECRET
 from polling import wait_until
 from scenario import ACTIVATED, PERIOD, START, Scenario, ScheduledScenario
@@ -18,7 +20,7 @@ ANN = {"name": "Ann Ardent", "email": "ann@acme.example.com"}
 
 
 async def test_offer_on_kafka_leads_to_a_mail_with_a_link_and_its_acceptance_to_a_confirmation(
-    client, publisher, mail_server, database
+    client, publisher, mail_server
 ):
     scenario = Scenario(None)
     body = offer(
@@ -137,3 +139,33 @@ async def test_offer_waits_for_the_balance_of_a_new_version_and_for_a_notifier_t
     await scenario.store_contract(2)
     assert await scenario.events_at(NOON + timedelta(seconds=14)) == []
     assert await scenario.events_at(NOON + timedelta(seconds=15)) == [MADE_MAIL]
+
+
+RULE = rule("Warn", "80", offer={"account": "Help desk", "hours": "20"}, over="whole", remind_every_days=1)
+
+
+async def test_dry_run_shows_the_offer_of_a_rule(client, publisher, pool):
+    scenario = Scenario(None)
+    await publisher.publish_organization(scenario)
+    await publisher.publish_contract(scenario)
+    await publisher.publish_balance(scenario, 1, 38)
+
+    async def preview():
+        return (await client.post("/v1/rules", params={"dry_run": "true"}, json=RULE)).json()["items"]
+
+    [item] = await wait_until(preview)
+    assert (item["offer"]["account"], item["offer"]["hours"]) == ("Help desk", "20")
+    assert (await client.post("/v1/rules", json=RULE)).status_code == 201
+    refused = await client.post("/v1/rules", json=RULE | {"offer": {**RULE["offer"], "minutes": 5}})
+    assert (refused.status_code, refused.json()["violations"][0]["path"]) == (422, "/offer/minutes")
+    assert json.loads(await pool.fetchval("SELECT offer FROM reporting.rules"))["account"] == "Help desk"
+
+
+async def test_raised_event_has_the_offer_of_its_rule_and_its_reminder_none(pool):
+    scenario = ScheduledScenario(pool)
+    await scenario.start()
+    await scenario.create_rule(RULE)
+    await scenario.store_march(1, 38)
+    await scenario.thresholds_at(NOON + timedelta(days=1))
+    offers = [event.data.offer for event in await outbox_events(pool)]
+    assert [made and (made.account, str(made.hours)) for made in offers] == [("Help desk", "20"), None]

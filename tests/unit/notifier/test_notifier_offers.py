@@ -7,12 +7,30 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from notifier_bodies import HOUR, account, balance, evaluation_input, offer, organization, terms, uid
+from notifier_bodies import (
+    HOUR,
+    account,
+    balance,
+    evaluation_input,
+    offer,
+    organization,
+    rule,
+    stored_rule,
+    terms,
+    uid,
+)
 from test_notifier_mail import NOTIFICATION, SECRET, mail_of, parse
 
 from tidemark_notifier.delivery.mail_content import MailNotification
 from tidemark_notifier.evaluation.addressees import Addressee
-from tidemark_notifier.evaluation.offers import find_reminder, freeze_offer, is_current, resolve_offer_addressees
+from tidemark_notifier.evaluation.evaluator import evaluate
+from tidemark_notifier.evaluation.offers import (
+    find_reminder,
+    find_rule_offer,
+    freeze_offer,
+    is_current,
+    resolve_offer_addressees,
+)
 from tidemark_shared.http.links import verify_link
 from tidemark_shared.messaging.events import OfferChanged
 
@@ -21,7 +39,7 @@ TODAY = date(2026, 3, 15)
 ANN = {"name": "Ann Ardent", "email": "ann@acme.example.com"}
 APPROVER = Addressee(email="ann@acme.example.com", name="Ann", kind="contacts", role="approver")
 OWNER = Addressee(email="olga@provider.example.com", name="Olga", kind="owner")
-FAR = datetime(2099, 1, 1, tzinfo=UTC)
+START, FAR = datetime(2026, 1, 1, tzinfo=UTC), datetime(2099, 1, 1, tzinfo=UTC)
 
 
 def offered(**changes):
@@ -122,7 +140,7 @@ def test_link_is_bound_to_offer_and_receiver_and_the_same_at_every_attempt():
 @pytest.mark.parametrize(
     ("changes", "subject", "sentence"),
     [
-        ({"status": "requested", "valid_until": None, "requested_by": ANN}, "Request: ", "Ann Ardent asks for 20 h more"),
+        ({"status": "requested", "valid_until": None, "requested_by": ANN}, "Request: ", "Ann Ardent asks for 20 h"),
         ({"status": "declined", "answered_by": ANN, "remark": "Too much."}, "Declined: ", "Ann Ardent declined 20 h"),
         ({"status": "withdrawn"}, "Withdrawn: ", "The offer of 20 h more for Help desk in March 2026 was withdrawn."),
         ({"status": "expired"}, "Expired: ", "expired without an answer."),
@@ -195,7 +213,7 @@ def test_reminder_is_at_the_start_of_the_day_before():
 
 
 @given(
-    made=st.datetimes(datetime(2026, 1, 1), datetime(2026, 12, 31), timezones=st.just(UTC)),
+    made=st.integers(0, 364 * 24 * 60).map(lambda minutes: START + timedelta(minutes=minutes)),
     days=st.integers(0, 400),
     zone=st.sampled_from(["Europe/Berlin", "America/Havana", "Pacific/Apia", "Asia/Kathmandu"]),
 )
@@ -215,3 +233,34 @@ def test_what_nobody_needs_to_know_any_more_is_not_sent():
     assert not is_current(open_, datetime(2026, 3, 31, 22, tzinfo=UTC))
     assert is_current(settled, datetime(2026, 4, 14, 8, tzinfo=UTC))
     assert not is_current(settled, datetime(2026, 4, 14, 9, tzinfo=UTC))
+
+
+def rule_offers(case=None, **changes):
+    """The offers that an evaluation of a rule makes, by the kind of its notification."""
+    body = rule("Warn", "80", offer={"account": "Help desk", "hours": "20", **changes}, remind_every_days=3)
+    case = case or contract()
+    first = evaluate([stored_rule(body, id_=uid("rule"))], case, [], TODAY)
+    keys = [key for notification in first for key in notification.notification_keys(TODAY)]
+    later = evaluate([stored_rule(body, id_=uid("rule"))], case, keys, TODAY + timedelta(days=3))
+    return [(notification.kind, find_rule_offer(notification, case)) for notification in [*first, *later]]
+
+
+def test_rule_makes_its_offer_once_with_the_crossing():
+    (crossing, made), (reminder, none) = rule_offers(price_minor=180000, price_currency="EUR")
+    assert (crossing, reminder, none) == ("crossing", "reminder", None)
+    assert (made.account, str(made.hours), made.price_minor) == ("Help desk", "20", 180000)
+    assert rule_offers(account=uid("Help desk"))[0][1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "case"),
+    [
+        ({"account": "help desk"}, {}),
+        ({"hours": None, "value_minor": 5000}, {}),
+        ({}, {"status": "EXPIRED"}),
+    ],
+)
+def test_rule_offers_nothing_that_the_contract_cannot_take(changes, case):
+    offers = rule_offers(contract(**case), **changes)
+    assert offers
+    assert all(made is None for _, made in offers)

@@ -1372,17 +1372,19 @@ class FiredNotification(TypedDict):
 
 
 class Notification(TypedDict):
-    """A notification with its figures and its deliveries."""
+    """A notification with its figures and its deliveries: of a rule, or of an offer."""
     id: str
     """The id."""
     contract_id: str
     """The contract's id."""
     contract_code: str
     """The contract's code."""
-    rule_id: str
+    rule_id: str | None
     """The rule's id."""
-    rule_name: str
+    rule_name: str | None
     """The rule's name."""
+    offer_id: str | None
+    """The offer's id."""
     subject: str
     """What is evaluated."""
     subject_id: str
@@ -1423,6 +1425,36 @@ class NotificationPreview(TypedDict):
     """A sentence for people."""
     receivers: list[str]
     """The addresses that would be notified."""
+    offer: RuleOffer | None
+    """What would be offered with it; null for nothing."""
+
+
+class OfferDetails(TypedDict):
+    """The offer that a notification is about, and what has happened to it."""
+    offer_id: str
+    """The offer's id."""
+    version: int
+    """Counts the changes; it is the ETag."""
+    event: Literal["requested", "made", "accepted", "declined", "refused", "withdrawn", "expired"]
+    """What has happened; refused: it no longer fits the contract."""
+    amount: int
+    """In the unit of the figures; negative if less is to be planned."""
+    reason: str
+    """Why, as a text for people."""
+    price_minor: int | None
+    """What it costs the customer, in minor units; null where no price is named."""
+    price_currency: str | None
+    """The currency of the price."""
+    note: str | None
+    """For the customer, beside the reason; null for none."""
+    valid_until: str | None
+    """Until when it can be answered; null for a request."""
+    person_name: str | None
+    """Who asked for it or answered it, at the customer."""
+    remark: str | None
+    """Said with the answer or the withdrawal."""
+    refusal: str | None
+    """Why it could not be accepted when that was last tried."""
 
 
 class Receiver(TypedDict):
@@ -1477,6 +1509,8 @@ class Rule(TypedDict):
     """The subject of the mail, with placeholders; null for the standard one."""
     opening: str | None
     """The opening text of the mail, with placeholders; null for the standard one."""
+    offer: RuleOffer | None
+    """What is offered to the customer, once, with a notification of this rule; null for nothing."""
     enabled: bool
     """Whether the rule is evaluated."""
     id: str
@@ -1507,11 +1541,31 @@ class RuleInput(TypedDict):
     """The subject of the mail, with placeholders; null for the standard one."""
     opening: NotRequired[str | None]
     """The opening text of the mail, with placeholders; null for the standard one."""
+    offer: NotRequired[RuleOfferInput | None]
+    """What is offered to the customer, once, with a notification of this rule; null for nothing."""
     enabled: NotRequired[bool]
     """Whether the rule is evaluated."""
 
 
 class RuleOffer(TypedDict):
+    """The offer that a rule makes with its notification: for the notification's period, else the current
+    one.
+    """
+    account: str
+    """The account's id or name."""
+    hours: str | None
+    """Hours as a decimal string, positive or negative."""
+    value_minor: int | None
+    """Fixed price: an amount in minor units, positive or negative."""
+    price_minor: int | None
+    """What it costs the customer, in minor units; null where no price is named."""
+    price_currency: str | None
+    """The currency of the price."""
+    valid_days: int | None
+    """How many days the offer is open; null: 14, or until the period ends if that is earlier."""
+
+
+class RuleOfferInput(TypedDict):
     """The offer that a rule makes with its notification: for the notification's period, else the current
     one.
     """
@@ -1570,8 +1624,8 @@ class Snapshot(TypedDict):
     Amounts are in `unit`: whole seconds, or minor units of `currency`. Figures that a trigger does not
     use may be null: a contract that expires may have no balance yet.
     """
-    kind: Literal["crossing", "reminder", "resolved", "test"]
-    """Why it was raised: a threshold is crossed or no longer reached, a reminder, a test."""
+    kind: Literal["crossing", "reminder", "resolved", "test", "offer"]
+    """Why it was raised: a threshold is crossed or no longer reached, a reminder, a test, an offer."""
     trigger: str
     """The kind of the rule's trigger."""
     reason: str
@@ -1594,11 +1648,11 @@ class Snapshot(TypedDict):
     """Days from today to the contract's last day."""
     revision: int | None
     """Counts the balances of a contract; the highest is current."""
-    rule_name: str
+    rule_name: str | None
     """The rule's name."""
-    rule_version: int
+    rule_version: int | None
     """The version of the rule that raised it."""
-    scope: str
+    scope: str | None
     """Where the rule applies, for people."""
     threshold: str | None
     """The threshold, as text; null where the trigger has none."""
@@ -1644,6 +1698,8 @@ class Snapshot(TypedDict):
     """The person at the provider who is responsible."""
     owner_email: str | None
     """The address of the person at the provider who is responsible."""
+    offer: OfferDetails | None
+    """The offer that it is about; null if a rule raised it."""
 
 
 class Trigger(TypedDict):
@@ -1705,10 +1761,10 @@ class WebhookNotification(TypedDict):
     """The contract's id."""
     contract_code: str
     """The contract's code."""
-    rule_id: str
-    """The rule's id."""
-    rule_name: str
-    """The rule's name."""
+    rule_id: str | None
+    """null for the mails of offers"""
+    rule_name: str | None
+    """null for the mails of offers"""
     subject: str
     """What is evaluated."""
     subject_id: str
@@ -1727,8 +1783,10 @@ class WebhookNotification(TypedDict):
     """The address that it was sent to."""
     error: NotRequired[str | None]
     """Why delivery failed; null if it did not."""
-    offer: NotRequired[RuleOffer | None]
+    offer: NotRequired[RuleOfferInput | None]
     """the offer to make, once, with `raised`"""
+    offer_id: NotRequired[str | None]
+    """of the offer that a mail is about; null if a rule fired"""
     kind: Literal["crossing", "reminder", "resolved", "test"]
     """Why it was raised: a threshold is crossed or no longer reached, a reminder, a test."""
     trigger: str

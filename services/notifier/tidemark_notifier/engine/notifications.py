@@ -14,7 +14,7 @@ from tidemark_notifier.database.query_types import (
 from tidemark_notifier.evaluation.addressees import Addressee, resolve_addressees
 from tidemark_notifier.evaluation.evaluation_input import EvaluationInput
 from tidemark_notifier.evaluation.evaluator import PendingNotification
-from tidemark_notifier.evaluation.offers import freeze_offer, resolve_offer_addressees
+from tidemark_notifier.evaluation.offers import find_rule_offer, freeze_offer, resolve_offer_addressees
 from tidemark_notifier.evaluation.rule_evaluation import RuleEvaluation
 from tidemark_notifier.evaluation.snapshot import Snapshot, freeze_evaluation, freeze_notification
 from tidemark_notifier.notification_events import RAISED, RESOLVED, build_notification_record
@@ -61,7 +61,9 @@ async def raise_notifications(
     }
     raised = [
         RaisedNotification(
-            _build_event(id_, contract, notification.evaluation, notification.threshold, now),
+            _build_event(id_, contract, notification.evaluation, notification.threshold, now).model_copy(
+                update={"offer": find_rule_offer(notification, contract)}
+            ),
             freeze_notification(notification, contract, today),
             resolve_addressees(notification.rule, contract, today, notification.evaluation.subject.account_id),
             notification.rule.channels,

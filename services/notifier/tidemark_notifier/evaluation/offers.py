@@ -7,9 +7,10 @@ from zoneinfo import ZoneInfo
 
 from tidemark_notifier.evaluation.addressees import Addressee
 from tidemark_notifier.evaluation.evaluation_input import EvaluationInput
+from tidemark_notifier.evaluation.evaluator import PendingNotification
 from tidemark_notifier.evaluation.reasons import describe_reason
 from tidemark_notifier.evaluation.snapshot import OfferDetails, OfferEvent, Snapshot, freeze_contract
-from tidemark_shared.domain.bodies import Figures
+from tidemark_shared.domain.bodies import Figures, RuleOffer
 from tidemark_shared.domain.calendar import start_of_day, to_local_day
 from tidemark_shared.domain.quantities import compute_percent, format_hours, hours_to_seconds
 from tidemark_shared.messaging.events import OfferChanged
@@ -110,6 +111,19 @@ def freeze_offer(offer: OfferChanged, contract: EvaluationInput, today: date, *,
         ),
     )
     return snapshot.model_copy(update={"reason": describe_reason(snapshot)})
+
+
+def find_rule_offer(notification: PendingNotification, contract: EvaluationInput) -> RuleOffer | None:
+    """The offer that a rule makes with a notification, once: not with its reminders, nor when it is resolved.
+
+    None if the contract cannot take it: it is not ACTIVE, has no such account, or counts in the other unit.
+    """
+    offer, unit = notification.rule.offer, contract.terms.type
+    if offer is None or notification.kind != "crossing" or contract.status != "ACTIVE":
+        return None
+    names = {name for account in contract.terms.accounts for name in (str(account.id), account.name)}
+    is_in_unit = (offer.hours is None) == (unit == "fixed_price")
+    return offer if is_in_unit and offer.account in names else None
 
 
 def _find_figures(offer: OfferChanged, contract: EvaluationInput) -> Figures | None:

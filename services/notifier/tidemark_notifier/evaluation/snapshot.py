@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
+
+from pydantic import Field
 
 from tidemark_notifier.evaluation.evaluation_input import EvaluationInput
 from tidemark_notifier.evaluation.evaluator import NotificationKind, PendingNotification
@@ -30,19 +32,16 @@ class OfferDetails(Body):
 
     offer_id: UUID
     version: int
-    event: OfferEvent
-    amount: int
-    """In the unit of the snapshot; negative if less is to be planned."""
+    event: Annotated[OfferEvent, Field(description="What has happened; refused: it no longer fits the contract.")]
+    amount: Annotated[int, Field(description="In the unit of the figures; negative if less is to be planned.")]
     reason: str
     price_minor: int | None
     price_currency: str | None
     note: str | None
-    valid_until: datetime | None
-    person_name: str | None
-    """Who asked for it or answered it, at the customer."""
-    remark: str | None
-    refusal: str | None
-    """Why it could not be accepted."""
+    valid_until: Annotated[datetime | None, Field(description="Until when it can be answered; null for a request.")]
+    person_name: Annotated[str | None, Field(description="Who asked for it or answered it, at the customer.")]
+    remark: Annotated[str | None, Field(description="Said with the answer or the withdrawal.")]
+    refusal: Annotated[str | None, Field(description="Why it could not be accepted when that was last tried.")]
 
 
 class Snapshot(Body):
