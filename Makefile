@@ -89,10 +89,12 @@ api-check: dev ## Lint the OpenAPI and AsyncAPI documents
 	@$(BIN)/python scripts/api/tools.py lint
 
 .PHONY: messages
-messages: dev ## Update the catalogues of translations (services/notifier/*/locales) from the code and the templates
-	@cd services/notifier && ../../$(BIN)/pybabel -q extract -F babel.cfg -k N_ --omit-header --no-location --sort-output \
-		-o ../../.messages.pot . && ../../$(BIN)/pybabel -q update -i ../../.messages.pot -d tidemark_notifier/locales \
-		--omit-header --no-fuzzy-matching --ignore-obsolete; rm -f ../../.messages.pot
+messages: dev ## Update the catalogues of translations (*/locales) from the code and the templates
+	@for package in shared/tidemark_shared services/notifier/tidemark_notifier services/web/tidemark_web; do \
+		$(BIN)/pybabel -q extract -F babel.cfg -k N_ --omit-header --no-location --sort-output -o .messages.pot $$package && \
+		$(BIN)/pybabel -q update -i .messages.pot -d $$package/locales --omit-header --no-fuzzy-matching \
+			--ignore-obsolete || exit; \
+	done; rm -f .messages.pot
 
 .PHONY: query-types
 query-types: dev ## Write a Python type for each named query

@@ -63,6 +63,11 @@ BODIES: dict[str, Any] = {
     "/v1/contracts/{contract}/resume": _REASON,
     "/v1/contracts/{contract}/close": _REASON,
     "/v1/contracts/{contract}/renew": {"code": "C2"},
+    "/v1/customer-links": {
+        "organization_id": str(uid("none")), "expires_at": "2026-12-31T00:00:00Z", "password": "open sesame",
+        "note": "For Ann",
+    },
+    "/v1/customer-links/exchange": {"token": "a.b.c", "password": "open sesame"},
     "/v1/rules": _RULE,
     "/v1/rules/preview": {"rule": _RULE, "contract": "C1"},
     "/v1/rules/{rule_id}/test": {"email": "ann@acme.example", "contract": "C1"},
@@ -138,7 +143,9 @@ async def _fill_contracts(client):
         response = await client.post(path, json=body)
         assert response.status_code == 201, response.text
         ids[name] = response.json()["id"]
-    return ids
+    response = await client.post("/v1/customer-links", json={"organization_id": ids["organization"]})
+    assert response.status_code == 201, response.text
+    return ids | {"link_id": response.json()["id"]}
 
 
 async def _fill_notifier(app):

@@ -14,16 +14,24 @@ from tidemark_consumption.api import figures
 from tidemark_shared.http import requests
 from tidemark_shared.http.tokens import ROLES
 
-READ, PUBLISH, CHANGE = "viewer", "publisher", "manager"
+CUSTOMER, READ, PUBLISH, CHANGE = "customer", "viewer", "publisher", "manager"
 # A new route needs a line here.
 REQUIRED_ROLES = {
     "POST /v1/worklogs": PUBLISH,
     "POST /v1/rules/preview": READ,
+    "POST /v1/customer-links/exchange": CUSTOMER,
+    "GET /v1/customer/links/{link_id}": CUSTOMER,
+    "GET /v1/customer/contracts": CUSTOMER,
+    "GET /v1/customer/contracts/{contract}": CUSTOMER,
+    "GET /v1/customer/contracts/{contract}/curve": CUSTOMER,
     **{
         f"{method} {path}": READ if method == "GET" else CHANGE
         for methods, path in (
             ("GET POST", "/v1/organizations"),
             ("GET PUT DELETE", "/v1/organizations/{organization}"),
+            ("POST", "/v1/organizations/{organization}/revoke-links"),
+            ("GET POST", "/v1/customer-links"),
+            ("GET DELETE", "/v1/customer-links/{link_id}"),
             ("GET POST", "/v1/teams"),
             ("GET PUT DELETE", "/v1/teams/{team}"),
             ("GET POST", "/v1/rate-cards"),

@@ -9,7 +9,7 @@ from aiokafka.errors import KafkaError
 from fastapi import FastAPI
 
 from tidemark_consumption import replay
-from tidemark_consumption.api import balances, figures, people, reports, worklogs
+from tidemark_consumption.api import balances, customers, figures, people, reports, worklogs
 from tidemark_consumption.api.examples import EXAMPLES
 from tidemark_consumption.api.worklogs import Publisher
 from tidemark_consumption.balance_outbox import begin_days, open_balance_outbox
@@ -93,4 +93,5 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(balances.router)
     app.include_router(reports.router)
     app.include_router(people.router)
+    app.include_router(customers.router)
     return app

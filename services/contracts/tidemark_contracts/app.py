@@ -8,7 +8,7 @@ from uuid import UUID
 
 from fastapi import FastAPI
 
-from tidemark_contracts.api import contracts, directory, offer_links, offers
+from tidemark_contracts.api import contracts, customer_links, directory, offer_links, offers
 from tidemark_contracts.api.examples import EXAMPLES
 from tidemark_contracts.contract import expiry
 from tidemark_contracts.offer import expiry as offer_expiry
@@ -36,6 +36,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     app = create_api("contracts", settings, lifespan, examples=EXAMPLES)
     app.state.link_limit = offer_links.create_link_limit()
-    for router in (directory.router, contracts.router, offer_links.router, offers.router):
+    routers = (directory.router, contracts.router, customer_links.router, offer_links.router, offers.router)
+    for router in routers:
         app.include_router(router)
     return app

@@ -1,5 +1,6 @@
 """Who may use the public address: the hosts that it answers to, open mode, and requests from other sites (SPEC 4)."""
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -8,17 +9,32 @@ from fastapi import Request
 from tidemark_shared.http.admission import MAX_BODY_BYTES, Admit
 from tidemark_shared.http.auth import MAX_LINK_BODY_BYTES, check_token, has_link, read_token
 from tidemark_shared.http.problems import Problem
-from tidemark_shared.http.tokens import Actor, issue_token
+from tidemark_shared.http.tokens import Actor, ExpiredLinkError, InvalidLinkError, issue_token, verify_link
 from tidemark_shared.settings import LOOPBACK_HOSTS, Settings, require_setting
 
 _PUBLIC_PATHS = frozenset({"/readyz", "/openapi.json"})
 # The first part of the paths of pages. A page without a session asks for one.
 _PAGES = frozenset(
-    {"", "contracts", "docs", "live", "people", "preferences", "reports", "sign-in", "sign-out", "static"}
+    {
+        "",
+        "contracts",
+        "customer-links",
+        "docs",
+        "live",
+        "people",
+        "preferences",
+        "reports",
+        "sign-in",
+        "sign-out",
+        "static",
+    }
 )
 _MAX_FORM_BYTES = 64 * 1024
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 SESSION_COOKIE = "tidemark_session"
+CUSTOMER_COOKIE = "tidemark_customer"
+CUSTOMER_PATH = "/customer"
+"""Where the pages of customers are. No other page reads their cookie, and these read no other cookie."""
 _ANONYMOUS = Actor("anonymous", "admin")
 # Long enough for the services to check it.
 _ANONYMOUS_LIFETIME = timedelta(minutes=5)
@@ -46,7 +62,10 @@ def create_admission(settings: Settings) -> Admit:
         if has_link(request):
             return MAX_LINK_BODY_BYTES
         if first_part in _PAGES:
-            _admit_page(request, settings, secret, is_open=is_local and settings.open)
+            if first_part == "customer":
+                _admit_customer(request, secret)
+            else:
+                _admit_page(request, settings, secret, is_open=is_local and settings.open)
             return _MAX_FORM_BYTES
         if is_local and settings.open and "authorization" not in request.headers:
             # The browser of a person on this machine may send this for another site.
@@ -55,7 +74,9 @@ def create_admission(settings: Settings) -> Admit:
         else:
             request.state.token = read_token(request)
             # The service that answers also checks whether it is revoked.
-            check_token(settings, request.state.token)
+            actor = check_token(settings, request.state.token).actor
+            if first_part == "inbox" and not actor.has_role("viewer"):
+                raise Problem(403, "Role not sufficient", "The mails of this stack are not for customers.")
         return MAX_BODY_BYTES
 
     return admit
@@ -82,12 +103,24 @@ def _admit_page(request: Request, settings: Settings, secret: str, *, is_open: b
         token = request.cookies.get(SESSION_COOKIE)
     if token:
         try:
-            state.actor, state.token = check_token(settings, token).actor, token
+            actor = check_token(settings, token).actor
         except Problem:
             return
-        state.has_session = SESSION_COOKIE in request.cookies
+        if actor.has_role("viewer"):
+            state.actor, state.token, state.has_session = actor, token, SESSION_COOKIE in request.cookies
     elif is_open:
         state.actor, state.token = _ANONYMOUS, _issue_anonymous_token(secret)
+
+
+def _admit_customer(request: Request, secret: str) -> None:
+    """Find the link that a customer has opened: the state gets ``link``, None without a valid session."""
+    state = request.state
+    state.link, state.accepts_form = None, True
+    if request.method not in _SAFE_METHODS:
+        _check_same_origin(request)
+    if session := request.cookies.get(CUSTOMER_COOKIE):
+        with suppress(InvalidLinkError, ExpiredLinkError):
+            state.link = verify_link(secret, session, "tidemark:customer-session")
 
 
 def _allowed_hosts(settings: Settings) -> frozenset[str]:

@@ -7,8 +7,11 @@ from urllib.parse import unquote
 _ROUTES = (
     ("consumption", re.compile(r"/v1/contracts/[^/]+/(balance|periods|curve|worklogs)(/.*)?")),
     ("notifier", re.compile(r"/v1/contracts/[^/]+/notifications(/.*)?")),
-    ("contracts", re.compile(r"/v1/(organizations|teams|rate-cards|contracts|offers)(/.*)?")),
-    ("consumption", re.compile(r"/v1/(balances|reports|worklogs)(/.*)?")),
+    (
+        "contracts",
+        re.compile(r"/v1/(organizations|teams|rate-cards|contracts|offers|customer-links|customer/links)(/.*)?"),
+    ),
+    ("consumption", re.compile(r"/v1/(balances|reports|worklogs|customer/contracts)(/.*)?")),
     ("notifier", re.compile(r"/v1/(rules|notifications)(/.*)?")),
     ("intake", re.compile(r"/v1/intake/[^/]+/webhook")),
     ("inbox", re.compile(r"/inbox(/.*)?")),

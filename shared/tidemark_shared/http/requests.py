@@ -99,8 +99,11 @@ def _version_conflict() -> Problem:
     return Problem(412, "The resource has changed", "Read it again and send its new ETag in If-Match.")
 
 
-def _read_call(request: Request, response: Response, actor: Annotated[Actor, require_role("viewer")]) -> Call:
-    return Call(request.state.connection, response, actor)
+def _read_call(role: Role) -> Any:
+    def call(request: Request, response: Response, actor: Annotated[Actor, require_role(role)]) -> Call:
+        return Call(request.state.connection, response, actor)
+
+    return Depends(call)
 
 
 def post_call(role: Role) -> Any:
@@ -119,7 +122,9 @@ def post_call(role: Role) -> Any:
     return Depends(call)
 
 
-ReadCall = Annotated[Call, Depends(_read_call)]
+ReadCall = Annotated[Call, _read_call("viewer")]
+CustomerCall = Annotated[Call, _read_call("customer")]
+"""The call of a request that a customer may send; it changes nothing that needs an ``Idempotency-Key``."""
 CreateCall = Annotated[Call, post_call("manager")]
 
 

@@ -61,7 +61,7 @@ _COLUMNS = (
 @app.command()
 def create(
     name: Annotated[str, typer.Argument(help="The user of the token; it is the actor in every history.")],
-    role: Annotated[tokens.Role, typer.Option(help="What it may do; each role includes those before it.")],
+    role: Annotated[tokens.UserRole, typer.Option(help="What it may do; each role includes those before it.")],
     expires: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The first day it is no longer accepted, UTC.")
     ] = None,

@@ -85,7 +85,29 @@ _DELIVERY = {
     ],
 }
 
+_CUSTOMER_FIGURES = ("planned", "consumed", "remaining", "percent")
+_OF_CUSTOMER = {
+    **{name: CONTRACT[name] for name in ("type", "recurrence", "start_date", "end_date", "timezone")},
+    **{name: BALANCE[name] for name in ("contract_id", "contract_code", "status", "unit", "currency")},
+    "contract_name": CONTRACT["name"],
+    "exhausts_on": FORECAST["exhausts_on"],
+    "whole": {name: FIGURES[name] for name in _CUSTOMER_FIGURES},
+    "updated_at": "2026-03-15T09:30:00Z",
+}
+_CUSTOMER_PERIOD = {
+    name: CONTRACT_PERIOD[name] for name in (*_CUSTOMER_FIGURES, "start", "end", "carried", "available")
+}
+_CUSTOMER_ACCOUNT = {
+    "account_id": examples.ACCOUNT_ID,
+    "name": _ACCOUNT["name"],
+    "whole": _OF_CUSTOMER["whole"],
+    "periods": [{name: PERIOD[name] for name in (*_CUSTOMER_FIGURES, "start", "end")}],
+}
+
 EXAMPLES = {
+    "CustomerContractSummary": {**_OF_CUSTOMER, "period": _CUSTOMER_PERIOD},
+    "CustomerContract": {**_OF_CUSTOMER, "periods": [_CUSTOMER_PERIOD], "accounts": [_CUSTOMER_ACCOUNT]},
+    "CustomerDay": {"day": "2026-03-02", "consumed": 259200, "period_start": "2026-03-01", "period_consumed": 28800},
     # The body of a request that is one of several schemas has the name of its operation.
     "publish_worklogs": {
         "specversion": "1.0",

@@ -212,6 +212,20 @@ class CurveRow(TypedDict):
     period: str | Any
 
 
+class CustomerContractsRow(TypedDict):
+    contract_id: UUID | Any
+    sort_key: str | Any
+    contract_name: str | Any
+    type: str | Any
+    recurrence: str | Any
+    start_date: date | Any
+    end_date: date | Any
+    timezone: str | Any
+    updated_at: datetime | Any
+    exhausts_on: date | Any
+    body: str | Any
+
+
 class DifferencesRow(TypedDict):
     key: str | Any
     side: str | Any
@@ -683,6 +697,31 @@ class ConsumptionQueries(Protocol):
         Work of a fixed price can be on days that are in no period.
 
         figures.sql"""
+        ...
+
+    async def customer_contract_id(
+        self, connection: Connection, /, *, ref: str | None, organization: UUID | None
+    ) -> UUID | Any:
+        """customers.sql"""
+        ...
+
+    def customer_contracts(
+        self,
+        connection: Connection,
+        /,
+        *,
+        organization: UUID | None,
+        ref: str | None,
+        after_key: str | None,
+        after_id: UUID | None,
+        max_rows: int | None,
+        moment: datetime | None,
+        complete: bool | None,
+    ) -> AsyncIterator[CustomerContractsRow]:
+        """The contracts of an organization, or the one that `ref` names; drafts and discarded contracts are none. Active ones
+        first, then by last day and code. `complete`: the balance has all periods, else the current and the previous one.
+
+        customers.sql"""
         ...
 
     async def delete_contract_refs(self, connection: Connection, /, *, refs: Collection[str | None] | None) -> str:

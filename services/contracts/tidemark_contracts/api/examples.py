@@ -5,6 +5,21 @@ from tidemark_shared.domain.examples import ADJUSTMENT, CONTRACT, CONTRACT_CHANG
 
 _STATE = {"status": "DRAFT", "renewed_from": None, "renewed_as": None}
 _REASON = "Extra package, mail of 4 March"
+_LINK_ID = "6f1f5b0e-3f0d-4f0c-9a35-8a3a5b1c2d3e"
+_LINK_TOKEN = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9…"  # noqa: S105 - the beginning of a token
+_LINK = {
+    "id": _LINK_ID,
+    "organization_id": examples.ORGANIZATION_ID,
+    "organization_name": ORGANIZATION["name"],
+    "issued_at": "2026-03-04T10:12:00Z",
+    "expires_at": "2026-08-31T10:12:00Z",
+    "has_password": False,
+    "note": "For Ann, by chat",
+    "created_by": "olga",
+    "last_used_at": None,
+    "revoked_at": None,
+    "revoked_by": None,
+}
 
 EXAMPLES = {
     "OrganizationInput": ORGANIZATION,
@@ -19,6 +34,22 @@ EXAMPLES = {
     "Reason": {"reason": "The customer asked for a pause"},
     "Renewal": {"code": "ACME-SUP-2027"},
     "EmptyBody": {},
+    "CustomerLinkBody": {
+        "organization_id": examples.ORGANIZATION_ID,
+        "expires_at": "2026-08-31T10:12:00Z",
+        "password": None,
+        "note": "For Ann, by chat",
+    },
+    "CustomerLinkState": _LINK,
+    "CreatedCustomerLink": {**_LINK, "url": f"https://tidemark.example.com/customer#{_LINK_TOKEN}"},
+    "LinkExchange": {"token": _LINK_TOKEN, "password": None},
+    "CustomerSession": {
+        "link_id": _LINK_ID,
+        "organization_id": examples.ORGANIZATION_ID,
+        "organization_name": ORGANIZATION["name"],
+        "locale": "en",
+        "expires_at": "2026-08-31T10:12:00Z",
+    },
     "HistoryEntry": {
         "version": 3,
         "what": "amended",

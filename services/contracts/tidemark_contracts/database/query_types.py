@@ -24,6 +24,21 @@ class FindContractRow(TypedDict):
     body: str | Any
 
 
+class FindCustomerLinkRow(TypedDict):
+    id: UUID | Any
+    organization_id: UUID | Any
+    organization_name: str | Any
+    locale: str | Any
+    issued_at: datetime | Any
+    expires_at: datetime | Any
+    password_hash: str | Any
+    note: str | Any
+    created_by: str | Any
+    last_used_at: datetime | Any
+    revoked_at: datetime | Any
+    revoked_by: str | Any
+
+
 class FindEntityRow(TypedDict):
     id: UUID | Any
     version: int | Any
@@ -70,6 +85,21 @@ class ListContractsRow(TypedDict):
     renewed_from: UUID | Any
     renewed_as: UUID | Any
     body: str | Any
+
+
+class ListCustomerLinksRow(TypedDict):
+    id: UUID | Any
+    organization_id: UUID | Any
+    organization_name: str | Any
+    locale: str | Any
+    issued_at: datetime | Any
+    expires_at: datetime | Any
+    password_hash: str | Any
+    note: str | Any
+    created_by: str | Any
+    last_used_at: datetime | Any
+    revoked_at: datetime | Any
+    revoked_by: str | Any
 
 
 class ListEndedContractsRow(TypedDict):
@@ -131,6 +161,24 @@ class LockEntitiesRow(TypedDict):
 
 
 class ContractsQueries(Protocol):
+    async def add_customer_link(
+        self,
+        connection: Connection,
+        /,
+        *,
+        id: UUID | None,
+        issued_at: datetime | None,
+        expires_at: datetime | None,
+        password_hash: str | None,
+        note: str | None,
+        created_by: str | None,
+        organization_id: UUID | None,
+    ) -> str:
+        """Changes nothing if the link exists, or its organization does not.
+
+        customer_links.sql"""
+        ...
+
     async def add_entity(
         self, connection: Connection, /, *, id: UUID | None, kind: str | None, name: str | None, body: str | None
     ) -> int | Any:
@@ -184,6 +232,14 @@ class ContractsQueries(Protocol):
         """contracts.sql"""
         ...
 
+    async def count_password_attempt(
+        self, connection: Connection, /, *, window_start: datetime | None, now: datetime | None, id: UUID | None
+    ) -> int | Any:
+        """The attempts since the first one that is younger than :window_start. The row is locked, so guesses wait in line.
+
+        customer_links.sql"""
+        ...
+
     async def delete_contract(self, connection: Connection, /, *, id: UUID | None) -> str:
         """contracts.sql"""
         ...
@@ -208,6 +264,10 @@ class ContractsQueries(Protocol):
         """A match by id comes before a match by code.
 
         contracts.sql"""
+        ...
+
+    async def find_customer_link(self, connection: Connection, /, *, id: UUID | None) -> FindCustomerLinkRow | None:
+        """customer_links.sql"""
         ...
 
     async def find_entity(
@@ -271,6 +331,21 @@ class ContractsQueries(Protocol):
         max_rows: int | None,
     ) -> AsyncIterator[ListContractsRow]:
         """contracts.sql"""
+        ...
+
+    def list_customer_links(
+        self,
+        connection: Connection,
+        /,
+        *,
+        organization_id: UUID | None,
+        before_time: datetime | None,
+        before_id: UUID | None,
+        max_rows: int | None,
+    ) -> AsyncIterator[ListCustomerLinksRow]:
+        """The newest first.
+
+        customer_links.sql"""
         ...
 
     def list_ended_contracts(
@@ -377,6 +452,22 @@ class ContractsQueries(Protocol):
         """offers.sql"""
         ...
 
+    async def revoke_customer_link(
+        self, connection: Connection, /, *, now: datetime | None, actor: str | None, id: UUID | None
+    ) -> UUID | Any:
+        """The link's id; null if there is none. One that was revoked keeps who revoked it first.
+
+        customer_links.sql"""
+        ...
+
+    async def revoke_customer_links(
+        self, connection: Connection, /, *, now: datetime | None, actor: str | None, organization_id: UUID | None
+    ) -> UUID | Any:
+        """The organization's id; null if there is none. Links that were revoked before keep who revoked them first.
+
+        customer_links.sql"""
+        ...
+
     async def save_contracts(
         self,
         connection: Connection,
@@ -418,4 +509,8 @@ class ContractsQueries(Protocol):
         """Replace the references of these contracts: one row for each contract and entity.
 
         contracts.sql"""
+        ...
+
+    async def use_customer_link(self, connection: Connection, /, *, now: datetime | None, id: UUID | None) -> str:
+        """customer_links.sql"""
         ...

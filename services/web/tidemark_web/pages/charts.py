@@ -4,11 +4,12 @@ A chart has no fixed size: paths are in a square of 1,000 units that the browser
 placed by percentages, so that no text is ever scaled.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, Protocol
 
-from tidemark_web.pages.formatting import Amounts, format_day, format_month
+from tidemark_web.pages.formatting import format_day, format_month
 
 SIZE = 1000
 _DAY = timedelta(days=1)
@@ -17,6 +18,17 @@ _MAX_TICKS = 5
 MAX_DAILY = 62
 _SATURDAY = 5
 _MAX_X_LABELS = 13
+
+
+class AmountFormat(Protocol):
+    """Formats the amounts of an axis, such as :class:`~tidemark_web.pages.formatting.Amounts`."""
+
+    @property
+    def step(self) -> int:
+        """The amount of which an axis has round numbers."""
+
+    def __call__(self, amount: int, *, unit: bool = True) -> str:
+        """An amount as text."""
 
 
 class Bar(NamedTuple):
@@ -93,6 +105,16 @@ class Columns(NamedTuple):
     is_daily: bool
 
 
+class DayLabels(NamedTuple):
+    """How an axis writes a day, and the month of a day."""
+
+    day: Callable[[date], str]
+    month: Callable[[date], str]
+
+
+ENGLISH_DAYS = DayLabels(partial(format_day, year=False), format_month)
+
+
 class Limit(NamedTuple):
     """What is available from ``start`` on."""
 
@@ -107,9 +129,10 @@ def build_curve(
     days: tuple[date, date],
     today: date,
     forecast: Mapping[str, Any] | None,
-    amount: Amounts,
+    amount: AmountFormat,
     before: int = 0,
     period: tuple[date, date] | None = None,
+    labels: DayLabels = ENGLISH_DAYS,
 ) -> Curve:
     """``points`` is what was consumed by the end of each day; ``days`` are the first and the last one of the chart.
 
@@ -152,13 +175,13 @@ def build_curve(
         today=_per_mille(100 * end[0]) if first <= today <= last else "",
         mark=_mark(forecast, days, end, (x_of, y_of(final)), is_used=bool(points) and points[-1][1] >= final),
         y_ticks=y_ticks,
-        x_ticks=list(_day_ticks(first, last)),
+        x_ticks=list(_day_ticks(first, last, labels)),
         limit_y=_per_mille(100 * y_of(final)),
     )
 
 
 def build_columns(
-    work: Mapping[date, int], days: tuple[date, date], holidays: Iterable[date], amount: Amounts
+    work: Mapping[date, int], days: tuple[date, date], holidays: Iterable[date], amount: AmountFormat
 ) -> Columns:
     """Work by day, with days off told apart; by week if there are more than two months."""
     first, last = days
@@ -186,7 +209,7 @@ def build_columns(
                 amount=value,
             )
         )
-    return Columns(columns, y_ticks, list(_day_ticks(first, last)), is_daily)
+    return Columns(columns, y_ticks, list(_day_ticks(first, last, ENGLISH_DAYS)), is_daily)
 
 
 def _mark(
@@ -215,7 +238,7 @@ def _stairs(points: Sequence[tuple[int, int]]) -> str:
     return f"M{points[0][0]} {points[0][1]}{steps}H{SIZE}"
 
 
-def _scale(maximum: int, amount: Amounts, minimum: int = 0) -> tuple[int, int, list[Tick]]:
+def _scale(maximum: int, amount: AmountFormat, minimum: int = 0) -> tuple[int, int, list[Tick]]:
     """The bottom and the top of an axis, and its round ticks."""
     step = amount.step
     for factor in _round_factors():
@@ -238,23 +261,25 @@ def _round_factors() -> Iterator[int]:
         power *= 10
 
 
-def _day_ticks(first: date, last: date) -> Iterator[Tick]:
+def _day_ticks(first: date, last: date, labels: DayLabels) -> Iterator[Tick]:
     """Days of a short chart; the first days of months, or of years, of a long one. Each label is where its day ends."""
     total = (last - first).days + 1
     if total <= MAX_DAILY:
         step = 1 if total <= _MAX_X_LABELS else 7 if total > 35 else 5  # noqa: PLR2004 - about six labels
         for number in range(0, total, step):
             day = first + number * _DAY
-            yield Tick(_per_mille((2 * number + 1) * SIZE * 100 // (2 * total)), _short(day, first), bool(number % 2))
+            yield Tick(
+                _per_mille((2 * number + 1) * SIZE * 100 // (2 * total)), _short(day, first, labels), bool(number % 2)
+            )
         return
     months = list(_month_starts(first, last))
     every = -(-len(months) // _MAX_X_LABELS)
     for index, day in enumerate(months[::every]):
-        yield Tick(_per_mille(SIZE * 100 * (day - first).days // total), format_month(day), bool(index % 2))
+        yield Tick(_per_mille(SIZE * 100 * (day - first).days // total), labels.month(day), bool(index % 2))
 
 
-def _short(day: date, first: date) -> str:
-    return format_day(day, year=False) if day == first or day.day <= _MAX_TICKS else str(day.day)
+def _short(day: date, first: date, labels: DayLabels) -> str:
+    return labels.day(day) if day == first or day.day <= _MAX_TICKS else str(day.day)
 
 
 def _month_starts(first: date, last: date) -> Iterator[date]:

@@ -155,14 +155,14 @@ def build_view(
 ) -> dict[str, Any]:
     """What the page shows of a period, or of the whole contract."""
     code = contract["code"]
-    figures = selected or _whole(balance)
+    figures = selected or whole_figures(balance)
     days = date.fromisoformat(figures["start"]), date.fromisoformat(figures["end"])
     points = _points(curve, selected)
     work = _daily_work(curve)
     limits = (
         [Limit(days[0], figures["available"])]
         if selected and figures["available"] is not None
-        else _contracted(balance["periods"])
+        else contracted_limits(balance["periods"])
     )
     is_current = days[0] <= today <= days[1]
     elapsed = elapsed_percent(figures, today) if is_current else None
@@ -177,13 +177,13 @@ def build_view(
         "bar_of_figures": build_bar(figures["consumed"], figures["available"], elapsed),
         "elapsed": elapsed,
         "days_left": max((days[1] - today).days + 1, 0) if today >= days[0] else (days[1] - days[0]).days + 1,
-        "hours_per_week": _per_week(figures, days, today),
+        "hours_per_week": hours_per_week(figures, days, today),
         "forecast": forecast,
-        "periods": list(_picker(balance, selected, today, contract["recurrence"])),
+        "periods": list(_picker(balance, selected, today, contract["recurrence"], amount)),
         "curve": build_curve(
             points, limits=limits, days=days, today=today, forecast=forecast, amount=amount
         ),
-        "curve_rows": list(_curve_rows(points, limits, days)),
+        "curve_rows": list(curve_rows(points, limits, days)),
         "columns": build_columns(work, days, holidays, amount),
         "levels": levels,
         "teams": _by_team(levels),
@@ -191,7 +191,7 @@ def build_view(
     }  # fmt: skip
 
 
-def _whole(balance: Json) -> Json:
+def whole_figures(balance: Json) -> Json:
     """The figures of the whole contract in the form of a period's. Nothing is carried into a contract."""
     periods = balance["periods"]
     whole = {"start": periods[0]["start"], "end": periods[-1]["end"], "carried": 0}
@@ -215,7 +215,7 @@ def _daily_work(curve: Sequence[Json]) -> dict[date, int]:
             for day, before, total in zip(curve, totals, totals[1:], strict=False)}  # fmt: skip
 
 
-def _contracted(periods: Sequence[Json]) -> list[Limit]:
+def contracted_limits(periods: Sequence[Json]) -> list[Limit]:
     """What is contracted from the start, period by period."""
     limits, total = [], 0
     for period in periods:
@@ -224,7 +224,7 @@ def _contracted(periods: Sequence[Json]) -> list[Limit]:
     return limits
 
 
-def _per_week(figures: Json, days: tuple[date, date], today: date) -> int | None:
+def hours_per_week(figures: Json, days: tuple[date, date], today: date) -> int | None:
     """How much of what remains may be used in each week until the end."""
     first = max(today, days[0])
     if figures["remaining"] is None or figures["remaining"] <= 0 or first > days[1]:
@@ -233,7 +233,9 @@ def _per_week(figures: Json, days: tuple[date, date], today: date) -> int | None
     return int(figures["remaining"] * _DAYS_OF_WEEK // max(days_left, _DAYS_OF_WEEK))
 
 
-def _picker(balance: Json, selected: Json | None, today: date, recurrence: str) -> Iterator[PeriodColumn]:
+def _picker(
+    balance: Json, selected: Json | None, today: date, recurrence: str, amount: Amounts
+) -> Iterator[PeriodColumn]:
     periods = balance["periods"]
     if len(periods) == 1:
         return
@@ -242,7 +244,8 @@ def _picker(balance: Json, selected: Json | None, today: date, recurrence: str) 
         is_current = period["start"] <= today.isoformat() <= period["end"]
         yield PeriodColumn(
             label=format_month(start),
-            title=format_period(period, recurrence=recurrence),
+            title=f"{format_period(period, recurrence=recurrence)}: {amount(period['consumed'])} of "
+            f"{amount(period['available'])}",
             start=period["start"],
             bar=build_bar(period["consumed"], period["available"]),
             figures=period,
@@ -264,13 +267,14 @@ def _level(account: Json, selected: Json | None, teams: Mapping[str, str], code:
 
 
 def _build_level(name: str, part: Json, selected: Json | None, code: str, *, billable: bool) -> Level:
-    figures = part["whole"] if selected is None else _figures_of(part, selected["start"])
+    figures = part["whole"] if selected is None else figures_of_period(part, selected["start"])
     return Level(
         name, figures, build_bar(figures["consumed"], figures["planned"]), _worklogs_link(figures, code), billable, []
     )
 
 
-def _figures_of(part: Json, start: str) -> Json:
+def figures_of_period(part: Json, start: str) -> Json:
+    """The figures of an account or team in the period that begins on ``start``."""
     empty = {"planned": None, "consumed": 0, "remaining": None, "percent": None, "worklogs": 0, "links": None}
     return next((period for period in part["periods"] if period["start"] == start), empty)
 
@@ -296,7 +300,7 @@ def _worklogs_link(figures: Json, code: str) -> str:
     return contract_page(code, f"/worklogs?{urlsplit(figures['links']['worklogs']).query}")
 
 
-def _curve_rows(
+def curve_rows(
     points: Sequence[tuple[date, int]], limits: Sequence[Limit], days: tuple[date, date]
 ) -> Iterator[tuple[date, int, int | None]]:
     """The table behind the curve: each day, or in a long chart the last day of each week."""

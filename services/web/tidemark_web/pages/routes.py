@@ -1,6 +1,7 @@
 """The addresses of the pages, and what every page does: asks for a session, and shows its errors as a page."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import httpx
 from fastapi import Request
@@ -8,7 +9,7 @@ from fastapi.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from tidemark_shared.log import get_correlation_id, get_logger
-from tidemark_web.pages import docs, session
+from tidemark_web.pages import customer, docs, session
 from tidemark_web.pages.client import Api, ApiError
 from tidemark_web.pages.contract import show_contract
 from tidemark_web.pages.contracts import show_contracts
@@ -21,6 +22,7 @@ from tidemark_web.pages.worklogs import show_worklogs
 _log = get_logger()
 
 Page = Callable[[Request, Api], Awaitable[Response]]
+Handler = Callable[[Request], Awaitable[Response]]
 
 
 def page_routes() -> list[Route]:
@@ -33,6 +35,10 @@ def page_routes() -> list[Route]:
         Route("/people", _page(show_people)),
         Route("/reports", _page(show_report)),
         Route("/reports/delivery.{extension}", _page(send_report)),
+        Route("/customer", _customer_page(customer.show_contracts)),
+        Route("/customer/session", _customer(customer.open_link), methods=["POST"]),
+        Route("/customer/forget", _customer(customer.forget_link), methods=["POST"]),
+        Route("/customer/contracts/{reference:path}", _customer_page(customer.show_contract)),
         Route("/docs", _guard(docs.show_api)),
         Route("/docs/events", _guard(docs.show_events)),
         Route("/docs/events/{topic}.json", _guard(docs.send_event_document)),
@@ -48,40 +54,52 @@ async def _redirect_to_contracts(_: Request) -> Response:
     return RedirectResponse("/")
 
 
-def _page(show: Page) -> Callable[[Request], Awaitable[Response]]:
+def _page(show: Page) -> Handler:
     async def show_with_session(request: Request) -> Response:
         if request.state.token is None:
-            return session.redirect_to_sign_in(request)
+            return await session.redirect_to_sign_in(request)
         return await show(request, Api(request.app.state.clients, request.state.token))
 
     return _guard(show_with_session)
 
 
-def _guard(handle: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
-    """Show errors as pages."""
+def _customer_page(show: customer.CustomerPage) -> Handler:
+    return _customer(customer.with_session(show))
+
+
+def _customer(handle: Handler) -> Handler:
+    return _guard(handle, customer.show_error, partial(customer.ask_for_link, status=401))
+
+
+def _show_error(request: Request, status: int, title: str, detail: str) -> Response:
+    return render(request, "error.html", status, title=title, detail=detail, error_status=status, hours="decimal")
+
+
+def _guard(
+    handle: Handler,
+    show_error: Callable[[Request, int, str, str], Response] = _show_error,
+    ask_who: Handler = session.redirect_to_sign_in,
+) -> Handler:
+    """Show errors as pages; ``ask_who`` answers where the API does not accept the token."""
 
     async def handle_errors(request: Request) -> Response:
         try:
             return await handle(request)
         except ApiError as error:
             if error.status == httpx.codes.UNAUTHORIZED:
-                return session.redirect_to_sign_in(request)
-            return _show_error(request, error.status, error.title, error.detail)
+                return await ask_who(request)
+            return show_error(request, error.status, error.title, error.detail)
         except httpx.TransportError as error:
             name = error.request.extensions.get("upstream", "a service")
             _log.warning("upstream_unreachable", upstream=name, error=repr(error))
             detail = f"The {name} service does not answer. It may be starting. This page tries again by itself."
-            return _show_error(request, 503, "Tidemark is not complete right now", detail)
+            return show_error(request, 503, "Tidemark is not complete right now", detail)
         except Exception as error:  # noqa: BLE001 - no page shows a traceback
             _log.error("page_failed", exc_info=error)
             detail = f"The log of the web process has the details under {get_correlation_id()}."
-            return _show_error(request, 500, "This page failed", detail)
+            return show_error(request, 500, "This page failed", detail)
 
     return handle_errors
-
-
-def _show_error(request: Request, status: int, title: str, detail: str) -> Response:
-    return render(request, "error.html", status, title=title, detail=detail, error_status=status, hours="decimal")
 
 
 async def _static(request: Request) -> Response:

@@ -34,7 +34,7 @@ def local_path(target: str) -> str:
     return target if is_local and not target.startswith("//") else "/"
 
 
-def redirect_to_sign_in(request: Request) -> Response:
+async def redirect_to_sign_in(request: Request) -> Response:
     """Ask for a token, then come back."""
     target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     response = RedirectResponse(f"/sign-in?next={quote(target, safe='')}", 303)
@@ -75,11 +75,13 @@ async def save_preferences(request: Request) -> Response:
     return response
 
 
-def set_cookie(request: Request, response: Response, name: str, value: str, expires: datetime) -> None:
+def set_cookie(
+    request: Request, response: Response, name: str, value: str, expires: datetime, *, path: str = "/"
+) -> None:
     """Set a cookie that no script can read, and that no other site can send with a form."""
     settings: Settings = request.app.state.settings
     is_secure = request.url.scheme == "https" or settings.public_url.startswith("https:")
-    options: dict[str, Any] = {"httponly": True, "samesite": "lax", "secure": is_secure, "path": "/"}
+    options: dict[str, Any] = {"httponly": True, "samesite": "lax", "secure": is_secure, "path": path}
     response.set_cookie(name, value, expires=expires, **options)
 
 
