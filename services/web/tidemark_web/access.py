@@ -21,6 +21,7 @@ _PAGES = frozenset(
         "customer-links",
         "docs",
         "live",
+        "offer",
         "people",
         "preferences",
         "reports",
@@ -62,7 +63,7 @@ def create_admission(settings: Settings) -> Admit:
         if has_link(request):
             return MAX_LINK_BODY_BYTES
         if first_part in _PAGES:
-            if first_part == "customer":
+            if first_part in ("customer", "offer"):
                 _admit_customer(request, secret)
             else:
                 _admit_page(request, settings, secret, is_open=is_local and settings.open)

@@ -9,7 +9,7 @@ from fastapi.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from tidemark_shared.log import get_correlation_id, get_logger
-from tidemark_web.pages import customer, docs, session
+from tidemark_web.pages import customer, docs, offer, session
 from tidemark_web.pages.client import Api, ApiError
 from tidemark_web.pages.contract import show_contract
 from tidemark_web.pages.contracts import show_contracts
@@ -39,6 +39,9 @@ def page_routes() -> list[Route]:
         Route("/customer/session", _customer(customer.open_link), methods=["POST"]),
         Route("/customer/forget", _customer(customer.forget_link), methods=["POST"]),
         Route("/customer/contracts/{reference:path}", _customer_page(customer.show_contract)),
+        Route("/offer", _offer(offer.ask_for_link)),
+        Route("/offer/session", _offer(offer.open_offer), methods=["POST"]),
+        Route("/offer/answer", _offer(offer.answer_offer), methods=["POST"]),
         Route("/docs", _guard(docs.show_api)),
         Route("/docs/events", _guard(docs.show_events)),
         Route("/docs/events/{topic}.json", _guard(docs.send_event_document)),
@@ -69,6 +72,10 @@ def _customer_page(show: customer.CustomerPage) -> Handler:
 
 def _customer(handle: Handler) -> Handler:
     return _guard(handle, customer.show_error, partial(customer.ask_for_link, status=401))
+
+
+def _offer(handle: Handler) -> Handler:
+    return _guard(handle, offer.show_error, offer.ask_for_link)
 
 
 def _show_error(request: Request, status: int, title: str, detail: str) -> Response:
