@@ -49,7 +49,39 @@ OFFERED = {
     "subject_kind": "account", "account_name": "Help desk", "consumed": 38 * HOUR + 1800,
     "remaining": HOUR + 1800, "percent": "96.25", "accounts": (),
 }  # fmt: skip
+DIGEST = {
+    "day": "2026-03-16", "status": "ACTIVE", "contract_end": "2026-12-31", "planned": 480 * HOUR,
+    "consumed": 98 * HOUR, "attention": (), "accounts_over": (),
+    "previous": {"day": "2026-03-09", "status": "ACTIVE", "contract_end": "2026-12-31", "planned": 480 * HOUR,
+                 "consumed": 92 * HOUR},
+}  # fmt: skip
+DIGESTED = {"kind": "digest", "trigger": "digest", "threshold": None, "rule_name": "Monday morning", "days_left": 290}
+DIGESTS = [
+    make_snapshot(
+        **DIGESTED, contract_name="Operations", contract_code="NORD-OPS", organization_name="Nordwind",
+        consumed=44 * HOUR, remaining=-4 * HOUR, percent="110",
+        digest=DIGEST | {"attention": ("over", "account_over", "not_counted"), "accounts_over": ("Reports",)},
+        unaccounted_seconds=2 * HOUR,
+    ),
+    make_snapshot(
+        **DIGESTED | {"days_left": 19}, contract_name="Website", contract_code="BLUE-WEB", contract_end="2026-04-04",
+        forecast=FORECAST,
+        digest=DIGEST | {
+            "attention": ("runs_out", "ends_soon"), "planned": 500 * HOUR, "contract_end": "2026-04-04",
+        },
+    ),
+    make_snapshot(**DIGESTED, digest=DIGEST | {"consumed": 92 * HOUR}),
+    make_snapshot(**DIGESTED, contract_name="Claims API", contract_code="KEST-DEV", digest=DIGEST | {"previous": None}),
+]  # fmt: skip
 MAILS = {
+    "digest": (DIGESTS, OWNER),
+    "digest-german": (
+        [
+            snapshot.model_copy(update={"locale": "de"})
+            for snapshot in DIGESTS[1:]
+        ],
+        CUSTOMER,
+    ),
     "warning": ([WARNING], OWNER),
     "customer": ([WARNING], CUSTOMER),
     "overrun": ([OVERRUN], OWNER),

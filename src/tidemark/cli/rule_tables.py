@@ -19,6 +19,7 @@ _TRIGGERS = {
     "status_changed": "becomes {to}",
     "unaccounted_work": "{at} h or more not counted",
     "forecast_exhausts": "will be used up within {within_days} days",
+    "digest": "digest every {every}, on {on}",
 }
 _PERIODS = {"period": "each period", "whole": "all periods"}
 

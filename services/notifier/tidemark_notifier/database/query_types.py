@@ -65,6 +65,13 @@ class DeliveryStatusesRow(TypedDict):
     receivers: str | Any
 
 
+class DigestDueRow(TypedDict):
+    id: UUID | Any
+    version: int | Any
+    body: str | Any
+    next_digest_at: datetime | Any
+
+
 class EvaluationInputsRow(TypedDict):
     id: UUID | Any
     stream_version: int | Any
@@ -182,6 +189,12 @@ class OverdueContractRow(TypedDict):
     due_at: datetime | Any
 
 
+class PreviousDigestsRow(TypedDict):
+    contract_id: UUID | Any
+    receiver: str | Any
+    snapshot: str | Any
+
+
 class ResetFailedDeliveriesRow(TypedDict):
     id: UUID | Any
 
@@ -213,6 +226,10 @@ class UpdateRuleRow(TypedDict):
     id: UUID | Any
     version: int | Any
     body: str | Any
+
+
+class ZonesInScopeRow(TypedDict):
+    timezone: str | Any
 
 
 class NotifierQueries(Protocol):
@@ -260,6 +277,12 @@ class NotifierQueries(Protocol):
         """When each notification was raised, its receivers, and the status of each delivery.
 
         notifications.sql"""
+        ...
+
+    async def digest_due(self, connection: Connection, /, *, now: datetime | None) -> DigestDueRow | None:
+        """A digest that another instance is building is left out.
+
+        digests.sql"""
         ...
 
     def evaluation_inputs(
@@ -420,6 +443,14 @@ class NotifierQueries(Protocol):
         """deliveries.sql"""
         ...
 
+    def previous_digests(
+        self, connection: Connection, /, *, rule_id: UUID | None, contract_ids: Collection[UUID | None] | None
+    ) -> AsyncIterator[PreviousDigestsRow]:
+        """The last digest of each contract to each receiver.
+
+        digests.sql"""
+        ...
+
     async def reference_exists(self, connection: Connection, /, *, id: UUID | None, kind: str | None) -> bool | Any:
         """Whether the notifier has received this organization, team or contract.
 
@@ -471,6 +502,12 @@ class NotifierQueries(Protocol):
         """Global rules, and the rules of these contracts and organizations.
 
         rules.sql"""
+        ...
+
+    async def schedule_digest(
+        self, connection: Connection, /, *, next_digest_at: datetime | None, id: UUID | None
+    ) -> str:
+        """digests.sql"""
         ...
 
     async def store_balances(
@@ -565,4 +602,8 @@ class NotifierQueries(Protocol):
         self, connection: Connection, /, *, body: str | None, id: UUID | None
     ) -> UpdateRuleRow | None:
         """rules.sql"""
+        ...
+
+    def zones_in_scope(self, connection: Connection, /, *, scope_id: UUID | None) -> AsyncIterator[ZonesInScopeRow]:
+        """digests.sql"""
         ...

@@ -5,6 +5,7 @@ from datetime import date
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from tidemark_notifier.delivery.digest_content import build_digest, format_digest_headline
 from tidemark_notifier.delivery.offer_content import (
     OFFER_NAMES,
     build_offer_link,
@@ -29,11 +30,17 @@ from tidemark_notifier.language import N_, Language, get_language
 from tidemark_notifier.rules.placeholders import fill_placeholders
 from tidemark_notifier.rules.triggers import CALENDAR_TRIGGERS
 
-_KIND_NAMES = {"crossing": "", "reminder": N_("Reminder"), "resolved": N_("Resolved"), "test": N_("Test")}
-_KINDS_BY_URGENCY = ("test", "crossing", "reminder", "resolved", "offer")
+_KIND_NAMES = {
+    "crossing": "",
+    "reminder": N_("Reminder"),
+    "resolved": N_("Resolved"),
+    "test": N_("Test"),
+    "digest": N_("Digest"),
+}
+_KINDS_BY_URGENCY = ("test", "crossing", "reminder", "resolved", "offer", "digest")
 _TRIGGERS_BY_URGENCY = (
     "overrun", "expired", "consumed_percent", "remaining_hours", "remaining_amount", "forecast_exhausts",
-    "expires_in_days", "status_changed", "unaccounted_work", "offer",
+    "expires_in_days", "status_changed", "unaccounted_work", "offer", "digest",
 )  # fmt: skip
 _PROVIDER = frozenset({"owner", "team", "webhook"})
 """Kinds of addressees that belong to the provider."""
@@ -87,6 +94,7 @@ def build_view(
         "headline": format_headline(first, language),
         "consumption": _build_consumption(first, language),
         "others": list(_build_others(first, others, language)),
+        "others_title": language.gettext("Also"),
         "contract_name": first.contract_name,
         "contract_code": first.contract_code,
         "organization": first.organization_name,
@@ -111,6 +119,7 @@ def build_view(
         "link_note": "",
         "notification_id": notifications[0].id,
         **build_offer_link(first, notifications[0].addressee, public_url, language, secret),
+        **build_digest([first, *others] if first.digest else [], public_url, language, has_page=has_page),
     }
 
 
@@ -161,6 +170,7 @@ def _build_others(first: Snapshot, others: Sequence[Snapshot], language: Languag
             **_build_part(snapshot, language),
             "name": ", ".join(filter(None, (snapshot.account_name, snapshot.team_name))),
             "bar": bar,
+            "link": "",
         }
 
 
@@ -183,6 +193,9 @@ def format_subject(notifications: Sequence[MailNotification], language: Language
     kind = _format_kind(snapshot, language)
     count = language.ngettext(" (and %(count)s more)", " (and %(count)s more)", more) if more else ""
     prefix = f"{kind}: " if kind else ""
+    if snapshot.digest:
+        snapshots = [snapshot for _, snapshot, _ in notifications]
+        return f"{prefix}{format_digest_headline(snapshots, language)}, {language.format_day(snapshot.digest.day)}"
     if snapshot.subject:
         return prefix + fill_placeholders(snapshot.subject, build_placeholder_values(snapshot, language)) + count
     names = [snapshot.contract_name, snapshot.account_name, snapshot.team_name]
@@ -232,6 +245,8 @@ def _describe_recipient(notifications: Sequence[MailNotification], language: Lan
         return language.gettext("You own this contract.")
     if own:
         rules, count = _format_rules(own, language)
+        if own[0].digest:
+            return language.gettext("You own these contracts. %(rules)s sends their owner a digest.", rules=rules)
         return language.ngettext(
             "You own this contract. %(rules)s notifies its owner.",
             "You own this contract. %(rules)s notify its owner.",

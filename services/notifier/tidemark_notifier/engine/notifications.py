@@ -12,6 +12,7 @@ from tidemark_notifier.database.query_types import (
     NotifierQueries,
 )
 from tidemark_notifier.evaluation.addressees import Addressee, resolve_addressees
+from tidemark_notifier.evaluation.digests import PendingDigest
 from tidemark_notifier.evaluation.evaluation_input import EvaluationInput
 from tidemark_notifier.evaluation.evaluator import PendingNotification
 from tidemark_notifier.evaluation.offers import find_rule_offer, freeze_offer, resolve_offer_addressees
@@ -19,6 +20,7 @@ from tidemark_notifier.evaluation.rule_evaluation import RuleEvaluation
 from tidemark_notifier.evaluation.snapshot import Snapshot, freeze_evaluation, freeze_notification
 from tidemark_notifier.notification_events import RAISED, RESOLVED, build_notification_record
 from tidemark_notifier.rules.receivers import WITH_SECRETS, Channel
+from tidemark_notifier.rules.rule import StoredRule
 from tidemark_shared.database import Connection, json_rows, queries
 from tidemark_shared.domain.calendar import to_local_day
 from tidemark_shared.log import get_logger
@@ -98,6 +100,46 @@ async def raise_offer_notification(
     await _insert(connection, now, [RaisedNotification(event, snapshot, addressees, ("email",))])
 
 
+async def raise_digest(connection: Connection, now: datetime, rule: StoredRule, digest: PendingDigest) -> None:
+    """Store the keys of a receiver's digest, and raise a notification for each of its contracts."""
+    ids = await _create_ids(connection, len(digest.entries))
+    raised = [
+        RaisedNotification(
+            NotificationChanged(
+                notification_id=id_,
+                contract_id=entry.contract.contract_id,
+                contract_code=entry.contract.terms.code,
+                rule_id=rule.id,
+                rule_name=rule.name,
+                subject="contract",
+                subject_id=str(entry.contract.contract_id),
+                threshold=None,
+                period_start=None,
+                raised_at=now,
+            ),
+            entry.snapshot,
+            [entry.addressee],
+            rule.channels,
+        )
+        for id_, entry in zip(ids, digest.entries, strict=True)
+    ]
+    notification_ids = {notification.event.contract_id: notification.event.notification_id for notification in raised}
+    rows = [
+        {
+            **key._asdict(),
+            "contract_id": contract_id,
+            "notified_on": key.episode,
+            "notification_id": notification_ids.get(contract_id),
+        }
+        for contract_id, key in digest.keys
+    ]
+    keys = json_rows(NotificationKeysTableRow, rows, default=_to_plain)
+    async for _ in _sql.insert_notification_keys(connection, rows=keys):
+        pass
+    if raised:
+        await _insert(connection, now, raised)
+
+
 async def raise_test(
     connection: Connection, now: datetime, contract: EvaluationInput, evaluation: RuleEvaluation, email: str | None
 ) -> UUID:
@@ -173,8 +215,8 @@ def _build_event(
 async def _build_deliveries(connection: Connection, raised: Sequence[RaisedNotification]) -> list[dict[str, Any]]:
     """One delivery per addressee; without addressees, one per channel with none.
 
-    All mails to one address about one contract are one message, whose id is that of its first delivery; so is what goes
-    to one channel of a chat.
+    All mails to one address about one contract are one message, whose id is that of its first delivery; so is a
+    digest, and what goes to one channel of a chat.
     """
     deliveries: list[tuple[RaisedNotification, str, Addressee | None]] = []
     for notification in raised:
@@ -187,7 +229,8 @@ async def _build_deliveries(connection: Connection, raised: Sequence[RaisedNotif
     for id_, (notification, channel, addressee) in zip(ids, deliveries, strict=True):
         message: object = id_
         if addressee and (channel == "email" or addressee.chat_format):
-            message = notification.event.contract_id, addressee.receiver.casefold()
+            about = "digest" if notification.snapshot.digest else notification.event.contract_id
+            message = about, addressee.receiver.casefold()
         rows.append(
             {
                 "id": id_,

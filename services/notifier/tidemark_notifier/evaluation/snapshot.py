@@ -15,6 +15,8 @@ from tidemark_shared.domain.bodies import AccountBalance, Balance, Body, Figures
 from tidemark_shared.domain.quantities import compute_percent, format_hours
 
 OfferEvent = Literal["requested", "made", "accepted", "declined", "refused", "withdrawn", "expired"]
+Attention = Literal["over", "account_over", "runs_out", "ended", "ends_soon", "not_counted"]
+"""Why a contract needs a word, the most urgent first."""
 
 
 class AccountLine(Body):
@@ -44,6 +46,27 @@ class OfferDetails(Body):
     refusal: Annotated[str | None, Field(description="Why it could not be accepted when that was last tried.")]
 
 
+class DigestFigures(Body):
+    """What a digest showed of a contract: the next one says what has changed."""
+
+    day: date
+    status: Status
+    contract_end: date
+    planned: int | None
+    """Of the whole contract, as ``consumed`` is."""
+    consumed: int | None
+
+
+class DigestDetails(DigestFigures):
+    """What a digest says of a contract beside the figures of its current period."""
+
+    previous: DigestFigures | None
+    """What the last digest to this receiver showed; null if the contract is new to it."""
+    attention: tuple[Attention, ...]
+    accounts_over: tuple[str, ...]
+    """The billable accounts that are over their plan."""
+
+
 class Snapshot(Body):
     """The figures at the moment when a notification was raised. Mails and webhooks are made from this alone.
 
@@ -51,7 +74,7 @@ class Snapshot(Body):
     null: a contract that expires may have no balance yet.
     """
 
-    kind: Literal["crossing", "reminder", "resolved", "test", "offer"]
+    kind: Literal["crossing", "reminder", "resolved", "test", "offer", "digest"]
     trigger: str
     """The kind of the rule's trigger (SPEC 5), or ``offer``."""
     reason: str
@@ -99,6 +122,7 @@ class Snapshot(Body):
     """Of the contract's owner; null in notifications of earlier versions."""
     owner_email: str | None = None
     offer: OfferDetails | None = None
+    digest: DigestDetails | None = None
 
     @property
     def raised_on(self) -> date:

@@ -96,6 +96,19 @@ class Rule(Body):
             )
         return channels
 
+    @model_validator(mode="after")
+    def _check_digest(self) -> "Rule":
+        if self.trigger.kind == "digest":
+            options = ("remind_every_days", "notify_resolved", "subject", "opening", "offer")
+            used = next((name for name in options if getattr(self, name)), None)
+            if used or self.channels != ("email",):
+                raise PydanticCustomError(
+                    "invalid",
+                    "A digest is one mail for each receiver: it has no {name}. Remove it.",
+                    {"name": used or "webhooks"},
+                )
+        return self
+
     def to_stored_json(self) -> str:
         """The rule with its secrets. Only the database gets this."""
         return self.model_dump_json(context=WITH_SECRETS)

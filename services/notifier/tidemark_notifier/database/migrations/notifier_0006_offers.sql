@@ -1,4 +1,4 @@
--- offers, and notifications that no rule raised
+-- offers, notifications that no rule raised, and digests
 -- depends: notifier_0005_messages
 
 -- migrate: apply
@@ -23,8 +23,14 @@ ALTER COLUMN rule_name DROP NOT NULL,
 ADD COLUMN offer_id uuid;
 COMMENT ON COLUMN notifications.offer_id IS 'The offer that it is about; null if a rule raised it.';
 
+ALTER TABLE rules ADD COLUMN next_digest_at timestamptz;
+CREATE INDEX rules_next_digest ON rules (next_digest_at) WHERE body #>> '{trigger,kind}' = 'digest';
+COMMENT ON COLUMN rules.next_digest_at IS
+'A digest: from when on its days are still to be looked at; null for a new or changed rule, which begins now.';
+
 -- migrate: rollback
 
+ALTER TABLE rules DROP COLUMN next_digest_at;
 DELETE FROM deliveries USING notifications AS n WHERE n.id = notification_id AND n.offer_id IS NOT NULL;
 DELETE FROM notifications WHERE offer_id IS NOT NULL;
 ALTER TABLE notifications
