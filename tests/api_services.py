@@ -50,6 +50,8 @@ _EVENT = {
     },
 }  # fmt: skip
 _REASON = {"reason": "Because"}
+_ANSWER = {"name": "Ann", "email": "ann@acme.example", "remark": "Order 4711"}
+_PRICE = {"price_minor": 5, "price_currency": "EUR", "valid_until": "2099-12-31T00:00:00Z", "note": "Thank you"}
 BODIES: dict[str, Any] = {
     "/v1/organizations": {
         "name": "Acme", "timezone": "UTC", "contacts": [{"name": "Ann", "email": "ann@acme.example", "roles": ["x"]}],
@@ -68,6 +70,16 @@ BODIES: dict[str, Any] = {
         "note": "For Ann",
     },
     "/v1/customer-links/exchange": {"token": "a.b.c", "password": "open sesame"},
+    "/v1/offers": _PRICE | {
+        "contract": "C1", "account_id": "Help desk", "period_start": "2026-01-01", "hours": "20", "reason": "Package",
+        "requested_by": None,
+    },
+    "/v1/offers/{offer}/confirm": _PRICE,
+    "/v1/offers/{offer}/withdraw": _REASON,
+    "/v1/offers/{offer}/accept": _ANSWER,
+    "/v1/offers/{offer}/decline": _ANSWER,
+    "/v1/offers/exchange": {"token": "x"},
+    "/v1/offers/answer": {"token": "x", "answer": "accept", "name": "Ann", "remark": "Order 4711"},
     "/v1/rules": _RULE,
     "/v1/rules/preview": {"rule": _RULE, "contract": "C1"},
     "/v1/rules/{rule_id}/test": {"email": "ann@acme.example", "contract": "C1"},
@@ -145,7 +157,16 @@ async def _fill_contracts(client):
         ids[name] = response.json()["id"]
     response = await client.post("/v1/customer-links", json={"organization_id": ids["organization"]})
     assert response.status_code == 201, response.text
-    return ids | {"link_id": response.json()["id"]}
+    ids["link_id"] = response.json()["id"]
+    # A contract of its own, so that the other one stays a draft.
+    active = BODIES["/v1/contracts"] | {"code": "C2", "organization_id": ids["organization"]}
+    for path, body in (
+        ("/v1/contracts", active), ("/v1/contracts/C2/activate", {}),
+        ("/v1/offers", BODIES["/v1/offers"] | {"contract": "C2"}),
+    ):  # fmt: skip
+        response = await client.post(path, json=body)
+        assert response.status_code < 300, response.text
+    return ids | {"offer": response.json()["id"]}
 
 
 async def _fill_notifier(app):

@@ -15,6 +15,8 @@ from tidemark_shared.http import requests
 from tidemark_shared.http.tokens import ROLES
 
 CUSTOMER, READ, PUBLISH, CHANGE = "customer", "viewer", "publisher", "manager"
+# No role: a signed link in the body takes the place of a token.
+LINK = None
 # A new route needs a line here.
 REQUIRED_ROLES = {
     "POST /v1/worklogs": PUBLISH,
@@ -24,6 +26,8 @@ REQUIRED_ROLES = {
     "GET /v1/customer/contracts": CUSTOMER,
     "GET /v1/customer/contracts/{contract}": CUSTOMER,
     "GET /v1/customer/contracts/{contract}/curve": CUSTOMER,
+    "POST /v1/offers/exchange": LINK,
+    "POST /v1/offers/answer": LINK,
     **{
         f"{method} {path}": READ if method == "GET" else CHANGE
         for methods, path in (
@@ -50,6 +54,12 @@ REQUIRED_ROLES = {
             ("GET", "/v1/contracts/{contract}/periods"),
             ("GET", "/v1/contracts/{contract}/curve"),
             ("GET", "/v1/contracts/{contract}/worklogs"),
+            ("GET POST", "/v1/offers"),
+            ("GET", "/v1/offers/{offer}"),
+            ("POST", "/v1/offers/{offer}/confirm"),
+            ("POST", "/v1/offers/{offer}/withdraw"),
+            ("POST", "/v1/offers/{offer}/accept"),
+            ("POST", "/v1/offers/{offer}/decline"),
             ("GET", "/v1/balances"),
             ("GET", "/v1/balances/revisions"),
             ("GET", "/v1/reports/delivery"),
@@ -133,7 +143,9 @@ async def test_every_route_is_classified_and_needs_its_role(running):
             headers = {"authorization": "none"} if role is None else bearer(role)
             # A body that is not valid: the role is checked first.
             response = await client.request(method, fill(path, ids), json={"x": 1}, headers=headers)
-            if role is None:
+            if required is LINK:
+                assert response.status_code == 422, (method, path, role)
+            elif role is None:
                 assert response.status_code == 401, (method, path)
             elif ROLES.index(role) < ROLES.index(required):
                 assert response.status_code == 403, (method, path, role)

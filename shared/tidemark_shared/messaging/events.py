@@ -178,30 +178,38 @@ class RateCardChanged(_Entity, bodies.RateCard):
 class OfferState(BaseModel):
     """A proposed adjustment of a contract, and what became of it (SPEC 10)."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", json_schema_serialization_defaults_required=True)
 
     status: bodies.OfferStatus
     contract_id: UUID
     contract_code: str
     organization_id: UUID
     account_id: UUID
-    account_name: str
-    period_start: bodies.Day
+    account_name: str = Field(description="The account's name when the offer was made.")
+    period_start: bodies.Day = Field(description="The first day of the period.")
     hours: bodies.Hours | None = None
     value_minor: bodies.MinorAmount | None = None
-    currency: bodies.Currency | None = Field(default=None, description="of `value_minor`; null for hours")
-    reason: str = Field(description="why hours (or value) are offered; the reason of the adjustment")
+    currency: bodies.Currency | None = Field(default=None, description="The currency of `value_minor`.")
+    reason: str = Field(description="Why it is offered; it becomes the reason of the adjustment.")
     price_minor: bodies.MinorAmount | None = None
     price_currency: bodies.Currency | None = None
     note: str | None = None
-    valid_until: EventTime | None = Field(default=None, description="null until the owner confirms a request")
-    made_by: str | None = Field(default=None, description="the token or the rule; null until a request is confirmed")
-    notification_id: UUID | None = Field(default=None, description="of the notification whose rule made the offer")
-    requested_by: bodies.Person | None = Field(default=None, description="the customer's contact who asked for it")
-    answered_by: bodies.Person | None = Field(default=None, description="who accepted or declined it")
-    remark: str | None = Field(default=None, description="said with the answer or the withdrawal")
-    refusal: str | None = Field(default=None, description="why it could not be accepted when that was last tried")
-    stream_version: Version | None = Field(default=None, description="the contract's, with the accepted adjustment")
+    valid_until: EventTime | None = Field(
+        default=None, description="Until when it can be answered; null for a request that is not confirmed."
+    )
+    made_by: str | None = Field(
+        default=None, description="The token, or the rule, that made it or confirmed the request; null before that."
+    )
+    notification_id: UUID | None = Field(default=None, description="The notification whose rule made it.")
+    requested_by: bodies.Person | None = Field(default=None, description="Who asked for it at the customer.")
+    answered_by: bodies.Person | None = Field(default=None, description="Who accepted or declined it.")
+    remark: str | None = Field(default=None, description="Said with the answer, or why it was withdrawn.")
+    refusal: str | None = Field(
+        default=None, description="Why it could not be accepted when that was last tried; null once it is accepted."
+    )
+    stream_version: Version | None = Field(
+        default=None, description="The version of the contract that has the accepted adjustment."
+    )
 
 
 class OfferChanged(OfferState):
@@ -224,8 +232,8 @@ class NotificationChanged(BaseModel):
     notification_id: UUID
     contract_id: UUID
     contract_code: str
-    rule_id: UUID | None = Field(description="null for the mails of offers")
-    rule_name: str | None = Field(description="null for the mails of offers")
+    rule_id: UUID | None = Field(description="Null for the mails of offers.")
+    rule_name: str | None = Field(description="Null for the mails of offers.")
     subject: str
     subject_id: str
     threshold: str | None
@@ -235,8 +243,8 @@ class NotificationChanged(BaseModel):
     channel: str | None = None
     receiver: str | None = None
     error: str | None = None
-    offer: bodies.RuleOffer | None = Field(default=None, description="the offer to make, once, with `raised`")
-    offer_id: UUID | None = Field(default=None, description="of the offer that a mail is about; null if a rule fired")
+    offer: bodies.RuleOffer | None = Field(default=None, description="With `raised`: the offer to make, once.")
+    offer_id: UUID | None = Field(default=None, description="Of the offer that a mail is about; null if a rule fired.")
 
 
 WORKLOG_RECORDED = "tidemark.worklog.recorded.v1"

@@ -12,6 +12,7 @@ from tidemark.cli import (
     intake,
     migrate,
     notification,
+    offer,
     organization,
     publish,
     rate_card,
@@ -39,6 +40,7 @@ app.add_typer(organization.app, name="organization")
 app.add_typer(team.app, name="team")
 app.add_typer(rate_card.app, name="rate-card")
 app.add_typer(contract.app, name="contract")
+app.add_typer(offer.app, name="offer")
 app.add_typer(rule.app, name="rule")
 app.add_typer(notification.app, name="notification")
 app.add_typer(token.app, name="token")

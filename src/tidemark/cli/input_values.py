@@ -1,13 +1,14 @@
 """Values that people type, as members of the API's bodies: contacts, money, periods. Pure."""
 
 import re
-from datetime import date
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from tidemark.cli.body_file import InputError
 from tidemark_shared.domain.bodies import format_money, minor_digits
-from tidemark_shared.domain.calendar import Period, split_into_periods
+from tidemark_shared.domain.calendar import Period, split_into_periods, start_of_day
 
 Json = dict[str, Any]
 
@@ -35,6 +36,23 @@ def parse_money(text: str, currency: str) -> int:
         example = Decimal(120050).scaleb(-digits)
         raise InputError(f"{text!r} is not an amount in {currency}. Write a decimal number such as {example}.")
     return int(Decimal(text).scaleb(digits))
+
+
+def parse_price(text: str) -> tuple[int, str]:
+    """Minor units and currency: ``1800 EUR`` is 180000 and EUR. Raises :class:`InputError`."""
+    amount, _, currency = text.strip().rpartition(" ")
+    if not amount:
+        raise InputError(f"{text!r} is not a price. Write an amount and a currency, such as '1800 EUR'.")
+    return parse_money(amount.strip(), currency.upper()), currency.upper()
+
+
+def end_of_day(text: str, timezone: str) -> datetime:
+    """The last second of a day in a time zone, in UTC. Raises :class:`InputError`."""
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise InputError(f"{text!r} is not a day. Write one such as 2026-03-31.") from None
+    return start_of_day(day + timedelta(days=1), ZoneInfo(timezone)) - timedelta(seconds=1)
 
 
 def select_period(contract: Json, text: str | None) -> Period:

@@ -13,7 +13,6 @@ from tidemark_shared.settings import Settings
 
 @pytest.fixture
 async def settings(database, kafka_bootstrap_servers, topic_prefix):
-    await create_topics(kafka_bootstrap_servers, prefix=topic_prefix)
     return Settings(
         database_url=database, kafka_bootstrap_servers=kafka_bootstrap_servers, topic_prefix=topic_prefix, secret=SECRET
     )
@@ -31,6 +30,7 @@ async def published(settings):
 
     The relay delivers at least once, so repeated event ids are dropped.
     """
+    await create_topics(settings.kafka_bootstrap_servers, prefix=settings.topic_prefix)
     consumers = []
 
     async def events(topic, count):

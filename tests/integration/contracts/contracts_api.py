@@ -1,30 +1,33 @@
 """A client of the contracts service, and bodies to send."""
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime
+from unittest.mock import patch
 
 import httpx
 from applications import build_app
 
 from tidemark_contracts.app import create_app
 from tidemark_shared.http.tokens import issue_token
+from tidemark_shared.runtime import ServiceRuntime
 
 SECRET = "0123456789abcdef0123456789abcdef"  # noqa: S105 - signs the tokens of these tests
 
 
 @asynccontextmanager
-async def run_service(settings, role="manager"):
-    """An instance of the service, as a client with a token."""
+async def run_service(settings, role="manager", *, reads_topics=False):
+    """An instance of the service, as a client with a token. Only one that reads topics needs them to exist."""
     app = build_app(create_app, settings)
     token = issue_token(SECRET, "olga", role, now=datetime.now(UTC))
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="http://contracts/v1",
-            headers={"authorization": f"Bearer {token}"},
-        ) as client,
-    ):  # fmt: skip
-        yield client
+    with nullcontext() if reads_topics else patch.object(ServiceRuntime, "start_consumer"):
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(
+                transport=httpx.ASGITransport(app), base_url="http://contracts/v1",
+                headers={"authorization": f"Bearer {token}"},
+            ) as client,
+        ):  # fmt: skip
+            yield client
 
 
 async def expect_status(request, status):

@@ -1,6 +1,7 @@
 """Builders for contract bodies and decision contexts."""
 
 from datetime import UTC, datetime
+from functools import reduce
 from itertools import count
 from uuid import UUID, uuid5
 
@@ -66,10 +67,12 @@ class Stream:
     def do(self, command, at=NOON):
         decision = decide(command, self.state, decision_context(at))
         if not isinstance(decision, Rejection):
-            self.events += decision
-            for event in decision:
-                self.state = evolve(self.state, event)
+            self.append(decision)
         return decision
+
+    def append(self, events):
+        self.events += events
+        self.state = reduce(evolve, events, self.state)
 
 
 def build_command(event_type, before=None, **changes):

@@ -292,7 +292,7 @@ class AsyncClient(BaseAsyncClient):
         return await self._call(Call("POST", path("contracts/{}/renew", contract), body=body, etag=require_etag(contract, etag), key=key))
 
     def list_contract_history(self, contract: Reference) -> AsyncIterator[models.HistoryEntry]:
-        """Who did what, when and why, and what changed. Oldest first, all on one page.
+        """Who did what, when and why, and what changed, with the offers. Oldest first, all on one page.
 
         Needs the role `viewer`.
         """
@@ -338,6 +338,99 @@ class AsyncClient(BaseAsyncClient):
         Needs the role `manager`.
         """
         await self._call(Call("DELETE", path("contracts/{}", contract), etag=require_etag(contract, etag), key=key))
+
+    async def exchange_offer_link(self, body: models.OfferLink) -> models.OfferedAdjustment:
+        """Read an offer with its link. This answers nothing. A link is good for 30 requests a minute."""
+        result: models.OfferedAdjustment = (await self._call(Call("POST", "offers/exchange", body=body))).body
+        return result
+
+    async def answer_offer_link(self, body: models.OfferLinkAnswer) -> models.OfferedAdjustment:
+        """Accept or decline an offer with its link, once. The same answer again has the same result."""
+        result: models.OfferedAdjustment = (await self._call(Call("POST", "offers/answer", body=body))).body
+        return result
+
+    async def make_offer(self, body: models.OfferInput, *, key: str | None = None) -> Entity[models.Offer]:
+        """Make an offer of an ACTIVE contract, or record a customer's request.
+
+        Needs the role `manager`.
+        """
+        return await self._call(Call("POST", "offers", body=body, key=key))
+
+    def list_offers(
+        self,
+        *,
+        contract: str | None = None,
+        status: Sequence[Literal["requested", "open", "accepted", "declined", "withdrawn", "expired"]] | None = None,
+    ) -> AsyncIterator[models.Offer]:
+        """List offers, newest first.
+
+        Needs the role `viewer`.
+        """
+        return self._items(Call("GET", "offers", query={"limit": 200, "contract": contract, "status": status}))
+
+    async def get_offer(self, offer: Reference) -> Entity[models.Offer]:
+        """Read one offer.
+
+        Needs the role `viewer`.
+        """
+        return await self._call(Call("GET", path("offers/{}", offer)))
+
+    async def confirm_offer(
+        self,
+        offer: Reference,
+        body: models.Confirmation,
+        *,
+        etag: str | None = None,
+        key: str | None = None,
+    ) -> Entity[models.Offer]:
+        """Confirm a customer's request: with a price it is open for the customer's answer, without one it is
+        accepted.
+
+        Needs the role `manager`.
+        """
+        return await self._call(Call("POST", path("offers/{}/confirm", offer), body=body, etag=require_etag(offer, etag), key=key))
+
+    async def withdraw_offer(
+        self,
+        offer: Reference,
+        body: models.Withdrawal,
+        *,
+        etag: str | None = None,
+        key: str | None = None,
+    ) -> Entity[models.Offer]:
+        """Withdraw an offer. Its links are no longer good.
+
+        Needs the role `manager`.
+        """
+        return await self._call(Call("POST", path("offers/{}/withdraw", offer), body=body, etag=require_etag(offer, etag), key=key))
+
+    async def accept_offer(
+        self,
+        offer: Reference,
+        body: models.OfferAnswer,
+        *,
+        etag: str | None = None,
+        key: str | None = None,
+    ) -> Entity[models.Offer]:
+        """Accept an offer on behalf of the customer. Its adjustment amends the contract.
+
+        Needs the role `manager`.
+        """
+        return await self._call(Call("POST", path("offers/{}/accept", offer), body=body, etag=require_etag(offer, etag), key=key))
+
+    async def decline_offer(
+        self,
+        offer: Reference,
+        body: models.OfferAnswer,
+        *,
+        etag: str | None = None,
+        key: str | None = None,
+    ) -> Entity[models.Offer]:
+        """Decline an offer on behalf of the customer, or a customer's request.
+
+        Needs the role `manager`.
+        """
+        return await self._call(Call("POST", path("offers/{}/decline", offer), body=body, etag=require_etag(offer, etag), key=key))
 
     async def publish_worklogs(
         self,

@@ -1,7 +1,15 @@
 """Examples of the bodies, by the names of their schemas in the OpenAPI document."""
 
 from tidemark_shared.domain import examples
-from tidemark_shared.domain.examples import ADJUSTMENT, CONTRACT, CONTRACT_CHANGED, ORGANIZATION, RATE_CARD, TEAM
+from tidemark_shared.domain.examples import (
+    ADJUSTMENT,
+    CONTRACT,
+    CONTRACT_CHANGED,
+    OFFER,
+    ORGANIZATION,
+    RATE_CARD,
+    TEAM,
+)
 
 _STATE = {"status": "DRAFT", "renewed_from": None, "renewed_as": None}
 _REASON = "Extra package, mail of 4 March"
@@ -19,6 +27,30 @@ _LINK = {
     "last_used_at": None,
     "revoked_at": None,
     "revoked_by": None,
+}
+
+_TOKEN = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.…"  # noqa: S105 - it is no secret
+_PRICE = {"price_minor": 180000, "price_currency": "EUR", "valid_until": "2026-03-31T21:59:59Z"}
+_OFFERED = {
+    name: OFFER[name]
+    for name in (
+        "status",
+        "contract_id",
+        "contract_code",
+        "account_id",
+        "account_name",
+        "period_start",
+        "hours",
+        "value_minor",
+        "currency",
+        "reason",
+        "price_minor",
+        "price_currency",
+        "note",
+        "valid_until",
+        "answered_by",
+        "remark",
+    )
 }
 
 EXAMPLES = {
@@ -61,6 +93,38 @@ EXAMPLES = {
         "changes": [{"path": "/adjustments/0", "before": None, "after": ADJUSTMENT}],
         "renewed_from": None,
         "renewed_as": None,
+        "offer_id": None,
+    },
+    "OfferInput": {
+        **_PRICE,
+        "contract": "ACME-SUP",
+        "account_id": "Help desk",
+        "period_start": "2026-03-01",
+        "hours": "20",
+        "value_minor": None,
+        "reason": OFFER["reason"],
+        "note": None,
+        "requested_by": None,
+    },
+    "Offer": {
+        **OFFER,
+        "id": examples.OFFER_ID,
+        "version": 1,
+        "created_at": "2026-03-20T08:15:00Z",
+        "updated_at": "2026-03-20T08:15:00Z",
+    },
+    "Confirmation": {**_PRICE, "note": "With pleasure"},
+    "Withdrawal": {"reason": "The price was wrong"},
+    "OfferAnswer": {"name": "Ann", "email": "ann@acme.example", "remark": "Order 4711"},
+    "OfferLink": {"token": _TOKEN},
+    "OfferLinkAnswer": {"token": _TOKEN, "answer": "accept", "name": "Ann", "remark": "Order 4711"},
+    "OfferedAdjustment": {
+        **_OFFERED,
+        "id": examples.OFFER_ID,
+        "organization_name": "Acme",
+        "owner": CONTRACT["owner"],
+        "contract_name": CONTRACT["name"],
+        "period_end": "2026-03-31",
     },
     "LifecycleEvent": {"type": "tidemark.contract.activated.v1", "data": CONTRACT_CHANGED},
 }

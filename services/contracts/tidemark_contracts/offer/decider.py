@@ -113,6 +113,8 @@ class OfferContext:
     decision: DecisionContext
     pending: frozenset[tuple[UUID, date]] = frozenset()
     """The account and period of each offer of the contract that is requested or open."""
+    is_repeated: bool = False
+    """Whether the notification has made its offer before."""
 
     @property
     def now(self) -> datetime:
@@ -171,11 +173,12 @@ def describe_person(person: Person) -> str:
 
 def _make(command: Make, context: OfferContext) -> Decision:
     proposal, terms, now = command.proposal, context.terms, context.now
+    account, is_request = resolve_account(terms, proposal.account_id), command.requested_by is not None
+    is_pending = account is not None and (account.id, proposal.period_start) in context.pending
+    if command.notification_id and (context.is_repeated or is_pending):
+        return Decision()
     if reason := inactive_reason(context.contract, now):
         return _reject(reason)
-    account, is_request = resolve_account(terms, proposal.account_id), command.requested_by is not None
-    if command.notification_id and account and (account.id, proposal.period_start) in context.pending:
-        return Decision()
     offer = OfferState(
         **proposal.model_dump(include=_PROPOSED),
         status="requested" if is_request else "open",

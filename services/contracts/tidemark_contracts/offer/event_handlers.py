@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from tidemark_contracts.contract.store import find_contract
-from tidemark_contracts.database.query_types import ContractsQueries
 from tidemark_contracts.offer import store
 from tidemark_contracts.offer.decider import Make
 from tidemark_contracts.offer.proposal import rule_proposal
-from tidemark_shared.database import Connection, queries
+from tidemark_shared.database import Connection
 from tidemark_shared.domain.bodies import RuleOffer
 from tidemark_shared.log import get_logger
 from tidemark_shared.messaging.batches import Batch, DeadLetter, Handler, decode_batch, write_dead_letters
@@ -16,7 +15,6 @@ from tidemark_shared.messaging.events import NOTIFICATION_RAISED, NotificationCh
 from tidemark_shared.messaging.topics import NOTIFICATIONS
 
 _log = get_logger()
-_sql: ContractsQueries = queries("tidemark_contracts")
 
 
 async def handle_notifications(connection: Connection, batch: Batch) -> None:
@@ -38,8 +36,6 @@ async def _make_offer(
     connection: Connection, notification: NotificationChanged, offer: RuleOffer, now: datetime
 ) -> str | None:
     """Make the offer of a notification, once. Returns why it cannot be made."""
-    if await _sql.has_offer_of_notification(connection, notification_id=notification.notification_id):
-        return None
     contract = await find_contract(connection, str(notification.contract_id))
     if contract is None or contract[1].terms is None:
         return f"No contract with id {notification.contract_id}."

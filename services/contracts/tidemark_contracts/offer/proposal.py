@@ -33,19 +33,17 @@ _OPEN_DAYS = 14
 _SECOND = timedelta(seconds=1)
 
 
+_Deadline = Annotated[EventTime, AfterValidator(lambda time: time.replace(microsecond=0))]
+
+
 class Price(Body):
     """What an offer costs the customer, and until when it can be accepted."""
 
     price_minor: MinorAmount | None = None
     price_currency: Currency | None = None
-    valid_until: (
-        Annotated[
-            EventTime,
-            AfterValidator(lambda time: time.replace(microsecond=0)),
-            Field(description="null: 14 days, or until the period ends if that is earlier."),
-        ]
-        | None
-    ) = None
+    valid_until: _Deadline | None = Field(
+        default=None, description="Until when it can be answered; null: 14 days, or until the period ends if sooner."
+    )
 
 
 class Proposal(Price):

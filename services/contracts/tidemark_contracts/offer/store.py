@@ -1,6 +1,7 @@
 """The event store of offers. The read model, the outbox and an amendment are written in the events' transaction."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import reduce
 from typing import NamedTuple, cast
@@ -56,7 +57,10 @@ async def make_offer(connection: Connection, contract_id: UUID, command: Make, *
     for ended_id in ended:
         if state := await lock_offer(connection, ended_id):
             await change_offer(connection, ended_id, state, Expire(), now=now, actor=SYSTEM_ACTOR)
-    context = await _load_context(connection, contract_id, now=now, actor=actor)
+    context = replace(
+        await _load_context(connection, contract_id, now=now, actor=actor),
+        is_repeated=await _sql.has_offer_of_notification(connection, notification_id=command.notification_id),
+    )
     decision = decide(command, State(), context)
     if not decision.events:
         return Outcome(None, State(), decision)
