@@ -4,6 +4,7 @@ from datetime import UTC, datetime, time, timedelta
 from email.header import decode_header, make_header
 from uuid import UUID
 
+from api_tokens import SECRET
 from snapshots import account_line, make_snapshot
 
 from tidemark_notifier.delivery.mail import build_mail
@@ -199,7 +200,7 @@ def build_sample(snapshots, addressee):
         raised_at=datetime.combine(raised_on, time(9, 30), UTC),
         sender="Tidemark <tidemark@provider.example.com>",
         public_url="https://tidemark.example.com",
-        secret="0123456789abcdef0123456789abcdef",  # noqa: S106 - signs the links of samples
+        secret=SECRET,
     )
 
 

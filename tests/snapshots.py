@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from notifier_bodies import HOUR
+from notifier_bodies import HOUR, uid
 
 from tidemark_notifier.evaluation.reasons import describe_reason
 from tidemark_notifier.evaluation.snapshot import Snapshot
@@ -14,6 +14,7 @@ def make_snapshot(**changes):
         "kind": "crossing", "trigger": "consumed_percent",
         "reason": "",
         "contract_code": "ACME-SUP", "contract_name": "Support 2026", "organization_name": "Acme",
+        "organization_id": uid("Acme"),
         "timezone": "Europe/Berlin", "status": "ACTIVE", "contract_start": date(2026, 1, 1),
         "contract_end": date(2026, 12, 31), "days_left": 291, "revision": 17, "rule_name": "Warn <b>",
         "rule_version": 1, "scope": "global", "threshold": "80", "threshold_text": "80 %", "subject_kind": "contract",

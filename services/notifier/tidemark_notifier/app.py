@@ -33,8 +33,8 @@ def create_app(settings: Settings) -> FastAPI:
         SmtpServer.parse(require_setting(settings.smtp_url, "smtp_url")),
         sender=settings.mail_from,
         public_url=settings.public_url,
-        locale=settings.locale,
         secret=require_setting(settings.secret, "secret"),
+        locale=settings.locale,
     )
     webhooks = WebhookSender(policy, public_url=settings.public_url, locale=settings.locale)
 

@@ -18,6 +18,7 @@ _PAGES = frozenset(
     {
         "",
         "contracts",
+        "customer",
         "customer-links",
         "docs",
         "live",

@@ -5,6 +5,7 @@ import json
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
+from api_tokens import SECRET
 from polling import wait_until
 from snapshots import make_snapshot
 
@@ -61,7 +62,7 @@ def address(number):
 @asynccontextmanager
 async def running_deliverer(pool, server, retry_policy=FAST, count=1, url="smtp://127.0.0.1:{}"):
     smtp_server = SmtpServer.parse(url.format(server.port))
-    senders = [MailSender(smtp_server, sender=SENDER, public_url=PUBLIC_URL) for _ in range(count)]
+    senders = [MailSender(smtp_server, sender=SENDER, public_url=PUBLIC_URL, secret=SECRET) for _ in range(count)]
     tasks = [asyncio.create_task(Deliverer(pool, "email", sender, retry_policy).run()) for sender in senders]
     try:
         yield

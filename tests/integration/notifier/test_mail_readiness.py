@@ -2,6 +2,7 @@
 
 import asyncio
 
+from api_tokens import SECRET
 from deliveries import FAST, PUBLIC_URL, SENDER, insert_notification, wait_until_finished
 from polling import wait_until
 
@@ -15,7 +16,9 @@ async def test_channel_that_cannot_deliver_is_reported_until_it_can(pool, mail_s
     monkeypatch.setattr(deliverer_module, "_MAX_DELAY_SECONDS", 0.2)
     await mail_server.stop()
     await insert_notification(pool)
-    sender = MailSender(SmtpServer.parse(f"smtp://127.0.0.1:{mail_server.port}"), sender=SENDER, public_url=PUBLIC_URL)
+    sender = MailSender(
+        SmtpServer.parse(f"smtp://127.0.0.1:{mail_server.port}"), sender=SENDER, public_url=PUBLIC_URL, secret=SECRET
+    )
     deliverer = Deliverer(pool, "email", sender, FAST._replace(max_attempts=1000))
     task = asyncio.create_task(deliverer.run())
 
@@ -38,7 +41,9 @@ async def test_receiver_that_is_rejected_is_no_problem_of_the_channel(pool, mail
     monkeypatch.setattr(deliverer_module, "_MAX_DELAY_SECONDS", 0.2)
     mail_server.script = ["rcpt 450 greylisted"] * 1000
     await insert_notification(pool)
-    sender = MailSender(SmtpServer.parse(f"smtp://127.0.0.1:{mail_server.port}"), sender=SENDER, public_url=PUBLIC_URL)
+    sender = MailSender(
+        SmtpServer.parse(f"smtp://127.0.0.1:{mail_server.port}"), sender=SENDER, public_url=PUBLIC_URL, secret=SECRET
+    )
     deliverer = Deliverer(pool, "email", sender, FAST._replace(max_attempts=1000))
     task = asyncio.create_task(deliverer.run())
     await wait_until(lambda: pool.fetchval("SELECT attempts >= 3 FROM deliveries"))

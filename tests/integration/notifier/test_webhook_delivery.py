@@ -142,7 +142,10 @@ async def test_hanging_webhooks_do_not_delay_mails(pool, endpoint, mail_server):
     endpoint.script = ["stall"] * 20
     await insert_notification(pool, *(hook(endpoint) for _ in range(20)), OWNER)
     sender = MailSender(
-        SmtpServer.parse(f"smtp://127.0.0.1:{mail_server.port}"), sender="t@x.example.com", public_url=PUBLIC_URL
+        SmtpServer.parse(f"smtp://127.0.0.1:{mail_server.port}"),
+        sender="t@x.example.com",
+        public_url=PUBLIC_URL,
+        secret=SECRET,
     )
     mails = asyncio.create_task(Deliverer(pool, "email", sender, FAST).run())
     async with running_webhook_deliverer(pool, retry_policy=FAST._replace(attempt_timeout_seconds=1)):

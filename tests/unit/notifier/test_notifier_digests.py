@@ -238,7 +238,8 @@ def test_customer_reads_nothing_internal():
     ]
     _, text, html = mail(case(accounts=accounts, unaccounted=7200), receiver="ann@acme.example.com")
     assert "Over their plan: Help desk." in text
-    for word in ("Coordination", "not counted", "rule “", "http"):
+    assert "View all contracts: https://tidemark.example.com/customer#" in text
+    for word in ("Coordination", "not counted", "rule “", "/contracts/"):
         assert word not in text + html.partition("<body")[2]
 
 

@@ -12,29 +12,30 @@ from babel.messages.pofile import read_po
 from hypothesis import given
 from hypothesis import strategies as st
 
-import tidemark_notifier
 from tidemark_notifier.language import ENGLISH, Language, get_language
 from tidemark_shared.domain.locales import LOCALES
 
-PACKAGE = Path(tidemark_notifier.__file__).parent
-METHODS = [("**.py", "python"), ("delivery/templates/**", "jinja2")]
+ROOT = Path(__file__).parents[3]
+PACKAGES = ("shared/tidemark_shared", "services/notifier/tidemark_notifier", "services/web/tidemark_web")
+METHODS = [("**.py", "python"), ("**/templates/**", "jinja2")]
 KEYWORDS = {"_": None, "gettext": None, "N_": None, "ngettext": (1, 2)}
 GERMAN = get_language("de")
 
 
-def extract_texts() -> Catalog:
-    """The texts of the code, as `make messages` extracts them."""
+def extract_texts(package: str) -> Catalog:
+    """The texts of a package, as `make messages` extracts them."""
     catalog = Catalog()
-    for _, _, message, _, context in extract_from_dir(str(PACKAGE), METHODS, keywords=KEYWORDS):
+    for _, _, message, _, context in extract_from_dir(str(ROOT / package), METHODS, keywords=KEYWORDS):
         catalog.add(message, context=context)
     return catalog
 
 
 @pytest.mark.parametrize("language", sorted({tag.partition("-")[0] for tag in LOCALES} - {"en"}))
-def test_catalogue_is_complete(language):
-    with (PACKAGE / "locales" / language / "LC_MESSAGES" / "messages.po").open("rb") as file:
+@pytest.mark.parametrize("package", PACKAGES)
+def test_catalogue_is_complete(package, language):
+    with (ROOT / package / "locales" / language / "LC_MESSAGES" / "messages.po").open("rb") as file:
         catalog = read_po(file, locale=language)
-    texts = extract_texts()
+    texts = extract_texts(package)
     assert {message.id for message in catalog} == {message.id for message in texts}
     assert not catalog.obsolete
     for message in catalog:
@@ -48,7 +49,7 @@ def test_catalogue_is_complete(language):
 
 def test_every_text_is_where_the_extraction_sees_it():
     """Calls within an f-string are not extracted from Python before 3.12."""
-    for path in PACKAGE.rglob("*.py"):
+    for path in (path for package in PACKAGES for path in (ROOT / package).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.JoinedStr):
                 for call in ast.walk(node):

@@ -1,13 +1,16 @@
 """Who a mail is from, whom to ask, how to stop it, and in which language it is."""
 
-from datetime import UTC, datetime
+import re
+from datetime import timedelta
 from urllib.parse import unquote
 from uuid import UUID
 
+import jwt
 import pytest
+from api_tokens import SECRET
 from notifier_bodies import HOUR, MID_MARCH, balance, evaluation_input, organization, rule, stored_rule, uid
 from snapshots import make_snapshot
-from test_notifier_mail import CUSTOMER, OWNER, parse
+from test_notifier_mail import CUSTOMER, OWNER, RAISED_AT, parse
 
 from tidemark_notifier.delivery.mail import build_mail, check_sender
 from tidemark_notifier.delivery.mail_content import MailNotification
@@ -16,6 +19,7 @@ from tidemark_notifier.delivery.smtp import SmtpServer
 from tidemark_notifier.evaluation.addressees import Addressee
 from tidemark_notifier.evaluation.evaluator import evaluate
 from tidemark_notifier.evaluation.snapshot import Snapshot, freeze_notification
+from tidemark_shared.http.tokens import MAIL_LINK_VERSION, ExpiredLinkError, verify_link
 
 ADDRESS = Addressee(email="alerts@acme.example.com", kind="address")
 MEMBER = Addressee(email="max@provider.example.com", name="Max", kind="team", team="Support")
@@ -28,9 +32,10 @@ def send(*addressees, sender="Provider <support@provider.example.com>", provider
         build_mail(
             [MailNotification(UUID(uid("notification")), snapshot, addressee) for addressee in addressees],
             message_id=UUID(uid("message")),
-            raised_at=datetime(2026, 3, 15, 9, 30, tzinfo=UTC),
+            raised_at=RAISED_AT,
             sender=sender,
             public_url="https://tidemark.example.com",
+            secret=SECRET,
             locale=provider_locale,
         )
     )
@@ -50,7 +55,12 @@ def test_mail_is_from_the_provider(sender, name):
 @pytest.mark.parametrize("sender", ["", "Provider", "Provider <>", "a b@c d"])
 def test_sender_without_an_address_is_refused_at_the_start(sender):
     with pytest.raises(ValueError, match="TIDEMARK_MAIL_FROM is"):
-        MailSender(SmtpServer.parse("smtp://127.0.0.1"), sender=sender, public_url="https://tidemark.example.com")
+        MailSender(
+            SmtpServer.parse("smtp://127.0.0.1"),
+            sender=sender,
+            public_url="https://tidemark.example.com",
+            secret=SECRET,
+        )
     check_sender("Tidemark <tidemark@localhost>")
 
 
@@ -93,13 +103,34 @@ def test_notification_of_an_earlier_version_has_no_owner():
 
 
 @pytest.mark.parametrize(
-    ("addressee", "has_link"), [(OWNER, True), (MEMBER, True), (CUSTOMER, False), (ADDRESS, False)]
-)
-def test_only_those_of_the_provider_get_a_link_to_the_page(addressee, has_link):
-    _, text, html = send(addressee, trigger="unaccounted_work", threshold="1", unaccounted_seconds=7200)
+    ("addressees", "is_of_provider", "is_of_customer"),
+    [
+        ([OWNER], True, False), ([MEMBER], True, False), ([CUSTOMER], False, True), ([ADDRESS], False, False),
+        ([CUSTOMER, ADDRESS], False, True), ([CUSTOMER, OWNER], True, False),
+    ],
+)  # fmt: skip
+def test_link_leads_to_the_page_that_the_receiver_may_open(addressees, is_of_provider, is_of_customer):
+    _, text, html = send(*addressees, trigger="unaccounted_work", threshold="1", unaccounted_seconds=7200)
     for part in (text, html):
-        assert ("https://tidemark.example.com/contracts/ACME-SUP" in part) is has_link
-        assert ("see the contract" in part.replace("&#39;", "'")) is has_link
+        assert ("https://tidemark.example.com/contracts/ACME-SUP" in part) is is_of_provider
+        assert ("see the contract" in part.replace("&#39;", "'")) is is_of_provider
+        assert ("https://tidemark.example.com/customer/contracts/ACME-SUP#" in part) is is_of_customer
+
+
+def test_customer_link_is_signed_for_its_organization_and_the_same_at_every_attempt():
+    (_, text, _), (_, again, _) = send(CUSTOMER), send(CUSTOMER)
+    assert text == again
+    token = re.search(r"/customer/contracts/ACME-SUP#(\S+)", text)[1]
+    with pytest.raises(ExpiredLinkError):  # the mail is of March 2026
+        verify_link(SECRET, token)
+    claims = jwt.decode(token, options={"verify_signature": False})
+    assert (claims["org"], UUID(claims["jti"]).version) == (uid("Acme"), MAIL_LINK_VERSION)
+    assert claims["iat"] == RAISED_AT.timestamp()
+    assert claims["exp"] == (RAISED_AT + timedelta(days=90)).timestamp()
+
+
+def test_notification_of_an_earlier_version_has_no_customer_link():
+    assert "/customer" not in send(CUSTOMER, organization_id=None)[1]
 
 
 @pytest.mark.parametrize(

@@ -160,15 +160,15 @@ def test_owner_reads_what_happened_and_has_the_page_of_the_contract(changes, sub
     assert ("Remark: Too much." in text) == ("remark" in changes)
 
 
-def test_customer_is_confirmed_what_was_agreed_and_gets_no_link():
+def test_customer_is_confirmed_what_was_agreed():
     event = offered(status="accepted", version=2, answered_by=ANN, remark="Start on Monday.")
     parsed, text, html = mail(event)
     assert parsed["Subject"].startswith("Accepted: 20 h more: ")
     for line in ("Agreed with Ann Ardent", "Price: 1,800.00 EUR", "Remark: Start on Monday.", "Planned: 40 h\n"):
         assert line in text
-    assert "http" not in text
+    assert "/customer/contracts/ACME-SUP#" in text
+    assert "/offer#" not in text + html
     assert "olga" not in text.replace("olga@provider.example.com", "")
-    assert "href" not in html
 
 
 def test_reduction_and_overrun_at_the_edges():

@@ -184,17 +184,15 @@ LINK_CLAIMS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize(
-    "claims",
+    ("name", "value"),
     [
-        *({name: value for name, value in LINK_CLAIMS.items() if name != missing} for missing in LINK_CLAIMS),
-        {**LINK_CLAIMS, "jti": "7"},
-        {**LINK_CLAIMS, "org": None},
-        {**LINK_CLAIMS, "iat": "yesterday"},
-        {**LINK_CLAIMS, "exp": 1e300},
+        *((name, None) for name in LINK_CLAIMS),
+        ("jti", "7"), ("jti", 7), ("org", "acme"), ("iat", "yesterday"), ("exp", 1e300), ("aud", "tidemark"),
     ],
-    ids=str,
-)
-def test_signed_link_with_invalid_claims_is_rejected(claims: dict[str, Any]) -> None:
+)  # fmt: skip
+def test_signed_link_with_an_invalid_claim_is_rejected(name: str, value: object) -> None:
     assert verify_link(SECRET, jwt.encode(LINK_CLAIMS, SECRET, "HS256")).id == LINK.id
+    others = {other: claim for other, claim in LINK_CLAIMS.items() if other != name}
+    claims = others if value is None else {**others, name: value}
     with pytest.raises(InvalidLinkError):
         verify_link(SECRET, jwt.encode(claims, SECRET, "HS256"))

@@ -328,6 +328,75 @@ class Client(BaseClient):
         """
         self._call(Call("DELETE", path("contracts/{}", contract), etag=require_etag(contract, etag), key=key))
 
+    def create_customer_link(
+        self,
+        body: models.CustomerLinkBody,
+        *,
+        key: str | None = None,
+    ) -> models.CreatedCustomerLink:
+        """Make a link that shows a customer its own contracts, and nothing internal. Its address is shown only
+        once.
+
+        Needs the role `manager`.
+        """
+        result: models.CreatedCustomerLink = (self._call(Call("POST", "customer-links", body=body, key=key))).body
+        return result
+
+    def list_customer_links(
+        self,
+        *,
+        organization: UUID | str | None = None,
+    ) -> Iterator[models.CustomerLinkState]:
+        """Links for customers, the newest first: those that were made, and those of mails once they have been
+        used.
+
+        Needs the role `viewer`.
+        """
+        return self._items(Call("GET", "customer-links", query={"limit": 200, "organization": organization}))
+
+    def get_customer_link(self, link_id: Reference) -> models.CustomerLinkState:
+        """Read one link.
+
+        Needs the role `viewer`.
+        """
+        result: models.CustomerLinkState = (self._call(Call("GET", path("customer-links/{}", link_id)))).body
+        return result
+
+    def revoke_customer_link(self, link_id: Reference, *, key: str | None = None) -> None:
+        """Revoke a link, at once and for ever. It stays in the list.
+
+        Needs the role `manager`.
+        """
+        self._call(Call("DELETE", path("customer-links/{}", link_id), key=key))
+
+    def revoke_customer_links(self, organization: Reference, *, key: str | None = None) -> None:
+        """Revoke all links of an organization, also those in mails that nobody has opened yet. New links can
+        be made.
+
+        Needs the role `manager`.
+        """
+        self._call(Call("POST", path("organizations/{}/revoke-links", organization), key=key))
+
+    def exchange_customer_link(self, body: models.LinkExchange) -> models.CustomerSession:
+        """Open a link: whom it is for, if it is valid and the password is right.
+
+        The answer is 401 if the link was changed, 410 if it has expired or was revoked, 403 if the password
+        is missing or wrong, and 429 after five wrong passwords within 15 minutes. It has no `Idempotency-
+        Key`: nothing of it is kept.
+
+        Needs the role `customer`.
+        """
+        result: models.CustomerSession = (self._call(Call("POST", "customer-links/exchange", body=body))).body
+        return result
+
+    def get_customer_session(self, link_id: Reference) -> models.CustomerSession:
+        """Whom a link of the customer is for, as long as it is valid: 410 once it has expired or was revoked.
+
+        Needs the role `customer`.
+        """
+        result: models.CustomerSession = (self._call(Call("GET", path("customer/links/{}", link_id)))).body
+        return result
+
     def exchange_offer_link(self, body: models.OfferLink) -> models.OfferedAdjustment:
         """Read an offer with its link. This answers nothing. A link is good for 30 requests a minute."""
         result: models.OfferedAdjustment = (self._call(Call("POST", "offers/exchange", body=body))).body
@@ -552,6 +621,42 @@ class Client(BaseClient):
         Needs the role `viewer`.
         """
         result: models.PeopleReport = (self._call(Call("GET", "reports/people", query={"from": from_, "to": to, "team": team}))).body
+        return result
+
+    def list_customer_contracts(
+        self,
+        *,
+        organization: UUID | str | None = None,
+    ) -> Iterator[models.CustomerContractSummary]:
+        """The contracts of a customer, the active ones first; drafts are none of them.
+
+        Needs the role `customer`.
+        """
+        return self._items(Call("GET", "customer/contracts", query={"limit": 200, "organization": organization}))
+
+    def list_customer_curve(
+        self,
+        contract: Reference,
+        *,
+        organization: UUID | str | None = None,
+    ) -> Iterator[models.CustomerDay]:
+        """What was consumed by the end of each day, from the first day to today or the last; all on one page.
+
+        Needs the role `customer`.
+        """
+        return self._items(Call("GET", path("customer/contracts/{}/curve", contract), query={"organization": organization}))
+
+    def get_customer_contract(
+        self,
+        contract: Reference,
+        *,
+        organization: UUID | str | None = None,
+    ) -> models.CustomerContract:
+        """One contract of a customer, every period of it. The contract of another customer is not found.
+
+        Needs the role `customer`.
+        """
+        result: models.CustomerContract = (self._call(Call("GET", path("customer/contracts/{}", contract), query={"organization": organization}))).body
         return result
 
     def explain_contract_notifications(self, contract: Reference) -> Iterator[models.ExplainedRule]:

@@ -114,6 +114,18 @@ class Amendment(TypedDict):
     """Why, as a text for people."""
 
 
+class Confirmation(TypedDict):
+    """The price of a request, which the customer then has to accept. Without one the request is accepted."""
+    price_minor: NotRequired[int | None]
+    """What it costs the customer, in minor units; null where no price is named."""
+    price_currency: NotRequired[str | None]
+    """The currency of the price."""
+    valid_until: NotRequired[str | None]
+    """Until when it can be answered; null: 14 days, or until the period ends if sooner."""
+    note: NotRequired[str | None]
+    """For the customer, beside the reason; null for none."""
+
+
 class Contact(TypedDict):
     """A person at the customer, with the roles that choose their notifications."""
     name: str
@@ -288,6 +300,88 @@ class ContractTerms(TypedDict):
     """Days after a period in which late worklogs are expected."""
 
 
+class CreatedCustomerLink(TypedDict):
+    """A new link, with its address. Whoever has the address can use it, so send it to the customer only."""
+    id: str
+    """The id."""
+    organization_id: str
+    """The customer's id."""
+    organization_name: str
+    """The customer's name."""
+    issued_at: str
+    """When it was made; in a mail, when the notification was raised."""
+    expires_at: str
+    """When it expires."""
+    has_password: bool
+    """Whether its reader must also know a password."""
+    note: str | None
+    """What it is for."""
+    created_by: str
+    """Who made it; `notifier` for a link of a mail."""
+    last_used_at: str | None
+    """When it last showed a page; null if it never did."""
+    revoked_at: str | None
+    """When it was revoked; null if it was not."""
+    revoked_by: str | None
+    """Who revoked it."""
+    url: str
+    """The address for the customer. It is shown only once."""
+
+
+class CustomerLinkBody(TypedDict):
+    """A link for a customer."""
+    organization_id: str
+    """The customer's id."""
+    expires_at: NotRequired[str | None]
+    """When it expires: 180 days from now unless you say otherwise, at most 731."""
+    password: NotRequired[str | None]
+    """What its reader must also know, of 8 to 128 characters; null for nothing."""
+    note: NotRequired[str | None]
+    """What it is for, in your words."""
+
+
+class CustomerLinkState(TypedDict):
+    """A link and what has happened to it. Its address is not kept, so it is shown once, when the link is
+    made.
+    """
+    id: str
+    """The id."""
+    organization_id: str
+    """The customer's id."""
+    organization_name: str
+    """The customer's name."""
+    issued_at: str
+    """When it was made; in a mail, when the notification was raised."""
+    expires_at: str
+    """When it expires."""
+    has_password: bool
+    """Whether its reader must also know a password."""
+    note: str | None
+    """What it is for."""
+    created_by: str
+    """Who made it; `notifier` for a link of a mail."""
+    last_used_at: str | None
+    """When it last showed a page; null if it never did."""
+    revoked_at: str | None
+    """When it was revoked; null if it was not."""
+    revoked_by: str | None
+    """Who revoked it."""
+
+
+class CustomerSession(TypedDict):
+    """What a link shows: the contracts of one organization."""
+    link_id: str
+    """The link's id."""
+    organization_id: str
+    """The customer's id."""
+    organization_name: str
+    """The customer's name."""
+    locale: Literal["en", "en-GB", "en-US", "de", "de-AT", "de-CH"]
+    """The language and the formats of mails, as a BCP 47 tag."""
+    expires_at: str
+    """When the link expires."""
+
+
 class EmptyBody(TypedDict):
     """An empty body."""
 
@@ -296,7 +390,7 @@ class HistoryEntry(TypedDict):
     """An entry of a contract's history: who did what, when and why, and what changed."""
     version: int
     """The version after the entry."""
-    what: Literal["drafted", "revised", "activated", "amended", "suspended", "resumed", "expired", "closed", "renewed", "discarded"]
+    what: Literal["drafted", "revised", "activated", "amended", "suspended", "resumed", "expired", "closed", "renewed", "discarded"] | Literal["offer_requested", "offer_made", "offer_accepted", "offer_declined", "offer_refused", "offer_withdrawn", "offer_expired"]
     """What was done."""
     status: Literal["DRAFT", "ACTIVE", "EXPIRED", "INACTIVE", "CLOSED"] | None
     """The contract's status."""
@@ -314,6 +408,8 @@ class HistoryEntry(TypedDict):
     """The contract that this one renews; null if it renews none."""
     renewed_as: str | None
     """The contract that renews this one; null if none does."""
+    offer_id: str | None
+    """The offer that the entry is about; null for a change of the contract."""
 
 
 class HourlyRates(TypedDict):
@@ -336,6 +432,14 @@ class LifecycleEvent(TypedDict):
     """The event's data."""
 
 
+class LinkExchange(TypedDict):
+    """A link that is to be opened."""
+    token: str
+    """The part of the link's address after `#`."""
+    password: NotRequired[str | None]
+    """The password, where the link has one."""
+
+
 Member = TypedDict("Member", {
     "person_id": "str",
     "name": "str | None",
@@ -354,6 +458,166 @@ MemberInput = TypedDict("MemberInput", {
     "until": "NotRequired[str | None]",
 })
 """A person's membership of a team; both days are inclusive."""
+
+
+class Offer(TypedDict):
+    """A proposed adjustment, and what became of it."""
+    status: Literal["requested", "open", "accepted", "declined", "withdrawn", "expired"]
+    """The offer's status."""
+    contract_id: str
+    """The contract's id."""
+    contract_code: str
+    """The contract's code."""
+    organization_id: str
+    """The customer's id."""
+    account_id: str
+    """The account's id."""
+    account_name: str
+    """The account's name when the offer was made."""
+    period_start: str
+    """The first day of the period."""
+    hours: str | None
+    """Hours as a decimal string, positive or negative."""
+    value_minor: int | None
+    """Fixed price: an amount in minor units, positive or negative."""
+    currency: str | None
+    """The currency of `value_minor`."""
+    reason: str
+    """Why it is offered; it becomes the reason of the adjustment."""
+    price_minor: int | None
+    """What it costs the customer, in minor units; null where no price is named."""
+    price_currency: str | None
+    """The currency of the price."""
+    note: str | None
+    """For the customer, beside the reason; null for none."""
+    valid_until: str | None
+    """Until when it can be answered; null for a request that is not confirmed."""
+    made_by: str | None
+    """The token, or the rule, that made it or confirmed the request; null before that."""
+    notification_id: str | None
+    """The notification whose rule made it."""
+    requested_by: Person | None
+    """Who asked for it at the customer."""
+    answered_by: Person | None
+    """Who accepted or declined it."""
+    remark: str | None
+    """Said with the answer, or why it was withdrawn."""
+    refusal: str | None
+    """Why it could not be accepted when that was last tried; null once it is accepted."""
+    stream_version: int | None
+    """The version of the contract that has the accepted adjustment."""
+    id: str
+    """The id."""
+    version: int
+    """Counts the changes; it is the ETag."""
+    created_at: str
+    """When it was requested or made."""
+    updated_at: str
+    """When it last changed; of an answered offer, when it was answered."""
+
+
+class OfferAnswer(TypedDict):
+    """Who answers an offer, and what they say."""
+    name: str
+    """The person who accepts or declines at the customer."""
+    email: NotRequired[str | None]
+    """The person's address; null where it is not known."""
+    remark: NotRequired[str | None]
+    """What the person says with the answer; null for nothing."""
+
+
+class OfferInput(TypedDict):
+    """An offer to make. With `requested_by` it is the request of a customer, which the owner has yet to
+    confirm.
+    """
+    price_minor: NotRequired[int | None]
+    """What it costs the customer, in minor units; null where no price is named."""
+    price_currency: NotRequired[str | None]
+    """The currency of the price."""
+    valid_until: NotRequired[str | None]
+    """Until when it can be answered; null: 14 days, or until the period ends if sooner."""
+    account_id: str
+    """The account's id or name."""
+    period_start: str
+    """The first day of the period."""
+    hours: NotRequired[str | None]
+    """Hours as a decimal string, positive or negative."""
+    value_minor: NotRequired[int | None]
+    """Fixed price: an amount in minor units, positive or negative."""
+    reason: str
+    """Why it is offered; it becomes the reason of the adjustment."""
+    note: NotRequired[str | None]
+    """For the customer, beside the reason; null for none."""
+    contract: str
+    """The contract's id or code."""
+    requested_by: NotRequired[PersonInput | None]
+    """The customer's contact who asks for it; null for an offer of the owner."""
+
+
+class OfferLink(TypedDict):
+    """The link of an offer."""
+    token: str
+    """What follows `#` in the link."""
+
+
+class OfferLinkAnswer(TypedDict):
+    """The customer's answer to an offer."""
+    token: str
+    """What follows `#` in the link."""
+    answer: Literal["accept", "decline"]
+    """What the customer decides."""
+    name: str
+    """The person who decides."""
+    remark: NotRequired[str | None]
+    """What the person says with the answer; null for nothing."""
+
+
+class OfferedAdjustment(TypedDict):
+    """An offer as the customer reads it, without anything internal."""
+    id: str
+    """The id."""
+    status: Literal["requested", "open", "accepted", "declined", "withdrawn", "expired"]
+    """The offer's status."""
+    organization_id: str
+    """The customer's id."""
+    organization_name: str
+    """The customer's name."""
+    owner: Owner
+    """The person at the provider who is responsible."""
+    contract_id: str
+    """The contract's id."""
+    contract_code: str
+    """The contract's code."""
+    contract_name: str
+    """The contract's name."""
+    account_id: str
+    """The account's id."""
+    account_name: str
+    """The account's name."""
+    period_start: str
+    """The first day of the period."""
+    period_end: str
+    """The last day of the period."""
+    hours: str | None
+    """Hours as a decimal string, positive or negative."""
+    value_minor: int | None
+    """Fixed price: an amount in minor units, positive or negative."""
+    currency: str | None
+    """An ISO 4217 code such as EUR; null where hours are counted."""
+    reason: str
+    """Why, as a text for people."""
+    price_minor: int | None
+    """What it costs the customer, in minor units; null where no price is named."""
+    price_currency: str | None
+    """The currency of the price."""
+    note: str | None
+    """For the customer, beside the reason; null for none."""
+    valid_until: str | None
+    """Until when it can be answered."""
+    answered_by: Person | None
+    """Who accepted or declined it; null without an answer."""
+    remark: str | None
+    """What the person says with the answer; null for nothing."""
 
 
 class Organization(TypedDict):
@@ -389,6 +653,22 @@ class Owner(TypedDict):
     name: str
     """The name."""
     email: str
+    """An email address."""
+
+
+class Person(TypedDict):
+    """A person at the customer who asks for an offer or answers it."""
+    name: str
+    """The name."""
+    email: str | None
+    """An email address."""
+
+
+class PersonInput(TypedDict):
+    """A person at the customer who asks for an offer or answers it."""
+    name: str
+    """The name."""
+    email: NotRequired[str | None]
     """An email address."""
 
 
@@ -531,6 +811,12 @@ class Violation(TypedDict):
     """A JSON Pointer to the error in the body, or to the name of a parameter."""
     message: str
     """A message for people: what is wrong and how to fix it."""
+
+
+class Withdrawal(TypedDict):
+    """Why an offer is withdrawn."""
+    reason: str
+    """Why, as a text for people."""
 
 
 class Accepted(TypedDict):
@@ -679,6 +965,148 @@ class CurveDay(TypedDict):
     """The figures of the whole contract time at the end of the day."""
     period: ContractPeriodFigures | None
     """The period that holds the day; null outside of all periods."""
+
+
+class CustomerAccount(TypedDict):
+    """A billable account with its figures."""
+    account_id: str
+    """The account's id."""
+    name: str
+    """The name."""
+    whole: CustomerFigures
+    """The figures of the whole contract time."""
+    periods: list[CustomerAccountPeriod]
+    """The figures of each period, oldest first."""
+
+
+class CustomerAccountPeriod(TypedDict):
+    """The figures of an account in one period."""
+    planned: int | None
+    """Planned work, in the unit of the balance; null without a plan."""
+    consumed: int
+    """Executed work, in the unit of the balance."""
+    remaining: int | None
+    """Available minus consumed; negative after an overrun, null without a plan."""
+    percent: str | None
+    """Consumed of what is available, as a decimal string; null without a plan."""
+    start: str
+    """The first day of the period, inclusive."""
+    end: str
+    """The last day of the period, inclusive."""
+
+
+class CustomerContract(TypedDict):
+    """A contract as its customer sees it, with all periods and the billable accounts."""
+    contract_id: str
+    """The contract's id."""
+    contract_code: str
+    """The contract's code."""
+    contract_name: str
+    """The contract's name."""
+    type: Literal["time_and_materials", "fixed_price"]
+    """Whether hours are counted, or money at the rates of the rate cards."""
+    recurrence: Literal["none", "monthly"]
+    """Whether the contracted amount is for each month, or for the whole contract."""
+    status: Literal["DRAFT", "ACTIVE", "EXPIRED", "INACTIVE", "CLOSED"]
+    """The contract's status."""
+    start_date: str
+    """The first day of the contract, inclusive."""
+    end_date: str
+    """The last day of the contract, inclusive."""
+    timezone: str
+    """An IANA time zone such as Europe/Berlin."""
+    unit: Literal["seconds", "minor"]
+    """The unit of the figures: whole seconds, or minor units of the currency."""
+    currency: str | None
+    """An ISO 4217 code such as EUR; null where hours are counted."""
+    exhausts_on: str | None
+    """The day on which the current period is used up at the current pace; null if it is not."""
+    whole: CustomerFigures
+    """The figures of the whole contract time."""
+    updated_at: str
+    """When the figures last changed."""
+    periods: list[CustomerPeriod]
+    """The figures of each period, oldest first."""
+    accounts: list[CustomerAccount]
+    """The accounts of the contract."""
+
+
+class CustomerContractSummary(TypedDict):
+    """A contract as its customer sees it, with the figures of the current period."""
+    contract_id: str
+    """The contract's id."""
+    contract_code: str
+    """The contract's code."""
+    contract_name: str
+    """The contract's name."""
+    type: Literal["time_and_materials", "fixed_price"]
+    """Whether hours are counted, or money at the rates of the rate cards."""
+    recurrence: Literal["none", "monthly"]
+    """Whether the contracted amount is for each month, or for the whole contract."""
+    status: Literal["DRAFT", "ACTIVE", "EXPIRED", "INACTIVE", "CLOSED"]
+    """The contract's status."""
+    start_date: str
+    """The first day of the contract, inclusive."""
+    end_date: str
+    """The last day of the contract, inclusive."""
+    timezone: str
+    """An IANA time zone such as Europe/Berlin."""
+    unit: Literal["seconds", "minor"]
+    """The unit of the figures: whole seconds, or minor units of the currency."""
+    currency: str | None
+    """An ISO 4217 code such as EUR; null where hours are counted."""
+    exhausts_on: str | None
+    """The day on which the current period is used up at the current pace; null if it is not."""
+    whole: CustomerFigures
+    """The figures of the whole contract time."""
+    updated_at: str
+    """When the figures last changed."""
+    period: CustomerPeriod
+    """The period that holds the day; null outside of all periods."""
+
+
+class CustomerDay(TypedDict):
+    """What was consumed by the end of a day, by day of work."""
+    day: str
+    """A day in the contract's time zone."""
+    consumed: int
+    """Executed work, in the unit of the balance."""
+    period_start: str | None
+    """The first day of the period that holds the day."""
+    period_consumed: int | None
+    """What was consumed since that period began."""
+
+
+class CustomerFigures(TypedDict):
+    """Planned against consumed work of billable accounts, in the contract's unit."""
+    planned: int | None
+    """Planned work, in the unit of the balance; null without a plan."""
+    consumed: int
+    """Executed work, in the unit of the balance."""
+    remaining: int | None
+    """Available minus consumed; negative after an overrun, null without a plan."""
+    percent: str | None
+    """Consumed of what is available, as a decimal string; null without a plan."""
+
+
+class CustomerPeriod(TypedDict):
+    """The figures of one period, with what is carried into it."""
+    planned: int | None
+    """Planned work, in the unit of the balance; null without a plan."""
+    consumed: int
+    """Executed work, in the unit of the balance."""
+    remaining: int | None
+    """Available minus consumed; negative after an overrun, null without a plan."""
+    percent: str | None
+    """Consumed of what is available, as a decimal string; null without a plan."""
+    start: str
+    """The first day of the period, inclusive."""
+    end: str
+    """The last day of the period, inclusive."""
+    carried: int
+    """What is carried into the period from the one before; negative after an overrun that is deducted."""
+    available: int | None
+    """Planned, plus what is carried into the period."""
 
 
 class DeliveryAccount(TypedDict):
@@ -1309,6 +1737,40 @@ class Delivery(TypedDict):
     """When it was delivered; null if it was not."""
 
 
+class DigestDetails(TypedDict):
+    """What a digest says of a contract beside the figures of its current period."""
+    day: str
+    """A day in the contract's time zone."""
+    status: Literal["DRAFT", "ACTIVE", "EXPIRED", "INACTIVE", "CLOSED"]
+    """The contract's status."""
+    contract_end: str
+    """The contract's last day."""
+    planned: int | None
+    """Planned work, in the unit of the balance; null without a plan."""
+    consumed: int | None
+    """Executed work, in the unit of the balance."""
+    previous: DigestFigures | None
+    """What the last digest to this receiver showed; null if it is new there."""
+    attention: list[Literal["over", "account_over", "runs_out", "ended", "ends_soon", "not_counted"]]
+    """Why the contract needs a word; the first is shown."""
+    accounts_over: list[str]
+    """The billable accounts that are over their plan."""
+
+
+class DigestFigures(TypedDict):
+    """What a digest showed of a contract: the next one says what has changed."""
+    day: str
+    """A day in the contract's time zone."""
+    status: Literal["DRAFT", "ACTIVE", "EXPIRED", "INACTIVE", "CLOSED"]
+    """The contract's status."""
+    contract_end: str
+    """The contract's last day."""
+    planned: int | None
+    """Planned work, in the unit of the balance; null without a plan."""
+    consumed: int | None
+    """Executed work, in the unit of the balance."""
+
+
 class DryRun(TypedDict):
     """The notifications that a rule would raise at once. `complete` is false if there are more than are
     listed.
@@ -1624,7 +2086,7 @@ class Snapshot(TypedDict):
     Amounts are in `unit`: whole seconds, or minor units of `currency`. Figures that a trigger does not
     use may be null: a contract that expires may have no balance yet.
     """
-    kind: Literal["crossing", "reminder", "resolved", "test", "offer"]
+    kind: Literal["crossing", "reminder", "resolved", "test", "offer", "digest"]
     """Why it was raised: a threshold is crossed or no longer reached, a reminder, a test, an offer."""
     trigger: str
     """The kind of the rule's trigger."""
@@ -1694,12 +2156,16 @@ class Snapshot(TypedDict):
     """The opening text of the mail, with placeholders; null for the standard one."""
     locale: str
     """The language and the formats of mails, as a BCP 47 tag."""
+    organization_id: str | None
+    """The customer's id."""
     owner_name: str | None
     """The person at the provider who is responsible."""
     owner_email: str | None
     """The address of the person at the provider who is responsible."""
     offer: OfferDetails | None
     """The offer that it is about; null if a rule raised it."""
+    digest: DigestDetails | None
+    """What the digest says of the contract; null in every other notification."""
 
 
 class Trigger(TypedDict):
@@ -1707,9 +2173,10 @@ class Trigger(TypedDict):
 
     `at` holds percentages or hours (decimal strings), or minor units or days (whole numbers).
     `currency` limits an amount to contracts in that currency; without it, the amount is in each
-    contract's own.
+    contract's own. A digest is `on` a weekday, every month on the first such day, or on a day of the
+    month or its last one.
     """
-    kind: Literal["consumed_percent", "remaining_hours", "remaining_amount", "overrun", "expires_in_days", "expired", "status_changed", "unaccounted_work", "forecast_exhausts"]
+    kind: Literal["consumed_percent", "remaining_hours", "remaining_amount", "overrun", "expires_in_days", "expired", "status_changed", "unaccounted_work", "forecast_exhausts", "digest"]
     """Which kind it is; it decides which other members are present."""
     of: NotRequired[Literal["contract", "account", "slice"] | None]
     """Whether the whole contract, each account or each slice is evaluated."""
@@ -1727,6 +2194,10 @@ class Trigger(TypedDict):
     """Fires if the forecast is within this many days."""
     before_end: NotRequired[bool | None]
     """Fires if the forecast is before the contract's end."""
+    every: NotRequired[Literal["week", "month"] | None]
+    """How often a digest is sent."""
+    on: NotRequired[Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] | int | None]
+    """The day of a digest: a weekday, every month the first; or a day from 1 to 31, or the month's last."""
 
 
 class WebhookFigures(TypedDict):
@@ -1762,9 +2233,9 @@ class WebhookNotification(TypedDict):
     contract_code: str
     """The contract's code."""
     rule_id: str | None
-    """null for the mails of offers"""
+    """Null for the mails of offers."""
     rule_name: str | None
-    """null for the mails of offers"""
+    """Null for the mails of offers."""
     subject: str
     """What is evaluated."""
     subject_id: str
@@ -1784,9 +2255,9 @@ class WebhookNotification(TypedDict):
     error: NotRequired[str | None]
     """Why delivery failed; null if it did not."""
     offer: NotRequired[RuleOfferInput | None]
-    """the offer to make, once, with `raised`"""
+    """With `raised`: the offer to make, once."""
     offer_id: NotRequired[str | None]
-    """of the offer that a mail is about; null if a rule fired"""
+    """Of the offer that a mail is about; null if a rule fired."""
     kind: Literal["crossing", "reminder", "resolved", "test"]
     """Why it was raised: a threshold is crossed or no longer reached, a reminder, a test."""
     trigger: str

@@ -61,6 +61,7 @@ _SNAPSHOT = {
     "trigger": "consumed_percent",
     "reason": _REASON,
     "contract_code": "ACME-SUP",
+    "organization_id": examples.ORGANIZATION_ID,
     "timezone": "Europe/Berlin",
     "locale": "en",
     "owner_name": "Olga",

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.charset import QP, Charset
 from email.header import Header
 from email.message import Message
@@ -14,7 +14,7 @@ from email.utils import format_datetime, formataddr, parseaddr
 from functools import cache
 from typing import Any
 from urllib.parse import quote, urlencode
-from uuid import UUID
+from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
 
 import jinja2
@@ -26,15 +26,18 @@ from tidemark_notifier.delivery.mail_content import (
     choose_language,
     find_owner_email,
     format_subject,
+    is_for_customer,
     sort_by_urgency,
 )
-from tidemark_notifier.delivery.snapshot_text import make_safe
+from tidemark_notifier.delivery.snapshot_text import build_customer_link, make_safe
 from tidemark_notifier.language import Language
 from tidemark_shared.domain.text import to_safe_line
+from tidemark_shared.http.tokens import CustomerLink, issue_link
 
 # Within "80 %", "24 March" and "24. März".
 _SPACE_AFTER_NUMBER = re.compile(r"((?<=\d)|(?<=\d\.)) (?=%|h\b|min\b|s\b|[A-Z€])")
 
+_LINK_LIFETIME = timedelta(days=90)
 _MAX_SUBJECT_LENGTH = 900  # a line has at most 998 characters (RFC 5322, 2.1.1)
 
 # The newer half of the email package, in Python 3.11, loses spaces where it folds a long subject with umlauts, and
@@ -60,12 +63,12 @@ def build_mail(
     raised_at: datetime,
     sender: str,
     public_url: str,
+    secret: str,
     locale: str = "en",
-    secret: str = "",
 ) -> Message:
     """The mail of notifications that were raised together for one contract and receiver, from their snapshots alone.
 
-    ``locale`` is the provider's. ``secret`` signs the link of an offer.
+    ``secret`` signs the links of a customer's mail; ``locale`` is the provider's.
     """
     notifications = sort_by_urgency(notifications)
     language = choose_language(notifications, locale)
@@ -75,6 +78,9 @@ def build_mail(
     view = make_safe(
         {**build_view(notifications, public_url, language, secret), "as_of": as_of, "language": language.tag}
     )
+    if is_for_customer(notifications) and snapshot.organization_id and not view["link"]:
+        link = _issue_link(secret, snapshot.organization_id, message_id, raised_at)
+        view["link"] = f"{build_customer_link(snapshot, public_url)}#{link}"
     domain = parseaddr(sender)[1].rpartition("@")[2]
     mail = MIMEMultipart("alternative", boundary=f"={message_id.hex}=", policy=_POLICY)
     mail["From"] = _format_address("From", *parseaddr(sender))
@@ -94,6 +100,13 @@ def build_mail(
     mail.attach(MIMEText(templates.get_template("mail.txt").render(view), "plain", _UTF8))
     mail.attach(MIMEText(templates.get_template("mail.html").render(view), "html", _UTF8))
     return mail
+
+
+def _issue_link(secret: str, organization_id: UUID, message_id: UUID, raised_at: datetime) -> str:
+    """A link for the customer, the same at every attempt."""
+    issued_at = raised_at.replace(microsecond=0)
+    link_id = uuid5(message_id, "customer-link")
+    return issue_link(secret, CustomerLink(link_id, organization_id, issued_at, issued_at + _LINK_LIFETIME))
 
 
 def _add_owner(mail: Message, notifications: Sequence[MailNotification]) -> None:

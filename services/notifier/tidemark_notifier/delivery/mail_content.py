@@ -77,13 +77,20 @@ def choose_language(notifications: Sequence[MailNotification], provider_locale: 
     return get_language(provider_locale if is_internal else notifications[0].snapshot.locale)
 
 
+def is_for_customer(notifications: Sequence[MailNotification]) -> bool:
+    """Whether a contact of the organization receives the mail, and nobody of the provider at the same address."""
+    kinds = {notification.addressee.kind for notification in notifications}
+    return "contacts" in kinds and not kinds & _PROVIDER
+
+
 def build_view(
     notifications: Sequence[MailNotification], public_url: str, language: Language, secret: str = ""
 ) -> dict[str, Any]:
     """The values for the templates, from notifications :func:`sort_by_urgency`. Texts may still be unsafe to show.
 
-    Only the owner and chats, which belong to the provider, see accounts that are not billable. The page of a contract
-    is for the provider's people, so a customer's mail has no link, but that of an open offer, which ``secret`` signs.
+    Only the owner and chats, which belong to the provider, see accounts that are not billable. The link is to the page
+    of the contract, which is for the provider's people, or to an open offer, which ``secret`` signs; others get none
+    here.
     """
     first, *others = (notification.snapshot for notification in notifications)
     kinds = {notification.addressee.kind for notification in notifications}

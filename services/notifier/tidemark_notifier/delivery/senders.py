@@ -33,12 +33,10 @@ class Sender(Protocol):
 class MailSender:
     """The channel ``email``."""
 
-    def __init__(
-        self, server: SmtpServer, *, sender: str, public_url: str, locale: str = "en", secret: str = ""
-    ) -> None:
+    def __init__(self, server: SmtpServer, *, sender: str, public_url: str, secret: str, locale: str = "en") -> None:
         check_sender(sender)
-        self._client, self._sender, self._public_url, self._locale = SmtpClient(server), sender, public_url, locale
-        self._secret = secret
+        self._client, self._sender, self._public_url = SmtpClient(server), sender, public_url
+        self._secret, self._locale = secret, locale
         self.aclose = self._client.aclose
 
     async def send(self, rows: Sequence[Any]) -> None:
@@ -49,8 +47,8 @@ class MailSender:
             raised_at=rows[0]["raised_at"],
             sender=self._sender,
             public_url=self._public_url,
-            locale=self._locale,
             secret=self._secret,
+            locale=self._locale,
         )
         await self._client.send_mail(mail)
 

@@ -212,9 +212,16 @@ def _format_planned(planned: int, snapshot: Snapshot, language: Language) -> str
     return _("%(planned)s, less %(amount)s overdrawn from the period before", planned=text, amount=amount)
 
 
-def build_contract_link(snapshot: Snapshot, public_url: str) -> str:
-    """The page of the contract."""
-    return f"{public_url.rstrip('/')}/contracts/{quote(snapshot.contract_code, safe='')}"
+def build_contract_link(snapshot: Snapshot, public_url: str, base: str = "") -> str:
+    """The page of the contract; ``base`` is ``/customer`` for the customer's."""
+    return f"{public_url.rstrip('/')}{base}/contracts/{quote(snapshot.contract_code, safe='')}"
+
+
+def build_customer_link(snapshot: Snapshot, public_url: str) -> str:
+    """The customer's page of the contract; for a digest, of all contracts."""
+    if snapshot.digest:
+        return f"{public_url.rstrip('/')}/customer"
+    return build_contract_link(snapshot, public_url, base="/customer")
 
 
 def make_safe(value: Any) -> Any:

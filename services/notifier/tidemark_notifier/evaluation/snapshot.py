@@ -60,11 +60,12 @@ class DigestFigures(Body):
 class DigestDetails(DigestFigures):
     """What a digest says of a contract beside the figures of its current period."""
 
-    previous: DigestFigures | None
-    """What the last digest to this receiver showed; null if the contract is new to it."""
-    attention: tuple[Attention, ...]
-    accounts_over: tuple[str, ...]
-    """The billable accounts that are over their plan."""
+    previous: Annotated[
+        DigestFigures | None,
+        Field(description="What the last digest to this receiver showed; null if it is new there."),
+    ]
+    attention: Annotated[tuple[Attention, ...], Field(description="Why the contract needs a word; the first is shown.")]
+    accounts_over: Annotated[tuple[str, ...], Field(description="The billable accounts that are over their plan.")]
 
 
 class Snapshot(Body):
@@ -118,8 +119,10 @@ class Snapshot(Body):
     opening: str | None
     locale: str = "en"
     """The organization's. Texts of the snapshot are in English."""
+    organization_id: UUID | None = None
+    """Null in notifications of earlier versions, as are the two below."""
     owner_name: str | None = None
-    """Of the contract's owner; null in notifications of earlier versions."""
+    """Of the contract's owner."""
     owner_email: str | None = None
     offer: OfferDetails | None = None
     digest: DigestDetails | None = None
@@ -194,6 +197,7 @@ def freeze_contract(contract: EvaluationInput, today: date) -> dict[str, Any]:
         "unit": "seconds" if terms.type == "time_and_materials" else "minor",
         "currency": get_currency(contract),
         "locale": contract.organization.locale,
+        "organization_id": terms.organization_id,
         "owner_name": terms.owner.name,
         "owner_email": terms.owner.email,
     }

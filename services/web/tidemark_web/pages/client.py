@@ -37,6 +37,10 @@ class Api:
         """Send a command. Raises as :meth:`get` does."""
         return await self._send("POST", path, json=body)
 
+    async def delete(self, path: str) -> None:
+        """Delete a resource. Raises as :meth:`get` does."""
+        await self._send("DELETE", path)
+
     async def _send(self, method: str, path: str, **options: Any) -> Json:
         name = find_service(path)
         assert name, path  # noqa: S101 - the paths are in this package
@@ -45,6 +49,8 @@ class Api:
         request = client.build_request(method, path, headers=headers, timeout=_TIMEOUT, **options)
         request.extensions["upstream"] = name
         response = await client.send(request)
+        if response.status_code == httpx.codes.NO_CONTENT:
+            return {}
         if response.is_success:
             try:
                 body: Json = response.json()

@@ -120,6 +120,7 @@ def build_contract_view(
             figures["consumed"], figures["available"], elapsed_percent(figures, today) if is_current else None
         ),
         "per_week": per_week,
+        "is_used_up": figures["remaining"] is not None and figures["remaining"] <= 0,
         "exhausts_on": exhausts_on and language.format_day(date.fromisoformat(exhausts_on)),
         "first_day": language.format_day(date.fromisoformat(contract["start_date"])),
         "last_day": language.format_day(date.fromisoformat(contract["end_date"])),

@@ -9,7 +9,7 @@ from fastapi.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from tidemark_shared.log import get_correlation_id, get_logger
-from tidemark_web.pages import customer, docs, offer, session
+from tidemark_web.pages import customer, customer_links, docs, offer, session
 from tidemark_web.pages.client import Api, ApiError
 from tidemark_web.pages.contract import show_contract
 from tidemark_web.pages.contracts import show_contracts
@@ -43,6 +43,9 @@ def page_routes() -> list[Route]:
         Route("/offer/answer", _offer(offer.answer_offer), methods=["POST"]),
         Route("/offer", _offer(offer.ask_for_link)),
         Route("/offer/{_:path}", _offer(offer.ask_for_link)),
+        Route("/customer-links", _page(customer_links.show_links)),
+        Route("/customer-links", _page(customer_links.create_link), methods=["POST"]),
+        Route("/customer-links/revoke", _page(customer_links.revoke_links), methods=["POST"]),
         Route("/docs", _guard(docs.show_api)),
         Route("/docs/events", _guard(docs.show_events)),
         Route("/docs/events/{topic}.json", _guard(docs.send_event_document)),

@@ -1,0 +1,233 @@
+"""The customer's pages in front of a server that replaces the services: the link, its session, its end (SPEC 7)."""
+
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from api_tokens import ORGANIZATION_ID, SECRET, create_token
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+from structlog.testing import capture_logs
+from web_server import running_server, web_client
+
+from tidemark_shared.http.tokens import CustomerLink, issue_link, verify_link, verify_token
+
+SAME_SITE = {"sec-fetch-site": "same-origin"}
+NOW = datetime.now(UTC).replace(microsecond=0)
+PASSWORD = "open sesame"  # noqa: S105 - the password of a link of the tests
+INTERNAL = "internal detail of a service"
+FIGURES = {"planned": 144000, "consumed": 187200, "remaining": -43200, "percent": "130.00"}
+PERIODS = [
+    {**FIGURES, "consumed": consumed, "remaining": 144000 + carried - consumed, "carried": carried, "percent": "1.00",
+     "available": 144000 + carried, "start": f"2026-0{month}-01", "end": f"2026-0{month}-28"}
+    for month, consumed, carried in ((1, 7200, 0), (2, 187200, 3600))
+]  # fmt: skip
+CONTRACT = {
+    "contract_id": str(uuid4()), "contract_code": "A/1", "contract_name": "<b>Support</b>", "recurrence": "monthly",
+    "type": "time_and_materials", "start_date": "2026-01-01", "end_date": "2099-12-31", "timezone": "UTC",
+    "status": "ACTIVE", "unit": "seconds", "currency": None, "exhausts_on": None, "whole": FIGURES,
+    "updated_at": "2026-02-28T10:00:00Z", "period": PERIODS[1], "periods": PERIODS,
+    "accounts": [{"account_id": str(uuid4()), "name": "Help desk", "whole": FIGURES, "periods": PERIODS}],
+}  # fmt: skip
+
+
+class Services:
+    """All services as one server. ``status`` is that of the link; ``password`` what it needs."""
+
+    def __init__(self):
+        self.tokens, self.status, self.password, self.locale = [], 200, None, "en"
+        self.app = Starlette(routes=[Route("/{path:path}", self.answer, methods=["GET", "POST"])])
+
+    async def answer(self, request):
+        self.tokens.append(verify_token(SECRET, request.headers["authorization"].removeprefix("Bearer ")))
+        path = request.url.path
+        if "links" in path:
+            given = (await request.json())["password"] if request.method == "POST" else self.password
+            status = self.status if given == self.password else 403
+            session = {"organization_name": "Acme", "locale": self.locale, "expires_at": "2099-12-31T00:00:00Z"}
+            return JSONResponse(session if status == 200 else {"title": INTERNAL, "detail": INTERNAL}, status)
+        if path == "/v1/customer/contracts":
+            return JSONResponse({"items": [CONTRACT], "next": None})
+        if path == "/v1/customer/contracts/A/1":
+            return JSONResponse(CONTRACT)
+        return JSONResponse({"title": INTERNAL, "detail": INTERNAL}, 404)
+
+
+@asynccontextmanager
+async def pages(**settings):
+    services = Services()
+    async with running_server(services.app) as url:
+        urls = {f"{name}_url": url for name in ("contracts", "consumption", "notifier")}
+        async with web_client(**{"open": False, **urls, **settings}) as client:
+            yield client, services
+
+
+def new_link(**changes):
+    link = CustomerLink(uuid4(), ORGANIZATION_ID, NOW - timedelta(hours=1), NOW + timedelta(days=1))
+    return link._replace(**changes)
+
+
+async def send_link(client, link=None, **fields):
+    token = issue_link(SECRET, link or new_link())
+    form = {"link": f"https://tidemark.example.com/customer#{token}", **fields}
+    return await client.post("/customer/session", data=form, headers=SAME_SITE)
+
+
+async def test_link_becomes_a_session_for_customer_pages_only():
+    link = new_link()
+    async with pages() as (client, services):
+        opened = await send_link(client, link, next="/customer/contracts/A%2F1")
+        assert (opened.status_code, opened.headers["location"]) == (303, "/customer/contracts/A%2F1")
+        cookie = opened.headers["set-cookie"].lower()
+        assert [part in cookie for part in ("httponly", "samesite=lax", "path=/customer")] == [True] * 3
+        assert verify_link(SECRET, client.cookies["tidemark_customer"], "tidemark:customer-session") == link
+        page = await client.get("/customer")
+        assert page.status_code == 200
+        assert "11 h over" in page.text
+        assert "&lt;b&gt;Support&lt;/b&gt;" in page.text
+        # Neither the API nor another page takes the cookie, wherever it is sent.
+        session = client.cookies["tidemark_customer"]
+        assert (await client.get("/v1/contracts")).status_code == 401
+        assert (await client.get("/v1/contracts", headers={"authorization": f"Bearer {session}"})).status_code == 401
+        assert (await client.get("/", headers={"cookie": f"tidemark_session={session}"})).status_code == 303
+        token = services.tokens[-1]
+    assert (token.actor.role, token.actor.organization_id) == ("customer", ORGANIZATION_ID)
+    assert token.expires <= datetime.now(UTC) + timedelta(minutes=5)
+
+
+async def test_session_of_people_opens_no_customer_page():
+    async with pages() as (client, services):
+        for cookie in ("tidemark_session", "tidemark_customer"):
+            page = await client.get("/customer", headers={"cookie": f"{cookie}={create_token('admin')}"})
+            assert "Acme" not in page.text
+        assert services.tokens == []
+        assert (
+            await client.get("/", headers={"authorization": f"Bearer {create_token('customer')}"})
+        ).status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("link", "status", "text"),
+    [
+        (new_link(expires_at=NOW - timedelta(minutes=1)), 410, "expired or was withdrawn"),
+        (None, 401, "not complete, or it was changed"),
+    ],
+)
+async def test_changed_or_expired_link_opens_nothing(link, status, text):
+    token = issue_link(SECRET, link) if link else issue_link(SECRET[::-1], new_link())
+    async with pages() as (client, services):
+        answer = await client.post("/customer/session", data={"link": f"#{token}"}, headers=SAME_SITE)
+        page = await client.get("/customer/contracts/A%2F1", headers={"cookie": f"tidemark_customer={token}"})
+    assert (answer.status_code, text in answer.text) == (status, True)
+    assert "set-cookie" not in answer.headers
+    assert page.status_code == 401
+    assert "Support" not in answer.text + page.text
+    assert services.tokens == []
+
+
+@pytest.mark.parametrize("status", [404, 410])
+async def test_revoked_link_ends_its_session_at_the_next_request(status):
+    async with pages() as (client, services):
+        await send_link(client)
+        assert (await client.get("/customer/contracts/A%2F1")).status_code == 200
+        services.status = status
+        page = await client.get("/customer/contracts/A%2F1")
+        again = await send_link(client)
+    assert (page.status_code, again.status_code) == (status, status)
+    assert "Ask the person who sent it for a new one." in page.text
+    assert [text for text in ("Support", "Help desk", INTERNAL) if text in page.text + again.text] == []
+    assert "tidemark_customer" not in client.cookies
+
+
+async def test_contract_of_somebody_else_is_a_page_without_details():
+    async with pages() as (client, _):
+        await send_link(client)
+        page = await client.get("/customer/contracts/N1")
+    assert page.status_code == 404
+    assert INTERNAL not in page.text
+
+
+async def test_service_that_is_down_is_not_named():
+    async with pages(consumption_url="http://127.0.0.1:9") as (client, _):
+        await send_link(client)
+        page = await client.get("/customer")
+    assert page.status_code == 503
+    assert "consumption" not in page.text
+
+
+async def test_past_period_shows_its_own_figures():
+    async with pages() as (client, _):
+        await send_link(client)
+        past = (await client.get("/customer/contracts/A%2F1?period=2026-01-01")).text
+        current = (await client.get("/customer/contracts/A%2F1?period=2026-02-01")).text
+    assert "2 h of 40 h used" in past
+    assert "52 h of 41 h used" in current
+    assert "11 h over" in current
+    assert "Carried over from earlier" in current
+    assert "Carried over from earlier" not in past
+
+
+async def test_page_is_in_the_language_of_the_organization():
+    async with pages() as (client, services):
+        services.locale = "de"
+        await send_link(client)
+        page = (await client.get("/customer/contracts/A%2F1?period=2026-02-01")).text
+        form = (
+            await client.post("/customer/session", data={"link": "x"}, headers=SAME_SITE | {"accept-language": "de"})
+        ).text
+    assert '<html lang="de">' in page
+    assert "11 Std. überzogen" in page
+    assert "52 Std. von 41 Std. verbraucht" in page
+    assert "nicht vollständig" in form
+
+
+async def test_password_is_asked_for():
+    async with pages() as (client, services):
+        services.password = PASSWORD
+        asked = await send_link(client, next="/customer/contracts/A%2F1")
+        wrong = await send_link(client, password=PASSWORD.upper())
+        right = await send_link(client, password=PASSWORD, next="/customer/contracts/A%2F1")
+    assert (asked.status_code, wrong.status_code, right.status_code) == (200, 403, 303)
+    assert 'value="/customer/contracts/A%2F1"' in asked.text
+    assert 'type="password"' in asked.text
+    assert "The password is wrong." in wrong.text
+
+
+@pytest.mark.parametrize(
+    "target", ["https://evil.example", "//evil.example", "/customer/contracts/\r\nx", "/contracts/A1", "/customerx"]
+)
+async def test_form_sends_nobody_elsewhere(target):
+    async with pages() as (client, _):
+        assert (await send_link(client, next=target)).headers["location"] == "/customer"
+
+
+async def test_form_of_another_site_is_rejected():
+    async with pages() as (client, _):
+        for path in ("/customer/session", "/customer/forget"):
+            answer = await client.post(path, data={}, headers={"sec-fetch-site": "cross-site"})
+            assert answer.status_code == 403
+
+
+async def test_link_can_be_closed_on_a_device():
+    async with pages() as (client, _):
+        await send_link(client)
+        await client.post("/customer/forget", headers=SAME_SITE)
+        page = await client.get("/customer")
+    assert page.status_code == 200
+    assert "Acme" not in page.text
+
+
+async def test_no_log_has_the_secret():
+    link = new_link()
+    with capture_logs() as logs:
+        async with pages() as (client, services):
+            services.password = PASSWORD
+            await send_link(client, link)
+            await send_link(client, link, password=PASSWORD)
+            await client.get("/customer/contracts/A%2F1")
+            await client.get("/customer/contracts/N1")
+    assert {entry["path"] for entry in logs if entry["event"] == "http"} >= {"/customer/session"}
+    signature = issue_link(SECRET, link).rpartition(".")[2]
+    assert [entry for entry in logs if signature in str(entry) or PASSWORD in str(entry)] == []
