@@ -79,6 +79,7 @@ _SNAPSHOT = {
     "subject": None,
     "opening": None,
     "offer": None,
+    "digest": None,
 }
 _EVALUATED = {
     "subject": "contract",
