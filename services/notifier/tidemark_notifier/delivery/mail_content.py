@@ -201,8 +201,8 @@ def format_subject(notifications: Sequence[MailNotification], language: Language
     count = language.ngettext(" (and %(count)s more)", " (and %(count)s more)", more) if more else ""
     prefix = f"{kind}: " if kind else ""
     if snapshot.digest:
-        snapshots = [snapshot for _, snapshot, _ in notifications]
-        return f"{prefix}{format_digest_headline(snapshots, language)}, {language.format_day(snapshot.digest.day)}"
+        headline = format_digest_headline([notification.snapshot for notification in notifications], language)
+        return f"{prefix}{headline}, {language.format_day(snapshot.digest.day)}"
     if snapshot.subject:
         return prefix + fill_placeholders(snapshot.subject, build_placeholder_values(snapshot, language)) + count
     names = [snapshot.contract_name, snapshot.account_name, snapshot.team_name]
