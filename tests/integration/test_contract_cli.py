@@ -156,3 +156,43 @@ async def test_amendment_from_a_file_keeps_account_ids(tidemark, tmp_path):
     after = json.loads(await tidemark("amend", "OTHER-2", "terms.yaml", "--reason", "More to do", "--json"))
     assert [account["id"] for account in after["accounts"]] == [account["id"] for account in before["accounts"]]
     assert (after["accounts"][2]["planned_hours"], after["version"]) == ("6", 3)
+
+
+async def test_offer_is_made_accepted_and_listed(tidemark, environment):
+    async def offer(*arguments, status=0):
+        result = await asyncio.to_thread(CliRunner().invoke, app, ["offer", *arguments], env=environment)
+        assert result.exit_code == status, result.output
+        if arguments[0] == "show" or arguments[:3] == ("list", "--contract", "OFFERED"):
+            assert max(map(len, result.output.splitlines())) <= 80
+        return result.output
+
+    await tidemark("create", "-", stdin=TERMS.format(code="OFFERED"))
+    await tidemark("activate", "OFFERED")
+    package = ("make", "OFFERED", "--account", "Help desk", "--period", "2026-03", "--reason", "Extra package")
+    made = await offer(*package, "--hours", "20", "--price", "1800 EUR", "--valid-until", "2099-03-31")
+    id_, _, text = made.partition(" ")
+    assert text == (
+        "+20 h for Help desk from 2026-03-01 to 2026-03-31. The offer is open, valid until 2099-03-31 21:59 UTC.\n"
+    )
+    assert "Give either" in await offer(*package, status=2)
+    assert "'1800' is not a price" in await offer(*package, "--hours", "1", "--price", "1800", status=1)
+    asked = json.loads(await offer(*package, "--hours", "5", "--requested-by", "Ann <ann@acme.example>", "--json"))
+    assert await offer("confirm", asked["id"], "--note", "With pleasure") == "The offer is accepted.\n"
+    assert await offer("accept", id_, "--by", "Ann <ann@acme.example>", "--remark", "Order 4711") == (
+        "The offer is accepted.\n"
+    )
+    assert "C2.adjustment  /hours" in await offer(*package, "--hours=-99", status=1)
+    withdrawn = json.loads(await offer(*package, "--hours", "1", "--json"))
+    assert await offer("withdraw", withdrawn["id"], "--reason", "A mistake") == "The offer is withdrawn.\n"
+    refused = await offer("decline", withdrawn["id"], "--by", "Ann", status=1)
+    assert "The offer is withdrawn. Only an offer that is open or requested can be declined." in refused
+
+    listed = await offer("list", "--contract", "OFFERED", "--status", "accepted")
+    assert "+20 h for Help desk in the period" in listed
+    assert id_ in listed
+    assert withdrawn["id"] not in listed
+    assert (await offer("list", "--csv")).splitlines()[0].startswith("status,contract_id,")
+    shown = await offer("show", id_)
+    assert "Ann <ann@acme.example>" in shown
+    assert "1800.00 EUR" in shown
+    assert "offer accepted: Order 4711" in await tidemark("history", "OFFERED")

@@ -42,7 +42,8 @@ def _contracted_amount(contract: Record) -> str:
 
 
 def _entry_lines(entry: Record) -> Iterator[str]:
-    yield f"{entry['what']}: {entry['reason']}" if entry["reason"] else entry["what"]
+    what = entry["what"].replace("_", " ")
+    yield f"{what}: {entry['reason']}" if entry["reason"] else what
     yield from (f"  {line}" for line in entry.get("descriptions") or (f"{name} changed" for name in entry["changes"]))
 
 

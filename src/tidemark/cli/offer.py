@@ -225,9 +225,8 @@ def _format_time(time: str) -> str:
 
 
 _COLUMNS = (
-    Column("Made (UTC)", lambda offer: _format_time(offer["created_at"]), wrap=False),
-    Column("Contract", "contract_code"),
     Column("Offer", _describe_offer),
+    Column("Contract", "contract_code"),
     Column("Status", "status", wrap=False),
     Column("Valid until (UTC)", lambda offer: offer["valid_until"] and _format_time(offer["valid_until"]), wrap=False),
 )

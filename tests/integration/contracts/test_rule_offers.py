@@ -1,9 +1,12 @@
 """Offers that rules make with their notifications: read from Kafka, made once, and never a stop (SPEC 10)."""
 
 import json
+from asyncio import gather
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import uuid4
 
+import asyncpg
 import pytest
 from contracts_api import create_active_contract, expect_status, run_service
 from polling import wait_until
@@ -20,6 +23,7 @@ from tidemark_shared.messaging.kafka import create_producer
 from tidemark_shared.messaging.topics import NOTIFICATIONS, OFFERS
 
 OFFER = {"account": "Help desk", "hours": "20"}
+PACKAGE = {"contract": "ACME-SUP", "account_id": "Help desk", "period_start": "2026-01-01", "hours": "1", "reason": "r"}
 ANN = {"name": "Ann", "email": "ann@acme.example"}
 
 
@@ -89,25 +93,34 @@ async def check_rule_offers(api, settings, pool, published):
     assert [offer["account_name"] for offer in await list_offers(api)] == ["Nobody", "Help desk", "Help desk"]
 
 
+async def make_by_rule(pool, contract, now):
+    async with pool.acquire() as connection, connection.transaction():
+        contract_id, state = await contract_store.find_contract(connection, contract["id"])
+        proposal = rule_proposal(RuleOffer(**OFFER), state.terms, "2026-01-01", rule_name="Warn", now=now)
+        command = Make(proposal, notification_id=uuid4())
+        return (await store.make_offer(connection, contract_id, command, now=now, actor="rule Warn")).offer_id
+
+
 async def test_ended_offer_does_not_keep_a_rule_from_offering(api, pool):
     contract = await create_active_contract(api)
-    body = {
-        "contract": "ACME-SUP",
-        "account_id": "Help desk",
-        "period_start": "2026-01-01",
-        "hours": "1",
-        "reason": "r",
-    }
-    await expect_status(api.post("/offers", json=body | {"valid_until": "2099-06-01T00:00:00Z"}), 201)
-    late = datetime(2099, 6, 2, tzinfo=UTC)
-    async with pool.acquire() as connection, connection.transaction():
-        command = Make(rule_proposal(
-            RuleOffer(**OFFER), (await contract_store.find_contract(connection, "ACME-SUP"))[1].terms,
-            "2026-01-01", rule_name="Warn", now=late,
-        ), notification_id=uuid4())  # fmt: skip
-        contract_id = (await contract_store.find_contract(connection, contract["id"]))[0]
-        assert (await store.make_offer(connection, contract_id, command, now=late, actor="rule Warn")).offer_id
+    await expect_status(api.post("/offers", json=PACKAGE | {"valid_until": "2099-06-01T00:00:00Z"}), 201)
+    assert await make_by_rule(pool, contract, datetime(2099, 6, 2, tzinfo=UTC))
     assert [offer["status"] for offer in await list_offers(api)] == ["open", "expired"]
+
+
+async def test_rules_that_offer_at_once_make_one_offer(api, pool):
+    contract, now = await create_active_contract(api), datetime.now(UTC)
+    offer_ids = await gather(*(make_by_rule(pool, contract, now) for _ in range(4)))
+    assert [offer_id is None for offer_id in offer_ids].count(False) == 1
+    # Also the database refuses a second open one.
+    async with pool.acquire() as connection:
+        [(_, state)] = await store.list_offers(connection, contract_id=None, statuses=None, before=None, max_rows=9)
+        second = replace(state, offer=state.offer.model_copy(update={"notification_id": uuid4()}))
+        with pytest.raises(asyncpg.UniqueViolationError, match="offers_open_of_rules_key"):
+            await store.save_offers(connection, {uuid4(): second})
+        repeated = replace(state, offer=state.offer.model_copy(update={"status": "declined"}))
+        with pytest.raises(asyncpg.UniqueViolationError, match="offers_notification_id_key"):
+            await store.save_offers(connection, {uuid4(): repeated})
 
 
 @pytest.mark.parametrize(
@@ -121,14 +134,7 @@ async def test_ended_offer_does_not_keep_a_rule_from_offering(api, pool):
 )
 async def test_acceptance_that_fails_half_way_leaves_nothing_and_can_be_repeated(api, monkeypatch, module, name):
     await create_active_contract(api)
-    body = {
-        "contract": "ACME-SUP",
-        "account_id": "Help desk",
-        "period_start": "2026-01-01",
-        "hours": "1",
-        "reason": "r",
-    }
-    offer = (await expect_status(api.post("/offers", json=body), 201)).json()
+    offer = (await expect_status(api.post("/offers", json=PACKAGE), 201)).json()
     original = getattr(module, name)
 
     async def fail_afterwards(*args):
