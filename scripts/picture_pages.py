@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 from playwright.async_api import async_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -24,13 +25,26 @@ PAGES = {
     "reports": "/reports",
     "people": "/people",
     "sign-in": "/sign-in",
+    "customer-links": "/customer-links",
+    "customer-contract": "/customer/contracts/NORD-OPS",
+    "customer-contracts": "/customer",
 }
+CUSTOMER = "Nordwind Energie"
 WIDTHS, SCHEMES = (360, 1280), ("light", "dark")
+
+
+def open_customer_link(address: str) -> str:
+    """The address of a new link for a customer of the showcase; the system is in open mode."""
+    with httpx.Client(base_url=address, trust_env=False, timeout=30) as client:
+        organization = client.get("/v1/organizations", params={"name": CUSTOMER}).json()["items"][0]["id"]
+        body = {"organization_id": organization, "note": "For Ann Ardent"}
+        link: dict[str, str] = client.post("/v1/customer-links", json=body).raise_for_status().json()
+    return f"{address}/customer#{link['url'].partition('#')[2]}"
 
 
 async def take_pictures(address: str, folder: Path, chromium: str) -> list[Path]:
     """Take one picture per page, width and scheme, and return the paths."""
-    written = []
+    written, link = [], open_customer_link(address)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=chromium, args=["--no-sandbox", "--disable-lcd-text"]
@@ -38,6 +52,8 @@ async def take_pictures(address: str, folder: Path, chromium: str) -> list[Path]
         for scheme in SCHEMES:
             for width in WIDTHS:
                 page = await browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+                await page.goto(link)
+                await page.wait_for_selector(".contract")
                 for name, path in PAGES.items():
                     await page.goto(address + path)
                     picture = folder / f"{name}-{width}-{scheme}.png"

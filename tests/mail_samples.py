@@ -14,6 +14,7 @@ from tidemark_notifier.evaluation.addressees import Addressee
 HOUR = 3600
 OWNER = Addressee(email="olga@provider.example.com", name="Olga", kind="owner")
 CUSTOMER = Addressee(email="ann@acme.example.com", name="Ann Ardent", kind="contacts", role="billing")
+APPROVER = CUSTOMER.model_copy(update={"role": "approver"})
 FORECAST = {"exhausts_on": "2026-03-24", "low": "2026-03-20", "high": "2026-04-02"}
 ACCOUNTS = [
     account_line("Help desk", 25 * HOUR, 21 * HOUR),
@@ -39,7 +40,49 @@ WHOLE = {
 EXPIRY = make_snapshot(
     trigger="expires_in_days", threshold="30", days_left=30, rule_name="Ends soon", **WHOLE,
 )  # fmt: skip
+OFFER = {
+    "offer_id": "0199a4d2-7c0e-7f60-8c55-1f1b2f1f3a17", "version": 1, "event": "made", "amount": 20 * HOUR,
+    "reason": "Extra package for the migration", "price_minor": 180_000, "price_currency": "EUR", "note": None,
+    "valid_until": "2026-03-31T21:59:59Z", "person_name": None, "remark": None, "refusal": None,
+}  # fmt: skip
+OFFERED = {
+    "kind": "offer", "trigger": "offer", "rule_name": None, "rule_version": None, "scope": None, "threshold": None,
+    "subject_kind": "account", "account_name": "Help desk", "consumed": 38 * HOUR + 1800,
+    "remaining": HOUR + 1800, "percent": "96.25", "accounts": (),
+}  # fmt: skip
+DIGEST = {
+    "day": "2026-03-16", "status": "ACTIVE", "contract_end": "2026-12-31", "planned": 480 * HOUR,
+    "consumed": 98 * HOUR, "attention": (), "accounts_over": (),
+    "previous": {"day": "2026-03-09", "status": "ACTIVE", "contract_end": "2026-12-31", "planned": 480 * HOUR,
+                 "consumed": 92 * HOUR},
+}  # fmt: skip
+DIGESTED = {"kind": "digest", "trigger": "digest", "threshold": None, "rule_name": "Monday morning", "days_left": 290}
+DIGESTS = [
+    make_snapshot(
+        **DIGESTED, contract_name="Operations", contract_code="NORD-OPS", organization_name="Nordwind",
+        consumed=44 * HOUR, remaining=-4 * HOUR, percent="110",
+        digest=DIGEST | {"attention": ("over", "account_over", "not_counted"), "accounts_over": ("Reports",)},
+        unaccounted_seconds=2 * HOUR,
+    ),
+    make_snapshot(
+        **DIGESTED | {"days_left": 19}, contract_name="Website", contract_code="BLUE-WEB", contract_end="2026-04-04",
+        forecast=FORECAST,
+        digest=DIGEST | {
+            "attention": ("runs_out", "ends_soon"), "planned": 500 * HOUR, "contract_end": "2026-04-04",
+        },
+    ),
+    make_snapshot(**DIGESTED, digest=DIGEST | {"consumed": 92 * HOUR}),
+    make_snapshot(**DIGESTED, contract_name="Claims API", contract_code="KEST-DEV", digest=DIGEST | {"previous": None}),
+]  # fmt: skip
 MAILS = {
+    "digest": (DIGESTS, OWNER),
+    "digest-german": (
+        [
+            snapshot.model_copy(update={"locale": "de"})
+            for snapshot in DIGESTS[1:]
+        ],
+        CUSTOMER,
+    ),
     "warning": ([WARNING], OWNER),
     "customer": ([WARNING], CUSTOMER),
     "overrun": ([OVERRUN], OWNER),
@@ -105,6 +148,30 @@ MAILS = {
             )
         ],
         CUSTOMER,
+    ),
+    "offer": ([make_snapshot(**OFFERED, offer=OFFER)], APPROVER),
+    "offer-german": (
+        [
+            make_snapshot(
+                **OFFERED | {"kind": "reminder", "account_name": "Hotline"},
+                locale="de", contract_name="Wartung 2026", owner_name="Olga Ortmann",
+                offer=OFFER | {"reason": "Zusatzpaket für den Umzug", "note": "Abruf nach Bedarf, auch am Wochenende."},
+            )
+        ],
+        APPROVER,
+    ),
+    "offer-accepted": (
+        [
+            make_snapshot(
+                **OFFERED | {
+                    "planned": 60 * HOUR, "available": 60 * HOUR, "remaining": 21 * HOUR + 1800, "percent": "64.17",
+                },
+                offer=OFFER | {
+                    "event": "accepted", "version": 2, "person_name": "Ann Ardent", "remark": "Please start on Monday.",
+                },
+            )
+        ],
+        OWNER,
     ),
     "fixed-price": (
         [

@@ -58,6 +58,17 @@ def contract_event(contract_id, version=1, status="ACTIVE", *, terms):
     }  # fmt: skip
 
 
+def offer(contract_id, version=1, status="open", **changes):
+    """An offer of 20 h more for Help desk in March 2026, as its events have it."""
+    return {
+        "offer_id": uid("offer"), "version": version, "status": status, "contract_id": contract_id,
+        "contract_code": "ACME-SUP", "organization_id": uid("Acme"), "account_id": uid("Help desk"),
+        "account_name": "Help desk", "period_start": "2026-03-01", "hours": "20", "reason": "Extra package",
+        "price_minor": 180000, "price_currency": "EUR", "valid_until": "2026-03-31T21:59:59Z", "made_by": "olga",
+        "actor": "olga", "occurred_at": "2026-03-15T08:00:00Z", **changes,
+    }  # fmt: skip
+
+
 def figures(planned, consumed):
     return {
         "planned": planned, "consumed": consumed, "remaining": planned and planned - consumed, "percent": None,

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,13 +21,29 @@ from tidemark.stack.state import load_environment
 
 # A busy machine is no failure.
 expect.set_options(timeout=20_000)
-AXE = Path(__file__).parent / "node/node_modules/axe-core/axe.min.js"
+_AXE = Path(__file__).parent / "node/node_modules/axe-core/axe.min.js"
 _VIOLATIONS = """
 window.violations = [];
 document.addEventListener("securitypolicyviolation", (event) => {
   window.violations.push(`${event.violatedDirective} ${event.blockedURI} ${event.sample}`);
 });
 """
+
+
+async def check_accessibility(page: Page) -> None:
+    """Assert that axe finds nothing and the page fits, at two widths, in light and dark, with all details open."""
+    await page.evaluate("() => document.querySelectorAll('details').forEach((details) => { details.open = true; })")
+    await page.evaluate(f"() => {{ {_AXE.read_text()} }}")
+    for width, scheme in product((360, 1280), ("light", "dark")):
+        await page.set_viewport_size({"width": width, "height": 800})
+        await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        assert await page.evaluate("() => document.documentElement.scrollWidth") <= width
+        found = await page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
+        violations = [
+            (violation["id"], violation["help"], [node["html"][:200] for node in violation["nodes"]])
+            for violation in found["violations"]
+        ]
+        assert violations == [], f"{width} px, {scheme}: {json.dumps(violations, indent=2)}"
 
 
 @pytest.fixture(scope="session")

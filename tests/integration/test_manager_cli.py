@@ -102,6 +102,16 @@ async def test_manager_runs_a_book_of_contracts(tidemark, mail_server):  # noqa:
     assert "Acme Europe/Berlin Ann (billing, approver) Globex UTC Gus (billing) Initech UTC" in await tidemark(
         "organization", "list"
     )
+    # And links for one of them, of which one is revoked with its id, the other with the customer's name.
+    for note in ("For Ann", "For the board"):
+        made = await tidemark("customer-link", "create", "Acme", "--note", note, "--expires", f"{TODAY}")
+        assert "/customer#" in made
+    board, ann = await tidemark("customer-link", "list", "--organization", "Acme", "--json")
+    assert [link["note"] for link in (ann, board)] == ["For Ann", "For the board"]
+    await tidemark("customer-link", "revoke", ann["id"])
+    listed = await tidemark("customer-link", "list")
+    assert (f"until {TODAY}" in listed, "revoked" in listed, board["id"] in listed) == (True, True, True)
+    assert await tidemark("customer-link", "revoke", "Acme") == "All links of Acme are revoked."
     await tidemark("team", "create", "--name", "Support")
     await tidemark("team", "add-member", "Support", "sam", "--from", f"{YEAR - 1}-01-01", "--name", "Sam",
                    "--email", "sam@provider.example")  # fmt: skip

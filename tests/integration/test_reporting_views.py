@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from uuid import uuid4
 
 import asyncpg
@@ -9,6 +10,7 @@ import pytest
 from event_builders import contract_event, member, record, take, team_event, terms, uid, worklog
 from event_builders import link as issue_link
 
+from tidemark_shared.domain.examples import OFFER
 from tidemark_shared.messaging.topics import LIFECYCLE
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -69,6 +71,23 @@ async def test_status_changes_say_who_and_why(connection, reader):
         ("C1", 3, "DRAFT", "ACTIVE", "olga", None),
         ("C1", 4, "ACTIVE", "INACTIVE", "olga", "Invoice 7 is unpaid."),
         ("C1", 6, "INACTIVE", "ACTIVE", "olga", "Paid."),
+    ]
+
+
+async def test_offer_has_its_state_in_columns(connection, reader):
+    body = OFFER | {"status": "accepted", "answered_by": {"name": "Ann", "email": "ann@acme.example"}, "hours": "0.25"}
+    await connection.execute(
+        "INSERT INTO contracts.offers"
+        " (id, version, status, contract_id, account_id, period_start, created_at, updated_at, body)"
+        " VALUES ($1, 2, 'accepted', $2, $3, '2026-03-01', $4, $4, $5)",
+        uid("offer"), CONTRACT, uid("account"), NOW, json.dumps(body),
+    )  # fmt: skip
+    query = (
+        "SELECT contract_code, account_name, status, seconds, hours, price_minor, made_by, answered_by_name,"
+        " requested_by_name, updated_at FROM reporting.offers"
+    )
+    assert await rows_of(reader, query) == [
+        ("ACME-SUP", "Help desk", "accepted", 900, Decimal("0.25"), 180000, "olga", "Ann", None, NOW)
     ]
 
 

@@ -18,6 +18,7 @@ async def services():
         ("/v1/organizations", "contracts"),
         ("/v1/teams/7", "contracts"),
         ("/v1/rate-cards", "contracts"),
+        ("/v1/offers/exchange", "contracts"),
         ("/v1/contracts", "contracts"),
         ("/v1/contracts/C-1", "contracts"),
         ("/v1/contracts/C-1/amend", "contracts"),
@@ -41,6 +42,17 @@ async def test_path_is_routed_to_its_service(services, path, service):
     async with web_client(**services[1]) as client:
         received = (await client.get(path)).json()
     assert (received["service"], received["path"]) == (service, path)
+
+
+async def test_only_the_two_requests_with_the_link_of_an_offer_need_no_token(services):
+    needs_token = {"exchange": False, "answer": False, "%65xchange": False, "answer/": True, "answer/x": True,
+                   "7/accept": True}  # fmt: skip
+    async with web_client(**services[1]) as client:
+        for path, expected in needs_token.items():
+            response = await client.post(f"/v1/offers/{path}", json={}, headers={"authorization": "none"})
+            assert (response.status_code == 401) == expected, path
+        response = await client.get("/v1/offers/exchange", headers={"authorization": "none"})
+        assert response.status_code == 401
 
 
 async def test_request_and_response_are_forwarded_completely(services):

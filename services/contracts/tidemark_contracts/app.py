@@ -36,7 +36,6 @@ def create_app(settings: Settings) -> FastAPI:
             yield
 
     app = create_api("contracts", settings, lifespan, examples=EXAMPLES)
-    # The handlers go in with the routes of operations, so that dead letters can be replayed.
     add_operations(app, Operations("contracts", EVENT_HANDLERS))
     app.state.link_limit = offer_links.create_link_limit()
     for router in (directory.router, contracts.router, customer_links.router, offer_links.router, offers.router):

@@ -15,8 +15,8 @@ from tidemark_shared.settings import LOOPBACK_HOSTS, Settings, require_setting
 _PUBLIC_PATHS = frozenset({"/readyz", "/openapi.json"})
 # The first part of the paths of pages. A page without a session asks for one.
 _PAGES = frozenset(
-    {"", "choices", "contracts", "customer", "customer-links", "docs", "live", "operations", "organizations", "people",
-     "preferences", "rate-cards", "reports", "rules", "sign-in", "sign-out", "static", "teams"}
+    {"", "choices", "contracts", "customer", "customer-links", "docs", "live", "offer", "operations", "organizations",
+     "people", "preferences", "rate-cards", "reports", "rules", "sign-in", "sign-out", "static", "teams"}
 )  # fmt: skip
 _MAX_FORM_BYTES = 64 * 1024
 # The form of a team with thousands of members.
@@ -53,7 +53,7 @@ def create_admission(settings: Settings) -> Admit:
         if has_link(request):
             return MAX_LINK_BODY_BYTES
         if first_part in _PAGES:
-            if first_part == "customer":
+            if first_part in ("customer", "offer"):
                 _admit_customer(request, secret)
                 return _MAX_FORM_BYTES
             _admit_page(request, settings, secret, is_open=is_local and settings.open)

@@ -253,6 +253,7 @@ NOTIFICATION_CHANGED: Example = {
     "receiver": None,
     "error": None,
     "offer": None,
+    "offer_id": None,
 }
 
 EVENTS: dict[str, Example] = {

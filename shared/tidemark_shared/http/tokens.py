@@ -98,7 +98,7 @@ def verify_token(secret: str, token: str) -> VerifiedToken:
         claims = jwt.decode(token, secret, [_ALGORITHM], options=_OPTIONS)
     except jwt.ExpiredSignatureError:
         raise InvalidTokenError("The token has expired. Make a new one with `tidemark token create`.") from None
-    except jwt.InvalidTokenError:
+    except (jwt.InvalidTokenError, UnicodeEncodeError):
         raise InvalidTokenError("The token is not valid here. Make one with `tidemark token create`.") from None
     if claims["role"] not in ROLES:
         raise InvalidTokenError("The token has an unknown role. Make a new one with `tidemark token create`.")

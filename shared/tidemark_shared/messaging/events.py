@@ -243,8 +243,8 @@ class NotificationChanged(BaseModel):
     notification_id: UUID
     contract_id: UUID
     contract_code: str
-    rule_id: UUID
-    rule_name: str
+    rule_id: UUID | None = Field(description="Null for the mails of offers.")
+    rule_name: str | None = Field(description="Null for the mails of offers.")
     subject: str
     subject_id: str
     threshold: str | None
@@ -255,6 +255,7 @@ class NotificationChanged(BaseModel):
     receiver: str | None = None
     error: str | None = None
     offer: bodies.RuleOffer | None = Field(default=None, description="With `raised`: the offer to make, once.")
+    offer_id: UUID | None = Field(default=None, description="Of the offer that a mail is about; null if a rule fired.")
 
 
 WORKLOG_RECORDED = "tidemark.worklog.recorded.v1"

@@ -7,6 +7,7 @@ from tidemark.cli import (
     backup,
     check,
     contract,
+    customer_link,
     dlq,
     env,
     import_,
@@ -46,6 +47,7 @@ app.add_typer(offer.app, name="offer")
 app.add_typer(rule.app, name="rule")
 app.add_typer(notification.app, name="notification")
 app.add_typer(statement.app, name="statement")
+app.add_typer(customer_link.app, name="customer-link")
 app.add_typer(token.app, name="token")
 app.add_typer(dlq.app, name="dlq")
 app.command("import")(import_.import_file)

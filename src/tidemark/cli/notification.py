@@ -58,7 +58,7 @@ def show(notification: NotificationId, *, as_json: AsJson = False, data_dir: Dat
     body = entity.body
     details = {
         "Contract": body["contract_code"],
-        "Rule": body["rule_name"],
+        "Rule": body["rule_name"] or "None: it is about an offer",
         "Raised": f"{_format_time(body)} UTC",
         "Kind": body["snapshot"]["kind"],
         "Reason": body["snapshot"]["reason"],
@@ -86,8 +86,8 @@ def _format_time(notification: Mapping[str, Any]) -> str:
 def _describe(notification: Mapping[str, Any]) -> str:
     """The contract and the rule, the reason, and the id on a line of its own, where it can be copied."""
     kind = notification["snapshot"]["kind"]
-    prefix = "" if kind == "crossing" else f"{kind}: "
-    title = f"{notification['contract_code']} · {notification['rule_name']}"
+    prefix = "" if kind in ("crossing", "offer") else f"{kind}: "
+    title = f"{notification['contract_code']} · {notification['rule_name'] or 'Offer'}"
     return f"{title}\n{prefix}{notification['snapshot']['reason']}\n{notification['id']}"
 
 

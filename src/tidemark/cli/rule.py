@@ -32,6 +32,7 @@ from tidemark.cli.references import (
 from tidemark.cli.rule_tables import (
     EXPLAIN_COLUMNS,
     PREVIEW_COLUMNS,
+    describe_offer,
     describe_receiver,
     describe_trigger,
     list_explained,
@@ -127,6 +128,7 @@ def show(rule: Reference, *, as_json: AsJson = False, data_dir: DataDir = DEFAUL
         "Scope": scope,
         "Trigger": describe_trigger(body["trigger"]),
         "Receivers": "\n".join(receivers),
+        "Offers": describe_offer(body["offer"]),
         "Reminders": f"every {days} days" if days else "none",
         "Resolved": "notifies" if body["notify_resolved"] else "does not notify",
         "Subject": body["subject"] or "",

@@ -19,6 +19,7 @@ _TRIGGERS = {
     "status_changed": "becomes {to}",
     "unaccounted_work": "{at} h or more not counted",
     "forecast_exhausts": "will be used up within {within_days} days",
+    "digest": "digest every {every}, on {on}",
 }
 _PERIODS = {"period": "each period", "whole": "all periods"}
 
@@ -47,6 +48,17 @@ def describe_receiver(receiver: Json, team_name: str) -> str:
     return str(receiver["kind"])
 
 
+def describe_offer(offer: Json | None) -> str:
+    """What a rule offers with its notification, such as ``20 h for Help desk``; empty for nothing."""
+    if offer is None:
+        return ""
+    amount = f"{offer['hours']} h" if offer["hours"] else f"{offer['value_minor']} minor units"
+    price = ""
+    if offer["price_minor"] is not None:
+        price = f", at {format_money(MinorUnits(offer['price_minor']), offer['price_currency'])}"
+    return f"{amount} for {offer['account']}{price}"
+
+
 def list_explained(rules: Iterable[Json]) -> Iterator[Json]:
     """A row for each rule, then one for each of its thresholds that says more than the rule's row."""
     for rule in rules:
@@ -58,6 +70,11 @@ def list_explained(rules: Iterable[Json]) -> Iterator[Json]:
                 yield {"state": f"  {threshold['state']}", "text": text}
 
 
+def _describe_preview(item: Json) -> str:
+    offer = describe_offer(item["offer"])
+    return f"{item['contract_code']}: {item['text']}" + (f"\nOffers {offer}." if offer else "")
+
+
 EXPLAIN_COLUMNS = (
     Column("State", lambda row: row["state"].replace("_", " "), wrap=False),
     Column("Rule and reason", "text"),
@@ -65,6 +82,6 @@ EXPLAIN_COLUMNS = (
 
 PREVIEW_COLUMNS = (
     Column("Day", "day", wrap=False),
-    Column("Notification", lambda item: f"{item['contract_code']}: {item['text']}"),
+    Column("Notification", _describe_preview),
     Column("Receivers", lambda item: "\n".join(item["receivers"]) or "nobody"),
 )

@@ -21,6 +21,7 @@ from tidemark_contracts.contract import rebuild, store
 
 TABLES = {
     "contracts": "SELECT * FROM contracts ORDER BY id",
+    "offers": "SELECT * FROM offers ORDER BY id",
     "contract_references": "SELECT * FROM contract_references ORDER BY contract_id, entity_id",
 }
 
@@ -39,6 +40,11 @@ async def contracts(api):
     await create_active_contract(
         api, code="ACTIVE", timezone="America/Sao_Paulo", start_date="2018-01-01", end_date="2099-11-03"
     )
+    offer = {"contract": "ACTIVE", "account_id": "Help desk", "period_start": "2018-01-01", "hours": "5", "reason": "r"}
+    offers = [(await expect_status(api.post("/offers", json=offer), 201)).json() for _ in range(5)]
+    for number, (action, body) in enumerate((("accept", {"name": "Ann"}), ("withdraw", {"reason": "r"}))):
+        path = f"/offers/{offers[number]['id']}/{action}"
+        await expect_status(api.post(path, json=body, headers={"if-match": "*"}), 200)
     await create_active_contract(
         api, code="EXPIRED", timezone="Africa/Cairo", start_date="2023-01-01", end_date="2023-04-27"
     )
@@ -58,6 +64,8 @@ async def contracts(api):
         "UPDATE contracts SET code = code || '?', renewed_from = NULL, renewed_as = NULL",
         "DELETE FROM contracts WHERE code <> 'DRAFT'",
         "DELETE FROM contract_references",
+        "UPDATE offers SET status = 'expired', version = 9, body = '{}', updated_at = now()",
+        "DELETE FROM offers WHERE status = 'open'",
         "INSERT INTO contract_references SELECT c.id, d.id FROM contracts AS c, directory AS d ON CONFLICT DO NOTHING",
         """INSERT INTO contracts SELECT (jsonb_populate_record(c, jsonb_build_object('id', uuidv7(), 'code', 'X'))).*
            FROM contracts AS c WHERE code = 'DRAFT'""",

@@ -28,8 +28,12 @@ def test_rule_is_returned_as_it_was_sent():
         existing="notify",
         subject=None,
         opening=None,
+        offer={
+            "account": "Help desk", "hours": "20", "value_minor": None, "price_minor": 180000, "price_currency": "EUR",
+            "valid_days": 14,
+        },
         enabled=True,
-    )
+    )  # fmt: skip
     assert Rule.model_validate(body).model_dump(mode="json") == {
         **body,
         "trigger": {**body["trigger"], "at": ["80", "100"]},
@@ -143,6 +147,27 @@ def test_each_trigger_is_returned_as_it_was_sent(trigger):
 )
 def test_trigger_must_have_exactly_the_members_of_its_kind(trigger, path):
     assert [location for location, _, _ in problems(rule(trigger=trigger))] == [path]
+
+
+OFFER = {"account": "Help desk", "hours": "20"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        ({"hours": None}, "offer"),
+        ({"hours": "0"}, "offer"),
+        ({"value_minor": 50000}, "offer"),
+        ({"price_minor": 180000}, "offer"),
+        ({"price_currency": "EUR"}, "offer"),
+        ({"hours": 20}, "offer/hours"),
+        ({"account": ""}, "offer/account"),
+        ({"valid_days": 0}, "offer/valid_days"),
+    ],
+)
+def test_offer_of_a_rule_is_an_amount_for_an_account(changes, path):
+    assert Rule.model_validate(rule(offer=OFFER)).offer
+    assert [problem[0] for problem in problems(rule(offer=OFFER | changes))] == [path]
 
 
 @pytest.mark.parametrize("days", [0, -1, 367, "3", 1.0, True])

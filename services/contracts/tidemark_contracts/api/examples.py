@@ -121,6 +121,7 @@ EXAMPLES = {
     "OfferedAdjustment": {
         **_OFFERED,
         "id": examples.OFFER_ID,
+        "organization_id": examples.ORGANIZATION_ID,
         "organization_name": "Acme",
         "owner": CONTRACT["owner"],
         "contract_name": CONTRACT["name"],

@@ -60,6 +60,7 @@ class OfferedAdjustment(BaseModel):
 
     id: UUID
     status: OfferStatus
+    organization_id: UUID
     organization_name: str
     owner: Owner
     contract_id: UUID

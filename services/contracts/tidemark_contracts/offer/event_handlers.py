@@ -40,12 +40,13 @@ async def _make_offer(
     if contract is None or contract[1].terms is None:
         return f"No contract with id {notification.contract_id}."
     contract_id, terms = contract[0], contract[1].terms
-    proposal = rule_proposal(offer, terms, notification.period_start, rule_name=notification.rule_name, now=now)
+    rule_name = notification.rule_name or "a rule"
+    proposal = rule_proposal(offer, terms, notification.period_start, rule_name=rule_name, now=now)
     outcome = await store.make_offer(
         connection,
         contract_id,
         Make(proposal, notification_id=notification.notification_id),
         now=now,
-        actor=f"rule {notification.rule_name}",
+        actor=f"rule {rule_name}",
     )
     return outcome.decision.rejection.text if outcome.decision.rejection else None

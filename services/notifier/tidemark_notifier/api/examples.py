@@ -41,6 +41,7 @@ _RULE = {
     "existing": "notify",
     "subject": None,
     "opening": None,
+    "offer": None,
     "enabled": True,
 }
 _DELIVERY = {
@@ -77,6 +78,8 @@ _SNAPSHOT = {
     "period_start": "2026-03-01",
     "subject": None,
     "opening": None,
+    "offer": None,
+    "digest": None,
 }
 _EVALUATED = {
     "subject": "contract",
@@ -93,6 +96,7 @@ _PREVIEW = {
     "contract_code": "ACME-SUP",
     "kind": "consumed_percent",
     "receivers": ["olga@provider.example", "ann@acme.example"],
+    "offer": None,
 }
 _FIRED = {
     "notification_id": examples.NOTIFICATION_ID,
@@ -101,7 +105,7 @@ _FIRED = {
 }
 _NOTIFICATION = {name: NOTIFICATION_CHANGED[name] for name in (
     "contract_id", "contract_code", "rule_id", "rule_name", "subject", "subject_id", "threshold", "period_start",
-    "raised_at",
+    "raised_at", "offer_id",
 )}  # fmt: skip
 
 EXAMPLES = {

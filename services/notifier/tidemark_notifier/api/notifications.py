@@ -42,13 +42,14 @@ class Delivery(BaseModel):
 
 
 class Notification(BaseModel):
-    """A notification with its figures and its deliveries."""
+    """A notification with its figures and its deliveries: of a rule, or of an offer."""
 
     id: UUID
     contract_id: UUID
     contract_code: str
-    rule_id: UUID
-    rule_name: str
+    rule_id: UUID | None
+    rule_name: str | None
+    offer_id: UUID | None
     subject: str
     subject_id: str
     threshold: str | None

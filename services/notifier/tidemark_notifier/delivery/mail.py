@@ -29,7 +29,7 @@ from tidemark_notifier.delivery.mail_content import (
     is_for_customer,
     sort_by_urgency,
 )
-from tidemark_notifier.delivery.snapshot_text import build_contract_link, make_safe
+from tidemark_notifier.delivery.snapshot_text import build_customer_link, make_safe
 from tidemark_notifier.language import Language
 from tidemark_shared.domain.text import to_safe_line
 from tidemark_shared.http.tokens import CustomerLink, issue_link
@@ -68,17 +68,19 @@ def build_mail(
 ) -> Message:
     """The mail of notifications that were raised together for one contract and receiver, from their snapshots alone.
 
-    ``secret`` signs the link of a customer's mail; ``locale`` is the provider's.
+    ``secret`` signs the links of a customer's mail; ``locale`` is the provider's.
     """
     notifications = sort_by_urgency(notifications)
     language = choose_language(notifications, locale)
     snapshot, addressee = notifications[0].snapshot, notifications[0].addressee
     local_time = raised_at.astimezone(ZoneInfo(snapshot.timezone))
     as_of = language.format_moment(local_time, snapshot.timezone)
-    view = make_safe({**build_view(notifications, public_url, language), "as_of": as_of, "language": language.tag})
-    if is_for_customer(notifications) and snapshot.organization_id:
+    view = make_safe(
+        {**build_view(notifications, public_url, language, secret), "as_of": as_of, "language": language.tag}
+    )
+    if is_for_customer(notifications) and snapshot.organization_id and not view["link"]:
         link = _issue_link(secret, snapshot.organization_id, message_id, raised_at)
-        view["link"] = f"{build_contract_link(snapshot, public_url, base='/customer')}#{link}"
+        view["link"] = f"{build_customer_link(snapshot, public_url)}#{link}"
     domain = parseaddr(sender)[1].rpartition("@")[2]
     mail = MIMEMultipart("alternative", boundary=f"={message_id.hex}=", policy=_POLICY)
     mail["From"] = _format_address("From", *parseaddr(sender))

@@ -5,6 +5,13 @@ from datetime import date
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from tidemark_notifier.delivery.digest_content import build_digest, format_digest_headline
+from tidemark_notifier.delivery.offer_content import (
+    OFFER_NAMES,
+    build_offer_link,
+    describe_offer_deadline,
+    list_offer_facts,
+)
 from tidemark_notifier.delivery.snapshot_text import (
     build_bar,
     build_contract_link,
@@ -23,11 +30,17 @@ from tidemark_notifier.language import N_, Language, get_language
 from tidemark_notifier.rules.placeholders import fill_placeholders
 from tidemark_notifier.rules.triggers import CALENDAR_TRIGGERS
 
-_KIND_NAMES = {"crossing": "", "reminder": N_("Reminder"), "resolved": N_("Resolved"), "test": N_("Test")}
-_KINDS_BY_URGENCY = ("test", "crossing", "reminder", "resolved")
+_KIND_NAMES = {
+    "crossing": "",
+    "reminder": N_("Reminder"),
+    "resolved": N_("Resolved"),
+    "test": N_("Test"),
+    "digest": N_("Digest"),
+}
+_KINDS_BY_URGENCY = ("test", "crossing", "reminder", "resolved", "offer", "digest")
 _TRIGGERS_BY_URGENCY = (
     "overrun", "expired", "consumed_percent", "remaining_hours", "remaining_amount", "forecast_exhausts",
-    "expires_in_days", "status_changed", "unaccounted_work",
+    "expires_in_days", "status_changed", "unaccounted_work", "offer", "digest",
 )  # fmt: skip
 _PROVIDER = frozenset({"owner", "team", "webhook"})
 """Kinds of addressees that belong to the provider."""
@@ -70,11 +83,14 @@ def is_for_customer(notifications: Sequence[MailNotification]) -> bool:
     return "contacts" in kinds and not kinds & _PROVIDER
 
 
-def build_view(notifications: Sequence[MailNotification], public_url: str, language: Language) -> dict[str, Any]:
+def build_view(
+    notifications: Sequence[MailNotification], public_url: str, language: Language, secret: str = ""
+) -> dict[str, Any]:
     """The values for the templates, from notifications :func:`sort_by_urgency`. Texts may still be unsafe to show.
 
     Only the owner and chats, which belong to the provider, see accounts that are not billable. The link is to the page
-    of the contract, which is for the provider's people; others get none here.
+    of the contract, which is for the provider's people, or to an open offer, which ``secret`` signs; others get none
+    here.
     """
     first, *others = (notification.snapshot for notification in notifications)
     kinds = {notification.addressee.kind for notification in notifications}
@@ -85,10 +101,15 @@ def build_view(notifications: Sequence[MailNotification], public_url: str, langu
         "headline": format_headline(first, language),
         "consumption": _build_consumption(first, language),
         "others": list(_build_others(first, others, language)),
+        "others_title": language.gettext("Also"),
         "contract_name": first.contract_name,
         "contract_code": first.contract_code,
         "organization": first.organization_name,
-        "facts": list(list_facts(first, language, internal=internal, has_page=has_page)),
+        "facts": list(
+            list_offer_facts(first.offer, first, language)
+            if first.offer
+            else list_facts(first, language, internal=internal, has_page=has_page)
+        ),
         "accounts": [
             {
                 "name": _format_account_name(account, language),
@@ -101,7 +122,11 @@ def build_view(notifications: Sequence[MailNotification], public_url: str, langu
         "recipient_reason": _describe_recipient(notifications, language),
         "contact": _describe_contact(notifications, language),
         "link": build_contract_link(first, public_url) if has_page else "",
+        "link_label": language.gettext("View the contract"),
+        "link_note": "",
         "notification_id": notifications[0].id,
+        **build_offer_link(first, notifications[0].addressee, public_url, language, secret),
+        **build_digest([first, *others] if first.digest else [], public_url, language, has_page=has_page),
     }
 
 
@@ -116,13 +141,17 @@ def _build_part(snapshot: Snapshot, language: Language) -> dict[str, Any]:
 
 
 def _format_kind(snapshot: Snapshot, language: Language) -> str:
-    name = _KIND_NAMES[snapshot.kind]
+    name = (
+        OFFER_NAMES[snapshot.offer.event] if snapshot.kind == "offer" and snapshot.offer else _KIND_NAMES[snapshot.kind]
+    )
     return language.gettext(name) if name else ""  # the translation of an empty text is the head of the catalogue
 
 
 def _describe_kind(snapshot: Snapshot, language: Language) -> str:
     """The note beside the name of the kind."""
     _ = language.gettext
+    if snapshot.offer:
+        return describe_offer_deadline(snapshot.offer, snapshot, language)
     if snapshot.kind == "reminder":
         return _("this still applies.")
     if snapshot.kind == "test":
@@ -148,6 +177,7 @@ def _build_others(first: Snapshot, others: Sequence[Snapshot], language: Languag
             **_build_part(snapshot, language),
             "name": ", ".join(filter(None, (snapshot.account_name, snapshot.team_name))),
             "bar": bar,
+            "link": "",
         }
 
 
@@ -170,6 +200,9 @@ def format_subject(notifications: Sequence[MailNotification], language: Language
     kind = _format_kind(snapshot, language)
     count = language.ngettext(" (and %(count)s more)", " (and %(count)s more)", more) if more else ""
     prefix = f"{kind}: " if kind else ""
+    if snapshot.digest:
+        headline = format_digest_headline([notification.snapshot for notification in notifications], language)
+        return f"{prefix}{headline}, {language.format_day(snapshot.digest.day)}"
     if snapshot.subject:
         return prefix + fill_placeholders(snapshot.subject, build_placeholder_values(snapshot, language)) + count
     names = [snapshot.contract_name, snapshot.account_name, snapshot.team_name]
@@ -215,8 +248,12 @@ def _describe_recipient(notifications: Sequence[MailNotification], language: Lan
             "%(rules)s notifies this channel.", "%(rules)s notify this channel.", count, rules=rules
         )
     own = [snapshot for _, snapshot, addressee in notifications if addressee.kind == "owner"]
+    if own and own[0].offer:
+        return language.gettext("You own this contract.")
     if own:
         rules, count = _format_rules(own, language)
+        if own[0].digest:
+            return language.gettext("You own these contracts. %(rules)s sends their owner a digest.", rules=rules)
         return language.ngettext(
             "You own this contract. %(rules)s notifies its owner.",
             "You own this contract. %(rules)s notify its owner.",
@@ -239,6 +276,8 @@ def _describe_addressee(snapshot: Snapshot, addressee: Addressee, language: Lang
 def _describe_contact(notifications: Sequence[MailNotification], language: Language) -> str:
     """Whom to ask, and how to stop the mails."""
     _, owner, snapshot = language.gettext, find_owner_email(notifications), notifications[0].snapshot
+    if snapshot.offer and notifications[0].addressee.kind == "owner":
+        return ""
     if any(addressee.kind == "owner" for _, _, addressee in notifications):
         return _("To stop such mails, change the rule or switch it off.")
     if not owner:
@@ -261,7 +300,7 @@ def _format_rules(snapshots: Sequence[Snapshot], language: Language) -> tuple[st
     names_by_scope: dict[str, dict[str, None]] = {}
     for snapshot in snapshots:
         name = language.gettext("\u201c%(name)s\u201d", name=snapshot.rule_name)
-        names_by_scope.setdefault(snapshot.scope, {})[name] = None
+        names_by_scope.setdefault(snapshot.scope or "", {})[name] = None
     rules = language.join([_format_scope(scope, list(names), language) for scope, names in names_by_scope.items()])
     return rules[0].upper() + rules[1:], sum(map(len, names_by_scope.values()))
 

@@ -15,7 +15,7 @@ from tidemark_notifier.evaluation.snapshot import Snapshot
 from tidemark_shared.messaging.events import NotificationChanged
 
 _EVENT_COLUMNS = (
-    "notification_id", "contract_id", "contract_code", "rule_id", "rule_name",
+    "notification_id", "contract_id", "contract_code", "rule_id", "rule_name", "offer_id",
     "subject", "subject_id", "threshold", "raised_at", "channel", "receiver",
 )  # fmt: skip
 

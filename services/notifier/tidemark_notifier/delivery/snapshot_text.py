@@ -10,6 +10,7 @@ from tidemark_notifier.evaluation.formatting import (
     classify_forecast,
     format_forecast_day,
 )
+from tidemark_notifier.evaluation.offer_text import format_amount
 from tidemark_notifier.evaluation.reasons import describe_reason, format_threshold
 from tidemark_notifier.evaluation.snapshot import Snapshot
 from tidemark_notifier.language import ENGLISH, N_, Language
@@ -57,6 +58,8 @@ def format_headline(snapshot: Snapshot, language: Language = ENGLISH) -> str:
     _ = language.gettext
     headline = _("%(percent)s used", percent=format_percent(snapshot, language))
     match snapshot.trigger:
+        case "offer" if snapshot.offer:
+            headline = format_amount(snapshot.offer, snapshot, language)
         case "remaining_hours" | "remaining_amount" | "overrun" if snapshot.remaining is not None:
             headline = format_remaining(snapshot, language)
         case "expires_in_days" | "expired":
@@ -185,13 +188,14 @@ def list_facts(snapshot: Snapshot, language: Language, *, internal: bool, has_pa
     if snapshot.unaccounted_seconds and (internal or snapshot.trigger == "unaccounted_work"):
         hours = language.format_quantity(snapshot.unaccounted_seconds, None)
         yield _("Not counted"), _("%(hours)s (see the contract's page for why)", hours=hours) if has_page else hours
-    status = _(STATUS_NAMES[snapshot.status])
-    yield _("Contract"), f"{_format_contract_days(snapshot, language)}, {status}"
+    yield _("Contract"), format_contract(snapshot, language)
 
 
-def _format_contract_days(snapshot: Snapshot, language: Language) -> str:
+def format_contract(snapshot: Snapshot, language: Language) -> str:
+    """The days and the status of the contract."""
     start, end = language.format_day(snapshot.contract_start), language.format_day(snapshot.contract_end)
-    return language.gettext("%(start)s to %(end)s", start=start, end=end)
+    days = language.gettext("%(start)s to %(end)s", start=start, end=end)
+    return f"{days}, {language.gettext(STATUS_NAMES[snapshot.status])}"
 
 
 def _format_planned(planned: int, snapshot: Snapshot, language: Language) -> str:
@@ -211,6 +215,13 @@ def _format_planned(planned: int, snapshot: Snapshot, language: Language) -> str
 def build_contract_link(snapshot: Snapshot, public_url: str, base: str = "") -> str:
     """The page of the contract; ``base`` is ``/customer`` for the customer's."""
     return f"{public_url.rstrip('/')}{base}/contracts/{quote(snapshot.contract_code, safe='')}"
+
+
+def build_customer_link(snapshot: Snapshot, public_url: str) -> str:
+    """The customer's page of the contract; for a digest, of all contracts."""
+    if snapshot.digest:
+        return f"{public_url.rstrip('/')}/customer"
+    return build_contract_link(snapshot, public_url, base="/customer")
 
 
 def make_safe(value: Any) -> Any:

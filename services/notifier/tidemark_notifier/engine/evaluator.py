@@ -18,8 +18,10 @@ from typing import NoReturn
 from uuid import UUID
 
 from tidemark_notifier.database.query_types import NotifierQueries
+from tidemark_notifier.engine.digests import send_due_digests
 from tidemark_notifier.engine.evaluation_cases import load_cases
 from tidemark_notifier.engine.notifications import raise_notifications
+from tidemark_notifier.engine.offers import notify_due_offers
 from tidemark_notifier.evaluation.evaluation_input import EvaluationInput
 from tidemark_notifier.evaluation.evaluator import (
     PendingNotification,
@@ -76,6 +78,8 @@ class Evaluator:
     async def evaluate_due(self, pool: Pool, now: datetime | None = None) -> None:
         """Evaluate all contracts that are due ``now`` (default: the database's time) or need re-evaluation.
 
+        Then notify of the offers that are due, and send the digests.
+
         Each batch is its own transaction, so balances are handled meanwhile, and a crash costs one batch. Any number of
         instances may do this at once.
         """
@@ -100,7 +104,11 @@ class Evaluator:
                     await _sql.finish_reevaluation(connection, id=id_)
             if ids:
                 await _evaluate_contracts(connection, ids, moment)
-            return bool(ids or reevaluation)
+            return (
+                bool(ids or reevaluation)
+                or await notify_due_offers(connection, moment)
+                or await send_due_digests(connection, moment)
+            )
 
     async def evaluate_stored(self, connection: Connection, ids: Collection[UUID], now: datetime | None) -> None:
         """Evaluate contracts whose events were stored in this transaction, unless this instance has not started."""

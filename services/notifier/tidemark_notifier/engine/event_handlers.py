@@ -12,7 +12,7 @@ from tidemark_shared.database import Connection, queries
 from tidemark_shared.messaging.batches import Batch, Handler, decode_batch
 from tidemark_shared.messaging.cloudevents import CloudEvent
 from tidemark_shared.messaging.events import ORGANIZATION_CHANGED, TEAM_CHANGED
-from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE
+from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE, OFFERS
 
 _sql: NotifierQueries = queries("tidemark_notifier")
 
@@ -29,6 +29,7 @@ def create_event_handlers(evaluator: Evaluator) -> dict[str, Handler]:
         LIFECYCLE.name: partial(handle_lifecycle, evaluator),
         DIRECTORY.name: handle_directory,
         BALANCES.name: partial(handle_balances, evaluator),
+        OFFERS.name: handle_offers,
     }
 
 
@@ -85,6 +86,19 @@ async def handle_directory(connection: Connection, batch: Batch) -> None:
     )
     organization_ids = [id_ for id_, event in newest.items() if event.type == ORGANIZATION_CHANGED]
     await _sql.request_reevaluation(connection, scope_ids=organization_ids)
+
+
+async def handle_offers(connection: Connection, batch: Batch) -> None:
+    """Store offers, each in its newest version. The evaluator notifies of them."""
+    received = await decode_batch(connection, OFFERS, batch)
+    newest = _select_newest((event for _, event in received), "offer_id", "version")
+    await _sql.store_offers(
+        connection,
+        ids=list(newest),
+        contract_ids=[event.data.contract_id for event in newest.values()],
+        versions=[event.data.version for event in newest.values()],
+        bodies=[event.data.model_dump_json() for event in newest.values()],
+    )
 
 
 def _select_newest(events: Iterable[CloudEvent], id_member: str, version_member: str) -> dict[UUID, CloudEvent]:

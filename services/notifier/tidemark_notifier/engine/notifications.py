@@ -12,17 +12,20 @@ from tidemark_notifier.database.query_types import (
     NotifierQueries,
 )
 from tidemark_notifier.evaluation.addressees import Addressee, resolve_addressees
+from tidemark_notifier.evaluation.digests import PendingDigest
 from tidemark_notifier.evaluation.evaluation_input import EvaluationInput
 from tidemark_notifier.evaluation.evaluator import PendingNotification
+from tidemark_notifier.evaluation.offers import find_rule_offer, freeze_offer, resolve_offer_addressees
 from tidemark_notifier.evaluation.rule_evaluation import RuleEvaluation
 from tidemark_notifier.evaluation.snapshot import Snapshot, freeze_evaluation, freeze_notification
 from tidemark_notifier.notification_events import RAISED, RESOLVED, build_notification_record
-from tidemark_notifier.rules.receivers import WITH_SECRETS
+from tidemark_notifier.rules.receivers import WITH_SECRETS, Channel
+from tidemark_notifier.rules.rule import StoredRule
 from tidemark_shared.database import Connection, json_rows, queries
 from tidemark_shared.domain.calendar import to_local_day
 from tidemark_shared.log import get_logger
 from tidemark_shared.messaging import outbox
-from tidemark_shared.messaging.events import NotificationChanged
+from tidemark_shared.messaging.events import NotificationChanged, OfferChanged
 
 _log = get_logger()
 _sql: NotifierQueries = queries("tidemark_notifier")
@@ -31,11 +34,10 @@ _sql: NotifierQueries = queries("tidemark_notifier")
 class RaisedNotification(NamedTuple):
     """A notification with everything that is stored of it (N3)."""
 
-    id: UUID
-    contract: EvaluationInput
-    evaluation: RuleEvaluation
+    event: NotificationChanged
     snapshot: Snapshot
     addressees: Sequence[Addressee]
+    channels: Sequence[Channel]
 
 
 async def raise_notifications(
@@ -61,18 +63,81 @@ async def raise_notifications(
     }
     raised = [
         RaisedNotification(
-            id_,
-            contract,
-            notification.evaluation,
+            _build_event(id_, contract, notification.evaluation, notification.threshold, now).model_copy(
+                update={"offer": find_rule_offer(notification, contract)}
+            ),
             freeze_notification(notification, contract, today),
             resolve_addressees(notification.rule, contract, today, notification.evaluation.subject.account_id),
+            notification.rule.channels,
         )
         for id_, (contract, today, notification) in zip(ids, pending, strict=True)
         if (id_, notification.threshold) in new_keys
     ]
     if raised:
         await _insert(connection, now, raised)
-        _log.info("notifications_raised", count=len(raised))
+
+
+async def raise_offer_notification(
+    connection: Connection, now: datetime, contract: EvaluationInput, offer: OfferChanged, *, is_reminder: bool
+) -> None:
+    """Raise a notification of an offer. The caller sees to it that each version is notified once."""
+    [id_] = await _create_ids(connection, 1)
+    event = NotificationChanged(
+        notification_id=id_,
+        contract_id=contract.contract_id,
+        contract_code=contract.terms.code,
+        rule_id=None,
+        rule_name=None,
+        offer_id=offer.offer_id,
+        subject="account",
+        subject_id=str(offer.account_id),
+        threshold=None,
+        period_start=offer.period_start.isoformat(),
+        raised_at=now,
+    )
+    snapshot = freeze_offer(offer, contract, to_local_day(now, contract.terms.zone), is_reminder=is_reminder)
+    addressees = resolve_offer_addressees(offer, contract)
+    await _insert(connection, now, [RaisedNotification(event, snapshot, addressees, ("email",))])
+
+
+async def raise_digest(connection: Connection, now: datetime, rule: StoredRule, digest: PendingDigest) -> None:
+    """Store the keys of a receiver's digest, and raise a notification for each of its contracts."""
+    ids = await _create_ids(connection, len(digest.entries))
+    raised = [
+        RaisedNotification(
+            NotificationChanged(
+                notification_id=id_,
+                contract_id=entry.contract.contract_id,
+                contract_code=entry.contract.terms.code,
+                rule_id=rule.id,
+                rule_name=rule.name,
+                subject="contract",
+                subject_id=str(entry.contract.contract_id),
+                threshold=None,
+                period_start=None,
+                raised_at=now,
+            ),
+            entry.snapshot,
+            [entry.addressee],
+            rule.channels,
+        )
+        for id_, entry in zip(ids, digest.entries, strict=True)
+    ]
+    notification_ids = {notification.event.contract_id: notification.event.notification_id for notification in raised}
+    rows = [
+        {
+            **key._asdict(),
+            "contract_id": contract_id,
+            "notified_on": key.episode,
+            "notification_id": notification_ids.get(contract_id),
+        }
+        for contract_id, key in digest.keys
+    ]
+    keys = json_rows(NotificationKeysTableRow, rows, default=_to_plain)
+    async for _ in _sql.insert_notification_keys(connection, rows=keys):
+        pass
+    if raised:
+        await _insert(connection, now, raised)
 
 
 async def raise_test(
@@ -89,8 +154,10 @@ async def raise_test(
         if email
         else resolve_addressees(evaluation.rule, contract, today, evaluation.subject.account_id)
     )
-    snapshot = freeze_evaluation("test", evaluation, evaluation.states[-1], contract, today)
-    await _insert(connection, now, [RaisedNotification(id_, contract, evaluation, snapshot, addressees)])
+    state = evaluation.states[-1]
+    event = _build_event(id_, contract, evaluation, state.threshold, now)
+    snapshot = freeze_evaluation("test", evaluation, state, contract, today)
+    await _insert(connection, now, [RaisedNotification(event, snapshot, addressees, evaluation.rule.channels)])
     return id_
 
 
@@ -100,42 +167,46 @@ async def _create_ids(connection: Connection, count: int) -> list[UUID]:
 
 async def _insert(connection: Connection, now: datetime, raised: Sequence[RaisedNotification]) -> None:
     """Write notifications with their deliveries and their events."""
-    events = [(_build_event(notification, now), notification) for notification in raised]
     rows = [
         {
-            **event.model_dump(mode="json", include=_NOTIFICATION_COLUMNS),
-            "id": str(notification.id),
+            **notification.event.model_dump(mode="json", include=_NOTIFICATION_COLUMNS),
+            "id": str(notification.event.notification_id),
             "snapshot": notification.snapshot.model_dump(mode="json"),
         }
-        for event, notification in events
+        for notification in raised
     ]
     await _sql.insert_notifications(connection, rows=json_rows(NotificationsTableRow, rows))
     delivery_rows = await _build_deliveries(connection, raised)
     await _sql.insert_deliveries(connection, rows=json_rows(InsertDeliveriesTableRow, delivery_rows, default=_to_plain))
     records = [
-        build_notification_record(RESOLVED if notification.snapshot.kind == "resolved" else RAISED, event, now)
-        for event, notification in events
+        build_notification_record(
+            RESOLVED if notification.snapshot.kind == "resolved" else RAISED, notification.event, now
+        )
+        for notification in raised
     ]
     await outbox.write_outbox(connection, records)
+    _log.info("notifications_raised", count=len(raised))
 
 
 _NOTIFICATION_COLUMNS = {
-    "contract_id", "contract_code", "rule_id", "rule_name", "subject", "subject_id", "threshold", "period_start",
-    "raised_at",
+    "contract_id", "contract_code", "rule_id", "rule_name", "offer_id", "subject", "subject_id", "threshold",
+    "period_start", "raised_at",
 }  # fmt: skip
 
 
-def _build_event(notification: RaisedNotification, now: datetime) -> NotificationChanged:
-    rule, subject = notification.evaluation.rule, notification.evaluation.subject
+def _build_event(
+    id_: UUID, contract: EvaluationInput, evaluation: RuleEvaluation, threshold: str | None, now: datetime
+) -> NotificationChanged:
+    rule, subject = evaluation.rule, evaluation.subject
     return NotificationChanged(
-        notification_id=notification.id,
-        contract_id=notification.contract.contract_id,
-        contract_code=notification.contract.terms.code,
+        notification_id=id_,
+        contract_id=contract.contract_id,
+        contract_code=contract.terms.code,
         rule_id=rule.id,
         rule_name=rule.name,
         subject=subject.kind,
         subject_id=subject.id,
-        threshold=notification.snapshot.threshold,
+        threshold=threshold,
         period_start=subject.period and subject.period.start.isoformat(),
         raised_at=now,
     )
@@ -144,14 +215,13 @@ def _build_event(notification: RaisedNotification, now: datetime) -> Notificatio
 async def _build_deliveries(connection: Connection, raised: Sequence[RaisedNotification]) -> list[dict[str, Any]]:
     """One delivery per addressee; without addressees, one per channel with none.
 
-    All mails to one address about one contract are one message, whose id is that of its first delivery; so is what goes
-    to one channel of a chat.
+    All mails to one address about one contract are one message, whose id is that of its first delivery; so is a
+    digest, and what goes to one channel of a chat.
     """
     deliveries: list[tuple[RaisedNotification, str, Addressee | None]] = []
     for notification in raised:
-        channels = notification.evaluation.rule.channels
         deliveries += [(notification, addressee.channel, addressee) for addressee in notification.addressees] or [
-            (notification, channel, None) for channel in channels
+            (notification, channel, None) for channel in notification.channels
         ]
     message_ids: dict[object, UUID] = {}
     rows: list[dict[str, Any]] = []
@@ -159,12 +229,13 @@ async def _build_deliveries(connection: Connection, raised: Sequence[RaisedNotif
     for id_, (notification, channel, addressee) in zip(ids, deliveries, strict=True):
         message: object = id_
         if addressee and (channel == "email" or addressee.chat_format):
-            message = notification.contract.contract_id, addressee.receiver.casefold()
+            about = "digest" if notification.snapshot.digest else notification.event.contract_id
+            message = about, addressee.receiver.casefold()
         rows.append(
             {
                 "id": id_,
                 "message_id": message_ids.setdefault(message, id_),
-                "notification_id": notification.id,
+                "notification_id": notification.event.notification_id,
                 "channel": channel,
                 "addressee": addressee and addressee.model_dump(context=WITH_SECRETS),
             }

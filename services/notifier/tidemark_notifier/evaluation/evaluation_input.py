@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from tidemark_shared.domain.bodies import Balance, Body, Status, Team
+from tidemark_shared.domain.bodies import Adjustment, Balance, Body, Hours, MinorAmount, Status, Team
 from tidemark_shared.domain.calendar import Period, split_into_periods
 
 
@@ -39,6 +39,8 @@ class AccountTerms(Body):
     id: UUID
     name: str
     billable: bool
+    planned_hours: Hours | None = None
+    planned_value_minor: MinorAmount | None = None
     slices: tuple[SliceTerms, ...]
 
 
@@ -56,6 +58,7 @@ class ContractTerms(Body):
     timezone: str
     currency: str | None
     accounts: tuple[AccountTerms, ...]
+    adjustments: tuple[Adjustment, ...] = ()
 
     @property
     def zone(self) -> ZoneInfo:

@@ -5,6 +5,7 @@ from datetime import date, datetime
 from typing import Literal
 from uuid import UUID
 
+from tidemark_notifier.evaluation.digest_schedule import find_next_digest_day
 from tidemark_notifier.evaluation.evaluation_input import EvaluationInput
 from tidemark_notifier.evaluation.notification_history import NotificationHistory, NotificationKey
 from tidemark_notifier.evaluation.reasons import describe_missing
@@ -84,6 +85,9 @@ def explain_rules(
             effect = "applies instead" if replacement.enabled else "turns it off for this contract"
             state: ExplainState = "replaced"
             text = f"The {replacement.scope.kind} rule with this name ({replacement.id}) {effect}."
+        elif rule.enabled and rule.trigger.kind == "digest":
+            state, day = "not_reached", ENGLISH.format_day(find_next_digest_day(rule.trigger, today))
+            text = f"The next digest is due on {day}."
         else:
             if rule.enabled:
                 thresholds = tuple(_explain_thresholds(rule, contract, history, raised, today))

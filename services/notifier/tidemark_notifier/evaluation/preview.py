@@ -13,6 +13,7 @@ from tidemark_notifier.evaluation.addressees import resolve_addressees
 from tidemark_notifier.evaluation.evaluation_input import EvaluationInput, StatusChange
 from tidemark_notifier.evaluation.evaluator import PendingNotification, evaluate
 from tidemark_notifier.evaluation.notification_history import NotificationKey
+from tidemark_notifier.evaluation.offers import find_rule_offer
 from tidemark_notifier.evaluation.snapshot import format_subject_name, freeze_notification
 from tidemark_notifier.rules.rule import StoredRule
 from tidemark_shared.domain.bodies import (
@@ -22,6 +23,7 @@ from tidemark_shared.domain.bodies import (
     ContractPeriodFigures,
     Figures,
     PeriodFigures,
+    RuleOffer,
     SliceBalance,
 )
 from tidemark_shared.domain.crossing import ChangedBalance, Crossing
@@ -59,6 +61,7 @@ class NotificationPreview(Body):
     threshold: str | None
     text: str
     receivers: tuple[str, ...]
+    offer: RuleOffer | None
 
 
 def preview_notification(
@@ -79,6 +82,7 @@ def preview_notification(
         threshold=snapshot.threshold,
         text=snapshot.reason,
         receivers=tuple(addressee.receiver for addressee in addressees),
+        offer=find_rule_offer(notification, contract),
     )
 
 

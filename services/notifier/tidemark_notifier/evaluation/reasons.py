@@ -11,6 +11,7 @@ from tidemark_notifier.evaluation.formatting import (
     format_consumption,
     format_forecast_day,
 )
+from tidemark_notifier.evaluation.offer_text import describe_offer
 from tidemark_notifier.evaluation.rule_evaluation import (
     MILLIONTHS,
     RuleEvaluation,
@@ -53,6 +54,8 @@ def describe_reason(snapshot: "Snapshot", language: Language = ENGLISH) -> str:
     end = language.format_day(snapshot.contract_end)
     threshold = format_threshold(snapshot.trigger, snapshot.threshold, snapshot.currency, language)
     match snapshot.trigger:
+        case "offer" if snapshot.offer:
+            reason = describe_offer(snapshot.offer, snapshot, language)
         case "expires_in_days" if snapshot.days_left:
             days = language.format_days(snapshot.days_left)
             reason = _("The contract ends on %(end)s (%(days)s left).", end=end, days=days)

@@ -89,7 +89,7 @@ def is_applicable(trigger: Trigger, terms: ContractTerms) -> bool:
 
 def notifies(trigger: Trigger, status: Status | None, end_date: date, today: date) -> bool:
     """Whether the trigger may notify in this status. Limits also do so for 30 days after the end (N4)."""
-    if status is None:
+    if status is None or trigger.kind == "digest":
         return False
     if trigger.kind in LIMIT_TRIGGERS:
         return status in ("ACTIVE", "EXPIRED") and today <= end_date + timedelta(days=LATE_DAYS)
@@ -118,7 +118,7 @@ def evaluate_rule(rule: StoredRule, contract: EvaluationInput, today: date) -> I
         for change in (*matching, *contract.status_changes[-1:]):
             state = ThresholdState(trigger.to, change.status == trigger.to)
             yield RuleEvaluation(rule, subject, str(change.stream_version), (state,))
-    elif balance is None or not is_applicable(trigger, terms):
+    elif balance is None or trigger.kind == "digest" or not is_applicable(trigger, terms):
         return
     elif trigger.kind == "unaccounted_work":
         unaccounted = balance.unaccounted_seconds

@@ -1,9 +1,11 @@
 """The frozen copy of the figures that a notification was raised for (N3)."""
 
 from collections.abc import Iterator
-from datetime import date, timedelta
-from typing import Literal
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any, Literal
 from uuid import UUID
+
+from pydantic import Field
 
 from tidemark_notifier.evaluation.evaluation_input import EvaluationInput
 from tidemark_notifier.evaluation.evaluator import NotificationKind, PendingNotification
@@ -11,6 +13,10 @@ from tidemark_notifier.evaluation.reasons import describe_reason, format_thresho
 from tidemark_notifier.evaluation.rule_evaluation import RuleEvaluation, ThresholdState
 from tidemark_shared.domain.bodies import AccountBalance, Balance, Body, Figures, Forecast, Status
 from tidemark_shared.domain.quantities import compute_percent, format_hours
+
+OfferEvent = Literal["requested", "made", "accepted", "declined", "refused", "withdrawn", "expired"]
+Attention = Literal["over", "account_over", "runs_out", "ended", "ends_soon", "not_counted"]
+"""Why a contract needs a word, the most urgent first."""
 
 
 class AccountLine(Body):
@@ -23,6 +29,45 @@ class AccountLine(Body):
     consumed: int
 
 
+class OfferDetails(Body):
+    """The offer that a notification is about, and what has happened to it."""
+
+    offer_id: UUID
+    version: int
+    event: Annotated[OfferEvent, Field(description="What has happened; refused: it no longer fits the contract.")]
+    amount: Annotated[int, Field(description="In the unit of the figures; negative if less is to be planned.")]
+    reason: str
+    price_minor: int | None
+    price_currency: str | None
+    note: str | None
+    valid_until: Annotated[datetime | None, Field(description="Until when it can be answered; null for a request.")]
+    person_name: Annotated[str | None, Field(description="Who asked for it or answered it, at the customer.")]
+    remark: Annotated[str | None, Field(description="Said with the answer or the withdrawal.")]
+    refusal: Annotated[str | None, Field(description="Why it could not be accepted when that was last tried.")]
+
+
+class DigestFigures(Body):
+    """What a digest showed of a contract: the next one says what has changed."""
+
+    day: date
+    status: Status
+    contract_end: date
+    planned: int | None
+    """Of the whole contract, as ``consumed`` is."""
+    consumed: int | None
+
+
+class DigestDetails(DigestFigures):
+    """What a digest says of a contract beside the figures of its current period."""
+
+    previous: Annotated[
+        DigestFigures | None,
+        Field(description="What the last digest to this receiver showed; null if it is new there."),
+    ]
+    attention: Annotated[tuple[Attention, ...], Field(description="Why the contract needs a word; the first is shown.")]
+    accounts_over: Annotated[tuple[str, ...], Field(description="The billable accounts that are over their plan.")]
+
+
 class Snapshot(Body):
     """The figures at the moment when a notification was raised. Mails and webhooks are made from this alone.
 
@@ -30,9 +75,9 @@ class Snapshot(Body):
     null: a contract that expires may have no balance yet.
     """
 
-    kind: Literal["crossing", "reminder", "resolved", "test"]
+    kind: Literal["crossing", "reminder", "resolved", "test", "offer", "digest"]
     trigger: str
-    """The kind of the rule's trigger (SPEC 5)."""
+    """The kind of the rule's trigger (SPEC 5), or ``offer``."""
     reason: str
     """Why the notification was raised, in one sentence that a customer may read."""
     contract_code: str
@@ -45,9 +90,10 @@ class Snapshot(Body):
     days_left: int
     """From the day it was raised to the last day of the contract; negative after it."""
     revision: int | None
-    rule_name: str
-    rule_version: int
-    scope: str
+    rule_name: str | None
+    """Null, with its version and scope, in the notifications of offers."""
+    rule_version: int | None
+    scope: str | None
     threshold: str | None
     """As the rule has it; null for triggers without thresholds."""
     threshold_text: str
@@ -78,6 +124,8 @@ class Snapshot(Body):
     owner_name: str | None = None
     """Of the contract's owner."""
     owner_email: str | None = None
+    offer: OfferDetails | None = None
+    digest: DigestDetails | None = None
 
     @property
     def raised_on(self) -> date:
@@ -105,18 +153,10 @@ def freeze_evaluation(
     consumed = subject.figures.consumed if subject.figures else None
     percent = None if consumed is None or available is None else compute_percent(consumed, available)
     snapshot = Snapshot(
+        **freeze_contract(contract, today),
         kind=kind,
         trigger=rule.trigger.kind,
         reason="",
-        contract_code=terms.code,
-        contract_name=terms.name,
-        organization_name=contract.organization.name,
-        timezone=terms.timezone,
-        status=contract.status or "DRAFT",
-        contract_start=terms.start_date,
-        contract_end=terms.end_date,
-        days_left=(terms.end_date - today).days,
-        revision=balance and balance.revision,
         rule_name=rule.name,
         rule_version=rule.version,
         scope=rule.scope.kind,
@@ -127,8 +167,6 @@ def freeze_evaluation(
         team_name=_find_team_name(evaluation, contract),
         period_start=start,
         period_end=end,
-        unit="seconds" if terms.type == "time_and_materials" else "minor",
-        currency=get_currency(contract),
         planned=planned,
         available=available,
         consumed=consumed,
@@ -139,12 +177,30 @@ def freeze_evaluation(
         accounts=tuple(_build_account_lines(balance, subject.account_id, start)) if balance else (),
         subject=rule.subject,
         opening=rule.opening,
-        locale=contract.organization.locale,
-        organization_id=terms.organization_id,
-        owner_name=terms.owner.name,
-        owner_email=terms.owner.email,
     )
     return snapshot.model_copy(update={"reason": describe_reason(snapshot)})
+
+
+def freeze_contract(contract: EvaluationInput, today: date) -> dict[str, Any]:
+    """The members of a snapshot that every notification about a contract has."""
+    terms = contract.terms
+    return {
+        "contract_code": terms.code,
+        "contract_name": terms.name,
+        "organization_name": contract.organization.name,
+        "timezone": terms.timezone,
+        "status": contract.status or "DRAFT",
+        "contract_start": terms.start_date,
+        "contract_end": terms.end_date,
+        "days_left": (terms.end_date - today).days,
+        "revision": contract.balance and contract.balance.revision,
+        "unit": "seconds" if terms.type == "time_and_materials" else "minor",
+        "currency": get_currency(contract),
+        "locale": contract.organization.locale,
+        "organization_id": terms.organization_id,
+        "owner_name": terms.owner.name,
+        "owner_email": terms.owner.email,
+    }
 
 
 def format_subject_name(evaluation: RuleEvaluation, contract: EvaluationInput) -> str | None:

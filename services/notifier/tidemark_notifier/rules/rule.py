@@ -20,13 +20,24 @@ from tidemark_notifier.rules.body import TaggedBody, require_distinct
 from tidemark_notifier.rules.placeholders import require_known_placeholders
 from tidemark_notifier.rules.receivers import WITH_SECRETS, Channel, Receiver
 from tidemark_notifier.rules.triggers import Trigger
-from tidemark_shared.domain.bodies import VERSIONED_MEMBERS, Body, Name, Text
+from tidemark_shared.domain.bodies import VERSIONED_MEMBERS, Body, Name, RuleOffer, Text
 
 _NARROWEST_FIRST = ("contract", "organization", "global")
 
 
 def _replace_null(default: Any) -> BeforeValidator:
     return BeforeValidator(lambda value: default if value is None else value)
+
+
+def _check_offer(offer: RuleOffer) -> RuleOffer:
+    amounts = [amount for amount in (offer.hours, offer.value_minor) if amount is not None]
+    if len(amounts) != 1 or not amounts[0]:
+        raise PydanticCustomError(
+            "invalid", 'An offer needs either "hours", such as "20", or "value_minor", such as 50000; not 0.'
+        )
+    if (offer.price_minor is None) != (offer.price_currency is None):
+        raise PydanticCustomError("invalid", 'The price of an offer needs "price_minor" and "price_currency".')
+    return offer
 
 
 class Scope(TaggedBody):
@@ -70,6 +81,7 @@ class Rule(Body):
     existing: Annotated[Literal["notify", "skip"], _replace_null("notify")] = "notify"
     subject: Annotated[Name, AfterValidator(require_known_placeholders)] | None = None
     opening: Annotated[Text, AfterValidator(require_known_placeholders)] | None = None
+    offer: Annotated[RuleOffer, AfterValidator(_check_offer)] | None = None
     enabled: Annotated[bool, _replace_null(default=True), Field(strict=True)] = True
 
     @field_validator("channels")
@@ -83,6 +95,19 @@ class Rule(Body):
                 {"required": " and ".join(sorted(required))},
             )
         return channels
+
+    @model_validator(mode="after")
+    def _check_digest(self) -> "Rule":
+        if self.trigger.kind == "digest":
+            options = ("remind_every_days", "notify_resolved", "subject", "opening", "offer")
+            used = next((name for name in options if getattr(self, name)), None)
+            if used or self.channels != ("email",):
+                raise PydanticCustomError(
+                    "invalid",
+                    "A digest is one mail for each receiver: it has no {name}. Remove it.",
+                    {"name": used or "webhooks"},
+                )
+        return self
 
     def to_stored_json(self) -> str:
         """The rule with its secrets. Only the database gets this."""

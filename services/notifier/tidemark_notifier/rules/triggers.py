@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
@@ -65,6 +65,21 @@ def _parse_threshold(value: Any, info: ValidationInfo) -> str | int:
     return parse(value) if parse else value
 
 
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday)
+
+
+def _parse_digest_day(value: Any, info: ValidationInfo) -> str | int:
+    if isinstance(value, str) and value in WEEKDAYS:
+        return value
+    is_day = isinstance(value, int) and not isinstance(value, bool) and value in range(1, 32)
+    if is_day and info.data.get("every") == "month":
+        return int(value)
+    raise PydanticCustomError(
+        "invalid", 'A digest is on a weekday such as "monday" or, every month, on a day from 1 to 31.'
+    )
+
+
 _LIMIT_MEMBERS = ("of", "over", "at")
 _REQUIRED_MEMBERS = {
     "consumed_percent": _LIMIT_MEMBERS,
@@ -76,6 +91,7 @@ _REQUIRED_MEMBERS = {
     "status_changed": ("to",),
     "unaccounted_work": ("at",),
     "forecast_exhausts": (),
+    "digest": ("every", "on"),
 }
 _OPTIONAL_MEMBERS = {"remaining_amount": ("currency",), "forecast_exhausts": ("within_days", "before_end")}
 
@@ -85,11 +101,12 @@ class Trigger(TaggedBody):
 
     ``at`` holds percentages or hours (decimal strings), or minor units or days (whole numbers).
     ``currency`` limits an amount to contracts in that currency; without it, the amount is in each contract's own.
+    A digest is ``on`` a weekday, every month on the first such day, or on a day of the month or its last one.
     """
 
     kind: Literal[
         "consumed_percent", "remaining_hours", "remaining_amount", "overrun", "expires_in_days", "expired",
-        "status_changed", "unaccounted_work", "forecast_exhausts",
+        "status_changed", "unaccounted_work", "forecast_exhausts", "digest",
     ]  # fmt: skip
     of: Literal["contract", "account", "slice"] | None = None
     over: Literal["period", "whole"] | None = None
@@ -105,6 +122,8 @@ class Trigger(TaggedBody):
     to: Status | None = None
     within_days: Annotated[int, Field(strict=True, ge=0, le=36_500)] | None = None
     before_end: Annotated[bool, Field(strict=True)] | None = None
+    every: Literal["week", "month"] | None = None
+    on: Annotated[Weekday | int, BeforeValidator(_parse_digest_day)] | None = None
 
     @model_validator(mode="after")
     def _check_members(self) -> "Trigger":

@@ -24,9 +24,9 @@ class ApiError(Exception):
 
 
 class Api:
-    """Calls the services with the token of one caller."""
+    """Calls the services with the token of one caller; without one where the body has a signed link."""
 
-    def __init__(self, clients: Mapping[str, httpx.AsyncClient], token: str) -> None:
+    def __init__(self, clients: Mapping[str, httpx.AsyncClient], token: str | None = None) -> None:
         self._clients, self._token = clients, token
 
     async def get(self, path: str, query: Query = ()) -> Json:
@@ -56,10 +56,8 @@ class Api:
         name = find_service(path)
         assert name, path  # noqa: S101 - the paths are in this package
         client = self._clients[name]
-        headers = {
-            "authorization": f"Bearer {self._token}",
-            **{name: value for name, value in (options.pop("headers", None) or {}).items() if value},
-        }
+        headers = {"authorization": f"Bearer {self._token}"} if self._token else {}
+        headers |= {name: value for name, value in options.pop("headers", {}).items() if value}
         request = client.build_request(method, path, headers=headers, timeout=_TIMEOUT, **options)
         request.extensions["upstream"] = name
         response = await client.send(request)

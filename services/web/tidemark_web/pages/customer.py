@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import quote
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -64,7 +65,7 @@ async def open_link(request: Request) -> Response:
     """Exchange the link that was sent for a session, which ends with it."""
     form = await read_form(request)
     token, password = form.get("link", "").rpartition("#")[2].strip(), form.get("password", "")
-    path, secret = _page_path(form.get("next", "")), _secret(request)
+    path, secret = _page_path(form.get("next", "")), secret_of(request)
     try:
         link = verify_link(secret, token)
     except InvalidLinkError:
@@ -137,7 +138,7 @@ async def show_contract(request: Request, customer: CustomerRequest) -> Response
 
 def show_error(request: Request, status: int, _title: str, _detail: str) -> Response:
     """An error as customers see it: in their words, without those of the service that raised it."""
-    language = _browser_language(request)
+    language = browser_language(request)
     _ = language.gettext
     if status == httpx.codes.NOT_FOUND:
         title, detail = _("There is no such contract"), _("Open the list of your contracts.")
@@ -154,7 +155,7 @@ def show_error(request: Request, status: int, _title: str, _detail: str) -> Resp
 
 def _show_form(request: Request, status: int, *, text: str = "", token: str = "", path: str = "") -> Response:
     """The form for a link or, where ``token`` is one that needs it, for its password."""
-    language = _browser_language(request)
+    language = browser_language(request)
     return render(
         request,
         "customer_link.html",
@@ -183,19 +184,25 @@ def _render(request: Request, template: str, customer: CustomerRequest, **contex
 
 
 def _api(request: Request, link: CustomerLink) -> Api:
+    return customer_api(request, f"customer link {link.id}", link.organization_id)
+
+
+def customer_api(request: Request, name: str, organization_id: UUID) -> Api:
+    """The API as a customer sees it, for one organization and for minutes."""
     now = datetime.now(UTC)
     token = issue_token(
-        _secret(request),
-        f"customer link {link.id}",
+        secret_of(request),
+        name,
         "customer",
         now=now,
         expires=now + _TOKEN_LIFETIME,
-        organization_id=link.organization_id,
+        organization_id=organization_id,
     )
     return Api(request.app.state.clients, token)
 
 
-def _secret(request: Request) -> str:
+def secret_of(request: Request) -> str:
+    """The key that signs tokens and links."""
     settings: Settings = request.app.state.settings
     return require_setting(settings.secret, "secret")
 
@@ -211,7 +218,7 @@ def _without_session(response: Response) -> Response:
     return response
 
 
-def _browser_language(request: Request) -> Language:
+def browser_language(request: Request) -> Language:
     """The language of the browser, where nobody knows yet whose link it is."""
     is_german = request.headers.get("accept-language", "").lower().startswith("de")
     return load_language("de" if is_german else "en", "tidemark_web")

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from tidemark_shared.log import get_correlation_id, get_logger
 from tidemark_web.oidc import CALLBACK_PATH
-from tidemark_web.pages import customer, customer_links, docs, operations, session, single_sign_on
+from tidemark_web.pages import customer, customer_links, docs, offer, operations, session, single_sign_on
 from tidemark_web.pages.client import Api, ApiError
 from tidemark_web.pages.contract import show_contract
 from tidemark_web.pages.contracts import show_contracts
@@ -50,6 +50,10 @@ def page_routes() -> list[Route]:
         Route("/customer/session", _customer(customer.open_link), methods=["POST"]),
         Route("/customer/forget", _customer(customer.forget_link), methods=["POST"]),
         Route("/customer/contracts/{reference:path}", _customer_page(customer.show_contract)),
+        Route("/offer/session", _offer(offer.open_offer), methods=["POST"]),
+        Route("/offer/answer", _offer(offer.answer_offer), methods=["POST"]),
+        Route("/offer", _offer(offer.ask_for_link)),
+        Route("/offer/{_:path}", _offer(offer.ask_for_link)),
         Route("/customer-links", _page(customer_links.show_links)),
         Route("/customer-links", _page(customer_links.create_link), methods=["POST"]),
         Route("/customer-links/revoke", _page(customer_links.revoke_links), methods=["POST"]),
@@ -85,6 +89,10 @@ def _customer_page(show: customer.CustomerPage) -> Handler:
 
 def _customer(handle: Handler) -> Handler:
     return _guard(handle, customer.show_error, partial(customer.ask_for_link, status=401))
+
+
+def _offer(handle: Handler) -> Handler:
+    return _guard(handle, offer.show_error, offer.ask_for_link)
 
 
 def _show_error(request: Request, status: int, title: str, detail: str) -> Response:

@@ -6,7 +6,7 @@ function openLink() {
   history.replaceState(null, "", location.pathname + location.search);
   const form = document.createElement("form");
   form.method = "post";
-  form.action = "/customer/session";
+  form.action = `/${location.pathname.split("/")[1]}/session`;
   for (const [name, value] of [["link", `#${token}`], ["next", location.pathname]]) {
     const field = document.createElement("input");
     Object.assign(field, { type: "hidden", name, value });

@@ -14,7 +14,7 @@ CREATE TABLE customer_links (
   last_used_at timestamptz,
   revoked_at timestamptz,
   revoked_by text,
-  attempts integer NOT NULL DEFAULT 0,
+  attempts bigint NOT NULL DEFAULT 0,
   attempts_since timestamptz NOT NULL DEFAULT '-infinity'
 );
 CREATE INDEX customer_links_organization_id_idx ON customer_links (organization_id, issued_at DESC, id DESC);

@@ -5,7 +5,7 @@
 
 CREATE TABLE offer_events (
   offer_id uuid NOT NULL,
-  version integer NOT NULL CHECK (version > 0),
+  version bigint NOT NULL CHECK (version > 0),
   type text NOT NULL,
   data jsonb NOT NULL,
   actor text NOT NULL,
@@ -21,7 +21,7 @@ FOR EACH STATEMENT EXECUTE FUNCTION reject_event_change();
 
 CREATE TABLE offers (
   id uuid PRIMARY KEY,
-  version integer NOT NULL,
+  version bigint NOT NULL,
   status text NOT NULL CHECK (status IN ('requested', 'open', 'accepted', 'declined', 'withdrawn', 'expired')),
   contract_id uuid NOT NULL,
   account_id uuid NOT NULL,

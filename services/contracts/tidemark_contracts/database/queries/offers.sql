@@ -21,7 +21,7 @@ ORDER BY offer_id, version;
 INSERT INTO offer_events (offer_id, version, type, data, actor, occurred_at, correlation_id)
 SELECT :offer_id, event.version, event.type, event.data, event.actor, event.occurred_at, :correlation_id
 FROM unnest(
-  :versions::integer[], :types::text[], :data::jsonb[], :actors::text[], :occurred_at::timestamptz[]
+  :versions::bigint[], :types::text[], :data::jsonb[], :actors::text[], :occurred_at::timestamptz[]
 ) AS event (version, type, data, actor, occurred_at);
 
 -- name: save_offers(ids, versions, created_at, updated_at, bodies)!
@@ -33,7 +33,7 @@ SELECT
   offer.id, offer.version, state.status, state.contract_id, state.account_id, state.period_start, state.valid_until,
   state.notification_id, offer.created_at, offer.updated_at, offer.body
 FROM unnest(
-  :ids::uuid[], :versions::integer[], :created_at::timestamptz[], :updated_at::timestamptz[], :bodies::jsonb[]
+  :ids::uuid[], :versions::bigint[], :created_at::timestamptz[], :updated_at::timestamptz[], :bodies::jsonb[]
 ) AS offer (id, version, created_at, updated_at, body)
 CROSS JOIN LATERAL jsonb_to_record(offer.body) AS state (
   status text, contract_id uuid, account_id uuid, period_start date, valid_until timestamptz, notification_id uuid

@@ -15,7 +15,7 @@ CROSS JOIN LATERAL jsonb_to_record(offer.body) AS state (
   refusal text, stream_version integer
 );
 COMMENT ON VIEW reporting.offers IS
-'One row for each offer: hours (or value) that a customer may accept for one account and period, and what became of it.';
+'One row for each offer: hours (or value) that a customer may accept for an account and period, and its state.';
 COMMENT ON COLUMN reporting.offers.offer_id IS 'Id of the offer; ids grow with time.';
 COMMENT ON COLUMN reporting.offers.contract_id IS 'Id of the contract.';
 COMMENT ON COLUMN reporting.offers.contract_code IS 'Code of the contract, for people; never changes.';
@@ -30,7 +30,8 @@ COMMENT ON COLUMN reporting.offers.value_minor IS
 'What is offered of a fixed price, in minor units; null for time and materials.';
 COMMENT ON COLUMN reporting.offers.currency IS 'Currency of value_minor.';
 COMMENT ON COLUMN reporting.offers.reason IS 'Why it is offered; the reason of the adjustment.';
-COMMENT ON COLUMN reporting.offers.price_minor IS 'What it costs the customer, in minor units; null where no price is named.';
+COMMENT ON COLUMN reporting.offers.price_minor IS
+'What it costs the customer, in minor units; null where no price is named.';
 COMMENT ON COLUMN reporting.offers.price_currency IS 'Currency of price_minor.';
 COMMENT ON COLUMN reporting.offers.note IS 'Note for the customer; null for none.';
 COMMENT ON COLUMN reporting.offers.valid_until IS 'Until when it can be answered; null for a request.';
@@ -39,7 +40,8 @@ COMMENT ON COLUMN reporting.offers.made_by IS
 COMMENT ON COLUMN reporting.offers.notification_id IS
 'Notification whose rule made the offer (reporting.notifications); null for offers of people.';
 COMMENT ON COLUMN reporting.offers.requested_by_name IS 'Who asked for it at the customer; null if nobody did.';
-COMMENT ON COLUMN reporting.offers.requested_by_email IS 'Mail address of who asked for it; null where it is not known.';
+COMMENT ON COLUMN reporting.offers.requested_by_email IS
+'Mail address of who asked for it; null where it is not known.';
 COMMENT ON COLUMN reporting.offers.answered_by_name IS 'Who accepted or declined it; null without an answer.';
 COMMENT ON COLUMN reporting.offers.answered_by_email IS 'Mail address of who answered; null where it is not known.';
 COMMENT ON COLUMN reporting.offers.remark IS 'Said with the answer, or why it was withdrawn.';

@@ -42,7 +42,7 @@ FROM leased, notifications AS n
 WHERE d.message_id = leased.id AND d.status = 'pending' AND n.id = d.notification_id
 RETURNING
   d.message_id, d.id, d.attempts, d.channel, d.receiver, leased.host, d.addressee::text AS addressee,
-  n.id AS notification_id, n.contract_id, n.contract_code, n.rule_id, n.rule_name, n.subject, n.subject_id,
+  n.id AS notification_id, n.contract_id, n.contract_code, n.rule_id, n.rule_name, n.offer_id, n.subject, n.subject_id,
   n.threshold, n.period_start, n.raised_at, n.snapshot::text AS snapshot, clock_timestamp() AS leased_at;
 
 -- name: oldest_delivery(channel)^

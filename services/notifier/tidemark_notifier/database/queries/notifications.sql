@@ -23,10 +23,12 @@ FROM notification_keys WHERE contract_id = ANY(:contract_ids::uuid[]);
 
 -- name: insert_notifications(rows)!
 INSERT INTO notifications (
-  id, contract_id, contract_code, rule_id, rule_name, subject, subject_id, threshold, period_start, raised_at, snapshot
+  id, contract_id, contract_code, rule_id, rule_name, offer_id, subject, subject_id, threshold, period_start, raised_at,
+  snapshot
 )
 SELECT
-  id, contract_id, contract_code, rule_id, rule_name, subject, subject_id, threshold, period_start, raised_at, snapshot
+  id, contract_id, contract_code, rule_id, rule_name, offer_id, subject, subject_id, threshold, period_start, raised_at,
+  snapshot
 FROM jsonb_populate_recordset(NULL::notifications, :rows::jsonb);
 
 -- name: insert_deliveries(rows)!
@@ -41,7 +43,7 @@ FROM jsonb_to_recordset(:rows::jsonb) AS r (
 -- name: notifications(id, contract, status, before, max_count)
 -- Newest first, each with its deliveries. The filters: one id, a contract by id or code, a delivery with this status.
 SELECT
-  n.id, n.contract_id, n.contract_code, n.rule_id, n.rule_name, n.subject, n.subject_id, n.threshold,
+  n.id, n.contract_id, n.contract_code, n.rule_id, n.rule_name, n.offer_id, n.subject, n.subject_id, n.threshold,
   n.period_start, n.raised_at, n.snapshot::text AS snapshot,
   (
     SELECT json_agg(json_build_object(

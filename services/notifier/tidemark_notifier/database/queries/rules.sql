@@ -26,7 +26,7 @@ WHERE name = :body::jsonb ->> 'name'
   AND scope_id IS NOT DISTINCT FROM (:body::jsonb #>> '{scope,id}')::uuid;
 
 -- name: update_rule(id, body)^
-UPDATE rules SET body = :body::jsonb, version = version + 1 WHERE id = :id
+UPDATE rules SET body = :body::jsonb, version = version + 1, next_digest_at = NULL WHERE id = :id
 RETURNING id, version, body::text AS body;
 
 -- name: delete_rule(id)!

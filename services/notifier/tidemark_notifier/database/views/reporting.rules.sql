@@ -20,7 +20,7 @@ SELECT
   ) AS receivers,
   (rule.body ->> 'remind_every_days')::integer AS remind_every_days,
   (rule.body -> 'notify_resolved')::boolean AS notify_resolved,
-  rule.body ->> 'existing' AS existing
+  rule.body ->> 'existing' AS existing, nullif(rule.body -> 'offer', 'null') AS offer
 FROM rules AS rule
 LEFT JOIN directory AS organization ON organization.id = rule.scope_id
 LEFT JOIN contracts AS contract ON contract.id = rule.scope_id;
@@ -42,3 +42,4 @@ COMMENT ON COLUMN reporting.rules.remind_every_days IS 'Days between reminders; 
 COMMENT ON COLUMN reporting.rules.notify_resolved IS 'Whether a resolution is notified.';
 COMMENT ON COLUMN reporting.rules.existing IS
 'notify or skip: what a new rule does about thresholds that were crossed before it.';
+COMMENT ON COLUMN reporting.rules.offer IS 'What it offers with its notification, as the API has it; null for nothing.';
