@@ -113,8 +113,10 @@ def publish_work(stack: Stack):
                 "started_at": now, "updated_at": now}  # fmt: skip
         async with AIOKafkaProducer(bootstrap_servers=stack.kafka) as producer:
             for kind, data in (("issue.linked", issue), ("worklog.recorded", work)):
-                headers = {"ce_specversion": "1.0", "ce_id": f"{contract}-{kind}", "ce_type": f"tidemark.{kind}.v1",
-                           "ce_source": "https://tracker.provider.example", "content-type": "application/json"}  # fmt: skip
+                headers = {
+                    "ce_specversion": "1.0", "ce_id": f"{contract}-{kind}", "ce_type": f"tidemark.{kind}.v1",
+                    "ce_source": "https://tracker.provider.example", "content-type": "application/json",
+                }  # fmt: skip
                 await producer.send_and_wait(
                     "worklog.events", json.dumps(data).encode(), key=issue["issue_id"].encode(),
                     headers=[(name, value.encode()) for name, value in headers.items()],
