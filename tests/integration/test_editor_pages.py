@@ -32,6 +32,7 @@ async def site(database):
             ids = own_ids | ids
         client = await stack.enter_async_context(web_client(open=False, consumption_url="http://127.0.0.1:9", **urls))
         client.headers.update(bearer("manager") | SAME_SITE)
+        client.timeout = 60  # a busy machine is no failure
         yield SimpleNamespace(client=client, ids=ids)
 
 
