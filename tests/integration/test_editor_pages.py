@@ -154,7 +154,7 @@ async def test_rows_are_added_removed_and_checked_without_saving(site):
     removed = await send(site, "/teams/new", read_form(added), action="remove members/0")
     assert "members/1/person_id" not in read_form(removed)
     checked = await send(site, "/teams/new", values, action="check")
-    assert (checked.status_code, read_problems(checked)) == (200, [("members/0/from", "Field required")])
+    assert (checked.status_code, read_problems(checked)) == (200, [("members/0/from", "This is required.")])
     assert len((await site.client.get("/v1/teams")).json()["items"]) == 1
 
 
