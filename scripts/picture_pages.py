@@ -23,6 +23,10 @@ PAGES = {
     "report": "/reports?contract=ACME-SUP&range=this-quarter",
     "reports": "/reports",
     "people": "/people",
+    "rules": "/rules",
+    "contract-new": "/contracts/new",
+    "contract-amend": "/contracts/ACME-SUP/edit",
+    "contract-activate": "/contracts/NORD-DRAFT/activate",
     "sign-in": "/sign-in",
 }
 WIDTHS, SCHEMES = (360, 1280), ("light", "dark")
@@ -38,7 +42,9 @@ async def take_pictures(address: str, folder: Path, chromium: str) -> list[Path]
         for scheme in SCHEMES:
             for width in WIDTHS:
                 page = await browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
-                for name, path in PAGES.items():
+                await page.goto(f"{address}/rules")
+                rule = await page.get_by_role("link", name="The month's hours run out").get_attribute("href")
+                for name, path in {**PAGES, "rule": f"{rule}?contract=ACME-SUP"}.items():
                     await page.goto(address + path)
                     picture = folder / f"{name}-{width}-{scheme}.png"
                     await page.screenshot(path=picture, full_page=True)

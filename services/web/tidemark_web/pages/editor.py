@@ -90,7 +90,10 @@ async def run_editor(request: Request, api: Api, editor: Editor) -> Response:
     """Show the form, or do what a person sent it for: save, check, add or remove an item."""
     version = None if editor.version is None else str(editor.version)
     if request.method == "GET":
-        return await _show(request, api, editor, _Outcome(body=editor.initial, version=version), {})
+        outcome, contract = _Outcome(body=editor.initial, version=version), request.query_params.get("contract", "")
+        if editor.preview and editor.stored and contract:
+            outcome.preview = await editor.preview(editor.stored, contract)
+        return await _show(request, api, editor, outcome, {}, contract=contract)
     values = await _read_values(request)
     action, _, name = values.get("action", "save")[:_MAX_ACTION_LENGTH].partition(" ")
     body, messages, names = await _read_body(api, editor, values)
