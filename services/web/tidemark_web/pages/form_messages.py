@@ -8,7 +8,6 @@ from tidemark_shared.domain.bodies import format_money
 from tidemark_shared.domain.quantities import MinorUnits, format_hours
 from tidemark_web.pages.forms import CHECKED, Control, Items, Json, Node, ShownSection, list_controls
 
-
 _PLAIN_MESSAGES = {"Field required": "This is required."}
 
 
