@@ -24,6 +24,10 @@ PAGES = {
     "report": "/reports?contract=ATLAS-SUP&range=this-quarter",
     "reports": "/reports",
     "people": "/people",
+    "rules": "/rules",
+    "contract-new": "/contracts/new",
+    "contract-amend": "/contracts/ATLAS-SUP/edit",
+    "contract-activate": "/contracts/NORD-DRAFT/activate",
     "sign-in": "/sign-in",
     "customer-links": "/customer-links",
     "customer-contract": "/customer/contracts/NORD-OPS",
@@ -54,7 +58,9 @@ async def take_pictures(address: str, folder: Path, chromium: str) -> list[Path]
                 page = await browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
                 await page.goto(link)
                 await page.wait_for_selector(".contract")
-                for name, path in PAGES.items():
+                await page.goto(f"{address}/rules")
+                rule = await page.get_by_role("link", name="The month's hours run out").get_attribute("href")
+                for name, path in {**PAGES, "rule": f"{rule}?contract=ATLAS-SUP"}.items():
                     await page.goto(address + path)
                     picture = folder / f"{name}-{width}-{scheme}.png"
                     await page.screenshot(path=picture, full_page=True)

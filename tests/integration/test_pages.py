@@ -167,7 +167,7 @@ async def test_sign_out_ends_the_session():
 async def test_form_is_accepted_by_pages_only():
     async with pages(open_=True) as (client, _):
         response = await client.post("/v1/contracts", data={"a": "b"}, headers=SAME_SITE)
-        large = await client.post("/preferences", content=b"x" * 70_000, headers=SAME_SITE | FORM)
+        large = await client.post("/preferences", content=b"x" * 1_100_000, headers=SAME_SITE | FORM)
     assert response.status_code == 415
     assert large.status_code == 413
 

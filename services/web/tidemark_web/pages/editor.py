@@ -31,6 +31,7 @@ from tidemark_web.pages.rendering import render
 
 # What is suggested without a script.
 _SUGGESTED = ("organizations", "teams", "contracts")
+_MAX_ACTION_LENGTH = 100
 _HEADERS = {"version": re.compile(r"\d{1,18}", re.ASCII), "key": re.compile(r"[0-9a-f-]{36}")}
 _Violations = Sequence[Mapping[str, str]]
 
@@ -89,9 +90,12 @@ async def run_editor(request: Request, api: Api, editor: Editor) -> Response:
     """Show the form, or do what a person sent it for: save, check, add or remove an item."""
     version = None if editor.version is None else str(editor.version)
     if request.method == "GET":
-        return await _show(request, api, editor, _Outcome(body=editor.initial, version=version), {})
+        outcome, contract = _Outcome(body=editor.initial, version=version), request.query_params.get("contract", "")
+        if editor.preview and editor.stored and contract:
+            outcome.preview = await editor.preview(editor.stored, contract)
+        return await _show(request, api, editor, outcome, {}, contract=contract)
     values = await _read_values(request)
-    action, _, name = values.get("action", "save").partition(" ")
+    action, _, name = values.get("action", "save")[:_MAX_ACTION_LENGTH].partition(" ")
     body, messages, names = await _read_body(api, editor, values)
     outcome = _Outcome(body=body, version=values.get("version"), messages=messages)
     if action == "add":
@@ -101,6 +105,10 @@ async def run_editor(request: Request, api: Api, editor: Editor) -> Response:
     else:
         is_saved = action == "save" and not messages
         answer = await _send(editor, outcome, values.get("key"), dry_run=not is_saved)
+        if action == "check":
+            outcome.status = 200
+        elif messages:
+            outcome.status = 422
         if answer is not None and is_saved:
             return _redirect(editor, answer, values)
         if outcome.is_conflict and is_saved and editor.stored and not await _list_differences(api, editor, body, names):
@@ -147,7 +155,7 @@ async def _send(editor: Editor, outcome: _Outcome, key: str | None, *, dry_run: 
             outcome.violations = [{"path": "", "message": f"{error.title}. {error.detail}"}]
         else:
             raise
-        outcome.status = 200 if dry_run else error.status
+        outcome.status = error.status
         return None
 
 

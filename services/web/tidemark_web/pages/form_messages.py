@@ -8,6 +8,8 @@ from tidemark_shared.domain.bodies import format_money
 from tidemark_shared.domain.quantities import MinorUnits, format_hours
 from tidemark_web.pages.forms import CHECKED, Control, Items, Json, Node, ShownSection, list_controls
 
+_PLAIN_MESSAGES = {"Field required": "This is required."}
+
 
 class Message(NamedTuple):
     """What is wrong at a control or a group; without a name, with the whole form."""
@@ -30,7 +32,8 @@ def place_messages(
     for violation in violations:
         name = _find_anchor(violation["path"].removeprefix("/"), anchors)
         if name not in messages:
-            message = Message(name, anchors.get(name, ""), violation["message"])
+            text = _PLAIN_MESSAGES.get(violation["message"], violation["message"])
+            message = Message(name, anchors.get(name, ""), text)
             placed += [] if message in placed else [message]
     return sorted(placed, key=lambda message: order.get(message.name, -1))
 

@@ -319,12 +319,12 @@ def _member(scope: Any, name: str) -> Any:
 
 
 def _set_member(body: Json, name: str, value: Any) -> None:
-    if value is None:
-        return
+    """Set a member; null is left out, but the objects above it are there: so each missing member is named."""
     *parents, key = name.split("/")
     for parent in parents:
         body = body.setdefault(parent, {})
-    body[key] = value
+    if value is not None:
+        body[key] = value
 
 
 def _money_digits(currency: str | None) -> int:

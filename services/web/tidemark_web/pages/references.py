@@ -16,7 +16,7 @@ from tidemark_web.pages.forms import Control
 _ID = re.compile(r"(?:.* \()?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\)?", re.DOTALL)
 _LABELS = {"organizations": "customer", "teams": "team", "contracts": "contract"}
 _NAMED = ("organizations", "teams")
-_MAX_SUGGESTIONS, _MAX_READ = 20, 200
+_MAX_SUGGESTIONS, _MAX_READ, _MAX_NAME_LENGTH = 20, 200, 255
 
 
 async def find_ids(api: Api, controls: Iterable[Control]) -> tuple[dict[tuple[str, str], str], dict[str, str]]:
@@ -50,6 +50,8 @@ async def _find(api: Api, source: str, text: str) -> list[str]:
     """The ids of all that have this name."""
     if match := _ID.fullmatch(text):
         return [match[1]]
+    if len(text) > _MAX_NAME_LENGTH or not text.isprintable():
+        return []
     if source in _NAMED:
         found = await api.get(f"/v1/{source}", {"name": text, "limit": 2})
         return [item["id"] for item in found["items"]]
