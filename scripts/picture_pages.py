@@ -23,6 +23,7 @@ PAGES = {
     "report": "/reports?contract=ACME-SUP&range=this-quarter",
     "reports": "/reports",
     "people": "/people",
+    "operations": "/operations",
     "sign-in": "/sign-in",
 }
 WIDTHS, SCHEMES = (360, 1280), ("light", "dark")
