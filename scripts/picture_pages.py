@@ -28,6 +28,7 @@ PAGES = {
     "contract-new": "/contracts/new",
     "contract-amend": "/contracts/ATLAS-SUP/edit",
     "contract-activate": "/contracts/NORD-DRAFT/activate",
+    "operations": "/operations",
     "sign-in": "/sign-in",
     "customer-links": "/customer-links",
     "customer-contract": "/customer/contracts/NORD-OPS",

@@ -25,6 +25,7 @@ CALLBACK_PATH = "/sign-in/callback"
 LOGIN_LIFETIME = timedelta(minutes=10)
 # What a group of people may be given; a later role includes those before it.
 _ROLES: tuple[Role, ...] = ("viewer", "publisher", "manager", "admin")
+_ROLES_BY_NAME: dict[str, Role] = {role: role for role in _ROLES}
 _ANYBODY = "*"
 _SCOPES = "openid profile email"
 # Signatures that only the provider can make: none of these has a shared secret.
@@ -86,7 +87,7 @@ def parse_roles(text: str) -> dict[str, Role]:
     roles: dict[str, Role] = {}
     for pair in filter(None, map(str.strip, text.split(";"))):
         value, _, name = map(str.strip, pair.rpartition("="))
-        role = next((role for role in _ROLES if role == name), None)
+        role = _ROLES_BY_NAME.get(name)
         if not value or role is None:
             raise InvalidSettingError(
                 f"TIDEMARK_OIDC_ROLES: {pair!r} is not VALUE=ROLE with a role of {', '.join(_ROLES)}. "
@@ -101,16 +102,15 @@ def identify(client: Client, claims: Mapping[str, Any]) -> Actor:
     named = claims.get(client.name_claim)
     name = to_safe_line(named if isinstance(named, str) and named.strip() else str(claims["sub"]))[:_MAX_NAME_LENGTH]
     values = {_ANYBODY, *_read_values(claims, client.roles_claim)}
-    given = {role for value, role in client.roles.items() if value in values}
-    highest = next((role for role in reversed(_ROLES) if role in given), None)
-    if highest is None:
+    given = [role for value, role in client.roles.items() if value in values]
+    if not given:
         raise SignInError(
             "You have no role in Tidemark",
             f"You are {name} at {client.issuer}, and none of your groups there has a role here. Ask an administrator "
             f"of Tidemark: TIDEMARK_OIDC_ROLES gives roles to values of the claim {client.roles_claim!r}.",
             403,
         )
-    return Actor(name, highest)
+    return Actor(name, _ROLES[max(map(_ROLES.index, given))])
 
 
 def _read_values(claims: Mapping[str, Any], path: str) -> list[str]:

@@ -82,7 +82,7 @@ def list_waiting(status: Json, now: datetime) -> Iterator[Waiting]:
         yield Waiting(
             f"To read: {topic['topic']}",
             NOTHING if lag is None else f"{lag:,}",
-            f"progress {format_age(seconds)} ago",
+            f"last {format_age(seconds)} ago",
             bool(lag) and seconds >= _SLOW.total_seconds(),
         )
     for queue in status["queues"]:
