@@ -103,11 +103,10 @@ restated AS (
 SELECT
   restated.restatement, restated.contract_id, contract.code AS contract_code, statement.number AS statement_number,
   statement.sha256 AS statement_sha256, restated.period_start, restated.period_end, restated.account_id,
-  account.name AS account_name, restated.before_seconds, restated.after_seconds,
+  account_name(restated.contract_id, restated.account_id) AS account_name, restated.before_seconds, restated.after_seconds,
   as_minor(restated.before_amount, 3600) AS before_amount_minor,
   as_minor(restated.after_amount, 3600) AS after_amount_minor, contract.currency, restated.cause, restated.restated_at
 FROM restated
 JOIN statements AS statement USING (contract_id, period_start)
 JOIN contracts AS contract USING (contract_id)
-LEFT JOIN accounts AS account USING (contract_id, account_id)
 ORDER BY restated.restatement;
