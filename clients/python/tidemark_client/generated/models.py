@@ -1846,7 +1846,7 @@ class Trigger(TypedDict):
     `currency` limits an amount to contracts in that currency; without it, the amount is in each
     contract's own.
     """
-    kind: Literal["consumed_percent", "remaining_hours", "remaining_amount", "overrun", "expires_in_days", "expired", "status_changed", "unaccounted_work", "forecast_exhausts"]
+    kind: Literal["consumed_percent", "remaining_hours", "remaining_amount", "overrun", "expires_in_days", "expired", "status_changed", "unaccounted_work", "forecast_exhausts", "period_closed"]
     """Which kind it is; it decides which other members are present."""
     of: NotRequired[Literal["contract", "account", "slice"] | None]
     """Whether the whole contract, each account or each slice is evaluated."""

@@ -73,6 +73,7 @@ class EvaluationInputsRow(TypedDict):
     terms: str | Any
     balance: str | Any
     skipped_rule_versions: str | Any
+    closed_periods: str | Any
     next_evaluation_at: datetime | Any
     organization: str | Any
     awaited_until: datetime | Any
@@ -302,6 +303,12 @@ class NotifierQueries(Protocol):
         rules.sql"""
         ...
 
+    async def keep_newest_closed_period(self, connection: Connection, /, *, ids: Collection[UUID | None] | None) -> str:
+        """The others have been evaluated.
+
+        evaluation.sql"""
+        ...
+
     def lease_deliveries(
         self,
         connection: Connection,
@@ -464,6 +471,14 @@ class NotifierQueries(Protocol):
         bodies: Collection[str | None] | None,
     ) -> str:
         """contracts.sql"""
+        ...
+
+    async def store_closed_periods(
+        self, connection: Connection, /, *, ids: Collection[UUID | None] | None, periods: Collection[str | None] | None
+    ) -> str:
+        """Statements of a contract come in the order of their numbers; those that are already stored are left out.
+
+        contracts.sql"""
         ...
 
     async def store_contracts(

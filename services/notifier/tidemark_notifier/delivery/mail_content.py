@@ -27,7 +27,7 @@ _KIND_NAMES = {"crossing": "", "reminder": N_("Reminder"), "resolved": N_("Resol
 _KINDS_BY_URGENCY = ("test", "crossing", "reminder", "resolved")
 _TRIGGERS_BY_URGENCY = (
     "overrun", "expired", "consumed_percent", "remaining_hours", "remaining_amount", "forecast_exhausts",
-    "expires_in_days", "status_changed", "unaccounted_work",
+    "expires_in_days", "status_changed", "unaccounted_work", "period_closed",
 )  # fmt: skip
 _PROVIDER = frozenset({"owner", "team", "webhook"})
 """Kinds of addressees that belong to the provider."""

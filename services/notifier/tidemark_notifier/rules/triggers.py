@@ -76,6 +76,7 @@ _REQUIRED_MEMBERS = {
     "status_changed": ("to",),
     "unaccounted_work": ("at",),
     "forecast_exhausts": (),
+    "period_closed": (),
 }
 _OPTIONAL_MEMBERS = {"remaining_amount": ("currency",), "forecast_exhausts": ("within_days", "before_end")}
 
@@ -89,7 +90,7 @@ class Trigger(TaggedBody):
 
     kind: Literal[
         "consumed_percent", "remaining_hours", "remaining_amount", "overrun", "expires_in_days", "expired",
-        "status_changed", "unaccounted_work", "forecast_exhausts",
+        "status_changed", "unaccounted_work", "forecast_exhausts", "period_closed",
     ]  # fmt: skip
     of: Literal["contract", "account", "slice"] | None = None
     over: Literal["period", "whole"] | None = None
