@@ -1091,6 +1091,8 @@ class PeriodRestated(TypedDict):
     """The account's id."""
     account_name: str | None
     """The account's name; null where no account is concerned."""
+    billable: bool | None
+    """Whether the account is billable: in the statement, else in the contract now."""
     before_seconds: int
     """The time that counted before."""
     after_seconds: int

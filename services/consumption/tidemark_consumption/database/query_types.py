@@ -451,6 +451,7 @@ class RestateRow(TypedDict):
     period_end: date | Any
     account_id: UUID | Any
     account_name: str | Any
+    billable: bool | Any
     before_seconds: int | Any
     after_seconds: int | Any
     before_amount_minor: int | Any
@@ -470,6 +471,7 @@ class StatementRestatementsRow(TypedDict):
     period_end: date | Any
     account_id: UUID | Any
     account_name: str | Any
+    billable: bool | Any
     before_seconds: int | Any
     after_seconds: int | Any
     before_amount_minor: int | Any

@@ -1,4 +1,4 @@
-"""A delivery report or a statement as PDF on A4, tagged for screen readers (PDF/UA-1), from the tables of its page. Pure."""
+"""Delivery reports and statements as PDF on A4, tagged for screen readers (PDF/UA-1), from their tables. Pure."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence

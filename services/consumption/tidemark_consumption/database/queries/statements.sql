@@ -90,7 +90,7 @@ sources AS MATERIALIZED (
 )
 SELECT
   source.contract_id, due.period_start, due.period_end, source.as_of, source.last_restatement,
-  (source.number + row_number() OVER contract_periods)::integer AS number,
+  source.number + row_number() OVER contract_periods AS number,
   (
     figure.body || jsonb_build_object(
       'restatements',
@@ -138,13 +138,15 @@ SELECT
   newest.restatement, newest.contract_id, contract.code AS contract_code, newest.statement_number,
   newest.statement_sha256, newest.period_start, newest.period_end, newest.account_id,
   account_name(newest.contract_id, newest.account_id) AS account_name,
+  is_billable(newest.contract_id, newest.account_id, newest.statement_body) AS billable,
   newest.before_seconds, newest.after_seconds, as_minor(newest.before_amount, 3600) AS before_amount_minor,
   as_minor(newest.after_amount, 3600) AS after_amount_minor, contract.currency, newest.cause, newest.restated_at,
   newest.total
 FROM (
   SELECT
     restatement.restatement, restatement.contract_id, statement.number AS statement_number,
-    statement.sha256 AS statement_sha256, restatement.period_start, restatement.period_end, restatement.account_id,
+    statement.sha256 AS statement_sha256, statement.body AS statement_body,
+    restatement.period_start, restatement.period_end, restatement.account_id,
     restatement.before_seconds, restatement.after_seconds, restatement.before_amount, restatement.after_amount,
     restatement.cause, restatement.restated_at, count(*) OVER () AS total
   FROM restatements AS restatement
