@@ -3,8 +3,12 @@
 import asyncio
 import json
 from datetime import UTC, date, datetime, timedelta
+from unittest.mock import AsyncMock
 
+import httpx
 import pytest
+from api_tokens import SECRET, bearer
+from applications import build_app
 from effort import repeat
 from event_builders import (
     account,
@@ -29,10 +33,13 @@ from statement_checks import check_statements, published, settle_all
 from test_fold_reference import FailingConnection, PlantedError
 
 from tidemark_consumption import replay
+from tidemark_consumption.app import create_app
 from tidemark_consumption.projection.fold import fold
 from tidemark_consumption.projection.projector import Projector
 from tidemark_consumption.projection.statements import settle
 from tidemark_shared.database import connect_pool
+from tidemark_shared.domain.statements import statement_sha256
+from tidemark_shared.settings import Settings
 
 CONTRACT = uid("contract C1")
 MARCH = "2026-03-03T09:00:00Z"
@@ -108,7 +115,7 @@ CHANGES = {
     ),
     "an amendment without the account": (
         [[contract_event(3, terms=WITHOUT_SUPPORT)]],
-        [("contract:3", None, 7200, 0)],
+        [("contract:3", "Support", 7200, 0)],
     ),
     "a suspension and a resumption": (
         [[contract_event(3, "INACTIVE", terms=BODY)], [contract_event(4, terms=BODY)]],
@@ -314,3 +321,39 @@ async def test_rebuild_and_verify_leave_statements_alone_and_verify_finds_a_chan
     assert [(difference.relation, difference.key["period_start"]) for difference in findings.first] == [
         ("statements", "2026-03-01")
     ]
+
+
+@pytest.fixture
+async def client(pool):
+    app = build_app(create_app, Settings(secret=SECRET))
+    app.state.pool, app.state.has_all_contracts = pool, AsyncMock(return_value=True)
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=bearer()) as client:
+        yield client
+
+
+async def test_api_shows_what_was_published_and_the_figures_today(client, pool):
+    async with pool.acquire() as connection:
+        await learn(connection, *BEGUN)
+        await settle_all(connection, TODAY)
+        late = [worklog(str(number), started=MARCH, seconds=60) for number in (2, 3)]
+        await take(connection, late, first_offset=900, learned_at=TODAY)
+        await take(connection, [contract_event(3, terms=WITHOUT_SUPPORT)], first_offset=950, learned_at=TODAY)
+        await settle_all(connection, TODAY)
+        statements, restatements = await published(connection)
+    first = (await client.get("/v1/contracts/C1/statements", params={"limit": 2})).json()
+    rest = (await client.get("/v1/contracts/C1/statements", params={"limit": 2, "cursor": first["next"]})).json()
+    assert (first["items"] + rest["items"], rest["next"]) == (statements, None)
+    answer = (await client.get(f"/v1/contracts/{CONTRACT}/statements/2026-03-01")).json()
+    assert answer["statement"] == statements[1]
+    assert answer["statement"]["sha256"] == statement_sha256(answer["statement"])
+    assert (answer["restatements"], answer["restatement_count"]) == (restatements, 3)
+    assert [(account["name"], account["seconds"]) for account in answer["today"]["accounts"]] == [("Design", 0)]
+    missing = await client.get("/v1/contracts/C1/statements/2026-03-02")
+    assert (missing.status_code, missing.json()["title"]) == (404, "No such statement")
+    # Operations teams read the same.
+    rows = await pool.fetch("SELECT sha256, consumed_seconds, restatement_count FROM reporting.statements ORDER BY 1")
+    assert sorted(map(tuple, rows)) == sorted(
+        (statement["sha256"], statement["figures"]["seconds"], 3 if statement["number"] == 2 else 0)
+        for statement in statements
+    )

@@ -15,9 +15,11 @@ from tidemark_shared.settings import LOOPBACK_HOSTS, Settings, require_setting
 _PUBLIC_PATHS = frozenset({"/readyz", "/openapi.json"})
 # The first part of the paths of pages. A page without a session asks for one.
 _PAGES = frozenset(
-    {"", "choices", "contracts", "customer", "customer-links", "docs", "live", "offer", "operations", "organizations",
-     "people", "preferences", "rate-cards", "reports", "rules", "sign-in", "sign-out", "static", "teams"}
+    {"", "choices", "contracts", "customer-links", "docs", "live", "operations", "organizations", "people",
+     "preferences", "rate-cards", "reports", "rules", "sign-in", "sign-out", "static", "teams"}
 )  # fmt: skip
+# Those for customers, which a link opens.
+_CUSTOMER_PAGES = frozenset({"customer", "offer"})
 _MAX_FORM_BYTES = 64 * 1024
 # The form of a team with thousands of members.
 _MAX_EDITOR_BYTES = 1024 * 1024
@@ -47,17 +49,13 @@ def create_admission(settings: Settings) -> Admit:
         first_part = path.split("/")[1]
         if path in _PUBLIC_PATHS or (is_local and first_part == "inbox"):
             return 0
-        if path.startswith("/v1/intake/"):
-            # A webhook has a signature instead, which intake checks.
-            return MAX_BODY_BYTES
-        if has_link(request):
-            return MAX_LINK_BODY_BYTES
+        if path.startswith("/v1/intake/") or has_link(request):
+            # A webhook has a signature instead, which intake checks, and contracts checks a link.
+            return MAX_LINK_BODY_BYTES if has_link(request) else MAX_BODY_BYTES
+        if first_part in _CUSTOMER_PAGES:
+            return _admit_customer(request, secret)
         if first_part in _PAGES:
-            if first_part in ("customer", "offer"):
-                _admit_customer(request, secret)
-                return _MAX_FORM_BYTES
-            _admit_page(request, settings, secret, is_open=is_local and settings.open)
-            return _MAX_EDITOR_BYTES if request.state.token else _MAX_FORM_BYTES
+            return _admit_page(request, settings, secret, is_open=is_local and settings.open)
         if is_local and settings.open and "authorization" not in request.headers:
             # The browser of a person on this machine may send this for another site.
             _check_origin(request)
@@ -78,10 +76,10 @@ def _issue_anonymous_token(secret: str) -> str:
     return issue_token(secret, _ANONYMOUS.name, _ANONYMOUS.role, now=now, expires=now + _ANONYMOUS_LIFETIME)
 
 
-def _admit_page(request: Request, settings: Settings, secret: str, *, is_open: bool) -> None:
+def _admit_page(request: Request, settings: Settings, secret: str, *, is_open: bool) -> int:
     """Find the caller of a page: the state gets ``token`` and ``actor``, both None without a valid session.
 
-    The session cookie counts for pages only: a request to ``/v1`` needs a token in its header.
+    Returns how many bytes its form may have. The session cookie counts for pages only: a request to ``/v1`` needs a token in its header.
     """
     state = request.state
     state.token = state.actor = None
@@ -93,18 +91,20 @@ def _admit_page(request: Request, settings: Settings, secret: str, *, is_open: b
     else:
         token = request.cookies.get(SESSION_COOKIE)
     if token:
-        try:
+        with suppress(Problem):
             actor = check_token(settings, token).actor
-        except Problem:
-            return
-        if actor.has_role("viewer"):
-            state.actor, state.token, state.has_session = actor, token, SESSION_COOKIE in request.cookies
+            if actor.has_role("viewer"):
+                state.actor, state.token, state.has_session = actor, token, SESSION_COOKIE in request.cookies
     elif is_open:
         state.actor, state.token = _ANONYMOUS, _issue_anonymous_token(secret)
+    return _MAX_EDITOR_BYTES if state.token else _MAX_FORM_BYTES
 
 
-def _admit_customer(request: Request, secret: str) -> None:
-    """Find the link that a customer has opened: the state gets ``link``, None without a valid session."""
+def _admit_customer(request: Request, secret: str) -> int:
+    """Find the link that a customer has opened: the state gets ``link``, None without a valid session.
+
+    Returns how many bytes its form may have.
+    """
     state = request.state
     state.link, state.accepts_form = None, True
     if request.method not in _SAFE_METHODS:
@@ -112,6 +112,7 @@ def _admit_customer(request: Request, secret: str) -> None:
     if session := request.cookies.get(CUSTOMER_COOKIE):
         with suppress(InvalidLinkError, ExpiredLinkError):
             state.link = verify_link(secret, session, "tidemark:customer-session")
+    return _MAX_FORM_BYTES
 
 
 def _allowed_hosts(settings: Settings) -> frozenset[str]:

@@ -229,6 +229,7 @@ PERIOD_RESTATED: Example = {
     "period_end": "2026-03-31",
     "account_id": ACCOUNT_ID,
     "account_name": "Help desk",
+    "billable": True,
     "before_seconds": 115200,
     "after_seconds": 118800,
     "before_amount_minor": None,

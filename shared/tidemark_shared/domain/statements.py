@@ -104,6 +104,9 @@ class PeriodRestated(Body):
     period_end: Day
     account_id: UUID
     account_name: str | None
+    billable: Annotated[
+        bool | None, Field(description="Whether the account is billable: in the statement, else in the contract now.")
+    ]
     before_seconds: int
     after_seconds: int
     before_amount_minor: int | None

@@ -40,7 +40,7 @@ _KIND_NAMES = {
 _KINDS_BY_URGENCY = ("test", "crossing", "reminder", "resolved", "offer", "digest")
 _TRIGGERS_BY_URGENCY = (
     "overrun", "expired", "consumed_percent", "remaining_hours", "remaining_amount", "forecast_exhausts",
-    "expires_in_days", "status_changed", "unaccounted_work", "offer", "digest",
+    "expires_in_days", "status_changed", "unaccounted_work", "period_closed", "offer", "digest",
 )  # fmt: skip
 _PROVIDER = frozenset({"owner", "team", "webhook"})
 """Kinds of addressees that belong to the provider."""

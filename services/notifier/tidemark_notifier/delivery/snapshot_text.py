@@ -70,6 +70,8 @@ def format_headline(snapshot: Snapshot, language: Language = ENGLISH) -> str:
             headline = (
                 _("Now %(status)s", status=now) if was == now else _("Was %(was)s, now %(now)s", was=was, now=now)
             )
+        case "period_closed":
+            headline = _("Statement")
         case "unaccounted_work":
             hours = language.format_quantity(snapshot.unaccounted_seconds or 0, None)
             headline = _("%(hours)s not counted", hours=hours)
@@ -213,8 +215,9 @@ def _format_planned(planned: int, snapshot: Snapshot, language: Language) -> str
 
 
 def build_contract_link(snapshot: Snapshot, public_url: str, base: str = "") -> str:
-    """The page of the contract; ``base`` is ``/customer`` for the customer's."""
-    return f"{public_url.rstrip('/')}{base}/contracts/{quote(snapshot.contract_code, safe='')}"
+    """The page of the contract, or of the statement that the notification is about; ``/customer`` is the customer's."""
+    statement = f"/statements/{snapshot.period_start}" if snapshot.trigger == "period_closed" and not base else ""
+    return f"{public_url.rstrip('/')}{base}/contracts/{quote(snapshot.contract_code, safe='')}{statement}"
 
 
 def build_customer_link(snapshot: Snapshot, public_url: str) -> str:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from tidemark_notifier.database.query_types import NotifierQueries
 from tidemark_notifier.evaluation.evaluation_input import (
+    ClosedPeriod,
     ContractTerms,
     EvaluationInput,
     OrganizationDetails,
@@ -93,6 +94,7 @@ async def load_cases(
                 balances[row["id"]],
                 _describe_awaited(row),
                 _read_skipped_rule_versions(row),
+                tuple(ClosedPeriod.model_validate(period) for period in json.loads(row["closed_periods"])),
             ),
             [rule for rule in rules if rule.scope.id in (None, row["id"], terms[row["id"]].organization_id)],
             notified.get(row["id"], []),

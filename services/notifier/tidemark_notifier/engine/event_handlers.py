@@ -3,16 +3,17 @@
 import json
 from collections.abc import Iterable
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 from tidemark_notifier.database.query_types import NotifierQueries
 from tidemark_notifier.engine.evaluator import Evaluator, lock_configuration
-from tidemark_notifier.evaluation.evaluation_input import StatusChange
+from tidemark_notifier.evaluation.evaluation_input import ClosedPeriod, StatusChange
 from tidemark_shared.database import Connection, queries
 from tidemark_shared.messaging.batches import Batch, Handler, decode_batch
 from tidemark_shared.messaging.cloudevents import CloudEvent
-from tidemark_shared.messaging.events import ORGANIZATION_CHANGED, TEAM_CHANGED
-from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE, OFFERS
+from tidemark_shared.messaging.events import ORGANIZATION_CHANGED, PERIOD_CLOSED, TEAM_CHANGED
+from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE, OFFERS, PERIODS
 
 _sql: NotifierQueries = queries("tidemark_notifier")
 
@@ -30,6 +31,7 @@ def create_event_handlers(evaluator: Evaluator) -> dict[str, Handler]:
         DIRECTORY.name: handle_directory,
         BALANCES.name: partial(handle_balances, evaluator),
         OFFERS.name: handle_offers,
+        PERIODS.name: partial(handle_periods, evaluator),
     }
 
 
@@ -69,6 +71,22 @@ async def handle_balances(evaluator: Evaluator, connection: Connection, batch: B
         bodies=[event.data.model_dump_json() for event in newest.values()],
     )
     await evaluator.evaluate_stored(connection, newest, batch.learned_at)
+
+
+async def handle_periods(evaluator: Evaluator, connection: Connection, batch: Batch) -> None:
+    """Store statements of settled periods, and evaluate their contracts. Restatements are not notified."""
+    received = await decode_batch(connection, PERIODS, batch)
+    statements = sorted(
+        (event.data for _, event in received if event.type == PERIOD_CLOSED),
+        key=lambda statement: (statement.contract_id, statement.number),
+    )
+    periods: dict[UUID, list[dict[str, Any]]] = {}
+    for statement in statements:
+        period = ClosedPeriod.model_validate(statement.model_dump())
+        periods.setdefault(statement.contract_id, []).append(period.model_dump(mode="json"))
+    await _sql.lock_configuration_shared(connection)
+    await _sql.store_closed_periods(connection, ids=list(periods), periods=list(map(json.dumps, periods.values())))
+    await evaluator.evaluate_stored(connection, periods, batch.learned_at)
 
 
 async def handle_directory(connection: Connection, batch: Batch) -> None:

@@ -7,7 +7,17 @@ from typing import Literal, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from tidemark_shared.domain.bodies import Adjustment, Balance, Body, Hours, MinorAmount, Status, Team
+from tidemark_shared.domain.bodies import (
+    Adjustment,
+    Balance,
+    Body,
+    ContractPeriodFigures,
+    Figures,
+    Hours,
+    MinorAmount,
+    Status,
+    Team,
+)
 from tidemark_shared.domain.calendar import Period, split_into_periods
 
 
@@ -83,6 +93,21 @@ class StatusChange(NamedTuple):
     status: Status
 
 
+class ClosedAccount(Figures):
+    """An account's figures in a settled period."""
+
+    name: str
+    billable: bool
+
+
+class ClosedPeriod(Body):
+    """The statement of a settled period, as far as notifications use it."""
+
+    number: int
+    figures: ContractPeriodFigures
+    accounts: tuple[ClosedAccount, ...]
+
+
 class EvaluationInput(NamedTuple):
     """A contract with everything that its evaluation needs."""
 
@@ -100,6 +125,8 @@ class EvaluationInput(NamedTuple):
 
     None before the first evaluation: the rules then existed before the contract, and nothing is skipped.
     """
+    closed_periods: tuple[ClosedPeriod, ...] = ()
+    """The statement that was evaluated last, and all later ones, oldest first."""
 
     @property
     def status(self) -> Status | None:

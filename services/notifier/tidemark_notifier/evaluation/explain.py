@@ -69,6 +69,10 @@ class ExplainedRule(Body):
     thresholds: tuple[ExplainedThreshold, ...]
 
 
+_NO_PLAN: tuple[ExplainState, str] = "no_plan", "Nothing that this rule checks has a plan."
+_NOTHING: dict[str, tuple[ExplainState, str]] = {"period_closed": ("waiting", "No period is settled yet.")}
+
+
 def explain_rules(
     rules: Sequence[StoredRule],
     contract: EvaluationInput,
@@ -126,7 +130,7 @@ def _explain_rule(
     if contract.awaited and trigger.kind not in CALENDAR_TRIGGERS:
         return "waiting", f"Waiting for {contract.awaited}."
     first = thresholds[0] if thresholds else None
-    return (first.state, first.text) if first else ("no_plan", "Nothing that this rule checks has a plan.")
+    return (first.state, first.text) if first else _NOTHING.get(trigger.kind, _NO_PLAN)
 
 
 def _describe_statuses(trigger: Trigger) -> str:

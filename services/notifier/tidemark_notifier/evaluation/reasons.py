@@ -68,6 +68,13 @@ def describe_reason(snapshot: "Snapshot", language: Language = ENGLISH) -> str:
             reason = _("The contract ended on %(end)s.", end=end)
         case "status_changed":
             reason = _describe_status(snapshot.threshold or "DRAFT", snapshot.status, end, language)
+        case "period_closed":
+            start, last = snapshot.period_start or snapshot.contract_start, snapshot.period_end or snapshot.contract_end
+            consumed, available = snapshot.consumed or 0, snapshot.available or 0
+            reason = _(
+                "%(consumption)s. The period is settled: later changes are listed in the next statement.",
+                consumption=_describe_consumption(consumed, available, (start, last), snapshot.currency, language),
+            )
         case "unaccounted_work":
             hours = language.format_quantity(snapshot.unaccounted_seconds or 0, None)
             reason = (

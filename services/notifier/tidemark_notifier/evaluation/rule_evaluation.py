@@ -112,12 +112,9 @@ def evaluate_rule(rule: StoredRule, contract: EvaluationInput, today: date) -> I
         state = ThresholdState(None, contract.status == "EXPIRED")
         yield RuleEvaluation(rule, subject, str(terms.end_date), (state,))
     elif trigger.kind == "status_changed":
-        # After the first evaluation, the oldest status change has already been evaluated.
-        earlier = contract.status_changes[contract.skipped_rule_versions is not None : -1]
-        matching = tuple(change for change in earlier if change.status == trigger.to)
-        for change in (*matching, *contract.status_changes[-1:]):
-            state = ThresholdState(trigger.to, change.status == trigger.to)
-            yield RuleEvaluation(rule, subject, str(change.stream_version), (state,))
+        yield from _evaluate_status_changes(rule, subject, contract)
+    elif trigger.kind == "period_closed":
+        yield from _evaluate_closed_periods(rule, subject, contract)
     elif balance is None or trigger.kind == "digest" or not is_applicable(trigger, terms):
         return
     elif trigger.kind == "unaccounted_work":
@@ -129,6 +126,23 @@ def evaluate_rule(rule: StoredRule, contract: EvaluationInput, today: date) -> I
     else:
         for limited in _list_limit_subjects(rule, contract, balance, today):
             yield RuleEvaluation(rule, limited, str(limited.planned), tuple(_compute_limit_states(trigger, limited)))
+
+
+def _evaluate_status_changes(rule: StoredRule, subject: Subject, contract: EvaluationInput) -> Iterator[RuleEvaluation]:
+    # After the first evaluation, the oldest status change has already been evaluated.
+    earlier = contract.status_changes[contract.skipped_rule_versions is not None : -1]
+    matching = tuple(change for change in earlier if change.status == rule.trigger.to)
+    for change in (*matching, *contract.status_changes[-1:]):
+        state = ThresholdState(rule.trigger.to, change.status == rule.trigger.to)
+        yield RuleEvaluation(rule, subject, str(change.stream_version), (state,))
+
+
+def _evaluate_closed_periods(rule: StoredRule, subject: Subject, contract: EvaluationInput) -> Iterator[RuleEvaluation]:
+    """Each settled period with the figures of its statement, whatever the balance says now."""
+    for closed in contract.closed_periods:
+        period = Period(closed.figures.start, closed.figures.end)
+        settled = subject._replace(period=period, figures=closed.figures)
+        yield RuleEvaluation(rule, settled, str(closed.number), (ThresholdState(None, reached=True),))
 
 
 def _evaluate_forecast(rule: StoredRule, balance: Balance, period: Period, today: date) -> Iterator[RuleEvaluation]:

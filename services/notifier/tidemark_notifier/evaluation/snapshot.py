@@ -174,7 +174,11 @@ def freeze_evaluation(
         percent=None if percent is None else format_hours(percent),
         unaccounted_seconds=balance and balance.unaccounted_seconds,
         forecast=balance and balance.forecast,
-        accounts=tuple(_build_account_lines(balance, subject.account_id, start)) if balance else (),
+        accounts=_build_closed_account_lines(evaluation, contract)
+        if rule.trigger.kind == "period_closed"
+        else tuple(_build_account_lines(balance, subject.account_id, start))
+        if balance
+        else (),
         subject=rule.subject,
         opening=rule.opening,
     )
@@ -229,6 +233,22 @@ def _build_account_lines(balance: Balance, account_id: UUID | None, start: date 
             planned=figures.planned,
             consumed=figures.consumed,
         )
+
+
+def _build_closed_account_lines(evaluation: RuleEvaluation, contract: EvaluationInput) -> tuple[AccountLine, ...]:
+    """The accounts of a settled period, as its statement has them."""
+    return tuple(
+        AccountLine(
+            name=account.name,
+            billable=account.billable,
+            evaluated=False,
+            planned=account.planned,
+            consumed=account.consumed,
+        )
+        for closed in contract.closed_periods
+        if str(closed.number) == evaluation.episode
+        for account in closed.accounts
+    )
 
 
 def _find_period_figures(account: AccountBalance, start: date | None) -> Figures:

@@ -92,6 +92,7 @@ _REQUIRED_MEMBERS = {
     "unaccounted_work": ("at",),
     "forecast_exhausts": (),
     "digest": ("every", "on"),
+    "period_closed": (),
 }
 _OPTIONAL_MEMBERS = {"remaining_amount": ("currency",), "forecast_exhausts": ("within_days", "before_end")}
 
@@ -106,7 +107,7 @@ class Trigger(TaggedBody):
 
     kind: Literal[
         "consumed_percent", "remaining_hours", "remaining_amount", "overrun", "expires_in_days", "expired",
-        "status_changed", "unaccounted_work", "forecast_exhausts", "digest",
+        "status_changed", "unaccounted_work", "forecast_exhausts", "period_closed", "digest",
     ]  # fmt: skip
     of: Literal["contract", "account", "slice"] | None = None
     over: Literal["period", "whole"] | None = None

@@ -17,12 +17,20 @@ from tidemark_web.pages.charts import MAX_DAILY, Bar, Limit, build_bar, build_co
 from tidemark_web.pages.client import Api, Json, contract_path, optional
 from tidemark_web.pages.contracts import REASONS, STATUSES, elapsed_percent, hour_style
 from tidemark_web.pages.editor_contracts import list_actions
-from tidemark_web.pages.formatting import Amounts, amounts_of, contract_page, format_month, format_period
+from tidemark_web.pages.formatting import (
+    Amounts,
+    amounts_of,
+    contract_page,
+    format_month,
+    format_period,
+    name_statement,
+)
 from tidemark_web.pages.rendering import render
 
 WHOLE = "whole"
 _DAYS_OF_WEEK = 7
 _MAX_UNACCOUNTED = 20
+_MAX_STATEMENTS = 200
 REASON_LABELS = {
     "issue_not_linked": "Issue is not linked",
     "contract_unknown": "Contract is unknown",
@@ -61,7 +69,9 @@ class PeriodColumn(NamedTuple):
 async def show_contract(request: Request, api: Api) -> Response:
     """The page of a contract, of the period that the address names or else the current one."""
     reference = request.path_params["reference"]
-    contract, balance, curve, unaccounted, explain, history, organization, teams = await _load(api, reference)
+    contract, balance, curve, unaccounted, explain, history, statements, organization, teams = await _load(
+        api, reference
+    )
     zone = ZoneInfo(contract["timezone"])
     today = datetime.now(UTC).astimezone(zone).date()
     style = hour_style(request)
@@ -95,6 +105,9 @@ async def show_contract(request: Request, api: Api) -> Response:
         history=list(reversed(history["items"])) if history else None,
         status_label=STATUSES[balance["status"]],
         reason_labels=REASONS,
+        statements=list(reversed(statements["items"])) if statements else None,
+        name_statement=name_statement,
+        exact=lambda amount, currency: Amounts("minutes", currency)(amount),
         worklogs_path=contract_page(contract["code"], "/worklogs"),
         contract_path=contract_page(contract["code"]),
         actions=list_actions(contract),
@@ -105,13 +118,14 @@ async def show_contract(request: Request, api: Api) -> Response:
 
 async def _load(api: Api, reference: str) -> tuple[Any, ...]:
     """Everything that the page shows. Terms, figures and work must be there; the rest may be missing."""
-    answers: tuple[Any, ...] = await asyncio.gather(
+    answers: Sequence[Any] = await asyncio.gather(
         api.get(contract_path(reference)),
         api.get(contract_path(reference, "/balance")),
         api.get(contract_path(reference, "/curve")),
         optional(api.get(contract_path(reference, "/worklogs"), {"reason": "any", "limit": _MAX_UNACCOUNTED})),
         optional(api.get(contract_path(reference, "/notifications/explain"))),
         optional(api.get(contract_path(reference, "/history"))),
+        optional(api.get(contract_path(reference, "/statements"), {"limit": _MAX_STATEMENTS})),
     )
     contract, balance = answers[:2]
     ids = {slice_["team_id"] for account in balance["accounts"] for slice_ in account["slices"]} - {None}

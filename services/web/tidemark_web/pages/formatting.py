@@ -86,6 +86,12 @@ def format_period(period: Mapping[str, Any], *, recurrence: str) -> str:
     return f"{format_day(start, year=start.year != end.year)} {_EN_DASH} {format_day(end)}"
 
 
+def name_statement(statement: Mapping[str, Any]) -> str:
+    """``Statement 3``, and the days of its period."""
+    figures = statement["figures"]
+    return f"Statement {statement['number']}: {format_day(figures['start'])} {_EN_DASH} {format_day(figures['end'])}"
+
+
 def contract_page(code: str, suffix: str = "") -> str:
     """The path of a contract's page."""
     return f"/contracts/{quote(code, safe='')}{suffix}"

@@ -1,4 +1,4 @@
-"""A delivery report as PDF on A4, tagged for screen readers (PDF/UA-1), from the tables that the page shows. Pure."""
+"""Delivery reports and statements as PDF on A4, tagged for screen readers (PDF/UA-1), from their tables. Pure."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,9 +10,10 @@ import typst
 
 from tidemark_web.pages.charts import Bar, Curve, build_bar
 from tidemark_web.pages.client import Json
-from tidemark_web.pages.formatting import HourStyle, format_day
+from tidemark_web.pages.formatting import HourStyle, format_day, name_statement
 from tidemark_web.pages.report_chart import draw_curve
 from tidemark_web.pages.report_tables import Cell, Figure, Row, Table, is_number, name_period, show
+from tidemark_web.pages.statement_tables import build_tables, list_facts
 
 _FACTS = ("owner", "status", "start", "end", "executed", "non_billable", "unaccounted", "whole_planned",
           "whole_executed", "whole_left", "whole_percent", "exhausts_on", "exhausts_low", "exhausts_high")  # fmt: skip
@@ -33,6 +34,7 @@ def write_pdf(report: Json, tables: Mapping[str, Table], charts: Mapping[str, Ch
     moment = moment_of(report)
     document = {
         "title": describe(report),
+        "kind": "Delivery report",
         "customer": report["organization_name"] or "Unknown customer",
         "range": f"{format_day(report['from'])} \N{EN DASH} {format_day(report['to'])}",
         "moment": f"{format_day(moment.date())}, {moment:%H:%M} UTC",
@@ -53,6 +55,38 @@ def write_pdf(report: Json, tables: Mapping[str, Table], charts: Mapping[str, Ch
             for contract in report["contracts"]
         ],
     }
+    return _compile(document, moment)
+
+
+def write_statement_pdf(answer: Json, *, internal: bool) -> bytes:
+    """A statement with what has changed since, without names of persons. ``internal`` shows what is not billable."""
+    statement = answer["statement"]
+    figures, moment = statement["figures"], datetime.fromisoformat(statement["as_of"]).astimezone(UTC)
+    document = {
+        "title": f"{name_statement(statement)}, {statement['contract_code']}",
+        "kind": f"Statement {statement['number']}",
+        "customer": statement["organization_name"] or "Unknown customer",
+        "range": f"{format_day(figures['start'])} \N{EN DASH} {format_day(figures['end'])}",
+        "moment": f"{format_day(moment.date())}, {moment:%H:%M} UTC",
+        "teams": None,
+        "contracts": [
+            {
+                "name": statement["contract_name"],
+                "code": statement["contract_code"],
+                "facts": [(label, show(cell, "minutes", unit=True)) for label, cell in list_facts(answer)],
+                "chart": None,
+                "periods": None,
+                "tables": [
+                    _to_document(table, table.rows, "minutes") for table in build_tables(answer, internal=internal)
+                ],
+            }
+        ],
+        "digest": statement["sha256"],
+    }
+    return _compile(document, moment)
+
+
+def _compile(document: Json, moment: datetime) -> bytes:
     content = typst.compile(
         (files("tidemark_web") / "templates" / "report.typ").read_bytes(),
         sys_inputs={"document": json.dumps(document)},

@@ -269,12 +269,12 @@ def _restatements(report: Json, options: Options) -> Iterator[Row]:
                 "before": Figure(before, contract["currency"]),
                 "after": Figure(after, contract["currency"]),
                 "change": Figure(after - before, contract["currency"]),
-                "cause": _describe_cause(restatement["cause"], options),
+                "cause": describe_cause(restatement["cause"], options),
                 "restated_at": datetime.fromisoformat(restatement["restated_at"]),
             }
 
 
-def _describe_cause(cause: str, options: Options) -> str:
+def describe_cause(cause: str, options: Options) -> str:
     """The cause can name a worklog or a person, which says more than a report for others should."""
     kind, _, rest = cause.partition(":")
     label = _CAUSES.get(kind, kind)

@@ -19,6 +19,7 @@ from tidemark_web.pages.live import stream_revisions
 from tidemark_web.pages.people import show_people
 from tidemark_web.pages.rendering import render, static_response
 from tidemark_web.pages.report import send_report, show_report
+from tidemark_web.pages.statements import send_statement, show_statement
 from tidemark_web.pages.worklogs import show_worklogs
 
 _log = get_logger()
@@ -36,6 +37,8 @@ def page_routes() -> list[Route]:
         Route("/contracts", _guard(_redirect_to_contracts)),
         *editor_routes(_page),
         Route("/contracts/{reference:path}/worklogs", _page(show_worklogs)),
+        Route("/contracts/{reference:path}/statements/{period_start}.pdf", _page(send_statement)),
+        Route("/contracts/{reference:path}/statements/{period_start}", _page(show_statement)),
         Route("/contracts/{reference:path}", _page(show_contract)),
         Route("/people", _page(show_people)),
         Route("/reports", _page(show_report)),

@@ -7,7 +7,7 @@ CREATE TABLE statements (
   contract_id uuid,
   period_start date,
   period_end date NOT NULL,
-  number integer NOT NULL,
+  number bigint NOT NULL,
   as_of timestamptz NOT NULL,
   closed_at timestamptz NOT NULL,
   last_restatement bigint NOT NULL,

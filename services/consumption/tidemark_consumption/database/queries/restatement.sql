@@ -41,8 +41,8 @@ new_closed_periods AS (
   RETURNING contract_id
 )
 SELECT
-  array(SELECT DISTINCT contract_id FROM new_closed_periods) AS contracts,
-  exists(SELECT FROM new_closed_periods) OR exists(SELECT FROM closed_periods) AS has_closed_periods;
+  ARRAY(SELECT DISTINCT contract_id FROM new_closed_periods) AS contracts,
+  (SELECT count(*) FROM new_closed_periods) + (SELECT count(*) FROM closed_periods) > 0 AS has_closed_periods;
 
 -- name: restate(moment)
 -- One row for each cause and each figure of an account that it changed; each row begins where the one before ended.
@@ -103,11 +103,13 @@ restated AS (
 SELECT
   restated.restatement, restated.contract_id, contract.code AS contract_code, statement.number AS statement_number,
   statement.sha256 AS statement_sha256, restated.period_start, restated.period_end, restated.account_id,
-  account.name AS account_name, restated.before_seconds, restated.after_seconds,
+  account_name(restated.contract_id, restated.account_id) AS account_name,
+  is_billable(restated.contract_id, restated.account_id, statement.body) AS billable, restated.before_seconds,
+  restated.after_seconds,
   as_minor(restated.before_amount, 3600) AS before_amount_minor,
-  as_minor(restated.after_amount, 3600) AS after_amount_minor, contract.currency, restated.cause, restated.restated_at
+  as_minor(restated.after_amount, 3600) AS after_amount_minor, contract.currency, restated.cause,
+  restated.restated_at
 FROM restated
 JOIN statements AS statement USING (contract_id, period_start)
 JOIN contracts AS contract USING (contract_id)
-LEFT JOIN accounts AS account USING (contract_id, account_id)
 ORDER BY restated.restatement;

@@ -71,7 +71,8 @@ sources AS MATERIALIZED (
     SELECT jsonb_agg(to_jsonb(correction) ORDER BY correction.period_start, correction.account_id) AS body
     FROM (
       SELECT
-        restatement.period_start, restatement.account_id, max(account.name) AS account_name,
+        restatement.period_start, restatement.account_id,
+        account_name(contract.contract_id, restatement.account_id) AS account_name,
         (array_agg(restatement.before_seconds ORDER BY restatement.restatement))[1] AS before_seconds,
         (array_agg(restatement.after_seconds ORDER BY restatement.restatement DESC))[1] AS after_seconds,
         as_minor((array_agg(restatement.before_amount ORDER BY restatement.restatement))[1], 3600)
@@ -81,7 +82,6 @@ sources AS MATERIALIZED (
         count(*) AS restatements
       FROM restatements AS restatement
       JOIN statements AS statement USING (contract_id, period_start)
-      LEFT JOIN accounts AS account USING (contract_id, account_id)
       WHERE restatement.contract_id = contract.contract_id
         AND restatement.restatement > greatest(former.last_restatement, statement.last_restatement)
       GROUP BY restatement.period_start, restatement.account_id
@@ -90,7 +90,7 @@ sources AS MATERIALIZED (
 )
 SELECT
   source.contract_id, due.period_start, due.period_end, source.as_of, source.last_restatement,
-  (source.number + row_number() OVER contract_periods)::integer AS number,
+  source.number + row_number() OVER contract_periods AS number,
   (
     figure.body || jsonb_build_object(
       'restatements',
@@ -136,14 +136,17 @@ WHERE contract_id = :contract AND period_start = :period_start;
 -- What corrects the statement of a period, in the order learned; the newest where there are many, and their number.
 SELECT
   newest.restatement, newest.contract_id, contract.code AS contract_code, newest.statement_number,
-  newest.statement_sha256, newest.period_start, newest.period_end, newest.account_id, account.name AS account_name,
+  newest.statement_sha256, newest.period_start, newest.period_end, newest.account_id,
+  account_name(newest.contract_id, newest.account_id) AS account_name,
+  is_billable(newest.contract_id, newest.account_id, newest.statement_body) AS billable,
   newest.before_seconds, newest.after_seconds, as_minor(newest.before_amount, 3600) AS before_amount_minor,
   as_minor(newest.after_amount, 3600) AS after_amount_minor, contract.currency, newest.cause, newest.restated_at,
   newest.total
 FROM (
   SELECT
     restatement.restatement, restatement.contract_id, statement.number AS statement_number,
-    statement.sha256 AS statement_sha256, restatement.period_start, restatement.period_end, restatement.account_id,
+    statement.sha256 AS statement_sha256, statement.body AS statement_body,
+    restatement.period_start, restatement.period_end, restatement.account_id,
     restatement.before_seconds, restatement.after_seconds, restatement.before_amount, restatement.after_amount,
     restatement.cause, restatement.restated_at, count(*) OVER () AS total
   FROM restatements AS restatement
@@ -154,7 +157,6 @@ FROM (
   LIMIT :max_rows
 ) AS newest
 JOIN contracts AS contract USING (contract_id)
-LEFT JOIN accounts AS account USING (contract_id, account_id)
 ORDER BY newest.restatement;
 
 -- name: statement_today(contract, starts)$

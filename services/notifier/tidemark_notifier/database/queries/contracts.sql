@@ -38,6 +38,18 @@ ON CONFLICT (id) DO UPDATE SET
   balance = excluded.balance
 WHERE excluded.balance_revision > c.balance_revision;
 
+-- name: store_closed_periods(ids, periods)!
+-- Statements of a contract come in the order of their numbers; those that are already stored are left out.
+INSERT INTO contracts AS c (id, closed_periods)
+SELECT n.id, n.periods
+FROM unnest(:ids::uuid[], :periods::jsonb[]) AS n (id, periods)
+ORDER BY n.id
+ON CONFLICT (id) DO UPDATE SET closed_periods = c.closed_periods || (
+  SELECT coalesce(jsonb_agg(n.period ORDER BY n.number), '[]')
+  FROM jsonb_array_elements(excluded.closed_periods) WITH ORDINALITY AS n (period, number)
+  WHERE (n.period ->> 'number')::integer > coalesce((c.closed_periods -> -1 ->> 'number')::integer, 0)
+);
+
 -- name: store_directory(ids, kinds, versions, bodies)!
 INSERT INTO directory AS d (id, kind, version, body)
 SELECT n.id, n.kind, n.version, n.body

@@ -27,6 +27,7 @@ SELECT id FROM contracts WHERE id = ANY(:ids::uuid[]) ORDER BY id FOR UPDATE;
 SELECT
   c.id, c.stream_version, c.plan_version, c.balance_stream_version, c.status_changes::text AS status_changes,
   c.terms::text AS terms, c.balance::text AS balance, c.skipped_rule_versions::text AS skipped_rule_versions,
+  c.closed_periods::text AS closed_periods,
   c.next_evaluation_at, d.body::text AS organization,
   CASE WHEN coalesce(c.balance_stream_version, 0) < c.stream_version THEN c.balance_awaited_until END AS awaited_until
 FROM contracts AS c
@@ -42,6 +43,11 @@ FROM unnest(
   :ids::uuid[], :status_changes::jsonb[], :skipped_rule_versions::jsonb[], :next_evaluations::timestamptz[]
 ) AS n (id, status_changes, skipped_rule_versions, next_evaluation_at)
 WHERE c.id = n.id;
+
+-- name: keep_newest_closed_period(ids)!
+-- The others have been evaluated.
+UPDATE contracts SET closed_periods = jsonb_build_array(closed_periods -> -1)
+WHERE id = ANY(:ids::uuid[]) AND jsonb_array_length(closed_periods) > 1;
 
 -- name: request_reevaluation(scope_ids)!
 -- Schedules the contracts of these scopes; a null scope means all contracts. The caller holds lock_configuration, so a
