@@ -6,12 +6,12 @@ import logging
 
 from rich.console import Console
 
-from bench import activation, end_to_end, forecast, growth, latency, notify, throughput
+from bench import activation, check, end_to_end, forecast, growth, latency, notify, throughput
 from bench.database import server
 from tidemark_shared import log
 
 # Each of the latter starts servers of its own, and takes minutes: only when asked for by name.
-PARTS = ("throughput", "growth", "activation", "notify", "forecast")
+PARTS = ("throughput", "growth", "activation", "check", "notify", "forecast")
 WHOLE = ("end-to-end", "latency")
 
 
@@ -38,6 +38,8 @@ async def _measure(arguments: argparse.Namespace) -> None:
             console.print(await growth.measure(url, standing=standing, runs=2 * arguments.runs + 1))
         if "activation" in arguments.parts:
             console.print(await activation.measure(url))
+        if "check" in arguments.parts:
+            console.print(await check.measure(url))
         if "notify" in arguments.parts:
             console.print(await notify.measure(url))
 

@@ -28,7 +28,7 @@ Json = Mapping[str, Any]
 
 # After every id that a tracker may use: a worklog without an id is the last of those that start at the same time.
 _LAST_ID = "\U0010ffff"
-_MAX_SHADOW_BYTES = 1 << 20
+_MAX_SHADOW_BYTES = 4 << 20
 _NOTHING: dict[str, Any] = {"planned": None, "consumed": 0, "remaining": None, "percent": None, "worklogs": 0}
 
 
