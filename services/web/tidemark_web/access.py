@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from fastapi import Request
 
 from tidemark_shared.http.admission import MAX_BODY_BYTES, Admit
-from tidemark_shared.http.auth import MAX_LINK_BODY_BYTES, check_token, has_link, read_token
+from tidemark_shared.http.auth import check_token, has_link, read_token
 from tidemark_shared.http.problems import Problem
 from tidemark_shared.http.tokens import Actor, ExpiredLinkError, InvalidLinkError, issue_token, verify_link
 from tidemark_shared.settings import LOOPBACK_HOSTS, Settings, require_setting
@@ -50,8 +50,8 @@ def create_admission(settings: Settings) -> Admit:
         if path in _PUBLIC_PATHS or (is_local and first_part == "inbox"):
             return 0
         if path.startswith("/v1/intake/") or has_link(request):
-            # A webhook has a signature instead, which intake checks, and contracts checks a link.
-            return MAX_LINK_BODY_BYTES if has_link(request) else MAX_BODY_BYTES
+            # Without a token: intake checks the signature of a webhook, and contracts a link.
+            return MAX_BODY_BYTES
         if first_part in _CUSTOMER_PAGES:
             return _admit_customer(request, secret)
         if first_part in _PAGES:
@@ -79,7 +79,8 @@ def _issue_anonymous_token(secret: str) -> str:
 def _admit_page(request: Request, settings: Settings, secret: str, *, is_open: bool) -> int:
     """Find the caller of a page: the state gets ``token`` and ``actor``, both None without a valid session.
 
-    Returns how many bytes its form may have. The session cookie counts for pages only: a request to ``/v1`` needs a token in its header.
+    Returns how many bytes its form may have. The session cookie counts for pages only: a request to ``/v1`` needs a
+    token in its header.
     """
     state = request.state
     state.token = state.actor = None

@@ -624,6 +624,8 @@ class OfferedAdjustment(TypedDict):
     """The id."""
     status: Literal["requested", "open", "accepted", "declined", "withdrawn", "expired"]
     """The offer's status."""
+    organization_id: str
+    """The customer's id."""
     organization_name: str
     """The customer's name."""
     owner: Owner
@@ -1824,6 +1826,8 @@ class PeriodRestated(TypedDict):
     """The account's id."""
     account_name: str | None
     """The account's name; null where no account is concerned."""
+    billable: bool | None
+    """Whether the account is billable: in the statement, else in the contract now."""
     before_seconds: int
     """The time that counted before."""
     after_seconds: int
@@ -2295,6 +2299,40 @@ class Delivery(TypedDict):
     """When it was delivered; null if it was not."""
 
 
+class DigestDetails(TypedDict):
+    """What a digest says of a contract beside the figures of its current period."""
+    day: str
+    """A day in the contract's time zone."""
+    status: Literal["DRAFT", "ACTIVE", "EXPIRED", "INACTIVE", "CLOSED"]
+    """The contract's status."""
+    contract_end: str
+    """The contract's last day."""
+    planned: int | None
+    """Planned work, in the unit of the balance; null without a plan."""
+    consumed: int | None
+    """Executed work, in the unit of the balance."""
+    previous: DigestFigures | None
+    """What the last digest to this receiver showed; null if it is new there."""
+    attention: list[Literal["over", "account_over", "runs_out", "ended", "ends_soon", "not_counted"]]
+    """Why the contract needs a word; the first is shown."""
+    accounts_over: list[str]
+    """The billable accounts that are over their plan."""
+
+
+class DigestFigures(TypedDict):
+    """What a digest showed of a contract: the next one says what has changed."""
+    day: str
+    """A day in the contract's time zone."""
+    status: Literal["DRAFT", "ACTIVE", "EXPIRED", "INACTIVE", "CLOSED"]
+    """The contract's status."""
+    contract_end: str
+    """The contract's last day."""
+    planned: int | None
+    """Planned work, in the unit of the balance; null without a plan."""
+    consumed: int | None
+    """Executed work, in the unit of the balance."""
+
+
 class DryRun(TypedDict):
     """The notifications that a rule would raise at once. `complete` is false if there are more than are
     listed.
@@ -2358,17 +2396,19 @@ class FiredNotification(TypedDict):
 
 
 class Notification(TypedDict):
-    """A notification with its figures and its deliveries."""
+    """A notification with its figures and its deliveries: of a rule, or of an offer."""
     id: str
     """The id."""
     contract_id: str
     """The contract's id."""
     contract_code: str
     """The contract's code."""
-    rule_id: str
+    rule_id: str | None
     """The rule's id."""
-    rule_name: str
+    rule_name: str | None
     """The rule's name."""
+    offer_id: str | None
+    """The offer's id."""
     subject: str
     """What is evaluated."""
     subject_id: str
@@ -2409,6 +2449,36 @@ class NotificationPreview(TypedDict):
     """A sentence for people."""
     receivers: list[str]
     """The addresses that would be notified."""
+    offer: RuleOffer | None
+    """What would be offered with it; null for nothing."""
+
+
+class OfferDetails(TypedDict):
+    """The offer that a notification is about, and what has happened to it."""
+    offer_id: str
+    """The offer's id."""
+    version: int
+    """Counts the changes; it is the ETag."""
+    event: Literal["requested", "made", "accepted", "declined", "refused", "withdrawn", "expired"]
+    """What has happened; refused: it no longer fits the contract."""
+    amount: int
+    """In the unit of the figures; negative if less is to be planned."""
+    reason: str
+    """Why, as a text for people."""
+    price_minor: int | None
+    """What it costs the customer, in minor units; null where no price is named."""
+    price_currency: str | None
+    """The currency of the price."""
+    note: str | None
+    """For the customer, beside the reason; null for none."""
+    valid_until: str | None
+    """Until when it can be answered; null for a request."""
+    person_name: str | None
+    """Who asked for it or answered it, at the customer."""
+    remark: str | None
+    """Said with the answer or the withdrawal."""
+    refusal: str | None
+    """Why it could not be accepted when that was last tried."""
 
 
 class Receiver(TypedDict):
@@ -2463,6 +2533,8 @@ class Rule(TypedDict):
     """The subject of the mail, with placeholders; null for the standard one."""
     opening: str | None
     """The opening text of the mail, with placeholders; null for the standard one."""
+    offer: RuleOffer | None
+    """What is offered to the customer, once, with a notification of this rule; null for nothing."""
     enabled: bool
     """Whether the rule is evaluated."""
     id: str
@@ -2493,11 +2565,31 @@ class RuleInput(TypedDict):
     """The subject of the mail, with placeholders; null for the standard one."""
     opening: NotRequired[str | None]
     """The opening text of the mail, with placeholders; null for the standard one."""
+    offer: NotRequired[RuleOfferInput | None]
+    """What is offered to the customer, once, with a notification of this rule; null for nothing."""
     enabled: NotRequired[bool]
     """Whether the rule is evaluated."""
 
 
 class RuleOffer(TypedDict):
+    """The offer that a rule makes with its notification: for the notification's period, else the current
+    one.
+    """
+    account: str
+    """The account's id or name."""
+    hours: str | None
+    """Hours as a decimal string, positive or negative."""
+    value_minor: int | None
+    """Fixed price: an amount in minor units, positive or negative."""
+    price_minor: int | None
+    """What it costs the customer, in minor units; null where no price is named."""
+    price_currency: str | None
+    """The currency of the price."""
+    valid_days: int | None
+    """How many days the offer is open; null: 14, or until the period ends if that is earlier."""
+
+
+class RuleOfferInput(TypedDict):
     """The offer that a rule makes with its notification: for the notification's period, else the current
     one.
     """
@@ -2556,8 +2648,8 @@ class Snapshot(TypedDict):
     Amounts are in `unit`: whole seconds, or minor units of `currency`. Figures that a trigger does not
     use may be null: a contract that expires may have no balance yet.
     """
-    kind: Literal["crossing", "reminder", "resolved", "test"]
-    """Why it was raised: a threshold is crossed or no longer reached, a reminder, a test."""
+    kind: Literal["crossing", "reminder", "resolved", "test", "offer", "digest"]
+    """Why it was raised: a threshold is crossed or no longer reached, a reminder, a test, an offer."""
     trigger: str
     """The kind of the rule's trigger."""
     reason: str
@@ -2580,11 +2672,11 @@ class Snapshot(TypedDict):
     """Days from today to the contract's last day."""
     revision: int | None
     """Counts the balances of a contract; the highest is current."""
-    rule_name: str
+    rule_name: str | None
     """The rule's name."""
-    rule_version: int
+    rule_version: int | None
     """The version of the rule that raised it."""
-    scope: str
+    scope: str | None
     """Where the rule applies, for people."""
     threshold: str | None
     """The threshold, as text; null where the trigger has none."""
@@ -2632,6 +2724,10 @@ class Snapshot(TypedDict):
     """The person at the provider who is responsible."""
     owner_email: str | None
     """The address of the person at the provider who is responsible."""
+    offer: OfferDetails | None
+    """The offer that it is about; null if a rule raised it."""
+    digest: DigestDetails | None
+    """What the digest says of the contract; null in every other notification."""
 
 
 class Trigger(TypedDict):
@@ -2639,9 +2735,10 @@ class Trigger(TypedDict):
 
     `at` holds percentages or hours (decimal strings), or minor units or days (whole numbers).
     `currency` limits an amount to contracts in that currency; without it, the amount is in each
-    contract's own.
+    contract's own. A digest is `on` a weekday, every month on the first such day, or on a day of the
+    month or its last one.
     """
-    kind: Literal["consumed_percent", "remaining_hours", "remaining_amount", "overrun", "expires_in_days", "expired", "status_changed", "unaccounted_work", "forecast_exhausts"]
+    kind: Literal["consumed_percent", "remaining_hours", "remaining_amount", "overrun", "expires_in_days", "expired", "status_changed", "unaccounted_work", "forecast_exhausts", "period_closed", "digest"]
     """Which kind it is; it decides which other members are present."""
     of: NotRequired[Literal["contract", "account", "slice"] | None]
     """Whether the whole contract, each account or each slice is evaluated."""
@@ -2659,6 +2756,10 @@ class Trigger(TypedDict):
     """Fires if the forecast is within this many days."""
     before_end: NotRequired[bool | None]
     """Fires if the forecast is before the contract's end."""
+    every: NotRequired[Literal["week", "month"] | None]
+    """How often a digest is sent."""
+    on: NotRequired[Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] | int | None]
+    """The day of a digest: a weekday, every month the first; or a day from 1 to 31, or the month's last."""
 
 
 class WebhookFigures(TypedDict):
@@ -2693,10 +2794,10 @@ class WebhookNotification(TypedDict):
     """The contract's id."""
     contract_code: str
     """The contract's code."""
-    rule_id: str
-    """The rule's id."""
-    rule_name: str
-    """The rule's name."""
+    rule_id: str | None
+    """Null for the mails of offers."""
+    rule_name: str | None
+    """Null for the mails of offers."""
     subject: str
     """What is evaluated."""
     subject_id: str
@@ -2715,8 +2816,10 @@ class WebhookNotification(TypedDict):
     """The address that it was sent to."""
     error: NotRequired[str | None]
     """Why delivery failed; null if it did not."""
-    offer: NotRequired[RuleOffer | None]
+    offer: NotRequired[RuleOfferInput | None]
     """With `raised`: the offer to make, once."""
+    offer_id: NotRequired[str | None]
+    """Of the offer that a mail is about; null if a rule fired."""
     kind: Literal["crossing", "reminder", "resolved", "test"]
     """Why it was raised: a threshold is crossed or no longer reached, a reminder, a test."""
     trigger: str

@@ -509,6 +509,7 @@ class RestateRow(TypedDict):
     period_end: date | Any
     account_id: UUID | Any
     account_name: str | Any
+    billable: bool | Any
     before_seconds: int | Any
     after_seconds: int | Any
     before_amount_minor: int | Any
@@ -528,6 +529,7 @@ class StatementRestatementsRow(TypedDict):
     period_end: date | Any
     account_id: UUID | Any
     account_name: str | Any
+    billable: bool | Any
     before_seconds: int | Any
     after_seconds: int | Any
     before_amount_minor: int | Any

@@ -48,6 +48,7 @@ class NotificationsTableRow(TypedDict):
     period_start: Any
     raised_at: Any
     snapshot: Any
+    offer_id: Any
 
 
 class ContractIdsInScopeRow(TypedDict):
@@ -64,6 +65,13 @@ class DeliveryStatusesRow(TypedDict):
     receivers: str | Any
 
 
+class DigestDueRow(TypedDict):
+    id: UUID | Any
+    version: int | Any
+    body: str | Any
+    next_digest_at: datetime | Any
+
+
 class EvaluationInputsRow(TypedDict):
     id: UUID | Any
     stream_version: int | Any
@@ -73,6 +81,7 @@ class EvaluationInputsRow(TypedDict):
     terms: str | Any
     balance: str | Any
     skipped_rule_versions: str | Any
+    closed_periods: str | Any
     next_evaluation_at: datetime | Any
     organization: str | Any
     awaited_until: datetime | Any
@@ -107,6 +116,7 @@ class LeaseDeliveriesRow(TypedDict):
     contract_code: str | Any
     rule_id: UUID | Any
     rule_name: str | Any
+    offer_id: UUID | Any
     subject: str | Any
     subject_id: str | Any
     threshold: str | Any
@@ -151,6 +161,7 @@ class NotificationsRow(TypedDict):
     contract_code: str | Any
     rule_id: UUID | Any
     rule_name: str | Any
+    offer_id: UUID | Any
     subject: str | Any
     subject_id: str | Any
     threshold: str | Any
@@ -158,6 +169,14 @@ class NotificationsRow(TypedDict):
     raised_at: datetime | Any
     snapshot: str | Any
     deliveries: str | Any
+
+
+class OffersDueRow(TypedDict):
+    id: UUID | Any
+    contract_id: UUID | Any
+    version: int | Any
+    notified_version: int | Any
+    body: str | Any
 
 
 class OldestDeliveryRow(TypedDict):
@@ -169,6 +188,12 @@ class OldestDeliveryRow(TypedDict):
 class OverdueContractRow(TypedDict):
     code: str | Any
     due_at: datetime | Any
+
+
+class PreviousDigestsRow(TypedDict):
+    contract_id: UUID | Any
+    receiver: str | Any
+    snapshot: str | Any
 
 
 class QueuesRow(TypedDict):
@@ -208,6 +233,10 @@ class UpdateRuleRow(TypedDict):
     id: UUID | Any
     version: int | Any
     body: str | Any
+
+
+class ZonesInScopeRow(TypedDict):
+    timezone: str | Any
 
 
 class NotifierQueries(Protocol):
@@ -255,6 +284,12 @@ class NotifierQueries(Protocol):
         """When each notification was raised, its receivers, and the status of each delivery.
 
         notifications.sql"""
+        ...
+
+    async def digest_due(self, connection: Connection, /, *, now: datetime | None) -> DigestDueRow | None:
+        """A digest that another instance is building is left out.
+
+        digests.sql"""
         ...
 
     def evaluation_inputs(
@@ -306,6 +341,12 @@ class NotifierQueries(Protocol):
         """Returns no row if the scope already has a rule with this name.
 
         rules.sql"""
+        ...
+
+    async def keep_newest_closed_period(self, connection: Connection, /, *, ids: Collection[UUID | None] | None) -> str:
+        """The others have been evaluated.
+
+        evaluation.sql"""
         ...
 
     def lease_deliveries(
@@ -381,6 +422,15 @@ class NotifierQueries(Protocol):
         notifications.sql"""
         ...
 
+    def offers_due(
+        self, connection: Connection, /, *, now: datetime | None, max_count: int | None
+    ) -> AsyncIterator[OffersDueRow]:
+        """Offers wait for their contract, in the version that has the accepted adjustment, and for its balance as an evaluation
+        does. Those that another instance notifies are left out.
+
+        offers.sql"""
+        ...
+
     async def oldest_delivery(self, connection: Connection, /, *, channel: str | None) -> OldestDeliveryRow | None:
         """deliveries.sql"""
         ...
@@ -404,6 +454,14 @@ class NotifierQueries(Protocol):
         delay_seconds: float | None,
     ) -> str:
         """deliveries.sql"""
+        ...
+
+    def previous_digests(
+        self, connection: Connection, /, *, rule_id: UUID | None, contract_ids: Collection[UUID | None] | None
+    ) -> AsyncIterator[PreviousDigestsRow]:
+        """The last digest of each contract to each receiver.
+
+        digests.sql"""
         ...
 
     def queues(self, connection: Connection, /) -> AsyncIterator[QueuesRow]:
@@ -463,6 +521,12 @@ class NotifierQueries(Protocol):
         rules.sql"""
         ...
 
+    async def schedule_digest(
+        self, connection: Connection, /, *, next_digest_at: datetime | None, id: UUID | None
+    ) -> str:
+        """digests.sql"""
+        ...
+
     async def store_balances(
         self,
         connection: Connection,
@@ -474,6 +538,14 @@ class NotifierQueries(Protocol):
         bodies: Collection[str | None] | None,
     ) -> str:
         """contracts.sql"""
+        ...
+
+    async def store_closed_periods(
+        self, connection: Connection, /, *, ids: Collection[UUID | None] | None, periods: Collection[str | None] | None
+    ) -> str:
+        """Statements of a contract come in the order of their numbers; those that are already stored are left out.
+
+        contracts.sql"""
         ...
 
     async def store_contracts(
@@ -507,6 +579,21 @@ class NotifierQueries(Protocol):
         """contracts.sql"""
         ...
 
+    async def store_offers(
+        self,
+        connection: Connection,
+        /,
+        *,
+        ids: Collection[UUID | None] | None,
+        contract_ids: Collection[UUID | None] | None,
+        versions: Collection[int | None] | None,
+        bodies: Collection[str | None] | None,
+    ) -> str:
+        """A new version is due at once. Of versions that come together only the newest is notified.
+
+        offers.sql"""
+        ...
+
     def teams(self, connection: Connection, /, *, ids: Collection[UUID | None] | None) -> AsyncIterator[TeamsRow]:
         """contracts.sql"""
         ...
@@ -524,8 +611,24 @@ class NotifierQueries(Protocol):
         """evaluation.sql"""
         ...
 
+    async def update_notified_offers(
+        self,
+        connection: Connection,
+        /,
+        *,
+        ids: Collection[UUID | None] | None,
+        versions: Collection[int | None] | None,
+        next_notifications: Collection[datetime | None] | None,
+    ) -> str:
+        """offers.sql"""
+        ...
+
     async def update_rule(
         self, connection: Connection, /, *, body: str | None, id: UUID | None
     ) -> UpdateRuleRow | None:
         """rules.sql"""
+        ...
+
+    def zones_in_scope(self, connection: Connection, /, *, scope_id: UUID | None) -> AsyncIterator[ZonesInScopeRow]:
+        """digests.sql"""
         ...

@@ -118,21 +118,25 @@ async def show_contract(request: Request, api: Api) -> Response:
 
 async def _load(api: Api, reference: str) -> tuple[Any, ...]:
     """Everything that the page shows. Terms, figures and work must be there; the rest may be missing."""
-    answers: Sequence[Any] = await asyncio.gather(
-        api.get(contract_path(reference)),
-        api.get(contract_path(reference, "/balance")),
-        api.get(contract_path(reference, "/curve")),
-        optional(api.get(contract_path(reference, "/worklogs"), {"reason": "any", "limit": _MAX_UNACCOUNTED})),
-        optional(api.get(contract_path(reference, "/notifications/explain"))),
-        optional(api.get(contract_path(reference, "/history"))),
-        optional(api.get(contract_path(reference, "/statements"), {"limit": _MAX_STATEMENTS})),
+    figures, others = await asyncio.gather(
+        asyncio.gather(
+            api.get(contract_path(reference)),
+            api.get(contract_path(reference, "/balance")),
+            api.get(contract_path(reference, "/curve")),
+        ),
+        asyncio.gather(
+            optional(api.get(contract_path(reference, "/worklogs"), {"reason": "any", "limit": _MAX_UNACCOUNTED})),
+            optional(api.get(contract_path(reference, "/notifications/explain"))),
+            optional(api.get(contract_path(reference, "/history"))),
+            optional(api.get(contract_path(reference, "/statements"), {"limit": _MAX_STATEMENTS})),
+        ),
     )
-    contract, balance = answers[:2]
+    contract, balance, _ = figures
     ids = {slice_["team_id"] for account in balance["accounts"] for slice_ in account["slices"]} - {None}
     names = await asyncio.gather(
         optional(api.get(f"/v1/organizations/{contract['organization_id']}")), load_team_names(api, sorted(ids))
     )
-    return *answers, *names
+    return *figures, *others, *names
 
 
 async def load_team_names(api: Api, ids: Sequence[str]) -> dict[str, str]:
