@@ -132,7 +132,7 @@ async def list_customer_contracts(
     rows = await _load(request, organization, after_key=after_key, after_id=after_id, max_rows=limit + 1)
     last = rows[limit - 1] if len(rows) > limit else None
     items = [CustomerContractSummary.model_validate({**row, "period": row["periods"][-1]}) for row in rows[:limit]]
-    return Page(items=items, next=last and encode_cursor(last["sort_key"], str(last["contract_id"])))
+    return Page(items=items, next=encode_cursor(last["sort_key"], str(last["contract_id"])) if last else None)
 
 
 @router.get("/{contract:path}/curve")

@@ -4,6 +4,7 @@ A chart has no fixed size: paths are in a square of 1,000 units that the browser
 placed by percentages, so that no text is ever scaled.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from functools import partial
@@ -24,9 +25,11 @@ class AmountFormat(Protocol):
     """Formats the amounts of an axis, such as :class:`~tidemark_web.pages.formatting.Amounts`."""
 
     @property
+    @abstractmethod
     def step(self) -> int:
         """The amount of which an axis has round numbers."""
 
+    @abstractmethod
     def __call__(self, amount: int, *, unit: bool = True) -> str:
         """An amount as text."""
 
