@@ -23,8 +23,6 @@ PAGES = {
     "report": "/reports?contract=ACME-SUP&range=this-quarter",
     "reports": "/reports",
     "people": "/people",
-    "rules": "/rules",
-    "contract-new": "/contracts/new",
     "contract-amend": "/contracts/ACME-SUP/edit",
     "contract-activate": "/contracts/NORD-DRAFT/activate",
     "sign-in": "/sign-in",
