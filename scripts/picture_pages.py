@@ -24,8 +24,6 @@ PAGES = {
     "report": "/reports?contract=ATLAS-SUP&range=this-quarter",
     "reports": "/reports",
     "people": "/people",
-    "rules": "/rules",
-    "contract-new": "/contracts/new",
     "contract-amend": "/contracts/ATLAS-SUP/edit",
     "contract-activate": "/contracts/NORD-DRAFT/activate",
     "operations": "/operations",
