@@ -536,6 +536,13 @@ class ConsumptionQueries(Protocol):
         """totals.sql"""
         ...
 
+    async def adopt_statements(self, connection: Connection, /, *, rows: JsonRows[StatementsTableRow]) -> int | Any:
+        """Statements that were published and that this database does not have: it was restored or filled again. Gives their
+        number. Their restatements are those to come.
+
+        statements.sql"""
+        ...
+
     async def affect_changed_person_days(self, connection: Connection, /) -> str:
         """The days of persons that have a delta.
 
