@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from web_server import running_server, web_client
 
+from tidemark_shared.domain.examples import PERIOD_RESTATED, STATEMENT, STATEMENT_TODAY
 from tidemark_shared.http.tokens import issue_token, verify_token
 
 CONTRACT = "3f0e4b86-6f0c-4f6e-9d0e-3c8e7d0f1a11"
@@ -56,6 +57,11 @@ class Services:
         if answer := OPERATIONS.get(request.url.path.removeprefix("/v1/services/")):
             return JSONResponse(answer)
         match request.url.path:
+            case path if path.endswith("/statements/2026-03-01"):
+                return JSONResponse({
+                    "statement": STATEMENT, "restatements": [PERIOD_RESTATED], "restatement_count": 1,
+                    "today": STATEMENT_TODAY,
+                })  # fmt: skip
             case "/v1/balances":
                 return JSONResponse({
                     "items": [summary()], "next": None, "statuses": {"ACTIVE": 1}, "attention": {"over": 1},
@@ -181,6 +187,18 @@ async def test_address_above_a_contract_leads_to_all_contracts():
     async with pages(open_=True) as (client, _):
         page = await client.get("/contracts")
     assert (page.status_code, page.headers["location"]) == (307, "/")
+
+
+async def test_statement_is_a_page_and_a_pdf():
+    async with pages(open_=True) as (client, _):
+        page = await client.get("/contracts/A%2F1/statements/2026-03-01")
+        assert page.status_code == 200, page.text
+        text = page.text.replace("\xa0", " ")
+        assert "Statement 3: 1 Mar 2026" in text
+        assert STATEMENT["sha256"] in text
+        assert "33:00" in text  # what it was restated to
+        pdf = await client.get("/contracts/ACME-SUP/statements/2026-03-01.pdf")
+        assert (pdf.headers["content-type"], pdf.content[:5]) == ("application/pdf", b"%PDF-")
 
 
 async def test_names_are_escaped():

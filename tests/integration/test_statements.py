@@ -11,13 +11,16 @@ from api_tokens import SECRET, bearer
 from applications import build_app
 from effort import repeat
 from event_builders import (
+    HANDLERS,
     account,
     adjustment,
     append,
     contract_event,
+    data_of,
     facts_of,
     link,
     member,
+    record,
     rollover,
     take,
     team_event,
@@ -39,6 +42,8 @@ from tidemark_consumption.projection.projector import Projector
 from tidemark_consumption.projection.statements import settle
 from tidemark_shared.database import connect_pool
 from tidemark_shared.domain.statements import statement_sha256
+from tidemark_shared.messaging.batches import Batch
+from tidemark_shared.messaging.topics import PERIODS
 from tidemark_shared.settings import Settings
 
 CONTRACT = uid("contract C1")
@@ -321,6 +326,33 @@ async def test_rebuild_and_verify_leave_statements_alone_and_verify_finds_a_chan
     assert [(difference.relation, difference.key["period_start"]) for difference in findings.first] == [
         ("statements", "2026-03-01")
     ]
+
+
+async def test_restored_database_takes_published_statements_back(pool):
+    async with pool.acquire() as connection:
+        facts = await learn(connection, *BEGUN)
+        await settle_all(connection, SETTLED)
+        columns = "contract_id, period_start, period_end, number, as_of, closed_at, body, sha256"
+        query = f"SELECT {columns} FROM statements ORDER BY number"  # noqa: S608 - names of ours
+        before = await connection.fetch(query)
+        events = [
+            record(PERIODS, "tidemark.period.closed.v1", data, offset=number)
+            for number, data in enumerate((await published(connection))[0])
+        ]
+        forged = {
+            **data_of(events[0]),
+            "number": 7,
+            "figures": {**data_of(events[0])["figures"], "start": "2026-04-01"},
+        }
+        events.append(record(PERIODS, "tidemark.period.closed.v1", forged, offset=9))
+        await connection.execute("DELETE FROM statements WHERE number = 2")
+        for _ in range(2):
+            async with connection.transaction():
+                await HANDLERS[PERIODS.name](connection, Batch("test", PERIODS.name, 0, events))
+        assert await connection.fetch(query) == before
+        # It goes on where it was: the next period has the next number, and late work corrects what was taken back.
+        await take(connection, [worklog("2", started=MARCH, seconds=60)], first_offset=900, learned_at=TODAY)
+        await check_statements(connection, facts + facts_of([worklog("2", started=MARCH, seconds=60)], TODAY))
 
 
 @pytest.fixture

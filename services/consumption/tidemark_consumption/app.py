@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from functools import partial
 
 from aiokafka.errors import KafkaError
@@ -16,27 +16,41 @@ from tidemark_consumption.balance_outbox import begin_days, open_balance_outbox
 from tidemark_consumption.catch_up import wait_until_caught_up
 from tidemark_consumption.database.query_types import ConsumptionQueries
 from tidemark_consumption.ingest import append
+from tidemark_consumption.ingest.adopt import adopt_statements
 from tidemark_consumption.projection import fold
 from tidemark_consumption.projection.projector import Projector
 from tidemark_shared.database import Workload, connect_pool, queries
 from tidemark_shared.http.app import create_api
 from tidemark_shared.http.operations import Operations, add_operations
 from tidemark_shared.messaging.batches import Handler
-from tidemark_shared.messaging.topics import DIRECTORY, LIFECYCLE, WORKLOGS
+from tidemark_shared.messaging.consumer import Consumer
+from tidemark_shared.messaging.topics import DIRECTORY, LIFECYCLE, PERIODS, WORKLOGS
 from tidemark_shared.runtime import service_runtime
 from tidemark_shared.settings import Settings, require_setting
 
 _KAFKA_TIMEOUT_SECONDS = 1.0
+_CATCH_UP_INTERVAL_SECONDS = 0.1
 _sql: ConsumptionQueries = queries("tidemark_consumption")
 
 
 def handlers() -> dict[str, Handler]:
-    """The handler of each topic. Each appends to a log; the projector folds the logs."""
+    """The handler of each topic. Each appends to a log, which the projector folds; what was published is taken back."""
     return {
         WORKLOGS.name: append.append_worklogs,
         LIFECYCLE.name: append.append_lifecycle,
         DIRECTORY.name: append.append_directory,
+        PERIODS.name: adopt_statements,
     }
+
+
+async def _run_projector(projector: Projector, consumer: Consumer, periods: str) -> None:
+    """Fold once the statements that were published are known: a fold may freeze others."""
+    while True:
+        with suppress(KafkaError, TimeoutError):
+            if await consumer.has_caught_up([periods]):
+                break
+        await asyncio.sleep(_CATCH_UP_INTERVAL_SECONDS)
+    await projector.run()
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -76,8 +90,10 @@ def create_app(settings: Settings) -> FastAPI:
             app.state.failures = runtime.failures
             runtime.relay_outbox()
             runtime.run_task("days", partial(begin_days, runtime.pool))
-            runtime.run_task("projector", projector.run)
             consumer = await runtime.start_consumer(handlers())
+            runtime.run_task(
+                "projector", partial(_run_projector, projector, consumer, settings.topic_prefix + PERIODS.name)
+            )
             topics = [settings.topic_prefix + topic for topic in handlers()]
             runtime.relay_outbox(balances, after=partial(wait_until_caught_up, consumer, runtime.pool, topics))
 

@@ -7,6 +7,7 @@ from fastapi import Request
 from fastapi.responses import Response
 
 from tidemark_web.pages.client import Api, contract_path
+from tidemark_web.pages.contracts import hour_style
 from tidemark_web.pages.formatting import contract_page, name_statement
 from tidemark_web.pages.rendering import render
 from tidemark_web.pages.report_pdf import write_statement_pdf
@@ -32,6 +33,7 @@ async def show_statement(request: Request, api: Api) -> Response:
         pdf_path=f"{path}/statements/{statement['figures']['start']}.pdf",
         show=lambda cell, **more: show(cell, "minutes", **more),
         is_number=is_number,
+        hours=hour_style(request),
     )
 
 

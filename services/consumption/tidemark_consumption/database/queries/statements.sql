@@ -111,6 +111,28 @@ INSERT INTO statements (
 SELECT contract_id, period_start, period_end, number, as_of, closed_at, last_restatement, body, sha256
 FROM jsonb_populate_recordset(NULL::statements, :rows::jsonb);
 
+-- name: adopt_statements(rows)$
+-- Statements that were published and that this database does not have: it was restored or filled again. Gives their
+-- number. Their restatements are those to come.
+WITH adopted AS (
+  INSERT INTO statements (
+    contract_id, period_start, period_end, number, as_of, closed_at, last_restatement, body, sha256
+  )
+  SELECT
+    published.contract_id, published.period_start, published.period_end, published.number, published.as_of,
+    published.closed_at,
+    (
+      SELECT coalesce(max(restatement.restatement), 0)
+      FROM restatements AS restatement
+      WHERE restatement.contract_id = published.contract_id
+    ),
+    published.body, published.sha256
+  FROM jsonb_populate_recordset(NULL::statements, :rows::jsonb) AS published
+  ON CONFLICT DO NOTHING
+  RETURNING number
+)
+SELECT count(*) FROM adopted;
+
 -- name: damaged_statements()
 -- Statements that are no longer as they were frozen.
 SELECT
