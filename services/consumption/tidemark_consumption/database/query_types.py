@@ -738,23 +738,6 @@ class ConsumptionQueries(Protocol):
         replay.sql"""
         ...
 
-    async def copy_checked(
-        self,
-        connection: Connection,
-        /,
-        *,
-        source: str | None,
-        worklog_id: str | None,
-        author_id: str | None,
-        started_at: datetime | None,
-        issue_id: str | None,
-    ) -> str:
-        """What the worklog can change: the work of its person on that day in any time zone, its own former version with the work
-        of that day, and the totals of both contracts.
-
-        check.sql"""
-        ...
-
     def curve(
         self,
         connection: Connection,
@@ -1293,12 +1276,6 @@ class ConsumptionQueries(Protocol):
         check.sql"""
         ...
 
-    async def shadow_size(self, connection: Connection, /) -> int | Any:
-        """Bytes of the tables that each check copies rows to.
-
-        check.sql"""
-        ...
-
     async def stage_checked(
         self,
         connection: Connection,
@@ -1306,13 +1283,14 @@ class ConsumptionQueries(Protocol):
         *,
         source: str | None,
         worklog_id: str | None,
-        issue_id: str | None,
         author_id: str | None,
-        team_id: str | None,
         started_at: datetime | None,
+        issue_id: str | None,
+        team_id: str | None,
         seconds: int | None,
     ) -> str:
-        """As the newest version of the worklog.
+        """The newest version of the worklog, and copies of what it can change: the work of its person on that day in any time
+        zone, its own former version with the work of that day, and the totals of both contracts.
 
         check.sql"""
         ...
