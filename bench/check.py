@@ -14,7 +14,7 @@ from bench.throughput import CODES
 from tidemark_consumption import check
 from tidemark_consumption.check import PlannedWorklog, check_worklog
 from tidemark_consumption.database.query_types import ConsumptionQueries
-from tidemark_shared.database import Workload, connect_pool, queries
+from tidemark_shared.database import queries
 
 STANDING, CHECKS, BATCH = 100_000, 400, 1_000
 _WARM = 20
@@ -37,9 +37,7 @@ async def measure(server_url: str) -> Table:
         url = f"{server_url.rpartition('/')[0]}/{name}"
         async with (
             pool.acquire() as folding,
-            await connect_pool(
-                url, "consumption", size=1, init=check.prepare_connection, workload=Workload.CHECK
-            ) as check_pool,
+            check.open_pool(url) as check_pool,
         ):
             for batch in batches(worklogs(range(STANDING)), 20_000):
                 await append_and_fold(folding, batch)

@@ -145,7 +145,7 @@ async def running_app(service: str, database: str):
         elif service == "consumption":
             app.state.publisher, app.state.has_all_contracts = _Publisher(), _has_all_contracts
             app.state.replay_pool = await open_pool(init=replay.prepare_connection, workload=Workload.REPLAY)
-            app.state.check_pool = await open_pool(init=check.prepare_connection, workload=Workload.CHECK)
+            app.state.check_pool = await stack.enter_async_context(check.open_pool(database))
             fold_pool = await open_pool(init=fold.prepare_connection)
             async with fold_pool.acquire() as connection:
                 await take(connection, [contract_event()])

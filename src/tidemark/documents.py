@@ -43,7 +43,8 @@ for the id.
 to standard error. The exit status is
 
 - 0 if the command has done what it says;
-- 1 if it was refused or failed, or if `verify` found a difference: the message says what to do;
+- 1 if it was refused or failed, if `verify` found a difference, or if what `check` asks would not count or go over: the
+  message says what to do;
 - 2 if the command itself is written wrongly: an unknown option, a missing argument, a value that is not possible.
 
 Commands find a stack that runs in the current folder (`.tidemark`), or in `--data-dir`. Variables such as

@@ -69,10 +69,7 @@ def create_app(settings: Settings) -> FastAPI:
             await connect_pool(
                 url, "consumption", size=2, init=replay.prepare_connection, workload=Workload.REPLAY
             ) as replay_pool,
-            # So few that checks, which write temporary tables, leave the processors to the fold.
-            await connect_pool(
-                url, "consumption", size=2, init=check.prepare_connection, workload=Workload.CHECK
-            ) as check_pool,
+            check.open_pool(url) as check_pool,
             await connect_pool(url, "consumption", size=2, init=fold.prepare_connection) as fold_pool,
             await connect_pool(url, "consumption", size=1, init=replay.prepare_connection) as rebuild_pool,
             open_balance_outbox(url) as balances,

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from tidemark_consumption.balance_outbox import query_forecast
 from tidemark_consumption.database.query_types import CheckedPlacesRow, ConsumptionQueries
 from tidemark_consumption.projection import fold
-from tidemark_shared.database import Connection, queries
+from tidemark_shared.database import Connection, Pool, Workload, connect_pool, queries
 from tidemark_shared.domain.quantities import SECONDS_PER_HOUR
 from tidemark_shared.domain.reasons import REMEDIES
 
@@ -28,7 +28,6 @@ Json = Mapping[str, Any]
 
 # After every id that a tracker may use: a worklog without an id is the last of those that start at the same time.
 _LAST_ID = "\U0010ffff"
-_MAX_SHADOW_BYTES = 4 << 20
 _NOTHING: dict[str, Any] = {"planned": None, "consumed": 0, "remaining": None, "percent": None, "worklogs": 0}
 
 
@@ -58,33 +57,44 @@ class _Issue(NamedTuple):
     zone: ZoneInfo
 
 
-async def prepare_connection(connection: Connection) -> None:
-    """Create the shadow tables and working tables of a connection that checks; for the pool's ``init``."""
+@asynccontextmanager
+async def open_pool(url: str) -> AsyncIterator[Pool]:
+    """Connections that check: so few that checks leave the processors to the fold.
+
+    Each is replaced after some hundred checks, whose dead rows end with its temporary tables.
+    """
+    options: dict[str, Any] = {"size": 2, "workload": Workload.CHECK, "max_queries": 5_000}
+    async with await connect_pool(url, "consumption", init=_prepare_connection, **options) as pool:
+        yield pool
+
+
+async def _prepare_connection(connection: Connection) -> None:
     await _sql.shadow_checked_tables(connection)
     await fold.prepare_connection(connection)
 
 
 async def check_worklog(connection: Connection, worklog: PlannedWorklog, now: datetime) -> dict[str, Any]:
     """The body of the answer. Raises :class:`UnknownSourceError`."""
-    async with _temporary(connection):
+    async with _rolled_back(connection):
         issue = await _find_issue(connection, worklog)
         started_at = worklog.started_at or datetime.combine(worklog.day or now.date(), time.max, issue.zone)
         key = {"source": issue.source, "worklog_id": worklog.worklog_id or _LAST_ID}
-        version: dict[str, Any] = {
+        await _sql.stage_checked(
+            connection,
             **key,
-            "issue_id": issue.issue_id,
-            "author_id": worklog.author_id,
-            "started_at": started_at,
-        }
-        await _sql.copy_checked(connection, **version)
-        team_id = str(worklog.team_id) if worklog.team_id else None
-        await _sql.stage_checked(connection, **version, seconds=worklog.seconds, team_id=team_id)
+            issue_id=issue.issue_id,
+            author_id=worklog.author_id,
+            team_id=str(worklog.team_id) if worklog.team_id else None,
+            started_at=started_at,
+            seconds=worklog.seconds,
+        )
         places = [row async for row in _sql.checked_places(connection, **key)]
         before = await _load_balances(connection, places, now)
         await fold.apply_staged(connection)
         after = await _load_balances(connection, places, now)
-        rates = [{**row} async for row in _sql.checked_rates(connection, **key)]
-    place = places[0]
+        place = places[0]
+        is_priced = place["reason"] is None and place["scale_divisor"] != 1
+        rates = [{**row} async for row in _sql.checked_rates(connection, **key)] if is_priced else []
     return {
         **place,
         "counts": place["reason"] is None,
@@ -93,7 +103,7 @@ async def check_worklog(connection: Connection, worklog: PlannedWorklog, now: da
         "issue_id": issue.issue_id,
         "started_at": started_at,
         "seconds": worklog.seconds,
-        **_describe_price(place, rates, worklog.seconds),
+        **(_describe_price(rates, worklog.seconds) if is_priced else _NO_PRICE),
         "levels": [*list_levels(places, before, after)],
         "balances": [
             {"before": balances[0], "after": after[contract_id][0]} for contract_id, balances in before.items()
@@ -104,21 +114,14 @@ async def check_worklog(connection: Connection, worklog: PlannedWorklog, now: da
 
 
 @asynccontextmanager
-async def _temporary(connection: Connection) -> AsyncIterator[None]:
-    """A transaction whose rows are gone at its end.
-
-    A commit would empty the temporary tables, and with it make every later check plan its statements again, which takes
-    twice as long as the check. So it is rolled back; only when dead rows have filled the tables it commits.
-    """
+async def _rolled_back(connection: Connection) -> AsyncIterator[None]:
+    """A commit would empty the temporary tables, and Postgres would plan every statement of the next check again."""
     transaction = connection.transaction(isolation="repeatable_read", readonly=True)
     await transaction.start()
     try:
         yield
-        is_full = await _sql.shadow_size(connection) > _MAX_SHADOW_BYTES
-    except BaseException:
+    finally:
         await transaction.rollback()
-        raise
-    await (transaction.commit if is_full else transaction.rollback)()
 
 
 async def _find_issue(connection: Connection, worklog: PlannedWorklog) -> _Issue:
@@ -153,9 +156,10 @@ async def _load_balances(
     return loaded
 
 
-def _describe_price(place: CheckedPlacesRow, rates: Sequence[Json], seconds: int) -> dict[str, Any]:
-    if place["reason"] is not None or place["scale_divisor"] == 1:
-        return {"rates": [], "amount_exact": None, "amount_minor": None, "unrated_seconds": None}
+_NO_PRICE: Json = {"rates": (), "amount_exact": None, "amount_minor": None, "unrated_seconds": None}
+
+
+def _describe_price(rates: Sequence[Json], seconds: int) -> Json:
     amount_exact = sum(int(rate["amount_exact"]) for rate in rates)
     return {
         "rates": rates,

@@ -86,7 +86,9 @@ async def replay(
         await _sql.replay_links_to(connection, refs=list(refs))
         await _sql.replay_worklogs_of(connection, refs=list(refs))
     await _sql.analyze_replayed(connection)
+    await _sql.clear_deltas(connection)
     await fold.apply_staged(connection)
+    await _sql.clear_batch_worklogs(connection)
 
 
 async def verify(connection: Connection) -> Findings:

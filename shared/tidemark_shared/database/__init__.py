@@ -96,11 +96,25 @@ def json_rows(
 
 
 async def connect_pool(
-    url: str, service: str, *, size: int = 8, init: Init | None = None, workload: Workload = Workload.FOLD
+    url: str,
+    service: str,
+    *,
+    size: int = 8,
+    init: Init | None = None,
+    workload: Workload = Workload.FOLD,
+    max_queries: int = 50_000,
 ) -> Pool:
-    """Open a pool on the schema of ``service``. Raises asyncpg's errors when it cannot connect."""
+    """Open a pool on the schema of ``service``. Raises asyncpg's errors when it cannot connect.
+
+    A connection is replaced after ``max_queries`` queries.
+    """
     return await asyncpg.create_pool(
-        url, min_size=1, max_size=size, init=init, server_settings=server_settings(service, workload)
+        url,
+        min_size=1,
+        max_size=size,
+        init=init,
+        max_queries=max_queries,
+        server_settings=server_settings(service, workload),
     )
 
 

@@ -602,6 +602,13 @@ class ConsumptionQueries(Protocol):
         """totals.sql"""
         ...
 
+    async def adopt_statements(self, connection: Connection, /, *, rows: JsonRows[StatementsTableRow]) -> int | Any:
+        """Statements that were published and that this database does not have: it was restored or filled again. Gives their
+        number. Their restatements are those to come.
+
+        statements.sql"""
+        ...
+
     async def affect_changed_person_days(self, connection: Connection, /) -> str:
         """The days of persons that have a delta.
 
@@ -854,23 +861,6 @@ class ConsumptionQueries(Protocol):
         An id comes before a code, even where the code is the id of another contract.
 
         replay.sql"""
-        ...
-
-    async def copy_checked(
-        self,
-        connection: Connection,
-        /,
-        *,
-        source: str | None,
-        worklog_id: str | None,
-        author_id: str | None,
-        started_at: datetime | None,
-        issue_id: str | None,
-    ) -> str:
-        """What the worklog can change: the work of its person on that day in any time zone, its own former version with the work
-        of that day, and the totals of both contracts.
-
-        check.sql"""
         ...
 
     def curve(
@@ -1485,12 +1475,6 @@ class ConsumptionQueries(Protocol):
         check.sql"""
         ...
 
-    async def shadow_size(self, connection: Connection, /) -> int | Any:
-        """Bytes of the tables that each check copies rows to.
-
-        check.sql"""
-        ...
-
     async def stage_checked(
         self,
         connection: Connection,
@@ -1498,13 +1482,14 @@ class ConsumptionQueries(Protocol):
         *,
         source: str | None,
         worklog_id: str | None,
-        issue_id: str | None,
         author_id: str | None,
-        team_id: str | None,
         started_at: datetime | None,
+        issue_id: str | None,
+        team_id: str | None,
         seconds: int | None,
     ) -> str:
-        """As the newest version of the worklog.
+        """The newest version of the worklog, and copies of what it can change: the work of its person on that day in any time
+        zone, its own former version with the work of that day, and the totals of both contracts.
 
         check.sql"""
         ...

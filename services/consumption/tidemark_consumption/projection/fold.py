@@ -275,9 +275,7 @@ async def _apply_deltas(connection: Connection, moment: datetime, *, closed_cont
 
 async def apply_staged(connection: Connection) -> None:
     """Attribute, rate and add up the staged work in shadow tables, which have no closed periods to restate."""
-    await _sql.clear_deltas(connection)
     await _sql.fold_worklogs(connection)
-    await _sql.clear_batch_worklogs(connection)
     await _rate_changes(connection)
     await _add_to_totals(connection)
 

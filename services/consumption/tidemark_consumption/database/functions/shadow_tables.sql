@@ -1,6 +1,6 @@
 -- Gives the session an empty temporary table with the name of each relation, and its own copy of the views over them.
 -- A session finds its temporary tables first; queries and the bodies of functions look up their tables when they run.
-CREATE OR REPLACE FUNCTION shadow_tables(relations text []) RETURNS void
+CREATE OR REPLACE FUNCTION shadow_tables(relations text[]) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
   relation text;

@@ -7,12 +7,6 @@ SELECT shadow_tables(ARRAY[
   'worklogs', 'former_versions', 'ratings', 'account_team_totals', 'daily_totals', 'unaccounted_totals', 'balances'
 ]);
 
--- name: shadow_size()$
--- Bytes of the tables that each check copies rows to.
-SELECT
-  pg_table_size('worklogs') + pg_table_size('ratings') + pg_table_size('account_team_totals')
-  + pg_table_size('daily_totals');
-
 -- name: checked_issues(issue, source)
 -- The issues with this id or, where there is none, with this key; with the time zone of their contract.
 WITH named AS MATERIALIZED (
@@ -28,20 +22,24 @@ keyed AS MATERIALIZED (
     AND NOT EXISTS (SELECT FROM named)
 )
 SELECT issue.source, issue.issue_id, contract.timezone
-FROM (TABLE named UNION ALL TABLE keyed) AS found
+FROM (
+  SELECT source, issue_id FROM named
+  UNION ALL
+  SELECT source, issue_id FROM keyed
+) AS found
 JOIN issues AS issue USING (source, issue_id)
 LEFT JOIN contract_refs AS contract_ref ON contract_ref.ref = issue.contract_ref
 LEFT JOIN contracts AS contract ON contract.contract_id = contract_ref.contract_id
 ORDER BY issue.source COLLATE "C";
 
--- name: copy_checked(source, worklog_id, issue_id, author_id, started_at)!
--- What the worklog can change: the work of its person on that day in any time zone, its own former version with the work
--- of that day, and the totals of both contracts.
+-- name: stage_checked(source, worklog_id, issue_id, author_id, team_id, started_at, seconds)!
+-- The newest version of the worklog, and copies of what it can change: the work of its person on that day in any time
+-- zone, its own former version with the work of that day, and the totals of both contracts.
 WITH former AS MATERIALIZED (
   SELECT author_id, day, contract_id FROM consumption.worklogs WHERE source = :source AND worklog_id = :worklog_id
 ),
-person_days AS MATERIALIZED (
-  SELECT :author_id AS author_id, (:started_at::timestamptz AT TIME ZONE 'UTC')::date + distance AS day
+person_days (author_id, day) AS MATERIALIZED (
+  SELECT :author_id, (:started_at::timestamptz AT TIME ZONE 'UTC')::date + distance
   FROM generate_series(-1, 1) AS distance
   UNION
   SELECT author_id, day FROM former
@@ -60,6 +58,14 @@ checked_contracts AS MATERIALIZED (
   WHERE issue.source = :source AND issue.issue_id = :issue_id
   UNION
   SELECT contract_id FROM former WHERE contract_id IS NOT NULL
+),
+staged_worklog AS (
+  INSERT INTO batch_worklogs (
+    batch, record_offset, source, worklog_id, issue_id, author_id, team_ref, started_at, seconds, deleted, changed_at
+  )
+  VALUES (
+    0, 0, :source, :worklog_id, :issue_id, :author_id, :team_id, :started_at, :seconds, FALSE, 'infinity'
+  )
 ),
 copied_worklogs AS (
   INSERT INTO worklogs SELECT worklog.* FROM copied JOIN consumption.worklogs AS worklog USING (source, worklog_id)
@@ -80,15 +86,6 @@ copied_unaccounted_totals AS (
   SELECT total.* FROM checked_contracts JOIN consumption.unaccounted_totals AS total USING (contract_id)
 )
 INSERT INTO balances SELECT balance.* FROM checked_contracts JOIN consumption.balances AS balance USING (contract_id);
-
--- name: stage_checked(source, worklog_id, issue_id, author_id, team_id, started_at, seconds)!
--- As the newest version of the worklog.
-INSERT INTO batch_worklogs (
-  batch, record_offset, source, worklog_id, issue_id, author_id, team_ref, started_at, seconds, deleted, changed_at
-)
-VALUES (
-  0, 0, :source, :worklog_id, :issue_id, :author_id, :team_id, :started_at, :seconds, FALSE, 'infinity'
-);
 
 -- name: checked_places(source, worklog_id)
 -- Where the staged worklog would count, and then where its former version counts. `period_begins` is a moment of the
