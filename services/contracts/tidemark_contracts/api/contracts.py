@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from heapq import merge
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, cast
 from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Path, Query
@@ -233,7 +233,7 @@ def _entry(event: Event, state: State, changes: Sequence[Change]) -> HistoryEntr
 def _offer_entry(offer_id: UUID, event: OfferEvent) -> HistoryEntry:
     return HistoryEntry(
         version=0,
-        what=f"offer_{event.type}",
+        what=cast("OfferEventType", f"offer_{event.type}"),
         status=None,
         actor=event.actor,
         reason=explain_offer(event),
