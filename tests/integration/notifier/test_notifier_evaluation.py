@@ -237,7 +237,7 @@ async def test_reporting_view_has_its_columns_comments_and_grants(pool):
     )
     assert " ".join(row["attname"] for row in rows) == (
         "id delivery_id rule_id rule_name contract_id contract_code subject subject_id threshold period_start "
-        "raised_at channel receiver status attempts last_error delivered_at message_id"
+        "raised_at channel receiver status attempts last_error delivered_at message_id offer_id"
     )
     assert all(row["comment"] for row in rows)
     assert await pool.fetchval("SELECT obj_description('reporting.notifications'::regclass)")

@@ -15,7 +15,7 @@ async def test_rule_is_created_changed_and_deleted(client):
     assert created.headers["location"] == f"/v1/rules/{answer['id']}"
     assert answer == {
         **body, "id": answer["id"], "version": 1, "remind_every_days": None, "notify_resolved": False,
-        "existing": "notify", "subject": None, "opening": None, "enabled": True,
+        "existing": "notify", "subject": None, "opening": None, "offer": None, "enabled": True,
     }  # fmt: skip
     path = created.headers["location"]
     assert (await client.get(path)).json() == answer
