@@ -54,22 +54,22 @@ class Services:
         self.requests.append((request.url.path, request.headers.get("authorization", "")))
         if self.is_revoked:
             return JSONResponse({"title": "Invalid token", "detail": "The token was revoked."}, 401)
-        if answer := OPERATIONS.get(request.url.path.removeprefix("/v1/services/")):
+        answers = {
+            **{f"/v1/services/{path}": answer for path, answer in OPERATIONS.items()},
+            f"/v1/contracts/{CODE}/statements/2026-03-01": {
+                "statement": STATEMENT, "restatements": [PERIOD_RESTATED], "restatement_count": 1,
+                "today": STATEMENT_TODAY,
+            },
+            "/v1/balances": {
+                "items": [summary()], "next": None, "statuses": {"ACTIVE": 1}, "attention": {"over": 1},
+            },
+            "/v1/balances/revisions": {
+                "items": [{"contract_id": CONTRACT, "revision": self.revision}], "next": None,
+            },
+            "/v1/organizations": {"items": [], "next": None},
+        }  # fmt: skip
+        if answer := answers.get(request.url.path):
             return JSONResponse(answer)
-        match request.url.path:
-            case path if path.endswith("/statements/2026-03-01"):
-                return JSONResponse({
-                    "statement": STATEMENT, "restatements": [PERIOD_RESTATED], "restatement_count": 1,
-                    "today": STATEMENT_TODAY,
-                })  # fmt: skip
-            case "/v1/balances":
-                return JSONResponse({
-                    "items": [summary()], "next": None, "statuses": {"ACTIVE": 1}, "attention": {"over": 1},
-                })  # fmt: skip
-            case "/v1/balances/revisions":
-                return JSONResponse({"items": [{"contract_id": CONTRACT, "revision": self.revision}], "next": None})
-            case "/v1/organizations":
-                return JSONResponse({"items": [], "next": None})
         return JSONResponse({"title": "Contract not found", "detail": "No contract."}, 404)
 
     def count(self, path):
