@@ -43,6 +43,11 @@ def summary(name="<b>Support</b>", **changes):
     }  # fmt: skip
 
 
+STATEMENT_ANSWER = {
+    "statement": STATEMENT, "restatements": [PERIOD_RESTATED], "restatement_count": 1, "today": STATEMENT_TODAY,
+}  # fmt: skip
+
+
 class Services:
     """All services as one server; ``is_revoked`` makes it refuse every token."""
 
@@ -56,10 +61,6 @@ class Services:
             return JSONResponse({"title": "Invalid token", "detail": "The token was revoked."}, 401)
         answers = {
             **{f"/v1/services/{path}": answer for path, answer in OPERATIONS.items()},
-            f"/v1/contracts/{CODE}/statements/2026-03-01": {
-                "statement": STATEMENT, "restatements": [PERIOD_RESTATED], "restatement_count": 1,
-                "today": STATEMENT_TODAY,
-            },
             "/v1/balances": {
                 "items": [summary()], "next": None, "statuses": {"ACTIVE": 1}, "attention": {"over": 1},
             },
@@ -68,7 +69,8 @@ class Services:
             },
             "/v1/organizations": {"items": [], "next": None},
         }  # fmt: skip
-        if answer := answers.get(request.url.path):
+        is_statement = request.url.path.endswith("/statements/2026-03-01")
+        if answer := STATEMENT_ANSWER if is_statement else answers.get(request.url.path):
             return JSONResponse(answer)
         return JSONResponse({"title": "Contract not found", "detail": "No contract."}, 404)
 

@@ -6,8 +6,8 @@
 CREATE TABLE offers (
   id uuid PRIMARY KEY,
   contract_id uuid NOT NULL,
-  version integer NOT NULL,
-  notified_version integer NOT NULL DEFAULT 0,
+  version bigint NOT NULL,
+  notified_version bigint NOT NULL DEFAULT 0,
   body jsonb NOT NULL,
   next_notification_at timestamptz
 );
@@ -33,8 +33,9 @@ COMMENT ON COLUMN rules.next_digest_at IS
 ALTER TABLE rules DROP COLUMN next_digest_at;
 DELETE FROM deliveries USING notifications AS n WHERE n.id = notification_id AND n.offer_id IS NOT NULL;
 DELETE FROM notifications WHERE offer_id IS NOT NULL;
-ALTER TABLE notifications
-DROP COLUMN offer_id,
-ALTER COLUMN rule_id SET NOT NULL,
-ALTER COLUMN rule_name SET NOT NULL;
+ALTER TABLE notifications DROP COLUMN offer_id;
+-- squawk-ignore adding-not-nullable-field
+ALTER TABLE notifications ALTER COLUMN rule_id SET NOT NULL;
+-- squawk-ignore adding-not-nullable-field
+ALTER TABLE notifications ALTER COLUMN rule_name SET NOT NULL;
 DROP TABLE offers;

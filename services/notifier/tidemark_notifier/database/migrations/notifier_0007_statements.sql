@@ -1,5 +1,5 @@
 -- settled periods, for the trigger period_closed
--- depends: notifier_0005_messages
+-- depends: notifier_0006_offers
 
 -- migrate: apply
 
