@@ -2,7 +2,7 @@
 -- A new version is due at once. Of versions that come together only the newest is notified.
 INSERT INTO offers AS o (id, contract_id, version, body, next_notification_at)
 SELECT n.id, n.contract_id, n.version, n.body, '-infinity'
-FROM unnest(:ids::uuid[], :contract_ids::uuid[], :versions::integer[], :bodies::jsonb[])
+FROM unnest(:ids::uuid[], :contract_ids::uuid[], :versions::bigint[], :bodies::jsonb[])
   AS n (id, contract_id, version, body)
 ORDER BY n.id
 ON CONFLICT (id) DO UPDATE SET version = excluded.version, body = excluded.body, next_notification_at = '-infinity'
@@ -24,6 +24,6 @@ FOR UPDATE OF o SKIP LOCKED;
 -- name: update_notified_offers(ids, versions, next_notifications)!
 UPDATE offers AS o
 SET notified_version = n.version, next_notification_at = n.next_notification_at
-FROM unnest(:ids::uuid[], :versions::integer[], :next_notifications::timestamptz[])
+FROM unnest(:ids::uuid[], :versions::bigint[], :next_notifications::timestamptz[])
   AS n (id, version, next_notification_at)
 WHERE o.id = n.id;
