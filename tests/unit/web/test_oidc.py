@@ -163,8 +163,8 @@ def test_id_token_for_this_sign_in_is_taken() -> None:
     "changes",
     [
         {"nonce": "other"}, {"nonce": None}, {"iss": "https://evil.example"}, {"aud": "other"}, {"aud": ["other"]},
-        {"aud": ["tidemark", "other"]}, {"aud": ["tidemark", "other"], "azp": "other"}, {"aud": "other", "azp": "tidemark"},
-        {"sub": None},
+        {"aud": ["tidemark", "other"]}, {"aud": ["tidemark", "other"], "azp": "other"},
+        {"aud": "other", "azp": "tidemark"}, {"sub": None},
         {"exp": int(NOW.timestamp()) - 61}, {"exp": None}, {"iat": int(NOW.timestamp()) + 3600},
         {"key": RSAKey.generate_key(2048, {"kid": "1"})},
     ],
