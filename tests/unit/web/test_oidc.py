@@ -145,13 +145,13 @@ def test_answer_of_another_provider_and_an_error_are_refused() -> None:
             oidc.read_code(CLIENT, query)
 
 
-def id_token(*, key: Any = KEY, alg: str = "RS256", **changes: Any) -> str:
+def id_token(*, key: Any = KEY, alg: str = "RS256", kid: str = "1", **changes: Any) -> str:
     claims = {
         "iss": ISSUER, "aud": "tidemark", "sub": "u-1", "nonce": "nonce", "iat": int(NOW.timestamp()),
         "exp": int(NOW.timestamp()) + 300, **changes,
     }  # fmt: skip
     return jwt.encode(
-        {"alg": alg, "kid": "1"}, {name: value for name, value in claims.items() if value is not None}, key
+        {"alg": alg, "kid": kid}, {name: value for name, value in claims.items() if value is not None}, key
     )
 
 
@@ -163,7 +163,8 @@ def test_id_token_for_this_sign_in_is_taken() -> None:
     "changes",
     [
         {"nonce": "other"}, {"nonce": None}, {"iss": "https://evil.example"}, {"aud": "other"}, {"aud": ["other"]},
-        {"aud": ["tidemark", "other"]}, {"aud": ["tidemark", "other"], "azp": "other"}, {"sub": None},
+        {"aud": ["tidemark", "other"]}, {"aud": ["tidemark", "other"], "azp": "other"},
+        {"aud": "other", "azp": "tidemark"}, {"sub": None},
         {"exp": int(NOW.timestamp()) - 61}, {"exp": None}, {"iat": int(NOW.timestamp()) + 3600},
         {"key": RSAKey.generate_key(2048, {"kid": "1"})},
     ],
@@ -174,9 +175,9 @@ def test_id_token_for_anything_else_is_refused(changes: dict[str, Any]) -> None:
 
 
 def test_signature_without_a_private_key_is_refused() -> None:
-    """Neither none, nor a secret that everybody knows: the public key, or the client's own."""
-    shared = OctKey.import_key("s" * 32, {"kid": "1"})
-    forged = id_token(key=shared, alg="HS256")
+    """Neither none, nor a secret that the provider and its clients share."""
+    shared = OctKey.import_key("s" * 32, {"kid": "2"})
+    forged = id_token(key=shared, alg="HS256", kid="2")
     unsigned = "eyJhbGciOiJub25lIn0." + id_token().split(".")[1] + "."
     keys = {"keys": [*KEYS["keys"], shared.as_dict(private=True)]}
     for token in (forged, unsigned, "", "a.b.c", "None"):
