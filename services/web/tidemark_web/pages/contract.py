@@ -124,7 +124,7 @@ async def show_contract(request: Request, api: Api) -> Response:
 
 async def _load(api: Api, reference: str) -> tuple[Any, ...]:
     """Everything that the page shows. Terms, figures and work must be there; the rest may be missing."""
-    answers: Sequence[Any] = await asyncio.gather(
+    answers: Any = await asyncio.gather(
         api.get(contract_path(reference)),
         api.get(contract_path(reference, "/balance")),
         api.get(contract_path(reference, "/curve")),
