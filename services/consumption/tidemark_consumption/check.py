@@ -98,7 +98,7 @@ async def check_worklog(connection: Connection, worklog: PlannedWorklog, now: da
     return {
         **place,
         "counts": place["reason"] is None,
-        "remedy": REMEDIES.get(place["reason"]),
+        "remedy": REMEDIES[place["reason"]] if place["reason"] else None,
         "source": issue.source,
         "issue_id": issue.issue_id,
         "started_at": started_at,

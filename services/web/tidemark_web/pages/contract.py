@@ -118,7 +118,6 @@ async def show_contract(request: Request, api: Api) -> Response:
 
 async def _load(api: Api, reference: str) -> tuple[Any, ...]:
     """Everything that the page shows. Terms, figures and work must be there; the rest may be missing."""
-<<<<<<< HEAD
     figures, others = await asyncio.gather(
         asyncio.gather(
             api.get(contract_path(reference)),
@@ -131,16 +130,6 @@ async def _load(api: Api, reference: str) -> tuple[Any, ...]:
             optional(api.get(contract_path(reference, "/history"))),
             optional(api.get(contract_path(reference, "/statements"), {"limit": _MAX_STATEMENTS})),
         ),
-=======
-    answers: Any = await asyncio.gather(
-        api.get(contract_path(reference)),
-        api.get(contract_path(reference, "/balance")),
-        api.get(contract_path(reference, "/curve")),
-        optional(api.get(contract_path(reference, "/worklogs"), {"reason": "any", "limit": _MAX_UNACCOUNTED})),
-        optional(api.get(contract_path(reference, "/notifications/explain"))),
-        optional(api.get(contract_path(reference, "/history"))),
-        optional(api.get(contract_path(reference, "/statements"), {"limit": _MAX_STATEMENTS})),
->>>>>>> statements
     )
     contract, balance, _ = figures
     ids = {slice_["team_id"] for account in balance["accounts"] for slice_ in account["slices"]} - {None}
