@@ -12,7 +12,8 @@ from starlette.routing import Route
 from structlog.testing import capture_logs
 from web_server import running_server, web_client
 
-from tidemark_shared.http.tokens import CustomerLink, issue_link, verify_link, verify_token
+from tidemark_shared.http.links import CustomerLink, issue_customer_link, verify_customer_link
+from tidemark_shared.http.tokens import verify_token
 
 SAME_SITE = {"sec-fetch-site": "same-origin"}
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -70,7 +71,7 @@ def new_link(**changes):
 
 
 async def send_link(client, link=None, **fields):
-    token = issue_link(SECRET, link or new_link())
+    token = issue_customer_link(SECRET, link or new_link())
     form = {"link": f"https://tidemark.example.com/customer#{token}", **fields}
     return await client.post("/customer/session", data=form, headers=SAME_SITE)
 
@@ -82,7 +83,7 @@ async def test_link_becomes_a_session_for_customer_pages_only():
         assert (opened.status_code, opened.headers["location"]) == (303, "/customer/contracts/A%2F1")
         cookie = opened.headers["set-cookie"].lower()
         assert [part in cookie for part in ("httponly", "samesite=lax", "path=/customer")] == [True] * 3
-        assert verify_link(SECRET, client.cookies["tidemark_customer"], "tidemark:customer-session") == link
+        assert verify_customer_link(SECRET, client.cookies["tidemark_customer"], "tidemark:customer-session") == link
         page = await client.get("/customer")
         assert page.status_code == 200
         assert "11 h over" in page.text
@@ -116,7 +117,7 @@ async def test_session_of_people_opens_no_customer_page():
     ],
 )
 async def test_changed_or_expired_link_opens_nothing(link, status, text):
-    token = issue_link(SECRET, link) if link else issue_link(SECRET[::-1], new_link())
+    token = issue_customer_link(SECRET, link) if link else issue_customer_link(SECRET[::-1], new_link())
     async with pages() as (client, services):
         answer = await client.post("/customer/session", data={"link": f"#{token}"}, headers=SAME_SITE)
         page = await client.get("/customer/contracts/A%2F1", headers={"cookie": f"tidemark_customer={token}"})
@@ -229,5 +230,5 @@ async def test_no_log_has_the_secret():
             await client.get("/customer/contracts/A%2F1")
             await client.get("/customer/contracts/N1")
     assert {entry["path"] for entry in logs if entry["event"] == "http"} >= {"/customer/session"}
-    signature = issue_link(SECRET, link).rpartition(".")[2]
+    signature = issue_customer_link(SECRET, link).rpartition(".")[2]
     assert [entry for entry in logs if signature in str(entry) or PASSWORD in str(entry)] == []

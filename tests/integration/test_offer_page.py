@@ -11,15 +11,13 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from web_server import running_server, web_client
 
-from tidemark_shared.http.links import issue_link
+from tidemark_shared.http.links import OfferLink, issue_offer_link
 from tidemark_shared.http.tokens import verify_token
 
 OFFER, CONTRACT, ACCOUNT = (f"3f0e4b86-6f0c-4f6e-9d0e-3c8e7d0f1a{number}" for number in (11, 12, 13))
 SAME_SITE = {"sec-fetch-site": "same-origin"}
 HOUR = 3600
-TOKEN = issue_link(
-    SECRET, "offer", UUID(OFFER), expires=datetime.now(UTC) + timedelta(days=1), email="ann@acme.example"
-)
+TOKEN = issue_offer_link(SECRET, OfferLink(UUID(OFFER), "ann@acme.example", datetime.now(UTC) + timedelta(days=1)))
 ANSWER = {"link": f"https://tidemark.example/offer#{TOKEN}", "answer": "accept", "name": " Ann Ardent ", "remark": ""}
 
 
@@ -189,7 +187,7 @@ async def test_link_that_is_good_no_more_says_so_without_a_figure(status, text):
 
 async def test_expired_and_incomplete_links_ask_no_service():
     async with offer_page() as (client, services):
-        expired = issue_link(SECRET, "offer", UUID(OFFER), expires=datetime.now(UTC) - timedelta(days=1))
+        expired = issue_offer_link(SECRET, OfferLink(UUID(OFFER), None, datetime.now(UTC) - timedelta(days=1)))
         page = await open_link(client, expired)
         assert (page.status_code, "The time to answer this offer is over." in page.text) == (410, True)
         page = await open_link(client, TOKEN[:-3])

@@ -8,8 +8,9 @@ from fastapi import Request
 
 from tidemark_shared.http.admission import MAX_BODY_BYTES, Admit
 from tidemark_shared.http.auth import check_token, has_link, read_token
+from tidemark_shared.http.links import LinkError, verify_customer_link
 from tidemark_shared.http.problems import Problem
-from tidemark_shared.http.tokens import Actor, ExpiredLinkError, InvalidLinkError, issue_token, verify_link
+from tidemark_shared.http.tokens import Actor, issue_token
 from tidemark_shared.settings import LOOPBACK_HOSTS, Settings, require_setting
 
 _PUBLIC_PATHS = frozenset({"/readyz", "/openapi.json"})
@@ -111,8 +112,8 @@ def _admit_customer(request: Request, secret: str) -> int:
     if request.method not in _SAFE_METHODS:
         _check_same_origin(request)
     if session := request.cookies.get(CUSTOMER_COOKIE):
-        with suppress(InvalidLinkError, ExpiredLinkError):
-            state.link = verify_link(secret, session, "tidemark:customer-session")
+        with suppress(LinkError):
+            state.link = verify_customer_link(secret, session, "tidemark:customer-session")
     return _MAX_FORM_BYTES
 
 

@@ -1,8 +1,4 @@
-"""Signed tokens (SPEC 4 and 7), which each service can verify alone. Pure.
-
-Three kinds, none of which is accepted in place of another: bearer tokens of the API, with a name and a role; links for
-customers; and the sessions that web opens for a link.
-"""
+"""Signed bearer tokens with a name and a role (SPEC 4), which each service can verify alone. Pure."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -17,15 +13,9 @@ UserRole = Literal["viewer", "publisher", "manager", "admin"]
 Role = Literal["customer", UserRole]
 """``customer`` is the lowest: web acts with it for a link, in one organization."""
 ROLES: tuple[Role, ...] = get_args(Role)
-MAIL_LINK_VERSION = 5
-"""The version of the UUID of a link in a mail, which is derived from its message: only such a link may be unknown."""
-MAIL_LINK_VERSION = 5
-"""The version of the UUID of a link in a mail, which is derived from its message: only such a link may be unknown."""
-LinkAudience = Literal["tidemark:customer-link", "tidemark:customer-session"]
 _ALGORITHM = "HS256"
 # `iat` is informative only (RFC 7519, 4.1.6): the clock of the token's issuer may be ahead of ours.
 _OPTIONS: Options = {"require": ["sub", "role", "jti"], "verify_iat": False}
-_LINK_OPTIONS: Options = {"require": ["aud", "jti", "org", "iat", "exp"], "verify_iat": False}
 
 
 class Actor(NamedTuple):
@@ -49,25 +39,8 @@ class VerifiedToken(NamedTuple):
     expires: datetime | None = None
 
 
-class CustomerLink(NamedTuple):
-    """What a link for a customer shows: one organization. Times count in whole seconds."""
-
-    id: UUID
-    organization_id: UUID
-    issued_at: datetime
-    expires_at: datetime
-
-
 class InvalidTokenError(Exception):
     """The token is not valid or has expired; the text says which."""
-
-
-class InvalidLinkError(Exception):
-    """The link is not complete, or somebody has changed it."""
-
-
-class ExpiredLinkError(Exception):
-    """The link was valid until it expired."""
 
 
 def issue_token(
@@ -107,36 +80,6 @@ def verify_token(secret: str, token: str) -> VerifiedToken:
         raise InvalidTokenError("The token is not valid here. A customer, and nobody else, has an organization.")
     expires = datetime.fromtimestamp(claims["exp"], UTC) if "exp" in claims else None
     return VerifiedToken(claims["jti"], Actor(claims["sub"], claims["role"], organization_id), expires)
-
-
-def issue_link(secret: str, link: CustomerLink, audience: LinkAudience = "tidemark:customer-link") -> str:
-    """The token of a link, or of a session. The same link always gives the same text."""
-    claims = {
-        "aud": audience,
-        "jti": str(link.id),
-        "org": str(link.organization_id),
-        "iat": link.issued_at,
-        "exp": link.expires_at,
-    }
-    return jwt.encode(claims, secret, _ALGORITHM)
-
-
-def verify_link(secret: str, token: str, audience: LinkAudience = "tidemark:customer-link") -> CustomerLink:
-    """Verify signature, kind and expiry, but not revocation.
-
-    Raises :class:`InvalidLinkError` and :class:`ExpiredLinkError`.
-    """
-    try:
-        claims = jwt.decode(token, secret, [_ALGORITHM], audience=audience, options=_LINK_OPTIONS)
-        issued_at, expires_at = (datetime.fromtimestamp(claims[name], UTC) for name in ("iat", "exp"))
-    except jwt.ExpiredSignatureError:
-        raise ExpiredLinkError from None
-    except (jwt.InvalidTokenError, TypeError, ValueError, OverflowError):
-        raise InvalidLinkError from None
-    id_, organization_id = _uuid(claims, "jti"), _uuid(claims, "org")
-    if id_ is None or organization_id is None:
-        raise InvalidLinkError
-    return CustomerLink(id_, organization_id, issued_at, expires_at)
 
 
 def _uuid(claims: Mapping[str, Any], name: str) -> UUID | None:

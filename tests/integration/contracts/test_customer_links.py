@@ -9,7 +9,8 @@ from api_services import running_app
 from api_tokens import SECRET, bearer
 from contracts_api import expect_status
 
-from tidemark_shared.http.tokens import CustomerLink, issue_link, issue_token
+from tidemark_shared.http.links import CustomerLink, issue_customer_link
+from tidemark_shared.http.tokens import issue_token
 
 PASSWORD = "open sesame"  # noqa: S105 - the password of a link of the tests
 NOW = datetime.now(UTC)
@@ -96,22 +97,22 @@ async def test_revoked_link_opens_nothing_and_ends_its_sessions(client, organiza
 async def test_all_links_of_an_organization_are_revoked_also_those_that_nobody_has_opened(client, organization):
     link = await create(client, organization)
     opened, unopened = mail_link(organization), mail_link(organization)
-    await expect_status(open_token(client, organization, issue_link(SECRET, opened)), 200)
+    await expect_status(open_token(client, organization, issue_customer_link(SECRET, opened)), 200)
     await expect_status(client.post(f"/v1/organizations/{organization}/revoke-links"), 204)
     await expect_status(open_link(client, organization, link), 410)
     for revoked in (opened, unopened):
-        await expect_status(open_token(client, organization, issue_link(SECRET, revoked)), 410)
+        await expect_status(open_token(client, organization, issue_customer_link(SECRET, revoked)), 410)
     # What is issued afterwards is valid, also within the same second.
     await expect_status(open_link(client, organization, await create(client, organization)), 200)
     later = mail_link(organization, issued_at=datetime.now(UTC) + timedelta(seconds=2))
-    await expect_status(open_token(client, organization, issue_link(SECRET, later)), 200)
+    await expect_status(open_token(client, organization, issue_customer_link(SECRET, later)), 200)
     await expect_status(client.post(f"/v1/organizations/{uuid4()}/revoke-links"), 404)
 
 
 async def test_link_of_a_mail_is_listed_once_it_is_used(client, organization):
     link = mail_link(organization)
     for _ in range(2):
-        await expect_status(open_token(client, organization, issue_link(SECRET, link)), 200)
+        await expect_status(open_token(client, organization, issue_customer_link(SECRET, link)), 200)
     listed = (await client.get("/v1/customer-links")).json()["items"]
     assert [(item["created_by"], item["note"]) for item in listed if item["id"] == str(link.id)] == [("notifier", None)]
 
@@ -122,17 +123,17 @@ async def test_changed_expired_and_unknown_links_are_refused(client, organizatio
     claims = jwt.decode(token, SECRET, ["HS256"], audience="tidemark:customer-link")
     changed = jwt.encode({**claims, "org": str(uuid4())}, SECRET[::-1], "HS256")
     head, _, signature = token.split(".")
-    session = issue_link(SECRET, mail_link(organization), "tidemark:customer-session")
+    session = issue_customer_link(SECRET, mail_link(organization), "tidemark:customer-session")
     api_token = issue_token(SECRET, "x", "customer", now=NOW, organization_id=organization)
     for bad in ("", "x", token[:-3], f"{head}.{changed.split('.')[1]}.{signature}", changed, session, api_token):
         response = await expect_status(open_token(client, organization, bad), 401)
         assert "Acme" not in response.text
     expired = mail_link(organization, expires_at=NOW - timedelta(minutes=1))
-    await expect_status(open_token(client, organization, issue_link(SECRET, expired)), 410)
+    await expect_status(open_token(client, organization, issue_customer_link(SECRET, expired)), 410)
     # One that was made here must be known: its password would be gone with its row.
     unknown = mail_link(organization, id=uuid4())
-    await expect_status(open_token(client, organization, issue_link(SECRET, unknown)), 404)
-    await expect_status(open_token(client, organization, issue_link(SECRET, mail_link(uuid4()))), 404)
+    await expect_status(open_token(client, organization, issue_customer_link(SECRET, unknown)), 404)
+    await expect_status(open_token(client, organization, issue_customer_link(SECRET, mail_link(uuid4()))), 404)
 
 
 async def test_customer_sees_only_links_of_its_own_and_none_in_the_list(client, organization):

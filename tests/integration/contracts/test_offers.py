@@ -8,7 +8,7 @@ import pytest
 from contracts_api import SECRET, create_active_contract, expect_status, post_action, run_service, violation_keys
 
 from tidemark_contracts.offer import expiry
-from tidemark_shared.http.links import issue_link
+from tidemark_shared.http.links import OfferLink, issue_offer_link
 from tidemark_shared.http.tokens import issue_token
 from tidemark_shared.messaging.topics import LIFECYCLE, OFFERS
 
@@ -27,7 +27,7 @@ def act(api, offer, action, body, version=1):
 
 
 def link(offer, email=ANN["email"], expires=TOMORROW):
-    return issue_link(SECRET, "offer", UUID(offer["id"]), expires=expires, email=email)
+    return issue_offer_link(SECRET, OfferLink(UUID(offer["id"]), email, expires))
 
 
 def answer(api, token, answer="accept", **changes):

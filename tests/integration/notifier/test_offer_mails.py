@@ -10,7 +10,7 @@ from polling import wait_until
 from scenario import ACTIVATED, PERIOD, START, Scenario, ScheduledScenario
 
 from tidemark_notifier.engine.evaluator import Evaluator
-from tidemark_shared.http.links import verify_link
+from tidemark_shared.http.links import verify_offer_link
 from tidemark_shared.messaging.events import CONTRACT_BALANCE
 from tidemark_shared.messaging.topics import BALANCES, LIFECYCLE, OFFERS
 
@@ -40,7 +40,7 @@ async def test_offer_on_kafka_leads_to_a_mail_with_a_link_and_its_acceptance_to_
     text = mail.get_body(("plain",)).get_content()
     assert "Left: 2 h now, 22 h if accepted" in text
     [token] = [line.partition("#")[2] for line in text.splitlines() if "/offer#" in line]
-    assert str(verify_link(SECRET, "offer", token).subject) == uid("offer")
+    assert str(verify_offer_link(SECRET, token).offer_id) == uid("offer")
 
     accepted = body | {"version": 2, "status": "accepted", "answered_by": ANN, "stream_version": 2}
     await publisher.publish(OFFERS, ACCEPTED, accepted, scenario.contract)

@@ -19,7 +19,7 @@ from tidemark_notifier.delivery.smtp import SmtpServer
 from tidemark_notifier.evaluation.addressees import Addressee
 from tidemark_notifier.evaluation.evaluator import evaluate
 from tidemark_notifier.evaluation.snapshot import Snapshot, freeze_notification
-from tidemark_shared.http.tokens import MAIL_LINK_VERSION, ExpiredLinkError, verify_link
+from tidemark_shared.http.links import MAIL_LINK_VERSION, ExpiredLinkError, verify_customer_link
 
 ADDRESS = Addressee(email="alerts@acme.example.com", kind="address")
 MEMBER = Addressee(email="max@provider.example.com", name="Max", kind="team", team="Support")
@@ -122,7 +122,7 @@ def test_customer_link_is_signed_for_its_organization_and_the_same_at_every_atte
     assert text == again
     token = re.search(r"/customer/contracts/ACME-SUP#(\S+)", text)[1]
     with pytest.raises(ExpiredLinkError):  # the mail is of March 2026
-        verify_link(SECRET, token)
+        verify_customer_link(SECRET, token)
     claims = jwt.decode(token, options={"verify_signature": False})
     assert (claims["org"], UUID(claims["jti"]).version) == (uid("Acme"), MAIL_LINK_VERSION)
     assert claims["iat"] == RAISED_AT.timestamp()

@@ -461,7 +461,7 @@ class AsyncClient(BaseAsyncClient):
         result: models.CustomerSession = (await self._call(Call("GET", path("customer/links/{}", link_id)))).body
         return result
 
-    async def exchange_offer_link(self, body: models.OfferLink) -> models.OfferedAdjustment:
+    async def exchange_offer_link(self, body: models.OfferLinkBody) -> models.OfferedAdjustment:
         """Read an offer with its link. This answers nothing. A link is good for 30 requests a minute."""
         result: models.OfferedAdjustment = (await self._call(Call("POST", "offers/exchange", body=body))).body
         return result

@@ -450,7 +450,7 @@ class Client(BaseClient):
         result: models.CustomerSession = (self._call(Call("GET", path("customer/links/{}", link_id)))).body
         return result
 
-    def exchange_offer_link(self, body: models.OfferLink) -> models.OfferedAdjustment:
+    def exchange_offer_link(self, body: models.OfferLinkBody) -> models.OfferedAdjustment:
         """Read an offer with its link. This answers nothing. A link is good for 30 requests a minute."""
         result: models.OfferedAdjustment = (self._call(Call("POST", "offers/exchange", body=body))).body
         return result

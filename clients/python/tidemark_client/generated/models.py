@@ -600,12 +600,6 @@ class OfferInput(TypedDict):
     """The customer's contact who asks for it; null for an offer of the owner."""
 
 
-class OfferLink(TypedDict):
-    """The link of an offer."""
-    token: str
-    """What follows `#` in the link."""
-
-
 class OfferLinkAnswer(TypedDict):
     """The customer's answer to an offer."""
     token: str
@@ -616,6 +610,12 @@ class OfferLinkAnswer(TypedDict):
     """The person who decides."""
     remark: NotRequired[str | None]
     """What the person says with the answer; null for nothing."""
+
+
+class OfferLinkBody(TypedDict):
+    """The link of an offer."""
+    token: str
+    """What follows `#` in the link."""
 
 
 class OfferedAdjustment(TypedDict):

@@ -15,17 +15,17 @@ from tidemark_shared.database import Connection, queries
 from tidemark_shared.domain.bodies import Body, Locale, Name, Text
 from tidemark_shared.domain.strict_input import Strict
 from tidemark_shared.domain.violations import ViolationCode
-from tidemark_shared.http.pagination import Cursor, Limit, Page, build_page, decode_cursor
-from tidemark_shared.http.problems import INVALID_REQUEST, Problem, ProblemBody, Violation, problem_response
-from tidemark_shared.http.requests import CreateCall, CustomerCall, NoBody, ReadCall, TransactionRoute
-from tidemark_shared.http.tokens import (
+from tidemark_shared.http.links import (
     MAIL_LINK_VERSION,
     CustomerLink,
     ExpiredLinkError,
     InvalidLinkError,
-    issue_link,
-    verify_link,
+    issue_customer_link,
+    verify_customer_link,
 )
+from tidemark_shared.http.pagination import Cursor, Limit, Page, build_page, decode_cursor
+from tidemark_shared.http.problems import INVALID_REQUEST, Problem, ProblemBody, Violation, problem_response
+from tidemark_shared.http.requests import CreateCall, CustomerCall, NoBody, ReadCall, TransactionRoute
 from tidemark_shared.messaging.events import EventTime
 from tidemark_shared.settings import Settings, require_setting
 
@@ -112,7 +112,7 @@ async def create_customer_link(
     if row is None:
         message = f"No organization with id {body.organization_id}."
         raise _violation("unknown_reference", "/organization_id", message)
-    token = issue_link(require_setting(settings.secret, "secret"), link)
+    token = issue_customer_link(require_setting(settings.secret, "secret"), link)
     url = f"{settings.public_url.rstrip('/')}/customer#{token}"
     call.response.headers["location"] = f"/v1/customer-links/{link.id}"
     return CreatedCustomerLink(**_members(row), url=url)
@@ -172,7 +172,7 @@ async def exchange_customer_link(request: Request, body: Strict[LinkExchange], c
     settings: Settings = request.app.state.settings
     now = datetime.now(UTC)
     try:
-        link = verify_link(require_setting(settings.secret, "secret"), body.token)
+        link = verify_customer_link(require_setting(settings.secret, "secret"), body.token)
     except InvalidLinkError:
         detail = "The link is not complete, or it was changed. Open it again from the mail, or ask for a new one."
         raise Problem(401, "Link not valid", detail) from None

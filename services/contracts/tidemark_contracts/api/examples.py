@@ -116,7 +116,7 @@ EXAMPLES = {
     "Confirmation": {**_PRICE, "note": "With pleasure"},
     "Withdrawal": {"reason": "The price was wrong"},
     "OfferAnswer": {"name": "Ann", "email": "ann@acme.example", "remark": "Order 4711"},
-    "OfferLink": {"token": _TOKEN},
+    "OfferLinkBody": {"token": _TOKEN},
     "OfferLinkAnswer": {"token": _TOKEN, "answer": "accept", "name": "Ann", "remark": "Order 4711"},
     "OfferedAdjustment": {
         **_OFFERED,

@@ -29,7 +29,13 @@ from tidemark_shared.domain.bodies import (
     Text,
 )
 from tidemark_shared.domain.strict_input import Strict
-from tidemark_shared.http.links import ExpiredLinkError, InvalidLinkError, Link, WrongAudienceError, verify_link
+from tidemark_shared.http.links import (
+    ExpiredLinkError,
+    InvalidLinkError,
+    OfferLink,
+    WrongAudienceError,
+    verify_offer_link,
+)
 from tidemark_shared.http.problems import Problem, problem_response
 from tidemark_shared.http.rate_limit import RateLimit
 from tidemark_shared.http.requests import TransactionRoute
@@ -41,13 +47,13 @@ router = APIRouter(prefix="/v1/offers", tags=["offers"], route_class=Transaction
 _MAX_REQUESTS, _WINDOW = 30, timedelta(minutes=1)
 
 
-class OfferLink(Body):
+class OfferLinkBody(Body):
     """The link of an offer."""
 
     token: Annotated[Text, Field(description="What follows `#` in the link.")]
 
 
-class OfferLinkAnswer(OfferLink):
+class OfferLinkAnswer(OfferLinkBody):
     """The customer's answer to an offer."""
 
     answer: Literal["accept", "decline"]
@@ -88,10 +94,10 @@ def create_link_limit() -> RateLimit:
 
 
 @router.post("/exchange")
-async def exchange_offer_link(body: Strict[OfferLink], request: Request) -> OfferedAdjustment:
+async def exchange_offer_link(body: Strict[OfferLinkBody], request: Request) -> OfferedAdjustment:
     """Read an offer with its link. This answers nothing. A link is good for 30 requests a minute."""
     link = _verify(request, body.token)
-    return await _offered(request, link, await store.find_offer(request.state.connection, link.subject))
+    return await _offered(request, link, await store.find_offer(request.state.connection, link.offer_id))
 
 
 @router.post("/answer", response_model=OfferedAdjustment)
@@ -99,20 +105,20 @@ async def answer_offer_link(body: Strict[OfferLinkAnswer], request: Request) -> 
     """Accept or decline an offer with its link, once. The same answer again has the same result."""
     link = _verify(request, body.token)
     # Before the answer: a link that is no longer good learns nothing else.
-    await _offered(request, link, await store.find_offer(request.state.connection, link.subject))
+    await _offered(request, link, await store.find_offer(request.state.connection, link.offer_id))
     person = Person(name=body.name, email=link.email)
     command = Answer("accepted" if body.answer == "accept" else "declined", person, body.remark)
-    outcome = await run_command(request, link.subject, command, actor=describe_person(person))
+    outcome = await run_command(request, link.offer_id, command, actor=describe_person(person))
     if outcome.decision.rejection:
         # Not raised: the transaction keeps the event that tells the owner.
         return problem_response(rejection_problem(command.answer, outcome.decision).body)
     return await _offered(request, link, outcome.state)
 
 
-def _verify(request: Request, token: str) -> Link:
+def _verify(request: Request, token: str) -> OfferLink:
     settings: Settings = request.app.state.settings
     try:
-        link = verify_link(require_setting(settings.secret, "secret"), "offer", token)
+        link = verify_offer_link(require_setting(settings.secret, "secret"), token)
     except ExpiredLinkError:
         raise _gone("The time to answer this offer is over.") from None
     except WrongAudienceError:
@@ -120,11 +126,11 @@ def _verify(request: Request, token: str) -> Link:
     except InvalidLinkError:
         raise Problem(401, "Invalid link", "Open the link as it is in the mail; its end may be missing.") from None
     limit: RateLimit = request.app.state.link_limit
-    limit.count(f"{link.subject} {link.email}", datetime.now(UTC))
+    limit.count(f"{link.offer_id} {link.email}", datetime.now(UTC))
     return link
 
 
-async def _offered(request: Request, link: Link, state: State | None) -> OfferedAdjustment:
+async def _offered(request: Request, link: OfferLink, state: State | None) -> OfferedAdjustment:
     """The offer as the customer reads it. Raises a 404 or 410 if the link shows nothing (any more)."""
     connection: Connection = request.state.connection
     offer = state.offer if state else None
@@ -140,7 +146,7 @@ async def _offered(request: Request, link: Link, state: State | None) -> Offered
     names = await load_names(connection, [offer.organization_id])
     return OfferedAdjustment(
         **offer.model_dump(include=OfferedAdjustment.model_fields.keys() & type(offer).model_fields.keys()),
-        id=link.subject,
+        id=link.offer_id,
         organization_name=names.get(offer.organization_id, ""),
         owner=terms.owner,
         contract_name=terms.name,

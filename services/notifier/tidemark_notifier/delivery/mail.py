@@ -32,7 +32,7 @@ from tidemark_notifier.delivery.mail_content import (
 from tidemark_notifier.delivery.snapshot_text import build_customer_link, make_safe
 from tidemark_notifier.language import Language
 from tidemark_shared.domain.text import to_safe_line
-from tidemark_shared.http.tokens import CustomerLink, issue_link
+from tidemark_shared.http.links import CustomerLink, issue_customer_link
 
 # Within "80 %", "24 March" and "24. März".
 _SPACE_AFTER_NUMBER = re.compile(r"((?<=\d)|(?<=\d\.)) (?=%|h\b|min\b|s\b|[A-Z€])")
@@ -106,7 +106,7 @@ def _issue_link(secret: str, organization_id: UUID, message_id: UUID, raised_at:
     """A link for the customer, the same at every attempt."""
     issued_at = raised_at.replace(microsecond=0)
     link_id = uuid5(message_id, "customer-link")
-    return issue_link(secret, CustomerLink(link_id, organization_id, issued_at, issued_at + _LINK_LIFETIME))
+    return issue_customer_link(secret, CustomerLink(link_id, organization_id, issued_at, issued_at + _LINK_LIFETIME))
 
 
 def _add_owner(mail: Message, notifications: Sequence[MailNotification]) -> None:

@@ -16,14 +16,14 @@ import httpx
 from fastapi import Request
 from fastapi.responses import RedirectResponse, Response
 
-from tidemark_shared.http.tokens import (
+from tidemark_shared.http.links import (
     CustomerLink,
     ExpiredLinkError,
     InvalidLinkError,
-    issue_link,
-    issue_token,
-    verify_link,
+    issue_customer_link,
+    verify_customer_link,
 )
+from tidemark_shared.http.tokens import issue_token
 from tidemark_shared.language import N_, Language, load_language
 from tidemark_shared.log import get_correlation_id
 from tidemark_shared.settings import Settings, require_setting
@@ -67,7 +67,7 @@ async def open_link(request: Request) -> Response:
     token, password = form.get("link", "").rpartition("#")[2].strip(), form.get("password", "")
     path, secret = _page_path(form.get("next", "")), secret_of(request)
     try:
-        link = verify_link(secret, token)
+        link = verify_customer_link(secret, token)
     except InvalidLinkError:
         return await ask_for_link(request, 401)
     except ExpiredLinkError:
@@ -85,7 +85,7 @@ async def open_link(request: Request) -> Response:
             request, error.status, text=_PROBLEMS[error.status], token=token if is_open else "", path=path
         )
     response = RedirectResponse(path, 303)
-    session = issue_link(secret, link, "tidemark:customer-session")
+    session = issue_customer_link(secret, link, "tidemark:customer-session")
     set_cookie(request, response, CUSTOMER_COOKIE, session, link.expires_at, path=CUSTOMER_PATH)
     return response
 

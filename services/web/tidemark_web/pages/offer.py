@@ -10,7 +10,7 @@ import httpx
 from fastapi import Request
 from fastapi.responses import Response
 
-from tidemark_shared.http.links import ExpiredLinkError, InvalidLinkError, verify_link
+from tidemark_shared.http.links import ExpiredLinkError, InvalidLinkError, verify_offer_link
 from tidemark_shared.language import N_, Language
 from tidemark_shared.log import get_correlation_id
 from tidemark_web.pages.client import Api, ApiError, Json, contract_path, optional
@@ -82,7 +82,7 @@ async def _show_offer(request: Request, form: dict[str, str], problem: str = "")
     """The offer with the form to answer it; of one that was answered, only that it was."""
     token, language = _token(form), browser_language(request)
     try:
-        verify_link(secret_of(request), "offer", token)
+        verify_offer_link(secret_of(request), token)
         offer = await Api(request.app.state.clients).post("/v1/offers/exchange", {"token": token})
     except ExpiredLinkError:
         return _show_notice(request, 410, language.gettext(_EXPIRED), asks=False)
