@@ -77,6 +77,10 @@ BODIES: dict[str, Any] = {
         "contract": "C1", "account_id": "Help desk", "period_start": "2026-01-01", "hours": "20", "reason": "Package",
         "requested_by": None,
     },
+    "/v1/customer/offers": {
+        "contract": "C1", "account_id": "Help desk", "period_start": "2026-01-01", "hours": "20", "reason": "Package",
+        "requested_by": {"name": "Ann", "email": "ann@acme.example"},
+    },
     "/v1/offers/{offer}/confirm": _PRICE,
     "/v1/offers/{offer}/withdraw": _REASON,
     "/v1/offers/{offer}/accept": _ANSWER,

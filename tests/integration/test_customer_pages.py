@@ -1,5 +1,6 @@
 """The customer's pages in front of a server that replaces the services: the link, its session, its end (SPEC 7)."""
 
+import re
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -39,6 +40,7 @@ class Services:
 
     def __init__(self):
         self.tokens, self.status, self.password, self.locale = [], 200, None, "en"
+        self.asked = {}
         self.app = Starlette(routes=[Route("/{path:path}", self.answer, methods=["GET", "POST"])])
 
     async def answer(self, request):
@@ -49,6 +51,10 @@ class Services:
             status = self.status if given == self.password else 403
             session = {"organization_name": "Acme", "locale": self.locale, "expires_at": "2099-12-31T00:00:00Z"}
             return JSONResponse(session if status == 200 else {"title": INTERNAL, "detail": INTERNAL}, status)
+        if path == "/v1/customer/offers":
+            self.asked[request.headers["idempotency-key"]] = body = await request.json()
+            problem = {"title": INTERNAL, "detail": INTERNAL}
+            return JSONResponse(problem, 422) if body["hours"] == "many" else JSONResponse({"id": "1"}, 201)
         if path == "/v1/customer/contracts":
             return JSONResponse({"items": [CONTRACT], "next": None})
         if path == "/v1/customer/contracts/A/1":
@@ -232,3 +238,30 @@ async def test_no_log_has_the_secret():
     assert {entry["path"] for entry in logs if entry["event"] == "http"} >= {"/customer/session"}
     signature = issue_customer_link(SECRET, link).rpartition(".")[2]
     assert [entry for entry in logs if signature in str(entry) or PASSWORD in str(entry)] == []
+
+
+async def test_customer_asks_for_more_hours_once(monkeypatch):
+    fields = {"account_id": CONTRACT["accounts"][0]["account_id"], "period_start": "2026-02-01", "reason": "Migration"}
+    async with pages() as (client, services):
+        await send_link(client)
+        page = await client.get("/customer/contracts/A%2F1?period=2026-02-01")
+        assert "Ask for more hours" not in page.text  # the period has ended
+        monkeypatch.setitem(PERIODS[1], "end", "2099-12-31")
+        page = await client.get("/customer/contracts/A%2F1?period=2026-02-01")
+        key = re.search(r'name="key" value="([^"]+)"', page.text)[1]
+        form = {**fields, "key": key, "hours": "12.5", "name": "Ann"}
+        for _ in range(2):
+            sent = await client.post("/customer/contracts/A%2F1", data=form, headers=SAME_SITE)
+            assert (sent.status_code, sent.headers["location"]) == (303, "/customer/contracts/A%2F1?asked=yes#ask")
+        assert services.asked == {
+            key: {**fields, "contract": "A/1", "hours": "12.5", "requested_by": {"name": "Ann"}},
+        }
+        assert "Your request was sent" in (await client.get(sent.headers["location"])).text
+        refused = await client.post(
+            "/customer/contracts/A%2F1", data={**form, "hours": "many", "key": "2"}, headers=SAME_SITE
+        )
+        assert "This cannot be asked for" in refused.text
+        assert 'value="Migration"' in refused.text
+        assert INTERNAL not in refused.text
+        other_site = await client.post("/customer/contracts/A%2F1", data=form, headers={"sec-fetch-site": "cross-site"})
+        assert other_site.status_code == 403

@@ -26,6 +26,7 @@ REQUIRED_ROLES = {
     "POST /v1/rules/check": READ,
     "POST /v1/customer-links/exchange": CUSTOMER,
     "GET /v1/customer/links/{link_id}": CUSTOMER,
+    "POST /v1/customer/offers": CUSTOMER,
     "GET /v1/customer/contracts": CUSTOMER,
     "GET /v1/customer/contracts/{contract}": CUSTOMER,
     "GET /v1/customer/contracts/{contract}/curve": CUSTOMER,

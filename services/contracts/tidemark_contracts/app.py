@@ -38,6 +38,13 @@ def create_app(settings: Settings) -> FastAPI:
     app = create_api("contracts", settings, lifespan, examples=EXAMPLES)
     add_operations(app, Operations("contracts", EVENT_HANDLERS))
     app.state.link_limit = offer_links.create_link_limit()
-    for router in (directory.router, contracts.router, customer_links.router, offer_links.router, offers.router):
+    for router in (
+        directory.router,
+        contracts.router,
+        customer_links.router,
+        offer_links.router,
+        offers.router,
+        offers.customer_router,
+    ):
         app.include_router(router)
     return app

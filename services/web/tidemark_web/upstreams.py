@@ -9,7 +9,9 @@ _ROUTES = (
     ("notifier", re.compile(r"/v1/contracts/[^/]+/notifications(/.*)?")),
     (
         "contracts",
-        re.compile(r"/v1/(organizations|teams|rate-cards|contracts|offers|customer-links|customer/links)(/.*)?"),
+        re.compile(
+            r"/v1/(organizations|teams|rate-cards|contracts|offers|customer-links|customer/(?:links|offers))(/.*)?"
+        ),
     ),
     ("consumption", re.compile(r"/v1/(balances|reports|worklogs|customer/contracts)(/.*)?")),
     ("notifier", re.compile(r"/v1/(rules|notifications)(/.*)?")),

@@ -256,3 +256,33 @@ async def test_offers_that_nobody_answers_expire(api, pool, published):
     await expect_status(answer(api, link(soon)), 410)
     expired = (await published(OFFERS, 3))[-1][1]
     assert (expired.type, expired.data.actor) == ("tidemark.offer.expired.v1", "tidemark")
+
+
+async def test_customer_requests_an_offer_of_its_own_contract(api):
+    accounts = [
+        {"name": "Help desk", "planned_hours": "40"}, {"name": "Coordination", "billable": False, "planned_hours": "5"},
+    ]  # fmt: skip
+    contract = await create_active_contract(api, accounts=accounts)
+    body = {name: PACKAGE[name] for name in ("contract", "account_id", "period_start", "hours", "reason")}
+    body |= {"requested_by": {"name": "Ann"}}
+
+    def ask(organization_id, **changes):
+        now = datetime.now(UTC)
+        token = issue_token(
+            SECRET, f"customer link {organization_id}", "customer", now=now, organization_id=UUID(organization_id)
+        )
+        return api.post("/customer/offers", json=body | changes, headers={"authorization": f"Bearer {token}"})
+
+    own, other = contract["organization_id"], str(uuid4())
+    requested = (await expect_status(ask(own), 201)).json()
+    assert requested.keys() == {"id", "status"}
+    offer = (await expect_status(api.get(f"/offers/{requested['id']}"), 200)).json()
+    assert (offer["status"], offer["requested_by"]["name"], offer["price_minor"]) == ("requested", "Ann", None)
+    # Nothing says that a contract of somebody else, or an account that is not billable, is there.
+    for response in (await ask(other), await ask(own, contract="C9"), await api.post("/customer/offers", json=body)):
+        assert (response.status_code, response.json()["title"]) == (404, "Contract not found")
+    response = await expect_status(ask(own, account_id="Coordination"), 404)
+    assert response.json()["title"] == "Account not found"
+    await expect_status(ask(own, price_minor=1), 422)
+    await expect_status(act(api, requested, "confirm", {}), 200)
+    assert len(await adjustments(api)) == 1

@@ -543,6 +543,14 @@ class Client(BaseClient):
         """
         return self._call(Call("POST", path("offers/{}/decline", offer), body=body, etag=require_etag(offer, etag), key=key))
 
+    def request_offer(self, body: models.OfferRequest, *, key: str | None = None) -> models.RequestedOffer:
+        """Ask for more hours (or value) of an ACTIVE contract, as its customer. The owner gets a mail.
+
+        Needs the role `customer`.
+        """
+        result: models.RequestedOffer = (self._call(Call("POST", "customer/offers", body=body, key=key))).body
+        return result
+
     def publish_worklogs(
         self,
         body: models.WorklogRecordedEvent | models.WorklogDeletedEvent | models.IssueLinkedEvent | Sequence[models.WorklogRecordedEvent | models.WorklogDeletedEvent | models.IssueLinkedEvent],

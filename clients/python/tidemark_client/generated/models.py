@@ -618,6 +618,24 @@ class OfferLinkBody(TypedDict):
     """What follows `#` in the link."""
 
 
+class OfferRequest(TypedDict):
+    """What a customer asks for: an adjustment of one of its contracts."""
+    contract: str
+    """The contract's id or code."""
+    account_id: str
+    """The account's id or name."""
+    period_start: str
+    """The first day of the period; null where no period is concerned."""
+    hours: NotRequired[str | None]
+    """Hours as a decimal string, positive or negative."""
+    value_minor: NotRequired[int | None]
+    """Fixed price: an amount in minor units, positive or negative."""
+    reason: str
+    """Why it is needed; it becomes the reason of the adjustment."""
+    requested_by: PersonInput
+    """The customer's contact who asks for it; null for an offer of the owner."""
+
+
 class OfferedAdjustment(TypedDict):
     """An offer as the customer reads it, without anything internal."""
     id: str
@@ -798,6 +816,14 @@ class Renewal(TypedDict):
     """The code of the contract that follows."""
     code: str
     """The code of the contract that follows."""
+
+
+class RequestedOffer(TypedDict):
+    """A customer's request. The contract's owner confirms or declines it."""
+    id: str
+    """The id."""
+    status: Literal["requested", "open", "accepted", "declined", "withdrawn", "expired"]
+    """The contract's status."""
 
 
 class Rollover(TypedDict):

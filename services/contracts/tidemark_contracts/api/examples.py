@@ -116,6 +116,16 @@ EXAMPLES = {
     "Confirmation": {**_PRICE, "note": "With pleasure"},
     "Withdrawal": {"reason": "The price was wrong"},
     "OfferAnswer": {"name": "Ann", "email": "ann@acme.example", "remark": "Order 4711"},
+    "OfferRequest": {
+        "contract": "ACME-SUP",
+        "account_id": "Help desk",
+        "period_start": "2026-03-01",
+        "hours": "20",
+        "value_minor": None,
+        "reason": "Help with the migration",
+        "requested_by": {"name": "Ann", "email": "ann@acme.example"},
+    },
+    "RequestedOffer": {"id": examples.OFFER_ID, "status": "requested"},
     "OfferLinkBody": {"token": _TOKEN},
     "OfferLinkAnswer": {"token": _TOKEN, "answer": "accept", "name": "Ann", "remark": "Order 4711"},
     "OfferedAdjustment": {

@@ -11,13 +11,23 @@ from tidemark_contracts.contract.decider import Rejection
 from tidemark_contracts.contract.draft import ReasonText
 from tidemark_contracts.contract.store import find_contract
 from tidemark_contracts.offer import store
-from tidemark_contracts.offer.decider import Answer, Command, Confirm, Decision, Make, State, Withdraw
-from tidemark_contracts.offer.proposal import Price, Proposal
+from tidemark_contracts.offer.decider import (
+    Answer,
+    Command,
+    Confirm,
+    Decision,
+    Make,
+    State,
+    Withdraw,
+    describe_person,
+)
+from tidemark_contracts.offer.proposal import Price, Proposal, resolve_account
 from tidemark_shared.database import Connection
-from tidemark_shared.domain.bodies import Body, Name, OfferStatus, Person, Text
+from tidemark_shared.domain.bodies import Body, Day, Hours, MinorAmount, Name, OfferStatus, Person, Text
 from tidemark_shared.domain.strict_input import Strict
 from tidemark_shared.http.pagination import Cursor, Limit, Page, build_page, decode_page_cursor
 from tidemark_shared.http.problems import Problem, problem_response
+from tidemark_shared.http.rate_limit import RateLimit
 from tidemark_shared.http.requests import (
     Call,
     ChangeCall,
@@ -26,11 +36,13 @@ from tidemark_shared.http.requests import (
     TransactionRoute,
     VersionConflictError,
     Versioned,
+    post_call,
     wait_for_event,
 )
 from tidemark_shared.messaging.events import EventTime, OfferState
 
 router = APIRouter(prefix="/v1/offers", tags=["offers"], route_class=TransactionRoute)
+customer_router = APIRouter(prefix="/v1/customer/offers", tags=["offers"], route_class=TransactionRoute)
 
 OfferId = Annotated[UUID, Path(alias="offer", description="The offer's id.")]
 
@@ -47,6 +59,25 @@ class OfferInput(Proposal):
 
     contract: Annotated[Name, Field(description="The contract's id or code.")]
     requested_by: Person | None = None
+
+
+class OfferRequest(Body):
+    """What a customer asks for: an adjustment of one of its contracts."""
+
+    contract: Annotated[Name, Field(description="The contract's id or code.")]
+    account_id: Annotated[Name, Field(description="The account's id or name.")]
+    period_start: Day
+    hours: Hours | None = None
+    value_minor: MinorAmount | None = None
+    reason: Annotated[Name, Field(description="Why it is needed; it becomes the reason of the adjustment.")]
+    requested_by: Person
+
+
+class RequestedOffer(Body):
+    """A customer's request. The contract's owner confirms or declines it."""
+
+    id: UUID
+    status: OfferStatus
 
 
 class Confirmation(Price):
@@ -93,6 +124,30 @@ async def make_offer(body: Strict[OfferInput], call: CreateCall) -> Offer:
         raise rejection_problem("made", outcome.decision)
     call.response.headers["location"] = f"/v1/offers/{outcome.offer_id}"
     return _respond(call, outcome.offer_id, outcome.state)
+
+
+@customer_router.post("", status_code=201)
+async def request_offer(
+    body: Strict[OfferRequest], call: Annotated[Call, post_call("customer")], request: Request
+) -> RequestedOffer:
+    """Ask for more hours (or value) of an ACTIVE contract, as its customer. The owner gets a mail."""
+    found = await find_contract(call.connection, body.contract)
+    terms = found[1].terms if found else None
+    account = terms and resolve_account(terms, body.account_id)
+    # A customer sees its own contracts, and of these the billable accounts.
+    if not (found and terms and terms.organization_id == call.actor.organization_id):
+        raise Problem(404, "Contract not found", f"No contract with id or code {body.contract!r}.")
+    if not (account and account.billable):
+        raise Problem(404, "Account not found", f"No account with id or name {body.account_id!r}.")
+    limit: RateLimit = request.app.state.link_limit
+    limit.count(call.actor.name, datetime.now(UTC))
+    proposal = Proposal(**body.model_dump(exclude={"contract", "requested_by"}))
+    command = Make(proposal, requested_by=body.requested_by)
+    actor = describe_person(body.requested_by)
+    outcome = await store.make_offer(call.connection, found[0], command, now=datetime.now(UTC), actor=actor)
+    if outcome.decision.rejection or outcome.offer_id is None or outcome.state.offer is None:
+        raise rejection_problem("made", outcome.decision)
+    return RequestedOffer(id=outcome.offer_id, status=outcome.state.offer.status)
 
 
 @router.get("")

@@ -5,11 +5,11 @@ the link still holds, so that a revocation takes effect at once.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
-from urllib.parse import quote
-from uuid import UUID
+from urllib.parse import quote, urlencode
+from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -43,6 +43,10 @@ _PROBLEMS = {
     410: N_("This link has expired or was withdrawn. Ask the person who sent it for a new one."),
     429: N_("The password was wrong too often. Wait 15 minutes, then try again."),
 }
+
+
+# The API refuses what is asked for: it does not fit the contract, or was asked for too often.
+_REFUSED_REQUESTS = (404, 409, 422, 429)
 
 
 class CustomerRequest(NamedTuple):
@@ -122,8 +126,26 @@ async def show_contracts(request: Request, customer: CustomerRequest) -> Respons
     return _render(request, "customer_contracts.html", customer, rows=rows, has_more=page["next"] is not None)
 
 
-async def show_contract(request: Request, customer: CustomerRequest) -> Response:
-    """One contract, in the period that the address names or else the current one."""
+async def request_offer(request: Request, customer: CustomerRequest) -> Response:
+    """Ask for more of an account. The contract's owner decides."""
+    form, reference = await read_form(request), request.path_params["reference"]
+    fields = {name: form.get(name, "").strip() for name in ("account_id", "period_start", "hours", "reason")}
+    body = {**fields, "contract": reference, "requested_by": {"name": form.get("name", "").strip()}}
+    try:
+        key = form.get("key")
+        await customer.api.change("POST", "/v1/customer/offers", body, version=None, key=key, dry_run=False)
+    except ApiError as error:
+        if error.status not in _REFUSED_REQUESTS:
+            raise
+        return await show_contract(request, customer, form=form)
+    return RedirectResponse(f"/customer/contracts/{quote(reference, safe='')}?{urlencode({'asked': 'yes'})}#ask", 303)
+
+
+async def show_contract(request: Request, customer: CustomerRequest, form: Mapping[str, str] | None = None) -> Response:
+    """One contract, in the period that the address names or else the current one.
+
+    ``form`` is a request that was refused.
+    """
     path = f"/v1/customer/contracts/{quote(request.path_params['reference'], safe='')}"
     contract, curve = await asyncio.gather(customer.api.get(path), optional(customer.api.get(f"{path}/curve")))
     view = build_contract_view(
@@ -133,7 +155,18 @@ async def show_contract(request: Request, customer: CustomerRequest) -> Response
         today=_today(contract, datetime.now(UTC)),
         language=customer.language,
     )
-    return _render(request, "customer_contract.html", customer, contract=contract, **view)
+    is_asked = request.query_params.get("asked") == "yes"
+    return _render(
+        request,
+        "customer_contract.html",
+        customer,
+        contract=contract,
+        form=form or {},
+        is_asked=is_asked,
+        # The same form sent twice asks once.
+        key=uuid4(),
+        **view,
+    )
 
 
 def show_error(request: Request, status: int, _title: str, _detail: str) -> Response:

@@ -104,6 +104,9 @@ def build_contract_view(
     figures = selected or whole_figures(contract)
     days = date.fromisoformat(figures["start"]), date.fromisoformat(figures["end"])
     is_current = days[0] <= today <= days[1]
+    # More can be asked for in the period that is shown, if it has not ended; in hours only.
+    asked = selected or select_period(contract, None, today) or figures
+    can_ask = contract["status"] == "ACTIVE" and contract["unit"] == "seconds" and asked["end"] >= today.isoformat()
     per_week = hours_per_week(figures, days, today) if contract["status"] == "ACTIVE" else None
     exhausts_on = contract["exhausts_on"] if is_current and (selected or len(contract["periods"]) == 1) else None
     return {
@@ -127,6 +130,8 @@ def build_contract_view(
         "periods": list(_columns(contract, selected, today, amount)),
         "accounts": [_account_row(account, selected, amount) for account in contract["accounts"]],
         **_curve(contract, curve, selected, today, amount),
+        "asked_period": asked if can_ask else None,
+        "asked_label": _period_name(asked, contract, language),
         "updated_on": language.format_day(date.fromisoformat(contract["updated_at"][:10])),
     }
 

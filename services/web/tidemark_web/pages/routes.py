@@ -53,6 +53,7 @@ def page_routes() -> list[Route]:
         Route("/customer/session", _customer(customer.open_link), methods=["POST"]),
         Route("/customer/forget", _customer(customer.forget_link), methods=["POST"]),
         Route("/customer/contracts/{reference:path}", _customer_page(customer.show_contract)),
+        Route("/customer/contracts/{reference:path}", _customer_page(customer.request_offer), methods=["POST"]),
         Route("/offer/session", _offer(offer.open_offer), methods=["POST"]),
         Route("/offer/answer", _offer(offer.answer_offer), methods=["POST"]),
         Route("/offer", _offer(offer.ask_for_link)),
