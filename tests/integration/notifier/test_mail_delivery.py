@@ -8,6 +8,7 @@ from collections import Counter
 import asyncpg
 import pytest
 import trustme
+from api_tokens import SECRET
 from deliveries import (
     CUSTOMER,
     FAST,
@@ -243,6 +244,7 @@ async def test_kill_between_acceptance_and_record_repeats_the_same_mail(
         "TIDEMARK_TOPIC_PREFIX": topic_prefix,
         "TIDEMARK_SMTP_URL": f"smtp://127.0.0.1:{mail_server.port}",
         "TIDEMARK_MAIL_FROM": SENDER,
+        "TIDEMARK_SECRET": SECRET,
     }
     mail_server.script = ["hang"]
     async with service_process(
