@@ -12,9 +12,9 @@ PASSWORD = "open sesame"  # noqa: S105 - the password of a link of the tests
 
 @pytest.fixture
 def make_link(api):
-    """Make a link for a customer of the showcase: its id, and its address within the site."""
+    """Make a link for a customer of the demo: its id, and its address within the site."""
 
-    def make(customer="Acme Logistics", **members):
+    def make(customer="Atlas Logistics", **members):
         organization = api.get("/v1/organizations", params={"name": customer}).json()["items"][0]
         body = {"organization_id": organization["id"], **members}
         link = api.post("/v1/customer-links", json=body).raise_for_status().json()
@@ -46,7 +46,7 @@ async def test_link_shows_the_contracts_until_it_is_revoked(open_page, api, make
 async def test_another_link_takes_the_place_of_an_open_one(open_page, make_link):
     (_, first), (_, second) = make_link(), make_link("Meridian Foods")
     async with open_page(first) as page:
-        await expect(page.locator(".brand")).to_have_text("Acme Logistics")
+        await expect(page.locator(".brand")).to_have_text("Atlas Logistics")
         await page.goto(second)
         await expect(page.locator(".brand")).to_have_text("Meridian Foods")
 

@@ -53,7 +53,7 @@ async def test_what_needs_attention_comes_first(open_page):
         await expect(page.locator(".group h2").first).to_have_text("Needs attention")
 
 
-async def test_filters_stay_in_the_address_and_are_remembered(open_page):
+async def test_filters_stay_in_the_address_and_are_remembered(open_page, api):
     async with open_page("/?clear=1") as page:
         await page.get_by_role("searchbox").fill("meridian")
         await page.keyboard.press("Enter")
@@ -63,7 +63,8 @@ async def test_filters_stay_in_the_address_and_are_remembered(open_page):
         await page.get_by_role("link", name="Contracts").first.click()
         await expect(page).to_have_url(re.compile(r"/\?text=meridian$"))
         await page.get_by_role("link", name="Clear all").click()
-        await expect(page.locator(".contract")).to_have_count(10)
+        contracts = api.get("/v1/balances", params={"limit": 200}).json()["items"]
+        await expect(page.locator(".contract")).to_have_count(len(contracts))
 
 
 async def test_past_period_shows_its_own_figures(open_page):

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
-from conftest import AXE
+from conftest import check_accessibility
 from oidc_provider import running_provider
 from playwright.async_api import expect
 from polling import wait_until
@@ -54,16 +54,15 @@ async def web_with_provider(data_dir, issuer):
             process.wait(30)
 
 
-async def test_person_signs_in_by_the_provider_and_out(open_page, address, data_dir):  # noqa: ARG001 - the system runs
+async def test_person_signs_in_by_the_provider_and_out(open_page, stack):
     async with (
         running_provider(*_USERS) as issuer,
-        web_with_provider(data_dir, issuer) as web,
+        web_with_provider(stack.data_dir, issuer) as web,
         open_page(f"{web}/people?weeks=8") as page,
     ):
         # The style sheet of the provider's page is elsewhere.
         await page.route(re.compile("^https:"), lambda route: route.abort())
-        await page.evaluate(f"() => {{ {AXE.read_text()} }}")
-        assert (await page.evaluate("() => axe.run()"))["violations"] == []
+        await check_accessibility(page)
         await page.get_by_role("link", name="Sign in with your account").click()
         await page.get_by_role("button", name="u-1").click()
         await expect(page).to_have_url(f"{web}/people?weeks=8")

@@ -121,7 +121,7 @@ if (polled) setInterval(() => { if (!document.hidden) poll(); }, 1000 * Number(p
 // Choosing a filter applies it.
 for (const form of document.querySelectorAll("[data-filters]")) {
   form.addEventListener("change", (event) => {
-    if (event.target.matches("select, input[type=date], input[type=checkbox]")) form.requestSubmit();
+    if (event.target.matches("select, input[type=date]")) form.requestSubmit();
   });
   // Fields without a value do not belong in the address.
   form.addEventListener("formdata", (event) => {
