@@ -85,14 +85,11 @@ def print_list(
     print_table(table)
 
 
-def print_details(body: Json, texts: Mapping[str, str], *, as_json: bool) -> None:
+def print_details(body: Json, texts: Mapping[str, str], *, as_json: bool, as_csv: bool) -> None:
     """Print one entity: its body for programs; for people a label and a text, which can have several lines."""
-    if as_json:
-        print_json(body)
-        return
     details = Table.grid(padding=(0, 2))
     details.add_column(style="bold", no_wrap=True)
     details.add_column(overflow="fold")
     for label, text in texts.items():
         details.add_row(label, text)
-    print_table(details)
+    print_records([body], details, as_json=as_json, as_csv=as_csv, document=body)

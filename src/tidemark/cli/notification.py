@@ -49,7 +49,13 @@ def list_(
 
 
 @app.command()
-def show(notification: NotificationId, *, as_json: AsJson = False, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+def show(
+    notification: NotificationId,
+    *,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
     """Show a notification and its deliveries."""
     with connect(data_dir) as api:
         entity = api.get(f"notifications/{notification}")
@@ -64,8 +70,8 @@ def show(notification: NotificationId, *, as_json: AsJson = False, data_dir: Dat
         "Reason": body["snapshot"]["reason"],
         "Id": body["id"],
     }
-    print_details(body, details, as_json=as_json)
-    if not as_json:
+    print_details(body, details, as_json=as_json, as_csv=as_csv)
+    if not (as_json or as_csv):
         print_table(build_table(body["deliveries"], _DELIVERY_COLUMNS))
 
 

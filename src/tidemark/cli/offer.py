@@ -94,7 +94,9 @@ def list_(
 
 
 @app.command()
-def show(offer: OfferId, *, as_json: AsJson = False, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+def show(
+    offer: OfferId, *, as_json: AsJson = False, as_csv: AsCsv = False, data_dir: DataDir = DEFAULT_DATA_DIR
+) -> None:
     """Show an offer, and who asked for, made and answered it."""
     with connect(data_dir) as api:
         body = _find(api, offer).body
@@ -113,7 +115,7 @@ def show(offer: OfferId, *, as_json: AsJson = False, data_dir: DataDir = DEFAULT
         "Refused": body["refusal"],
         "Id": body["id"],
     }
-    print_details(body, {label: text for label, text in details.items() if text}, as_json=as_json)
+    print_details(body, {label: text for label, text in details.items() if text}, as_json=as_json, as_csv=as_csv)
 
 
 @app.command()

@@ -121,7 +121,9 @@ def list_(
 
 
 @app.command()
-def show(organization: Reference, *, as_json: AsJson = False, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+def show(
+    organization: Reference, *, as_json: AsJson = False, as_csv: AsCsv = False, data_dir: DataDir = DEFAULT_DATA_DIR
+) -> None:
     """Show an organization and its contacts."""
     with connect(data_dir) as api:
         body = find_entity(api, ORGANIZATIONS, organization).body
@@ -132,7 +134,7 @@ def show(organization: Reference, *, as_json: AsJson = False, data_dir: DataDir 
         "Contacts": "\n".join(f"{_describe_contact(contact)} <{contact['email']}>" for contact in body["contacts"]),
         "Id": body["id"],
     }
-    print_details(body, details, as_json=as_json)
+    print_details(body, details, as_json=as_json, as_csv=as_csv)
 
 
 @app.command()

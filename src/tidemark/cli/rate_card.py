@@ -131,7 +131,9 @@ def list_(
 
 
 @app.command()
-def show(card: Reference, *, as_json: AsJson = False, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+def show(
+    card: Reference, *, as_json: AsJson = False, as_csv: AsCsv = False, data_dir: DataDir = DEFAULT_DATA_DIR
+) -> None:
     """Show a rate card."""
     with connect(data_dir) as api:
         body = find_entity(api, RATE_CARDS, card).body
@@ -144,7 +146,7 @@ def show(card: Reference, *, as_json: AsJson = False, data_dir: DataDir = DEFAUL
         **{heading: f"{_format_rate(body, kind)} {body['currency']} an hour" for kind, heading in _KINDS.items()},
         "Id": body["id"],
     }
-    print_details(body, details, as_json=as_json)
+    print_details(body, details, as_json=as_json, as_csv=as_csv)
 
 
 @app.command()

@@ -116,7 +116,9 @@ def list_(*, as_json: AsJson = False, as_csv: AsCsv = False, data_dir: DataDir =
 
 
 @app.command()
-def show(rule: Reference, *, as_json: AsJson = False, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+def show(
+    rule: Reference, *, as_json: AsJson = False, as_csv: AsCsv = False, data_dir: DataDir = DEFAULT_DATA_DIR
+) -> None:
     """Show a rule."""
     with connect(data_dir) as api:
         body, names = find_entity(api, RULES, rule).body, Names(api)
@@ -135,7 +137,7 @@ def show(rule: Reference, *, as_json: AsJson = False, data_dir: DataDir = DEFAUL
         "Opening": body["opening"] or "",
         "Id": body["id"],
     }
-    print_details(body, {name: text for name, text in details.items() if text}, as_json=as_json)
+    print_details(body, {name: text for name, text in details.items() if text}, as_json=as_json, as_csv=as_csv)
 
 
 @app.command()

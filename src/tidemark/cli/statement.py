@@ -57,6 +57,7 @@ def show(
     period: Annotated[str, typer.Argument(help="The period, by its month (2026-03) or a day in it.")],
     *,
     as_json: AsJson = False,
+    as_csv: AsCsv = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Show a statement, what has corrected it since, and the figures today. The JSON is a file for `check`."""
@@ -70,8 +71,8 @@ def show(
         "Frozen": f"{statement['closed_at']}, as of {statement['as_of']}",
         "SHA-256": statement["sha256"],
     }
-    print_details(body, details, as_json=as_json)
-    if not as_json:
+    print_details(body, details, as_json=as_json, as_csv=as_csv)
+    if not (as_json or as_csv):
         _print_today(body)
 
 

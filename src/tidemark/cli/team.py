@@ -135,12 +135,14 @@ def list_(
 
 
 @app.command()
-def show(team: Reference, *, as_json: AsJson = False, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+def show(
+    team: Reference, *, as_json: AsJson = False, as_csv: AsCsv = False, data_dir: DataDir = DEFAULT_DATA_DIR
+) -> None:
     """Show a team and its members."""
     with connect(data_dir) as api:
         body = find_entity(api, TEAMS, team).body
-    print_details(body, {"Team": body["name"], "Id": body["id"]}, as_json=as_json)
-    if not as_json:
+    print_details(body, {"Team": body["name"], "Id": body["id"]}, as_json=as_json, as_csv=as_csv)
+    if not (as_json or as_csv):
         print_table(build_table(body["members"], _MEMBER_COLUMNS))
 
 

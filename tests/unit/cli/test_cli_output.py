@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 import tidemark
 from tidemark.cli import app, connection, dlq, token, verify
+from tidemark.cli.connection import print_details
 from tidemark.cli.output import Column, print_line, print_records
 from tidemark_client import Entity, TidemarkError
 from tidemark_shared.domain.text import escape_invisible
@@ -204,3 +205,8 @@ def test_commands_print_through_the_output_module_only() -> None:
         or (isinstance(node, ast.ImportFrom) and node.module in {"rich.text", "rich.console.Console"})
     ]
     assert printing == []
+
+
+def test_details_of_an_entity_are_csv_too(capsys: pytest.CaptureFixture[str]) -> None:
+    print_details({"name": "Acme", "owner": {"name": "=Olga"}}, {"Name": "Acme"}, as_json=False, as_csv=True)
+    assert capsys.readouterr().out == "name,owner.name\nAcme,'=Olga\n"
