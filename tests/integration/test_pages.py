@@ -12,7 +12,8 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from web_server import running_server, web_client
 
-from tidemark_shared.domain.examples import PERIOD_RESTATED, STATEMENT, STATEMENT_TODAY
+from tidemark_shared.domain.examples import BALANCE, PERIOD_RESTATED, STATEMENT, STATEMENT_TODAY
+from tidemark_shared.domain.examples import CONTRACT as CONTRACT_BODY
 from tidemark_shared.http.tokens import issue_token, verify_token
 
 CONTRACT = "3f0e4b86-6f0c-4f6e-9d0e-3c8e7d0f1a11"
@@ -43,6 +44,9 @@ def summary(name="<b>Support</b>", **changes):
     }  # fmt: skip
 
 
+TWO_MONTHS = BALANCE | {
+    "periods": [*BALANCE["periods"], {**BALANCE["periods"][0], "start": "2026-04-01", "end": "2026-04-30"}],
+}
 STATEMENT_ANSWER = {
     "statement": STATEMENT, "restatements": [PERIOD_RESTATED], "restatement_count": 1, "today": STATEMENT_TODAY,
 }  # fmt: skip
@@ -52,11 +56,12 @@ class Services:
     """All services as one server; ``is_revoked`` makes it refuse every token."""
 
     def __init__(self):
-        self.requests, self.revision, self.is_revoked = [], 7, False
+        self.requests, self.revision, self.is_revoked, self.moments = [], 7, False, {}
         self.app = Starlette(routes=[Route("/{path:path}", self.answer, methods=["GET", "POST"])])
 
     async def answer(self, request):
         self.requests.append((request.url.path, request.headers.get("authorization", "")))
+        self.moments[request.url.path] = request.query_params.get("as_of")
         if self.is_revoked:
             return JSONResponse({"title": "Invalid token", "detail": "The token was revoked."}, 401)
         answers = {
@@ -68,6 +73,16 @@ class Services:
                 "items": [{"contract_id": CONTRACT, "revision": self.revision}], "next": None,
             },
             "/v1/organizations": {"items": [], "next": None},
+            "/v1/contracts/ACME-SUP": CONTRACT_BODY | {"id": CONTRACT, "status": "ACTIVE"},
+            "/v1/contracts/ACME-SUP/balance": TWO_MONTHS,
+            "/v1/contracts/ACME-SUP/curve": {"items": [
+                {"day": "2026-03-02", "whole": BALANCE["whole"], "period": BALANCE["periods"][0]},
+            ]},
+            "/v1/contracts/ACME-SUP/worklogs": {"items": [], "next": None},
+            "/v1/contracts/ACME-SUP/history": {"items": [{
+                "version": 1, "what": "drafted", "status": "DRAFT", "actor": "olga", "reason": None, "changes": [],
+                "occurred_at": "2026-01-02T08:15:00Z", "descriptions": [], "renewed_from": None, "renewed_as": None,
+            }]},
         }  # fmt: skip
         is_statement = request.url.path.endswith("/statements/2026-03-01")
         if answer := STATEMENT_ANSWER if is_statement else answers.get(request.url.path):
@@ -189,6 +204,21 @@ async def test_address_above_a_contract_leads_to_all_contracts():
     async with pages(open_=True) as (client, _):
         page = await client.get("/contracts")
     assert (page.status_code, page.headers["location"]) == (307, "/")
+
+
+async def test_contract_is_shown_as_it_was_known_on_an_earlier_day():
+    async with pages(open_=True) as (client, services):
+        page = await client.get("/contracts/ACME-SUP")
+        assert 'min="2026-01-02"' in page.text
+        assert "data-live=" in page.text
+        assert set(services.moments.values()) == {None}
+        earlier = await client.get("/contracts/ACME-SUP?as_of=2026-03-04&period=2026-03-01")
+        assert "as they were known at the end of <strong>4 Mar 2026</strong>" in earlier.text.replace("\xa0", " ")
+        assert "data-live=" not in earlier.text
+        assert "?period=whole&amp;as_of=2026-03-04" in earlier.text
+        known = {path.rpartition("/")[2] for path, moment in services.moments.items()
+                 if moment == "2026-03-04T22:59:59.999999+00:00"}  # fmt: skip
+    assert known == {"balance", "curve", "worklogs"}
 
 
 async def test_statement_is_a_page_and_a_pdf():

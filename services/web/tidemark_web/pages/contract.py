@@ -25,6 +25,7 @@ from tidemark_web.pages.formatting import (
     format_period,
     name_statement,
 )
+from tidemark_web.pages.known import end_of_day, list_days, read_day
 from tidemark_web.pages.rendering import render
 
 WHOLE = "whole"
@@ -67,13 +68,21 @@ class PeriodColumn(NamedTuple):
 
 
 async def show_contract(request: Request, api: Api) -> Response:
-    """The page of a contract, of the period that the address names or else the current one."""
+    """The page of a contract, of the period that the address names or else the current one.
+
+    With a day in ``as_of`` it has the figures as they were known at its end.
+    """
     reference = request.path_params["reference"]
-    contract, balance, curve, unaccounted, explain, history, statements, organization, teams = await _load(
-        api, reference
-    )
+    contract = await api.get(contract_path(reference))
     zone = ZoneInfo(contract["timezone"])
-    today = datetime.now(UTC).astimezone(zone).date()
+    today = real_today = datetime.now(UTC).astimezone(zone).date()
+    moment = None
+    if known_on := read_day(request.query_params.get("as_of"), today):
+        today, moment = known_on, end_of_day(known_on, zone)
+    balance, curve, unaccounted, explain, history, statements, organization, teams = await _load(
+        api, reference, contract, moment
+    )
+    entries = history["items"] if history else []
     style = hour_style(request)
     amount = amounts_of(balance, style)
     selected = select_period(balance, request.query_params.get("period"), today)
@@ -102,7 +111,11 @@ async def show_contract(request: Request, api: Api) -> Response:
         repairs=REMEDIES,
         repair_labels=REASON_LABELS,
         explained=explain["items"] if explain else None,
-        history=list(reversed(history["items"])) if history else None,
+        history=list(reversed(entries)) if history else None,
+        known_on=known_on,
+        known_days=list_days(entries, today, real_today, zone),
+        # Links on the page stay at this day.
+        keep=f"&as_of={known_on}" if known_on else "",
         status_label=STATUSES[balance["status"]],
         reason_labels=REASONS,
         statements=list(reversed(statements["items"])) if statements else None,
@@ -116,22 +129,23 @@ async def show_contract(request: Request, api: Api) -> Response:
     )
 
 
-async def _load(api: Api, reference: str) -> tuple[Any, ...]:
-    """Everything that the page shows. Terms, figures and work must be there; the rest may be missing."""
+async def _load(api: Api, reference: str, contract: Json, moment: datetime | None) -> tuple[Any, ...]:
+    """Everything else that the page shows, at a moment. Figures must be there; the rest may be missing."""
+    as_of = moment and moment.isoformat()
+    unaccounted = {"reason": "any", "limit": _MAX_UNACCOUNTED, "as_of": as_of}
     figures, others = await asyncio.gather(
         asyncio.gather(
-            api.get(contract_path(reference)),
-            api.get(contract_path(reference, "/balance")),
-            api.get(contract_path(reference, "/curve")),
+            api.get(contract_path(reference, "/balance"), {"as_of": as_of}),
+            api.get(contract_path(reference, "/curve"), {"as_of": as_of}),
         ),
         asyncio.gather(
-            optional(api.get(contract_path(reference, "/worklogs"), {"reason": "any", "limit": _MAX_UNACCOUNTED})),
+            optional(api.get(contract_path(reference, "/worklogs"), unaccounted)),
             optional(api.get(contract_path(reference, "/notifications/explain"))),
             optional(api.get(contract_path(reference, "/history"))),
             optional(api.get(contract_path(reference, "/statements"), {"limit": _MAX_STATEMENTS})),
         ),
     )
-    contract, balance, _ = figures
+    balance, _ = figures
     ids = {slice_["team_id"] for account in balance["accounts"] for slice_ in account["slices"]} - {None}
     names = await asyncio.gather(
         optional(api.get(f"/v1/organizations/{contract['organization_id']}")), load_team_names(api, sorted(ids))

@@ -129,6 +129,18 @@ for (const form of document.querySelectorAll("[data-filters]")) {
   });
 }
 
+// The slider over the days on which a contract was known.
+for (const form of document.querySelectorAll("[data-known-days]")) {
+  const day = form.elements.as_of;
+  const slider = form.querySelector("[type=range]");
+  slider.hidden = false;
+  slider.addEventListener("input", () => {
+    day.valueAsNumber = Date.parse(day.min) + Number(slider.value) * 86_400_000;
+    slider.setAttribute("aria-valuetext", day.value);
+  });
+  slider.addEventListener("change", () => form.requestSubmit());
+}
+
 // After a preference is saved, come back to exactly this address.
 for (const field of document.querySelectorAll("[data-here]")) field.value = location.pathname + location.search;
 
