@@ -37,7 +37,7 @@ WIDTHS, SCHEMES = (360, 1280), ("light", "dark")
 
 
 def open_customer_link(address: str) -> str:
-    """The address of a new link for a customer of the showcase; the system is in open mode."""
+    """The address of a new link for a customer of the demo; the system is in open mode."""
     with httpx.Client(base_url=address, trust_env=False, timeout=30) as client:
         organization = client.get("/v1/organizations", params={"name": CUSTOMER}).json()["items"][0]["id"]
         body = {"organization_id": organization, "note": "For Ann Ardent"}
@@ -45,9 +45,16 @@ def open_customer_link(address: str) -> str:
     return f"{address}/customer#{link['url'].partition('#')[2]}"
 
 
+def find_statement(address: str) -> str:
+    """The page of the newest statement of the contract that the demo has closed."""
+    with httpx.Client(base_url=address, trust_env=False, timeout=30) as client:
+        statements = client.get("/v1/contracts/BLUE-SUP/statements").raise_for_status().json()["items"]
+    return f"/contracts/BLUE-SUP/statements/{statements[-1]['figures']['start']}"
+
+
 async def take_pictures(address: str, folder: Path, chromium: str) -> list[Path]:
     """Take one picture per page, width and scheme, and return the paths."""
-    written, link = [], open_customer_link(address)
+    written, link, statement = [], open_customer_link(address), find_statement(address)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=chromium, args=["--no-sandbox", "--disable-lcd-text"]
@@ -58,8 +65,9 @@ async def take_pictures(address: str, folder: Path, chromium: str) -> list[Path]
                 await page.goto(link)
                 await page.wait_for_selector(".contract")
                 await page.goto(f"{address}/rules")
-                rule = await page.get_by_role("link", name="The month's hours run out").get_attribute("href")
-                for name, path in {**PAGES, "rule": f"{rule}?contract=ATLAS-SUP"}.items():
+                # One is of the demo's first contract, the last of all contracts.
+                rule = await page.get_by_role("link", name="The month's hours run out").last.get_attribute("href")
+                for name, path in {**PAGES, "rule": f"{rule}?contract=ATLAS-SUP", "statement": statement}.items():
                     await page.goto(address + path)
                     picture = folder / f"{name}-{width}-{scheme}.png"
                     await page.screenshot(path=picture, full_page=True)
