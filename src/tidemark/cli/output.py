@@ -123,6 +123,8 @@ def format_cell(value: object) -> str:
 def _print_csv(records: Sequence[Record], fields: Sequence[str]) -> None:
     rows = [dict(_flatten(record)) for record in records]
     names = list(fields or dict.fromkeys(name for row in rows for name in row))
+    if not names:  # nothing to print, and nobody knows the headings
+        return
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerows([names, *([_csv_cell(row.get(name)) for name in names] for row in rows)])
 
