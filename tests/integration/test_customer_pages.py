@@ -52,13 +52,15 @@ class Services:
             session = {"organization_name": "Acme", "locale": self.locale, "expires_at": "2099-12-31T00:00:00Z"}
             return JSONResponse(session if status == 200 else {"title": INTERNAL, "detail": INTERNAL}, status)
         if path == "/v1/customer/offers":
-            self.asked[request.headers["idempotency-key"]] = body = await request.json()
+            self.asked[request.headers.get("idempotency-key")] = body = await request.json()
             problem = {"title": INTERNAL, "detail": INTERNAL}
             return JSONResponse(problem, 422) if body["hours"] == "many" else JSONResponse({"id": "1"}, 201)
         if path == "/v1/customer/contracts":
             return JSONResponse({"items": [CONTRACT], "next": None})
         if path == "/v1/customer/contracts/A/1":
             return JSONResponse(CONTRACT)
+        if path.endswith("/A/1/curve"):
+            return JSONResponse({"items": [], "next": None})
         return JSONResponse({"title": INTERNAL, "detail": INTERNAL}, 404)
 
 
@@ -129,7 +131,7 @@ async def test_changed_or_expired_link_opens_nothing(link, status, text):
         page = await client.get("/customer/contracts/A%2F1", headers={"cookie": f"tidemark_customer={token}"})
     assert (answer.status_code, text in answer.text) == (status, True)
     assert "set-cookie" not in answer.headers
-    assert page.status_code == 401
+    assert page.status_code == status
     assert "Support" not in answer.text + page.text
     assert services.tokens == []
 
@@ -260,8 +262,43 @@ async def test_customer_asks_for_more_hours_once(monkeypatch):
         refused = await client.post(
             "/customer/contracts/A%2F1", data={**form, "hours": "many", "key": "2"}, headers=SAME_SITE
         )
+        assert refused.status_code == 422
         assert "This cannot be asked for" in refused.text
         assert 'value="Migration"' in refused.text
         assert INTERNAL not in refused.text
         other_site = await client.post("/customer/contracts/A%2F1", data=form, headers={"sec-fetch-site": "cross-site"})
         assert other_site.status_code == 403
+
+
+@pytest.mark.parametrize("reference", ["..", ".", "%2e%2e", "A%2F1%2Fcurve"])
+async def test_reference_that_is_no_contract_is_not_found(reference):
+    async with pages() as (client, _):
+        await send_link(client)
+        page = await client.get(f"/customer/contracts/{reference}")
+    assert page.status_code in {404, 200 if reference in {"..", "."} else 404}
+    assert "This page failed" not in page.text
+
+
+async def test_key_of_a_form_can_be_any_text(monkeypatch):
+    monkeypatch.setitem(PERIODS[1], "end", "2099-12-31")
+    form = {
+        "account_id": "1",
+        "period_start": "2026-02-01",
+        "reason": "x",
+        "hours": "1",
+        "name": "Ann",
+        "key": "\u00fc",
+    }
+    async with pages() as (client, services):
+        await send_link(client)
+        sent = await client.post("/customer/contracts/A%2F1", data=form, headers=SAME_SITE)
+        assert (sent.status_code, list(services.asked)) == (303, [None])
+        refused = await client.post("/customer/contracts/A%2F1", data={**form, "hours": "many"}, headers=SAME_SITE)
+        assert refused.status_code == 422
+
+
+async def test_session_of_an_expired_link_is_said_to_have_expired():
+    session = issue_customer_link(SECRET, new_link(expires_at=NOW - timedelta(minutes=1)), "tidemark:customer-session")
+    async with pages() as (client, _):
+        page = await client.get("/customer", headers={"cookie": f"tidemark_customer={session}"})
+    assert (page.status_code, "expired or was withdrawn" in page.text) == (410, True)

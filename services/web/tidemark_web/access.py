@@ -8,7 +8,7 @@ from fastapi import Request
 
 from tidemark_shared.http.admission import MAX_BODY_BYTES, Admit
 from tidemark_shared.http.auth import check_token, has_link, read_token
-from tidemark_shared.http.links import LinkError, verify_customer_link
+from tidemark_shared.http.links import ExpiredLinkError, LinkError, verify_customer_link
 from tidemark_shared.http.problems import Problem
 from tidemark_shared.http.tokens import Actor, issue_token
 from tidemark_shared.settings import LOOPBACK_HOSTS, Settings, require_setting
@@ -47,7 +47,7 @@ def create_admission(settings: Settings) -> Admit:
             return 0
         _check_host(request, hosts)
         is_local = settings.host in LOOPBACK_HOSTS and not any(name in request.headers for name in _PROXY_HEADERS)
-        first_part = path.split("/")[1]
+        first_part = path.partition("/")[2].partition("/")[0]
         if path in _PUBLIC_PATHS or (is_local and first_part == "inbox"):
             return 0
         if path.startswith("/v1/intake/") or has_link(request):
@@ -108,12 +108,16 @@ def _admit_customer(request: Request, secret: str) -> int:
     Returns how many bytes its form may have.
     """
     state = request.state
-    state.link, state.accepts_form = None, True
+    state.link, state.link_status, state.accepts_form = None, 200, True
     if request.method not in _SAFE_METHODS:
         _check_same_origin(request)
     if session := request.cookies.get(CUSTOMER_COOKIE):
-        with suppress(LinkError):
+        try:
             state.link = verify_customer_link(secret, session, "tidemark:customer-session")
+        except ExpiredLinkError:
+            state.link_status = 410
+        except LinkError:
+            state.link_status = 401
     return _MAX_FORM_BYTES
 
 

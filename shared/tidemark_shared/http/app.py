@@ -73,6 +73,8 @@ def create_api(
         generate_unique_id_function=lambda route: route.name,
         docs_url=None,
         redoc_url=None,
+        # A redirect would name the address of the service behind web.
+        redirect_slashes=False,
         # Declares the schema of problems; `complete_document` declares the problems themselves.
         responses={"default": {"model": ProblemBody}},
     )

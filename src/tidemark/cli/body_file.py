@@ -102,6 +102,8 @@ def load_json(text: str) -> Any:
     """Parse JSON. Raises :class:`InputError`, also for a member that is given twice."""
     try:
         return json.loads(text, object_pairs_hook=_to_object)
+    except RecursionError:
+        raise InputError("The file is nested too deeply.") from None
     except ValueError as error:
         raise InputError(f"The file is not JSON: {error}.") from None
 

@@ -5,7 +5,15 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from contracts_api import SECRET, create_active_contract, expect_status, post_action, run_service, violation_keys
+from contracts_api import (
+    SECRET,
+    create_active_contract,
+    create_organization,
+    expect_status,
+    post_action,
+    run_service,
+    violation_keys,
+)
 
 from tidemark_contracts.offer import expiry
 from tidemark_shared.http.links import OfferLink, issue_offer_link
@@ -278,6 +286,12 @@ async def test_customer_requests_an_offer_of_its_own_contract(api):
     assert requested.keys() == {"id", "status"}
     offer = (await expect_status(api.get(f"/offers/{requested['id']}"), 200)).json()
     assert (offer["status"], offer["requested_by"]["name"], offer["price_minor"]) == ("requested", "Ann", None)
+    # A name alone could be that of anybody.
+    history = (await api.get("/contracts/ACME-SUP/history")).json()["items"]
+    assert history[-1]["actor"] == f"Ann, by customer link {own}"
+    assert "already waits" in (await expect_status(ask(own), 409)).json()["detail"]
+    for body_of_nobody in ({"requested_by": {"name": " "}}, {"requested_by": {"name": "a\u202eb"}}, {"hours": "-1"}):
+        await expect_status(ask(own, **body_of_nobody), 422)
     # Nothing says that a contract of somebody else, or an account that is not billable, is there.
     for response in (await ask(other), await ask(own, contract="C9"), await api.post("/customer/offers", json=body)):
         assert (response.status_code, response.json()["title"]) == (404, "Contract not found")
@@ -286,3 +300,31 @@ async def test_customer_requests_an_offer_of_its_own_contract(api):
     await expect_status(ask(own, price_minor=1), 422)
     await expect_status(act(api, requested, "confirm", {}), 200)
     assert len(await adjustments(api)) == 1
+
+
+async def test_offer_of_a_contract_that_has_moved_is_nobodys(api):
+    contract = await create_active_contract(api)
+    offer = await make(api)
+    token = link(offer)
+    other = await create_organization(api, name="Nordwind")
+    body = {name: value for name, value in contract.items() if name not in {"id", "version", "status"}}
+    body |= {"organization_id": other, "reason": "Sold"}
+    await expect_status(post_action(api, "ACME-SUP", "amend", 2, body), 200)
+    for response in (await exchange(api, token), await answer(api, token)):
+        assert (response.status_code, "ACME" in response.text) == (410, False)
+    await expect_status(act(api, offer, "accept", ANN), 409)
+    assert await adjustments(api) == []
+
+
+async def test_refused_answer_leaves_its_key_free(api):
+    await create_active_contract(api)
+    offer = await make(api)
+    await expect_status(post_action(api, "ACME-SUP", "suspend", 2, {"reason": "Pause"}), 200)
+
+    def accept(version):
+        headers = {"if-match": f'"{version}"', "idempotency-key": "k"}
+        return api.post(f"/offers/{offer['id']}/accept", json=ANN, headers=headers)
+
+    await expect_status(accept(1), 409)
+    await expect_status(post_action(api, "ACME-SUP", "resume", 3, {"reason": "Go on"}), 200)
+    await expect_status(accept(2), 200)

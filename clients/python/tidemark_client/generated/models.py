@@ -632,7 +632,7 @@ class OfferRequest(TypedDict):
     """Fixed price: an amount in minor units, positive or negative."""
     reason: str
     """Why it is needed; it becomes the reason of the adjustment."""
-    requested_by: PersonInput
+    requested_by: Signatory
     """The customer's contact who asks for it; null for an offer of the owner."""
 
 
@@ -868,6 +868,14 @@ class ServiceStatus(TypedDict):
     """Dead letters that no replay has processed."""
     verification: Verification | None
     """The last comparison of figures and facts; null before the first, and in other services."""
+
+
+class Signatory(TypedDict):
+    """A person whose name everybody can read."""
+    name: str
+    """The name."""
+    email: NotRequired[str | None]
+    """An email address."""
 
 
 class Slice(TypedDict):

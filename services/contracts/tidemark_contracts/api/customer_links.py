@@ -15,6 +15,7 @@ from tidemark_shared.database import Connection, queries
 from tidemark_shared.domain.bodies import Body, Locale, Name, Text
 from tidemark_shared.domain.strict_input import Strict
 from tidemark_shared.domain.violations import ViolationCode
+from tidemark_shared.http.idempotency import release_key
 from tidemark_shared.http.links import (
     MAIL_LINK_VERSION,
     CustomerLink,
@@ -115,6 +116,8 @@ async def create_customer_link(
     token = issue_customer_link(require_setting(settings.secret, "secret"), link)
     url = f"{settings.public_url.rstrip('/')}/customer#{token}"
     call.response.headers["location"] = f"/v1/customer-links/{link.id}"
+    # The answer has the address, so it is not stored for a repeated request: that makes another link.
+    await release_key(request)
     return CreatedCustomerLink(**_members(row), url=url)
 
 

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from tidemark_contracts.api.offers import rejection_problem, run_command
+from tidemark_contracts.api.signatory import SignatoryName
 from tidemark_contracts.contract.store import load_contract
 from tidemark_contracts.directory.store import load_names
 from tidemark_contracts.offer import store
@@ -22,7 +23,6 @@ from tidemark_shared.domain.bodies import (
     Currency,
     Hours,
     MinorAmount,
-    Name,
     OfferStatus,
     Owner,
     Person,
@@ -57,7 +57,7 @@ class OfferLinkAnswer(OfferLinkBody):
     """The customer's answer to an offer."""
 
     answer: Literal["accept", "decline"]
-    name: Name
+    name: SignatoryName
     remark: Text | None = None
 
 
@@ -140,9 +140,15 @@ async def _offered(request: Request, link: OfferLink, state: State | None) -> Of
         raise _gone("This offer was withdrawn.")
     if offer.status == "expired" or is_over(offer, datetime.now(UTC)):
         raise _gone("The time to answer this offer is over.")
-    terms = (await load_contract(connection, offer.contract_id)).terms
+    contract = await load_contract(connection, offer.contract_id)
+    terms = contract.terms
     if terms is None:
         raise AssertionError("The contract of an offer has terms.")
+    if contract.status == "CLOSED" and offer.status == "open":
+        raise _gone("The contract is closed.")
+    if terms.organization_id != offer.organization_id:
+        # A contract that has moved is none of the former customer's business.
+        raise _gone("This offer was withdrawn.")
     names = await load_names(connection, [offer.organization_id])
     return OfferedAdjustment(
         **offer.model_dump(include=OfferedAdjustment.model_fields.keys() & type(offer).model_fields.keys()),

@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
+from tidemark_contracts.api.signatory import Signatory
 from tidemark_contracts.contract.decider import Rejection
 from tidemark_contracts.contract.draft import ReasonText
 from tidemark_contracts.contract.store import find_contract
@@ -25,6 +26,7 @@ from tidemark_contracts.offer.proposal import Price, Proposal, resolve_account
 from tidemark_shared.database import Connection
 from tidemark_shared.domain.bodies import Body, Day, Hours, MinorAmount, Name, OfferStatus, Person, Text
 from tidemark_shared.domain.strict_input import Strict
+from tidemark_shared.http.idempotency import release_key
 from tidemark_shared.http.pagination import Cursor, Limit, Page, build_page, decode_page_cursor
 from tidemark_shared.http.problems import Problem, problem_response
 from tidemark_shared.http.rate_limit import RateLimit
@@ -67,10 +69,10 @@ class OfferRequest(Body):
     contract: Annotated[Name, Field(description="The contract's id or code.")]
     account_id: Annotated[Name, Field(description="The account's id or name.")]
     period_start: Day
-    hours: Hours | None = None
-    value_minor: MinorAmount | None = None
+    hours: Annotated[Hours, Field(gt=0)] | None = None
+    value_minor: Annotated[MinorAmount, Field(gt=0)] | None = None
     reason: Annotated[Name, Field(description="Why it is needed; it becomes the reason of the adjustment.")]
-    requested_by: Person
+    requested_by: Signatory
 
 
 class RequestedOffer(Body):
@@ -92,7 +94,7 @@ class Withdrawal(Body):
     reason: ReasonText
 
 
-class OfferAnswer(Person):
+class OfferAnswer(Signatory):
     """Who answers an offer, and what they say."""
 
     remark: Text | None = None
@@ -142,8 +144,9 @@ async def request_offer(
     limit: RateLimit = request.app.state.link_limit
     limit.count(call.actor.name, datetime.now(UTC))
     proposal = Proposal(**body.model_dump(exclude={"contract", "requested_by"}))
-    command = Make(proposal, requested_by=body.requested_by)
-    actor = describe_person(body.requested_by)
+    command = Make(proposal, requested_by=body.requested_by, by_customer=True)
+    # A name alone could be that of anybody.
+    actor = f"{describe_person(body.requested_by)}, by {call.actor.name}"
     outcome = await store.make_offer(call.connection, found[0], command, now=datetime.now(UTC), actor=actor)
     if outcome.decision.rejection or outcome.offer_id is None or outcome.state.offer is None:
         raise rejection_problem("made", outcome.decision)
@@ -212,7 +215,8 @@ async def _answer(
     command = Answer(answer, Person(name=body.name, email=body.email), body.remark)
     outcome = await run_command(request, offer_id, command, actor=call.actor.name, call=call)
     if outcome.decision.rejection:
-        # Not raised: the transaction keeps the event that tells the owner.
+        # Not raised: the transaction keeps the event that tells the owner. The same answer may be possible later.
+        await release_key(request)
         return problem_response(rejection_problem(answer, outcome.decision).body)
     return _respond(call, offer_id, outcome.state)
 

@@ -45,11 +45,15 @@ TRANSITIONS: dict[EventType, dict[OfferStatus | None, OfferStatus]] = {
 
 @dataclass(frozen=True)
 class Make:
-    """Make an offer, or record a request of ``requested_by``. A rule makes at most one for each notification."""
+    """Make an offer, or record a request of ``requested_by``.
+
+    A rule makes at most one for each notification, and a customer may wait for one answer for an account and period.
+    """
 
     proposal: Proposal
     requested_by: Person | None = None
     notification_id: UUID | None = None
+    by_customer: bool = False
 
 
 @dataclass(frozen=True)
@@ -177,6 +181,8 @@ def _make(command: Make, context: OfferContext) -> Decision:
     is_pending = account is not None and (account.id, proposal.period_start) in context.pending
     if command.notification_id and (context.is_repeated or is_pending):
         return Decision()
+    if command.by_customer and is_pending:
+        return _reject("An offer or a request for this account and period already waits for an answer.")
     if reason := inactive_reason(context.contract, now):
         return _reject(reason)
     offer = OfferState(
@@ -244,6 +250,8 @@ def _answer(command: Answer, offer: OfferState, context: OfferContext) -> Decisi
 
 
 def _accept(offer: OfferState, person: Person, remark: str | None, context: OfferContext) -> Decision:
+    if offer.organization_id != context.terms.organization_id:
+        return _reject("The contract belongs to another customer now. Withdraw the offer.")
     if reason := inactive_reason(context.contract, context.now):
         return _reject(reason)
     customer, actor = describe_person(person), context.decision.actor

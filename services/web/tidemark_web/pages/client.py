@@ -54,10 +54,12 @@ class Api:
 
     async def _send(self, method: str, path: str, **options: Any) -> Json:
         name = find_service(path)
-        assert name, path  # noqa: S101 - the paths are in this package
+        if name is None:  # a reference with dot segments
+            raise ApiError(404, "Not found", f"There is no resource at {path}.")
         client = self._clients[name]
         headers = {"authorization": f"Bearer {self._token}"} if self._token else {}
-        headers |= {name: value for name, value in options.pop("headers", {}).items() if value}
+        # A form can send any text as its key.
+        headers |= {name: value for name, value in options.pop("headers", {}).items() if value and value.isascii()}
         request = client.build_request(method, path, headers=headers, timeout=_TIMEOUT, **options)
         request.extensions["upstream"] = name
         response = await client.send(request)
@@ -75,6 +77,13 @@ class Api:
 def contract_path(reference: str, suffix: str = "") -> str:
     """The path of a contract, by id or code."""
     return f"/v1/contracts/{quote(reference, safe='')}{suffix}"
+
+
+def require_contract(answer: Json, member: str) -> Json:
+    """The answer, which has this member. Raises a 404 for another: a reference may end like the path of a list."""
+    if member not in answer:
+        raise ApiError(404, "Contract not found", "There is no contract with this code.")
+    return answer
 
 
 async def optional(call: Any) -> Json | None:

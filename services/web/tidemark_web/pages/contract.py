@@ -14,7 +14,7 @@ from fastapi.responses import Response
 from tidemark_shared.domain.calendar import public_holidays
 from tidemark_shared.domain.reasons import REMEDIES
 from tidemark_web.pages.charts import MAX_DAILY, Bar, Limit, build_bar, build_columns, build_curve
-from tidemark_web.pages.client import Api, Json, contract_path, optional
+from tidemark_web.pages.client import Api, Json, contract_path, optional, require_contract
 from tidemark_web.pages.contracts import REASONS, STATUSES, elapsed_percent, hour_style
 from tidemark_web.pages.editor_contracts import list_actions
 from tidemark_web.pages.formatting import (
@@ -73,7 +73,7 @@ async def show_contract(request: Request, api: Api) -> Response:
     With a day in ``as_of`` it has the figures as they were known at its end.
     """
     reference = request.path_params["reference"]
-    contract = await api.get(contract_path(reference))
+    contract = require_contract(await api.get(contract_path(reference)), "code")
     zone = ZoneInfo(contract["timezone"])
     today = real_today = datetime.now(UTC).astimezone(zone).date()
     moment = None

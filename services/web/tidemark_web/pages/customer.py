@@ -28,7 +28,7 @@ from tidemark_shared.language import N_, Language, load_language
 from tidemark_shared.log import get_correlation_id
 from tidemark_shared.settings import Settings, require_setting
 from tidemark_web.access import CUSTOMER_COOKIE, CUSTOMER_PATH
-from tidemark_web.pages.client import Api, ApiError, Json, optional
+from tidemark_web.pages.client import Api, ApiError, Json, optional, require_contract
 from tidemark_web.pages.customer_view import build_contract_view, build_row
 from tidemark_web.pages.rendering import render
 from tidemark_web.pages.session import read_form, set_cookie
@@ -105,7 +105,7 @@ def with_session(show: CustomerPage) -> Callable[[Request], Awaitable[Response]]
     async def show_with_session(request: Request) -> Response:
         link: CustomerLink | None = request.state.link
         if link is None:
-            return _without_session(await ask_for_link(request, 401 if CUSTOMER_COOKIE in request.cookies else 200))
+            return _without_session(await ask_for_link(request, request.state.link_status))
         api = _api(request, link)
         try:
             session = await api.get(f"/v1/customer/links/{link.id}")
@@ -137,17 +137,20 @@ async def request_offer(request: Request, customer: CustomerRequest) -> Response
     except ApiError as error:
         if error.status not in _REFUSED_REQUESTS:
             raise
-        return await show_contract(request, customer, form=form)
+        return await show_contract(request, customer, form=form, status=error.status)
     return RedirectResponse(f"/customer/contracts/{quote(reference, safe='')}?{urlencode({'asked': 'yes'})}#ask", 303)
 
 
-async def show_contract(request: Request, customer: CustomerRequest, form: Mapping[str, str] | None = None) -> Response:
+async def show_contract(
+    request: Request, customer: CustomerRequest, form: Mapping[str, str] | None = None, status: int = 200
+) -> Response:
     """One contract, in the period that the address names or else the current one.
 
-    ``form`` is a request that was refused.
+    ``form`` is a request that was refused with this ``status``.
     """
     path = f"/v1/customer/contracts/{quote(request.path_params['reference'], safe='')}"
     contract, curve = await asyncio.gather(customer.api.get(path), optional(customer.api.get(f"{path}/curve")))
+    require_contract(contract, "contract_id")
     view = build_contract_view(
         contract,
         curve["items"] if curve else [],
@@ -160,6 +163,7 @@ async def show_contract(request: Request, customer: CustomerRequest, form: Mappi
         request,
         "customer_contract.html",
         customer,
+        status,
         contract=contract,
         form=form or {},
         is_asked=is_asked,
@@ -173,7 +177,8 @@ def show_error(request: Request, status: int, _title: str, _detail: str) -> Resp
     """An error as customers see it: in their words, without those of the service that raised it."""
     language = browser_language(request)
     _ = language.gettext
-    if status == httpx.codes.NOT_FOUND:
+    if status in (400, 404, 422):
+        status = 404
         title, detail = _("There is no such contract"), _("Open the list of your contracts.")
     elif status == httpx.codes.INTERNAL_SERVER_ERROR:
         title = _("This page failed")
@@ -202,11 +207,12 @@ def _show_form(request: Request, status: int, *, text: str = "", token: str = ""
     )
 
 
-def _render(request: Request, template: str, customer: CustomerRequest, **context: Any) -> Response:
+def _render(request: Request, template: str, customer: CustomerRequest, status: int = 200, **context: Any) -> Response:
     language = customer.language
     return render(
         request,
         template,
+        status,
         language=language,
         session=customer.session,
         _=language.gettext,
@@ -243,6 +249,7 @@ def secret_of(request: Request) -> str:
 def _page_path(path: str) -> str:
     """``path`` if it is a page of customers, or else the first one: a form cannot send people elsewhere."""
     is_page = path.startswith(f"{CUSTOMER_PATH}/contracts/") and not any(ord(character) < 33 for character in path)  # noqa: PLR2004
+    is_page = is_page and ".." not in path.split("/")
     return path if is_page else CUSTOMER_PATH
 
 

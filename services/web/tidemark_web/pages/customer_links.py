@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from fastapi import Request
 from fastapi.responses import RedirectResponse, Response
@@ -59,9 +59,9 @@ async def revoke_links(request: Request, api: Api) -> Response:
     form = await read_form(request)
     organization = form.get("organization", "")
     if link := form.get("link"):
-        await api.delete(f"/v1/customer-links/{link}")
+        await api.delete(f"/v1/customer-links/{quote(link, safe='')}")
     elif organization:
-        await api.post(f"/v1/organizations/{organization}/revoke-links", {})
+        await api.post(f"/v1/organizations/{quote(organization, safe='')}/revoke-links", {})
     query = urlencode({"organization": organization} if organization else {})
     return RedirectResponse(f"{_PATH}?{query}", 303)
 
