@@ -197,6 +197,12 @@ async def test_ambiguous_length_is_rejected(services, lines, status):
         assert await raw_status(client, head + "2\r\n{}\r\n0\r\n\r\n") in {status, 400}
 
 
+async def test_target_that_is_no_path_is_not_found(services):
+    async with web_client(**services[1]) as client:
+        for host in ("127.0.0.1", "localhost"):
+            assert await raw_status(client, f"OPTIONS * HTTP/1.1\r\nHost: {host}\r\n\r\n") in {400, 404, 405}
+
+
 @pytest.mark.parametrize(
     ("target", "headers", "status"),
     [

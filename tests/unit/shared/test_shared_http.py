@@ -346,3 +346,9 @@ async def test_invalid_request_id_is_replaced(request_id: bytes) -> None:
 @pytest.mark.parametrize("path", ["/nowhere", "/viewer", "/broken", "/healthz"])
 async def test_every_response_has_a_request_id(path: str) -> None:
     assert (await send(application(), "GET", path, headers={"x-request-id": "r-1"})).headers["x-request-id"] == "r-1"
+
+
+async def test_path_with_a_slash_at_its_end_is_not_redirected() -> None:
+    """The address of a service is nobody's business behind web."""
+    response = await send(application(), "GET", "/viewer/")
+    assert (response.status_code, "location" in response.headers) == (404, False)
