@@ -156,6 +156,26 @@ async def test_rule_shows_when_it_would_have_fired(open_page):
         await expect(page.get_by_role("link", name="Half is gone")).to_be_visible()
 
 
+async def test_rule_keeps_what_its_form_does_not_show(open_page, api):
+    rule = api.post("/v1/rules", json={
+        "name": "Digest of the month", "scope": {"kind": "global"}, "receivers": [{"kind": "owner"}],
+        "channels": ["email"], "trigger": {"kind": "digest", "every": "month", "on": 15}, "enabled": False,
+    }).raise_for_status().json()  # fmt: skip
+    offering = api.post("/v1/rules", json={
+        "name": "Offer", "scope": {"kind": "global"}, "receivers": [{"kind": "owner"}], "channels": ["email"],
+        "trigger": {"kind": "consumed_percent", "of": "contract", "over": "period", "at": ["90"]}, "enabled": False,
+        "offer": {"account": "Help desk", "hours": "5"},
+    }).raise_for_status().json()  # fmt: skip
+    for stored in (rule, offering):
+        async with open_page(f"/rules/{stored['id']}") as page:
+            await page.get_by_label("Name", exact=True).fill(f"{stored['name']} again")
+            await page.get_by_role("button", name="Save").last.click()
+            await expect(page).to_have_url(re.compile("/rules$"))
+        changed = api.get(f"/v1/rules/{stored['id']}").json()
+        assert changed["name"] == f"{stored['name']} again"
+        assert (changed["trigger"], changed["offer"]) == (stored["trigger"], stored["offer"])
+
+
 async def test_form_is_filled_by_keyboard_alone(open_page, api):
     async with open_page("/organizations/new") as page:
         for _ in range(40):

@@ -1,13 +1,16 @@
 """Forms as data: body → form → body, items, amounts, and each message at its field."""
 
 from datetime import date
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tidemark_notifier.rules.triggers import Trigger
 from tidemark_web.pages import form_definitions as definitions
 from tidemark_web.pages.editor_entities import complete_rule
+from tidemark_web.pages.form_definitions import TRIGGERS
 from tidemark_web.pages.form_messages import describe_sums, list_differences, place_messages
 from tidemark_web.pages.forms import (
     Context,
@@ -264,3 +267,7 @@ def test_fixed_fields_are_read_only_once_it_exists():
     ]
     assert control.is_readonly
     assert isinstance(control.field, Field)
+
+
+def test_editor_of_rules_knows_every_trigger() -> None:
+    assert TRIGGERS.keys() == set(get_args(Trigger.model_fields["kind"].annotation))

@@ -60,6 +60,16 @@ def complete_rule(body: Json) -> Json:
     return {**body, "receivers": receivers, "channels": sorted(channels)}
 
 
+def _keep_unshown(stored: Json | None, body: Json) -> Json:
+    """Keep what the form of a rule has no fields for: its offer, and the day of the month of its digest."""
+    if stored and stored.get("offer"):
+        body = {"offer": stored["offer"], **body}
+    trigger, before = body.get("trigger", {}), (stored or {}).get("trigger", {})
+    if trigger.get("kind") == "digest" and isinstance(before.get("on"), int):
+        body = {**body, "trigger": {**trigger, "on": before["on"]}}
+    return body
+
+
 def _describe_scope(rule: Json, names: dict[str, str]) -> str:
     id_: str = rule["scope"].get("id", "")
     return names.get(id_, id_) if id_ else definitions.SCOPES["global"]
@@ -134,6 +144,7 @@ async def edit_entity(entity: Entity, request: Request, api: Api) -> Response:
     stored = await api.get(f"/v1{path}/{id_}") if id_ else None
 
     async def save(body: Json, *, version: str | None, key: str | None, dry_run: bool) -> Json:
+        body = _keep_unshown(stored, body)
         method, target = ("PUT", f"/v1{path}/{id_}") if id_ else ("POST", f"/v1{path}")
         return await api.change(method, target, body, version=version, key=key, dry_run=dry_run)
 

@@ -196,7 +196,10 @@ TRIGGERS = {
     "status_changed": "The status changes",
     "unaccounted_work": "Work is not counted",
     "forecast_exhausts": "The forecast runs out",
+    "period_closed": "A period is settled",
+    "digest": "A digest is due",
 }
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 SCOPES = {"global": "All contracts", "organization": "One customer's contracts", "contract": "One contract"}
 
 
@@ -239,6 +242,10 @@ RULE: Form = (
                   when=(_one_of("/trigger/kind", "forecast_exhausts"),)),
             Field(name="trigger/before_end", label="Before the end, whenever that is", kind="flag",
                   when=(_one_of("/trigger/kind", "forecast_exhausts"),)),
+            Field(name="trigger/every", label="Every", kind="choice", when=(_one_of("/trigger/kind", "digest"),),
+                  choices={"week": "Week", "month": "Month"}),
+            Field(name="trigger/on", label="On", kind="choice", when=(_one_of("/trigger/kind", "digest"),),
+                  choices={day: day.capitalize() for day in WEEKDAYS}),
         ),
     ),
     Section(
