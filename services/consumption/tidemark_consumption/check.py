@@ -16,7 +16,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from tidemark_consumption.balance_outbox import query_forecast
-from tidemark_consumption.database.query_types import CheckedPlacesRow, ConsumptionQueries
+from tidemark_consumption.database.query_types import CheckedAttributionsRow, ConsumptionQueries
 from tidemark_consumption.projection import fold
 from tidemark_shared.database import Connection, Pool, Workload, connect_pool, queries
 from tidemark_shared.domain.quantities import SECONDS_PER_HOUR
@@ -88,23 +88,23 @@ async def check_worklog(connection: Connection, worklog: PlannedWorklog, now: da
             started_at=started_at,
             seconds=worklog.seconds,
         )
-        places = [row async for row in _sql.checked_places(connection, **key)]
-        before = await _load_balances(connection, places, now)
+        attributions = [row async for row in _sql.checked_attributions(connection, **key)]
+        before = await _load_balances(connection, attributions, now)
         await fold.apply_staged(connection)
-        after = await _load_balances(connection, places, now)
-        place = places[0]
-        is_priced = place["reason"] is None and place["scale_divisor"] != 1
+        after = await _load_balances(connection, attributions, now)
+        new = attributions[0]
+        is_priced = new["reason"] is None and new["scale_divisor"] != 1
         rates = [{**row} async for row in _sql.checked_rates(connection, **key)] if is_priced else []
     return {
-        **place,
-        "counts": place["reason"] is None,
-        "remedy": REMEDIES[place["reason"]] if place["reason"] else None,
+        **new,
+        "counts": new["reason"] is None,
+        "remedy": REMEDIES[new["reason"]] if new["reason"] else None,
         "source": issue.source,
         "issue_id": issue.issue_id,
         "started_at": started_at,
         "seconds": worklog.seconds,
         **(_describe_price(rates, worklog.seconds) if is_priced else _NO_PRICE),
-        "levels": [*list_levels(places, before, after)],
+        "levels": [*list_levels(attributions, before, after)],
         "balances": [
             {"before": balances[0], "after": after[contract_id][0]} for contract_id, balances in before.items()
         ],
@@ -137,21 +137,24 @@ async def _find_issue(connection: Connection, worklog: PlannedWorklog) -> _Issue
 
 
 async def _load_balances(
-    connection: Connection, places: Sequence[CheckedPlacesRow], now: datetime
+    connection: Connection, attributions: Sequence[CheckedAttributionsRow], now: datetime
 ) -> dict[UUID, list[dict[str, Any]]]:
-    """For each contract its balance as it is published now and, where that lacks the period of a place, of its time."""
+    """For each contract its balance as it is published now.
+
+    Where that lacks the period of an attribution, its balance at that time follows.
+    """
     loaded: dict[UUID, list[dict[str, Any]]] = {}
-    for place in places:
-        contract_id = place["contract_id"]
+    for attribution in attributions:
+        contract_id = attribution["contract_id"]
         if contract_id and contract_id not in loaded:
             body = await _sql.checked_balance(connection, contract=contract_id, moment=now)
             forecast = await query_forecast(connection, contract_id, now)
             loaded[contract_id] = [{**json.loads(body), "forecast": forecast}]
-        start = place["period_start"]
+        start = attribution["period_start"]
         if start and not any(
             period["start"] == str(start) for body in loaded[contract_id] for period in body["periods"]
         ):
-            body = await _sql.checked_balance(connection, contract=contract_id, moment=place["period_begins"])
+            body = await _sql.checked_balance(connection, contract=contract_id, moment=attribution["period_begins"])
             loaded[contract_id].append(json.loads(body))
     return loaded
 
@@ -170,23 +173,26 @@ def _describe_price(rates: Sequence[Json], seconds: int) -> Json:
 
 
 def list_levels(
-    places: Sequence[Json], before: Mapping[UUID, Sequence[Json]], after: Mapping[UUID, Sequence[Json]]
+    attributions: Sequence[Json], before: Mapping[UUID, Sequence[Json]], after: Mapping[UUID, Sequence[Json]]
 ) -> Iterator[dict[str, Any]]:
     """The figures before and after of where the work counts and where it did; those of the period, and of the whole.
 
     Each from the contract down to the slice, and each figure once. Pure.
     """
     listed = set()
-    for place in places:
-        contract_id, start = place["contract_id"], place["period_start"]
+    for attribution in attributions:
+        contract_id, start = attribution["contract_id"], attribution["period_start"]
         if contract_id is None:
             continue
         parts: list[tuple[str, UUID | None, UUID | None]] = [("contract", None, None)]
-        if place["account_id"]:
-            parts += [("account", place["account_id"], None), ("slice", place["account_id"], place["team_id"])]
+        if attribution["account_id"]:
+            parts += [
+                ("account", attribution["account_id"], None),
+                ("slice", attribution["account_id"], attribution["team_id"]),
+            ]
         for period in (start, None) if start else (None,):
             # Only work that counts has a team, or is unassigned.
-            for level, account_id, team_id in parts if place["reason"] is None else parts[:2]:
+            for level, account_id, team_id in parts if attribution["reason"] is None else parts[:2]:
                 key = (contract_id, level, account_id, team_id, period)
                 if key in listed:
                     continue
@@ -194,13 +200,13 @@ def list_levels(
                 yield {
                     "level": level,
                     "contract_id": contract_id,
-                    "contract_code": place["contract_code"],
+                    "contract_code": attribution["contract_code"],
                     "account_id": account_id,
-                    "account_name": account_id and place["account_name"],
+                    "account_name": account_id and attribution["account_name"],
                     "team_id": team_id,
-                    "team_name": team_id and place["team_name"],
+                    "team_name": team_id and attribution["team_name"],
                     "period_start": period,
-                    "period_end": period and place["period_end"],
+                    "period_end": period and attribution["period_end"],
                     "unit": before[contract_id][0]["unit"],
                     "currency": before[contract_id][0]["currency"],
                     "before": _find_figures(before[contract_id], level, account_id, team_id, period),
@@ -212,14 +218,14 @@ def _find_figures(
     balances: Sequence[Json], level: str, account_id: UUID | None, team_id: UUID | None, period: date | None
 ) -> dict[str, Any]:
     """The figures of a level. Where a balance does not list it, nothing is planned for it and nothing was done."""
-    found: Json = {**_NOTHING, "unrated_seconds": None if balances[0]["unit"] == "seconds" else 0}
+    figures: Json = {**_NOTHING, "unrated_seconds": None if balances[0]["unit"] == "seconds" else 0}
     for part in chain.from_iterable(_find_parts(balance, level, account_id, team_id) for balance in balances):
-        for figures in (part["whole"],) if period is None else part["periods"]:
-            if period is None or figures["start"] == str(period):
-                found = figures
+        for candidate in (part["whole"],) if period is None else part["periods"]:
+            if period is None or candidate["start"] == str(period):
+                figures = candidate
     return {
-        "available": found["planned"],
-        **{name: value for name, value in found.items() if name not in ("start", "end", "carried")},
+        "available": figures["planned"],
+        **{name: value for name, value in figures.items() if name not in ("start", "end", "carried")},
     }
 
 

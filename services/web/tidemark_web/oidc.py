@@ -115,13 +115,13 @@ def identify(client: Client, claims: Mapping[str, Any]) -> Actor:
 
 def _read_values(claims: Mapping[str, Any], path: str) -> list[str]:
     """The texts of a claim. A name with dots can be one claim, or lead into objects: ``realm_access.roles``."""
-    found: Any = claims.get(path)
-    if found is None:
-        found = claims
+    value: Any = claims.get(path)
+    if value is None:
+        value = claims
         for part in path.split("."):
-            found = found.get(part) if isinstance(found, Mapping) else None
-    values = [found] if isinstance(found, str) else found if isinstance(found, list) else []
-    return [value for value in values if isinstance(value, str)]
+            value = value.get(part) if isinstance(value, Mapping) else None
+    values = [value] if isinstance(value, str) else value if isinstance(value, list) else []
+    return [text for text in values if isinstance(text, str)]
 
 
 def begin_login(target: str) -> Login:

@@ -15,7 +15,7 @@ _FORMULA = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 
 # Control and format characters (among them escape sequences and changes of the writing direction), lone surrogates,
 # and separators of lines. The joiners are part of words and emoji.
-_UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _SAFE_CHARACTERS = frozenset("\n\u200c\u200d")
 
 
@@ -29,11 +29,16 @@ def escape_formula(text: str) -> str:
     return f"'{text}" if _FORMULA.match(text) else text
 
 
+def has_invisible(text: str) -> bool:
+    """Whether ``text`` has a control or format character, joiners included, or a separator of lines."""
+    return any(unicodedata.category(character) in _INVISIBLE_CATEGORIES for character in text)
+
+
 def escape_invisible(text: str) -> str:
     """Show characters that could change a terminal or the text around them as escapes: a backslash and ``x1b``."""
     return "".join(
         ascii(character)[1:-1]
-        if unicodedata.category(character) in _UNSAFE_CATEGORIES and character not in _SAFE_CHARACTERS
+        if unicodedata.category(character) in _INVISIBLE_CATEGORIES and character not in _SAFE_CHARACTERS
         else character
         for character in text
     )

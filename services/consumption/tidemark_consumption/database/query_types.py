@@ -191,13 +191,7 @@ class BatchesFoldedSinceRow(TypedDict):
     learned_at: datetime | Any
 
 
-class CheckedIssuesRow(TypedDict):
-    source: str | Any
-    issue_id: str | Any
-    timezone: str | Any
-
-
-class CheckedPlacesRow(TypedDict):
+class CheckedAttributionsRow(TypedDict):
     is_former: bool | Any
     reason: str | Any
     contract_id: UUID | Any
@@ -213,6 +207,12 @@ class CheckedPlacesRow(TypedDict):
     period_end: date | Any
     day: date | Any
     period_begins: datetime | Any
+
+
+class CheckedIssuesRow(TypedDict):
+    source: str | Any
+    issue_id: str | Any
+    timezone: str | Any
 
 
 class CheckedRatesRow(TypedDict):
@@ -766,6 +766,15 @@ class ConsumptionQueries(Protocol):
         ingest.sql"""
         ...
 
+    def checked_attributions(
+        self, connection: Connection, /, *, source: str | None, worklog_id: str | None
+    ) -> AsyncIterator[CheckedAttributionsRow]:
+        """Where the staged worklog would count, and then where its former version counts. `period_begins` is a moment of the
+        first day of the period.
+
+        check.sql"""
+        ...
+
     async def checked_balance(
         self, connection: Connection, /, *, contract: UUID | None, moment: datetime | None
     ) -> str | Any:
@@ -778,15 +787,6 @@ class ConsumptionQueries(Protocol):
         self, connection: Connection, /, *, issue: str | None, source: str | None
     ) -> AsyncIterator[CheckedIssuesRow]:
         """The issues with this id or, where there is none, with this key; with the time zone of their contract.
-
-        check.sql"""
-        ...
-
-    def checked_places(
-        self, connection: Connection, /, *, source: str | None, worklog_id: str | None
-    ) -> AsyncIterator[CheckedPlacesRow]:
-        """Where the staged worklog would count, and then where its former version counts. `period_begins` is a moment of the
-        first day of the period.
 
         check.sql"""
         ...

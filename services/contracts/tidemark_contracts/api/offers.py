@@ -133,11 +133,11 @@ async def request_offer(
     body: Strict[OfferRequest], call: Annotated[Call, post_call("customer")], request: Request
 ) -> RequestedOffer:
     """Ask for more hours (or value) of an ACTIVE contract, as its customer. The owner gets a mail."""
-    found = await find_contract(call.connection, body.contract)
-    terms = found[1].terms if found else None
+    contract = await find_contract(call.connection, body.contract)
+    terms = contract[1].terms if contract else None
     account = terms and resolve_account(terms, body.account_id)
     # A customer sees its own contracts, and of these the billable accounts.
-    if not (found and terms and terms.organization_id == call.actor.organization_id):
+    if not (contract and terms and terms.organization_id == call.actor.organization_id):
         raise Problem(404, "Contract not found", f"No contract with id or code {body.contract!r}.")
     if not (account and account.billable):
         raise Problem(404, "Account not found", f"No account with id or name {body.account_id!r}.")
@@ -147,7 +147,7 @@ async def request_offer(
     command = Make(proposal, requested_by=body.requested_by, by_customer=True)
     # A name alone could be that of anybody.
     actor = f"{describe_person(body.requested_by)}, by {call.actor.name}"
-    outcome = await store.make_offer(call.connection, found[0], command, now=datetime.now(UTC), actor=actor)
+    outcome = await store.make_offer(call.connection, contract[0], command, now=datetime.now(UTC), actor=actor)
     if outcome.decision.rejection or outcome.offer_id is None or outcome.state.offer is None:
         raise rejection_problem("made", outcome.decision)
     return RequestedOffer(id=outcome.offer_id, status=outcome.state.offer.status)

@@ -138,7 +138,7 @@ async def _evaluate_contracts(connection: Connection, ids: Sequence[UUID], now: 
     async for _ in _sql.lock_contracts(connection, ids=ids):
         pass
     pending: list[tuple[EvaluationInput, date, PendingNotification]] = []
-    evaluated_ids: list[UUID] = []
+    newly_closed_ids: list[UUID] = []
     updates: list[tuple[UUID, str, str | None, datetime | None]] = []
     for case in await load_cases(connection, ids):
         contract, rules, today = case.contract, case.effective_rules, case.local_day(now)
@@ -147,7 +147,8 @@ async def _evaluate_contracts(connection: Connection, ids: Sequence[UUID], now: 
             status_changes = json.dumps(contract.status_changes)
             updates.append((contract.contract_id, status_changes, case.row["skipped_rule_versions"], awaited_until))
             continue
-        evaluated_ids.append(contract.contract_id)
+        if len(contract.closed_periods) > 1:
+            newly_closed_ids.append(contract.contract_id)
         notifications = evaluate(rules, contract, case.notified, today)
         pending += [(contract, today, notification) for notification in notifications]
         new_keys = (key for notification in notifications for key in notification.notification_keys(today))
@@ -159,7 +160,8 @@ async def _evaluate_contracts(connection: Connection, ids: Sequence[UUID], now: 
         if (status_changes, skipped, next_evaluation) != stored:
             versions = json.dumps({str(rule_id): version for rule_id, version in skipped.items()})
             updates.append((contract.contract_id, status_changes, versions, next_evaluation))
-    await _sql.keep_newest_closed_period(connection, ids=evaluated_ids)
+    if newly_closed_ids:
+        await _sql.keep_newest_closed_period(connection, ids=newly_closed_ids)
     if updates:
         contract_ids, status_changes_, skipped_, next_evaluations = zip(*updates, strict=True)
         await _sql.update_evaluated(

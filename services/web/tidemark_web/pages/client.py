@@ -42,7 +42,14 @@ class Api:
         await self._send("DELETE", path)
 
     async def change(
-        self, method: str, path: str, body: Json | None, *, version: str | None, key: str | None, dry_run: bool
+        self,
+        method: str,
+        path: str,
+        body: Json | None,
+        *,
+        version: str | None = None,
+        key: str | None,
+        dry_run: bool = False,
     ) -> Json:
         """Change something in ``version``, or create it. With ``dry_run`` the API only says what would happen.
 
@@ -77,6 +84,11 @@ class Api:
 def contract_path(reference: str, suffix: str = "") -> str:
     """The path of a contract, by id or code."""
     return f"/v1/contracts/{quote(reference, safe='')}{suffix}"
+
+
+def customer_contract_path(reference: str, suffix: str = "") -> str:
+    """The path of a contract as its customer sees it."""
+    return f"/v1/customer/contracts/{quote(reference, safe='')}{suffix}"
 
 
 def require_contract(answer: Json, member: str) -> Json:

@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
-from urllib.parse import quote, urlencode
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
@@ -28,8 +27,9 @@ from tidemark_shared.language import N_, Language, load_language
 from tidemark_shared.log import get_correlation_id
 from tidemark_shared.settings import Settings, require_setting
 from tidemark_web.access import CUSTOMER_COOKIE, CUSTOMER_PATH
-from tidemark_web.pages.client import Api, ApiError, Json, optional, require_contract
+from tidemark_web.pages.client import Api, ApiError, Json, customer_contract_path, optional, require_contract
 from tidemark_web.pages.customer_view import build_contract_view, build_row
+from tidemark_web.pages.formatting import customer_contract_page
 from tidemark_web.pages.rendering import render
 from tidemark_web.pages.session import read_form, set_cookie
 
@@ -43,7 +43,6 @@ _PROBLEMS = {
     410: N_("This link has expired or was withdrawn. Ask the person who sent it for a new one."),
     429: N_("The password was wrong too often. Wait 15 minutes, then try again."),
 }
-
 
 # The API refuses what is asked for: it does not fit the contract, or was asked for too often.
 _REFUSED_REQUESTS = (404, 409, 422, 429)
@@ -133,12 +132,12 @@ async def request_offer(request: Request, customer: CustomerRequest) -> Response
     body = {**fields, "contract": reference, "requested_by": {"name": form.get("name", "").strip()}}
     try:
         key = form.get("key")
-        await customer.api.change("POST", "/v1/customer/offers", body, version=None, key=key, dry_run=False)
+        await customer.api.change("POST", "/v1/customer/offers", body, key=key)
     except ApiError as error:
         if error.status not in _REFUSED_REQUESTS:
             raise
         return await show_contract(request, customer, form=form, status=error.status)
-    return RedirectResponse(f"/customer/contracts/{quote(reference, safe='')}?{urlencode({'asked': 'yes'})}#ask", 303)
+    return RedirectResponse(f"{customer_contract_page(reference)}?asked=yes#ask", 303)
 
 
 async def show_contract(
@@ -148,8 +147,11 @@ async def show_contract(
 
     ``form`` is a request that was refused with this ``status``.
     """
-    path = f"/v1/customer/contracts/{quote(request.path_params['reference'], safe='')}"
-    contract, curve = await asyncio.gather(customer.api.get(path), optional(customer.api.get(f"{path}/curve")))
+    reference = request.path_params["reference"]
+    contract, curve = await asyncio.gather(
+        customer.api.get(customer_contract_path(reference)),
+        optional(customer.api.get(customer_contract_path(reference, "/curve"))),
+    )
     require_contract(contract, "contract_id")
     view = build_contract_view(
         contract,

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 from tidemark_shared.domain.bodies import minor_digits
 from tidemark_shared.language import N_, Language
@@ -19,6 +18,7 @@ from tidemark_web.pages.contract import (
     whole_figures,
 )
 from tidemark_web.pages.contracts import elapsed_percent
+from tidemark_web.pages.formatting import customer_contract_page
 
 _STATUSES = {
     "ACTIVE": N_("Active"),
@@ -82,7 +82,7 @@ def build_row(contract: Json, today: date, language: Language) -> CustomerRow:
     is_running = contract["end_date"] >= today.isoformat()
     return CustomerRow(
         contract=contract,
-        link=f"/customer/contracts/{quote(contract['contract_code'], safe='')}",
+        link=customer_contract_page(contract["contract_code"]),
         status=_status_label(contract, language),
         bar=build_bar(period["consumed"], period["available"]),
         used=describe_use(period, amount),

@@ -97,6 +97,11 @@ def contract_page(code: str, suffix: str = "") -> str:
     return f"/contracts/{quote(code, safe='')}{suffix}"
 
 
+def customer_contract_page(code: str) -> str:
+    """The path of a contract's page for its customer."""
+    return f"/customer/contracts/{quote(code, safe='')}"
+
+
 def count(number: int, singular: str, plural: str | None = None) -> str:
     """``1 day``, ``2 days``."""
     return f"{number:,}{_NO_BREAK}{singular if number == 1 else plural or singular + 's'}"

@@ -13,7 +13,7 @@ from fastapi.responses import Response
 from tidemark_shared.http.links import ExpiredLinkError, InvalidLinkError, verify_offer_link
 from tidemark_shared.language import N_, Language
 from tidemark_shared.log import get_correlation_id
-from tidemark_web.pages.client import Api, ApiError, Json, contract_path, optional
+from tidemark_web.pages.client import Api, ApiError, Json, customer_contract_path, optional
 from tidemark_web.pages.customer import browser_language, customer_api, secret_of
 from tidemark_web.pages.offer_view import build_agreement, build_figures, build_offer
 from tidemark_web.pages.rendering import render
@@ -110,7 +110,7 @@ async def _show_offer(request: Request, form: dict[str, str], problem: str = "")
 async def _load_contract(request: Request, offer: Json) -> Json | None:
     """The customer's own contract with its figures; the offer can be answered without."""
     api = customer_api(request, f"offer {offer['id']}", UUID(offer["organization_id"]))
-    return await optional(api.get(contract_path(offer["contract_id"]).replace("/v1/", "/v1/customer/", 1)))
+    return await optional(api.get(customer_contract_path(offer["contract_id"])))
 
 
 def _show_problem(request: Request, error: ApiError) -> Response:

@@ -87,14 +87,15 @@ copied_unaccounted_totals AS (
 )
 INSERT INTO balances SELECT balance.* FROM checked_contracts JOIN consumption.balances AS balance USING (contract_id);
 
--- name: checked_places(source, worklog_id)
+-- name: checked_attributions(source, worklog_id)
 -- Where the staged worklog would count, and then where its former version counts. `period_begins` is a moment of the
 -- first day of the period.
 SELECT
-  place.is_former, place.reason, place.contract_id, contract.code AS contract_code, contract.name AS contract_name,
-  contract.scale_divisor, place.account_id, account.name AS account_name, account.billable, place.team_id,
-  team.name AS team_name, place.period_start, period.period_end, place.day,
-  place.period_start::timestamp AT TIME ZONE contract.timezone AS period_begins
+  attribution.is_former, attribution.reason, attribution.contract_id, contract.code AS contract_code,
+  contract.name AS contract_name, contract.scale_divisor, attribution.account_id, account.name AS account_name,
+  account.billable, attribution.team_id, team.name AS team_name, attribution.period_start, period.period_end,
+  attribution.day,
+  attribution.period_start::timestamp AT TIME ZONE contract.timezone AS period_begins
 FROM (
   SELECT FALSE AS is_former, contract_id, account_id, team_id, period_start, day, reason
   FROM attributions
@@ -102,13 +103,14 @@ FROM (
   SELECT TRUE, contract_id, account_id, team_id, period_start, day, reason
   FROM worklogs
   WHERE source = :source AND worklog_id = :worklog_id AND NOT deleted
-) AS place
-LEFT JOIN contracts AS contract ON contract.contract_id = place.contract_id
-LEFT JOIN accounts AS account ON account.contract_id = place.contract_id AND account.account_id = place.account_id
-LEFT JOIN teams AS team ON team.team_id = place.team_id
+) AS attribution
+LEFT JOIN contracts AS contract ON contract.contract_id = attribution.contract_id
+LEFT JOIN accounts AS account
+  ON account.contract_id = attribution.contract_id AND account.account_id = attribution.account_id
+LEFT JOIN teams AS team ON team.team_id = attribution.team_id
 LEFT JOIN periods AS period
-  ON period.contract_id = place.contract_id AND period.period_start = place.period_start
-ORDER BY place.is_former;
+  ON period.contract_id = attribution.contract_id AND period.period_start = attribution.period_start
+ORDER BY attribution.is_former;
 
 -- name: checked_balance(contract, moment)$
 -- The balance of a contract as it is published; null where a draft was discarded.
