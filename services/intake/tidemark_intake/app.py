@@ -1,8 +1,10 @@
 """The composition of the intake service."""
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import NoReturn
 
 from fastapi import FastAPI, Request
 
@@ -11,18 +13,19 @@ from tidemark_intake.configuration import Source, load_sources
 from tidemark_intake.database.query_types import IntakeQueries
 from tidemark_intake.reader import Reader
 from tidemark_intake.trackers.registry import open_tracker
-from tidemark_shared.database import Connection, Pool, Workload, queries
+from tidemark_shared.database import Connection, Pool, Workload, hold_leader_lock, queries
 from tidemark_shared.http.admission import MAX_BODY_BYTES
 from tidemark_shared.http.app import create_api
 from tidemark_shared.http.auth import admit_token
 from tidemark_shared.http.operations import Operations, add_operations
-from tidemark_shared.runtime import service_runtime
+from tidemark_shared.runtime import keep_running, service_runtime
 from tidemark_shared.settings import Settings
 
 _sql: IntakeQueries = queries("tidemark_intake")
 _WEBHOOK_PATH = "/v1/intake/"
 # How many intervals a source may miss before the service is not ready.
 _MAX_MISSED = 3
+_LEADER_CHECK_SECONDS = 1
 
 
 async def admit(request: Request) -> int:
@@ -37,15 +40,15 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            runtime = await stack.enter_async_context(
-                service_runtime("intake", settings, workload=Workload.REQUEST, pool_size=8 + len(sources))
-            )
+            runtime = await stack.enter_async_context(service_runtime("intake", settings, workload=Workload.REQUEST))
             app.state.pool, app.state.problems, app.state.trackers = runtime.pool, runtime.problems, {}
+            readers = {}
             for source in sources:
                 await register(runtime.pool, source)
                 tracker = await stack.enter_async_context(open_tracker(source))
                 app.state.trackers[source.id] = tracker
-                runtime.run_task(source.id, Reader(runtime.pool, source, tracker).run)
+                readers[source.id] = Reader(runtime.pool, source, tracker)
+            runtime.run_task("sources", lambda: lead(settings.service_database_url("intake"), readers))
             runtime.add_check(lambda connection: find_problems(connection, sources, datetime.now(UTC)))
             runtime.relay_outbox()
             # The readers use the trackers: they stop first.
@@ -56,6 +59,17 @@ def create_app(settings: Settings) -> FastAPI:
     add_operations(app, Operations("intake", load_queues=_sql.queues))
     app.include_router(webhooks.router)
     return app
+
+
+async def lead(url: str, readers: Mapping[str, Reader]) -> NoReturn:
+    """Wait until no other process reads the sources, then read them until the database no longer responds."""
+    async with hold_leader_lock(url, "intake", "sources_lock") as leader, asyncio.TaskGroup() as tasks:
+        for source_id, reader in readers.items():
+            tasks.create_task(keep_running(source_id, reader.run))
+        while True:
+            # Fails if the connection, and with it the lock, was lost.
+            await leader.execute("SELECT 1")
+            await asyncio.sleep(_LEADER_CHECK_SECONDS)
 
 
 async def register(pool: Pool, source: Source) -> None:

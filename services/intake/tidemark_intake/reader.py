@@ -28,7 +28,7 @@ _DELIVERIES_KEPT = timedelta(days=8)
 
 
 class Reader:
-    """Reads one source; the service's runtime restarts :meth:`run` when it raises."""
+    """Reads one source. Only the leading process runs it; :meth:`run` is restarted when it raises."""
 
     def __init__(
         self, pool: Pool, source: Source, tracker: Tracker, now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -36,26 +36,20 @@ class Reader:
         self._pool, self._source, self._tracker, self._now = pool, source, tracker, now
 
     async def run(self) -> NoReturn:
-        """Wait until no other process reads the source, then read it until something fails."""
-        async with self._pool.acquire() as leader:
-            await leader.execute("SET idle_in_transaction_session_timeout = 0")
-            async with leader.transaction():
-                await _sql.lock_source(leader, id=self._source.id)
-                due_at = self._now()
-                while True:
-                    # Fails if the connection, and with it the lock, was lost.
-                    await leader.execute("SELECT 1")
-                    try:
-                        is_busy = await self.process_deliveries()
-                        if self._now() >= due_at:
-                            await self.reconcile()
-                            due_at = self._now() + timedelta(seconds=self._source.reconcile_seconds)
-                    except Exception as error:
-                        failure = str(error) if isinstance(error, TrackerError) else repr(error)
-                        await self._save_failure(failure)
-                        raise
-                    if not is_busy:
-                        await asyncio.sleep(_PAUSE_SECONDS)
+        """Read the source until something fails."""
+        due_at = self._now()
+        while True:
+            try:
+                is_busy = await self.process_deliveries()
+                if self._now() >= due_at:
+                    await self.reconcile()
+                    due_at = self._now() + timedelta(seconds=self._source.reconcile_seconds)
+            except Exception as error:
+                failure = str(error) if isinstance(error, TrackerError) else repr(error)
+                await self._save_failure(failure)
+                raise
+            if not is_busy:
+                await asyncio.sleep(_PAUSE_SECONDS)
 
     async def process_deliveries(self) -> bool:
         """Fetch and publish what the webhooks that wait name. Returns whether there were any."""

@@ -124,8 +124,30 @@ async def open_connection(url: str, **server_settings: str) -> AsyncIterator["as
     connection = await asyncpg.connect(url, server_settings=server_settings)
     try:
         yield connection
-    finally:
-        await connection.close()
+    except BaseException:
+        # Saying goodbye to a server that no longer responds takes for ever.
+        connection.terminate()
+        raise
+    await connection.close()
+
+
+@asynccontextmanager
+async def hold_leader_lock(url: str, service: str, lock: str) -> AsyncIterator[Connection]:
+    """Wait until no other process holds ``lock``, a view of the service; then hold it, and yield its connection.
+
+    The lock ends with the connection: a leader uses it now and then, to notice that the lock is lost.
+    """
+    # A view without tables, and a transaction without a snapshot and an id: VACUUM waits for the lock of a table, and
+    # cannot clean up behind the id that a locked row needs. An advisory lock can be taken by every role.
+    async with open_connection(
+        url,
+        search_path=service,
+        application_name=f"{service} {lock}",
+        idle_in_transaction_session_timeout="0",
+        statement_timeout="0",
+    ) as leader:
+        await leader.execute(f"BEGIN; LOCK TABLE {lock} IN EXCLUSIVE MODE")
+        yield leader
 
 
 async def migrate(url: str, service: str) -> None:

@@ -5,18 +5,16 @@ crash between the two publishes the record again; readers compare versions.
 """
 
 import asyncio
-import contextlib
 import json
 import math
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, NamedTuple, NoReturn
 
-import asyncpg
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import InvalidTimestampError
 
-from tidemark_shared.database import Connection, queries
+from tidemark_shared.database import Connection, hold_leader_lock, open_connection, queries
 from tidemark_shared.database.query_types import SharedQueries
 from tidemark_shared.log import get_logger
 from tidemark_shared.messaging import kafka
@@ -133,23 +131,13 @@ class Relay:
 
     async def run(self) -> None:
         """Wait until no other relay is active, then publish until something fails."""
-        async with self._connect() as leader, self._connect() as connection:
-            # A lock of a table: every role can take advisory locks. Its transaction has no snapshot, so it does not
-            # keep Postgres from cleaning up.
-            await leader.execute(f"BEGIN; LOCK TABLE {self._outbox.name}_lock IN EXCLUSIVE MODE")
-            async with kafka.open_producer(self._bootstrap_servers) as producer:
-                await self._publish_rounds(leader, connection, producer)
-
-    @contextlib.asynccontextmanager
-    async def _connect(self) -> AsyncIterator[Connection]:
         settings = {"search_path": self._service, "application_name": f"{self._service} relay"}
-        connection = await asyncpg.connect(
-            self._url, server_settings={**settings, "idle_in_transaction_session_timeout": "0"}
-        )
-        try:
-            yield connection
-        finally:
-            connection.terminate()
+        async with (
+            hold_leader_lock(self._url, self._service, f"{self._outbox.name}_lock") as leader,
+            open_connection(self._url, **settings) as connection,
+            kafka.open_producer(self._bootstrap_servers) as producer,
+        ):
+            await self._publish_rounds(leader, connection, producer)
 
     async def _publish_rounds(self, leader: Connection, connection: Connection, producer: AIOKafkaProducer) -> NoReturn:
         now = asyncio.get_running_loop().time

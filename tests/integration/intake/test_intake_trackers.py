@@ -43,7 +43,7 @@ async def intake_database(postgres_url: str) -> AsyncIterator[str]:
 @pytest.fixture
 async def intake_pool(intake_database: str) -> AsyncIterator[Pool]:
     async with await connect_pool(intake_database, "intake") as pool:
-        await pool.execute("TRUNCATE sources, source_locks, deliveries, issues, worklogs, skipped, outbox")
+        await pool.execute("TRUNCATE sources, deliveries, issues, worklogs, skipped, outbox")
         yield pool
 
 

@@ -45,10 +45,6 @@ class LoadWorklogsRow(TypedDict):
     updated_at: datetime | Any
 
 
-class LockSourceRow(TypedDict):
-    source_id: str | Any
-
-
 class QueuesRow(TypedDict):
     name: str | Any
     length: int | Any
@@ -106,12 +102,6 @@ class IntakeQueries(Protocol):
         self, connection: Connection, /, *, source_id: str | None, ids: Collection[str | None] | None
     ) -> AsyncIterator[LoadWorklogsRow]:
         """intake.sql"""
-        ...
-
-    async def lock_source(self, connection: Connection, /, *, id: str | None) -> LockSourceRow | None:
-        """Wait until no other process reads this source.
-
-        intake.sql"""
         ...
 
     async def mark_processed(

@@ -1,21 +1,7 @@
 -- name: register_source(id, kind, event_source)!
-WITH source AS (
-  INSERT INTO sources (id, kind, event_source)
-  VALUES (:id, :kind, :event_source)
-  ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, event_source = excluded.event_source
-  RETURNING id
-)
-
-INSERT INTO source_locks (source_id)
-SELECT id FROM source
-ON CONFLICT (source_id) DO NOTHING;
-
--- name: lock_source(id)^
--- Wait until no other process reads this source.
-SELECT source_id
-FROM source_locks
-WHERE source_id = :id
-FOR UPDATE;
+INSERT INTO sources (id, kind, event_source)
+VALUES (:id, :kind, :event_source)
+ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, event_source = excluded.event_source;
 
 -- name: store_delivery(source_id, id, body, received_at)$
 -- The number of new deliveries: 0 for one that has come before.
