@@ -29,12 +29,12 @@ _sql: ConsumptionQueries = queries("tidemark_consumption")
 
 # A round is small and takes the contracts that have waited longest, so a contract that rarely changes is published soon
 # even while others change all the time.
-_MAX_CONTRACTS = 50
+_MAX_CONTRACTS = 20
 _CONNECTIONS = 4
 # How long a round waits for its balances. Those that take longer are published in a later round.
 _MAX_WAIT_SECONDS = 0.25
 # Short enough to report a crossed threshold within a second, and long enough to combine many changes of a contract.
-_PAUSE_SECONDS = 0.2
+_PAUSE_SECONDS = 0.1
 _MIN_RETRY_SECONDS, _MAX_RETRY_SECONDS = 1.0, 300.0
 _DAY_CHECK_INTERVAL_SECONDS = 5
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -53,7 +54,7 @@ async def load_cases(
     Each of the ``unsaved_rules`` replaces the stored rule with its name and scope.
     """
     rows = [row async for row in _sql.evaluation_inputs(connection, contract_ids=contract_ids)]
-    terms = {row["id"]: ContractTerms.model_validate_json(row["terms"]) for row in rows}
+    terms = {row["id"]: _read_terms(row["terms"]) for row in rows}
     scope_ids = [*terms, *{contract_terms.organization_id for contract_terms in terms.values()}]
     stored_rules = [parse_rule_row(row) async for row in _sql.rules_in_scopes(connection, scope_ids=scope_ids)]
     replaced = {(rule.name, rule.scope) for rule in unsaved_rules}
@@ -89,7 +90,7 @@ async def load_cases(
                 row["id"],
                 _read_status_changes(row),
                 terms[row["id"]],
-                OrganizationDetails.model_validate_json(row["organization"]),
+                _read_organization(row["organization"]),
                 teams,
                 balances[row["id"]],
                 _describe_awaited(row),
@@ -102,6 +103,17 @@ async def load_cases(
         )
         for row in rows
     ]
+
+
+# Both are immutable, and change rarely, while a balance of a contract that is worked on changes several times a second.
+@lru_cache(maxsize=1_000)
+def _read_terms(text: str) -> ContractTerms:
+    return ContractTerms.model_validate_json(text)
+
+
+@lru_cache(maxsize=1_000)
+def _read_organization(text: str) -> OrganizationDetails:
+    return OrganizationDetails.model_validate_json(text)
 
 
 def _read_status_changes(row: Any) -> tuple[StatusChange, ...]:
