@@ -1,7 +1,7 @@
 """Kafka for the tests: topics, published records, a running consumer."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -67,7 +67,13 @@ async def publish(
 
 @asynccontextmanager
 async def running_consumer(
-    bootstrap_servers: str, pool: Pool, topic: str, handler: Handler, *, is_watched: bool = True
+    bootstrap_servers: str,
+    pool: Pool,
+    topic: str,
+    handler: Handler,
+    *,
+    is_watched: bool = True,
+    after_commit: Callable[[], None] | None = None,
 ) -> AsyncIterator[Consumer]:
     """A consumer of a topic; its watch runs too if ``is_watched``."""
     consumer = Consumer(
@@ -76,6 +82,7 @@ async def running_consumer(
         cluster=await fetch_cluster_id(bootstrap_servers),
         group=f"{topic}.group",
         handlers={topic: handler},
+        after_commit=after_commit,
     )
     await consumer.start()
     watch = asyncio.create_task(consumer.watch()) if is_watched else None

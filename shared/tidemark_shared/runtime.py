@@ -86,8 +86,13 @@ class ServiceRuntime:
 
         self.run_task(outbox.name, run)
 
-    async def start_consumer(self, handlers: Mapping[str, Handler]) -> Consumer:
-        """Read topics as a member of the service's consumer group until the service stops."""
+    async def start_consumer(
+        self, handlers: Mapping[str, Handler], *, after_commit: Callable[[], None] | None = None
+    ) -> Consumer:
+        """Read topics as a member of the service's consumer group until the service stops.
+
+        ``after_commit`` is called after each transaction that processed records.
+        """
         prefix = self.settings.topic_prefix
         self.consumer = consumer = Consumer(
             self._bootstrap_servers,
@@ -95,6 +100,7 @@ class ServiceRuntime:
             cluster=self._cluster,
             group=f"{prefix}tidemark.{self.service}",
             handlers={prefix + topic: handle for topic, handle in handlers.items()},
+            after_commit=after_commit,
             prefix=prefix,
         )
         await consumer.start()

@@ -70,7 +70,7 @@ def create_app(settings: Settings) -> FastAPI:
                 url, "consumption", size=2, init=replay.prepare_connection, workload=Workload.REPLAY
             ) as replay_pool,
             check.open_pool(url) as check_pool,
-            await connect_pool(url, "consumption", size=2, init=fold.prepare_connection) as fold_pool,
+            await connect_pool(url, "consumption", size=1, init=fold.prepare_connection) as fold_pool,
             await connect_pool(url, "consumption", size=1, init=replay.prepare_connection) as rebuild_pool,
             open_balance_outbox(url) as balances,
             aclosing(publisher),
@@ -87,7 +87,7 @@ def create_app(settings: Settings) -> FastAPI:
             app.state.failures = runtime.failures
             runtime.relay_outbox()
             runtime.run_task("days", partial(begin_days, runtime.pool))
-            consumer = await runtime.start_consumer(handlers())
+            consumer = await runtime.start_consumer(handlers(), after_commit=projector.wake)
             runtime.run_task(
                 "projector", partial(_run_projector, projector, consumer, settings.topic_prefix + PERIODS.name)
             )

@@ -68,6 +68,7 @@ async def replay(
     with their work. Raises :class:`TooEarlyError`.
     """
     await _require_known(connection, moment)
+    await _sql.truncate_working_tables(connection)
     await _sql.set_scope(connection, moment=moment)
     now = moment or await connection.fetchval("SELECT now()")
     async for rows in _chunks(_sql.directory_in_scope(connection)):
@@ -88,7 +89,7 @@ async def replay(
     await _sql.analyze_replayed(connection)
     await _sql.clear_deltas(connection)
     await fold.apply_staged(connection)
-    await _sql.clear_batch_worklogs(connection)
+    await _sql.truncate_working_tables(connection)
 
 
 async def verify(connection: Connection) -> Findings:

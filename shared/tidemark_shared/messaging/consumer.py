@@ -7,7 +7,7 @@ committed to Kafka are only for lag monitoring.
 import asyncio
 import contextlib
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NoReturn
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -56,6 +56,7 @@ class Consumer:
         cluster: str,
         group: str,
         handlers: Mapping[str, Handler],
+        after_commit: Callable[[], None] | None = None,
         max_records: int = 20_000,
         prefix: str = "",
     ) -> None:
@@ -71,6 +72,7 @@ class Consumer:
         self._workers: dict[TopicPartition, PartitionWorker] = {}
         self._stop_reasons: dict[TopicPartition, str] = {}
         self._compacted: dict[str, bool] = {}
+        self._after_commit = after_commit
         self._uncommitted: dict[TopicPartition, int] = {}
         self._commit_task: asyncio.Task[NoReturn] | None = None
         self._health = ClientHealth()
@@ -156,10 +158,12 @@ class Consumer:
             self._compacted[topic] = await kafka.is_compacted(self._bootstrap_servers, topic)
         return self._compacted[topic]
 
-    def commit_later(self, tp: TopicPartition, offset: int) -> None:
-        """Commit an offset to Kafka in the background. The database has it."""
+    def record_commit(self, tp: TopicPartition, offset: int) -> None:
+        """Note that the database has an offset. It is committed to Kafka in the background."""
         self._uncommitted[tp] = offset
         self._committed_at = time.monotonic()
+        if self._after_commit:
+            self._after_commit()
 
     def stop_partition(self, tp: TopicPartition, reason: str) -> None:
         """Stop to fetch a partition until an operator acts, and report it."""

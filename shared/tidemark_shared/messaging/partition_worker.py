@@ -222,7 +222,7 @@ class PartitionWorker:
                 next_offset = _next_offset(items[-1])
                 await _sql.advance_offset(connection, **partition, next_offset=next_offset)
         self.offset = next_offset
-        self._consumer.commit_later(self._tp, next_offset)
+        self._consumer.record_commit(self._tp, next_offset)
         if not items:
             raise _RereadError(f"offset {next_offset} is already stored")
 

@@ -48,6 +48,19 @@ async def test_binary_header_loses_no_record(kafka_bootstrap_servers, pool, topi
         await wait_for_processed(pool, "a")
 
 
+async def test_after_commit_is_called_once_other_connections_see_the_records(kafka_bootstrap_servers, pool, topic):
+    seen: list[asyncio.Task[list[str]]] = []
+
+    def look() -> None:
+        seen.append(asyncio.create_task(load_processed(pool)))
+
+    await publish(kafka_bootstrap_servers, topic, ["a"])
+    async with running_consumer(kafka_bootstrap_servers, pool, topic, Ledger(), after_commit=look):
+        await wait_for_processed(pool, "a")
+        await wait_until(lambda: asyncio.sleep(0, result=bool(seen)))
+        assert await seen[0] == ["a"]
+
+
 async def test_two_consumers_of_one_partition_process_each_record_once(kafka_bootstrap_servers, pool, topic):
     """The second is a zombie: it still reads a partition that the group has assigned to another member."""
     cluster = await fetch_cluster_id(kafka_bootstrap_servers)

@@ -18,7 +18,7 @@ def test_consumer_that_processes_batches_is_ready_whatever_the_checks_say(monkey
     assert consumer.problems() == []
     now += 45
     assert consumer.problems() == ["Kafka or the database has not answered the consumer for 45 s."]
-    consumer.commit_later(TopicPartition("topic", 0), 1)
+    consumer.record_commit(TopicPartition("topic", 0), 1)
     assert consumer.problems() == []
     now += 16
     assert consumer.problems() == ["Kafka or the database has not answered the consumer for 16 s."]

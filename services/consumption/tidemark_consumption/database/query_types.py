@@ -1179,10 +1179,6 @@ class ConsumptionQueries(Protocol):
         """contracts.sql"""
         ...
 
-    async def notify_projector(self, connection: Connection, /, *, channel: str | None) -> str:
-        """ingest.sql"""
-        ...
-
     async def oldest_dirty_balance(
         self, connection: Connection, /, *, failing: Collection[UUID | None] | None
     ) -> OldestDirtyBalanceRow | None:
@@ -1579,7 +1575,8 @@ class ConsumptionQueries(Protocol):
         ...
 
     async def truncate_working_tables(self, connection: Connection, /) -> str:
-        """The same where there can be many waves: each later wave would read the deleted rows again.
+        """The same where much was deleted, which each statement would read again, or much will be inserted, which needs other
+        plans than a few rows do.
 
         working_tables.sql"""
         ...
@@ -1596,4 +1593,10 @@ class ConsumptionQueries(Protocol):
         """Batches to fold, in the order appended, up to a number of records; the first batch whatever its size.
 
         batches.sql"""
+        ...
+
+    async def working_tables_size(self, connection: Connection, /) -> int | Any:
+        """In bytes, rows included that were deleted.
+
+        working_tables.sql"""
         ...

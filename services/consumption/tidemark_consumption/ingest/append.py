@@ -1,4 +1,4 @@
-"""From a batch of records to rows of a log and dead letters, and a notification to the projector.
+"""From a batch of records to rows of a log and dead letters.
 
 All in the short transaction of the consumer, which only locks the row of its partition in ``consumer_offsets``. The
 projector interprets the records later.
@@ -24,8 +24,6 @@ from tidemark_shared.messaging.topics import DIRECTORY, LIFECYCLE
 _log = get_logger()
 _sql: ConsumptionQueries = queries("tidemark_consumption")
 
-# The Postgres channel that notifies the projector of waiting batches.
-CHANNEL = "consumption_batches"
 # A contract may have thousands of periods.
 _MAX_CHECKED_CONTRACTS = 100
 
@@ -108,5 +106,4 @@ async def _append(
         correlation_id=get_correlation_id(),
     )
     await append(number)
-    await _sql.notify_projector(connection, channel=CHANNEL)
     _log.info("appended", topic=batch.topic, partition=batch.partition, offset=batch.records[0].offset, records=count)

@@ -10,10 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, NoReturn
 
-import asyncpg
-
 from tidemark_consumption.database.query_types import ConsumptionQueries
-from tidemark_consumption.ingest.append import CHANNEL
 from tidemark_consumption.projection.fold import MAX_RECORDS, fold
 from tidemark_consumption.projection.statements import settle
 from tidemark_consumption.replay import rebuild_if_due
@@ -24,7 +21,7 @@ from tidemark_shared.messaging.batches import TRANSIENT_ERRORS
 _log = get_logger()
 _sql: ConsumptionQueries = queries("tidemark_consumption")
 
-# Finds batches whose notification was lost.
+# Finds batches of which this process was not notified: others append too.
 _POLL_INTERVAL_SECONDS = 0.25
 # A fold of a few records costs nearly as much as one of a hundred, so batches of this time are folded together.
 _GATHER_SECONDS = 0.02
@@ -65,17 +62,16 @@ class Projector:
         async with self._rebuild_pool.acquire() as connection:
             if await rebuild_if_due(connection):
                 _log.info("rebuilt", reason="a migration changed a rule")
-        async with self._pool.acquire() as listener, self._pool.acquire() as connection:
-            await listener.add_listener(CHANNEL, self._wake)
-            try:
-                while True:
-                    self._wake_event.clear()
-                    await self._settle(connection)
-                    if not await self._fold(connection):
-                        await self._wait()
-            finally:
-                with contextlib.suppress(asyncpg.InterfaceError, asyncpg.PostgresError, OSError):
-                    await listener.remove_listener(CHANNEL, self._wake)
+        async with self._pool.acquire() as connection:
+            while True:
+                self._wake_event.clear()
+                await self._settle(connection)
+                if not await self._fold(connection):
+                    await self._wait()
+
+    def wake(self) -> None:
+        """Fold soon: this process has appended a batch."""
+        self._wake_event.set()
 
     async def problems(self, connection: Any) -> list[str]:
         """Why appended records are not counted; empty where they are, or will be soon."""
@@ -95,9 +91,6 @@ class Projector:
                 f"{backlog['records']} records wait to be counted, the oldest for {backlog['seconds']:.0f} s."
             )
         return problems
-
-    def _wake(self, *_: Any) -> None:
-        self._wake_event.set()
 
     async def _wait(self) -> None:
         with contextlib.suppress(TimeoutError):

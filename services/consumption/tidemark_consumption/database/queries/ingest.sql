@@ -30,6 +30,3 @@ INSERT INTO directory_log (batch, record_offset, entity_id, version, type, event
 SELECT :batch, record_offset, entity_id, version, type, event
 FROM unnest(:offsets::bigint[], :ids::uuid[], :versions::integer[], :types::text[], :events::jsonb[])
   AS change (record_offset, entity_id, version, type, event);
-
--- name: notify_projector(channel)!
-SELECT pg_notify(:channel, '');
