@@ -34,7 +34,8 @@ run: setup ## Start everything, load demo data, and print the addresses
 	@exec $(BIN)/tidemark up --demo
 
 # Each file runs in one worker, in the order that tests/conftest.py gives.
-PYTEST := $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
+# Some machines forbid compiled files; without them, each worker compiles all tests again.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 .PHONY: test
 test: dev ## Run the tests, on all cores (ARGS="-k …" selects)

@@ -25,7 +25,7 @@ from tidemark.stack import kafka, ports, postgres
 from tidemark.stack.processes import Component, Supervisor
 from tidemark.stack.up import SERVICES
 from tidemark_consumption.projection import fold
-from tidemark_shared.database import Connection, Pool, connect_pool, migrate
+from tidemark_shared.database import Connection, Pool, connect_pool, migrate, open_connection
 
 # A busy machine is no failure: the time limit of a whole test is pytest's.
 hypothesis.settings.register_profile("tests", deadline=None)
@@ -96,6 +96,12 @@ async def _running_part(folder: Path, part: Component) -> AsyncIterator[None]:
         await supervisor.stop()
 
 
+async def _weaken_password(url: str, password: str) -> None:
+    """Store the password with one iteration in the place of 4,096: each test opens several connections."""
+    async with open_connection(url, scram_iterations="1") as connection:
+        await connection.execute(f"ALTER ROLE CURRENT_USER PASSWORD '{password}'")
+
+
 @asynccontextmanager
 async def _postgres(folder: Path) -> AsyncIterator[str]:
     if _CONTAINERS:
@@ -108,7 +114,9 @@ async def _postgres(folder: Path) -> AsyncIterator[str]:
     else:
         port, password = ports.find_free(), uuid4().hex
         async with _running_part(folder, postgres.prepare(folder / "data", port, password, _POSTGRES_SETTINGS)):
-            yield postgres.url(port, password)
+            url = postgres.url(port, password)
+            await _weaken_password(url, password)
+            yield url
 
 
 @asynccontextmanager
@@ -261,11 +269,21 @@ async def connection(pool: Pool) -> AsyncIterator[Connection]:
         yield connection
 
 
+def _reset_logs() -> None:
+    """Log with plain tracebacks: structlog's default prints the variables of every frame, which takes seconds."""
+    structlog.reset_defaults()
+    renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*structlog.get_config()["processors"][:-1], renderer])
+
+
+_reset_logs()
+
+
 @pytest.fixture(autouse=True)
 def reset_logs() -> Iterator[None]:
     """A command that runs inside a test configures the logs; reset them for the next test."""
     yield
-    structlog.reset_defaults()
+    _reset_logs()
 
 
 @pytest.fixture

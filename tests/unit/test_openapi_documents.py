@@ -4,16 +4,20 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
-from tidemark import documents
 from tidemark_shared.domain.fields import FIELDS
 from tidemark_shared.http.openapi import name_schemas
 
-DOCUMENTS = {path: json.loads(content) for path, content in documents.generate().items() if path.endswith(".json")}
+DOCS = Path(__file__).parents[2] / "docs"
+# To generate them takes each worker a second. tests/unit/test_documents.py compares them with the code.
+DOCUMENTS = {
+    path.relative_to(DOCS).as_posix(): json.loads(path.read_text()) for path in sorted(DOCS.glob("*api/*.json"))
+}
 OPENAPI = {path: document for path, document in DOCUMENTS.items() if path.startswith("openapi/")}
 SERVICES = {path: document for path, document in OPENAPI.items() if path != "openapi/tidemark.json"}
 FORMATS = Draft202012Validator.FORMAT_CHECKER
