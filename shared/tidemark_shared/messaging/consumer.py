@@ -199,7 +199,8 @@ class Consumer:
             request_timeout_ms=_REQUEST_TIMEOUT_MS,
             # A killed member keeps its partitions until its session ends.
             session_timeout_ms=6_000,
-            heartbeat_interval_ms=2_000,
+            # Members learn from the answer to a heartbeat that another one joins or leaves.
+            heartbeat_interval_ms=500,
             **kafka.client_options(),
         )
         self._client = client
