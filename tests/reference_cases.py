@@ -14,6 +14,13 @@ C1, SUPPORT, DESIGN = uid("contract C1"), uid("account Support"), uid("account D
 NORTH, SOUTH = TEAMS = [uid("team North"), uid("team South")]
 
 
+ACCOUNTS = [
+    [account("Support", "40", slices=[(TEAMS[0], "25"), (TEAMS[1], "15")])],
+    [account("Support", "30", teams=[TEAMS[1], TEAMS[0]]), account("Design", "10")],
+    [account("Design", "40", id_=uid("account Support"))],
+]
+
+
 def model(*records):
     return Model(facts_of(records))
 

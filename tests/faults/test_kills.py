@@ -10,10 +10,10 @@ from dataclasses import replace
 from uuid import uuid4
 
 import pytest
+from backlogs import backlog, publish
+from comparison import compare
 from event_builders import contract_event, facts_of, rate_card, terms
 from polling import wait_until
-from test_fold_reference import compare
-from test_rebalance import backlog, publish
 
 from tidemark.stack import ports
 from tidemark.stack.processes import Component, Supervisor
@@ -73,7 +73,7 @@ async def test_rows_match_the_reference_when_processes_are_killed(
         await supervisor.start(*(consumption_part(name, environment) for name in names))
         for _ in range(ROUNDS):
             # Publish a part of the backlog per round, so that each kill interrupts some work.
-            new_records = backlog(draw)[: 6000 // 4]
+            new_records = backlog(draw, 1500)
             await publish(kafka_bootstrap_servers, topic_prefix + WORKLOGS.name, new_records, draw)
             records += new_records
             min_count = min(await count_folded_records(pool) + draw.randrange(len(new_records)), len(records))

@@ -46,7 +46,7 @@ async def lifespan(_: FastAPI) -> AsyncIterator[None]:
 
 
 class PoolWithoutRevokedTokens:
-    """Replaces the pool; tests/integration/test_tokens.py tests revocation with a database."""
+    """Replaces the pool; tests/integration/system/test_tokens.py tests revocation with a database."""
 
     async def fetchval(self, *_: Any) -> None:
         pass

@@ -7,9 +7,9 @@ import httpx
 import pytest
 from api_tokens import SECRET, bearer
 from applications import build_app
+from comparison import learn
 from event_builders import account, contract_event, link, member, rate_card, take, team_event, uid, worklog
 from histories import seeded
-from test_fold_reference import learn
 
 from tidemark_consumption.app import create_app
 from tidemark_shared.settings import Settings

@@ -1,6 +1,7 @@
 """Fixed price, case by case: each change that affects what existing work consumes (SPEC W3, W7)."""
 
 import pytest
+from comparison import compare
 from event_builders import (
     account,
     adjustment,
@@ -15,7 +16,6 @@ from event_builders import (
     uid,
     worklog,
 )
-from test_fold_reference import compare
 
 NORTH, SOUTH = uid("team North"), uid("team South")
 HOUR = 3600

@@ -13,8 +13,8 @@ import asyncpg
 import httpx
 import pytest
 from effort import repeat
+from local_stack import Stack
 from polling import wait_until
-from test_stack import Stack
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "cesaw.toml"
 TIDEMARK = Path(sys.executable).with_name("tidemark")

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from importlib.resources import files
 
 import pytest
+from comparison import compare, learn
 from event_builders import (
     account,
     append,
@@ -21,7 +22,6 @@ from event_builders import (
     worklog,
 )
 from histories import seeded
-from test_fold_reference import compare, learn
 from typer.testing import CliRunner
 
 from tidemark.cli import app

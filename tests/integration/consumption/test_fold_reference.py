@@ -3,10 +3,10 @@
 import asyncio
 import random
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 
 import asyncpg
 import pytest
+from comparison import RESTATED, compare, learn, plain, reported
 from effort import repeat
 from event_builders import (
     account,
@@ -20,53 +20,14 @@ from event_builders import (
     terms,
     worklog,
 )
+from failing_connection import FailingConnection, PlantedError
 from histories import histories, seeded
 from hypothesis import HealthCheck, given, settings
-from reference.columns import COLUMNS
-from reference.reports import Model
 from reference.restatements import restatements
 from statement_checks import check_statements
 
 from tidemark_consumption.projection import fold
 from tidemark_shared.database import connect_pool
-
-RESTATED = (
-    "contract_id", "contract_code", "account_id", "period_start", "period_end", "before_seconds", "after_seconds",
-    "before_amount_minor", "after_amount_minor", "cause", "restated_at",
-)  # fmt: skip
-
-
-def plain(rows, columns):
-    """Rows as comparable tuples: ids as text, times in UTC, numbers in full."""
-    return sorted(tuple(_plain(row[name]) for name in columns) for row in rows)
-
-
-def _plain(value):
-    if isinstance(value, datetime):
-        return str(value.astimezone(UTC))
-    return format(value, "f") if isinstance(value, Decimal) else str(value)
-
-
-async def reported(connection, name, columns):
-    """A relation as an operations team reads it: with its role, and without the search path of the service."""
-    transaction = connection.transaction()
-    await transaction.start()
-    await connection.execute("SET LOCAL ROLE tidemark_ops; SET LOCAL search_path = public")
-    rows = await connection.fetch(f"SELECT {', '.join(columns)} FROM reporting.{name}")  # noqa: S608 - names of ours
-    await transaction.rollback()
-    return plain(rows, columns)
-
-
-async def compare(connection, facts):
-    model = Model(facts)
-    for name, columns in COLUMNS.items():
-        assert await reported(connection, name, columns) == plain(getattr(model, name)(), columns), name
-    return model
-
-
-async def learn(connection, history):
-    for number, (moment, records) in enumerate(history.batches):
-        await take(connection, records, first_offset=1000 * number, learned_at=moment)
 
 
 @settings(
@@ -139,24 +100,6 @@ async def test_changes_in_one_batch_are_restated_one_by_one(connection, what, pr
     facts = [fact for moment, records in zip(moments, batches, strict=True) for fact in facts_of(records, moment)]
     await compare(connection, facts)
     assert await reported(connection, "restatements", RESTATED) == plain(restatements(facts), RESTATED)
-
-
-class PlantedError(Exception):
-    """An error that the test causes."""
-
-
-class FailingConnection:
-    """A connection that fails instead of its n-th statement."""
-
-    def __init__(self, connection, statements):
-        self._connection, self._left = connection, statements
-
-    def __getattr__(self, name):
-        if name in {"execute", "fetch", "fetchrow", "fetchval", "cursor", "copy_to_table"}:
-            self._left -= 1
-            if self._left < 0:
-                raise PlantedError
-        return getattr(self._connection, name)
 
 
 async def take_through_faults(connection, records, choose, **where):

@@ -7,6 +7,7 @@ fold takes what this one could not see.
 import asyncio
 
 import pytest
+from comparison import compare, model_of
 from effort import repeat
 from event_builders import (
     contract_event,
@@ -22,8 +23,7 @@ from event_builders import (
     terms,
     worklog,
 )
-from test_fold import ACCOUNTS, TEAMS, model_of
-from test_fold_reference import compare
+from reference_cases import ACCOUNTS, TEAMS
 
 BOUND = 10
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
+from comparison import compare, model_of
 from event_builders import (
     account,
     append,
@@ -18,8 +19,6 @@ from event_builders import (
     worklog,
 )
 from polling import wait_until
-from test_fold import model_of
-from test_fold_reference import compare
 
 from tidemark_consumption import replay
 from tidemark_consumption.projection import fold as module

@@ -9,7 +9,7 @@ from api_tokens import SECRET, bearer
 from event_builders import contract_event, take, terms
 from kafka_client import publish
 from polling import wait_until
-from test_worklogs_api import running
+from worklog_service import running
 
 from tidemark_consumption.api import figures
 from tidemark_shared.http.app import create_api

@@ -5,8 +5,10 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from api_services import CREATE_APP
+from api_tokens import SECRET
+from applications import build_app
 from polling import wait_until
-from test_openapi import APPS, SECRET
 
 from tidemark_shared.http.tokens import issue_token
 from tidemark_shared.messaging.kafka import create_topics
@@ -19,15 +21,16 @@ CONTRACT = {
 }  # fmt: skip
 
 
-@pytest.fixture(params=APPS)
+@pytest.fixture(params=CREATE_APP)
 async def service(request, database, kafka_bootstrap_servers, topic_prefix):
     """A service as a client, and its OpenAPI document."""
     await create_topics(kafka_bootstrap_servers, prefix=topic_prefix)
-    app = APPS[request.param](
+    app = build_app(
+        CREATE_APP[request.param],
         Settings(
             database_url=database, kafka_bootstrap_servers=kafka_bootstrap_servers, topic_prefix=topic_prefix,
             secret=SECRET, smtp_url="smtp://127.0.0.1:9",
-        )
+        ),
     )  # fmt: skip
     headers = {
         "authorization": f"Bearer {issue_token(SECRET, 'olga', 'admin', now=datetime.now(UTC))}",

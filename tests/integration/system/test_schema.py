@@ -4,11 +4,11 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from test_migration import create_old_schema
+from old_schema import create_old_schema
 
 from tidemark_shared.database import migrate
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 # Everything that a migration can change, except rows: a kind, a name and the definition of each object.
 OBJECTS = """
 WITH relations AS (

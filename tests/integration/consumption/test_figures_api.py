@@ -7,11 +7,11 @@ import httpx
 import pytest
 from api_tokens import SECRET, bearer
 from applications import build_app
+from comparison import bare, contracts_of, learn
 from effort import repeat
 from event_builders import contract_event, take
 from histories import seeded
 from reference.reports import Model
-from test_fold_reference import learn
 
 from tidemark_consumption import replay
 from tidemark_consumption.app import create_app
@@ -28,17 +28,6 @@ async def client(database, pool):
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=bearer()) as client:
             yield client
-
-
-def contracts_of(history):
-    return sorted({fact.data["contract_id"] for fact in history.facts if fact.type.startswith("tidemark.contract.")})
-
-
-def bare(balance):
-    """A balance without the members that the reference does not have."""
-    if isinstance(balance, dict):
-        return {name: bare(value) for name, value in balance.items() if name not in {"links", "forecast", "revision"}}
-    return [bare(item) for item in balance] if isinstance(balance, list) else balance
 
 
 async def all_pages(client, link):

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from api_tokens import SECRET, bearer
 from applications import build_app
+from comparison import learn
 from effort import repeat
 from event_builders import (
     account,
@@ -22,7 +23,6 @@ from event_builders import (
     worklog,
 )
 from histories import History, seeded
-from test_fold_reference import learn
 
 from tidemark_consumption import replay
 from tidemark_consumption.app import create_app

@@ -4,11 +4,12 @@ import asyncio
 import random
 
 import pytest
-from event_builders import contract_event, deletion, facts_of, fold_rest, link, rate_card, take, terms, worklog
+from backlogs import PARTITIONS, backlog, publish
+from comparison import compare
+from event_builders import contract_event, facts_of, fold_rest, rate_card, take, terms
 from kafka_client import create_topic
 from polling import wait_until
 from reference.reports import Model
-from test_fold_reference import compare
 
 from tidemark_consumption import replay
 from tidemark_consumption.ingest.append import append_worklogs
@@ -16,47 +17,7 @@ from tidemark_consumption.projection import fold
 from tidemark_consumption.projection.projector import Projector
 from tidemark_shared.database import connect_pool
 from tidemark_shared.messaging.consumer import Consumer
-from tidemark_shared.messaging.kafka import create_producer, fetch_cluster_id
-
-ISSUES, PARTITIONS = 12, 4
-
-
-def backlog(draw):
-    """Work on many issues, corrected, moved and deleted; published under any key, so in any order."""
-    links = [link(f"I{number}", contract=draw.choice(["C1", "C2"])) for number in range(ISSUES)]
-    work = [
-        worklog(
-            str(draw.randrange(1500)),
-            issue=f"I{draw.randrange(ISSUES)}",
-            author=draw.choice(["ann", "bob"]),
-            started=f"2026-03-{draw.randrange(1, 29):02}T{draw.randrange(24):02}:00:00Z",
-            seconds=draw.randrange(1, 20_000),
-            updated=f"2026-04-{draw.randrange(1, 29):02}T00:00:00Z",
-        )
-        for _ in range(6000)
-    ]
-    deletions = [
-        deletion(str(draw.randrange(1500)), deleted=f"2026-04-{draw.randrange(1, 29):02}T12:00:00Z") for _ in range(60)
-    ]
-    records = [*links, *work, *deletions]
-    draw.shuffle(records)
-    return records
-
-
-async def publish(bootstrap, topic, records, draw):
-    producer = create_producer(bootstrap)
-    await producer.start()
-    try:
-        sent = [
-            await producer.send(
-                topic, record.value, key=record.key, headers=record.headers, partition=draw.randrange(PARTITIONS),
-                timestamp_ms=record.timestamp,
-            )
-            for record in records
-        ]  # fmt: skip
-        await asyncio.gather(*sent)
-    finally:
-        await producer.stop()
+from tidemark_shared.messaging.kafka import fetch_cluster_id
 
 
 @pytest.fixture
@@ -78,7 +39,7 @@ async def test_totals_are_exact_while_consumers_join_and_leave(
     kafka_bootstrap_servers, topic_prefix, pool, folding, replaying
 ):
     draw = random.Random(7)
-    topic, records = f"{topic_prefix}worklogs", backlog(draw)
+    topic, records = f"{topic_prefix}worklogs", backlog(draw, 2400)
     before = [contract_event(), contract_event(terms=terms("C2", value=90_000)), rate_card()]
     async with pool.acquire() as connection:
         await take(connection, before[:2])

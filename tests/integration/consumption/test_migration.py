@@ -3,23 +3,20 @@
 import asyncio
 import json
 import lzma
-import shutil
 from datetime import datetime, timedelta
-from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
 import asyncpg
 import pytest
+from comparison import RESTATED, bare, compare, contracts_of, plain, reported
 from effort import repeat
 from event_builders import record, take
 from histories import History
-from pogo_core.util import migrate as pogo
+from old_schema import create_old_schema
 from reference.reports import Model
 from reference.restatements import restatements
-from test_figures_api import bare, contracts_of
-from test_fold_reference import RESTATED, compare, plain, reported
 from typer.testing import CliRunner
 
 from tidemark.cli import app
@@ -30,12 +27,6 @@ from tidemark_shared.database import connect_pool, migrate
 from tidemark_shared.messaging.topics import DIRECTORY, LIFECYCLE, TOPICS, WORKLOGS
 
 FILLED = json.loads(lzma.decompress((Path(__file__).parent / "fixtures" / "before_0006.json.xz").read_bytes()))
-LAST_MIGRATIONS = {"tidemark_shared": "shared_0003_tokens", "tidemark_consumption": "0005_recall"}
-OLD_NAMES = {
-    "reporting.consumer_offsets": "progress",
-    "consumer_offsets": "progress",
-    "idempotency_keys": "answers",
-}
 TOPIC = {topic.name: topic for topic in TOPICS}
 LOGS = {WORKLOGS.name: "facts", LIFECYCLE.name: "contracts", DIRECTORY.name: "directory"}
 CLEAN = replay.Findings(0, [])
@@ -47,35 +38,6 @@ class Filled(NamedTuple):
     before: History
     after: History
     tables: dict[str, str]
-
-
-def migrations(package, last, folder):
-    """A folder with the migrations of a package up to this one."""
-    folder.mkdir()
-    for file in Path(str(files(package) / "database/migrations")).glob("*.sql"):
-        if file.stem <= last:
-            shutil.copy(file, folder)
-    return folder
-
-
-async def create_old_schema(connection, tmp_path):
-    """The tables of consumption before migration 0006, by the names that they had then."""
-    await connection.execute("CREATE SCHEMA consumption; SET search_path TO consumption")
-    for package, last in LAST_MIGRATIONS.items():
-        await pogo.apply(connection, migrations(package, last, tmp_path / package), schema_name="consumption")
-    for table, old_table in OLD_NAMES.items():
-        name = table.rpartition(".")[2]
-        constraints = await connection.fetch(
-            "SELECT conname FROM pg_constraint WHERE conrelid = $1::text::regclass AND starts_with(conname, $2) "
-            "AND (contype NOT IN ('c', 'n') OR coninhcount = 0)",
-            table,
-            f"{name}_",
-        )
-        for (constraint,) in constraints:
-            old_constraint = constraint.replace(name, old_table, 1)
-            await connection.execute(f"ALTER TABLE {table} RENAME CONSTRAINT {constraint} TO {old_constraint}")
-        await connection.execute(f"ALTER TABLE {table} RENAME TO {old_table}")
-    await connection.execute("ALTER INDEX idempotency_keys_by_age RENAME TO answers_by_age")
 
 
 @pytest.fixture(params=list(FILLED)[: repeat(2, long=len(FILLED))])

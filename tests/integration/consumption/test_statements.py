@@ -28,12 +28,12 @@ from event_builders import (
     uid,
     worklog,
 )
+from failing_connection import FailingConnection, PlantedError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from polling import wait_until
 from settling_histories import settling_history
 from statement_checks import check_statements, published, settle_all
-from test_fold_reference import FailingConnection, PlantedError
 
 from tidemark_consumption import replay
 from tidemark_consumption.app import create_app

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from comparison import learn
 from event_builders import account, contract_event, link, take, terms, uid, worklog
 from histories import seeded
-from test_fold_reference import learn
 
-PAGE = Path(__file__).parents[2] / "docs/queries.md"
+PAGE = Path(__file__).parents[3] / "docs/queries.md"
 QUERIES = re.findall(r"^## (\d+)\..*?```sql\n(.*?)```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
 
 

@@ -11,7 +11,7 @@ import pytest
 from tidemark.stack.up import SERVICES
 from tidemark_shared.database import Connection, migrate
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @contextlib.asynccontextmanager

@@ -4,12 +4,12 @@ import json
 
 import httpx
 import pytest
+from api_operations import CUSTOMER, LINK, REQUIRED_ROLES, fill, operations
 from api_services import CREATE_APP, running_app
 from api_tokens import SECRET, bearer
 from event_builders import account, contract_event, link, organization_event, rollover, take, team_event, uid, worklog
 from event_builders import member as person
 from fastapi import FastAPI
-from test_hostile_values import CUSTOMER, LINK, REQUIRED_ROLES, fill, operations
 
 from tidemark_consumption.api import customers
 from tidemark_shared.http.app import create_api
@@ -28,8 +28,8 @@ INTERNAL = ("Coordination", "Engineering", "Olga", "olga", "ann-id", "Ann A", "p
 @pytest.mark.parametrize("service", CREATE_APP)
 async def test_token_of_another_customer_gets_no_figure_on_any_route(service, database):
     """A new route must be in the table of roles."""
-    async with running_app(service, database) as (app, client, ids):
-        for method, path, _ in operations(app):
+    async with running_app(service, database) as (_, client, ids):
+        for method, path, _ in operations(service):
             required = REQUIRED_ROLES[f"{method} {path}"]
             response = await client.request(method, fill(path, ids), json={"x": 1}, headers=bearer("customer", OTHER))
             if required in {CUSTOMER, LINK}:

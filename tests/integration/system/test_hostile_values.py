@@ -7,84 +7,13 @@ import json
 from urllib.parse import quote
 
 import pytest
-from api_services import BODIES, CREATE_APP, create_app, running_app
+from api_operations import LINK, REQUIRED_ROLES, UNKNOWN_ID, fill, operations
+from api_services import BODIES, CREATE_APP, running_app
 from api_tokens import bearer
 
 from tidemark_consumption.api import figures
 from tidemark_shared.http import requests
 from tidemark_shared.http.tokens import ROLES
-
-CUSTOMER, READ, PUBLISH, CHANGE, ADMINISTER = "customer", "viewer", "publisher", "manager", "admin"
-# No role: a signed link in the body takes the place of a token.
-LINK = None
-# A new route needs a line here.
-REQUIRED_ROLES = {
-    "POST /v1/worklogs": PUBLISH,
-    "POST /v1/worklogs/check": READ,
-    "POST /v1/rules/preview": READ,
-    "POST /v1/services/{service}/dead-letters/{dead_letter_id}/replay": ADMINISTER,
-    "POST /v1/rules/check": READ,
-    "POST /v1/customer-links/exchange": CUSTOMER,
-    "GET /v1/customer/links/{link_id}": CUSTOMER,
-    "POST /v1/customer/offers": CUSTOMER,
-    "GET /v1/customer/contracts": CUSTOMER,
-    "GET /v1/customer/contracts/{contract}": CUSTOMER,
-    "GET /v1/customer/contracts/{contract}/curve": CUSTOMER,
-    "POST /v1/offers/exchange": LINK,
-    "POST /v1/offers/answer": LINK,
-    **{
-        f"{method} {path}": READ if method == "GET" else CHANGE
-        for methods, path in (
-            ("GET POST", "/v1/organizations"),
-            ("GET PUT DELETE", "/v1/organizations/{organization}"),
-            ("POST", "/v1/organizations/{organization}/revoke-links"),
-            ("GET POST", "/v1/customer-links"),
-            ("GET DELETE", "/v1/customer-links/{link_id}"),
-            ("GET POST", "/v1/teams"),
-            ("GET PUT DELETE", "/v1/teams/{team}"),
-            ("GET POST", "/v1/rate-cards"),
-            ("GET PUT DELETE", "/v1/rate-cards/{rate_card}"),
-            ("GET POST", "/v1/contracts"),
-            ("GET PUT DELETE", "/v1/contracts/{contract}"),
-            ("POST", "/v1/contracts/{contract}/activate"),
-            ("POST", "/v1/contracts/{contract}/amend"),
-            ("POST", "/v1/contracts/{contract}/suspend"),
-            ("POST", "/v1/contracts/{contract}/resume"),
-            ("POST", "/v1/contracts/{contract}/close"),
-            ("POST", "/v1/contracts/{contract}/renew"),
-            ("GET", "/v1/contracts/{contract}/history"),
-            ("GET", "/v1/contracts/{contract}/events"),
-            ("GET", "/v1/contracts/{contract}/balance"),
-            ("GET", "/v1/contracts/{contract}/periods"),
-            ("GET", "/v1/contracts/{contract}/curve"),
-            ("GET", "/v1/contracts/{contract}/worklogs"),
-            ("GET POST", "/v1/offers"),
-            ("GET", "/v1/offers/{offer}"),
-            ("POST", "/v1/offers/{offer}/confirm"),
-            ("POST", "/v1/offers/{offer}/withdraw"),
-            ("POST", "/v1/offers/{offer}/accept"),
-            ("POST", "/v1/offers/{offer}/decline"),
-            ("GET", "/v1/contracts/{contract}/statements"),
-            ("GET", "/v1/contracts/{contract}/statements/{period_start}"),
-            ("GET", "/v1/balances"),
-            ("GET", "/v1/balances/revisions"),
-            ("GET", "/v1/reports/delivery"),
-            ("GET", "/v1/reports/people"),
-            ("GET", "/v1/contracts/{contract}/notifications/explain"),
-            ("GET POST", "/v1/rules"),
-            ("GET PUT DELETE", "/v1/rules/{rule_id}"),
-            ("POST", "/v1/rules/{rule_id}/test"),
-            ("GET", "/v1/services/{service}/status"),
-            ("GET", "/v1/services/{service}/dead-letters"),
-            ("GET", "/v1/services/{service}/dead-letters/{dead_letter_id}"),
-            ("GET", "/v1/notifications"),
-            ("GET", "/v1/notifications/{notification_id}"),
-            ("POST", "/v1/notifications/{notification_id}/resend"),
-        )
-        for method in methods.split()
-    },
-}
-UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
 
 
 def cursor(*parts):
@@ -126,27 +55,14 @@ async def running(request, database):
         yield running
 
 
-def operations(app):
-    """Each operation: method, path, its parameters."""
-    for path, methods in app.openapi()["paths"].items():
-        for method, operation in methods.items():
-            yield method.upper(), path, operation.get("parameters", [])
-
-
 def body_of(method, path):
     """A valid body of the operation, if it has one."""
     return BODIES.get(path if method == "POST" else path.rpartition("/")[0]) if method in {"POST", "PUT"} else None
 
 
-def fill(path, values):
-    for name, value in values.items():
-        path = path.replace(f"{{{name}}}", value)
-    return path.replace("{notification_id}", UNKNOWN_ID)
-
-
 async def test_every_route_is_classified_and_needs_its_role(running):
-    app, client, ids = running
-    for method, path, _ in operations(app):
+    _, client, ids = running
+    for method, path, _ in operations(ids["service"]):
         required = REQUIRED_ROLES[f"{method} {path}"]
         for role in (None, *ROLES):
             headers = {"authorization": "none"} if role is None else bearer(role)
@@ -164,9 +80,7 @@ async def test_every_route_is_classified_and_needs_its_role(running):
 
 
 def test_no_classified_route_is_gone():
-    operations_of_all = {
-        f"{method} {path}" for service in CREATE_APP for method, path, _ in operations(create_app(service))
-    }
+    operations_of_all = {f"{method} {path}" for service in CREATE_APP for method, path, _ in operations(service)}
     assert operations_of_all == REQUIRED_ROLES.keys()
 
 
@@ -186,9 +100,9 @@ async def send_all(client, attempts):
 
 
 async def test_no_value_of_a_parameter_is_a_server_error(running):
-    app, client, ids = running
+    _, client, ids = running
     attempts = []
-    for method, path, parameters in operations(app):
+    for method, path, parameters in operations(ids["service"]):
         options = {} if (body := body_of(method, path)) is None else {"json": body}
         if method == "DELETE":
             options = {"headers": {"if-match": '"0"'}}
@@ -226,10 +140,10 @@ def replaced(body, path, value):
 
 
 async def test_no_value_in_a_body_is_a_server_error(running):
-    app, client, ids = running
+    _, client, ids = running
     attempts = []
     json_headers = {"content-type": "application/json", "idempotency-key": "k"}
-    for method, path, _ in operations(app):
+    for method, path, _ in operations(ids["service"]):
         body = body_of(method, path)
         if body is None:
             continue

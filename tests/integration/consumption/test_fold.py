@@ -1,12 +1,12 @@
 """The fold against the reference model, on a real Postgres."""
 
+from comparison import model_of
 from effort import repeat
 from event_builders import (
     account,
     contract_event,
     data_of,
     deletion,
-    facts_of,
     link,
     member,
     projections,
@@ -18,11 +18,7 @@ from event_builders import (
 )
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from reference.reports import Model
-
-
-def model_of(records):
-    return Model(facts_of(records)).rows()
+from reference_cases import ACCOUNTS, TEAMS
 
 
 async def test_work_that_counts_is_in_period_and_daily_totals(connection):
@@ -45,12 +41,6 @@ async def test_correction_moves_and_deletion_removes_work(connection):
     assert (await projections(connection))["account_team_totals"] == set()
 
 
-TEAMS = [uid("team North"), uid("team South")]
-ACCOUNTS = [
-    [account("Support", "40", slices=[(TEAMS[0], "25"), (TEAMS[1], "15")])],
-    [account("Support", "30", teams=[TEAMS[1], TEAMS[0]]), account("Design", "10")],
-    [account("Design", "40", id_=uid("account Support"))],
-]
 MOMENTS = ["2026-02-27T23:30:00Z", "2026-02-28T22:59:59Z", "2026-03-29T00:30:00Z", "2026-03-31T22:00:00Z"]
 CHANGED = ["2026-04-01T00:00:00Z", "2026-04-02T00:00:00Z", "2026-04-02T02:00:00+02:00", "2026-04-03T00:00:00.000001Z"]
 

@@ -1,78 +1,25 @@
 """``tidemark up``: start, kill, restart, stop."""
 
 import asyncio
-import os
 import signal
 import smtplib
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from email.message import EmailMessage
 from mailbox import Maildir
 from pathlib import Path
 
 import asyncpg
 import httpx
-import psutil
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from local_stack import Stack, running_stack
 
 from tidemark.stack import kafka, ports, postgres
 from tidemark.stack.processes import wait_for_exit
-from tidemark.stack.state import State
 
-_TIDEMARK = str(Path(sys.executable).with_name("tidemark"))
 _SERVICES = {"contracts", "consumption", "notifier", "web"}
 _TOPIC = "kept"
-
-
-class Stack:
-    """A data directory, and the `tidemark up` that runs on it."""
-
-    def __init__(self, data_dir: Path, **settings: str) -> None:
-        self.data_dir, self.port = data_dir, ports.find_free()
-        self._environment = {k: v for k, v in os.environ.items() if not k.startswith("TIDEMARK_")} | settings
-
-    async def run(self, *arguments: str) -> asyncio.subprocess.Process:
-        return await asyncio.create_subprocess_exec(
-            _TIDEMARK,
-            *arguments,
-            "--data-dir",
-            str(self.data_dir),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=self._environment,
-        )
-
-    async def up(self) -> None:
-        self.process = await self.run("up", "--port", str(self.port))
-        assert self.process.stdout
-        async with asyncio.timeout(120):
-            while (line := await self.process.stdout.readline()) != b"ready\n":
-                assert line, (await self.process.communicate())[1].decode()
-
-    async def env(self) -> dict[str, str]:
-        out, _ = await (await self.run("env")).communicate()
-        return dict(line.split("=", 1) for line in out.decode().splitlines())
-
-    def components(self) -> dict[str, psutil.Process]:
-        identities = State.load(self.data_dir).components
-        return {name: process for name, identity in identities.items() if (process := identity.find_process())}
-
-    async def stop(self) -> None:
-        if self.process.returncode is None:
-            self.process.terminate()
-        await self.process.communicate()
-
-
-@asynccontextmanager
-async def _running(stack: Stack) -> AsyncIterator[Stack]:
-    try:
-        await stack.up()
-        yield stack
-    finally:
-        await stack.stop()
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +27,7 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
     # A path that needs quoting and encoding.
     folder = tmp_path_factory.mktemp("stack")
     folder.chmod(0o711)
-    async with _running(Stack(folder / "dáta dir")) as stack:
+    async with running_stack(Stack(folder / "dáta dir")) as stack:
         await _store_row_and_record(await stack.env())
         yield stack
 
@@ -195,7 +142,7 @@ async def test_next_stack_recovers_after_kill_of_supervisor_and_components(stack
     await stack.process.communicate()
     env_process = await stack.run("env")
     assert (await env_process.communicate())[1].startswith(b"Tidemark is not running on ")
-    assert before["notifier"].is_running()
+    assert before["notifier"].isrunning_stack()
 
     await stack.up()
     after = stack.components()
@@ -228,7 +175,7 @@ async def test_external_components_replace_the_embedded_ones(
         "TIDEMARK_TOPIC_PREFIX": topic_prefix,
         "TIDEMARK_SMTP_URL": "smtp://127.0.0.1:1",
     }
-    async with _running(Stack(tmp_path, **settings)) as stack:
+    async with running_stack(Stack(tmp_path, **settings)) as stack:
         assert set(stack.components()) == _SERVICES
         env = await stack.env()
         assert env.items() >= settings.items()

@@ -21,7 +21,7 @@ from tidemark_shared.messaging.kafka import create_topics
 from tidemark_shared.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-PROGRAM = ROOT / "tests/integration/fixtures/typescript/main.ts"
+PROGRAM = ROOT / "tests/acceptance/fixtures/typescript/main.ts"
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from api_tokens import SECRET, bearer
 from applications import build_app
+from comparison import learn
 from effort import repeat
 from event_builders import (
     account,
@@ -28,7 +29,6 @@ from event_builders import (
 from histories import AUTHORS, ISSUES, SECONDS, SOURCES, TEAMS, WORKLOGS, histories
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_fold_reference import learn
 
 from tidemark_consumption import check
 from tidemark_consumption.app import create_app
