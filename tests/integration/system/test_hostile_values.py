@@ -4,12 +4,14 @@ import asyncio
 import base64
 import copy
 import json
+from itertools import count
 from urllib.parse import quote
 
 import pytest
 from api_operations import LINK, REQUIRED_ROLES, UNKNOWN_ID, fill, operations
 from api_services import BODIES, CREATE_APP, running_app
 from api_tokens import bearer
+from effort import repeat
 
 from tidemark_consumption.api import figures
 from tidemark_shared.http import requests
@@ -84,6 +86,15 @@ def test_no_classified_route_is_gone():
     assert operations_of_all == REQUIRED_ROLES.keys()
 
 
+def every_fourth(values, number):
+    """A part of the values: another part for the next parameter or place, so that each value is tried in many places.
+
+    All of them in `make test-long`.
+    """
+    step = repeat(4, long=1)
+    return values[number % step :: step]
+
+
 async def send_all(client, attempts):
     """Send requests, several at once; those whose response is no success and no clear refusal."""
     failures, places = [], asyncio.Semaphore(8)
@@ -101,13 +112,13 @@ async def send_all(client, attempts):
 
 async def test_no_value_of_a_parameter_is_a_server_error(running):
     _, client, ids = running
-    attempts = []
+    attempts, number = [], count()
     for method, path, parameters in operations(ids["service"]):
         options = {} if (body := body_of(method, path)) is None else {"json": body}
         if method == "DELETE":
             options = {"headers": {"if-match": '"0"'}}
         for parameter in parameters:
-            for text in TEXTS:
+            for text in every_fourth(TEXTS, next(number)):
                 if parameter["in"] == "path":
                     attempts.append((method, fill(path, ids | {parameter["name"]: text}), options))
                 elif parameter["in"] == "query":
@@ -141,16 +152,23 @@ def replaced(body, path, value):
 
 async def test_no_value_in_a_body_is_a_server_error(running):
     _, client, ids = running
-    attempts = []
+    attempts, number = [], count()
     json_headers = {"content-type": "application/json", "idempotency-key": "k"}
     for method, path, _ in operations(ids["service"]):
         body = body_of(method, path)
         if body is None:
             continue
-        contents = [json.dumps(replaced(body, place, value)).encode() for place in places(body) for value in VALUES]
+        contents = [
+            json.dumps(replaced(body, place, value)).encode()
+            for place in places(body)
+            for value in every_fourth(VALUES, next(number))
+        ]
         attempts += [
             (method, fill(path, ids), {"content": content, "headers": {"content-type": "application/json"}})
             for content in contents
         ]
-        attempts += [(method, fill(path, ids), {"content": content, "headers": json_headers}) for content in BODY_TEXTS]
+        attempts += [
+            (method, fill(path, ids), {"content": content, "headers": json_headers})
+            for content in every_fourth(BODY_TEXTS, next(number))
+        ]
     assert not await send_all(client, attempts)
