@@ -1,13 +1,19 @@
 """Every service responds as its OpenAPI document says, to valid and to invalid requests."""
 
 import asyncio
+import json
 from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import urlencode
 
 import httpx
 import pytest
 import requests
 from api_server import running_server
+from api_services import CREATE_APP
+from api_tokens import SECRET
+from applications import build_app
+from effort import repeat
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode, openapi
 from schemathesis.checks import not_a_server_error
@@ -17,42 +23,36 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-import tidemark_consumption.app
-import tidemark_contracts.app
-import tidemark_notifier.app
 from tidemark_shared.http.admission import MAX_TARGET_BYTES
 from tidemark_shared.http.tokens import issue_token
 from tidemark_shared.messaging.kafka import create_topics
 from tidemark_shared.settings import Settings
 
-SECRET = "0123456789abcdef0123456789abcdef"  # noqa: S105 - signs the tokens of these tests
-APPS = {
-    "contracts": tidemark_contracts.app.create_app,
-    "consumption": tidemark_consumption.app.create_app,
-    "notifier": tidemark_notifier.app.create_app,
-}
+DOCUMENTS = Path(__file__).parents[3] / "docs/openapi"
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
 
 # The application runs in this process and uses `random` for jitter while cases are generated.
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module:hypothesis.errors.HypothesisDeprecationWarning")
-@pytest.mark.timeout(600)  # about 40 s of computing, beside other tests
-@pytest.mark.parametrize("service", APPS)
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("service", CREATE_APP)
 async def test_every_response_matches_the_openapi_document(service, database, kafka_bootstrap_servers, topic_prefix):
     await create_topics(kafka_bootstrap_servers, prefix=topic_prefix)
-    app = APPS[service](
+    app = build_app(
+        CREATE_APP[service],
         Settings(
             database_url=database, kafka_bootstrap_servers=kafka_bootstrap_servers, topic_prefix=topic_prefix,
             secret=SECRET, smtp_url="smtp://127.0.0.1:9",
-        )
+        ),
     )  # fmt: skip
     headers = {
         "authorization": f"Bearer {issue_token(SECRET, 'olga', 'admin', now=datetime.now(UTC))}",
         "if-match": "*",
     }
+    document = json.loads((DOCUMENTS / f"{service}.json").read_text())
     async with running_server(app) as url:
         ids = await create_resources(url, headers) if service == "contracts" else {}
-        await asyncio.to_thread(check_all_operations, app.openapi(), url, headers, ids)
+        await asyncio.to_thread(check_all_operations, document, url, headers, ids)
 
 
 async def create_resources(url, headers):
@@ -94,7 +94,7 @@ def check_all_operations(document, url, headers, ids):
 def check_cases(cases, url, headers):
     # The same requests in each run; a failure shows the whole request, so shrinking is not needed.
     @settings(
-        max_examples=6, deadline=None, derandomize=True, database=None, phases=[Phase.generate],
+        max_examples=repeat(3, long=12), deadline=None, derandomize=True, database=None, phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     @given(cases)
