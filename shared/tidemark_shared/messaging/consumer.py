@@ -57,7 +57,7 @@ class Consumer:
         group: str,
         handlers: Mapping[str, Handler],
         after_commit: Callable[[], None] | None = None,
-        max_records: int = 20_000,
+        max_records: int = 5_000,
         prefix: str = "",
     ) -> None:
         self.pool, self.handlers, self.cluster, self.prefix = pool, handlers, cluster, prefix
