@@ -27,7 +27,7 @@ async def _measure(arguments: argparse.Namespace) -> None:
             )
         )
     if "latency" in arguments.parts:
-        console.print(await latency.measure())
+        console.print(await latency.measure(arguments.rate, arguments.seconds))
     if {*arguments.parts} <= {"forecast", *WHOLE}:
         return
     async with server() as url:
@@ -56,6 +56,8 @@ def main() -> None:
     )
     parser.add_argument("--records", type=int, help="worklogs: by default 100,000 to fold, 500,000 from end to end")
     parser.add_argument("--runs", type=int, default=3, help="of each, by default 3")
+    parser.add_argument("--rate", type=int, default=latency.DEFAULT_RATE, help="worklogs a second, for latency")
+    parser.add_argument("--seconds", type=int, default=latency.DEFAULT_SECONDS, help="how long, for latency")
     parser.add_argument("--full", action="store_true", help="growth up to 1,000,000 worklogs; takes minutes")
     parser.add_argument(
         "--contenders",

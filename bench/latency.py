@@ -42,7 +42,7 @@ from tidemark_shared.messaging.events import CONTRACT_EVENTS, ISSUE_LINKED, ORGA
 from tidemark_shared.messaging.kafka import create_producer, create_topics
 from tidemark_shared.messaging.topics import DIRECTORY, LIFECYCLE, WORKLOGS
 
-RATE, SECONDS = 1_000, 20
+DEFAULT_RATE, DEFAULT_SECONDS = 1_000, 20
 # At the same rate, before anything is measured: after the preparation each connection plans its queries again.
 WARM_UP_SECONDS = 3
 # Contracts of 40 h, each taken across its threshold by one worklog, evenly over the time.
@@ -190,10 +190,16 @@ async def _prepare(stack: Stack, connection: asyncpg.Connection, notifier_url: s
 
 
 async def _publish(
-    sender: AIOKafkaProducer, work: Iterator[Event], timing: _Timing, seconds: float, crossed: dict[str, float] | None
+    sender: AIOKafkaProducer,
+    work: Iterator[Event],
+    timing: _Timing,
+    *,
+    rate: int,
+    seconds: float,
+    crossed: dict[str, float] | None = None,
 ) -> None:
     """At the rate, in small ticks; among the work, the crossings."""
-    a_tick, ticks = round(RATE * _TICK_SECONDS), round(seconds / _TICK_SECONDS)
+    a_tick, ticks = round(rate * _TICK_SECONDS), round(seconds / _TICK_SECONDS)
     begun = time.perf_counter()
     sending = []
 
@@ -214,7 +220,7 @@ async def _publish(
     await asyncio.gather(*sending)
 
 
-async def _watch(connection: asyncpg.Connection, timing: _Timing, ended: asyncio.Event) -> None:
+async def _watch(connection: asyncpg.Connection, timing: _Timing, ended: asyncio.Event, seconds: float) -> None:
     """Note when each further worklog of the watched contracts shows in the tables for operations teams."""
     # By id: the figures of a few contracts, which cost the database little.
     query = (
@@ -223,7 +229,7 @@ async def _watch(connection: asyncpg.Connection, timing: _Timing, ended: asyncio
     )
     watched = [facts.uid(f"contract {code}") for code in _WATCHED]
     counts = {row["contract_code"]: row["worklog_count"] for row in await connection.fetch(query, watched)}
-    async with asyncio.timeout(WARM_UP_SECONDS + SECONDS + _BOUND_SECONDS):
+    async with asyncio.timeout(WARM_UP_SECONDS + seconds + _BOUND_SECONDS):
         while not ended.is_set() or any(len(timing.shown[code]) < len(timing.published[code]) for code in _WATCHED):
             rows, now = await connection.fetch(query, watched), time.perf_counter()
             for code, worklogs in rows:
@@ -244,8 +250,8 @@ async def _mail_server(sink: _Sink) -> AsyncIterator[int]:
         server.close()
 
 
-async def measure() -> Group:
-    """One run: it takes about a minute."""
+async def measure(rate: int, seconds: int) -> Group:
+    """One run with ``rate`` worklogs a second: it takes half a minute more than ``seconds``."""
     sink, timing, crossed, ended = _Sink(), _Timing(), dict[str, float](), asyncio.Event()
     port = ports.find_free()
     async with running_stack() as stack, stack.database() as url, _mail_server(sink) as smtp:
@@ -258,31 +264,37 @@ async def measure() -> Group:
             await settle(url)
             sender = create_producer(stack.bootstrap)
             await sender.start()
-            watching, work = asyncio.create_task(_watch(connection, timing, ended)), iter(_new_work())
-            await _publish(sender, work, timing, WARM_UP_SECONDS, None)
+            watching, work = asyncio.create_task(_watch(connection, timing, ended, seconds)), iter(_new_work())
+            await _publish(sender, work, timing, rate=rate, seconds=WARM_UP_SECONDS)
             before, begun = {part: stack.cpu_seconds([part]) for part in _PARTS}, time.perf_counter()
-            await _publish(sender, work, timing, SECONDS, crossed)
+            await _publish(sender, work, timing, rate=rate, seconds=seconds, crossed=crossed)
             elapsed = time.perf_counter() - begun
             cores = {part: (stack.cpu_seconds([part]) - before[part]) / elapsed for part in _PARTS}
             ended.set()
             await watching
             await _until(lambda: _all_accepted(sink, crossed))
             await sender.stop()
+        deadlocks = await connection.fetchval(
+            "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+        )
         await connection.close()
+    title = f"{rate:,} worklogs/s for {seconds:,} s, from publishing, in ms"
     mails = sorted(sink.accepted[subject] - at for subject, at in crossed.items())
-    return _report({"figure": timing.seconds(begun), "mail accepted": mails}, cores)
+    return _report({"figure": timing.seconds(begun), "mail accepted": mails}, cores, title, deadlocks)
 
 
 async def _all_accepted(sink: _Sink, crossed: dict[str, float]) -> bool:
     return crossed.keys() <= sink.accepted.keys()
 
 
-def _report(taken: dict[str, list[float]], cores: dict[str, float]) -> Group:
-    table = Table(title=f"{RATE:,} worklogs/s for {SECONDS} s, from publishing, in ms", box=MARKDOWN)
+def _report(taken: dict[str, list[float]], cores: dict[str, float], title: str, deadlocks: int) -> Group:
+    table = Table(title=title, box=MARKDOWN)
     for column in ("to", "samples", "p50", "p99", "longest"):
         table.add_column(column, justify="left" if column == "to" else "right")
     for name, seconds in taken.items():
         percentiles = (seconds[len(seconds) // 2], seconds[len(seconds) * 99 // 100], seconds[-1])
         table.add_row(name, f"{len(seconds):,}", *(f"{1000 * value:,.0f}" for value in percentiles))
     shares = ", ".join(f"{part} {share:.2f}" for part, share in cores.items())
-    return Group(table, "", f"Share of a core: {shares}. Postgres answers the poll for figures too.")
+    return Group(
+        table, "", f"Share of a core: {shares}. Postgres answers the poll for figures too. Deadlocks: {deadlocks}."
+    )
