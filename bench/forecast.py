@@ -14,7 +14,7 @@ from typing import NamedTuple
 from rich.table import Table
 
 from tidemark_consumption.forecast import MIN_WEEKS, forecast
-from tidemark_shared.domain.bodies import Forecast
+from tidemark_shared.domain.balances import Forecast
 
 _DATA = os.environ.get("TIDEMARK_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data"
 TIME_LOG = Path(_DATA) / "cesaw" / "time_log.csv.xz"

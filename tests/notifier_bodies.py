@@ -14,7 +14,8 @@ from tidemark_notifier.evaluation.evaluation_input import (
     StatusChange,
 )
 from tidemark_notifier.rules.rule import StoredRule
-from tidemark_shared.domain.bodies import Balance, Team
+from tidemark_shared.domain.balances import Balance
+from tidemark_shared.domain.bodies import Team
 from tidemark_shared.messaging.batches import Batch
 
 NAMESPACE = UUID("0b5e6a52-0000-4000-8000-000000000000")

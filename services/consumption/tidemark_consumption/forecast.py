@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from itertools import accumulate
 
-from tidemark_shared.domain.bodies import Forecast
+from tidemark_shared.domain.balances import Forecast
 
 MAX_WEEKS, MIN_WEEKS = 8, 2
 _DAY = timedelta(days=1)

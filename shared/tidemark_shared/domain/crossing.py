@@ -6,7 +6,8 @@ from uuid import UUID
 
 from pydantic import Field
 
-from tidemark_shared.domain.bodies import Balance, Body
+from tidemark_shared.domain.balances import Balance
+from tidemark_shared.domain.bodies import Body
 
 
 class ChangedBalance(Body):

@@ -12,7 +12,8 @@ from uuid import UUID
 
 from pydantic import Field, WithJsonSchema
 
-from tidemark_shared.domain.bodies import Adjustment, Body, ContractPeriodFigures, Day, Figures
+from tidemark_shared.domain.balances import ContractPeriodFigures, Figures
+from tidemark_shared.domain.bodies import Adjustment, Body, Day
 
 Moment = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]

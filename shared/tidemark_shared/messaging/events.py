@@ -10,6 +10,7 @@ from pydantic.functional_validators import AfterValidator, BeforeValidator
 from pydantic_core import PydanticCustomError
 
 from tidemark_shared.domain import bodies
+from tidemark_shared.domain.balances import Balance
 from tidemark_shared.domain.statements import PeriodRestated, Statement
 from tidemark_shared.messaging.topics import (
     BALANCES,
@@ -292,7 +293,7 @@ EVENT_TYPES: dict[Topic, dict[str, type[BaseModel]]] = {
         TEAM_CHANGED: TeamChanged,
         RATE_CARD_CHANGED: RateCardChanged,
     },
-    BALANCES: {CONTRACT_BALANCE: bodies.Balance},
+    BALANCES: {CONTRACT_BALANCE: Balance},
     PERIODS: {PERIOD_CLOSED: Statement, PERIOD_RESTATED: PeriodRestated},
     NOTIFICATIONS: dict.fromkeys(NOTIFICATION_EVENTS, NotificationChanged),
 }

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from reference.rules import compute_carried
 
 from tidemark_shared.database import queries
-from tidemark_shared.domain.bodies import Balance, Contract
+from tidemark_shared.domain.balances import Balance
+from tidemark_shared.domain.bodies import Contract
 from tidemark_shared.domain.calendar import find_period_index, split_into_periods, start_of_day, to_local_day
 from tidemark_shared.domain.quantities import compute_percent
 from tidemark_shared.messaging.cloudevents import decode_event

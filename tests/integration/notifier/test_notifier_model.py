@@ -31,7 +31,7 @@ from tidemark_notifier.evaluation.evaluation_input import (
 from tidemark_notifier.evaluation.evaluator import evaluate, find_next_evaluation_day, find_skipped_rule_versions
 from tidemark_notifier.rules.rule import Rule, Scope, StoredRule, effective_rules
 from tidemark_shared.database import connect_pool
-from tidemark_shared.domain.bodies import Balance
+from tidemark_shared.domain.balances import Balance
 from tidemark_shared.messaging.events import CONTRACT_BALANCE, ORGANIZATION_CHANGED
 from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE
 

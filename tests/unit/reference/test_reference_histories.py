@@ -12,7 +12,7 @@ from reference.facts import canonical
 from reference.reports import Model
 from reference.restatements import restatements
 
-from tidemark_shared.domain.bodies import Balance
+from tidemark_shared.domain.balances import Balance
 from tidemark_shared.messaging.cloudevents import decode_event
 from tidemark_shared.messaging.events import canonical_content
 from tidemark_shared.messaging.topics import TOPICS

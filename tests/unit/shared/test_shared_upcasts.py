@@ -15,7 +15,7 @@ from cloudevent_records import (
 )
 from pydantic import BaseModel
 
-from tidemark_shared.domain.bodies import Balance
+from tidemark_shared.domain.balances import Balance
 from tidemark_shared.messaging import upcasts
 from tidemark_shared.messaging.cloudevents import CloudEvent, decode_event, outbox_record
 from tidemark_shared.messaging.events import (

@@ -11,7 +11,8 @@ from pydantic import BaseModel, Field, TypeAdapter
 from tidemark_consumption.attention import Attention
 from tidemark_consumption.database.query_types import ConsumptionQueries
 from tidemark_shared.database import ACQUIRE_TIMEOUT_SECONDS, queries
-from tidemark_shared.domain.bodies import ContractPeriodFigures, Day, Figures, Forecast, Owner, Status, Text
+from tidemark_shared.domain.balances import ContractPeriodFigures, Figures, Forecast
+from tidemark_shared.domain.bodies import Day, Owner, Status, Text
 from tidemark_shared.http.auth import require_role
 from tidemark_shared.http.pagination import Cursor, Limit, Page, decode_cursor, encode_cursor
 

@@ -10,7 +10,8 @@ from pydantic_core import PydanticCustomError
 
 from tidemark_consumption.check import PlannedWorklog, UnknownSourceError, check_worklog
 from tidemark_shared.database import ACQUIRE_TIMEOUT_SECONDS
-from tidemark_shared.domain.bodies import Body, Day, Figures, Text
+from tidemark_shared.domain.balances import Figures
+from tidemark_shared.domain.bodies import Body, Day, Text
 from tidemark_shared.domain.crossing import ChangedBalance, Crossing
 from tidemark_shared.domain.reasons import Reason
 from tidemark_shared.domain.strict_input import Strict

@@ -10,16 +10,8 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from tidemark_shared.domain.bodies import (
-    Body,
-    ContractPeriodFigures,
-    Day,
-    Figures,
-    Forecast,
-    Owner,
-    PeriodFigures,
-    Status,
-)
+from tidemark_shared.domain.balances import ContractPeriodFigures, Figures, Forecast, PeriodFigures
+from tidemark_shared.domain.bodies import Body, Day, Owner, Status
 from tidemark_shared.domain.reasons import Reason
 
 _TEAM_ID = "The team's id; null for unassigned work."

@@ -6,15 +6,8 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from tidemark_shared.domain.bodies import (
-    AccountBalance,
-    Balance,
-    Body,
-    ContractPeriodFigures,
-    Day,
-    Figures,
-    PeriodFigures,
-)
+from tidemark_shared.domain.balances import AccountBalance, Balance, ContractPeriodFigures, Figures, PeriodFigures
+from tidemark_shared.domain.bodies import Body, Day
 from tidemark_shared.domain.reasons import Reason
 
 

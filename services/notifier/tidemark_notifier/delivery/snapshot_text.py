@@ -14,7 +14,7 @@ from tidemark_notifier.evaluation.offer_text import format_amount
 from tidemark_notifier.evaluation.reasons import describe_reason, format_threshold
 from tidemark_notifier.evaluation.snapshot import Snapshot
 from tidemark_notifier.language import ENGLISH, N_, Language
-from tidemark_shared.domain.bodies import Forecast
+from tidemark_shared.domain.balances import Forecast
 from tidemark_shared.domain.text import to_safe_line
 
 _BAR_CHARACTERS = 20

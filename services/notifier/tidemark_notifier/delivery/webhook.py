@@ -21,7 +21,8 @@ from tidemark_notifier.delivery.snapshot_text import build_contract_link, format
 from tidemark_notifier.evaluation.snapshot import AccountLine, Snapshot
 from tidemark_notifier.notification_events import RAISED, RESOLVED
 from tidemark_notifier.rules.receivers import SECRET_PREFIX
-from tidemark_shared.domain.bodies import Forecast, Status
+from tidemark_shared.domain.balances import Forecast
+from tidemark_shared.domain.bodies import Status
 from tidemark_shared.messaging.events import NotificationChanged
 
 _STEP_TIMEOUT_SECONDS = 10

@@ -18,7 +18,8 @@ from tidemark_notifier.evaluation.evaluation_input import (
 from tidemark_notifier.evaluation.notification_history import DedupKey, NotificationKey
 from tidemark_notifier.rules.rule import StoredRule, effective_rules, parse_rule_row
 from tidemark_shared.database import Connection, queries
-from tidemark_shared.domain.bodies import Balance, Team
+from tidemark_shared.domain.balances import Balance
+from tidemark_shared.domain.bodies import Team
 from tidemark_shared.domain.calendar import to_local_day
 
 _sql: NotifierQueries = queries("tidemark_notifier")

@@ -22,7 +22,7 @@ from tidemark_notifier.evaluation.snapshot import (
     freeze_contract,
 )
 from tidemark_notifier.rules.rule import StoredRule
-from tidemark_shared.domain.bodies import ContractPeriodFigures
+from tidemark_shared.domain.balances import ContractPeriodFigures
 from tidemark_shared.domain.calendar import find_period_index, to_local_day
 from tidemark_shared.domain.quantities import compute_percent, format_hours
 

@@ -7,17 +7,8 @@ from typing import Literal, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from tidemark_shared.domain.bodies import (
-    Adjustment,
-    Balance,
-    Body,
-    ContractPeriodFigures,
-    Figures,
-    Hours,
-    MinorAmount,
-    Status,
-    Team,
-)
+from tidemark_shared.domain.balances import Balance, ContractPeriodFigures, Figures
+from tidemark_shared.domain.bodies import Adjustment, Body, Hours, MinorAmount, Status, Team
 from tidemark_shared.domain.calendar import Period, split_into_periods
 
 

@@ -4,7 +4,7 @@ from datetime import date
 from typing import Literal
 
 from tidemark_notifier.language import N_, Language
-from tidemark_shared.domain.bodies import Forecast
+from tidemark_shared.domain.balances import Forecast
 
 STATUS_NAMES = {
     "DRAFT": N_("a draft"),

@@ -10,7 +10,8 @@ from tidemark_notifier.evaluation.evaluation_input import EvaluationInput
 from tidemark_notifier.evaluation.evaluator import PendingNotification
 from tidemark_notifier.evaluation.reasons import describe_reason
 from tidemark_notifier.evaluation.snapshot import OfferDetails, OfferEvent, Snapshot, freeze_contract
-from tidemark_shared.domain.bodies import Figures, RuleOffer
+from tidemark_shared.domain.balances import Figures
+from tidemark_shared.domain.bodies import RuleOffer
 from tidemark_shared.domain.calendar import start_of_day, to_local_day
 from tidemark_shared.domain.quantities import compute_percent, format_hours, hours_to_seconds
 from tidemark_shared.messaging.events import OfferChanged

@@ -16,16 +16,15 @@ from tidemark_notifier.evaluation.notification_history import NotificationKey
 from tidemark_notifier.evaluation.offers import find_rule_offer
 from tidemark_notifier.evaluation.snapshot import format_subject_name, freeze_notification
 from tidemark_notifier.rules.rule import StoredRule
-from tidemark_shared.domain.bodies import (
+from tidemark_shared.domain.balances import (
     AccountBalance,
     Balance,
-    Body,
     ContractPeriodFigures,
     Figures,
     PeriodFigures,
-    RuleOffer,
     SliceBalance,
 )
+from tidemark_shared.domain.bodies import Body, RuleOffer
 from tidemark_shared.domain.crossing import ChangedBalance, Crossing
 
 

@@ -20,7 +20,7 @@ from tidemark_notifier.evaluation.rule_evaluation import (
 )
 from tidemark_notifier.language import ENGLISH, N_, Language
 from tidemark_notifier.rules.triggers import CALENDAR_TRIGGERS, Trigger
-from tidemark_shared.domain.bodies import Forecast
+from tidemark_shared.domain.balances import Forecast
 from tidemark_shared.domain.quantities import hours_to_seconds
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from uuid import UUID
 from tidemark_notifier.evaluation.evaluation_input import ContractTerms, EvaluationInput
 from tidemark_notifier.rules.rule import StoredRule
 from tidemark_notifier.rules.triggers import LIMIT_TRIGGERS, Trigger
-from tidemark_shared.domain.bodies import Balance, ContractPeriodFigures, Figures, PeriodFigures, Status
+from tidemark_shared.domain.balances import Balance, ContractPeriodFigures, Figures, PeriodFigures
+from tidemark_shared.domain.bodies import Status
 from tidemark_shared.domain.calendar import Period, find_period_index
 from tidemark_shared.domain.quantities import hours_to_seconds
 

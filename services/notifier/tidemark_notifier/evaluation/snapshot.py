@@ -11,7 +11,8 @@ from tidemark_notifier.evaluation.evaluation_input import EvaluationInput
 from tidemark_notifier.evaluation.evaluator import NotificationKind, PendingNotification
 from tidemark_notifier.evaluation.reasons import describe_reason, format_threshold, get_currency
 from tidemark_notifier.evaluation.rule_evaluation import RuleEvaluation, ThresholdState
-from tidemark_shared.domain.bodies import AccountBalance, Balance, Body, Figures, Forecast, Status
+from tidemark_shared.domain.balances import AccountBalance, Balance, Figures, Forecast
+from tidemark_shared.domain.bodies import Body, Status
 from tidemark_shared.domain.quantities import compute_percent, format_hours
 
 OfferEvent = Literal["requested", "made", "accepted", "declined", "refused", "withdrawn", "expired"]
