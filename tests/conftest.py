@@ -20,6 +20,7 @@ import hypothesis
 import pytest
 import structlog
 from databases import drop_database
+from kafka_client import admin_client
 
 from tidemark.stack import kafka, ports, postgres
 from tidemark.stack.processes import Component, Supervisor
@@ -139,9 +140,10 @@ async def _kafka(folder: Path) -> AsyncIterator[str]:
 # services as processes are apart, because a stack on a busy machine misses its time limits.
 _FIRST = (
     "test_faults",
+    "test_import",
+    "test_hostile_values",
     "test_figures_api",
     "test_migration",
-    "test_import",
     "test_fold_reference",
     "test_rebalance",
     "test_stack",
@@ -287,6 +289,9 @@ def reset_logs() -> Iterator[None]:
 
 
 @pytest.fixture
-def topic_prefix() -> str:
-    """A prefix for topics that no other test uses."""
-    return f"t{uuid4().hex[:8]}."
+async def topic_prefix(kafka_bootstrap_servers: str) -> AsyncIterator[str]:
+    """A prefix for topics that no other test uses. They are deleted at the end: each client loads the list of all."""
+    prefix = f"t{uuid4().hex[:8]}."
+    yield prefix
+    async with admin_client(kafka_bootstrap_servers) as admin:
+        await admin.delete_topics([name for name in await admin.list_topics() if name.startswith(prefix)])

@@ -95,7 +95,8 @@ async def kill_one_after_another(stack, stop):
             await wait_until(
                 lambda name=name, before=before: _others(stack, name, before), timeout_seconds=60, pause_seconds=0.1
             )
-            await wait_until(lambda: answers(api), timeout_seconds=180, pause_seconds=0.1)
+            # Each of these requests asks all services.
+            await wait_until(lambda: answers(api), timeout_seconds=180, pause_seconds=0.3)
     return killed
 
 
