@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from tidemark_contracts.contract.decider import Command, Rejection, State, decide, evolve, renewal_draft
 from tidemark_contracts.contract.draft import ContractBody
-from tidemark_contracts.contract.rules import DecisionContext
+from tidemark_contracts.contract.rules import DecisionContext, contract_violations
 
 _read = TypeAdapter(ContractBody).validate_python
 _NAMESPACE = UUID("5a1f0c1e-0000-4000-8000-000000000000")
@@ -89,3 +89,10 @@ def draft_renewal(stream, code="ACME-SUP-2"):
     draft = renewal_draft(stream.state, code).with_account_ids(None, lambda: uid(f"new account {next(numbers)}"))
     drafted = Stream()
     return drafted, drafted.do(Command("drafted", draft, renewed_from=uid("old")))
+
+
+def find_violations(changes, *, complete):
+    return [
+        (violation.code, violation.path)
+        for violation in contract_violations(parse_contract(body(**changes)), decision_context(), complete=complete)
+    ]

@@ -4,11 +4,11 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from built_mails import NOTIFICATION, mail_of, parse
 from hypothesis import given
 from hypothesis import strategies as st
 from notifier_bodies import HOUR, account, balance, evaluation_input, organization, rule, stored_rule, terms, uid
 from pydantic import ValidationError
-from test_notifier_mail import NOTIFICATION, mail_of, parse
 
 from tidemark_notifier.delivery.mail_content import MailNotification
 from tidemark_notifier.evaluation.digest_schedule import (

@@ -6,9 +6,9 @@ from email.policy import compat32, default
 from email.utils import parseaddr
 
 import pytest
+from built_mails import OWNER, mail, parse
 from notifier_bodies import HOUR
 from snapshots import account_line, make_snapshot
-from test_notifier_mail import OWNER, mail, parse
 
 
 @pytest.mark.parametrize("line_break", ["\u2028", "\x0b", "\x85", "\x1c", "\r\n", "\n"])

@@ -8,9 +8,9 @@ from uuid import UUID
 import jwt
 import pytest
 from api_tokens import SECRET
+from built_mails import CUSTOMER, OWNER, RAISED_AT, parse
 from notifier_bodies import HOUR, MID_MARCH, balance, evaluation_input, organization, rule, stored_rule, uid
 from snapshots import make_snapshot
-from test_notifier_mail import CUSTOMER, OWNER, RAISED_AT, parse
 
 from tidemark_notifier.delivery.mail import build_mail, check_sender
 from tidemark_notifier.delivery.mail_content import MailNotification

@@ -5,9 +5,9 @@ from itertools import permutations
 from uuid import UUID
 
 import pytest
+from built_mails import CUSTOMER, OWNER, mail_of, parse
 from notifier_bodies import HOUR, uid
 from snapshots import account_line, make_snapshot
-from test_notifier_mail import CUSTOMER, OWNER, mail_of, parse
 
 from tidemark_notifier.delivery.mail_content import MailNotification
 from tidemark_notifier.evaluation.addressees import Addressee

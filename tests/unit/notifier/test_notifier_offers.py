@@ -5,6 +5,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
+from built_mails import NOTIFICATION, SECRET, mail_of, parse
 from hypothesis import given
 from hypothesis import strategies as st
 from notifier_bodies import (
@@ -19,7 +20,6 @@ from notifier_bodies import (
     terms,
     uid,
 )
-from test_notifier_mail import NOTIFICATION, SECRET, mail_of, parse
 
 from tidemark_notifier.delivery.mail_content import MailNotification
 from tidemark_notifier.evaluation.addressees import Addressee

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from tidemark_shared.domain.bodies import Contract
 from tidemark_shared.http.app import create_api
 from tidemark_shared.http.auth import require_role
-from tidemark_shared.http.problems import Problem, Violation, json_pointer
+from tidemark_shared.http.problems import Problem, Violation
 from tidemark_shared.http.tokens import ROLES, Actor, Role, issue_token
 from tidemark_shared.log import get_correlation_id
 from tidemark_shared.settings import Settings
@@ -252,14 +252,6 @@ async def test_unavailable_database_is_a_503_with_retry_after(error: Exception) 
     assert response.headers["content-type"] == "application/problem+json"
     assert response.headers["x-request-id"]
     assert [log["log_level"] for log in logs if log["event"] == "database_unavailable"] == ["warning"]
-
-
-@pytest.mark.parametrize(
-    ("parts", "expected"),
-    [((), ""), (("a",), "/a"), (("a", 0, "b"), "/a/0/b"), (("a/b", "~c"), "/a~1b/~0c"), (("",), "/")],
-)
-def test_json_pointer_follows_rfc_6901(parts: tuple[object, ...], expected: str) -> None:
-    assert json_pointer(*parts) == expected
 
 
 # Tokens.
