@@ -33,8 +33,9 @@ from bench.backlog import (
     message,
     totals,
 )
-from bench.end_to_end import WARM, consumption, listens
+from bench.contenders import consumption, listens
 from bench.stack import SERVERS, Stack, running_stack, settle
+from bench.trials import WARM
 from tidemark.stack import ports
 from tidemark.stack.processes import Component
 from tidemark_shared.database import migrate

@@ -153,6 +153,10 @@ _FIRST = (
     "test_fold_races",
     "test_fold_prices",
     "test_manager_cli",
+    "test_replay",
+    "test_backup",
+    "test_restore",
+    "test_generated_clients",
 )
 
 

@@ -8,6 +8,7 @@ from importlib.resources import files
 
 import pytest
 from comparison import compare, learn
+from effort import repeat
 from event_builders import (
     account,
     append,
@@ -27,23 +28,12 @@ from typer.testing import CliRunner
 from tidemark.cli import app
 from tidemark_consumption import replay
 from tidemark_consumption.projection import fold
-from tidemark_shared.database import connect_pool
 
 
-@pytest.fixture
-async def replaying(database, pool):
-    del pool  # its tables are there
-    async with (
-        await connect_pool(database, "consumption", size=1, init=replay.prepare_connection) as replaying,
-        replaying.acquire() as connection,
-    ):
-        yield connection
-
-
-@pytest.mark.parametrize("seed", range(8))
-async def test_verify_finds_no_difference_after_incremental_folds(connection, replaying, seed):
+@pytest.mark.parametrize("seed", range(repeat(4, long=16)))
+async def test_verify_finds_no_difference_after_incremental_folds(connection, replay_connection, seed):
     await learn(connection, seeded(seed))
-    assert await replay.verify(replaying) == replay.Findings(0, [])
+    assert await replay.verify(replay_connection) == replay.Findings(0, [])
 
 
 async def fill(connection):
@@ -84,16 +74,16 @@ DAMAGES = [
 
 
 @pytest.mark.parametrize(("damage", "relation"), DAMAGES)
-async def test_damaged_row_is_found_and_repaired(connection, replaying, damage, relation):
+async def test_damaged_row_is_found_and_repaired(connection, replay_connection, damage, relation):
     await fill(connection)
     before = await connection.fetch("SELECT * FROM reporting.account_consumption ORDER BY 1, 3, 6")
     revisions = await connection.fetch("SELECT contract_id, revision FROM balances ORDER BY 1")
     await connection.execute(damage)
-    findings = await replay.verify(replaying)
+    findings = await replay.verify(replay_connection)
     assert {difference.relation for difference in findings.first} == ({relation} if relation else set())
     assert findings.total == len(findings.first) == (1 if relation else 0)
-    assert await replay.rebuild(replaying) == findings
-    assert await replay.verify(replaying) == replay.Findings(0, [])
+    assert await replay.rebuild(replay_connection) == findings
+    assert await replay.verify(replay_connection) == replay.Findings(0, [])
     assert await connection.fetch("SELECT * FROM reporting.account_consumption ORDER BY 1, 3, 6") == before
     new_revisions = await connection.fetch("SELECT contract_id, revision FROM balances ORDER BY 1")
     # The published balances may have been wrong.
@@ -102,16 +92,16 @@ async def test_damaged_row_is_found_and_repaired(connection, replaying, damage, 
     )
 
 
-async def test_rebuild_restores_emptied_projections(connection, replaying):
+async def test_rebuild_restores_emptied_projections(connection, replay_connection):
     history = seeded(3)
     await learn(connection, history)
     for name in await connection.fetchval("SELECT projection_tables()"):
         await connection.execute(f"DELETE FROM {name}")  # noqa: S608 - names of ours
-    await replay.rebuild(replaying)
+    await replay.rebuild(replay_connection)
     await compare(connection, history.facts)
 
 
-async def test_facts_learned_during_rebuild_are_not_lost(connection, replaying, monkeypatch):
+async def test_facts_learned_during_rebuild_are_not_lost(connection, replay_connection, monkeypatch):
     await fill(connection)
     await connection.execute("DELETE FROM account_team_totals")
     replayed, learned = asyncio.Event(), asyncio.Event()
@@ -123,7 +113,7 @@ async def test_facts_learned_during_rebuild_are_not_lost(connection, replaying, 
         await learned.wait()
 
     monkeypatch.setattr(fold, "apply_staged", slowly)
-    rebuilding = asyncio.create_task(replay.rebuild(replaying))
+    rebuilding = asyncio.create_task(replay.rebuild(replay_connection))
     await replayed.wait()
     # Folding continues with every kind of fact, and no reader sees half of a repair.
     await take(connection, [worklog("5"), worklog("1", seconds=60, updated="2026-03-09T00:00:00Z")], first_offset=300)
@@ -135,12 +125,12 @@ async def test_facts_learned_during_rebuild_are_not_lost(connection, replaying, 
     assert await connection.fetchval("SELECT sum(seconds) FROM account_team_totals WHERE amount = 0") == 60
     learned.set()
     await rebuilding
-    assert await replay.verify(replaying) == replay.Findings(0, [])
+    assert await replay.verify(replay_connection) == replay.Findings(0, [])
     totals = "SELECT consumed_seconds, planned_seconds FROM reporting.account_totals WHERE contract_code = 'C1'"
     assert tuple(await connection.fetchrow(totals)) == (3660, 50 * 3600 * 12)
 
 
-async def test_consumers_append_and_fold_waits_during_repair(connection, replaying, monkeypatch):
+async def test_consumers_append_and_fold_waits_during_repair(connection, replay_connection, monkeypatch):
     await fill(connection)
     await connection.execute("UPDATE account_team_totals SET seconds = 0")
     locked, go_on = asyncio.Event(), asyncio.Event()
@@ -152,7 +142,7 @@ async def test_consumers_append_and_fold_waits_during_repair(connection, replayi
         return await original(connection)
 
     monkeypatch.setattr(replay, "_differences", slowly)
-    rebuilding = asyncio.create_task(replay.rebuild(replaying))
+    rebuilding = asyncio.create_task(replay.rebuild(replay_connection))
     await locked.wait()
     await append(connection, [worklog("5")], first_offset=300)
     assert await fold.fold(connection, datetime.now(UTC)) is None
@@ -160,7 +150,7 @@ async def test_consumers_append_and_fold_waits_during_repair(connection, replayi
     go_on.set()
     await rebuilding
     assert await fold.fold(connection, datetime.now(UTC))
-    assert await replay.verify(replaying) == replay.Findings(0, [])
+    assert await replay.verify(replay_connection) == replay.Findings(0, [])
 
 
 async def test_verify_and_rebuild_commands_show_and_repair_differences(database, connection, monkeypatch):
@@ -185,11 +175,11 @@ async def test_verify_and_rebuild_commands_show_and_repair_differences(database,
 MIGRATIONS = files("tidemark_consumption") / "database/migrations"
 
 
-async def test_migration_gives_undated_work_its_reason(connection, replaying):
+async def test_migration_gives_undated_work_its_reason(connection, replay_connection):
     await fill(connection)
     await take(connection, [link("I2", contract="C2", account="Build", created=None, updated="2026-04-01T00:00:00Z")])
     _, apply, roll_back = re.split("-- migrate: .*", (MIGRATIONS / "0011_issue_undated.sql").read_text())
     await connection.execute(roll_back)
-    assert (await replay.verify(replaying)).total == 3
+    assert (await replay.verify(replay_connection)).total == 3
     await connection.execute(apply)
-    assert await replay.verify(replaying) == replay.Findings(0, [])
+    assert await replay.verify(replay_connection) == replay.Findings(0, [])
