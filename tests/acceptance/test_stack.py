@@ -128,7 +128,7 @@ async def test_next_stack_recovers_after_kill_of_supervisor_and_components(stack
     await stack.process.communicate()
     env_process = await stack.run("env")
     assert (await env_process.communicate())[1].startswith(b"Tidemark is not running on ")
-    assert before["notifier"].isrunning_stack()
+    assert before["notifier"].is_running()
 
     await stack.up()
     after = stack.components()
