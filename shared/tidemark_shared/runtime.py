@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 from fastapi import FastAPI
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-from tidemark_shared import log
+from tidemark_shared import log, tracing
 from tidemark_shared.database import Connection, Pool, Workload, connect_pool
 from tidemark_shared.http.idempotency import delete_expired_keys
 from tidemark_shared.http.server import SERVER_OPTIONS
@@ -178,6 +178,7 @@ def serve(name: str, create_app: Callable[[Settings], FastAPI], settings: Settin
     except InvalidSettingError as error:
         raise SystemExit(str(error)) from None
     log.configure(name, settings.log_level)
+    tracing.configure(name, settings.otlp_endpoint)
     uvicorn.run(
         app,
         host=settings.host,
@@ -186,3 +187,4 @@ def serve(name: str, create_app: Callable[[Settings], FastAPI], settings: Settin
         timeout_graceful_shutdown=_STOP_TIMEOUT_SECONDS,
         **SERVER_OPTIONS,
     )
+    tracing.shutdown()

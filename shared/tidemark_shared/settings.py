@@ -78,6 +78,9 @@ class Settings(BaseSettings):
     oidc_roles_claim: str = Field(default="groups", description="The claim whose values give roles.")
     oidc_roles: str | None = Field(default=None, description="The role of each value: `staff=viewer; ops=admin`.")
 
+    otlp_endpoint: str | None = Field(
+        default=None, description="The address of a collector that takes OTLP over HTTP; without it, nothing is traced."
+    )
     topic_prefix: str = Field(default="", description="Prefix of all topic names, so that systems can share a broker.")
     log_level: str = "INFO"
 

@@ -21,7 +21,7 @@ from tidemark_consumption.projection import fold
 from tidemark_consumption.projection.projector import Projector
 from tidemark_shared.database import Workload, connect_pool, queries
 from tidemark_shared.http.app import create_api
-from tidemark_shared.http.operations import Operations, add_operations
+from tidemark_shared.http.operations import Operations, add_operations, measure_status
 from tidemark_shared.messaging.batches import Handler
 from tidemark_shared.messaging.consumer import Consumer
 from tidemark_shared.messaging.topics import DIRECTORY, LIFECYCLE, PERIODS, WORKLOGS
@@ -86,6 +86,7 @@ def create_app(settings: Settings) -> FastAPI:
             app.state.replay_pool, app.state.check_pool = replay_pool, check_pool
             app.state.failures = runtime.failures
             runtime.relay_outbox()
+            runtime.run_task("measurements", partial(measure_status, app))
             runtime.run_task("days", partial(begin_days, runtime.pool))
             consumer = await runtime.start_consumer(handlers(), after_commit=projector.wake)
             runtime.run_task(

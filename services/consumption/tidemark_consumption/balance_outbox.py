@@ -17,6 +17,7 @@ import asyncpg
 from tidemark_consumption.attention import Attention, find_attention, rank_urgency
 from tidemark_consumption.database.query_types import ConsumptionQueries, PublishedBalancesTableRow
 from tidemark_consumption.forecast import forecast
+from tidemark_shared import metrics, tracing
 from tidemark_shared.database import Connection, Pool, Workload, connect_pool, json_rows, queries
 from tidemark_shared.log import get_logger
 from tidemark_shared.messaging.cloudevents import OutboxRecord, build_binary_headers
@@ -26,6 +27,15 @@ from tidemark_shared.messaging.topics import BALANCES
 
 _log = get_logger()
 _sql: ConsumptionQueries = queries("tidemark_consumption")
+
+_BALANCE_SECONDS = metrics.histogram(
+    "tidemark_balance_duration_seconds",
+    "Time to compute a balance to publish, with its forecast.",
+    buckets=metrics.SECONDS,
+)
+_BALANCE_FAILURES = metrics.counter(
+    "tidemark_balance_failures_total", "Balances that could not be computed, and are tried again after a pause."
+)
 
 # A round is small and takes the contracts that have waited longest, so a contract that rarely changes is published soon
 # even while others change all the time.
@@ -141,28 +151,28 @@ class _BalanceComputer:
             # The database is unreachable, or the service is stopping. The relay notices on its own connection.
             return None
         except Exception as error:  # noqa: BLE001 - any other error belongs to this contract
+            _BALANCE_FAILURES.inc()
             self._postpone(contract_id, error)
             return None
+        _BALANCE_SECONDS.observe((datetime.now(UTC) - now).total_seconds())
         self._retries.pop(contract_id, None)
         # A draft that was discarded in the meantime has no balance.
         if balance is None or balance["body"] is None:
             return None
         body = {**json.loads(balance["body"]), "forecast": prediction}
         attention = find_attention(body, today=balance["today"], end_date=balance["end_date"])
+        headers = build_binary_headers(
+            CONTRACT_BALANCE,
+            id_=str(uuid4()),
+            source="/consumption",
+            time=now,
+            correlation_id=balance["correlation_id"],
+        )
+        with tracing.span("balance", "producer", [balance["traceparent"]], started_at=now):
+            headers = tracing.with_traceparent(headers)
         return OutboxRow(
             PublishedBalance(contract_id, attention, rank_urgency(body["status"], attention), body),
-            OutboxRecord(
-                BALANCES.name,
-                str(contract_id).encode(),
-                build_binary_headers(
-                    CONTRACT_BALANCE,
-                    id_=str(uuid4()),
-                    source="/consumption",
-                    time=now,
-                    correlation_id=balance["correlation_id"],
-                ),
-                json.dumps(body).encode(),
-            ),
+            OutboxRecord(BALANCES.name, str(contract_id).encode(), headers, json.dumps(body).encode()),
         )
 
     def _postpone(self, contract_id: UUID, error: Exception) -> None:

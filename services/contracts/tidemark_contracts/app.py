@@ -15,7 +15,7 @@ from tidemark_contracts.offer import expiry as offer_expiry
 from tidemark_contracts.offer.event_handlers import EVENT_HANDLERS
 from tidemark_shared.database import Workload
 from tidemark_shared.http.app import create_api
-from tidemark_shared.http.operations import Operations, add_operations
+from tidemark_shared.http.operations import Operations, add_operations, measure_status
 from tidemark_shared.runtime import service_runtime
 from tidemark_shared.settings import Settings
 
@@ -31,6 +31,7 @@ def create_app(settings: Settings) -> FastAPI:
             app.state.pool, app.state.problems, app.state.failures = runtime.pool, runtime.problems, runtime.failures
             runtime.relay_outbox()
             await runtime.start_consumer(EVENT_HANDLERS)
+            runtime.run_task("measurements", partial(measure_status, app))
             runtime.run_task("expiry", partial(expiry.run, runtime.pool, failures))
             runtime.run_task("offer_expiry", partial(offer_expiry.run, runtime.pool))
             yield

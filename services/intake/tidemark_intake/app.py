@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import NoReturn
 
 from fastapi import FastAPI, Request
@@ -17,7 +18,7 @@ from tidemark_shared.database import Connection, Pool, Workload, hold_leader_loc
 from tidemark_shared.http.admission import MAX_BODY_BYTES
 from tidemark_shared.http.app import create_api
 from tidemark_shared.http.auth import admit_token
-from tidemark_shared.http.operations import Operations, add_operations
+from tidemark_shared.http.operations import Operations, add_operations, measure_status
 from tidemark_shared.runtime import keep_running, service_runtime
 from tidemark_shared.settings import Settings
 
@@ -51,6 +52,7 @@ def create_app(settings: Settings) -> FastAPI:
             runtime.run_task("sources", lambda: lead(settings.service_database_url("intake"), readers))
             runtime.add_check(lambda connection: find_problems(connection, sources, datetime.now(UTC)))
             runtime.relay_outbox()
+            runtime.run_task("measurements", partial(measure_status, app))
             # The readers use the trackers: they stop first.
             stack.push_async_callback(runtime.aclose)
             yield

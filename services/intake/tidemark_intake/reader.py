@@ -13,12 +13,25 @@ from tidemark_intake.database.query_types import IntakeQueries
 from tidemark_intake.facts import Deletion, Page, Skipped, Worklog
 from tidemark_intake.linking import link_issue
 from tidemark_intake.trackers import DeliveryError, Tracker
+from tidemark_shared import metrics
 from tidemark_shared.database import Pool, queries
 from tidemark_shared.domain.text import to_safe_line
 from tidemark_shared.log import get_logger
 
 _log = get_logger()
 _sql: IntakeQueries = queries("tidemark_intake")
+
+_READS = metrics.counter(
+    "tidemark_tracker_reads_total",
+    "Readings of a tracker, by `source` and `outcome` (`read`, `failed`).",
+    "source",
+    "outcome",
+)
+_READ_AT = metrics.gauge(
+    "tidemark_tracker_read_timestamp_seconds",
+    "When this process last read all changes of a `source`, in seconds since 1970. One process reads it at a time.",
+    "source",
+)
 
 _PAUSE_SECONDS = 0.2
 _MAX_DELIVERIES = 500
@@ -43,9 +56,12 @@ class Reader:
                 is_busy = await self.process_deliveries()
                 if self._now() >= due_at:
                     await self.reconcile()
+                    _READS.labels(self._source.id, "read").inc()
+                    _READ_AT.labels(self._source.id).set_to_current_time()
                     due_at = self._now() + timedelta(seconds=self._source.reconcile_seconds)
             except Exception as error:
                 failure = str(error) if isinstance(error, TrackerError) else repr(error)
+                _READS.labels(self._source.id, "failed").inc()
                 await self._save_failure(failure)
                 raise
             if not is_busy:

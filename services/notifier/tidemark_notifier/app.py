@@ -18,7 +18,7 @@ from tidemark_notifier.engine.evaluator import Evaluator
 from tidemark_notifier.engine.event_handlers import create_event_handlers
 from tidemark_shared.database import Workload, connect_pool, queries
 from tidemark_shared.http.app import create_api
-from tidemark_shared.http.operations import Operations, add_operations
+from tidemark_shared.http.operations import Operations, add_operations, measure_status
 from tidemark_shared.messaging.consumer import Consumer
 from tidemark_shared.messaging.topics import DIRECTORY, LIFECYCLE
 from tidemark_shared.runtime import ServiceRuntime, service_runtime
@@ -72,6 +72,7 @@ def create_app(settings: Settings) -> FastAPI:
                 runtime.add_check(deliverer.find_problems)
 
             app.state.problems, app.state.failures = runtime.problems, runtime.failures
+            runtime.run_task("measurements", lambda: measure_status(app))
             yield
 
     app = create_api("notifier", settings, lifespan, examples=EXAMPLES)

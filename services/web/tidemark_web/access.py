@@ -43,7 +43,8 @@ def create_admission(settings: Settings) -> Admit:
 
     async def admit(request: Request) -> int:
         path = request.scope["path"]
-        if path == "/healthz":  # probes address a pod by its number
+        # Probes and Prometheus address a pod by its number.
+        if path == "/healthz" or _is_scrape(settings, request):
             return 0
         _check_host(request, hosts)
         is_local = settings.host in LOOPBACK_HOSTS and not any(name in request.headers for name in _PROXY_HEADERS)
@@ -70,6 +71,15 @@ def create_admission(settings: Settings) -> Admit:
         return MAX_BODY_BYTES
 
     return admit
+
+
+def _is_scrape(settings: Settings, request: Request) -> bool:
+    """Whether the request reads metrics with the token of an administrator. Raises if it has another."""
+    if request.scope["path"] != "/metrics" or "authorization" not in request.headers:
+        return False
+    if not check_token(settings, read_token(request)).actor.has_role("admin"):
+        raise Problem(403, "Role not sufficient", "The metrics of web need a token with the role admin.")
+    return True
 
 
 def _issue_anonymous_token(secret: str) -> str:

@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from tidemark_shared import metrics, tracing
 from tidemark_shared.http.admission import has_body
 from tidemark_shared.http.app import create_api
 from tidemark_shared.http.problems import Problem, ProblemBody, problem_response
@@ -28,6 +29,12 @@ from tidemark_web.pages.single_sign_on import Provider
 from tidemark_web.upstreams import find_service
 
 _log = get_logger()
+
+_UNREACHABLE = metrics.counter(
+    "tidemark_upstream_failures_total",
+    "Requests that web could not pass on, because a `service` did not answer.",
+    "service",
+)
 
 _TIMEOUT = httpx.Timeout(60, connect=2, pool=2)
 _READINESS_TIMEOUT_SECONDS = 3
@@ -60,7 +67,13 @@ def create_app(settings: Settings) -> FastAPI:
             # The services are local: ignore proxies from the environment.
             app.state.clients = clients = {
                 name: await stack.enter_async_context(
-                    httpx.AsyncClient(base_url=url, timeout=_TIMEOUT, limits=_LIMITS, trust_env=False)
+                    httpx.AsyncClient(
+                        base_url=url,
+                        timeout=_TIMEOUT,
+                        limits=_LIMITS,
+                        trust_env=False,
+                        event_hooks={"request": [_continue_trace]},
+                    )
                 )
                 for name, url in upstreams.items()
             }
@@ -106,6 +119,12 @@ def create_app(settings: Settings) -> FastAPI:
     app.router.routes.append(Route("/{path:path}", forward, methods=_METHODS))
     app.exception_handler(httpx.TransportError)(_report_unreachable)
     return app
+
+
+async def _continue_trace(request: httpx.Request) -> None:
+    """The service's span belongs to that of web; while nothing is traced, the header of the client passes as it is."""
+    if traceparent := tracing.traceparent():
+        request.headers["traceparent"] = traceparent
 
 
 async def _send(request: Request, name: str, path: str) -> httpx.Response:
@@ -159,6 +178,7 @@ def _end_to_end_headers(
 async def _report_unreachable(_: Request, error: Exception) -> Response:
     assert isinstance(error, httpx.TransportError)  # noqa: S101 - registered for this type only
     name = error.request.extensions.get("upstream", "A service")
+    _UNREACHABLE.labels(name).inc()
     _log.warning("upstream_unreachable", upstream=name, error=repr(error))
     return problem_response(
         ProblemBody(

@@ -18,6 +18,8 @@ from asyncpg.pool import PoolConnectionProxy
 from pogo_core.util import migrate as pogo
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
+from tidemark_shared.metrics import watch_pool
+
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 # A pool hands out proxies of its connections; both have the same methods.
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
@@ -108,7 +110,7 @@ async def connect_pool(
 
     A connection is replaced after ``max_queries`` queries.
     """
-    return await asyncpg.create_pool(
+    pool: Pool = await asyncpg.create_pool(
         url,
         min_size=1,
         max_size=size,
@@ -116,6 +118,8 @@ async def connect_pool(
         max_queries=max_queries,
         server_settings=server_settings(service, workload),
     )
+    watch_pool(workload.name.lower(), pool)
+    return pool
 
 
 @asynccontextmanager

@@ -1,8 +1,10 @@
 """The FastAPI application of a service: problem+json, health checks, correlation ids. SPEC 4."""
 
+import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from time import perf_counter
 from typing import Any
 from uuid import uuid4
 
@@ -12,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
+from tidemark_shared import metrics, tracing
 from tidemark_shared.domain.examples import OPERATIONS
 from tidemark_shared.http.admission import Admission, Admit
 from tidemark_shared.http.auth import admit_token
@@ -26,7 +29,7 @@ from tidemark_shared.http.problems import (
     to_violations,
 )
 from tidemark_shared.http.strict_requests import refuse_unclear_requests
-from tidemark_shared.log import bound_contextvars, get_logger
+from tidemark_shared.log import bound_contextvars, get_correlation_id, get_logger
 from tidemark_shared.settings import Settings
 
 _log = get_logger()
@@ -40,7 +43,12 @@ _DATABASE_UNAVAILABLE = (
     asyncpg.InsufficientResourcesError,
     asyncpg.LockNotAvailableError,
 )
+# A process asks for these again and again, and none is part of what it does.
+_PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _CORRELATION_ID = re.compile(r"[\w.:/+-]{1,128}", re.ASCII)
+
+CallNext = Callable[[Request], Awaitable[Response]]
 
 
 class _Application(FastAPI):
@@ -80,6 +88,7 @@ def create_api(
     )
     app.examples = OPERATIONS | dict(examples or {})
     app.state.settings, app.state.failures = settings, _no_failures
+    metrics.BUILD.labels(name, VERSION).set(1)
     app.add_middleware(Admission, admit=admit)
     app.middleware("http")(_correlate)  # around the admission: the last one added is the first one called
     app.exception_handler(Problem)(_problem)
@@ -97,6 +106,11 @@ def create_api(
         problems = await request.app.state.problems()
         return JSONResponse({"ready": not problems, "problems": problems}, 503 if problems else 200)
 
+    @app.get("/metrics", include_in_schema=False)
+    async def read_metrics(request: Request) -> Response:
+        text, content_type = await asyncio.to_thread(metrics.render, request.headers.get("accept", ""))
+        return Response(text, headers={"content-type": content_type})
+
     return app
 
 
@@ -104,27 +118,47 @@ async def _no_failures() -> list[str]:
     return []
 
 
-async def _correlate(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+async def _correlate(request: Request, call_next: CallNext) -> Response:
     request_id = request.headers.get("x-request-id", "")
     correlation_id = request_id if _CORRELATION_ID.fullmatch(request_id) else str(uuid4())
     with bound_contextvars(correlation_id=correlation_id):
-        try:
-            response = await call_next(request)
-        except _DATABASE_UNAVAILABLE as error:
-            _log.warning("database_unavailable", error=repr(error))
-            response = problem_response(
-                ProblemBody(
-                    title="Database unavailable",
-                    status=503,
-                    detail="Try again in a moment. If you sent an Idempotency-Key, send the same one.",
-                )
-            )
-        except Exception as error:  # noqa: BLE001 - an exception handler of FastAPI would run outside of the correlation id
-            response = _internal_error(error, correlation_id)
-        if (path := request.scope["path"]) not in ("/healthz", "/readyz"):
-            _log.info("http", method=request.method, path=path, status=response.status_code)
+        handle = _answer if request.scope["path"] in _PROBES else _answer_and_measure
+        response = await handle(request, call_next)
     response.headers["x-request-id"] = correlation_id
     return response
+
+
+async def _answer_and_measure(request: Request, call_next: CallNext) -> Response:
+    """Answer a request; log it, count it, and record its span."""
+    method = request.method if request.method in _METHODS else "other"
+    started = perf_counter()
+    with tracing.span(method, "server", [request.headers.get("traceparent")], http__request__method=method) as span:
+        response = await _answer(request, call_next)
+        # As the router has set it. The path itself may name people and contracts, and there are any number of them.
+        route = getattr(request.scope.get("route"), "path", "none")
+        metrics.HTTP_REQUESTS.labels(method, route, response.status_code).inc()
+        metrics.HTTP_SECONDS.labels(method, route).observe(perf_counter() - started, tracing.exemplar())
+        if span:
+            span.update_name(f"{method} {route}")
+            span.set_attribute("http.response.status_code", response.status_code)
+    _log.info("http", method=request.method, path=request.scope["path"], status=response.status_code)
+    return response
+
+
+async def _answer(request: Request, call_next: CallNext) -> Response:
+    try:
+        return await call_next(request)
+    except _DATABASE_UNAVAILABLE as error:
+        _log.warning("database_unavailable", error=repr(error))
+        return problem_response(
+            ProblemBody(
+                title="Database unavailable",
+                status=503,
+                detail="Try again in a moment. If you sent an Idempotency-Key, send the same one.",
+            )
+        )
+    except Exception as error:  # noqa: BLE001 - an exception handler of FastAPI would run outside of the correlation id
+        return _internal_error(error)
 
 
 async def _problem(_: Request, problem: Exception) -> JSONResponse:
@@ -157,12 +191,12 @@ def _violations(error: RequestValidationError) -> list[Violation]:
     return to_violations(errors, skip=1)
 
 
-def _internal_error(error: Exception, correlation_id: str) -> JSONResponse:
+def _internal_error(error: Exception) -> JSONResponse:
     _log.error("request_failed", exc_info=error)
     return problem_response(
         ProblemBody(
             title="Internal error",
             status=500,
-            detail=f"Reference: {correlation_id}. The log of this service has the details under this id.",
+            detail=f"Reference: {get_correlation_id()}. The log of this service has the details under this id.",
         )
     )

@@ -13,8 +13,8 @@ from tidemark_shared.http.problems import Problem
 from tidemark_shared.http.tokens import Actor, InvalidTokenError, Role, VerifiedToken, verify_token
 from tidemark_shared.settings import Settings, require_setting
 
-# Health checks and the document name no data, and their callers have no token.
-_PUBLIC_PATHS = frozenset({"/healthz", "/readyz", "/openapi.json"})
+# Health checks, metrics and the document name no data, and their callers have no token.
+_PUBLIC_PATHS = frozenset({"/healthz", "/readyz", "/metrics", "/openapi.json"})
 _LINK_PATHS = frozenset({"/v1/offers/exchange", "/v1/offers/answer"})
 MAX_LINK_BODY_BYTES = 64 * 1024
 _sql: SharedQueries = queries("tidemark_shared")

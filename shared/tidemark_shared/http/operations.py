@@ -1,12 +1,14 @@
 """``/v1/services/{service}``: the status of a service and its dead letters, the same in every service (SPEC 7)."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from datetime import datetime
-from typing import Annotated, Any, Literal, NamedTuple
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, NamedTuple, NoReturn
 
 from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request
 from pydantic import BaseModel, Field, TypeAdapter
 
+from tidemark_shared import metrics
 from tidemark_shared.database import ACQUIRE_TIMEOUT_SECONDS, Connection, Pool, queries
 from tidemark_shared.database.query_types import SharedQueries
 from tidemark_shared.domain.bodies import Text
@@ -21,6 +23,28 @@ _sql: SharedQueries = queries("tidemark_shared")
 
 ServiceName = Literal["contracts", "consumption", "notifier", "intake"]
 _MAX_ID = 2**63 - 1
+
+_MEASURE_INTERVAL_SECONDS = 15.0
+_PROBLEMS = metrics.gauge("tidemark_problems", "How many reasons `/readyz` names why the process makes no progress.")
+_QUEUE_LENGTH = metrics.gauge(
+    "tidemark_queue_length_rows",
+    "What waits in the database, by `queue`: `outbox`, `unfolded_records`, `unpublished_balances`, "
+    "`pending_deliveries`, `pending_webhooks`. Each process of a service shows all of it: take the greatest.",
+    "queue",
+)
+_QUEUE_AGE = metrics.gauge(
+    "tidemark_queue_age_seconds", "How long the oldest of a `queue` has waited; 0 if none.", "queue"
+)
+_WAITING_DEAD_LETTERS = metrics.gauge(
+    "tidemark_dead_letters_waiting_records", "Dead letters of the service that no replay has processed."
+)
+_DIFFERENCES = metrics.gauge(
+    "tidemark_verification_differences_rows", "Rows that differed from the facts in the last `tidemark verify`."
+)
+_MEASURED = metrics.gauge(
+    "tidemark_measured_timestamp_seconds",
+    "When the figures of queues, dead letters and problems were read, in seconds since 1970: every 15 seconds.",
+)
 
 
 class Operations(NamedTuple):
@@ -147,10 +171,14 @@ _Position = TypeAdapter(tuple[Annotated[int, Field(ge=0, le=_MAX_ID)]])
 @_status.get("/status", dependencies=[require_role("viewer")])
 async def get_service_status(request: Request) -> ServiceStatus:
     """The topics that a service reads, what waits inside of it, and why it makes no progress."""
-    operations = _operations(request)
+    return await _load_status(request.app)
+
+
+async def _load_status(app: FastAPI) -> ServiceStatus:
+    operations: Operations = app.state.operations
     # Before a connection is taken: the check takes one itself.
-    problems = await request.app.state.problems()
-    pool: Pool = request.app.state.pool
+    problems = await app.state.problems()
+    pool: Pool = app.state.pool
     async with pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
         queues = [dict(row) async for row in _sql.outbox_queue(connection)]
         if operations.load_queues:
@@ -165,6 +193,23 @@ async def get_service_status(request: Request) -> ServiceStatus:
             "verification": dict(verification) if verification else None,
         }
     return ServiceStatus.model_validate(status)
+
+
+async def measure_status(app: FastAPI) -> NoReturn:
+    """Show the status of a service as metrics, until cancelled. How often Prometheus asks makes no difference."""
+    while True:
+        status = await _load_status(app)
+        now = datetime.now(UTC)
+        _PROBLEMS.set(len(status.problems))
+        for queue in status.queues:
+            age = now - queue.oldest_at if queue.oldest_at else None
+            _QUEUE_LENGTH.labels(queue.name).set(queue.length)
+            _QUEUE_AGE.labels(queue.name).set(max(age.total_seconds(), 0) if age else 0)
+        _WAITING_DEAD_LETTERS.set(status.dead_letter_count)
+        if status.verification:
+            _DIFFERENCES.set(status.verification.difference_count)
+        _MEASURED.set(now.timestamp())
+        await asyncio.sleep(_MEASURE_INTERVAL_SECONDS)
 
 
 @_letters.get("/dead-letters")

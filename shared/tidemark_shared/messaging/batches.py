@@ -3,12 +3,13 @@
 import json
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import asyncpg
 from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaError
 
+from tidemark_shared import metrics
 from tidemark_shared.database import Connection, queries
 from tidemark_shared.database.query_types import SharedQueries
 from tidemark_shared.log import get_logger
@@ -18,6 +19,14 @@ from tidemark_shared.messaging.topics import Topic
 _log = get_logger()
 _sql: SharedQueries = queries("tidemark_shared")
 
+_DEAD_LETTERS = metrics.counter(
+    "tidemark_dead_letters_total",
+    "Records that could not be processed, by `topic` and `reason`: `refused` (the event is not valid), `unreadable` "
+    "(the bytes are damaged or too large), `database` (Postgres refused the values), `internal` (an error of the "
+    "service). A batch that is rolled back and read again counts again.",
+    "topic",
+    "reason",
+)
 _MAX_CORRELATION_ID_LENGTH = 128
 _MAX_REASON_LENGTH = 2_000
 
@@ -58,6 +67,7 @@ class DeadLetter(NamedTuple):
 
     record: ConsumerRecord
     reason: str
+    kind: Literal["refused", "unreadable", "database", "internal"] = "refused"
 
 
 Handler = Callable[[Connection, Batch], Awaitable[None]]
@@ -73,14 +83,16 @@ async def write_dead_letters(connection: Connection, batch: Batch, dead_letters:
         topic=batch.topic,
         partition=batch.partition,
         copy_topic=f"{batch.topic.removeprefix(batch.prefix)}.dlq",
-        offsets=[record.offset for record, _ in dead_letters],
+        offsets=[record.offset for record, *_ in dead_letters],
         # A reason may quote the record, and Postgres rejects NUL.
-        reasons=[reason[:_MAX_REASON_LENGTH].replace("\0", "\\0") for _, reason in dead_letters],
-        keys=[record.key for record, _ in dead_letters],
-        values=[record.value for record, _ in dead_letters],
-        headers=[json.dumps(encode_headers(record.headers)) for record, _ in dead_letters],
-        timestamps=[record.timestamp for record, _ in dead_letters],
+        reasons=[reason[:_MAX_REASON_LENGTH].replace("\0", "\\0") for _, reason, _ in dead_letters],
+        keys=[record.key for record, *_ in dead_letters],
+        values=[record.value for record, *_ in dead_letters],
+        headers=[json.dumps(encode_headers(record.headers)) for record, *_ in dead_letters],
+        timestamps=[record.timestamp for record, *_ in dead_letters],
     )
+    for letter in dead_letters:
+        _DEAD_LETTERS.labels(batch.topic.removeprefix(batch.prefix), letter.kind).inc()
     _log.warning("dead_letters_written", topic=batch.topic, partition=batch.partition, count=len(dead_letters))
 
 
@@ -93,7 +105,10 @@ async def process_batch(connection: Connection, handle: Handler, batch: Batch) -
         raise
     except Exception as error:  # noqa: BLE001 - any other error of a handler is caused by the data
         if len(batch.records) == 1:
-            await write_dead_letters(connection, batch, [DeadLetter(batch.records[0], _reason(error, batch))])
+            kind: Literal["database", "internal"] = (
+                "database" if isinstance(error, asyncpg.PostgresError) else "internal"
+            )
+            await write_dead_letters(connection, batch, [DeadLetter(batch.records[0], _reason(error, batch), kind)])
             return
         half = len(batch.records) // 2
         for records in (batch.records[:half], batch.records[half:]):

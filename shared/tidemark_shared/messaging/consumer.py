@@ -19,8 +19,9 @@ from tidemark_shared.log import get_logger
 from tidemark_shared.messaging import kafka
 from tidemark_shared.messaging.batches import TRANSIENT_ERRORS, Handler
 from tidemark_shared.messaging.fetching import as_bytes
+from tidemark_shared.messaging.lag import LagClock, fetch_end_offsets, show_lag
 from tidemark_shared.messaging.liveness import ClientHealth, background_tasks
-from tidemark_shared.messaging.partition_worker import ANSWER_TIMEOUT_SECONDS, PartitionWorker
+from tidemark_shared.messaging.partition_worker import PartitionWorker
 
 _log = get_logger()
 _sql: SharedQueries = queries("tidemark_shared")
@@ -78,6 +79,7 @@ class Consumer:
         self._health = ClientHealth()
         self._progress: dict[TopicPartition, tuple[int, float]] = {}
         self._stall_problems: list[str] = []
+        self._lag_clock = LagClock()
         self._committed_at = time.monotonic()
 
     async def start(self) -> None:
@@ -285,7 +287,7 @@ class Consumer:
         if has_dead_worker or any(task.done() for task in background_tasks(client)):
             self._health.record_dead_task()
             return
-        ends = await _fetch_end_offsets(client, self._partitions(self.handlers))
+        ends = await fetch_end_offsets(client, self._partitions(self.handlers))
         self._health.record_answer(
             {
                 tp: worker.offset
@@ -296,6 +298,7 @@ class Consumer:
         )
         await self._save_end_offsets(ends)
         stored = await self.load_offsets(sorted(ends.keys() | workers.keys()))
+        show_lag(self._lag_clock, self.prefix, ends, stored)
         self._note_stalls(workers, ends, stored)
         self._health.record_offsets(stored)
 
@@ -330,22 +333,6 @@ class Consumer:
                     f"{now - since:.0f} s. The log of this service has the reason."
                 )
         self._stall_problems = problems
-
-
-async def _fetch_end_offsets(
-    client: AIOKafkaConsumer, partitions: Sequence[TopicPartition]
-) -> dict[TopicPartition, int]:
-    """The end offsets of the partitions whose leaders answer: one that is down must not hide the others."""
-
-    async def fetch_end_offset(tp: TopicPartition) -> int:
-        async with asyncio.timeout(ANSWER_TIMEOUT_SECONDS):
-            return int((await client.end_offsets([tp]))[tp])
-
-    results = await asyncio.gather(*map(fetch_end_offset, partitions), return_exceptions=True)
-    ends = {tp: end for tp, end in zip(partitions, results, strict=True) if isinstance(end, int)}
-    if not ends:
-        raise TimeoutError("No partition leader answers.")
-    return ends
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, NoReturn
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import InvalidTimestampError
 
+from tidemark_shared import metrics, tracing
 from tidemark_shared.database import Connection, hold_leader_lock, open_connection, queries
 from tidemark_shared.database.query_types import SharedQueries
 from tidemark_shared.log import get_logger
@@ -23,6 +24,11 @@ from tidemark_shared.messaging.cloudevents import OutboxRecord, encode_headers
 _log = get_logger()
 _sql: SharedQueries = queries("tidemark_shared")
 
+_PUBLISHED = metrics.counter(
+    "tidemark_outbox_published_records_total",
+    "Records of an `outbox` (`outbox`: events; `balances`) that Kafka has acknowledged, by the process that publishes.",
+    "outbox",
+)
 _MAX_ROWS = 1_000
 # When Kafka rejects a record, the relay tries it again after this time: only a person can fix the record.
 _REJECTED_RETRY_SECONDS = 30.0
@@ -65,13 +71,13 @@ class Outbox(NamedTuple):
 
 
 async def write_outbox(connection: Connection, records: Iterable[OutboxRecord]) -> None:
-    """Write records to the service's outbox, in the caller's transaction."""
+    """Write records to the service's outbox, in the caller's transaction and trace."""
     records = list(records)
     await _sql.insert_outbox_records(
         connection,
         topics=[record.topic for record in records],
         keys=[record.key for record in records],
-        headers=[json.dumps(encode_headers(record.headers)) for record in records],
+        headers=[json.dumps(encode_headers(tracing.with_traceparent(record.headers))) for record in records],
         values=[record.value for record in records],
     )
 
@@ -198,6 +204,7 @@ class Relay:
                 failed_keys.add(row.ordering_key)
             if row.ordering_key not in failed_keys:
                 published.append(row.id)
+        _PUBLISHED.labels(self._outbox.name).inc(len(published))
         _log.debug("published", outbox=self._outbox.name, count=len(published))
         return published, failure
 

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import RecordTooLargeError
 
+from tidemark_shared import metrics, tracing
 from tidemark_shared.database import Connection, queries
 from tidemark_shared.database.query_types import SharedQueries
 from tidemark_shared.log import bound_contextvars, get_logger
 from tidemark_shared.messaging.batches import Batch, DeadLetter, process_batch, read_correlation_id, write_dead_letters
+from tidemark_shared.messaging.lag import ANSWER_TIMEOUT_SECONDS
 from tidemark_shared.messaging.record_batches import (
     BatchBoundaryError,
     FetchedItem,
@@ -30,7 +32,15 @@ if TYPE_CHECKING:
 _log = get_logger()
 _sql: SharedQueries = queries("tidemark_shared")
 
-ANSWER_TIMEOUT_SECONDS = 5.0
+_CONSUMED = metrics.counter(
+    "tidemark_consumed_records_total", "Records that were processed, dead letters included, by `topic`.", "topic"
+)
+_BATCH_SECONDS = metrics.histogram(
+    "tidemark_consumer_batch_duration_seconds",
+    "Time to process a batch of records of a `topic`, without the commit.",
+    "topic",
+    buckets=metrics.SECONDS,
+)
 _BACK_OFF_SECONDS = 0.5
 _MAX_BACK_OFF_SECONDS = 8.0
 _REREAD_PAUSE_SECONDS = 0.1
@@ -61,6 +71,7 @@ class PartitionWorker:
     ) -> None:
         self._consumer, self._client, self._tp = consumer, client, tp
         self._name = f"{tp.topic}/{tp.partition}"
+        self._topic = tp.topic.removeprefix(consumer.prefix)
         self._revoked = asyncio.Event()
         self.is_waiting = False
         """Whether it waits for records, rather than processes some or pauses."""
@@ -222,6 +233,7 @@ class PartitionWorker:
                 next_offset = _next_offset(items[-1])
                 await _sql.advance_offset(connection, **partition, next_offset=next_offset)
         self.offset = next_offset
+        _CONSUMED.labels(self._topic).inc(len(items))
         self._consumer.record_commit(self._tp, next_offset)
         if not items:
             raise _RereadError(f"offset {next_offset} is already stored")
@@ -237,10 +249,24 @@ class PartitionWorker:
 
     async def _handle(self, connection: Connection, items: list[FetchedItem]) -> None:
         records = [item for item in items if isinstance(item, ConsumerRecord)]
-        dead_letters = [DeadLetter(item.record, item.reason) for item in items if isinstance(item, UndecodableRecord)]
+        undecodable = (item for item in items if isinstance(item, UndecodableRecord))
+        dead_letters = [DeadLetter(item.record, item.reason, "unreadable") for item in undecodable]
         batch = Batch(self._consumer.cluster, self._tp.topic, self._tp.partition, records, self._consumer.prefix)
         correlation_id = read_correlation_id(batch.records[0].headers) if batch.records else ""
-        with bound_contextvars(correlation_id=correlation_id):
+        causes = tracing.read_causes(records)
+        with (
+            _BATCH_SECONDS.labels(self._topic).time(),
+            bound_contextvars(correlation_id=correlation_id),
+            tracing.span(
+                f"process {self._topic}",
+                "consumer",
+                causes,
+                messaging__system="kafka",
+                messaging__destination__name=self._tp.topic,
+                messaging__destination__partition__id=str(self._tp.partition),
+                messaging__batch__message_count=len(items),
+            ),
+        ):
             if records:
                 await process_batch(connection, self._consumer.handlers[self._tp.topic], batch)
             await write_dead_letters(connection, batch, dead_letters)

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
 from tidemark_consumption.api.publishing import body_schema, build_records
+from tidemark_shared import tracing
 from tidemark_shared.http.problems import Problem
 from tidemark_shared.http.requests import Call, RunOutsideTransaction, TransactionRoute, post_call
 from tidemark_shared.log import get_correlation_id, get_logger
@@ -72,7 +73,10 @@ class Publisher:
                 producer = await self._start()
                 acknowledgements = [
                     await producer.send(
-                        self._prefix + record.topic, record.value, key=record.key, headers=record.headers
+                        self._prefix + record.topic,
+                        record.value,
+                        key=record.key,
+                        headers=tracing.with_traceparent(record.headers),
                     )
                     for record in records
                 ]

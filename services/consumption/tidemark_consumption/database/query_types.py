@@ -179,6 +179,7 @@ class BalanceByRefRow(TypedDict):
 class BalanceToPublishRow(TypedDict):
     revision: int | Any
     correlation_id: str | Any
+    traceparent: str | Any
     body: str | Any
     end_date: date | Any
     today: date | Any
@@ -559,6 +560,8 @@ class WaitingBatchesRow(TypedDict):
     log: str | Any
     record_count: int | Any
     correlation_id: str | Any
+    published_at: datetime | Any
+    traceparent: str | Any
 
 
 class ConsumptionQueries(Protocol):
@@ -1024,7 +1027,9 @@ class ConsumptionQueries(Protocol):
         log: str | None,
         first_offset: int | None,
         record_count: int | None,
+        published_at: datetime | None,
         correlation_id: str | None,
+        traceparent: str | None,
     ) -> int | Any:
         """ingest.sql"""
         ...
@@ -1140,6 +1145,7 @@ class ConsumptionQueries(Protocol):
         *,
         moment: datetime | None,
         correlation_id: str | None,
+        traceparent: str | None,
         ids: Collection[UUID | None] | None,
     ) -> str:
         """The terms of a contract are part of its balance, so a change of them is published as a change of work is.
@@ -1147,7 +1153,9 @@ class ConsumptionQueries(Protocol):
         balances.sql"""
         ...
 
-    async def mark_dirty(self, connection: Connection, /, *, correlation_id: str | None) -> str:
+    async def mark_dirty(
+        self, connection: Connection, /, *, correlation_id: str | None, traceparent: str | None
+    ) -> str:
         """The balances that the deltas change are published.
 
         balances.sql"""

@@ -5,6 +5,7 @@ projector interprets the records later.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 
 from tidemark_consumption.database.query_types import (
@@ -16,6 +17,7 @@ from tidemark_consumption.database.query_types import (
 )
 from tidemark_consumption.ingest.decode import COLUMNS, copy_text, decode
 from tidemark_consumption.projection.rows import ContractRows, contract_rows
+from tidemark_shared import tracing
 from tidemark_shared.database import Connection, json_rows, queries
 from tidemark_shared.log import get_correlation_id, get_logger
 from tidemark_shared.messaging.batches import Batch, decode_batch, write_dead_letters
@@ -26,6 +28,7 @@ _sql: ConsumptionQueries = queries("tidemark_consumption")
 
 # A contract may have thousands of periods.
 _MAX_CHECKED_CONTRACTS = 100
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 async def append_worklogs(connection: Connection, batch: Batch) -> None:
@@ -103,7 +106,17 @@ async def _append(
         log=log,
         first_offset=batch.records[0].offset,
         record_count=count,
+        published_at=_published_at(batch),
         correlation_id=get_correlation_id(),
+        traceparent=tracing.traceparent(),
     )
     await append(number)
     _log.info("appended", topic=batch.topic, partition=batch.partition, offset=batch.records[0].offset, records=count)
+
+
+def _published_at(batch: Batch) -> datetime | None:
+    """The time of the first record in Kafka; None for one that is no time. A publisher may send any number."""
+    try:
+        return _EPOCH + timedelta(milliseconds=batch.records[0].timestamp)
+    except OverflowError:
+        return None

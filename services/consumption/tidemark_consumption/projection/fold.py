@@ -35,6 +35,7 @@ from tidemark_consumption.projection.rows import (
 )
 from tidemark_consumption.projection.statements import freeze, restate
 from tidemark_consumption.projection.waves import START, independent_groups, split_into_waves
+from tidemark_shared import tracing
 from tidemark_shared.database import Connection, json_rows, queries
 from tidemark_shared.domain.calendar import public_holidays
 from tidemark_shared.log import bound_contextvars, get_correlation_id, get_logger
@@ -68,6 +69,8 @@ class FoldResult(NamedTuple):
     batches: Sequence[int]
     record_count: int
     learned_at: datetime
+    published_at: Sequence[datetime] = ()
+    """The time in Kafka of the first record of each batch."""
 
 
 async def prepare_connection(connection: Connection) -> None:
@@ -96,10 +99,13 @@ async def fold(
         record_count = sum(row["record_count"] for row in waiting_batches)
         if record_count > _SMALL_FOLD_RECORDS or await _sql.working_tables_size(connection) > _SMALL_TABLES_BYTES:
             await _sql.truncate_working_tables(connection)
-        await fold_batches(connection, waiting_batches, moment)
-        await _sql.mark_folded(connection, batches=batches, learned_at=moment)
+        causes = [row["traceparent"] for row in waiting_batches]
+        with tracing.span("fold", causes=causes, tidemark__records=record_count):
+            await fold_batches(connection, waiting_batches, moment)
+            await _sql.mark_folded(connection, batches=batches, learned_at=moment)
     _log.info("folded", batches=len(batches), first=batches[0], last=batches[-1])
-    return FoldResult(batches, record_count, moment)
+    published_at = [row["published_at"] for row in waiting_batches if row["published_at"]]
+    return FoldResult(batches, record_count, moment, published_at)
 
 
 async def fold_batches(connection: Connection, batches: Sequence[Mapping[str, Any]], moment: datetime) -> None:
@@ -189,7 +195,7 @@ async def apply_contracts(connection: Connection, changes: Sequence[ContractChan
     await _reattribute(connection)
     await _sql.affect_contracts(connection, ids=changed_ids)
     await _apply_deltas(connection, moment, closed_contracts=ids)
-    await _sql.mark_contracts_dirty(connection, ids=changed_ids, moment=moment, correlation_id=get_correlation_id())
+    await _sql.mark_contracts_dirty(connection, ids=changed_ids, moment=moment, **_cause())
 
 
 async def apply_every_version(connection: Connection, changes: Sequence[ContractChanged]) -> None:
@@ -295,4 +301,9 @@ async def _add_to_totals(connection: Connection) -> None:
     await _sql.add_to_totals(connection)
     await _sql.add_to_unaccounted_totals(connection)
     await _sql.delete_empty_totals(connection)
-    await _sql.mark_dirty(connection, correlation_id=get_correlation_id())
+    await _sql.mark_dirty(connection, **_cause())
+
+
+def _cause() -> dict[str, str | None]:
+    """What a changed balance carries on."""
+    return {"correlation_id": get_correlation_id(), "traceparent": tracing.traceparent()}

@@ -8,18 +8,39 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from datetime import UTC, datetime
+from time import perf_counter
 from typing import Any, NamedTuple, NoReturn
 
 from tidemark_consumption.database.query_types import ConsumptionQueries
 from tidemark_consumption.projection.fold import MAX_RECORDS, fold
 from tidemark_consumption.projection.statements import settle
 from tidemark_consumption.replay import rebuild_if_due
+from tidemark_shared import metrics
 from tidemark_shared.database import Pool, queries
 from tidemark_shared.log import get_logger
 from tidemark_shared.messaging.batches import TRANSIENT_ERRORS
 
 _log = get_logger()
 _sql: ConsumptionQueries = queries("tidemark_consumption")
+
+_FOLD_SECONDS = metrics.histogram(
+    "tidemark_fold_duration_seconds",
+    "Time of a fold, from its first statement to its commit; it may have waited for the fold of another process.",
+    buckets=(*metrics.SECONDS, 30.0, 60.0),
+)
+_FOLD_RECORDS = metrics.histogram(
+    "tidemark_fold_size_records",
+    "Records that were folded together, in one transaction.",
+    buckets=(1.0, 10.0, 100.0, 1_000.0, 5_000.0, 20_000.0, 60_000.0, 120_000.0),
+)
+_PUBLISH_TO_FOLD_SECONDS = metrics.histogram(
+    "tidemark_publish_to_fold_seconds",
+    "Time from the first record of a batch in Kafka (by its own clock) to the moment when the batch counts.",
+    buckets=metrics.DELAYS,
+)
+_FOLD_FAILURES = metrics.counter(
+    "tidemark_fold_failures_total", "Folds that failed because of a batch, which is then held back and tried again."
+)
 
 # Finds batches of which this process was not notified: others append too.
 _POLL_INTERVAL_SECONDS = 0.25
@@ -120,15 +141,20 @@ class Projector:
         """Fold once. True if another batch may be ready at once."""
         now_seconds = asyncio.get_running_loop().time()
         held_back = [batch for batch, failure in self._failures.items() if failure.retry_at_seconds > now_seconds]
-        max_records = 1 if self._single_folds else MAX_RECORDS
+        max_records, started = 1 if self._single_folds else MAX_RECORDS, perf_counter()
         try:
             result = await fold(connection, self._clock(), max_records=max_records, held_back=held_back)
         except TRANSIENT_ERRORS:
             raise
         except Exception as error:  # noqa: BLE001 - any other error is caused by one batch
+            _FOLD_FAILURES.inc()
             return await self._isolate_failure(connection, error, held_back)
         if result is None:
             return False
+        _FOLD_SECONDS.observe(perf_counter() - started)
+        _FOLD_RECORDS.observe(result.record_count)
+        for published_at in result.published_at:
+            _PUBLISH_TO_FOLD_SECONDS.observe(max((self._clock() - published_at).total_seconds(), 0))
         for batch in result.batches:
             self._failures.pop(batch, None)
         self._single_folds = max(self._single_folds - 1, 0)

@@ -49,6 +49,7 @@ class NotificationsTableRow(TypedDict):
     raised_at: Any
     snapshot: Any
     offer_id: Any
+    traceparent: Any
 
 
 class ContractIdsInScopeRow(TypedDict):
@@ -123,6 +124,7 @@ class LeaseDeliveriesRow(TypedDict):
     period_start: date | Any
     raised_at: datetime | Any
     snapshot: str | Any
+    traceparent: str | Any
     leased_at: datetime | Any
 
 

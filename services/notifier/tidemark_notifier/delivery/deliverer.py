@@ -24,12 +24,27 @@ from tidemark_notifier.delivery.errors import DeliveryError
 from tidemark_notifier.delivery.senders import Sender, build_event
 from tidemark_notifier.notification_events import DELIVERED, FAILED, build_notification_record
 from tidemark_notifier.rules.receivers import Channel
+from tidemark_shared import metrics, tracing
 from tidemark_shared.database import Connection, Pool, queries
 from tidemark_shared.log import get_logger
 from tidemark_shared.messaging import outbox
 
 _log = get_logger()
 _sql: NotifierQueries = queries("tidemark_notifier")
+
+_ATTEMPTS = metrics.counter(
+    "tidemark_delivery_attempts_total",
+    "Attempts to deliver a message, by `channel` and `outcome`: `delivered`, `postponed` (another attempt follows), "
+    "`failed` (none follows).",
+    "channel",
+    "outcome",
+)
+_DELIVERY_SECONDS = metrics.histogram(
+    "tidemark_delivery_age_seconds",
+    "Time from the moment that a notification was raised to the moment that its receiver accepted it.",
+    "channel",
+    buckets=metrics.DELAYS,
+)
 
 _POLL_SECONDS = 0.2
 _RECORD_TIMEOUT_SECONDS = 20
@@ -137,6 +152,11 @@ class Deliverer:
         return list(messages.values())
 
     async def _deliver(self, message: Message, bulkheads: Bulkheads) -> None:
+        causes = [row["traceparent"] for row in message]
+        with tracing.span(f"deliver {self._channel}", "client", causes, tidemark__attempts=message[0]["attempts"]):
+            await self._deliver_traced(message, bulkheads)
+
+    async def _deliver_traced(self, message: Message, bulkheads: Bulkheads) -> None:
         """One attempt and its record. Never raises: without a record the lease ends and another attempt follows."""
         row, error = message[0], await self._attempt(message)
         if error is None or not error.unavailable:
@@ -144,12 +164,12 @@ class Deliverer:
         elif self._unavailable_since is None:
             self._unavailable_since = time.monotonic()
         bulkheads.leave(row["host"], row["receiver"], is_accepted=error is None)
-        record = partial(self._finish, message, "delivered", None)
+        record, outcome = partial(self._finish, message, "delivered", None), "delivered"
         if error is not None:
             is_final = error.permanent or row["attempts"] >= self._retry_policy.max_attempts
-            record = partial(self._postpone, row, error)
+            record, outcome = partial(self._postpone, row, error), "postponed"
             if is_final:
-                record = partial(self._finish, message, "failed", str(error))
+                record, outcome = partial(self._finish, message, "failed", str(error)), "failed"
             _log.warning(
                 "delivery_attempt_failed",
                 message=str(row["message_id"]),
@@ -157,6 +177,7 @@ class Deliverer:
                 reason=str(error),
                 is_final=is_final,
             )
+        _ATTEMPTS.labels(self._channel, outcome).inc()
         try:
             async for attempt in AsyncRetrying(
                 stop=stop_after_delay(_RECORD_TIMEOUT_SECONDS),
@@ -204,6 +225,10 @@ class Deliverer:
                 error=reason,
             )
             finished_at = {row["id"]: row["finished_at"] async for row in rows}
+            if status == "delivered":
+                for row in message:
+                    age = finished_at.get(row["id"], row["leased_at"]) - row["raised_at"]
+                    _DELIVERY_SECONDS.labels(self._channel).observe(max(age.total_seconds(), 0), tracing.exemplar())
             type_ = DELIVERED if status == "delivered" else FAILED
             records = [
                 build_notification_record(type_, build_event(row, reason), finished_at[row["id"]])

@@ -30,10 +30,21 @@ from tidemark_notifier.evaluation.evaluator import (
     find_skipped_rule_versions,
 )
 from tidemark_notifier.rules.rule import Scope
+from tidemark_shared import metrics
 from tidemark_shared.database import Connection, Pool, queries
 from tidemark_shared.domain.calendar import start_of_day
 
 _sql: NotifierQueries = queries("tidemark_notifier")
+
+_EVALUATED = metrics.counter(
+    "tidemark_evaluated_contracts_total",
+    "Contracts whose rules were evaluated; those that await a balance are not counted.",
+)
+_EVALUATION_SECONDS = metrics.histogram(
+    "tidemark_evaluation_duration_seconds",
+    "Time to evaluate a batch of contracts: to lock and load them, to evaluate, and to raise their notifications.",
+    buckets=metrics.SECONDS,
+)
 
 _BATCH_SIZE = 500
 _POLL_SECONDS = 0.25
@@ -130,6 +141,7 @@ async def request_reevaluation(connection: Connection, scopes: Iterable[Scope]) 
     await _sql.request_reevaluation(connection, scope_ids=[scope.id for scope in scopes])
 
 
+@_EVALUATION_SECONDS.time()
 async def _evaluate_contracts(connection: Connection, ids: Sequence[UUID], now: datetime) -> None:
     """Lock the rows of contracts in the order of their ids, evaluate them, and raise the notifications.
 
@@ -147,6 +159,7 @@ async def _evaluate_contracts(connection: Connection, ids: Sequence[UUID], now: 
             status_changes = json.dumps(contract.status_changes)
             updates.append((contract.contract_id, status_changes, case.row["skipped_rule_versions"], awaited_until))
             continue
+        _EVALUATED.inc()
         if len(contract.closed_periods) > 1:
             newly_closed_ids.append(contract.contract_id)
         notifications = evaluate(rules, contract, case.notified, today)

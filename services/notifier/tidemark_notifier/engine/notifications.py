@@ -21,6 +21,7 @@ from tidemark_notifier.evaluation.snapshot import Snapshot, freeze_evaluation, f
 from tidemark_notifier.notification_events import RAISED, RESOLVED, build_notification_record
 from tidemark_notifier.rules.receivers import WITH_SECRETS, Channel
 from tidemark_notifier.rules.rule import StoredRule
+from tidemark_shared import metrics, tracing
 from tidemark_shared.database import Connection, json_rows, queries
 from tidemark_shared.domain.calendar import to_local_day
 from tidemark_shared.log import get_logger
@@ -29,6 +30,14 @@ from tidemark_shared.messaging.events import NotificationChanged, OfferChanged
 
 _log = get_logger()
 _sql: NotifierQueries = queries("tidemark_notifier")
+
+
+_RAISED = metrics.counter(
+    "tidemark_raised_notifications_total",
+    "Notifications that were raised, by `kind`: `crossing`, `resolved`, `reminder`, `test` and others. A transaction "
+    "that is rolled back and tried again counts again.",
+    "kind",
+)
 
 
 class RaisedNotification(NamedTuple):
@@ -167,11 +176,20 @@ async def _create_ids(connection: Connection, count: int) -> list[UUID]:
 
 async def _insert(connection: Connection, now: datetime, raised: Sequence[RaisedNotification]) -> None:
     """Write notifications with their deliveries and their events."""
+    with tracing.span("notification", "producer", tidemark__notifications=len(raised)):
+        await _insert_traced(connection, now, raised)
+    for notification in raised:
+        _RAISED.labels(notification.snapshot.kind).inc()
+    _log.info("notifications_raised", count=len(raised))
+
+
+async def _insert_traced(connection: Connection, now: datetime, raised: Sequence[RaisedNotification]) -> None:
     rows = [
         {
             **notification.event.model_dump(mode="json", include=_NOTIFICATION_COLUMNS),
             "id": str(notification.event.notification_id),
             "snapshot": notification.snapshot.model_dump(mode="json"),
+            "traceparent": tracing.traceparent(),
         }
         for notification in raised
     ]
@@ -185,7 +203,6 @@ async def _insert(connection: Connection, now: datetime, raised: Sequence[Raised
         for notification in raised
     ]
     await outbox.write_outbox(connection, records)
-    _log.info("notifications_raised", count=len(raised))
 
 
 _NOTIFICATION_COLUMNS = {

@@ -19,7 +19,7 @@ LIMIT :limit;
 -- name: balance_to_publish(contract, moment)^
 -- The previous and the current period (SPEC 4), and the revision of these figures.
 SELECT
-  balance.revision, balance.correlation_id, balance(balance.contract_id, :moment, FALSE)::text AS body,
+  balance.revision, balance.correlation_id, balance.traceparent, balance(balance.contract_id, :moment, FALSE)::text AS body,
   contract.end_date, (:moment::timestamptz AT TIME ZONE contract.timezone)::date AS today
 FROM balances AS balance
 JOIN contracts AS contract USING (contract_id)
@@ -62,7 +62,7 @@ WHERE (excluded.body ->> 'revision')::bigint >= (published.body ->> 'revision'):
 -- name: begin_days(now, correlation_id)!
 -- Where a new day has begun in the time zone of the contract. Any number of instances can do this at the same time.
 UPDATE balances AS balance
-SET revision = balance.revision + 1, correlation_id = :correlation_id, day = local.day
+SET revision = balance.revision + 1, correlation_id = :correlation_id, traceparent = NULL, day = local.day
 FROM (
   SELECT balance.contract_id, (:now::timestamptz AT TIME ZONE contract.timezone)::date AS day
   FROM balances AS balance
@@ -72,20 +72,22 @@ FROM (
 ) AS local
 WHERE balance.contract_id = local.contract_id;
 
--- name: mark_dirty(correlation_id)!
+-- name: mark_dirty(correlation_id, traceparent)!
 -- The balances that the deltas change are published.
 UPDATE balances
-SET revision = revision + 1, correlation_id = :correlation_id, updated_at = now()
+SET revision = revision + 1, correlation_id = :correlation_id, traceparent = :traceparent, updated_at = now()
 WHERE contract_id IN (SELECT contract_id FROM deltas);
 
--- name: mark_contracts_dirty(ids, moment, correlation_id)!
+-- name: mark_contracts_dirty(ids, moment, correlation_id, traceparent)!
 -- The terms of a contract are part of its balance, so a change of them is published as a change of work is.
-INSERT INTO balances AS balance (contract_id, day, correlation_id)
-SELECT contract_id, (:moment::timestamptz AT TIME ZONE timezone)::date, :correlation_id
+INSERT INTO balances AS balance (contract_id, day, correlation_id, traceparent)
+SELECT contract_id, (:moment::timestamptz AT TIME ZONE timezone)::date, :correlation_id, :traceparent
 FROM contracts
 WHERE contract_id = ANY(:ids::uuid[])
 ON CONFLICT (contract_id) DO UPDATE
-SET revision = balance.revision + 1, correlation_id = excluded.correlation_id, updated_at = now();
+SET
+  revision = balance.revision + 1, correlation_id = excluded.correlation_id, traceparent = excluded.traceparent,
+  updated_at = now();
 
 -- name: mark_all_dirty(correlation_id)!
 SELECT mark_all_dirty(:correlation_id);

@@ -17,9 +17,11 @@ RETURNING projection.learned_at;
 
 -- name: waiting_batches(max_records, held_back)
 -- Batches to fold, in the order appended, up to a number of records; the first batch whatever its size.
-SELECT batch, log, record_count, correlation_id
+SELECT batch, log, record_count, correlation_id, published_at, traceparent
 FROM (
-  SELECT batch, log, record_count, correlation_id, sum(record_count) OVER (ORDER BY batch) AS total
+  SELECT
+    batch, log, record_count, correlation_id, published_at, traceparent,
+    sum(record_count) OVER (ORDER BY batch) AS total
   FROM batches
   WHERE learned_at IS NULL AND batch <> ALL(:held_back::bigint[])
 ) AS waiting

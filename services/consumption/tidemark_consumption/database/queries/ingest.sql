@@ -1,8 +1,12 @@
 -- What consumers append. The only lock is the row of the partition in `consumer_offsets`, which the consumer holds.
 
--- name: insert_batch(cluster, topic, partition, log, first_offset, record_count, correlation_id)$
-INSERT INTO batches (cluster, topic, partition, log, first_offset, record_count, correlation_id)
-VALUES (:cluster, :topic, :partition, :log, :first_offset, :record_count, :correlation_id)
+-- name: insert_batch(cluster, topic, partition, log, first_offset, record_count, published_at, correlation_id, traceparent)$
+INSERT INTO batches (
+  cluster, topic, partition, log, first_offset, record_count, published_at, correlation_id, traceparent
+)
+VALUES (
+  :cluster, :topic, :partition, :log, :first_offset, :record_count, :published_at, :correlation_id, :traceparent
+)
 RETURNING batch;
 
 -- name: check_terms(contracts, accounts, account_teams, adjustments)!

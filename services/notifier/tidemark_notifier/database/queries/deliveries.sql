@@ -43,7 +43,8 @@ WHERE d.message_id = leased.id AND d.status = 'pending' AND n.id = d.notificatio
 RETURNING
   d.message_id, d.id, d.attempts, d.channel, d.receiver, leased.host, d.addressee::text AS addressee,
   n.id AS notification_id, n.contract_id, n.contract_code, n.rule_id, n.rule_name, n.offer_id, n.subject, n.subject_id,
-  n.threshold, n.period_start, n.raised_at, n.snapshot::text AS snapshot, clock_timestamp() AS leased_at;
+  n.threshold, n.period_start, n.raised_at, n.snapshot::text AS snapshot, n.traceparent,
+  clock_timestamp() AS leased_at;
 
 -- name: oldest_delivery(channel)^
 SELECT d.id, n.contract_code, d.last_error

@@ -24,11 +24,11 @@ FROM notification_keys WHERE contract_id = ANY(:contract_ids::uuid[]);
 -- name: insert_notifications(rows)!
 INSERT INTO notifications (
   id, contract_id, contract_code, rule_id, rule_name, offer_id, subject, subject_id, threshold, period_start, raised_at,
-  snapshot
+  snapshot, traceparent
 )
 SELECT
   id, contract_id, contract_code, rule_id, rule_name, offer_id, subject, subject_id, threshold, period_start, raised_at,
-  snapshot
+  snapshot, traceparent
 FROM jsonb_populate_recordset(NULL::notifications, :rows::jsonb);
 
 -- name: insert_deliveries(rows)!

@@ -1,0 +1,12 @@
+-- the trace that a notification belongs to, for the span of its delivery
+-- depends: notifier_0007_statements
+
+-- migrate: apply
+
+ALTER TABLE notifications ADD COLUMN traceparent text;
+COMMENT ON COLUMN notifications.traceparent IS
+'The span that raised it (W3C Trace Context); null where nothing is traced.';
+
+-- migrate: rollback
+
+ALTER TABLE notifications DROP COLUMN traceparent;
