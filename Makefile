@@ -70,7 +70,7 @@ faults: dev ## Kill brokers of a cluster of three (TIDEMARK_FAULT_ROUNDS=10: ten
 	@$(BIN)/pytest tests/faults -s $(ARGS)
 
 .PHONY: check
-check: dev docs-check query-types-check sql-check api-check ## Check format, lint, types, imports, SQL and generated files
+check: dev docs-check query-types-check sql-check api-check alerts-check ## Check format, lint, types, imports, SQL and generated files
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
@@ -78,12 +78,18 @@ check: dev docs-check query-types-check sql-check api-check ## Check format, lin
 	@$(BIN)/lint-imports
 
 .PHONY: docs
-docs: dev ## Write the generated documents
+docs: dev ## Write the generated documents, and the Grafana board
 	@$(BIN)/python -m tidemark.documents
+	@$(BIN)/python scripts/board.py
 
 .PHONY: docs-check
 docs-check: dev ## Check that the generated documents match the code
 	@$(BIN)/python -m tidemark.documents --check
+	@$(BIN)/python scripts/board.py --check
+
+.PHONY: alerts-check
+alerts-check: ## Test that each alert fires and clears (with promtool, where it can be had)
+	@scripts/test_alerts.sh
 
 .PHONY: api-check
 api-check: dev ## Lint the OpenAPI and AsyncAPI documents
@@ -162,5 +168,5 @@ kafka-lock: dev ## Resolve the jars of Kafka, with their checksums
 
 .PHONY: clean
 clean: ## Remove .venv, the site and caches; keep the data in .tidemark
-	@rm -rf .venv .venv-site .venv-audit scripts/api/node_modules site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@rm -rf .promtool .venv .venv-site .venv-audit scripts/api/node_modules site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +

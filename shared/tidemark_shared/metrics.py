@@ -4,6 +4,7 @@ A service declares its own metrics next to the work that they measure. The last 
 labels are bounded: topics, routes, outcomes; never an address, an id or a text that somebody sends.
 """
 
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple, Protocol
@@ -20,6 +21,8 @@ class Family(NamedTuple):
     kind: Literal["counter", "gauge", "histogram"]
     labels: tuple[str, ...]
     meaning: str
+    module: str
+    """Where it is declared, next to what it measures."""
 
     @property
     def unit(self) -> str:
@@ -52,7 +55,8 @@ def histogram(name: str, meaning: str, *labels: str, buckets: Sequence[float]) -
 def _declare(
     name: str, kind: Literal["counter", "gauge", "histogram"], labels: tuple[str, ...], meaning: str
 ) -> Family:
-    family = FAMILIES[name] = Family(name, kind, labels, meaning)
+    module = sys._getframe(2).f_globals["__name__"]  # noqa: SLF001 - as NamedTuple finds the module of a class
+    family = FAMILIES[name] = Family(name, kind, labels, meaning, module)
     return family
 
 
@@ -80,7 +84,7 @@ HTTP_REQUESTS = counter(
 )
 HTTP_SECONDS = histogram(
     "tidemark_http_request_duration_seconds",
-    "Time from the first byte of a request to the start of its answer.",
+    "Time from the headers of a request to the start of its answer.",
     "method",
     "route",
     buckets=SECONDS,

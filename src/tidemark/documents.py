@@ -15,9 +15,12 @@ from typer.cli import get_docs_for_click
 
 import tidemark_consumption.app
 import tidemark_contracts.app
+import tidemark_intake.app
 import tidemark_notifier.app
+import tidemark_web.app
 from tidemark import cli
 from tidemark.client_code import generate_client
+from tidemark_shared import metrics
 from tidemark_shared.domain.violations import VIOLATION_CODES
 from tidemark_shared.messaging.asyncapi import build_asyncapi_document
 from tidemark_shared.messaging.topics import TOPICS
@@ -50,6 +53,24 @@ to standard error. The exit status is
 Commands find a stack that runs in the current folder (`.tidemark`), or in `--data-dir`. Variables such as
 `TIDEMARK_API_URL` and `TIDEMARK_API_TOKEN` come first.
 """
+_METRICS_INTRODUCTION = """# Metrics
+
+Generated from the code (`make docs`). Every process shows its metrics at `/metrics`, as text for Prometheus or as
+OpenMetrics; [operations.md](operations.md#metrics) says how to read and what to watch. A name ends with its unit, in
+base units; a counter ends with `_total` in addition, and a histogram has `_bucket`, `_sum` and `_count`. Labels have
+few values: never an id, an address or a text that somebody sent. `process_…` and `python_…` are those of every program
+in Python.
+"""
+# By the module that declares a metric: the first that fits.
+_METRICS_OF = {
+    "tidemark_shared.messaging": "Services",
+    "tidemark_shared.http.operations": "Services",
+    "tidemark_shared": "Every process",
+    tidemark_consumption.app.__package__: "Consumption",
+    tidemark_notifier.app.__package__: "Notifier",
+    tidemark_intake.app.__package__: "Intake",
+    tidemark_web.app.__package__: "Web",
+}
 _SERVICES = {
     "contracts": tidemark_contracts.app.create_app,
     "consumption": tidemark_consumption.app.create_app,
@@ -65,7 +86,7 @@ def generate() -> dict[str, str]:
     services = {name: create_app(settings).openapi() for name, create_app in _SERVICES.items()}
     documents |= {f"openapi/{name}.json": document for name, document in services.items()}
     documents["openapi/tidemark.json"] = merge_documents(services)
-    pages = {"violations.md": _violations_page(), "cli.md": _command_line_page()}
+    pages = {"violations.md": _violations_page(), "cli.md": _command_line_page(), "metrics.md": _metrics_page()}
     return {path: _to_json(content) for path, content in documents.items()} | pages
 
 
@@ -77,6 +98,17 @@ def generate_client_code() -> dict[str, str]:
 def _violations_page() -> str:
     rows = [f"| `{code}` | {rule.rule} | {rule.when} | {rule.example} |" for code, rule in VIOLATION_CODES.items()]
     return "\n".join([_VIOLATIONS_INTRODUCTION, "| code | rule | when | example |", "|---|---|---|---|", *rows, ""])
+
+
+def _metrics_page() -> str:
+    sections: dict[str, list[str]] = {section: [] for section in ("Every process", *_METRICS_OF.values())}
+    for family in sorted(metrics.FAMILIES.values()):
+        section = next(section for module, section in _METRICS_OF.items() if family.module.startswith(module))
+        labels = ", ".join(f"`{label}`" for label in family.labels)
+        sections[section].append(f"| `{family.name}` | {family.kind} | {family.unit} | {labels} | {family.meaning} |")
+    header = "\n| metric | kind | unit | labels | meaning |\n|---|---|---|---|---|\n"
+    tables = (f"\n## {section}\n{header}" + "\n".join(rows) + "\n" for section, rows in sections.items() if rows)
+    return _METRICS_INTRODUCTION + "".join(tables)
 
 
 def _command_line_page() -> str:

@@ -134,8 +134,7 @@ async def _answer_and_measure(request: Request, call_next: CallNext) -> Response
     started = perf_counter()
     with tracing.span(method, "server", [request.headers.get("traceparent")], http__request__method=method) as span:
         response = await _answer(request, call_next)
-        # As the router has set it. The path itself may name people and contracts, and there are any number of them.
-        route = getattr(request.scope.get("route"), "path", "none")
+        route = _route_path(request)
         metrics.HTTP_REQUESTS.labels(method, route, response.status_code).inc()
         metrics.HTTP_SECONDS.labels(method, route).observe(perf_counter() - started, tracing.exemplar())
         if span:
@@ -143,6 +142,14 @@ async def _answer_and_measure(request: Request, call_next: CallNext) -> Response
             span.set_attribute("http.response.status_code", response.status_code)
     _log.info("http", method=request.method, path=request.scope["path"], status=response.status_code)
     return response
+
+
+def _route_path(request: Request) -> str:
+    """The path of the route that was called. That of the request may name people, and there are any number of them."""
+    route, endpoint = request.scope.get("route"), request.scope.get("endpoint")
+    if route is None and endpoint:  # a route of Starlette sets its endpoint only
+        route = next((route for route in request.app.routes if getattr(route, "endpoint", None) is endpoint), None)
+    return getattr(route, "path", "none")
 
 
 async def _answer(request: Request, call_next: CallNext) -> Response:

@@ -26,8 +26,8 @@ _MAX_ID = 2**63 - 1
 
 _MEASURE_INTERVAL_SECONDS = 15.0
 _PROBLEMS = metrics.gauge("tidemark_problems", "How many reasons `/readyz` names why the process makes no progress.")
-_QUEUE_LENGTH = metrics.gauge(
-    "tidemark_queue_length_rows",
+_QUEUE_ITEMS = metrics.gauge(
+    "tidemark_queue_items",
     "What waits in the database, by `queue`: `outbox`, `unfolded_records`, `unpublished_balances`, "
     "`pending_deliveries`, `pending_webhooks`. Each process of a service shows all of it: take the greatest.",
     "queue",
@@ -203,7 +203,7 @@ async def measure_status(app: FastAPI) -> NoReturn:
         _PROBLEMS.set(len(status.problems))
         for queue in status.queues:
             age = now - queue.oldest_at if queue.oldest_at else None
-            _QUEUE_LENGTH.labels(queue.name).set(queue.length)
+            _QUEUE_ITEMS.labels(queue.name).set(queue.length)
             _QUEUE_AGE.labels(queue.name).set(max(age.total_seconds(), 0) if age else 0)
         _WAITING_DEAD_LETTERS.set(status.dead_letter_count)
         if status.verification:

@@ -27,7 +27,7 @@ _SECONDS = metrics.gauge(
 )
 _CHECKED = metrics.gauge(
     "tidemark_consumer_check_timestamp_seconds",
-    "When Kafka and the database last told the process how far it is behind, in seconds since 1970.",
+    "When Kafka and the database last answered how far the process is behind, in seconds since 1970.",
 )
 
 

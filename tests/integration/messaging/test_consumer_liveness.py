@@ -9,7 +9,7 @@ from ledger import Ledger, wait_for_processed
 from polling import wait_until
 
 from tidemark_shared.messaging import consumer as consumer_module
-from tidemark_shared.messaging import liveness
+from tidemark_shared.messaging import lag, liveness
 
 
 async def test_stalled_or_silent_consumer_reports_a_problem(kafka_bootstrap_servers, pool, topic, monkeypatch):
@@ -66,7 +66,7 @@ async def _fetch_nothing(*_, **__):
 )
 async def test_client_without_progress_is_replaced(fault, kafka_bootstrap_servers, pool, topic, monkeypatch):
     monkeypatch.setattr(liveness, "STUCK_SECONDS", 1.0)
-    monkeypatch.setattr(consumer_module, "ANSWER_TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(lag, "ANSWER_TIMEOUT_SECONDS", 0.5)
     monkeypatch.setattr(consumer_module, "_WATCH_INTERVAL_SECONDS", 0.1)
     async with running_consumer(kafka_bootstrap_servers, pool, topic, Ledger()) as consumer:
         await publish(kafka_bootstrap_servers, topic, ["a"])
