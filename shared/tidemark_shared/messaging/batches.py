@@ -3,7 +3,8 @@
 import json
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime
-from typing import Literal, NamedTuple
+from itertools import product
+from typing import Literal, NamedTuple, get_args
 
 import asyncpg
 from aiokafka import ConsumerRecord
@@ -62,15 +63,24 @@ class Batch(NamedTuple):
     """When Tidemark learned it; None for the time of the transaction."""
 
 
+DeadLetterKind = Literal["refused", "unreadable", "database", "internal"]
+
+
 class DeadLetter(NamedTuple):
     """A record that cannot be processed; the reason says what is wrong, where, and how to repair it."""
 
     record: ConsumerRecord
     reason: str
-    kind: Literal["refused", "unreadable", "database", "internal"] = "refused"
+    kind: DeadLetterKind = "refused"
 
 
 Handler = Callable[[Connection, Batch], Awaitable[None]]
+
+
+def count_dead_letters_from_zero(topics: Collection[str]) -> None:
+    """Show the counters before there is a dead letter: Prometheus sees no increase where there was no figure before."""
+    for labels in product(topics, get_args(DeadLetterKind)):
+        _DEAD_LETTERS.labels(*labels)
 
 
 async def write_dead_letters(connection: Connection, batch: Batch, dead_letters: Sequence[DeadLetter]) -> None:
@@ -105,9 +115,7 @@ async def process_batch(connection: Connection, handle: Handler, batch: Batch) -
         raise
     except Exception as error:  # noqa: BLE001 - any other error of a handler is caused by the data
         if len(batch.records) == 1:
-            kind: Literal["database", "internal"] = (
-                "database" if isinstance(error, asyncpg.PostgresError) else "internal"
-            )
+            kind: DeadLetterKind = "database" if isinstance(error, asyncpg.PostgresError) else "internal"
             await write_dead_letters(connection, batch, [DeadLetter(batch.records[0], _reason(error, batch), kind)])
             return
         half = len(batch.records) // 2

@@ -17,7 +17,7 @@ from tidemark_shared.database import Pool, queries
 from tidemark_shared.database.query_types import SharedQueries
 from tidemark_shared.log import get_logger
 from tidemark_shared.messaging import kafka
-from tidemark_shared.messaging.batches import TRANSIENT_ERRORS, Handler
+from tidemark_shared.messaging.batches import TRANSIENT_ERRORS, Handler, count_dead_letters_from_zero
 from tidemark_shared.messaging.fetching import as_bytes
 from tidemark_shared.messaging.lag import LagClock, fetch_end_offsets, show_lag
 from tidemark_shared.messaging.liveness import ClientHealth, background_tasks
@@ -63,6 +63,7 @@ class Consumer:
     ) -> None:
         self.pool, self.handlers, self.cluster, self.prefix = pool, handlers, cluster, prefix
         self.max_records = max_records
+        count_dead_letters_from_zero([topic.removeprefix(prefix) for topic in handlers])
         # Half of the pool, so that requests and the watch always find a connection.
         self.transaction_slots = asyncio.Semaphore(max(1, pool.get_max_size() // 2))
         self._bootstrap_servers, self._group = bootstrap_servers, group

@@ -4,18 +4,23 @@ import asyncio
 import base64
 import copy
 import json
+import re
 from itertools import count
 from urllib.parse import quote
 
 import pytest
 from api_operations import LINK, REQUIRED_ROLES, UNKNOWN_ID, fill, operations
-from api_services import BODIES, CREATE_APP, running_app
+from api_services import BODIES, CREATE_APP, create_app, running_app
 from api_tokens import bearer
 from effort import repeat
+from starlette.routing import Route
 
 from tidemark_consumption.api import figures
 from tidemark_shared.http import requests
 from tidemark_shared.http.tokens import ROLES
+
+# Routes of every service that no document has: their callers have no token.
+WITHOUT_TOKEN = {"/healthz", "/readyz", "/metrics", "/openapi.json"}
 
 
 def cursor(*parts):
@@ -79,6 +84,13 @@ async def test_every_route_is_classified_and_needs_its_role(running):
             else:
                 assert response.status_code < 500, (method, path, role, response.text)
                 assert response.status_code not in {401, 403}, (method, path, role)
+
+
+@pytest.mark.parametrize("service", CREATE_APP)
+def test_every_route_without_a_document_is_classified(service):
+    documented = {path for _, path, _ in operations(service)}
+    paths = {re.sub(":[a-z]+}", "}", route.path) for route in create_app(service).routes if isinstance(route, Route)}
+    assert paths - documented == WITHOUT_TOKEN
 
 
 def test_no_classified_route_is_gone():

@@ -4,6 +4,7 @@ import pytest
 from api_tokens import bearer
 from web_server import raw_status, running_upstreams, web_client
 
+from tidemark_shared.http.tokens import ROLES
 from tidemark_shared.settings import InvalidSettingError, Settings
 
 CLOSED = {"open": False}
@@ -65,6 +66,26 @@ async def test_connection_header_removes_no_credentials(services):
 async def test_path_that_nobody_classified_needs_a_token(services, path):
     async with web_client(**services[1] | CLOSED) as client:
         assert (await client.get(path)).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [({}, 401), ({"authorization": "Basic YTpi"}, 401), ({"authorization": "Bearer x"}, 401)]
+    + [(bearer(role), 200 if role == "admin" else 403) for role in ROLES],
+)
+async def test_metrics_of_web_are_for_administrators(services, headers, status):
+    async with web_client(**services[1] | CLOSED) as client:
+        # As Prometheus addresses a pod: by its number.
+        response = await client.get("/metrics", headers={"host": "10.1.2.3:8000", **headers} if headers else {})
+    assert (response.status_code, b"tidemark_http_requests_total" in response.content) == (status, status == 200)
+
+
+async def test_metrics_of_open_mode_are_read_on_this_machine_only(services):
+    async with web_client(**services[1]) as client:
+        response = await client.get("/metrics")
+        assert (response.status_code, response.headers.get("access-control-allow-origin")) == (200, None)
+        assert (await client.get("/metrics", headers={"x-forwarded-for": "192.0.2.1"})).status_code == 401
+        assert (await client.get("/metrics", headers={"host": "evil.example"})).status_code == 421
 
 
 # Other hosts and other sites.
