@@ -9,9 +9,12 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple, Protocol
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import REGISTRY
+
+# A second series for each, with the time since when it counts: the start of the process, nearly always.
+disable_created_metrics()
 
 
 class Family(NamedTuple):
