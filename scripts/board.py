@@ -97,6 +97,14 @@ ROWS: dict[str, list[tuple[str, str, dict[str, str]]]] = {
             },
         ),
         (
+            "Failures",
+            "short",
+            {
+                _increase("tidemark_fold_failures_total", "job"): "{{job}}: a fold",
+                _increase("tidemark_balance_failures_total", "job"): "{{job}}: a balance",
+            },
+        ),
+        (
             "New dead letters",
             "short",
             {_increase("tidemark_dead_letters_total", "topic", "reason"): "{{topic}}: {{reason}}"},
@@ -127,6 +135,11 @@ ROWS: dict[str, list[tuple[str, str, dict[str, str]]]] = {
             "Readings of trackers",
             "short",
             {_increase("tidemark_tracker_reads_total", "source", "outcome"): "{{source}}: {{outcome}}"},
+        ),
+        (
+            "Since a tracker was read",
+            "s",
+            {f"time() - {_greatest('tidemark_tracker_read_timestamp_seconds', 'job', 'source')}": "{{source}}"},
         ),
     ],
     "HTTP": [

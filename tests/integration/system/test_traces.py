@@ -145,6 +145,9 @@ def test_metrics_show_the_way_of_a_worklog(monitored):
     assert {consumption[f"tidemark_consumer_lag_records partition={n} topic=worklog.events"] for n in range(4)} == {0}
     assert consumption["tidemark_consumer_check_timestamp_seconds"] > consumption["process_start_time_seconds"]
     assert notifier["tidemark_evaluated_contracts_total"] >= 1
+    # Longer than it takes to begin: each evaluation waits for Postgres several times.
+    total, count = (notifier[f"tidemark_evaluation_duration_seconds_{part}"] for part in ("sum", "count"))
+    assert total / count > 0.0001
     assert notifier["tidemark_raised_notifications_total kind=crossing"] == 1
     assert notifier["tidemark_delivery_attempts_total channel=email outcome=delivered"] == 1
     assert 0 < notifier["tidemark_delivery_age_seconds_sum channel=email"] < 60

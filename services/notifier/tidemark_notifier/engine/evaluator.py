@@ -14,6 +14,7 @@ import asyncio
 import json
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime, timedelta
+from time import perf_counter
 from typing import NoReturn
 from uuid import UUID
 
@@ -141,12 +142,12 @@ async def request_reevaluation(connection: Connection, scopes: Iterable[Scope]) 
     await _sql.request_reevaluation(connection, scope_ids=[scope.id for scope in scopes])
 
 
-@_EVALUATION_SECONDS.time()
 async def _evaluate_contracts(connection: Connection, ids: Sequence[UUID], now: datetime) -> None:
     """Lock the rows of contracts in the order of their ids, evaluate them, and raise the notifications.
 
     A contract whose balance is awaited is left as it is until the balance comes, or is awaited no longer.
     """
+    started = perf_counter()
     async for _ in _sql.lock_contracts(connection, ids=ids):
         pass
     pending: list[tuple[EvaluationInput, date, PendingNotification]] = []
@@ -186,3 +187,4 @@ async def _evaluate_contracts(connection: Connection, ids: Sequence[UUID], now: 
         )
     if pending:
         await raise_notifications(connection, now, pending)
+    _EVALUATION_SECONDS.observe(perf_counter() - started)
