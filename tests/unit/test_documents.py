@@ -148,7 +148,7 @@ def test_documents_are_complete_and_current(generated: dict[str, str]) -> None:
     assert list(documents.find_stale(ROOT / "docs", generated)) == []
     assert set(generated) == {f"asyncapi/{topic.name}.json" for topic in TOPICS} | {
         f"openapi/{service}.json" for service in ("contracts", "consumption", "notifier", "tidemark")
-    } | {"cli.md", "violations.md"}
+    } | {"cli.md", "metrics.md", "violations.md"}
 
 
 def test_every_violation_code_has_a_row(generated: dict[str, str]) -> None:

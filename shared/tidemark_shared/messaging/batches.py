@@ -87,12 +87,13 @@ async def write_dead_letters(connection: Connection, batch: Batch, dead_letters:
     """Write the dead letters of a batch, and their copies for the dead-letter topic, in the batch's transaction."""
     if not dead_letters:
         return
+    topic = batch.topic.removeprefix(batch.prefix)
     await _sql.write_dead_letters(
         connection,
         cluster=batch.cluster,
         topic=batch.topic,
         partition=batch.partition,
-        copy_topic=f"{batch.topic.removeprefix(batch.prefix)}.dlq",
+        copy_topic=f"{topic}.dlq",
         offsets=[record.offset for record, *_ in dead_letters],
         # A reason may quote the record, and Postgres rejects NUL.
         reasons=[reason[:_MAX_REASON_LENGTH].replace("\0", "\\0") for _, reason, _ in dead_letters],
@@ -102,7 +103,7 @@ async def write_dead_letters(connection: Connection, batch: Batch, dead_letters:
         timestamps=[record.timestamp for record, *_ in dead_letters],
     )
     for letter in dead_letters:
-        _DEAD_LETTERS.labels(batch.topic.removeprefix(batch.prefix), letter.kind).inc()
+        _DEAD_LETTERS.labels(topic, letter.kind).inc()
     _log.warning("dead_letters_written", topic=batch.topic, partition=batch.partition, count=len(dead_letters))
 
 
