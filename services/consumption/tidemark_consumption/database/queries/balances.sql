@@ -19,7 +19,8 @@ LIMIT :limit;
 -- name: balance_to_publish(contract, moment)^
 -- The previous and the current period (SPEC 4), and the revision of these figures.
 SELECT
-  balance.revision, balance.correlation_id, balance.traceparent, balance(balance.contract_id, :moment, FALSE)::text AS body,
+  balance.revision, balance.correlation_id, balance.traceparent,
+  balance(balance.contract_id, :moment, FALSE)::text AS body,
   contract.end_date, (:moment::timestamptz AT TIME ZONE contract.timezone)::date AS today
 FROM balances AS balance
 JOIN contracts AS contract USING (contract_id)
