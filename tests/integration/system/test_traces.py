@@ -66,7 +66,7 @@ async def monitored(postgres_url, template, kafka_bootstrap_servers, tmp_path_fa
         settings = {"TIDEMARK_SMTP_URL": f"smtp://127.0.0.1:{mail_server.port}", "TIDEMARK_OTLP_ENDPOINT": collector}
         async with (
             run_services(*parts, services, OTEL_BSP_SCHEDULE_DELAY="100", **settings) as environment,
-            httpx.AsyncClient(base_url=environment["TIDEMARK_API_URL"], timeout=30) as api,
+            httpx.AsyncClient(base_url=environment["TIDEMARK_API_URL"], timeout=90) as api,
         ):
             organization = await post(api, "/v1/organizations", ORGANIZATION)
             await post(api, "/v1/contracts", CONTRACT | {"organization_id": organization["id"]})
@@ -74,7 +74,7 @@ async def monitored(postgres_url, template, kafka_bootstrap_servers, tmp_path_fa
             await post(api, "/v1/contracts/C1/activate", {}, {"if-match": "*"})
             traceparent = f"00-{CLIENT_TRACE}-b7ad6b7169203331-01"
             await post(api, "/v1/worklogs", WORK, {"traceparent": traceparent})
-            await wait_until(lambda: mail_server.mails)
+            await wait_until(lambda: mail_server.mails, timeout_seconds=150)
             await wait_until(lambda: {f"{s.service}: {s.name}" for s in spans if s.trace_id == CLIENT_TRACE} >= NAMES)
             await wait_until(lambda: is_shown(api, "/contracts/C1"))
             await api.get("/v1/nothing/4711")
