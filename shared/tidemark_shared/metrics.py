@@ -14,7 +14,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import REGISTRY
 
 # A second series for each, with the time since when it counts: the start of the process, nearly always.
-disable_created_metrics()  # type: ignore[no-untyped-call] - it has no types
+disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no types
 
 
 class Family(NamedTuple):
