@@ -36,7 +36,7 @@ class Stack:
     async def up(self) -> None:
         self.process = await self.run("up", "--port", str(self.port))
         assert self.process.stdout
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(240):
             while (line := await self.process.stdout.readline()) != b"ready\n":
                 assert line, (await self.process.communicate())[1].decode()
 

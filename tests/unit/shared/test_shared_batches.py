@@ -1,7 +1,7 @@
 """Batches of records are decoded into events and dead letters."""
 
+from batch_readers import read_items
 from raw_batches import RawRecord, build_batch
-from test_shared_record_batches import read_items
 
 from tidemark_consumption.ingest.decode import decode
 from tidemark_shared.messaging.batches import decode_events

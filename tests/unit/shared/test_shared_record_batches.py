@@ -7,36 +7,17 @@ import zlib
 from pathlib import Path
 
 import pytest
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from aiokafka.consumer import consumer, fetcher
+from batch_readers import TP, create_reader, read_items, records_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from raw_batches import CODECS, RawRecord, build_batch, compress_snappy_block, encode_record, encode_varint
 
 from tidemark_shared.messaging import fetching
-from tidemark_shared.messaging.fetching import as_bytes
 from tidemark_shared.messaging.record_batches import BatchBoundaryError, RawBatch, SkippedOffsets, UndecodableRecord
 
-TP = TopicPartition("topic", 3)
 MIB = 1_048_576
-
-
-def create_reader(data, *, first=0):
-    return fetcher.PartitionRecords(TP, fetcher.MemoryRecords(data), None, first, None, as_bytes, True, 0)  # noqa: FBT003
-
-
-def read_items(*batches, first=0, max_items=1_000_000, high_water=10**9, allow_raw=True):
-    """All items of the batches; those of raw batches too, if ``allow_raw``."""
-    reader, result = create_reader(b"".join(batches), first=first), []
-    while not reader.is_drained:
-        for item in reader.take(max_items, high_water):
-            if isinstance(item, RawBatch):
-                assert allow_raw
-                for part in item.parse():
-                    result += part
-            else:
-                result.append(item)
-    return result
 
 
 def summarize(result):
@@ -49,10 +30,6 @@ def summarize(result):
         else (item.offset, item.next_offset)
         for item in result
     ]
-
-
-def records_of(result):
-    return [(item.offset, item.value) for item in result if isinstance(item, ConsumerRecord)]
 
 
 def test_aiokafka_uses_the_patched_classes():
@@ -306,7 +283,7 @@ import sys
 from pathlib import Path
 sys.path[:0] = {path!r}
 import psutil, zlib, zstandard
-from test_shared_record_batches import read_items, records_of
+from batch_readers import read_items, records_of
 from raw_batches import RawRecord, build_batch, encode_record, encode_varint
 size = {size}
 body = bytearray(encode_record(RawRecord(b""), 0))
