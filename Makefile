@@ -69,6 +69,10 @@ coverage: dev ## Run the tests with coverage, and fail below the floor in pyproj
 faults: dev ## Kill brokers of a cluster of three (TIDEMARK_FAULT_ROUNDS=10: ten times)
 	@$(BIN)/pytest tests/faults -s $(ARGS)
 
+.PHONY: simulate
+simulate: dev ## Run the simulator (ARGS="--seeds 5000", "--seed 7", "--database", "--faults")
+	@PYTHONPATH=tests:tests/integration $(BIN)/python -m simulator $(ARGS)
+
 .PHONY: check
 check: dev docs-check query-types-check sql-check api-check alerts-check ## Check format, lint, types, imports, SQL and generated files
 	@$(BIN)/ruff format --check .

@@ -1,26 +1,25 @@
 """A model of when notifications are raised: SPEC 5 implemented a second time, independently of the product.
 
-It has one contract with one account, from January to the end of June 2026, and evaluates everything at every step. A
-day is a :class:`~datetime.date`; figures are ``(planned, available, consumed)`` in seconds.
+It has one contract, and evaluates everything at every step. Terms and balances are the public bodies; a day is a
+:class:`~datetime.date`.
 """
 
 from datetime import date, timedelta
 from fractions import Fraction
 
+from reference.rules import periods
+
 HOUR = 3600
 BALANCE_WAIT = timedelta(seconds=15)
-START = date(2026, 1, 1)
+# Another value of these changes no figure.
+UNPLANNED_TERMS = ("name", "description", "owner", "organization_id", "settle_days")
 CALENDAR_TRIGGERS = ("expires_in_days", "expired", "status_changed")
 LIMIT_TRIGGERS = ("consumed_percent", "remaining_hours", "overrun")
 
 
-def month_starts(end):
-    """The first days of the months of the contract."""
-    return [date(2026, month, 1) for month in range(1, end.month + 1)]
-
-
-def last_day(start, end):
-    return min(end, date(2026, start.month + 1, 1) - timedelta(days=1))
+def planned_terms(terms):
+    """The terms on which figures depend."""
+    return {name: value for name, value in terms.items() if name not in UNPLANNED_TERMS}
 
 
 class ModelRule:
@@ -38,7 +37,7 @@ class NotificationModel:
 
     def __init__(self):
         self.rules, self.token_count = {}, 0
-        self.version, self.plan_version, self.plan, self.end, self.status = 0, 0, None, None, None
+        self.version, self.plan_version, self.terms, self.status = 0, 0, None, None
         self.statuses, self.was_evaluated = [], False
         self.revision, self.balance = 0, None
         self.awaited_until = None
@@ -53,14 +52,14 @@ class NotificationModel:
         self.rules[scope, body["name"]] = ModelRule(self.token_count, body)
 
     def store_lifecycle(self, events, now):
-        for event in events:
-            if event["version"] > self.version:
-                self.statuses.append((event["version"], event["status"]))
-        newest = max(events, key=lambda event: event["version"])
-        if newest["version"] > self.version:
-            if self.version and (newest["plan"], newest["end"]) != (self.plan, self.end):
-                self.plan_version = newest["version"]
-            self.version, self.plan, self.end = newest["version"], newest["plan"], newest["end"]
+        for event in sorted(events, key=lambda event: event["stream_version"]):
+            if event["stream_version"] > self.version:
+                self.statuses.append((event["stream_version"], event["status"]))
+        newest = max(events, key=lambda event: event["stream_version"])
+        if newest["stream_version"] > self.version:
+            if self.version and planned_terms(newest["terms"]) != planned_terms(self.terms):
+                self.plan_version = newest["stream_version"]
+            self.version, self.terms = newest["stream_version"], newest["terms"]
             self.awaited_until = now + BALANCE_WAIT
 
     def store_balances(self, balances):
@@ -71,7 +70,7 @@ class NotificationModel:
     # Evaluation
 
     def evaluate(self, now, today):
-        is_behind = not self.balance or self.balance["version"] < self.version
+        is_behind = not self.balance or self.balance["stream_version"] < self.version
         if not self.version or (is_behind and now < self.awaited_until):
             return
         changes = [
@@ -97,8 +96,12 @@ class NotificationModel:
                         skipped_tokens.add(rule.token)
         self.skipped_tokens, self.was_evaluated, self.statuses = skipped_tokens, True, changes[-1:]
 
+    @property
+    def end(self):
+        return date.fromisoformat(self.terms["end_date"])
+
     def _current_balance(self):
-        matches = self.balance and self.plan_version <= self.balance["version"] <= self.version
+        matches = self.balance and self.plan_version <= self.balance["stream_version"] <= self.version
         return self.balance if matches else None
 
     def _evaluate_rule(self, rule, passed_changes, last_change, today):
@@ -124,7 +127,7 @@ class NotificationModel:
         if trigger["kind"] in CALENDAR_TRIGGERS:
             yield from self._date_states(trigger, passed_changes, last_change, today)
         elif balance and trigger["kind"] == "unaccounted_work":
-            seconds = balance["unaccounted"]
+            seconds = balance["unaccounted_seconds"]
             states = [
                 (at, seconds >= Fraction(at) * HOUR and seconds > 0) for at in sorted(trigger["at"], key=Fraction)
             ]
@@ -147,29 +150,35 @@ class NotificationModel:
                 yield "contract", None, version, [(trigger["to"], status == trigger["to"])], None
 
     def _forecast_states(self, trigger, balance, today):
-        first = self._current_month(today)
-        if first in balance["months"]:
-            last = last_day(first, self.end)
-            day, within = balance["exhausts_on"], trigger.get("within_days")
-            reached = day is not None and (day < last if within is None else (day - today).days <= within)
-            yield "contract", first, balance["plan"], [(None if within is None else str(within), reached)], last
+        first, last = self._last_periods(today)[-1]
+        for part in balance["periods"]:
+            if part["start"] == str(first) and part["planned"]:
+                text, within = (balance["forecast"] or {}).get("exhausts_on"), trigger.get("within_days")
+                day = text and date.fromisoformat(text)
+                reached = bool(day) and (day < last if within is None else (day - today).days <= within)
+                yield "contract", first, part["planned"], [(None if within is None else str(within), reached)], last
 
     def _limit_states(self, trigger, balance, today):
-        months = month_starts(self.end)
-        index = months.index(self._current_month(today))
-        if trigger["over"] == "whole":
-            planned = balance["plan"] * len(month_starts(balance["end"]))
-            states = self._compare(trigger, planned, sum(balance["used"].values()))
-            yield trigger["of"], None, planned, states, None
-            return
-        for first in months[max(index - 1, 0) : index + 1]:
-            if first in balance["months"]:
-                carried = balance["carried"] if trigger["of"] == "contract" else 0
-                states = self._compare(trigger, balance["plan"] + carried, balance["used"].get(first, 0))
-                yield trigger["of"], first, balance["plan"], states, last_day(first, self.end)
+        parts = [balance] if trigger["of"] == "contract" else balance["accounts"]
+        for part in parts:
+            if trigger["over"] == "whole" and (part["whole"]["planned"] or 0) > 0:
+                figures = part["whole"]
+                states = self._compare(trigger, figures["planned"], figures["consumed"])
+                yield trigger["of"], None, figures["planned"], states, None
+        for part in parts if trigger["over"] == "period" else ():
+            for figures in part["periods"]:
+                for first, last in self._last_periods(today):
+                    if figures["start"] == str(first) and (figures["planned"] or 0) > 0:
+                        states = self._compare(
+                            trigger, figures.get("available", figures["planned"]), figures["consumed"]
+                        )
+                        yield trigger["of"], first, figures["planned"], states, last
 
-    def _current_month(self, today):
-        return max(month for month in month_starts(self.end) if month <= max(today, START))
+    def _last_periods(self, today):
+        """The previous and the current period; before the start the first, after the end the last."""
+        spans = periods(self.terms)
+        index = min(sum(last < today for _, last in spans), len(spans) - 1)
+        return spans[max(index - 1, 0) : index + 1]
 
     @staticmethod
     def _compare(trigger, available, used):

@@ -26,8 +26,13 @@ def add_months(day, months):
 
 def periods(terms):
     """First and last day of every period; period k of a monthly contract starts k months after the first day."""
-    start, end = date.fromisoformat(terms["start_date"]), date.fromisoformat(terms["end_date"])
-    if terms["recurrence"] != "monthly":
+    return list(_periods(terms["recurrence"], terms["start_date"], terms["end_date"]))
+
+
+@cache
+def _periods(recurrence, first, last):
+    start, end = date.fromisoformat(first), date.fromisoformat(last)
+    if recurrence != "monthly":
         return [(start, end)]
     spans = []
     while add_months(start, len(spans)) <= end:

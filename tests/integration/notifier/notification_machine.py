@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from notification_model import NotificationModel, last_day, month_starts
+from notification_model import NotificationModel
 from notifier_bodies import HOUR, figures, terms, uid
 from notifier_bodies import rule as rule_body
 
@@ -17,6 +17,7 @@ SCOPES = {
     "organization": {"kind": "organization", "id": ACME},
     "contract": {"kind": "contract", "id": CONTRACT},
 }
+START = date(2026, 1, 1)
 END_DATES = [date(2026, 4, 30), date(2026, 5, 31), date(2026, 6, 30)]
 
 percentages = st.lists(st.sampled_from(["25", "50", "80", "99.9999", "100", "120"]), min_size=1, unique=True)
@@ -59,6 +60,15 @@ balance_changes = {
     "exhausts_in_days": st.sampled_from([None, 0, 5, 6, 30]),
     "at_once": usually,
 }
+
+
+def month_starts(end):
+    """The first days of the months of the contract."""
+    return [date(2026, month, 1) for month in range(1, end.month + 1)]
+
+
+def last_day(start, end):
+    return min(end, date(2026, start.month + 1, 1) - timedelta(days=1))
 
 
 class NotificationMachine(RuleBasedStateMachine):
@@ -111,7 +121,7 @@ class NotificationMachine(RuleBasedStateMachine):
 
     def store_events(self, events):
         self.stored_count = max(self.stored_count, self.events.index(events[-1]) + 1)
-        self.model.store_lifecycle(events, self.now)
+        self.model.store_lifecycle(list(map(lifecycle_of, events)), self.now)
         self.apply_lifecycle(events)
 
     @rule(scope=st.sampled_from(list(SCOPES)), name=st.sampled_from("AB"), trigger=triggers, **options)
@@ -168,7 +178,7 @@ class NotificationMachine(RuleBasedStateMachine):
         self.change_balance(**changes)
 
     def store_balances(self, balances):
-        self.model.store_balances(balances)
+        self.model.store_balances(list(map(balance_of, balances)))
         self.apply_balances(balances)
 
     @rule(data=st.data())
@@ -197,6 +207,10 @@ class NotificationMachine(RuleBasedStateMachine):
 
 def terms_of(event):
     return terms(hours=str(event["plan"] // HOUR), end=event["end"].isoformat())
+
+
+def lifecycle_of(event):
+    return {"stream_version": event["version"], "status": event["status"], "terms": terms_of(event)}
 
 
 def balance_of(balance):

@@ -2,118 +2,59 @@
 
 import asyncio
 import json
-from uuid import UUID, uuid4
 
 from effort import repeat
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule, run_state_machine_as_test
 from notification_machine import (
-    ACME,
     CONTRACT,
     END_DATES,
     SCOPES,
+    START,
     NotificationMachine,
     balance_of,
+    lifecycle_of,
+    month_starts,
     terms_of,
 )
-from notification_model import BALANCE_WAIT, START, month_starts
 from notifier_bodies import batch, contract_event, organization
+from pure_notifier import PureNotifier
 from scenario import handle
 
 from tidemark_notifier.engine.evaluator import Evaluator, lock_configuration, request_reevaluation
-from tidemark_notifier.evaluation.evaluation_input import (
-    ContractTerms,
-    EvaluationInput,
-    OrganizationDetails,
-    StatusChange,
-)
-from tidemark_notifier.evaluation.evaluator import evaluate, find_next_evaluation_day, find_skipped_rule_versions
-from tidemark_notifier.rules.rule import Rule, Scope, StoredRule, effective_rules
+from tidemark_notifier.rules.rule import Rule, Scope
 from tidemark_shared.database import connect_pool
-from tidemark_shared.domain.balances import Balance
 from tidemark_shared.messaging.events import CONTRACT_BALANCE, ORGANIZATION_CHANGED
 from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE
 
 
 class PureMachine(NotificationMachine):
-    """Runs :func:`evaluate` with a minimal shell, which evaluates only after input and on the next evaluation day."""
+    """Runs the pure evaluation in memory."""
 
     def __init__(self):
         super().__init__()
-        self.rules, self.keys, self.notifications, self.is_deferred = {}, [], [], False
-        self.stored_contract, self.status_changes, self.plan_version, self.stored_balance = None, [], 0, None
-        self.skipped_rule_versions, self.next_day, self.awaited_until = None, None, None
+        self.notifier = PureNotifier(CONTRACT)
 
     def apply_rule(self, scope, body):
-        previous = self.rules.get((scope, body["name"]))
-        id_, version = (previous.id, previous.version + 1) if previous else (uuid4(), 1)
-        self.rules[scope, body["name"]] = StoredRule.model_validate({**body, "id": id_, "version": version})
-        self.evaluate()
+        self.notifier.save_rule(scope, body)
+        self.notifier.evaluate(self.now)
 
     def apply_delete(self, scope, name):
-        del self.rules[scope, name]
-        self.evaluate()
+        del self.notifier.rules[scope, name]
+        self.notifier.evaluate(self.now)
 
     def apply_lifecycle(self, events):
-        version = self.stored_contract["version"] if self.stored_contract else 0
-        self.status_changes += [
-            StatusChange(event["version"], event["status"]) for event in events if event["version"] > version
-        ]
-        newest = max(events, key=lambda event: event["version"])
-        if newest["version"] > version:
-            if self.stored_contract and terms_of(newest) != terms_of(self.stored_contract):
-                self.plan_version = newest["version"]
-            self.stored_contract, self.awaited_until = newest, self.now + BALANCE_WAIT
-        self.evaluate()
+        self.notifier.store_lifecycle(list(map(lifecycle_of, events)), self.now)
 
     def apply_balances(self, balances):
-        candidates = [*balances, *([self.stored_balance] if self.stored_balance else [])]
-        self.stored_balance = max(candidates, key=lambda balance: balance["revision"])
-        self.evaluate()
+        self.notifier.store_balances(list(map(balance_of, balances)), self.now)
 
     def apply_time(self):
-        if (self.next_day and self.today >= self.next_day) or self.is_deferred:
-            self.evaluate()
-
-    def evaluate(self):
-        if not self.stored_contract:
-            return
-        balance = self.stored_balance
-        is_behind = not balance or balance["version"] < self.stored_contract["version"]
-        self.is_deferred = is_behind and self.now < self.awaited_until
-        if self.is_deferred:
-            return
-        is_current = balance and self.plan_version <= balance["version"] <= self.stored_contract["version"]
-        changes = [
-            change
-            for number, change in enumerate(self.status_changes)
-            if not number or self.status_changes[number - 1].status != change.status
-        ]
-        contract = EvaluationInput(
-            UUID(CONTRACT),
-            tuple(changes),
-            ContractTerms.model_validate(terms_of(self.stored_contract)),
-            OrganizationDetails.model_validate(organization()),
-            {},
-            Balance.model_validate_json(json.dumps(balance_of(balance))) if is_current else None,
-            None,
-            self.skipped_rule_versions,
-        )
-        rules = effective_rules(self.rules.values(), UUID(CONTRACT), UUID(ACME))
-        for notification in evaluate(rules, contract, self.keys, self.today):
-            self.keys += notification.notification_keys(self.today)
-            if notification.notify:
-                _, trigger, subject, _, period_start, threshold, *_ = notification.keys[-1]
-                self.notifications.append(
-                    (notification.kind, notification.rule.name, trigger, subject, period_start, threshold)
-                )
-        self.next_day = find_next_evaluation_day(rules, contract, self.keys, self.today)
-        self.skipped_rule_versions = find_skipped_rule_versions(rules, contract)
-        self.status_changes = changes[-1:]
+        self.notifier.evaluate_due(self.now)
 
     def raised(self):
-        return self.notifications
+        return self.notifier.notifications
 
 
 def test_pure_evaluation_matches_the_model():

@@ -1,0 +1,151 @@
+"""The schedule of a seed: what people, trackers, the clock and faults do. It does not depend on what comes of it."""
+
+import random
+from typing import NamedTuple
+
+ZONES = ["Europe/Berlin", "America/St_Johns", "Asia/Beirut", "America/Sao_Paulo", "Pacific/Auckland", "UTC"]
+# Around the changes of daylight saving time, and from the last day of a month.
+SPANS = [
+    ("2026-01-31", "2026-05-30"),
+    ("2026-03-01", "2026-04-30"),
+    ("2026-03-28", "2026-06-27"),
+    ("2026-10-01", "2026-12-31"),
+    ("2018-10-04", "2018-12-03"),
+]
+ENDS = [-1, 0, 0, 30, 45, -20]
+TRIGGERS = [
+    *({"kind": "consumed_percent", "at": at} for at in (["80"], ["50", "80", "100"], ["25", "99.9999", "120"])),
+    *({"kind": "remaining_hours", "at": at} for at in (["8"], ["0", "2.5"])),
+    {"kind": "overrun"},
+    {"kind": "expires_in_days", "at": [30, 7, 0]},
+    {"kind": "expires_in_days", "at": [60]},
+    {"kind": "expired"},
+    *({"kind": "status_changed", "to": to} for to in ("ACTIVE", "INACTIVE", "EXPIRED")),
+    {"kind": "unaccounted_work", "at": ["1"]},
+    {"kind": "forecast_exhausts", "before_end": True},
+    {"kind": "forecast_exhausts", "within_days": 5},
+]
+LIMITS = ("consumed_percent", "remaining_hours", "overrun")
+HOURS = ["10", "8", "2.5"]
+SECONDS = [3600, 7200, 28_800, 28_799, 1, 18_000, 36_000]
+COMMANDS = [*["amended"] * 6, "suspended", "suspended", "resumed", "resumed", "activated", "closed", "revised"]
+AMENDMENTS = [
+    *({"end": days} for days in ENDS), *({"hours": hours} for hours in (*HOURS, "0")), {"zone": "UTC"},
+    {"zone": "America/St_Johns"}, {"name": "Renamed"}, {"accounts": "1"}, {},
+]  # fmt: skip
+PROCESSES = ["contracts", "consumption", "notifier"]
+TOPICS = {
+    "consumption": ["contracts.lifecycle", "worklog.events"],
+    "notifier": ["contracts.lifecycle", "consumption.balances"],
+}
+ROLLOVERS = [
+    None,
+    None,
+    {"unused": "carry", "overrun": "absorb"},
+    {"unused": "carry", "overrun": "deduct", "cap_hours": "4"},
+    {"unused": "carry", "overrun": "absorb", "lapse_after_periods": 1},
+    {"unused": "carry", "overrun": "absorb", "cap_hours": "12", "lapse_after_periods": 2},
+    {"unused": "expire", "overrun": "deduct"},
+]
+
+
+class Step(NamedTuple):
+    """One step of a schedule."""
+
+    kind: str
+    values: dict
+
+    def __str__(self):
+        """What is not said is the usual."""
+        values = [f"{name}={value}" for name, value in self.values.items() if value not in (None, False, "")]
+        return " ".join([self.kind, *values])
+
+
+class Schedule(NamedTuple):
+    """A contract as it is drafted, and the steps from then on."""
+
+    zone: str
+    span: tuple
+    hours: str
+    rollover: dict | None
+    steps: list
+
+    def __str__(self):
+        return f"a contract from {self.span[0]} to {self.span[1]} in {self.zone}, {self.hours} h, {self.rollover}"
+
+
+def draw_schedule(seed, max_steps=40):
+    """The schedule of a seed."""
+    draw = random.Random(seed)
+    choose = draw.choice
+    start = [
+        *(Step("rule", {"scope": "global", "name": name, **_rule(choose)}) for name in "ABC"),
+        Step("command", {"type": "activated"}), Step("link", {"to": "C1", "updated": 0}), Step("run", {}),
+    ]  # fmt: skip
+    steps = [_step(choose) for _ in range(draw.randint(max_steps // 3, max_steps))]
+    return Schedule(choose(ZONES), choose(SPANS), choose(HOURS), choose(ROLLOVERS), [*start, *steps])
+
+
+def _rule(choose):
+    trigger = dict(choose(TRIGGERS))
+    if trigger["kind"] in LIMITS:
+        trigger |= {"of": choose(["contract", "contract", "account"]), "over": choose(["period", "period", "whole"])}
+    return {
+        "trigger": trigger,
+        "remind_every_days": choose([None, None, 1, 3]),
+        "notify_resolved": choose([False, True]),
+        "existing": choose(["notify", "notify", "skip"]),
+    }
+
+
+def _step(choose):
+    kind = choose(
+        [*["work"] * 10, *["wait"] * 8, *["run"] * 10, *["command"] * 4, *["deliver"] * 5, *["tick"] * 4, "delete",
+         "link", "rule", "clock", "crash", *["offer"] * 2, *["answer"] * 2, "publish"]
+    )  # fmt: skip
+    match kind:
+        case "work":
+            values = {
+                "id": choose("1234567890"), "seconds": choose(SECONDS), "days_ago": choose([0, 0, 0, 1, 7, 31]),
+                "updated": choose(range(9)), "at": choose(["09:00:00", "00:00:00", "23:59:59", "02:30:00"]),
+            }  # fmt: skip
+        case "delete":
+            values = {"id": choose("1234567890"), "updated": choose(range(9))}
+        case "link":
+            values = {"to": choose(["C1", "C1", "C1", None]), "updated": choose(range(9))}
+        case "wait":
+            # To an edge of a day: the first second of the next one, the last of this one, or some days later.
+            values = choose(
+                [*[{"hours": choose([1, 5, 30])}] * 2, {"seconds": choose([5, 15])},
+                 *[{"days": choose([0, 0, 1, 6, 29]), "after_midnight": choose([-1, 0, 1])}] * 4,
+                 *[{"to_end": choose([-1, 0, 1, 3600])}] * choose([0, 0, 0, 0, 4])]
+            )  # fmt: skip
+        case "clock":
+            values = {"seconds": choose([-7200, -1, 3600, 86_400, -86_400])}
+        case "command":
+            type_ = choose(COMMANDS)
+            values = {"type": type_, **(choose(AMENDMENTS) if type_ in ("amended", "revised") else {})}
+            values["fate"] = choose(["", "", "", "", "lost", "repeated", "raced"])
+        case "deliver":
+            process = choose(["consumption", "notifier"])
+            values = {
+                "to": process, "topic": choose(TOPICS[process]), "count": choose([1, 1, 2, 5]),
+                "crash": choose([False, False, True]),
+            }  # fmt: skip
+        case "tick" | "crash":
+            values = {"process": choose(PROCESSES)}
+        case "publish":
+            # The process dies between the acknowledgement and the removal of the record: it is published twice.
+            values = {"process": choose(PROCESSES[:2]), "twice": True}
+        case "rule":
+            values = {"scope": choose(["global", "contract"]), "name": choose("ABC"), **_rule(choose)}
+        case "offer":
+            values = {"hours": choose(["2", "20", "-1", "-20"]), "period": choose([0, 1, 2]), "days": choose([None, 1])}
+        case "answer":
+            values = {
+                "offer": choose([0, 1]), "answer": choose(["accepted", "accepted", "declined", "withdrawn"]),
+                "times": choose([1, 2]),
+            }  # fmt: skip
+        case _:
+            values = {}
+    return Step(kind, values)
