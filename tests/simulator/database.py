@@ -3,6 +3,7 @@
 Kafka, the clock and the loops of the processes are simulated. A crash rolls a transaction back, in its middle.
 """
 
+import contextlib
 import json
 import logging
 import shutil
@@ -51,7 +52,7 @@ SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "of
 async def running_postgres():
     """The URL of a Postgres with the tables of all services."""
     folder = Path(tempfile.mkdtemp(prefix="tidemark-simulator-"))
-    folder.chmod(0o711)
+    folder.chmod(0o711)  # noqa: ASYNC240 - before anything runs
     port, password = ports.find_free(), uuid4().hex
     supervisor = Supervisor(folder / "logs", report=lambda _: None)
     # A line for each migration.
@@ -84,12 +85,12 @@ class Database:
             )
             tables = await self.contracts.fetch(
                 "SELECT schemaname || '.' || tablename AS name FROM pg_tables WHERE schemaname = ANY($1)",
-                [service for service in SERVICES],
+                list(SERVICES),
             )
             self.tables = [
                 row["name"]
                 for row in tables
-                if not await self.contracts.fetchval(f"SELECT EXISTS (SELECT FROM {row['name']})")
+                if not await self.contracts.fetchval(f"SELECT EXISTS (SELECT FROM {row['name']})")  # noqa: S608
             ]
             # What guards events from being removed.
             await self.contracts.execute("ALTER TABLE events DISABLE TRIGGER USER")
@@ -281,11 +282,9 @@ class DatabaseSystem:
             await transaction.start()
             await handlers[topic](connection, batch)
             if is_crashing and process == "consumption":
-                try:
-                    # In the middle of the fold, if it has so many statements.
+                # In the middle of the fold, if it has so many statements.
+                with contextlib.suppress(PlantedError):
                     await fold.fold(FailingConnection(connection, position * 7 % 40), now)
-                except PlantedError:
-                    pass
             await (transaction.rollback() if is_crashing else transaction.commit())
 
     async def restart(self, process):

@@ -9,7 +9,7 @@ from simulator.steps import draw_schedule
 from simulator.world import World
 
 
-async def find_failure(schedule, make_system, report=lambda text: None):
+async def find_failure(schedule, make_system, report=lambda _: None):
     """Why a schedule fails: a difference, or an error of the system; None if it does not."""
     # The services log each fault and each command.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))

@@ -33,6 +33,7 @@ AMENDMENTS = [
     *({"end": days} for days in ENDS), *({"hours": hours} for hours in (*HOURS, "0")), {"zone": "UTC"},
     {"zone": "America/St_Johns"}, {"name": "Renamed"}, {"accounts": "1"}, {},
 ]  # fmt: skip
+UPDATED = range(9)
 PROCESSES = ["contracts", "consumption", "notifier"]
 TOPICS = {
     "consumption": ["contracts.lifecycle", "worklog.events"],
@@ -98,54 +99,66 @@ def _rule(choose):
     }
 
 
+def _wait(choose):
+    """Some time, the edge of a day, or rarely the end of the contract."""
+    hours, seconds = {"hours": choose([1, 5, 30])}, {"seconds": choose([5, 15])}
+    edge = {"days": choose([0, 0, 1, 6, 29]), "after_midnight": choose([-1, 0, 1])}
+    return choose([hours, hours, seconds, *[edge] * 4, choose([edge, edge, {"to_end": choose([-1, 0, 1, 3600])}])])
+
+
+def _work(choose):
+    return {
+        "id": choose("1234567890"), "seconds": choose(SECONDS), "days_ago": choose([0, 0, 0, 1, 7, 31]),
+        "updated": choose(UPDATED), "at": choose(["09:00:00", "00:00:00", "23:59:59", "02:30:00"]),
+    }  # fmt: skip
+
+
+def _command(choose):
+    type_ = choose(COMMANDS)
+    change = choose(AMENDMENTS) if type_ in ("amended", "revised") else {}
+    return {"type": type_, **change, "fate": choose(["", "", "", "", "lost", "repeated", "raced"])}
+
+
+def _deliver(choose):
+    process = choose(PROCESSES[1:])
+    return {
+        "to": process, "topic": choose(TOPICS[process]), "count": choose([1, 1, 2, 5]),
+        "is_crashing": choose([False, False, True]),
+    }  # fmt: skip
+
+
+STEPS = {
+    "work": (10, _work),
+    "wait": (8, _wait),
+    "run": (10, lambda _: {}),
+    "command": (4, _command),
+    "deliver": (5, _deliver),
+    "tick": (4, lambda choose: {"process": choose(PROCESSES)}),
+    "crash": (1, lambda choose: {"process": choose(PROCESSES)}),
+    # The process dies between the acknowledgement and the removal of the record: it is published twice.
+    "publish": (1, lambda choose: {"process": choose(PROCESSES[:2]), "is_crashing": True}),
+    "clock": (1, lambda choose: {"seconds": choose([-7200, -1, 3600, 86_400, -86_400])}),
+    "delete": (1, lambda choose: {"id": choose("1234567890"), "updated": choose(UPDATED)}),
+    "link": (1, lambda choose: {"to": choose(["C1", "C1", "C1", None]), "updated": choose(UPDATED)}),
+    "rule": (1, lambda choose: {"scope": choose(["global", "contract"]), "name": choose("ABC"), **_rule(choose)}),
+    "offer": (
+        2,
+        lambda choose: {
+            "hours": choose(["2", "20", "-1", "-20"]), "period": choose([0, 1, 2]), "days": choose([None, 1]),
+        },
+    ),
+    "answer": (
+        2,
+        lambda choose: {
+            "offer": choose([0, 1]), "answer": choose(["accepted", "accepted", "declined", "withdrawn"]),
+            "times": choose([1, 2]),
+        },
+    ),
+}  # fmt: skip
+"""How often a kind of step is drawn, and what of it."""
+_KINDS = [kind for kind, (share, _) in STEPS.items() for _ in range(share)]
+
+
 def _step(choose):
-    kind = choose(
-        [*["work"] * 10, *["wait"] * 8, *["run"] * 10, *["command"] * 4, *["deliver"] * 5, *["tick"] * 4, "delete",
-         "link", "rule", "clock", "crash", *["offer"] * 2, *["answer"] * 2, "publish"]
-    )  # fmt: skip
-    match kind:
-        case "work":
-            values = {
-                "id": choose("1234567890"), "seconds": choose(SECONDS), "days_ago": choose([0, 0, 0, 1, 7, 31]),
-                "updated": choose(range(9)), "at": choose(["09:00:00", "00:00:00", "23:59:59", "02:30:00"]),
-            }  # fmt: skip
-        case "delete":
-            values = {"id": choose("1234567890"), "updated": choose(range(9))}
-        case "link":
-            values = {"to": choose(["C1", "C1", "C1", None]), "updated": choose(range(9))}
-        case "wait":
-            # To an edge of a day: the first second of the next one, the last of this one, or some days later.
-            values = choose(
-                [*[{"hours": choose([1, 5, 30])}] * 2, {"seconds": choose([5, 15])},
-                 *[{"days": choose([0, 0, 1, 6, 29]), "after_midnight": choose([-1, 0, 1])}] * 4,
-                 *[{"to_end": choose([-1, 0, 1, 3600])}] * choose([0, 0, 0, 0, 4])]
-            )  # fmt: skip
-        case "clock":
-            values = {"seconds": choose([-7200, -1, 3600, 86_400, -86_400])}
-        case "command":
-            type_ = choose(COMMANDS)
-            values = {"type": type_, **(choose(AMENDMENTS) if type_ in ("amended", "revised") else {})}
-            values["fate"] = choose(["", "", "", "", "lost", "repeated", "raced"])
-        case "deliver":
-            process = choose(["consumption", "notifier"])
-            values = {
-                "to": process, "topic": choose(TOPICS[process]), "count": choose([1, 1, 2, 5]),
-                "crash": choose([False, False, True]),
-            }  # fmt: skip
-        case "tick" | "crash":
-            values = {"process": choose(PROCESSES)}
-        case "publish":
-            # The process dies between the acknowledgement and the removal of the record: it is published twice.
-            values = {"process": choose(PROCESSES[:2]), "twice": True}
-        case "rule":
-            values = {"scope": choose(["global", "contract"]), "name": choose("ABC"), **_rule(choose)}
-        case "offer":
-            values = {"hours": choose(["2", "20", "-1", "-20"]), "period": choose([0, 1, 2]), "days": choose([None, 1])}
-        case "answer":
-            values = {
-                "offer": choose([0, 1]), "answer": choose(["accepted", "accepted", "declined", "withdrawn"]),
-                "times": choose([1, 2]),
-            }  # fmt: skip
-        case _:
-            values = {}
-    return Step(kind, values)
+    kind = choose(_KINDS)
+    return Step(kind, STEPS[kind][1](choose))

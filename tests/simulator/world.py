@@ -64,7 +64,7 @@ class World:
     def today(self):
         return day_of(self.now, self.life.terms)
 
-    async def play(self, steps, report=lambda text: None):
+    async def play(self, steps, report=lambda _: None):
         """Run all steps and let the system settle. Raises :class:`Difference`."""
         await self.system.start(CONTRACT, self.terms, self.now)
         for step in steps:
@@ -223,23 +223,23 @@ class World:
         await self.system.restart(process)
         self.is_reevaluation_due |= process == "notifier"
 
-    async def _do_publish(self, process, twice=False):
+    async def _do_publish(self, process, *, is_crashing=False):
         """Publish the outbox of a process. Returns whether there was something."""
         records = await self.system.unpublished(process, self.now)
         for record in records:
             self.topics[record.topic].append(record)
-        if not twice:
+        if not is_crashing:
             await self.system.mark_published(process)
         return bool(records)
 
-    async def _do_deliver(self, to, topic, count, crash=False):
+    async def _do_deliver(self, to, topic, count, *, is_crashing=False):
         """Deliver the next records. A crash before the commit leaves them to the next delivery."""
         position = self.positions[to, topic]
         records = self.topics[topic][position : position + count]
         if not records:
             return False
-        await self.system.deliver(to, topic, position, records, self.now, is_crashing=crash)
-        if crash:
+        await self.system.deliver(to, topic, position, records, self.now, is_crashing=is_crashing)
+        if is_crashing:
             return True
         self.positions[to, topic] += len(records)
         if to == "notifier":
