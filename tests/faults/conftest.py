@@ -1,0 +1,68 @@
+"""The fault tests use helpers of the integration tests; what they tried is written into docs/reliability.md."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+sys.path += [str(Path(__file__).parent), str(Path(__file__).resolve().parents[1] / "integration")]
+
+from reliability import Result, write_results
+from story import Story
+from system import System
+
+_RESULTS = pytest.StashKey[list[Result]]()
+
+
+def pytest_configure(config):
+    config.stash[_RESULTS] = []
+
+
+def pytest_sessionfinish(session):
+    """`make faults` writes the table; a selection of tests does not."""
+    results = session.config.stash[_RESULTS]
+    for result in results:
+        print(f"\n{result.fault}: {result.lost} lost, {result.doubled} doubled, {result.seconds:.0f} s", end="")
+    if results and os.environ.get("TIDEMARK_FAULT_REPORT") == "1":
+        write_results(results)
+
+
+@pytest.fixture(scope="module")
+async def system(request, tmp_path_factory):
+    """A system for the faults of one file, which may say how many brokers it has."""
+    folder = tmp_path_factory.mktemp("system")
+    folder.chmod(0o711)
+    system = System(folder, **getattr(request.module, "SYSTEM", {}))
+    try:
+        await system.start()
+        yield system
+    finally:
+        await system.stop()
+
+
+@pytest.fixture
+def survive(system, request):
+    """Do harm while work is logged, wait until everything is as the reference says, and note what it cost."""
+
+    async def survive(fault, harm, *, story=None):
+        if story is None:
+            story = Story(system)
+            await story.begin()
+        await story.work(10)
+        try:
+            await harm(story)
+        finally:
+            system.resume_all()
+        healed_at = time.monotonic()
+        await story.settle()
+        seconds = time.monotonic() - healed_at
+        lost, doubled, copies = await story.count_differences()
+        findings = await story.verify()
+        result = Result(fault, story.work_count, lost, doubled, copies, seconds)
+        request.config.stash[_RESULTS].append(result)
+        assert (lost, doubled, findings.total) == (0, 0, 0), (result, findings)
+        return result
+
+    return survive
