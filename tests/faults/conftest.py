@@ -20,11 +20,21 @@ def pytest_configure(config):
     config.stash[_RESULTS] = []
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """What was not tried is in the table too, with the reason."""
+    report = yield
+    if report.skipped:
+        fault = item.name.removeprefix("test_").replace("_", " ")
+        item.config.stash[_RESULTS].append(Result(fault, 0, 0, 0, 0, 0, report.longrepr[2].removeprefix("Skipped: ")))
+    return report
+
+
 def pytest_sessionfinish(session):
     """`make faults` writes the table; a selection of tests does not."""
     results = session.config.stash[_RESULTS]
     for result in results:
-        print(f"\n{result.fault}: {result.lost} lost, {result.doubled} doubled, {result.seconds:.0f} s", end="")
+        print(f"\n{result.row()}", end="")
     if results and os.environ.get("TIDEMARK_FAULT_REPORT") == "1":
         write_results(results)
 

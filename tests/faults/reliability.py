@@ -33,13 +33,13 @@ class Result(NamedTuple):
 def write_results(results):
     """Replace the table."""
     memory = round(psutil.virtual_memory().total / 2**30)
+    machine = f"{platform.system()}, {platform.machine()}, {os.cpu_count()} cores, {memory} GiB of memory"
     text = PAGE.read_text()
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     lines = [
         "",
-        f"Run on {datetime.now(UTC):%d %B %Y}: {platform.system()}, {platform.machine()}, {os.cpu_count()} cores, "
-        f"{memory} GiB of memory, Python {platform.python_version()}.",
+        f"Run on {datetime.now(UTC):%d %B %Y} on {machine}.",
         "",
         "| fault | work logged | lost | doubled | second copies of mails | seconds to recover |",
         "|---|---:|---:|---:|---:|---:|",

@@ -63,6 +63,13 @@ class Story:
         """Change the name, which changes no figure."""
         await self.act("amend", {**self.contract, "name": f"Support {self.version}", "reason": "r"})
 
+    async def load_status(self):
+        """The contract as it is now, which may have expired."""
+        contract = (await self.system.request("GET", f"/contracts/{self.contract['id']}", None)).json()
+        if contract["version"] != self.version:
+            self._store(contract)
+        return contract["status"]
+
     def _store(self, contract):
         self.contract, self.version = contract, contract["version"]
         data = {
@@ -141,7 +148,7 @@ class Story:
                 notifications = await self.notifications()
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
                 return False
-            thresholds = [row["threshold"] for row in notifications]
+            thresholds = [row["threshold"] for row in notifications if row["threshold"]]
             return sorted(thresholds, key=int)[-1:] == furthest and all(
                 row["status"] == "delivered" for row in notifications
             )
@@ -174,7 +181,7 @@ class Story:
             expected = Counter(plain(getattr(model, name)(), columns))
             lost += (expected - actual).total()
             doubled += (actual - expected).total()
-        crossings = Counter(row["threshold"] for row in await self.notifications())
+        crossings = Counter((row["rule_name"], row["threshold"]) for row in await self.notifications())
         doubled += crossings.total() - len(crossings)
         mails = Counter(
             mail["Message-ID"] for mail in self.system.mail_server.received if self.code in str(mail["Subject"])

@@ -163,10 +163,9 @@ async def test_disk_is_full(system, survive):
 
 async def cause_writes(system, number):
     """Fill what Postgres has reserved, so that it really has no room."""
+    rows = "SELECT repeat('x', 9000) FROM generate_series(1, 999)"
     with contextlib.suppress(asyncpg.PostgresError, OSError, TimeoutError):
-        await system.fetch(
-            f"CREATE TABLE public.ballast_{number} AS SELECT repeat('x', 9000) FROM generate_series(1, 999)"
-        )
+        await system.fetch(f"CREATE TABLE public.ballast_{number} AS {rows}")
 
 
 # Kafka

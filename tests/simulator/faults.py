@@ -32,7 +32,10 @@ def plant(names):
             path.write_text(original.replace(fault["find"], fault["replace"]))
             result = simulate(tree, fault["arguments"].split())
             path.write_text(original)
-            found = re.search("Seed [0-9]+ fails.*?enough", result.stdout)
+            # A fault that only makes the code raise would prove nothing.
+            found = re.search(
+                "Seed [0-9]+ fails.*?enough(?=.*^(Difference|AssertionError):)", result.stdout, re.DOTALL | re.MULTILINE
+            )
             missed += result.returncode != FAILED or not found
             print(f"{found[0] if found else 'MISSED':52} {fault['name']}", flush=True)
             if os.environ.get("TIDEMARK_SHOW_HISTORIES"):

@@ -1,7 +1,7 @@
 """Runs a schedule on a system, pure or on Postgres, and compares it with the reference after every step."""
 
 from collections import Counter, defaultdict
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -51,7 +51,7 @@ class World:
 
     def __init__(self, system, schedule):
         self.system, self.terms = system, draft_terms(schedule)
-        self.now = datetime.combine(date.fromisoformat(schedule.span[0]), time(10), self.zone)
+        self.now = datetime.combine(date.fromisoformat(schedule.span[0]), time(10), self.zone).astimezone(UTC)
         self.topics, self.positions = defaultdict(list), Counter()
         self.life, self.model = ExpectedLife(self.terms), NotificationModel()
         self.evaluated_at, self.is_reevaluation_due, self.described = self.now, False, set()
