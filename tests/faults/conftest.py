@@ -21,7 +21,7 @@ def pytest_configure(config):
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item, call):
+def pytest_runtest_makereport(item):
     """What was not tried is in the table too, with the reason."""
     report = yield
     if report.skipped:

@@ -72,7 +72,9 @@ async def main(arguments):
         )
         if failing_seed is not None:
             again = f'make simulate ARGS="--seed {failing_seed}{" --database" if options.database else ""}"'
-            print(await explain(failing_seed, make_system), f"Again: {again}", sep="\n")
+            # A run on Postgres takes a second.
+            max_runs = 60 if options.database else 400
+            print(await explain(failing_seed, make_system, max_runs=max_runs), f"Again: {again}", sep="\n")
             return 1
         minutes = (time.perf_counter() - started_at) / 60
     print(f"{count:,} seeds without a difference, {count / minutes:,.0f} a minute.")

@@ -30,12 +30,15 @@ async def find_first_failure(seeds, make_system):
     return None
 
 
-async def explain(seed, make_system):
-    """The shortest history of a seed that fails, for people; None if it does not fail."""
+async def explain(seed, make_system, *, max_runs=400):
+    """The shortest history of a seed that fails, for people; None if it does not fail.
+
+    It is the shortest that ``max_runs`` attempts find.
+    """
     schedule = draw_schedule(seed)
     if not await find_failure(schedule, make_system):
         return None
-    shortest = await shrink(schedule, lambda candidate: find_failure(candidate, make_system))
+    shortest = await shrink(schedule, lambda candidate: find_failure(candidate, make_system), max_runs)
     lines = []
     failure = await find_failure(shortest, make_system, lines.append)
     failed = shortest.steps[len(lines)] if len(lines) < len(shortest.steps) else "the end"

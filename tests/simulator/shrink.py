@@ -1,7 +1,7 @@
 """The shortest schedule that still fails in the same way."""
 
 
-async def shrink(schedule, find_failure, max_runs=400):
+async def shrink(schedule, find_failure, max_runs):
     """Leave out ever smaller parts of the steps while the rest still fails."""
     steps, size, runs = schedule.steps, len(schedule.steps) // 2, 0
     while size and runs < max_runs:
