@@ -9,15 +9,16 @@ import pytest
 
 sys.path += [str(Path(__file__).parent), str(Path(__file__).resolve().parents[1] / "integration")]
 
-from reliability import Result, write_results
+from reliability import Result, write_result
 from story import Story
 from system import System
 
-_RESULTS = pytest.StashKey[list[Result]]()
 
-
-def pytest_configure(config):
-    config.stash[_RESULTS] = []
+def note(result):
+    """Print what a fault cost; `make faults` writes it into the table too."""
+    print(f"\n{result.row()}")
+    if os.environ.get("TIDEMARK_FAULT_REPORT") == "1":
+        write_result(result)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -26,17 +27,8 @@ def pytest_runtest_makereport(item):
     report = yield
     if report.skipped:
         fault = item.name.removeprefix("test_").replace("_", " ")
-        item.config.stash[_RESULTS].append(Result(fault, 0, 0, 0, 0, 0, report.longrepr[2].removeprefix("Skipped: ")))
+        note(Result(fault, 0, 0, 0, 0, 0, report.longrepr[2].removeprefix("Skipped: ")))
     return report
-
-
-def pytest_sessionfinish(session):
-    """`make faults` writes the table; a selection of tests does not."""
-    results = session.config.stash[_RESULTS]
-    for result in results:
-        print(f"\n{result.row()}", end="")
-    if results and os.environ.get("TIDEMARK_FAULT_REPORT") == "1":
-        write_results(results)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +45,7 @@ async def system(request, tmp_path_factory):
 
 
 @pytest.fixture
-def survive(system, request):
+def survive(system):
     """Do harm while work is logged, wait until everything is as the reference says, and note what it cost."""
 
     async def survive(fault, harm, *, story=None):
@@ -71,7 +63,7 @@ def survive(system, request):
         lost, doubled, copies = await story.count_differences()
         findings = await story.verify()
         result = Result(fault, story.work_count, lost, doubled, copies, seconds)
-        request.config.stash[_RESULTS].append(result)
+        note(result)
         assert (lost, doubled, findings.total) == (0, 0, 0), (result, findings)
         return result
 

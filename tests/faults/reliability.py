@@ -25,25 +25,28 @@ class Result(NamedTuple):
 
     def row(self):
         """A row of the table."""
+        day = f"{datetime.now(UTC):%Y-%m-%d}"
         if self.skipped:
-            return f"| {self.fault} | not tried: {self.skipped} | | | | |"
-        return f"| {self.fault} | {self.work} | {self.lost} | {self.doubled} | {self.copies} | {self.seconds:.0f} |"
+            return f"| {self.fault} | {day} | not tried: {self.skipped} | | | | |"
+        figures = (self.work, self.lost, self.doubled, self.copies, f"{self.seconds:.0f}")
+        return f"| {self.fault} | {day} | {' | '.join(map(str, figures))} |"
 
 
-def write_results(results):
-    """Replace the table."""
+def write_result(result):
+    """Replace the row of a fault, or add it."""
+    before, _, rest = PAGE.read_text().partition(BEGIN)
+    table, _, after = rest.partition(END)
+    rows = {line.split("|")[1].strip(): line for line in table.splitlines() if line.startswith("| ")}
+    rows.pop("fault", None)
+    rows[result.fault] = result.row()
     memory = round(psutil.virtual_memory().total / 2**30)
-    machine = f"{platform.system()}, {platform.machine()}, {os.cpu_count()} cores, {memory} GiB of memory"
-    text = PAGE.read_text()
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
     lines = [
         "",
-        f"Run on {datetime.now(UTC):%d %B %Y} on {machine}.",
+        "| fault | tried on | work logged | lost | doubled | second copies of mails | seconds to recover |",
+        "|---|---|---:|---:|---:|---:|---:|",
+        *rows.values(),
         "",
-        "| fault | work logged | lost | doubled | second copies of mails | seconds to recover |",
-        "|---|---:|---:|---:|---:|---:|",
-        *(result.row() for result in results),
+        f"The machine: {platform.system()}, {platform.machine()}, {os.cpu_count()} cores, {memory} GiB of memory.",
         "",
     ]
     PAGE.write_text(before + BEGIN + "\n".join(lines) + "\n" + END + after)

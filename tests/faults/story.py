@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 
 import asyncpg
+from aiokafka.errors import KafkaError
 from polling import wait_until
 from reference.columns import COLUMNS
 from reference.facts import DELETED, LINKED, ORGANIZATION, RECORDED, Fact
@@ -121,8 +122,8 @@ class Story:
                         for type_, data in events
                     ]  # fmt: skip
                     await asyncio.gather(*sent)
-                except Exception as error:  # noqa: BLE001 - a broker is away
-                    print(f"published again after {error!r}")
+                except (KafkaError, OSError, TimeoutError):
+                    # No broker answers. What was acknowledged is published a second time.
                     await asyncio.sleep(0.5)
                     continue
                 finally:
