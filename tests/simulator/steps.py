@@ -58,7 +58,11 @@ class Step(NamedTuple):
 
     def __str__(self):
         """What is not said is the usual."""
-        values = [f"{name}={value}" for name, value in self.values.items() if value not in (None, False, "")]
+        values = [
+            f"{name}={value}"
+            for name, value in self.values.items()
+            if value is not None and value is not False and value != ""
+        ]
         return " ".join([self.kind, *values])
 
 
