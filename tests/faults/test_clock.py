@@ -70,7 +70,7 @@ async def test_contract_ends_during_downtime(system, survive):
     await story.begin(end=end, timezone="Asia/Beirut")
 
     async def harm(story):
-        # The last second of the last day: there is no midnight after it.
+        # The last minute of the last day: there is no midnight after it.
         last = start_of(first) - timedelta(seconds=60)
         set_clock((last - datetime.now(UTC)).total_seconds())
         await wait_until(lambda: is_set(system, (last - datetime.now(UTC)).total_seconds()), timeout_seconds=60)
@@ -78,7 +78,7 @@ async def test_contract_ends_during_downtime(system, survive):
         await system.services.stop()
         await story.work(40)
         set_clock((start_of(first) + timedelta(hours=1) - datetime.now(UTC)).total_seconds())
-        await system.services.start(*system.components.values())
+        await system.start_services()
 
         async def has_expired():
             return await story.load_status() == "EXPIRED"

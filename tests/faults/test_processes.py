@@ -242,5 +242,5 @@ async def test_mail_server_is_away(system, survive):
 
 async def test_everything_is_ready_in_the_end(system):
     started_at = time.monotonic()
-    await wait_until(system.is_ready, timeout_seconds=RECOVERY_SECONDS)
+    await system.wait_until_ready()
     print(f"ready after {time.monotonic() - started_at:.0f} s")

@@ -110,6 +110,8 @@ class Database:
 class DatabaseSystem:
     """The services as their shells use the database."""
 
+    has_fold = True
+
     def __init__(self, database):
         self.contracts, self.consumption = database.contracts, database.consumption
         self.notifier, self.database = database.notifier, database
@@ -194,8 +196,6 @@ class DatabaseSystem:
 
     async def begin_day(self, now):
         async with self.consumption.acquire() as connection:
-            while await fold.fold(connection, now):
-                pass
             await settle(connection, now)
             await consumption_sql.begin_days(connection, now=now, correlation_id="simulator")
 
@@ -286,6 +286,8 @@ class DatabaseSystem:
                 with contextlib.suppress(PlantedError):
                     await fold.fold(FailingConnection(connection, position * 7 % 40), now)
             await (transaction.rollback() if is_crashing else transaction.commit())
+            while process == "consumption" and await fold.fold(connection, now):
+                pass
 
     async def restart(self, process):
         if process == "notifier":

@@ -58,6 +58,8 @@ def proposal(adjustment, until):
 class PureSystem:
     """The contracts service, consumption and the notifier."""
 
+    has_fold = False
+
     async def start(self, contract_id, body, now):
         self.contract_id, self.events, self._state, self._offers = contract_id, [], State(), []
         self.outboxes = {"contracts": [], "consumption": []}

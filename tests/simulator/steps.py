@@ -131,12 +131,18 @@ def _deliver(choose):
     }  # fmt: skip
 
 
+def _again(choose):
+    process = choose(PROCESSES[1:])
+    return {"to": process, "topic": choose(TOPICS[process]), "number": choose(range(20))}
+
+
 STEPS = {
     "work": (10, _work),
     "wait": (8, _wait),
     "run": (10, lambda _: {}),
     "command": (4, _command),
     "deliver": (5, _deliver),
+    "again": (3, _again),
     "tick": (4, lambda choose: {"process": choose(PROCESSES)}),
     "crash": (1, lambda choose: {"process": choose(PROCESSES)}),
     # The process dies between the acknowledgement and the removal of the record: it is published twice.

@@ -18,6 +18,7 @@ BALANCES, LIFECYCLE, WORKLOGS = "consumption.balances", "contracts.lifecycle", "
 CONTRACT = uid("contract C1")
 SCOPES = {"global": {"kind": "global"}, "contract": {"kind": "contract", "id": CONTRACT}}
 SOURCE, ISSUE = "/tracker", "I1"
+LATE_OFFSET = 100_000
 
 
 class Record(NamedTuple):
@@ -54,7 +55,8 @@ class World:
         self.now = datetime.combine(date.fromisoformat(schedule.span[0]), time(10), self.zone).astimezone(UTC)
         self.topics, self.positions = defaultdict(list), Counter()
         self.life, self.model = ExpectedLife(self.terms), NotificationModel()
-        self.evaluated_at, self.is_reevaluation_due, self.described = self.now, False, set()
+        self.evaluated_at, self.is_reevaluation_due = self.now, False
+        self.described, self.again_count = set(), 0
 
     @property
     def zone(self):
@@ -228,9 +230,26 @@ class World:
         records = await self.system.unpublished(process, self.now)
         for record in records:
             self.topics[record.topic].append(record)
+            if process == "consumption" and self.system.has_fold:
+                self._compare_balance(record.data)
         if not is_crashing:
             await self.system.mark_published(process)
         return bool(records)
+
+    def _compare_balance(self, body):
+        """What is published is what the reference counts, whatever came before."""
+        actual = {name: value for name, value in body.items() if name not in ("forecast", "revision")}
+        expected = self._reference().balance(CONTRACT, self.now)
+        if actual != expected:
+            raise Difference(f"the balance is {actual}\n  not {expected}")
+
+    async def _do_again(self, to, topic, number):
+        """An old record is delivered a second time, after all newer ones: as a dead letter that is replayed."""
+        if position := self.positions[to, topic]:
+            records = [self.topics[topic][number % position]]
+            self.again_count += 1
+            await self.system.deliver(to, topic, LATE_OFFSET + self.again_count, records, self.now, is_crashing=False)
+            self._notice(to, topic, records)
 
     async def _do_deliver(self, to, topic, count, *, is_crashing=False):
         """Deliver the next records. A crash before the commit leaves them to the next delivery."""
@@ -242,6 +261,10 @@ class World:
         if is_crashing:
             return True
         self.positions[to, topic] += len(records)
+        self._notice(to, topic, records)
+        return True
+
+    def _notice(self, to, topic, records):
         if to == "notifier":
             bodies = [record.data for record in records]
             if topic == LIFECYCLE:
@@ -249,7 +272,6 @@ class World:
             else:
                 self.model.store_balances(bodies)
             self._evaluate()
-        return True
 
     async def _do_run(self):
         """All processes work until nothing is left to do."""
