@@ -75,7 +75,7 @@ faults-short: dev ## The short form of the faults, for CI
 
 .PHONY: simulate
 simulate: dev ## Run the simulator (ARGS="--seeds 5000", "--seed 7", "--database", "--faults")
-	@PYTHONPATH=tests:tests/integration $(BIN)/python -m simulator $(ARGS)
+	@PYTHONPATH=tests $(BIN)/python -m simulator $(ARGS)
 
 .PHONY: check
 check: dev docs-check query-types-check sql-check api-check alerts-check ## Check format, lint, types, imports, SQL and generated files

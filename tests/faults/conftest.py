@@ -1,14 +1,9 @@
-"""The fault tests use helpers of the integration tests; what they tried is written into docs/reliability.md."""
+"""A system to harm, and what each fault cost: `make faults` writes it into docs/reliability.md."""
 
 import os
-import sys
 import time
-from pathlib import Path
 
 import pytest
-
-sys.path += [str(Path(__file__).parent), str(Path(__file__).resolve().parents[1] / "integration")]
-
 from reliability import Result, write_result
 from story import Story
 from system import System

@@ -9,12 +9,12 @@ from itertools import count
 
 import asyncpg
 from aiokafka.errors import KafkaError
+from comparison import plain
 from polling import wait_until
 from reference.columns import COLUMNS
 from reference.facts import DELETED, LINKED, ORGANIZATION, RECORDED, Fact
 from reference.reports import Model
 from system import RECOVERY_SECONDS
-from test_fold_reference import plain
 
 from tidemark_consumption import replay
 from tidemark_shared.database import connect_pool

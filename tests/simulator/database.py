@@ -12,8 +12,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from uuid import UUID, uuid4
 
+from comparison import compare
 from event_builders import HANDLERS, record
-from test_fold_reference import FailingConnection, PlantedError, compare
+from failing_connection import FailingConnection, PlantedError
 
 from simulator.pure import ANN, ORGANIZATION, contract_command, offer_command, proposal
 from simulator.world import BALANCES, LIFECYCLE, ORGANIZATION_RECORD, SCOPES, Difference, Record

@@ -46,7 +46,7 @@ def plant(names):
 
 def simulate(tree, arguments):
     """Run the simulator in a copy of the checkout."""
-    paths = [*(tree / package for package in PACKAGES), tree / "tests", tree / "tests/integration"]
+    paths = [*(tree / package for package in PACKAGES), tree / "tests"]
     return subprocess.run(
         [sys.executable, "-m", "simulator", *arguments],
         cwd=tree,
