@@ -62,9 +62,9 @@ class Disk:
 class System:
     """Postgres behind a proxy, Kafka, a mail server, and the services."""
 
-    def __init__(self, folder, *, environment=None, brokers=1):
+    def __init__(self, folder, *, environment=None, broker_environment=None, brokers=1):
         self.folder, self.mail_server, self._broker_count = folder, MailServer(), brokers
-        self._fake_environment = environment or {}
+        self._fake_environment, self._broker_environment = environment or {}, broker_environment or {}
         self.disk = Disk(folder / "disk")
         self.infrastructure = Supervisor(folder / "logs", report=lambda _: None)
         self.services = Supervisor(folder / "logs", report=lambda _: None)
@@ -85,6 +85,9 @@ class System:
             if len(nodes) == 1
             else await asyncio.to_thread(kafka.prepare_cluster, self.folder, nodes)
         )
+        self.brokers = [
+            replace(broker, environment={**broker.environment, **self._broker_environment}) for broker in self.brokers
+        ]
         await self.infrastructure.start(*self.brokers)
         await create_topics(self.bootstrap_servers, replication=len(nodes))
         for service in SERVICES:
