@@ -14,7 +14,9 @@ from uuid import uuid4
 import asyncpg
 import httpx
 import psutil
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from api_tokens import SECRET, bearer
+from kafka_client import admin_client
 from mail_server import MailServer
 from polling import wait_until
 from proxy import Proxy
@@ -62,9 +64,9 @@ class Disk:
 class System:
     """Postgres behind a proxy, Kafka, a mail server, and the services."""
 
-    def __init__(self, folder, *, environment=None, broker_environment=None, brokers=1):
+    def __init__(self, folder, *, environment=None, brokers=1):
         self.folder, self.mail_server, self._broker_count = folder, MailServer(), brokers
-        self._fake_environment, self._broker_environment = environment or {}, broker_environment or {}
+        self._fake_environment = environment or {}
         self.disk = Disk(folder / "disk")
         self.infrastructure = Supervisor(folder / "logs", report=lambda _: None)
         self.services = Supervisor(folder / "logs", report=lambda _: None)
@@ -85,9 +87,6 @@ class System:
             if len(nodes) == 1
             else await asyncio.to_thread(kafka.prepare_cluster, self.folder, nodes)
         )
-        self.brokers = [
-            replace(broker, environment={**broker.environment, **self._broker_environment}) for broker in self.brokers
-        ]
         await self.infrastructure.start(*self.brokers)
         await create_topics(self.bootstrap_servers, replication=len(nodes))
         for service in SERVICES:
@@ -146,6 +145,13 @@ class System:
             await self.proxy.close()
         self.disk.remove()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    async def accept_the_future(self):
+        """Let Kafka, whose clock is not faked, take records whose time is yet to come."""
+        after = {"message.timestamp.after.max.ms": str(2**62)}
+        async with admin_client(self.bootstrap_servers) as admin:
+            names = [name for name in await admin.list_topics() if not name.startswith("__")]
+            await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, configs=after) for name in names])
 
     # What people and tests ask
 

@@ -48,11 +48,10 @@ def simulate(tree, arguments):
     """Run the simulator in a copy of the checkout."""
     paths = [*(tree / package for package in PACKAGES), tree / "tests"]
     return subprocess.run(
-        [sys.executable, "-m", "simulator", *arguments],
+        ["timeout", str(MAX_SECONDS), sys.executable, "-m", "simulator", *arguments],
         cwd=tree,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))},
         check=False,
         capture_output=True,
         text=True,
-        timeout=MAX_SECONDS,
     )
