@@ -135,7 +135,7 @@ class Story:
     def reached(self):
         """The thresholds that are reached."""
         [contract] = Model(self.facts).contracts()
-        return [at for at in THRESHOLDS if contract["consumed_seconds"] * 100 >= int(at) * PLANNED_HOURS * 3600]
+        return [at for at in THRESHOLDS if contract["consumed_seconds"] * 100 >= int(at) * contract["planned_seconds"]]
 
     async def settle(self):
         """Wait until the figures, the notifications and their deliveries are complete."""
