@@ -19,7 +19,7 @@ from tidemark_notifier.evaluation.evaluation_input import (
 )
 from tidemark_notifier.evaluation.evaluator import evaluate, find_next_evaluation_day, find_skipped_rule_versions
 from tidemark_notifier.rules.rule import StoredRule, effective_rules
-from tidemark_shared.domain.bodies import Balance
+from tidemark_shared.domain.balances import Balance
 from tidemark_shared.domain.calendar import start_of_day, to_local_day
 
 ORGANIZATION = OrganizationDetails.model_validate(organization())
