@@ -82,8 +82,7 @@ async def register(pool: Pool, source: Source) -> None:
 
 async def find_problems(connection: Connection, sources: Sequence[Source], now: datetime) -> list[str]:
     """The sources that fail, or that have not been read for three intervals."""
-    longest = max(source.reconcile_seconds for source in sources)
-    before = now - timedelta(seconds=longest * _MAX_MISSED)
+    before = [now - timedelta(seconds=source.reconcile_seconds * _MAX_MISSED) for source in sources]
     ids = [source.id for source in sources]
     return [
         f"The tracker {row['id']} has not been read since {row['reconciled_at'] or 'the start'}"

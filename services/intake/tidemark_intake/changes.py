@@ -48,10 +48,14 @@ class WorklogChange(NamedTuple):
 
 
 class IssueChange(NamedTuple):
-    """An issue's link as it is now published, with the event."""
+    """An issue's link as it is now published, with the event.
+
+    ``attributes`` are kept of an issue without a key: a time entry has them, and nothing else of its tracker.
+    """
 
     id: str
     key: str | None
+    attributes: Mapping[str, Sequence[str]] | None
     link: Link
     digest: bytes
     updated_at: datetime
@@ -112,7 +116,9 @@ def find_issue_changes(
         link = raw_link._replace(
             contract=_clean_reference(raw_link.contract), account=_clean_reference(raw_link.account)
         )
-        content = [issue.key, issue.summary, link.contract, link.account, str(issue.created_at)]
+        attributes = None if issue.key else issue.attributes
+        content: list[object] = [issue.key, issue.summary, link.contract, link.account, str(issue.created_at)]
+        content += [sorted(attributes.items())] if attributes else []
         digest, previous = _hash(content), published.get(issue.id)
         if previous and previous.digest == digest:
             continue
@@ -127,7 +133,7 @@ def find_issue_changes(
             updated_at=updated_at,
         )
         record = _record(source, ISSUE_LINKED, issue.id, f"issue/{issue.id}", data, updated_at, now)
-        changes.append(IssueChange(issue.id, issue.key, link, digest, updated_at, record))
+        changes.append(IssueChange(issue.id, issue.key, attributes, link, digest, updated_at, record))
     return changes
 
 

@@ -2,16 +2,28 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, Self
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple, Self
 
 import httpx
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 _MAX_ATTEMPTS = 6
-_MAX_WAIT_SECONDS = 120.0
+# A tracker with a quota for each hour may ask to wait until the next.
+_MAX_WAIT_SECONDS = 3_900.0
 _MAX_BODY_BYTES = 64 << 20
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _TRANSIENT = frozenset({408, 409, 425, 429})
+# How long to wait, in seconds or as a date. Toggl has a quota, and says when the next one begins.
+_WAIT_HEADERS = ("retry-after", "x-toggl-quota-resets-in")
+
+
+class Answer(NamedTuple):
+    """The JSON of an answer, and its headers in lower case."""
+
+    content: Any
+    headers: Mapping[str, str]
 
 
 class TrackerError(Exception):
@@ -58,7 +70,7 @@ class TrackerClient:
 
     async def get(self, path: str, **parameters: Any) -> Any:
         """The JSON of a list or another resource that exists. Raises :class:`TrackerError`."""
-        return await self._request("GET", path, params=parameters)
+        return (await self.request("GET", path, params=parameters)).content
 
     async def find(self, path: str, **parameters: Any) -> Any:
         """The JSON of a resource that may be gone or invisible: then None. Raises :class:`TrackerError`."""
@@ -69,9 +81,10 @@ class TrackerClient:
 
     async def post(self, path: str, body: Any) -> Any:
         """The JSON that answers a query with a body. Raises :class:`TrackerError`."""
-        return await self._request("POST", path, json=body)
+        return (await self.request("POST", path, json=body)).content
 
-    async def _request(self, method: str, path: str, **options: Any) -> Any:
+    async def request(self, method: str, path: str, **options: Any) -> Answer:
+        """The answer to a request with these options of httpx. Raises :class:`TrackerError`."""
         retrying = AsyncRetrying(
             stop=stop_after_attempt(_MAX_ATTEMPTS),
             wait=_wait,
@@ -80,7 +93,7 @@ class TrackerClient:
         )
         return await retrying(self._send, method, path, options)
 
-    async def _send(self, method: str, path: str, options: dict[str, Any]) -> Any:
+    async def _send(self, method: str, path: str, options: dict[str, Any]) -> Answer:
         try:
             async with self._client.stream(method, path, **options) as response:
                 body = bytearray()
@@ -91,9 +104,11 @@ class TrackerClient:
         except httpx.RequestError as error:
             raise _TransientError(f"{self._client.base_url} cannot be read: {error!r}.") from None
         status = response.status_code
-        if status in _TRANSIENT or status >= httpx.codes.INTERNAL_SERVER_ERROR:
-            retry_after = _parse_seconds(response.headers.get("retry-after"))
-            raise _TransientError(f"{method} {path}: status {status}.", retry_after)
+        waits = [_parse_wait(response.headers[name]) for name in _WAIT_HEADERS if name in response.headers]
+        # 402 with a wait: a quota is used up.
+        is_quota = status == httpx.codes.PAYMENT_REQUIRED and waits
+        if status in _TRANSIENT or status >= httpx.codes.INTERNAL_SERVER_ERROR or is_quota:
+            raise _TransientError(f"{method} {path}: status {status}.", waits[0] if waits else None)
         if status == httpx.codes.UNAUTHORIZED:
             raise TrackerError(f"{method} {path}: status {status}. Check the user and the token of the source.")
         if not response.is_success:
@@ -102,10 +117,16 @@ class TrackerClient:
                 "permissions of the source."
             )
         try:
-            return httpx.Response(status, content=bytes(body)).json()
+            return Answer(httpx.Response(status, content=bytes(body)).json(), response.headers)
         except (ValueError, RecursionError):
             raise TrackerError(f"{method} {path}: the answer is not JSON: {bytes(body[:200])!r}") from None
 
 
-def _parse_seconds(header: str | None) -> float | None:
-    return float(header) if header and _SECONDS.fullmatch(header) else None
+def _parse_wait(header: str) -> float | None:
+    """The seconds that a header asks to wait; None if it cannot be read."""
+    if _SECONDS.fullmatch(header):
+        return float(header)
+    try:
+        return max((parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds(), 0.0)
+    except (ValueError, TypeError, OverflowError):
+        return None

@@ -55,6 +55,18 @@ class Hints(NamedTuple):
     deletions: Sequence[Deletion] = ()
 
 
+class Delivery(NamedTuple):
+    """A webhook that a tracker has signed: its id, the same for each repetition, and when it was sent.
+
+    ``sent_at`` is None where the tracker does not state it: then the same body can be another event.
+    """
+
+    id: str
+    sent_at: datetime | None
+    answer: Mapping[str, str] | None = None
+    """What the tracker expects as JSON, where it tests an address."""
+
+
 class Page(NamedTuple):
     """A part of what has changed in a tracker, and the cursor from which to go on after it."""
 
@@ -65,12 +77,12 @@ class Page(NamedTuple):
     """Issues that may have another link than before."""
     skipped: Sequence[Skipped] = ()
     window: tuple[datetime, datetime] | None = None
-    """The worklogs that started in this range are all in the page: others of the range are deleted, but not those
-    that are ``unreadable``."""
+    """The worklogs that started in this range are all in the page: others of the range are gone."""
 
 
 class Batch(NamedTuple):
-    """Worklogs that were fetched by their ids, and those that are not published."""
+    """Worklogs that were fetched by their ids, those that are not published, and the ids that do not exist."""
 
     worklogs: Sequence[Worklog] = ()
     skipped: Sequence[Skipped] = ()
+    gone: Sequence[str] = ()

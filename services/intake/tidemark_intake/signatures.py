@@ -2,8 +2,13 @@
 
 import hashlib
 import hmac
+from datetime import datetime, timedelta
 
+from tidemark_intake.facts import Delivery
 from tidemark_intake.trackers import DeliveryError
+
+# Trackers repeat a delivery for hours at most. The ids of deliveries are kept for longer than this.
+MAX_DELIVERY_AGE = timedelta(days=7)
 
 
 def sign(secret: str, body: bytes) -> str:
@@ -28,3 +33,9 @@ def check_token(secret: str, token: str) -> None:
     """Check a fixed token."""
     if not hmac.compare_digest(secret.encode(), token.encode()):
         raise DeliveryError("The token is not valid.")
+
+
+def check_age(delivery: Delivery, now: datetime) -> None:
+    """Refuse a delivery that was sent long ago: somebody replays it."""
+    if delivery.sent_at and delivery.sent_at < now - MAX_DELIVERY_AGE:
+        raise DeliveryError(f"The delivery was sent on {delivery.sent_at:%Y-%m-%d}: it is a replay.")

@@ -1,104 +1,29 @@
 """Every adapter of a tracker: whatever happens to webhooks and requests, the events equal the tracker's own figures."""
 
-import os
-import random
+import json
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import asyncpg
 import httpx
 import pytest
-from databases import drop_database
-from tracker_fakes import FAKES, SECRET, Fake, HarvestFake, JiraFake, Work
+from tracker_fakes import FAKES, ClockifyFake, Fake, JiraDataCenterFake, JiraFake, TempoFake
+from tracker_site import Site, add, expected, open_site
 
-from tidemark_intake.app import register
 from tidemark_intake.client import TrackerError
-from tidemark_intake.configuration import LinkRule, Secret, Source
-from tidemark_intake.database.query_types import IntakeQueries
+from tidemark_intake.configuration import LinkRule
 from tidemark_intake.reader import Reader
-from tidemark_intake.trackers import DeliveryError, Tracker
+from tidemark_intake.trackers import DeliveryError
 from tidemark_intake.trackers.registry import open_tracker
-from tidemark_shared.database import Pool, connect_pool, migrate, queries
-from tidemark_shared.messaging.events import WorklogDeleted, WorklogRecorded
-from tidemark_shared.messaging.outbox import RECORD_OUTBOX
+from tidemark_shared.database import Pool
 
-_sql: IntakeQueries = queries("tidemark_intake")
+ENTRIES = ("clockify", "toggl", "harvest", "kimai")
 
 
-@pytest.fixture(scope="module")
-async def intake_database(postgres_url: str) -> AsyncIterator[str]:
-    """A database for all tests here: migrating one for each takes longer than the tests."""
-    name = f"intake_{os.getpid()}"
-    server = await asyncpg.connect(postgres_url)
-    await server.execute(f"CREATE DATABASE {name}")
-    url = f"{postgres_url.rpartition('/')[0]}/{name}"
-    await migrate(url, "intake")
-    yield url
-    await drop_database(server, name)
-    await server.close()
-
-
-@pytest.fixture
-async def intake_pool(intake_database: str) -> AsyncIterator[Pool]:
-    async with await connect_pool(intake_database, "intake") as pool:
-        await pool.execute("TRUNCATE sources, deliveries, issues, worklogs, skipped, outbox")
-        yield pool
-
-
-class Site:
-    """A tracker, the reader of it, and the webhooks between them."""
-
-    def __init__(self, fake: Fake, pool: Pool, tracker: Tracker, source: Source) -> None:
-        self.fake, self.pool, self.tracker, self.source = fake, pool, tracker, source
-        self.reader = Reader(pool, source, tracker, now=lambda: fake.now)
-
-    async def receive(self, delivery: tuple[dict[str, str], bytes]) -> None:
-        """What the webhook's route does."""
-        headers, body = delivery
-        identifier = self.tracker.check_delivery(headers, body)
-        self.tracker.read_delivery(body)
-        async with self.pool.acquire() as connection:
-            await _sql.store_delivery(
-                connection, source_id=self.source.id, id=identifier, body=body, received_at=self.fake.now
-            )
-
-    async def published(self) -> dict[str, tuple[str, str, int, datetime]]:
-        """The worklogs that consumption counts: the latest event of each, unless that is a deletion."""
-        async with self.pool.acquire() as connection:
-            records = [row.record for row in await RECORD_OUTBOX.load_rows(connection)]
-        latest: dict[str, tuple[Any, ...]] = {}
-        for record in records:
-            type_ = dict(record.headers)["ce_type"].decode()
-            if "worklog" not in type_:
-                continue
-            data: Any = (WorklogDeleted if "deleted" in type_ else WorklogRecorded).model_validate_json(
-                record.value or b""
-            )
-            is_deletion = isinstance(data, WorklogDeleted)
-            time = data.deleted_at if is_deletion else data.updated_at
-            if data.worklog_id not in latest or (time, is_deletion) > latest[data.worklog_id][:2]:
-                latest[data.worklog_id] = time, is_deletion, data
-        return {
-            worklog: (data.issue_id, data.author_id, data.seconds, data.started_at)
-            for worklog, (_, is_deletion, data) in latest.items()
-            if not is_deletion
-        }
-
-
-def expected(fake: Fake) -> dict[str, tuple[str, str, int, datetime]]:
-    """The figures of the tracker, with issues as the adapter names them."""
-    has_issues = fake.kind in ("jira", "tempo")
-    return {
-        worklog: (
-            project if has_issues else f"{project}/-",
-            person,
-            seconds,
-            started.replace(hour=0, minute=0, second=0) if isinstance(fake, HarvestFake) else started,
-        )
-        for worklog, (project, person, seconds, started) in fake.figures().items()
-    }
+async def skipped(site: Site) -> Any:
+    """The number of worklogs that are skipped, by reason."""
+    async with site.pool.acquire() as connection:
+        return json.loads(await connection.fetchval("SELECT coalesce(skipped, '{}')::text FROM reporting.intake"))
 
 
 @pytest.fixture(params=FAKES, ids=lambda fake: fake.kind)
@@ -108,64 +33,30 @@ def fake(request: pytest.FixtureRequest) -> Fake:
 
 
 @pytest.fixture
-async def site(fake: Fake, intake_pool: Pool, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
-    monkeypatch.setenv("SITE_TOKEN", "token")
-    monkeypatch.setenv("SITE_WEBHOOK", SECRET)
-    source = Source(
-        id="site", kind=fake.kind, url="https://tracker.example", user="bot", token=Secret(env="SITE_TOKEN"),  # type: ignore[arg-type]
-        webhook_secret=Secret(env="SITE_WEBHOOK"), workspace="w", first_day="2026-02-01", reread_days=90,
-        rule=(LinkRule(contract="ACME", account="Help", match={"project": "*"}),),
-    )  # fmt: skip
-    async with AsyncExitStack() as stack:
-        tracker = await stack.enter_async_context(open_tracker(source, transport=fake.transport()))
-        await register(intake_pool, source)
-        yield Site(fake, intake_pool, tracker, source)
-
-
-def add(fake: Fake, number: int, **values: Any) -> Work:
-    start = datetime(2026, 3, 1, 9, tzinfo=UTC)
-    work = Work(
-        **{
-            "id": str(number),
-            "project": "7",
-            "person": "p",
-            "started": start,
-            "seconds": 3600,
-            "updated": fake.now,
-            **values,
-        }
-    )
-    fake.works[work.id] = work
-    return work
-
-
-async def settle(site: Site) -> None:
-    """Let the tracker's delays pass, and read it to the end."""
-    site.fake.now += timedelta(minutes=2)
-    await site.reader.process_deliveries()
-    await site.reader.reconcile()
+async def site(fake: Fake, intake_pool: Pool) -> AsyncIterator[Site]:
+    async with open_site(fake, intake_pool) as built:
+        yield built
 
 
 async def test_first_load_reads_everything_in_pages(site: Site) -> None:
     for number in range(1, 9):
         add(site.fake, number, seconds=60 * number)
-    await settle(site)
+    await site.settle()
     assert await site.published() == expected(site.fake)
     # When nothing has changed, nothing is published again
-    async with site.pool.acquire() as connection:
-        count = len(await RECORD_OUTBOX.load_rows(connection))
-        await settle(site)
-        assert len(await RECORD_OUTBOX.load_rows(connection)) == count
+    count = len(await site.events())
+    await site.settle()
+    assert len(await site.events()) == count
 
 
 async def test_change_move_and_deletion_without_a_webhook_are_found(site: Site) -> None:
     works = [add(site.fake, number) for number in (1, 2, 3)]
-    await settle(site)
+    await site.settle()
     site.fake.now += timedelta(hours=1)
     works[0].seconds, works[0].updated = 60, site.fake.now
     works[1].project, works[1].updated = "8", site.fake.now
     works[2].deleted = site.fake.now
-    await settle(site)
+    await site.settle()
     assert await site.published() == expected(site.fake)
     assert set(await site.published()) == {"1", "2"}
 
@@ -180,28 +71,35 @@ async def test_webhook_is_published_before_the_tracker_is_read_again(site: Site)
     assert await site.reader.process_deliveries()
     assert await site.published() == expected(site.fake)
     assert not await site.reader.process_deliveries()
+    # And a deletion, of work of any age
+    work.deleted = site.fake.now = site.fake.now + timedelta(days=200)
+    deletion = site.fake.deliver(work)
+    assert deletion is not None
+    await site.receive(deletion)
+    assert await site.reader.process_deliveries()
+    assert await site.published() == {}
 
 
 async def test_old_work_that_was_changed_is_found_where_the_product_can_list_it(site: Site) -> None:
     if site.fake.kind in ("clockify", "toggl"):
         pytest.skip("the product lists no changes of old entries")
     work = add(site.fake, 1, started=datetime(2026, 2, 2, 9, tzinfo=UTC))
-    await settle(site)
+    await site.settle()
     site.fake.now += timedelta(days=200)
-    await settle(site)
+    await site.settle()
     work.seconds, work.updated = 60, site.fake.now
-    await settle(site)
+    await site.settle()
     assert await site.published() == expected(site.fake)
 
 
 async def test_running_timer_waits_for_its_end(site: Site) -> None:
-    if site.fake.kind in ("jira", "tempo"):
+    if site.fake.kind not in ENTRIES:
         pytest.skip("the product has no timers")
     work = add(site.fake, 1, running=True)
-    await settle(site)
+    await site.settle()
     assert await site.published() == {}
     work.running, work.updated = False, site.fake.now
-    await settle(site)
+    await site.settle()
     assert await site.published() == expected(site.fake) != {}
 
 
@@ -209,7 +107,7 @@ async def test_running_timer_waits_for_its_end(site: Site) -> None:
 async def test_rate_limit_and_outage_are_waited_for(site: Site, status: int) -> None:
     add(site.fake, 1)
     site.fake.failures = [status, status]
-    await settle(site)
+    await site.settle()
     assert await site.published() == expected(site.fake)
 
 
@@ -226,7 +124,8 @@ async def test_delivery_of_a_stranger_is_refused(site: Site) -> None:
             site.tracker.check_delivery({}, b"{}")
         return
     headers, body = delivery
-    if site.fake.kind != "clockify":  # its token does not cover the body, of which only the id is used
+    # A token does not cover the body, of which only the ids are used.
+    if site.fake.kind not in ("clockify", "jira_data_center"):
         with pytest.raises(DeliveryError):
             site.tracker.check_delivery(headers, body + b" ")
     with pytest.raises(DeliveryError):
@@ -235,90 +134,28 @@ async def test_delivery_of_a_stranger_is_refused(site: Site) -> None:
         site.tracker.check_delivery({}, body)
 
 
-class Month:
-    """Random changes of a tracker, whose webhooks are lost, doubled, late and out of order, and whose requests fail."""
-
-    def __init__(self, site: Site, seed: int) -> None:
-        self.site, self.chance = site, random.Random(seed)
-        self.late: list[tuple[dict[str, str], bytes]] = []
-
-    async def step(self, number: int) -> None:
-        site, chance = self.site, self.chance
-        site.fake.now += timedelta(minutes=chance.randrange(1, 600))
-        delivery = site.fake.deliver(self.change(number))
-        if delivery and chance.random() > 0.3:
-            self.late += [delivery] * chance.choice((1, 1, 2))
-        if chance.random() < 0.4:
-            chance.shuffle(self.late)
-            for late in self.late[: chance.randrange(len(self.late) + 1)]:
-                await site.receive(late)
-                self.late.remove(late)
-        if chance.random() < 0.2:
-            site.fake.failures = [chance.choice((429, 500, 503))] * chance.randrange(3)
-            await site.reader.process_deliveries()
-        if chance.random() < 0.1:
-            await site.reader.reconcile()
-        if chance.random() < 0.1:
-            # A restart: what is not in the database is lost
-            site.reader = Reader(site.pool, site.source, site.tracker, now=lambda: site.fake.now)
-
-    def change(self, number: int) -> Work:
-        fake, chance = self.site.fake, self.chance
-        works, action = fake.current(), chance.random()
-        if action < 0.5 or not works:
-            started = fake.now - timedelta(days=chance.randrange(20), minutes=chance.randrange(600))
-            values = {"person": chance.choice("ab"), "project": chance.choice("789")}
-            return add(fake, number + 1, seconds=chance.randrange(1, 9000), started=started, **values)
-        work = chance.choice(works)
-        work.updated = fake.now
-        if action < 0.75:
-            work.seconds = chance.randrange(1, 9000)
-        elif action < 0.85:
-            work.project = chance.choice("789")
-        else:
-            work.deleted = fake.now
-        return work
-
-
-@pytest.mark.parametrize("seed", range(int(os.environ.get("TIDEMARK_TRACKER_SEEDS", "1"))))
-async def test_a_month_of_changes_with_bad_webhooks_ends_in_the_figures_of_the_tracker(site: Site, seed: int) -> None:
-    month = Month(site, seed)
-    for number in range(120):
-        await month.step(number)
-    for delivery in month.late:
-        await site.receive(delivery)
-    await settle(site)
-    assert await site.published() == expected(site.fake)
-
-
-async def test_hidden_work_of_jira_is_named(intake_pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SITE_TOKEN", "token")
+async def test_hidden_work_of_jira_is_named_and_counts_once_it_can_be_seen(intake_pool: Pool) -> None:
     fake = JiraFake()
-    source = Source(
-        id="jira",
-        kind="jira",
-        url="https://jira.example",
-        token=Secret(env="SITE_TOKEN"),
-        contract_field="customfield_1",
-    )
-    async with open_tracker(source, transport=fake.transport()) as tracker:
-        await register(intake_pool, source)
-        site = Site(fake, intake_pool, tracker, source)
-        add(fake, 1, hidden=True)
-        await settle(site)
+    async with open_site(fake, intake_pool) as site:
+        work = add(fake, 1, hidden=True)
+        await site.settle()
         assert await site.published() == {}
-        async with intake_pool.acquire() as connection:
-            skipped = await connection.fetchval("SELECT skipped::text FROM reporting.intake")
-        assert skipped == '{"invisible": 1}'
+        assert await skipped(site) == {"invisible": 1}
+        # When a permission is given, the feeds do not list the work again
+        work.hidden = False
+        fake.now += timedelta(hours=2)
+        await site.settle()
+        assert await site.published() == expected(fake) != {}
+        assert await skipped(site) == {}
 
 
 async def test_replayed_deletion_deletes_nothing_that_the_tracker_has(site: Site) -> None:
     """Given a webhook of a deletion that somebody sends, with a valid signature, for work that the tracker shows,
     when it is processed, then the work still counts."""
-    if site.fake.kind not in ("jira", "tempo"):
-        pytest.skip("deletions are not taken from its webhooks")
+    if site.fake.kind in ("clockify", "harvest", "kimai"):
+        pytest.skip("its webhooks say nothing of deletions")
     work = add(site.fake, 1)
-    await settle(site)
+    await site.settle()
     work.deleted = site.fake.now
     delivery = site.fake.deliver(work)
     assert delivery is not None
@@ -331,7 +168,7 @@ async def test_replayed_deletion_deletes_nothing_that_the_tracker_has(site: Site
 async def test_workspace_that_is_gone_deletes_nothing(site: Site) -> None:
     """Given published work, when the tracker answers 404 to everything, then reading fails and the work counts."""
     add(site.fake, 1)
-    await settle(site)
+    await site.settle()
     before = await site.published()
 
     def refuse(request: httpx.Request) -> httpx.Response:
@@ -341,3 +178,157 @@ async def test_workspace_that_is_gone_deletes_nothing(site: Site) -> None:
         with pytest.raises(TrackerError):
             await Reader(site.pool, site.source, tracker, now=lambda: site.fake.now).reconcile()
     assert await site.published() == before != {}
+
+
+async def test_window_without_a_worklog_deletes_nothing_that_the_tracker_shows(intake_pool: Pool) -> None:
+    """Given a person who left the workspace, so that no list has their work, when days are read again,
+    then it counts, because the tracker shows each entry."""
+    fake = ClockifyFake()
+    async with open_site(fake, intake_pool) as site:
+        add(fake, 1)
+        add(fake, 2, person="left")
+        await site.settle()
+        fake.former.add("left")
+        await site.settle()
+        assert await site.published() == expected(fake)
+        assert set(await site.published()) == {"1", "2"}
+
+
+async def test_worklog_that_becomes_a_running_timer_no_longer_counts(intake_pool: Pool) -> None:
+    fake = ClockifyFake()
+    async with open_site(fake, intake_pool, reread_days=10) as site:
+        work = add(fake, 1)
+        await site.settle()
+        # When it is continued, and too old to be read again
+        fake.now += timedelta(days=60)
+        work.running = True
+        delivery = fake.deliver(work)
+        assert delivery
+        await site.receive(delivery)
+        await site.reader.process_deliveries()
+        assert await site.published() == {}
+        assert await skipped(site) == {"running": 1}
+
+
+async def test_clockify_webhook_that_equals_an_earlier_one_is_another_event(intake_pool: Pool) -> None:
+    """Given an entry that is changed and changed back, then the third webhook equals the first, and is processed."""
+    fake = ClockifyFake()
+    async with open_site(fake, intake_pool) as site:
+        work = add(fake, 1)
+        first = fake.deliver(work)
+        assert first
+        for seconds in (3600, 60, 3600):
+            work.seconds = seconds
+            await site.receive((first[0], json.dumps({"id": "1", "seconds": seconds}).encode()))
+            assert await site.reader.process_deliveries()
+            assert await site.published() == expected(fake)
+
+
+@pytest.mark.parametrize("fake_type", [JiraFake, TempoFake])
+async def test_delivery_that_was_sent_long_ago_is_refused(fake_type: type[Fake], intake_pool: Pool) -> None:
+    fake = fake_type()
+    async with open_site(fake, intake_pool) as site:
+        delivery = fake.deliver(add(fake, 1))
+        assert delivery
+        fake.now += timedelta(days=8)
+        with pytest.raises(DeliveryError, match="replay"):
+            await site.receive(delivery)
+
+
+async def test_header_that_is_not_signed_makes_no_other_delivery(intake_pool: Pool) -> None:
+    """Given a signed delivery that somebody sends again, with other identifiers, then it is stored once."""
+    fake = JiraFake()
+    async with open_site(fake, intake_pool) as site:
+        delivery = fake.deliver(add(fake, 1))
+        assert delivery
+        for number in range(3):
+            await site.receive(({**delivery[0], "x-atlassian-webhook-identifier": f"other-{number}"}, delivery[1]))
+        row = await intake_pool.fetchrow(
+            "SELECT deliveries_received, deliveries_repeated, deliveries_waiting FROM reporting.intake"
+        )
+        assert tuple(row or ()) == (3, 2, 1)
+
+
+async def test_rules_that_change_link_all_issues_again(site: Site) -> None:
+    """Given published work, long ago, when the rules of the file are changed, then its issues are linked by them."""
+    add(site.fake, 1, project="7")
+    add(site.fake, 2, project="8", started=datetime(2026, 2, 2, 9, tzinfo=UTC))
+    await site.settle()
+    issues = set(await site.links())
+    assert set((await site.links()).values()) == {("ACME", "Help")}
+    site.fake.now += timedelta(days=400)
+    attribute = "issue" if site.fake.kind == "tempo" else "project"
+    site.source = site.source.model_copy(
+        update={"rule": (LinkRule(contract="OTHER", account="Dev", match={attribute: "*"}),)}
+    )
+    site.restart()
+    await site.settle()
+    assert await site.links() == dict.fromkeys(issues, ("OTHER", "Dev"))
+
+
+@pytest.mark.parametrize("fake_type", [JiraFake, JiraDataCenterFake])
+async def test_rule_by_jql_links_the_issues_that_match(fake_type: type[Fake], intake_pool: Pool) -> None:
+    rules = (
+        LinkRule(contract="SEVEN", account="Help", match={"jql": "key = K-7"}),
+        LinkRule(contract="REST", account="Help", match={"project": "*"}),
+    )
+    fake = fake_type()
+    async with open_site(fake, intake_pool, rule=rules) as site:
+        add(fake, 1, project="7")
+        add(fake, 2, project="8")
+        await site.settle()
+        assert await site.links() == {"7": ("SEVEN", "Help"), "8": ("REST", "Help")}
+
+
+async def test_tempo_account_is_the_account_and_jira_has_the_project(intake_pool: Pool) -> None:
+    """Given Tempo with a Jira site, when worklogs of one issue have two accounts, then each counts in its own."""
+    fake = TempoFake()
+    rules = (LinkRule(contract="ACME", match={"project": "K"}),)
+    token = {"site_token": {"env": "SITE_TOKEN"}}
+    async with open_site(fake, intake_pool, account_field="_Account_", rule=rules, **token) as site:
+        add(fake, 1, account="DEV")
+        add(fake, 2, account="OPS")
+        await site.settle()
+        assert await site.links() == {"7/DEV": ("ACME", "DEV"), "7/OPS": ("ACME", "OPS")}
+        assert {issue for issue, *_ in (await site.published()).values()} == {"7/DEV", "7/OPS"}
+
+
+async def test_first_load_of_tempo_goes_on_after_a_kill(intake_pool: Pool) -> None:
+    """Given a first load that is killed in the midst, when it starts again, then it does not begin with the first day,
+    and what was deleted meanwhile is found."""
+    fake = TempoFake()
+    async with open_site(fake, intake_pool, first_day="2025-01-01") as site:
+        works = [add(fake, number, started=datetime(2025, number, 1, tzinfo=UTC)) for number in range(1, 9)]
+        fake.fail_after(5)
+        with pytest.raises(TrackerError):
+            await site.reader.reconcile()
+        assert await site.published()
+        fake.failures.clear()
+        fake.paths.clear()
+        works[0].deleted = fake.now
+        site.restart()
+        await site.settle()
+        assert await site.published() == expected(fake)
+        assert not any("2025-01" in path for path in fake.paths)
+
+
+async def test_entries_that_leave_a_list_while_it_is_read_hide_no_other(intake_pool: Pool) -> None:
+    """Given Tempo's list in pages, when an entry of a page that was read is deleted, the others move up by one,
+    then none is missed."""
+    fake = TempoFake()
+    async with open_site(fake, intake_pool) as site:
+        await site.settle()
+        fake.now += timedelta(hours=1)
+        works = [add(fake, number, updated=fake.now - timedelta(minutes=number)) for number in range(1, 11)]
+        lists = 0
+
+        def delete_one() -> None:
+            nonlocal lists
+            lists += fake.paths[-1].startswith("/4/worklogs?")
+            if lists == 2:
+                works[0].deleted = fake.now
+
+        fake.before_answer = delete_one
+        await site.settle()
+        assert await site.published() == expected(fake)
+        assert len(await site.published()) == 9

@@ -4,9 +4,10 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
-from fastapi.responses import PlainTextResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 
 from tidemark_intake.database.query_types import IntakeQueries
+from tidemark_intake.signatures import check_age
 from tidemark_intake.trackers import DeliveryError, Tracker
 from tidemark_shared.database import queries
 from tidemark_shared.http.problems import Problem
@@ -20,20 +21,30 @@ router = APIRouter(prefix="/v1/intake", tags=["intake"])
 SourceId = Annotated[str, Path(description="The id of the source in TIDEMARK_INTAKE_FILE.")]
 
 
-@router.post("/{source}/webhook", status_code=204)
+@router.post(
+    "/{source}/webhook", status_code=204, responses={200: {"description": "The answer to a test of the address."}}
+)
 async def receive_webhook(request: Request, source: SourceId) -> Response:
-    """Store a delivery of a tracker. Only a delivery with the signature or token of the source is stored."""
+    """Store a delivery of a tracker. Only a new delivery with the signature or token of the source is stored."""
     tracker = _find_tracker(request, source)
-    body = await request.body()
+    body, now = await request.body(), datetime.now(UTC)
     try:
-        identifier = tracker.check_delivery(request.headers, body)
+        delivery = tracker.check_delivery(request.headers, body)
+        check_age(delivery, now)
         tracker.read_delivery(body)
     except DeliveryError as error:
         await _sql.count_refused(request.app.state.pool, source_id=source)
         _log.warning("delivery_refused", source=source, error=str(error))
         raise Problem(401, "Delivery refused", str(error)) from None
+    if delivery.answer:
+        return JSONResponse(dict(delivery.answer))
     await _sql.store_delivery(
-        request.app.state.pool, source_id=source, id=identifier, body=body, received_at=datetime.now(UTC)
+        request.app.state.pool,
+        source_id=source,
+        id=delivery.id,
+        body=body,
+        received_at=now,
+        is_dated=delivery.sent_at is not None,
     )
     return Response(status_code=204)
 

@@ -12,6 +12,14 @@ from tidemark_shared.database import Connection
 # Postgres does not say whether a column of a result may be null, so its type is `T | Any`.
 
 
+class ListInvisibleRow(TypedDict):
+    worklog_id: str | Any
+
+
+class ListIssuesRow(TypedDict):
+    id: str | Any
+
+
 class ListProblemsRow(TypedDict):
     id: str | Any
     failure: str | Any
@@ -19,9 +27,19 @@ class ListProblemsRow(TypedDict):
     reconciled_at: datetime | Any
 
 
+class ListPublishedIssuesRow(TypedDict):
+    id: str | Any
+
+
+class LoadAttributesRow(TypedDict):
+    id: str | Any
+    attributes: str | Any
+
+
 class LoadDeliveriesRow(TypedDict):
     id: str | Any
     body: bytes | Any
+    received_at: datetime | Any
 
 
 class LoadIssuesRow(TypedDict):
@@ -66,12 +84,45 @@ class IntakeQueries(Protocol):
         """intake.sql"""
         ...
 
-    def list_problems(
-        self, connection: Connection, /, *, ids: Collection[str | None] | None, overdue_before: datetime | None
-    ) -> AsyncIterator[ListProblemsRow]:
-        """Sources that fail, or have not been read for too long.
+    def list_invisible(
+        self, connection: Connection, /, *, source_id: str | None, seen_before: datetime | None, max_rows: int | None
+    ) -> AsyncIterator[ListInvisibleRow]:
+        """Worklogs that the account could not see: it may see them by now.
 
         intake.sql"""
+        ...
+
+    def list_issues(
+        self, connection: Connection, /, *, source_id: str | None, after_id: str | None, max_rows: int | None
+    ) -> AsyncIterator[ListIssuesRow]:
+        """intake.sql"""
+        ...
+
+    def list_problems(
+        self,
+        connection: Connection,
+        /,
+        *,
+        ids: Collection[str | None] | None,
+        overdue_before: Collection[datetime | None] | None,
+    ) -> AsyncIterator[ListProblemsRow]:
+        """Sources that fail, or have not been read for too long; each has its own limit.
+
+        intake.sql"""
+        ...
+
+    def list_published_issues(
+        self, connection: Connection, /, *, source_id: str | None, ids: Collection[str | None] | None
+    ) -> AsyncIterator[ListPublishedIssuesRow]:
+        """Those among these, and those that these are the numbers of.
+
+        intake.sql"""
+        ...
+
+    def load_attributes(
+        self, connection: Connection, /, *, source_id: str | None, ids: Collection[str | None] | None
+    ) -> AsyncIterator[LoadAttributesRow]:
+        """intake.sql"""
         ...
 
     def load_deliveries(
@@ -83,6 +134,10 @@ class IntakeQueries(Protocol):
     def load_issues(
         self, connection: Connection, /, *, source_id: str | None, ids: Collection[str | None] | None
     ) -> AsyncIterator[LoadIssuesRow]:
+        """intake.sql"""
+        ...
+
+    async def load_links_digest(self, connection: Connection, /, *, id: str | None) -> str | Any:
         """intake.sql"""
         ...
 
@@ -112,8 +167,11 @@ class IntakeQueries(Protocol):
         now: datetime | None,
         source_id: str | None,
         ids: Collection[str | None] | None,
+        received_until: datetime | None,
     ) -> str:
-        """intake.sql"""
+        """Not those that have come again meanwhile.
+
+        intake.sql"""
         ...
 
     def queues(self, connection: Connection, /) -> AsyncIterator[QueuesRow]:
@@ -142,9 +200,14 @@ class IntakeQueries(Protocol):
         keys: Collection[str | None] | None,
         contracts: Collection[str | None] | None,
         accounts: Collection[str | None] | None,
+        attributes: Collection[str | None] | None,
         digests: Collection[bytes | None] | None,
         updated_at: Collection[datetime | None] | None,
     ) -> str:
+        """intake.sql"""
+        ...
+
+    async def save_links_digest(self, connection: Connection, /, *, links_digest: str | None, id: str | None) -> str:
         """intake.sql"""
         ...
 
@@ -169,7 +232,7 @@ class IntakeQueries(Protocol):
         reasons: Collection[str | None] | None,
         details: Collection[str | None] | None,
     ) -> str:
-        """Not those that are deleted.
+        """Not those that are deleted: nobody can see them.
 
         intake.sql"""
         ...
@@ -198,8 +261,10 @@ class IntakeQueries(Protocol):
         id: str | None,
         body: bytes | None,
         received_at: datetime | None,
+        is_dated: bool | None,
     ) -> int | Any:
-        """The number of new deliveries: 0 for one that has come before.
+        """The number of new deliveries: 0 for one that has come before. One without a date can be another event, so it waits
+        again.
 
         intake.sql"""
         ...

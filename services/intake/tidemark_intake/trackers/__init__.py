@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from tidemark_intake.facts import Batch, Hints, Issue, Page
+from tidemark_intake.facts import Batch, Delivery, Hints, Issue, Page
 
 
 class DeliveryError(Exception):
@@ -14,8 +14,8 @@ class DeliveryError(Exception):
 class Tracker(Protocol):
     """A tracker. Its methods read; none changes anything in the tracker."""
 
-    def check_delivery(self, headers: Mapping[str, str], body: bytes) -> str:
-        """The id of a delivery, the same for each repetition. Raises :class:`DeliveryError` unless it is signed."""
+    def check_delivery(self, headers: Mapping[str, str], body: bytes) -> Delivery:
+        """The id and time of a delivery, from what is signed. Raises :class:`DeliveryError` unless it is signed."""
         ...
 
     def read_delivery(self, body: bytes) -> Hints:

@@ -6,23 +6,23 @@ https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-issue-work
 
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from tidemark_intake.client import TrackerClient
 from tidemark_intake.configuration import Source
-from tidemark_intake.facts import Batch, Deletion, Hints, Issue, Page, Skipped, Worklog
+from tidemark_intake.facts import Batch, Deletion, Delivery, Hints, Issue, Page, Skipped, Worklog
 from tidemark_intake.signatures import check_hmac, check_token, require_secret
 from tidemark_intake.trackers import DeliveryError
+from tidemark_intake.trackers.jira_issues import JiraIssues
 from tidemark_intake.trackers.parsing import (
     EPOCH,
     OVERLAP,
     UNREADABLE,
     chunks,
-    clean_text,
     delivery_id,
     entity_id,
+    find_member,
     find_time,
     from_milliseconds,
     is_number,
@@ -35,7 +35,6 @@ from tidemark_intake.trackers.parsing import (
 )
 
 _MAX_WORKLOGS = 1_000
-_MAX_ISSUES = 100
 
 
 class Jira:
@@ -43,10 +42,11 @@ class Jira:
 
     def __init__(self, source: Source, client: TrackerClient, webhook_secret: str | None) -> None:
         self._source, self._client, self._webhook_secret = source, client, webhook_secret
-        self._is_cloud = source.kind == "jira"
-        self._api = "/rest/api/3" if self._is_cloud else "/rest/api/2"
+        is_cloud = source.kind == "jira"
+        self._api = "/rest/api/3" if is_cloud else "/rest/api/2"
+        self._issues = JiraIssues(source, client, is_cloud=is_cloud)
 
-    def check_delivery(self, headers: Mapping[str, str], body: bytes) -> str:
+    def check_delivery(self, headers: Mapping[str, str], body: bytes) -> Delivery:
         """See :class:`~tidemark_intake.trackers.Tracker`."""
         secret = require_secret(self._webhook_secret)
         if signature := headers.get("x-hub-signature"):
@@ -55,7 +55,7 @@ class Jira:
             check_token(secret, token)
         else:
             raise DeliveryError("The delivery has no signature.")
-        return delivery_id(headers.get("x-atlassian-webhook-identifier"), body)
+        return Delivery(delivery_id(body), find_time(find_member(body, "timestamp")))
 
     def read_delivery(self, body: bytes) -> Hints:
         """See :class:`~tidemark_intake.trackers.Tracker`."""
@@ -101,48 +101,7 @@ class Jira:
 
     async def fetch_issues(self, ids: Sequence[str]) -> Sequence[Issue]:
         """See :class:`~tidemark_intake.trackers.Tracker`."""
-        fields = ["summary", "created", "updated", "project", "components", "labels", "parent", "issuetype"]
-        fields += [field for field in (self._source.contract_field, self._source.account_field) if field]
-        if not self._is_cloud:
-            path, options = f"{self._api}/issue", {"fields": ",".join(fields)}
-            items = [await self._client.find(f"{path}/{number}", **options) for number in ids if is_number(number)]
-            return self._parse_issues(items)
-        issues: list[Issue] = []
-        for chunk in chunks(ids, _MAX_ISSUES):
-            answer = await self._client.post(
-                f"{self._api}/issue/bulkfetch", {"issueIdsOrKeys": list(chunk), "fields": fields}
-            )
-            issues += self._parse_issues(list_items(answer, "issues"))
-        return issues
-
-    def _parse_issues(self, items: Sequence[Any]) -> list[Issue]:
-        """The issues that can be read: one that cannot must not keep the others back."""
-        issues = []
-        for item in items:
-            with suppress(*UNREADABLE):
-                issues.append(self._parse_issue(item))
-        return issues
-
-    def _parse_issue(self, item: Any) -> Issue:
-        fields = item["fields"]
-        attributes = {
-            "project": _texts(member(fields, "project", "key")),
-            "component": _texts(fields.get("components")),
-            "label": _texts(fields.get("labels")),
-            "epic": _texts(member(fields, "parent", "key")),
-            "type": _texts(member(fields, "issuetype", "name")),
-        }
-        for field in (self._source.contract_field, self._source.account_field):
-            if field:
-                attributes[field] = _texts(fields.get(field))
-        return Issue(
-            id=entity_id(item["id"]),
-            key=clean_text(item.get("key")),
-            summary=clean_text(fields.get("summary")),
-            created_at=find_time(fields.get("created")),
-            updated_at=find_time(fields.get("updated")) or EPOCH,
-            attributes=attributes,
-        )
+        return await self._issues.fetch([identifier for identifier in ids if is_number(identifier)])
 
     async def read_changes(self, cursor: Mapping[str, str], now: datetime) -> AsyncIterator[Page]:
         """See :class:`~tidemark_intake.trackers.Tracker`. The cursor has a time in milliseconds for each feed."""
@@ -152,6 +111,7 @@ class Jira:
             while True:
                 answer = await self._client.get(f"{self._api}/worklog/{feed}", since=since)
                 values = list_items(answer, "values")
+                # Entries of one instant come in one page. If Jira stays at that instant, the next one follows.
                 until = max(int(answer.get("until") or since), since)
                 state[feed] = str(max(until, int(state.get(feed, "0"))))
                 if feed == "updated":
@@ -164,39 +124,11 @@ class Jira:
                         if is_number(identifier := str(value.get("worklogId")))
                     ]
                     yield Page(dict(state), deletions=deletions)
-                if answer.get("lastPage", True) or until <= since:
+                if answer.get("lastPage", True):
                     break
-                since = until
-        async for page in self._read_issues(state, now):
+                since = max(until, since + 1)
+        async for page in self._issues.read_changes(state, now):
             yield page
-
-    async def _read_issues(self, state: dict[str, str], now: datetime) -> AsyncIterator[Page]:
-        """The issues that were changed since the last time: their fields may name another contract."""
-        last = state.get("issues")
-        state["issues"] = now.isoformat()
-        if last is None:
-            # The worklogs of the first load bring their issues with them.
-            yield Page(dict(state))
-            return
-        minutes = (now - datetime.fromisoformat(last) + OVERLAP) // timedelta(minutes=1)
-        query: dict[str, Any] = {"jql": f"updated >= -{minutes}m ORDER BY updated", "fields": ["updated"]}
-        path = f"{self._api}/search/jql" if self._is_cloud else f"{self._api}/search"
-        start = 0
-        while True:
-            answer = await self._client.post(path, {**query, "maxResults": _MAX_ISSUES})
-            issues = list_items(answer, "issues")
-            start += len(issues)
-            if self._is_cloud:
-                query["nextPageToken"] = answer.get("nextPageToken")
-                is_last = not query["nextPageToken"]
-            else:
-                query["startAt"] = start
-                is_last = not issues or start >= int(answer.get("total", 0))
-            ids = [str(item["id"]) for item in issues if is_number(str(item.get("id")))]
-            # The time of the last complete reading holds until all pages are read.
-            yield Page(dict(state) if is_last else {**state, "issues": last}, issue_ids=ids)
-            if is_last:
-                return
 
 
 def _read_worklog_event(event: str, delivery: Any) -> Hints:
@@ -224,15 +156,6 @@ def _read_issue_event(delivery: Any) -> Hints:
 def _embedded_worklogs(delivery: Any) -> Iterator[str]:
     for worklog in member(delivery, "issue", "fields", "worklog", "worklogs") or []:
         yield entity_id(worklog["id"])
-
-
-def _texts(value: Any) -> list[str]:
-    """The texts of a field: a text, an option with a value or name, or a list of these."""
-    if isinstance(value, list):
-        return [text for element in value for text in _texts(element)]
-    if isinstance(value, dict):
-        value = value.get("value") or value.get("name") or value.get("key")
-    return [str(value).strip()] if value not in (None, "") else []
 
 
 def _plain_text(comment: Any) -> str | None:

@@ -1,6 +1,7 @@
 """Values of trackers' JSON, and lists in parts. Pure."""
 
 import hashlib
+import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -20,7 +21,6 @@ OVERLAP = timedelta(minutes=10)
 UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 # Part of the paths of requests, so no slash, dot or question mark.
 _ENTITY_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_DELIVERY_ID = re.compile(r"[!-~]{1,200}")
 _NUMBER = re.compile(r"[0-9]{1,18}")
 # Longer texts make an event that no reader accepts.
 _MAX_TEXT_LENGTH = 32_768
@@ -35,10 +35,17 @@ def entity_id(value: Any) -> str:
     return str(value)
 
 
-def delivery_id(value: Any, body: bytes) -> str:
-    """The id that a tracker gives a delivery, or else, if that cannot be stored, one of its content."""
-    is_plain = isinstance(value, str) and _DELIVERY_ID.fullmatch(value)
-    return str(value) if is_plain else hashlib.sha256(body).hexdigest()
+def delivery_id(body: bytes) -> str:
+    """The id of a delivery. Headers such as ``x-atlassian-webhook-identifier`` are not signed: anybody can set them."""
+    return hashlib.sha256(body).hexdigest()
+
+
+def find_member(body: bytes, name: str) -> Any:
+    """A member of a JSON body; None if it has none."""
+    try:
+        return member(json.loads(body), name)
+    except UNREADABLE:
+        return None
 
 
 def is_number(identifier: str) -> bool:

@@ -1,16 +1,19 @@
 """The tracker of a source."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import httpx
 
 from tidemark_intake.client import TrackerClient
 from tidemark_intake.configuration import Source
 from tidemark_intake.trackers import Tracker
-from tidemark_intake.trackers.entries import Clockify, Harvest, Kimai, Toggl
 from tidemark_intake.trackers.jira import Jira
+from tidemark_intake.trackers.jira_issues import JiraIssues
 from tidemark_intake.trackers.tempo import Tempo
+from tidemark_intake.trackers.timers import Clockify, Harvest, Kimai, Toggl
+
+_HEADERS = {"accept": "application/json", "user-agent": "tidemark-intake"}
 
 _TRACKERS: Mapping[str, Callable[[Source, TrackerClient, str | None], Tracker]] = {
     "jira": Jira,
@@ -25,23 +28,29 @@ _TRACKERS: Mapping[str, Callable[[Source, TrackerClient, str | None], Tracker]] 
 
 @asynccontextmanager
 async def open_tracker(source: Source, *, transport: httpx.AsyncBaseTransport | None = None) -> AsyncIterator[Tracker]:
-    """The tracker of ``source``, with a client that is closed at the end. ``transport`` is for tests."""
+    """The tracker of ``source``, with clients that are closed at the end. ``transport`` is for tests."""
     token, secret = source.token.read(), source.webhook_secret.read() if source.webhook_secret else None
-    async with TrackerClient(source.url, *_authenticate(source, token), transport=transport) as client:
-        yield _TRACKERS[source.kind](source, client, secret)
+    async with AsyncExitStack() as stack:
+        client = TrackerClient(source.url, *_authenticate(source, token), transport=transport)
+        await stack.enter_async_context(client)
+        if source.kind == "tempo" and source.site and source.site_token:
+            auth = (source.site_user or "", source.site_token.read())
+            site = await stack.enter_async_context(TrackerClient(source.site, _HEADERS, auth, transport=transport))
+            yield Tempo(source, client, secret, JiraIssues(source, site, is_cloud=True))
+        else:
+            yield _TRACKERS[source.kind](source, client, secret)
 
 
 def _authenticate(source: Source, token: str) -> tuple[dict[str, str], tuple[str, str] | None]:
     """The headers and the basic authentication of a source."""
-    headers = {"accept": "application/json", "user-agent": "tidemark-intake"}
     match source.kind:
         case "jira":
-            return headers, (source.user or "", token)
+            return _HEADERS, (source.user or "", token)
         case "toggl":
-            return headers, (token, "api_token")
+            return _HEADERS, (token, "api_token")
         case "clockify":
-            return {**headers, "x-api-key": token}, None
+            return {**_HEADERS, "x-api-key": token}, None
         case "harvest":
-            return {**headers, "authorization": f"Bearer {token}", "harvest-account-id": source.workspace or ""}, None
+            return {**_HEADERS, "authorization": f"Bearer {token}", "harvest-account-id": source.workspace or ""}, None
         case _:
-            return {**headers, "authorization": f"Bearer {token}"}, None
+            return {**_HEADERS, "authorization": f"Bearer {token}"}, None

@@ -5,15 +5,17 @@ https://apidocs.tempo.io/
 
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 from tidemark_intake.client import TrackerClient
 from tidemark_intake.configuration import Source
-from tidemark_intake.facts import Batch, Deletion, Hints, Issue, Page, Skipped, Worklog
+from tidemark_intake.facts import Batch, Deletion, Delivery, Hints, Issue, Page, Skipped, Worklog
 from tidemark_intake.signatures import check_hmac, require_secret
 from tidemark_intake.trackers import DeliveryError
+from tidemark_intake.trackers.entries import issue_of
+from tidemark_intake.trackers.jira_issues import JiraIssues
+from tidemark_intake.trackers.paging import Part, read_overlapping
 from tidemark_intake.trackers.parsing import (
     EPOCH,
     OVERLAP,
@@ -30,21 +32,31 @@ from tidemark_intake.trackers.parsing import (
 )
 
 _PAGE = 1_000
+# The first load: days of work in one window, after which it can go on.
+_WINDOW = timedelta(days=28)
 
 
 class Tempo:
-    """The worklogs of a Jira site that Tempo keeps. Issues are known by their number in Jira."""
+    """The worklogs of a Jira site that Tempo keeps.
 
-    def __init__(self, source: Source, client: TrackerClient, webhook_secret: str | None) -> None:
-        self._source, self._client, self._webhook_secret = source, client, webhook_secret
+    Issues are known by their number in Jira; ``jira`` has the rest of them. A work attribute that names the contract
+    or account (``_Account_``) is a part of the issue's id, because each worklog of an issue has its own.
+    """
 
-    def check_delivery(self, headers: Mapping[str, str], body: bytes) -> str:
-        """See :class:`~tidemark_intake.trackers.Tracker`."""
-        check_hmac(require_secret(self._webhook_secret), body, headers.get("tempo-signature", ""))
-        try:
-            return delivery_id(json.loads(body)["eventId"], body)
-        except UNREADABLE:
-            raise DeliveryError("The delivery has no eventId.") from None
+    def __init__(
+        self, source: Source, client: TrackerClient, webhook_secret: str | None, jira: JiraIssues | None = None
+    ) -> None:
+        self._source, self._client, self._webhook_secret, self._jira = source, client, webhook_secret, jira
+        self._attributes = [
+            field for field in (source.contract_field, source.account_field) if field and field.startswith("_")
+        ]
+
+    def check_delivery(self, headers: Mapping[str, str], body: bytes) -> Delivery:
+        """See :class:`~tidemark_intake.trackers.Tracker`. The signature covers the body and the time of sending."""
+        sent_at = headers.get("tempo-timestamp", "")
+        secret = require_secret(self._webhook_secret)
+        check_hmac(secret, body + sent_at.encode(), headers.get("tempo-signature", ""))
+        return Delivery(delivery_id(body), find_time(sent_at))
 
     def read_delivery(self, body: bytes) -> Hints:
         """See :class:`~tidemark_intake.trackers.Tracker`."""
@@ -52,8 +64,8 @@ class Tempo:
             delivery = json.loads(body)
             event, worklog = str(delivery["eventType"]), entity_id(delivery["payload"]["tempoWorklogId"])
             if event == "worklog.deleted":
-                time = delivery["payload"].get("updatedAt") or delivery.get("eventTime")
-                return Hints(deletions=[Deletion(worklog, parse_time(time) if time else datetime.now(UTC))])
+                time = find_time(delivery["payload"].get("updatedAt"))
+                return Hints(deletions=[Deletion(worklog, time or datetime.now(UTC))])
         except UNREADABLE as error:
             raise DeliveryError(f"The delivery cannot be read: {error!r}") from None
         return Hints(worklog_ids=[worklog])
@@ -78,9 +90,10 @@ class Tempo:
     def _parse(self, item: Any) -> Worklog:
         # Local time of the person; startDateTimeUtc says the same in UTC.
         started = item.get("startDateTimeUtc") or f"{item['startDate']}T{item.get('startTime') or '00:00:00'}"
+        values = {value.get("key"): value.get("value") for value in member(item, "attributes", "values") or []}
         return Worklog(
             id=str(item["tempoWorklogId"]),
-            issue_id=str(item["issue"]["id"]),
+            issue_id=issue_of(item["issue"]["id"], *(values.get(field) for field in self._attributes)),
             author_id=str(member(item, "author", "accountId") or ""),
             started_at=parse_time(started),
             seconds=parse_whole(item["timeSpentSeconds"]),
@@ -89,53 +102,78 @@ class Tempo:
         )
 
     async def fetch_issues(self, ids: Sequence[str]) -> Sequence[Issue]:
-        """See :class:`~tidemark_intake.trackers.Tracker`. Tempo has no issues: a link is by rules on the number."""
-        return [Issue(identifier, None, None, None, EPOCH, {"issue": [identifier]}) for identifier in ids]
+        """See :class:`~tidemark_intake.trackers.Tracker`. Without Jira, an issue is no more than its number."""
+        numbers = {identifier: identifier.partition("/")[0] for identifier in ids}
+        issues = {number: Issue(number, None, None, None, EPOCH, {}) for number in numbers.values()}
+        if self._jira:
+            known = [number for number in issues if is_number(number)]
+            issues = {issue.id: issue for issue in await self._jira.fetch(known)}
+        return [
+            issues[number]._replace(id=identifier, attributes=self._add_attributes(issues[number], identifier))
+            for identifier, number in numbers.items()
+            if number in issues
+        ]
+
+    def _add_attributes(self, issue: Issue, identifier: str) -> Mapping[str, Sequence[str]]:
+        number, *values = identifier.split("/", len(self._attributes))
+        own = {field: [value] for field, value in zip(self._attributes, values, strict=False) if value != "-"}
+        return {**issue.attributes, "issue": [number], **own}
 
     async def read_changes(self, cursor: Mapping[str, str], now: datetime) -> AsyncIterator[Page]:
-        """See :class:`~tidemark_intake.trackers.Tracker`. Pages come newest first, so the cursor moves at the end."""
-        last = cursor.get("updated")
-        since = datetime.fromisoformat(last) - OVERLAP if last else None
-        offset, from_day = 0, (since.date().isoformat() if since else self._source.first_day)
-        while True:
-            answer = await self._client.get(
-                "/4/worklogs", updatedFrom=from_day, limit=_PAGE, offset=offset, orderBy="UPDATED"
-            )
-            items = list_items(answer, "results")
+        """See :class:`~tidemark_intake.trackers.Tracker`. The first load reads the days of work, in windows.
+
+        Later, pages come newest first, so the cursor moves at the end.
+        """
+        state = dict(cursor)
+        if "updated" not in state:
+            # What is changed or deleted during the load is read after it.
+            state.setdefault("began", now.isoformat())
+            async for page in self._load(state, now):
+                yield page
+            state = {"updated": state["began"], **({"issues": state["issues"]} if "issues" in state else {})}
+        since = (datetime.fromisoformat(state["updated"]) - OVERLAP).astimezone(UTC)
+        async for items in self._read_pages(updatedFrom=f"{since:%Y-%m-%dT%H:%M:%SZ}"):
             batch = self._read_worklogs(items)
-            yield Page(dict(cursor), worklogs=batch.worklogs, skipped=batch.skipped)
-            offset += len(items)
-            if not member(answer, "metadata", "next") or not items:
-                break
-        async for page in self._read_deletions(since, cursor, now):
-            yield page
-        yield Page({"updated": now.isoformat()})
+            yield Page(dict(state), worklogs=batch.worklogs, skipped=batch.skipped)
+        async for deletions in self._read_deletions(since, now):
+            yield Page(dict(state), deletions=deletions)
+        state["updated"] = now.isoformat()
+        yield Page(dict(state))
+        if self._jira:
+            async for page in self._jira.read_changes(state, now):
+                yield page
 
-    async def _read_deletions(
-        self, since: datetime | None, cursor: Mapping[str, str], now: datetime
-    ) -> AsyncIterator[Page]:
-        if since is None:
-            return
-        query: dict[str, Any] = {"from": since.isoformat(), "entityType": ["worklog"], "action": ["Deleted"]}
+    async def _load(self, state: dict[str, str], now: datetime) -> AsyncIterator[Page]:
+        begin = date.fromisoformat(state.get("loaded_until") or self._source.first_day)
+        # Work may be planned ahead.
+        while begin <= now.date() + timedelta(days=366):
+            last = begin + _WINDOW - timedelta(days=1)
+            async for items in self._read_pages(**{"from": begin.isoformat(), "to": last.isoformat()}):
+                batch = self._read_worklogs(items)
+                yield Page(dict(state), worklogs=batch.worklogs, skipped=batch.skipped)
+            begin += _WINDOW
+            state["loaded_until"] = begin.isoformat()
+            yield Page(dict(state))
+
+    def _read_pages(self, **query: str) -> AsyncIterator[Sequence[Any]]:
+        async def fetch(offset: int) -> Part:
+            answer = await self._client.get("/4/worklogs", limit=_PAGE, offset=offset, orderBy="UPDATED", **query)
+            items = list_items(answer, "results")
+            has_more = bool(member(answer, "metadata", "next"))
+            return Part(items, [item.get("tempoWorklogId") for item in items], has_more)
+
+        return read_overlapping(fetch)
+
+    async def _read_deletions(self, since: datetime, now: datetime) -> AsyncIterator[list[Deletion]]:
+        body = {"from": f"{since:%Y-%m-%dT%H:%M:%SZ}", "entityType": ["worklog"], "action": ["Deleted"]}
+        parameters: dict[str, Any] = {"limit": _PAGE}
         while True:
-            answer = await self._client.post("/4/papertrail/search", query)
-            yield Page(
-                dict(cursor),
-                deletions=[
-                    Deletion(identifier, find_time(item.get("createdAt")) or now)
-                    for item in list_items(answer, "results")
-                    if is_number(identifier := str(item.get("entityId")))
-                ],
-            )
-            token = _next_token(answer)
-            if not token:
+            answer = (await self._client.request("POST", "/4/papertrail/search", params=parameters, json=body)).content
+            yield [
+                Deletion(identifier, find_time(item.get("timestamp")) or now)
+                for item in list_items(answer, "results")
+                if is_number(identifier := str(item.get("entityId")))
+            ]
+            parameters["nextPageToken"] = member(answer, "metadata", "nextPageToken")
+            if not parameters["nextPageToken"]:
                 return
-            query["nextPageToken"] = token
-
-
-def _next_token(answer: Any) -> str | None:
-    """The token of the next page: a member, or a parameter of the link."""
-    following = member(answer, "metadata", "nextPageToken") or member(answer, "metadata", "next")
-    if following and "nextPageToken=" in str(following):
-        return parse_qs(urlsplit(str(following)).query)["nextPageToken"][0]
-    return str(following) if following else None

@@ -3,22 +3,27 @@ INSERT INTO sources (id, kind, event_source)
 VALUES (:id, :kind, :event_source)
 ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, event_source = excluded.event_source;
 
--- name: store_delivery(source_id, id, body, received_at)$
--- The number of new deliveries: 0 for one that has come before.
-WITH inserted AS (
+-- name: store_delivery(source_id, id, body, received_at, is_dated)$
+-- The number of new deliveries: 0 for one that has come before. One without a date can be another event, so it waits
+-- again.
+WITH stored AS (
   INSERT INTO deliveries (source_id, id, body, received_at)
   VALUES (:source_id, :id, :body, :received_at)
-  ON CONFLICT (source_id, id) DO NOTHING
+  ON CONFLICT (source_id, id) DO UPDATE
+  SET body = excluded.body, received_at = excluded.received_at, processed_at = NULL
+  WHERE NOT :is_dated::boolean
   RETURNING source_id
 ),
 
 counted AS (
   UPDATE sources
-  SET last_delivery_at = :received_at, deliveries_received = deliveries_received + 1
+  SET
+    last_delivery_at = :received_at, deliveries_received = deliveries_received + 1,
+    deliveries_repeated = deliveries_repeated + 1 - (SELECT count(*) FROM stored)
   WHERE id = :source_id
 )
 
-SELECT count(*) FROM inserted;
+SELECT count(*) FROM stored;
 
 -- name: count_refused(source_id)!
 UPDATE sources
@@ -26,16 +31,17 @@ SET deliveries_refused = deliveries_refused + 1
 WHERE id = :source_id;
 
 -- name: load_deliveries(source_id, max_rows)
-SELECT id, body
+SELECT id, body, received_at
 FROM deliveries
 WHERE source_id = :source_id AND processed_at IS NULL
 ORDER BY received_at
 LIMIT :max_rows;
 
--- name: mark_processed(source_id, ids, now)!
+-- name: mark_processed(source_id, ids, received_until, now)!
+-- Not those that have come again meanwhile.
 UPDATE deliveries
 SET processed_at = :now, body = ''
-WHERE source_id = :source_id AND id = ANY(:ids::text[]);
+WHERE source_id = :source_id AND id = ANY(:ids::text[]) AND received_at <= :received_until;
 
 -- name: delete_old_deliveries(before)!
 DELETE FROM deliveries
@@ -68,28 +74,70 @@ SELECT id, digest, updated_at
 FROM issues
 WHERE source_id = :source_id AND id = ANY(:ids::text[]);
 
--- name: save_issues(source_id, ids, keys, contracts, accounts, digests, updated_at)!
-INSERT INTO issues (source_id, id, key, contract, account, digest, updated_at)
-SELECT :source_id, row.id, row.key, row.contract, row.account, row.digest, row.updated_at
+-- name: list_published_issues(source_id, ids)
+-- Those among these, and those that these are the numbers of.
+SELECT id
+FROM issues
+WHERE source_id = :source_id AND id = ANY(:ids::text[])
+UNION
+SELECT id
+FROM issues
+WHERE source_id = :source_id AND split_part(id, '/', 1) = ANY(:ids::text[]);
+
+-- name: list_issues(source_id, after_id, max_rows)
+SELECT id
+FROM issues
+WHERE source_id = :source_id AND id > :after_id
+ORDER BY id
+LIMIT :max_rows;
+
+-- name: load_attributes(source_id, ids)
+SELECT id, attributes::text
+FROM issues
+WHERE source_id = :source_id AND id = ANY(:ids::text[]) AND attributes IS NOT NULL;
+
+-- name: save_issues(source_id, ids, keys, contracts, accounts, attributes, digests, updated_at)!
+INSERT INTO issues (source_id, id, key, contract, account, attributes, digest, updated_at)
+SELECT
+  :source_id, row.id, row.key, row.contract, row.account, row.attributes::jsonb, row.digest, row.updated_at
 FROM unnest(
-  :ids::text[], :keys::text[], :contracts::text[], :accounts::text[], :digests::bytea[], :updated_at::timestamptz[]
-) AS row (id, key, contract, account, digest, updated_at)
+  :ids::text[], :keys::text[], :contracts::text[], :accounts::text[], :attributes::text[], :digests::bytea[],
+  :updated_at::timestamptz[]
+) AS row (id, key, contract, account, attributes, digest, updated_at)
 ON CONFLICT (source_id, id) DO UPDATE
 SET
-  key = excluded.key, contract = excluded.contract, account = excluded.account, digest = excluded.digest,
-  updated_at = excluded.updated_at;
+  key = excluded.key, contract = excluded.contract, account = excluded.account, attributes = excluded.attributes,
+  digest = excluded.digest, updated_at = excluded.updated_at;
+
+-- name: load_links_digest(id)$
+SELECT links_digest
+FROM sources
+WHERE id = :id;
+
+-- name: save_links_digest(id, links_digest)!
+UPDATE sources
+SET links_digest = :links_digest
+WHERE id = :id;
 
 -- name: save_skipped(source_id, ids, reasons, details, now)!
--- Not those that are deleted.
+-- Not those that are deleted: nobody can see them.
 INSERT INTO skipped (source_id, worklog_id, reason, detail, seen_at)
 SELECT :source_id, row.id, row.reason, row.detail, :now
 FROM unnest(:ids::text[], :reasons::text[], :details::text[]) AS row (id, reason, detail)
-WHERE NOT EXISTS (
+WHERE row.reason <> 'invisible' OR NOT EXISTS (
   SELECT FROM worklogs
   WHERE worklogs.source_id = :source_id AND worklogs.id = row.id AND worklogs.digest IS NULL
 )
 ON CONFLICT (source_id, worklog_id) DO UPDATE
 SET reason = excluded.reason, detail = excluded.detail, seen_at = excluded.seen_at;
+
+-- name: list_invisible(source_id, seen_before, max_rows)
+-- Worklogs that the account could not see: it may see them by now.
+SELECT worklog_id
+FROM skipped
+WHERE source_id = :source_id AND reason = 'invisible' AND seen_at < :seen_before
+ORDER BY seen_at
+LIMIT :max_rows;
 
 -- name: delete_skipped(source_id, ids)!
 DELETE FROM skipped
@@ -111,12 +159,14 @@ SET failure = :failure, failed_at = coalesce(failed_at, :now)
 WHERE id = :id;
 
 -- name: list_problems(ids, overdue_before)
--- Sources that fail, or have not been read for too long.
-SELECT id, failure, failed_at, reconciled_at
-FROM sources
+-- Sources that fail, or have not been read for too long; each has its own limit.
+SELECT source.id, source.failure, source.failed_at, source.reconciled_at
+FROM sources AS source
+INNER JOIN unnest(:ids::text[], :overdue_before::timestamptz[]) AS expected (id, overdue_before)
+  ON source.id = expected.id
 WHERE
-  id = ANY(:ids::text[])
-  AND (failed_at < :overdue_before OR (is_loaded AND reconciled_at < :overdue_before));
+  source.failed_at < expected.overdue_before
+  OR (source.is_loaded AND source.reconciled_at < expected.overdue_before);
 
 -- name: load_position(id)^
 SELECT cursor

@@ -4,7 +4,7 @@ SELECT
   source.id AS source_id, source.kind, source.event_source AS source, source.is_loaded,
   (SELECT count(*) FROM worklogs WHERE worklogs.source_id = source.id AND digest IS NOT NULL) AS worklog_count,
   source.reconciled_at, extract(EPOCH FROM now() - source.reconciled_at)::bigint AS lag_seconds,
-  source.last_delivery_at, source.deliveries_received, source.deliveries_refused,
+  source.last_delivery_at, source.deliveries_received, source.deliveries_refused, source.deliveries_repeated,
   (SELECT count(*) FROM deliveries WHERE deliveries.source_id = source.id AND processed_at IS NULL)
     AS deliveries_waiting,
   source.found_by_reconciling,
@@ -26,6 +26,7 @@ COMMENT ON COLUMN reporting.intake.lag_seconds IS 'Seconds since then.';
 COMMENT ON COLUMN reporting.intake.last_delivery_at IS 'When the last webhook came.';
 COMMENT ON COLUMN reporting.intake.deliveries_received IS 'Webhooks with a valid signature, repetitions included.';
 COMMENT ON COLUMN reporting.intake.deliveries_refused IS 'Webhooks without a valid signature, or that cannot be read.';
+COMMENT ON COLUMN reporting.intake.deliveries_repeated IS 'Webhooks that had come before: they were not stored again.';
 COMMENT ON COLUMN reporting.intake.deliveries_waiting IS 'Webhooks that are not processed yet.';
 COMMENT ON COLUMN reporting.intake.found_by_reconciling IS 'Worklogs whose state no webhook had brought before.';
 COMMENT ON COLUMN reporting.intake.skipped IS 'The number of worklogs that are not published, by reason.';
