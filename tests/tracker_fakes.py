@@ -210,6 +210,8 @@ class TempoFake(Fake):
 
     def answer(self, method: str, path: str, query: Mapping[str, str], body: Any) -> Any:
         """See :class:`Fake`."""
+        if path.startswith("/rest/"):
+            return JiraFake(works=self.works).answer(method, path, query, body)
         if path == "/4/papertrail/search":
             deleted = [work for work in self.works.values() if work.deleted and _iso(work.deleted) >= body["from"][:19]]
             start = int(query.get("nextPageToken", "0"))

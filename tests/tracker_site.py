@@ -23,7 +23,7 @@ Figures = dict[str, tuple[str, str, int, datetime]]
 
 # The variables with the secrets of a site.
 ENVIRONMENT = {"SITE_TOKEN": "token", "SITE_WEBHOOK": SECRET}
-TABLES = "sources, source_locks, deliveries, issues, worklogs, skipped, outbox"
+TABLES = ("outbox", "skipped", "worklogs", "issues", "deliveries", "source_locks", "sources")
 
 
 def source_of(kind: str, **values: Any) -> Source:
@@ -117,7 +117,9 @@ async def open_site(fake: Fake, pool: Pool, skew: timedelta = timedelta(), **val
     """A site in empty tables. ``values`` change its source."""
     source = source_of(fake.kind, **values)
     async with AsyncExitStack() as stack:
-        await pool.execute(f"TRUNCATE {TABLES}")
+        # Faster than TRUNCATE, which syncs files.
+        for table in TABLES:
+            await pool.execute(f"DELETE FROM {table}")  # noqa: S608 - a constant
         tracker = await stack.enter_async_context(open_tracker(source, transport=fake.transport()))
         await register(pool, source)
         yield Site(fake, pool, tracker, source, skew)

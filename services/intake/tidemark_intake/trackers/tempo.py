@@ -34,6 +34,7 @@ from tidemark_intake.trackers.parsing import (
 _PAGE = 1_000
 # The first load: days of work in one window, after which it can go on.
 _WINDOW = timedelta(days=28)
+_BEFORE_LOAD = timedelta(days=30)
 
 
 class Tempo:
@@ -126,11 +127,11 @@ class Tempo:
         """
         state = dict(cursor)
         if "updated" not in state:
-            # What is changed or deleted during the load is read after it.
-            state.setdefault("began", now.isoformat())
+            # What is changed or deleted during the load is read after it, and what webhooks brought before it began.
+            state.setdefault("began", (now - _BEFORE_LOAD).isoformat())
             async for page in self._load(state, now):
                 yield page
-            state = {"updated": state["began"], **({"issues": state["issues"]} if "issues" in state else {})}
+            state = {"updated": state["began"]}
         since = (datetime.fromisoformat(state["updated"]) - OVERLAP).astimezone(UTC)
         async for items in self._read_pages(updatedFrom=f"{since:%Y-%m-%dT%H:%M:%SZ}"):
             batch = self._read_worklogs(items)
