@@ -24,7 +24,7 @@ from tidemark_intake.trackers import DeliveryError
 from tidemark_shared.database import Pool
 
 SEEDS = int(os.environ.get("TIDEMARK_TRACKER_SEEDS", repeat(20, long=1)))
-CHANGES = repeat(15, long=20_000)
+CHANGES = repeat(12, long=20_000)
 _DAYS = 30
 _PEOPLE, _PROJECTS = "abc", "789"
 _TIMERS = ("clockify", "toggl", "harvest", "kimai")
