@@ -3,15 +3,17 @@
 import argparse
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 
 from rich.console import Console
+from rich.table import Table
 
-from bench import activation, check, end_to_end, forecast, growth, latency, notify, throughput
+from bench import activation, check, end_to_end, forecast, growth, intake, latency, notify, throughput
 from bench.database import server
 from tidemark_shared import log
 
 # Each of the latter starts servers of its own, and takes minutes: only when asked for by name.
-PARTS = ("throughput", "growth", "activation", "check", "notify", "forecast")
+PARTS = ("throughput", "growth", "activation", "check", "notify", "intake", "forecast")
 WHOLE = ("end-to-end", "latency")
 
 
@@ -30,18 +32,20 @@ async def _measure(arguments: argparse.Namespace) -> None:
         console.print(await latency.measure(arguments.rate, arguments.seconds))
     if {*arguments.parts} <= {"forecast", *WHOLE}:
         return
+    standing = [10_000, 100_000, *([1_000_000] if arguments.full else [])]
+    records = arguments.records or 100_000
+    parts: dict[str, Callable[[str], Awaitable[Table]]] = {
+        "throughput": lambda url: throughput.measure(url, records=records, runs=arguments.runs),
+        "growth": lambda url: growth.measure(url, standing=standing, runs=2 * arguments.runs + 1),
+        "activation": activation.measure,
+        "check": check.measure,
+        "notify": notify.measure,
+        "intake": lambda url: intake.measure(url, records=records),
+    }
     async with server() as url:
-        if "throughput" in arguments.parts:
-            console.print(await throughput.measure(url, records=arguments.records or 100_000, runs=arguments.runs))
-        if "growth" in arguments.parts:
-            standing = [10_000, 100_000, *([1_000_000] if arguments.full else [])]
-            console.print(await growth.measure(url, standing=standing, runs=2 * arguments.runs + 1))
-        if "activation" in arguments.parts:
-            console.print(await activation.measure(url))
-        if "check" in arguments.parts:
-            console.print(await check.measure(url))
-        if "notify" in arguments.parts:
-            console.print(await notify.measure(url))
+        for name, measure in parts.items():
+            if name in arguments.parts:
+                console.print(await measure(url))
 
 
 def main() -> None:

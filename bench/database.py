@@ -38,22 +38,31 @@ async def server() -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def database(server_url: str) -> AsyncIterator[Pool]:
-    """A fresh database with the tables of consumption, dropped at the end."""
+async def database_url(server_url: str, service: str) -> AsyncIterator[str]:
+    """The URL of a fresh database with the tables of a service, dropped at the end."""
     name = f"bench_{uuid4().hex[:8]}"
-    database_url = f"{server_url.rpartition('/')[0]}/{name}"
+    url = f"{server_url.rpartition('/')[0]}/{name}"
     connection = await asyncpg.connect(server_url)
     try:
         await connection.execute(f"CREATE DATABASE {name}")
-        await migrate(database_url, "consumption")
-        pool = await connect_pool(database_url, "consumption", init=fold.prepare_connection)
+        try:
+            await migrate(url, service)
+            yield url
+        finally:
+            await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def database(server_url: str) -> AsyncIterator[Pool]:
+    """A fresh database with the tables of consumption, dropped at the end."""
+    async with database_url(server_url, "consumption") as url:
+        pool = await connect_pool(url, "consumption", init=fold.prepare_connection)
         try:
             yield pool
         finally:
             pool.terminate()
-            await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    finally:
-        await connection.close()
 
 
 async def append_and_fold(connection: Connection, batch: Batch) -> None:

@@ -1,5 +1,6 @@
 """The service, with Kafka and a tracker on sockets: a signed webhook becomes events; a stranger's is refused."""
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -11,6 +12,8 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 from api_server import running_server
 from api_tokens import SECRET as TOKEN_SECRET
+from event_builders import account, contract_event
+from kafka_client import publish
 from polling import wait_until
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -18,10 +21,11 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from tracker_fakes import SECRET, JiraFake, Work
 
+from tidemark_consumption.app import create_app as create_consumption
 from tidemark_intake.app import create_app
 from tidemark_shared.database import migrate, open_connection
 from tidemark_shared.messaging.kafka import create_topics
-from tidemark_shared.messaging.topics import WORKLOGS
+from tidemark_shared.messaging.topics import LIFECYCLE, WORKLOGS
 from tidemark_shared.settings import Settings
 
 
@@ -110,9 +114,51 @@ async def test_signed_webhook_becomes_events_and_a_strangers_is_refused_and_coun
         async with open_connection(empty_database) as connection:
             await wait_until(waiting_deliveries(connection, 0))
             row = await connection.fetchrow(
-                "SELECT deliveries_received, deliveries_refused, worklog_count, failure FROM reporting.intake"
+                "SELECT deliveries_received, deliveries_refused, deliveries_repeated, worklog_count, failure"
+                " FROM reporting.intake"
             )
-        assert tuple(row or ()) == (2, 1, 1, None)
+        assert tuple(row or ()) == (2, 1, 1, 1, None)
+
+
+async def test_webhook_changes_the_figure_of_its_account(
+    jira: tuple[JiraFake, str], intake: tuple[str, str], empty_database: str, kafka_bootstrap_servers: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Given a contract, when work is logged, corrected and deleted in Jira, then its account has each figure."""
+    fake, (url, prefix) = jira[0], intake
+    await migrate(empty_database, "consumption")
+    settings = Settings(
+        database_url=empty_database, kafka_bootstrap_servers=kafka_bootstrap_servers, topic_prefix=prefix,
+        secret=TOKEN_SECRET,
+    )  # fmt: skip
+    contract = contract_event(code="ACME-SUP", accounts=[account("Help desk", "40")], end="2099-12-31")
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(running_server(create_consumption(settings)))
+        client = await stack.enter_async_context(httpx.AsyncClient(base_url=url))
+        connection = await stack.enter_async_context(open_connection(empty_database))
+        await publish(
+            kafka_bootstrap_servers, prefix + LIFECYCLE.name, [contract.value.decode()], headers=contract.headers
+        )
+        now = datetime.now(UTC).replace(microsecond=0)
+        work = fake.works["1"] = Work("1", "7", "p", now, 0, now)
+        for seconds in (3600, 5400, 0):
+            work.seconds, work.deleted = seconds, None if seconds else datetime.now(UTC)
+            fake.now = datetime.now(UTC)
+            delivery = fake.deliver(work)
+            assert delivery
+
+            async def has_figure(expected: int = seconds) -> bool:
+                return bool(
+                    expected
+                    == await connection.fetchval("SELECT coalesce(sum(consumed_seconds), 0) FROM reporting.contracts")
+                )
+
+            began = time.perf_counter()
+            answer = await client.post("/v1/intake/acme/webhook", content=delivery[1], headers=delivery[0])
+            assert answer.status_code == 204
+            await wait_until(has_figure)
+            with capsys.disabled():
+                print(f" {time.perf_counter() - began:.2f} s", end="")
 
 
 def waiting_deliveries(connection: Any, count: int) -> Callable[[], Awaitable[bool]]:

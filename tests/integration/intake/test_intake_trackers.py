@@ -11,7 +11,7 @@ from tracker_fakes import FAKES, ClockifyFake, Fake, JiraDataCenterFake, JiraFak
 from tracker_site import Site, add, expected, open_site
 
 from tidemark_intake.client import TrackerError
-from tidemark_intake.configuration import LinkRule
+from tidemark_intake.configuration import LinkRule, Secret
 from tidemark_intake.reader import Reader
 from tidemark_intake.trackers import DeliveryError
 from tidemark_intake.trackers.registry import open_tracker
@@ -284,8 +284,8 @@ async def test_tempo_account_is_the_account_and_jira_has_the_project(intake_pool
     """Given Tempo with a Jira site, when worklogs of one issue have two accounts, then each counts in its own."""
     fake = TempoFake()
     rules = (LinkRule(contract="ACME", match={"project": "K"}),)
-    token = {"site_token": {"env": "SITE_TOKEN"}}
-    async with open_site(fake, intake_pool, account_field="_Account_", rule=rules, **token) as site:
+    token = Secret(env="SITE_TOKEN")
+    async with open_site(fake, intake_pool, account_field="_Account_", rule=rules, site_token=token) as site:
         add(fake, 1, account="DEV")
         add(fake, 2, account="OPS")
         await site.settle()

@@ -83,6 +83,34 @@ def test_shape_is_read_with_its_exact_total(tmp_path: Path, content: bytes | str
     assert total(rows) == seconds
 
 
+NOTES = "Who,Project,Task,Start,Time,Notes\nAnn,P,T,2026-03-02 09:00,1.5,\nAnn,P,T,2026-03-02 11:00,2,\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "change", "seconds"),
+    [
+        pytest.param(TWO.replace(",", "|"), "", 3.5 * HOUR, id="bars"),
+        pytest.param(NOTES, ', description = "{Notes}"', 3.5 * HOUR, id="empty notes"),
+        pytest.param(TWO.replace("1.5", "5400000"), ', unit = "milliseconds"', 5400, id="milliseconds"),
+        pytest.param(TWO.replace("1.5", "5400.00"), ', unit = "seconds"', 5402, id="seconds with fractions"),
+        pytest.param(
+            TWO.replace("1.5", "00:12:30.4"), ', rounding = "nearest"', 2 * HOUR + 750, id="fractions of a clock"
+        ),
+        pytest.param(
+            TWO.replace("1.5", "0.583333"), ', rounding = "nearest"', 2 * HOUR + 2100, id="repeating decimals"
+        ),
+    ],
+)
+def test_shape_that_the_mapping_describes_is_read_with_its_exact_total(
+    tmp_path: Path, content: str, change: str, seconds: float
+) -> None:
+    mapping = MAPPING.replace(', unit = "hours"', change if "unit" in change else f', unit = "hours"{change}')
+    rows, refused = read_text(tmp_path, content, mapping)
+    # Two milliseconds are no time.
+    assert [row.reason for row in refused] == (["unreadable_duration"] if "milli" in change else [])
+    assert total(rows) == seconds
+
+
 def test_24_00_is_the_end_of_the_day(tmp_path: Path) -> None:
     rows, _ = read_text(tmp_path, TWO.replace("2026-03-02 09:00", "2026-03-02 24:00"))
     assert rows[0].started == datetime(2026, 3, 2, 23, tzinfo=UTC)
