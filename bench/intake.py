@@ -21,13 +21,13 @@ from tidemark_intake.trackers.registry import open_tracker
 from tidemark_shared.database import connect_pool
 
 _PAGE, _WORKLOGS_PER_ISSUE = 1_000, 50
-_FIRST_MILLISECONDS = 1_700_000_000_000
+_FIRST_MILLISECONDS, _STEP_MILLISECONDS = 1_600_000_000_000, 60_000
 _STARTED = "2026-02-02T09:00:00.000+0000"
 _TOKEN = "INTAKE_BENCH_TOKEN"  # noqa: S105 - the name of a variable
 
 
 class _Jira:
-    """A site with ``size`` worklogs, one changed each millisecond. ``memory`` is the most of this process so far."""
+    """A site with ``size`` worklogs, one changed each minute. ``memory`` is the most of this process so far."""
 
     def __init__(self, size: int) -> None:
         self._size, self._process = size, psutil.Process()
@@ -49,10 +49,14 @@ class _Jira:
                 return httpx.Response(200, json={"issues": [_issue(number) for number in body["issueIdsOrKeys"]]})
 
     def _feed(self, since: int) -> dict[str, Any]:
-        first = max(since - _FIRST_MILLISECONDS, 0)
+        first = max(-((_FIRST_MILLISECONDS - since) // _STEP_MILLISECONDS), 0)
         numbers = range(first, min(first + _PAGE, self._size))
-        values = [{"worklogId": number, "updatedTime": _FIRST_MILLISECONDS + number} for number in numbers]
-        return {"values": values, "until": _FIRST_MILLISECONDS + numbers.stop, "lastPage": numbers.stop == self._size}
+        values = [{"worklogId": number, "updatedTime": _time_of(number)} for number in numbers]
+        return {"values": values, "until": _time_of(numbers.stop), "lastPage": numbers.stop == self._size}
+
+
+def _time_of(number: int) -> int:
+    return _FIRST_MILLISECONDS + number * _STEP_MILLISECONDS
 
 
 def _worklog(number: int) -> dict[str, Any]:

@@ -245,6 +245,21 @@ async def empty_database(postgres_url: str) -> AsyncIterator[str]:
         yield url
 
 
+@pytest.fixture(scope="module")
+async def intake_database(postgres_url: str) -> AsyncIterator[str]:
+    """The URL of a database for all tests of a file: migrating one for each takes longer than the tests."""
+    async with _new_database(postgres_url) as url:
+        await migrate(url, "intake")
+        yield url
+
+
+@pytest.fixture
+async def intake_pool(intake_database: str) -> AsyncIterator[Pool]:
+    """Connections to it."""
+    async with await connect_pool(intake_database, "intake") as pool:
+        yield pool
+
+
 @pytest.fixture(scope="session")
 async def template(postgres_url: str) -> AsyncIterator[str]:
     """The name of a database with the tables of all services, without connections."""

@@ -1,11 +1,14 @@
 """A tracker, the reader of it, and the webhooks between them."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 
-from tracker_fakes import SECRET, Fake, HarvestFake, Work
+from timer_fakes import HarvestFake
+from tracker_state import SECRET, Fake, Work
 
 from tidemark_intake.app import register
 from tidemark_intake.configuration import LinkRule, Secret, Source
@@ -120,7 +123,8 @@ async def open_site(fake: Fake, pool: Pool, skew: timedelta = timedelta(), **val
         # Faster than TRUNCATE, which syncs files.
         for table in TABLES:
             await pool.execute(f"DELETE FROM {table}")  # noqa: S608 - a constant
-        tracker = await stack.enter_async_context(open_tracker(source, transport=fake.transport()))
+        with patch.dict(os.environ, ENVIRONMENT):
+            tracker = await stack.enter_async_context(open_tracker(source, transport=fake.transport()))
         await register(pool, source)
         yield Site(fake, pool, tracker, source, skew)
 

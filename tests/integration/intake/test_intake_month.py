@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 from effort import LONG, repeat
-from tracker_fakes import FAKES, Fake, Work
+from tracker_fakes import FAKES
 from tracker_site import Site, add, expected, open_site
+from tracker_state import Fake, Work
 
 from tidemark_intake import reader, store
 from tidemark_intake.client import TrackerError
@@ -25,6 +26,7 @@ from tidemark_shared.database import Pool
 
 SEEDS = int(os.environ.get("TIDEMARK_TRACKER_SEEDS", repeat(20, long=1)))
 CHANGES = repeat(12, long=20_000)
+pytestmark = pytest.mark.timeout(240 + SEEDS * (20 + CHANGES // 5))
 _DAYS = 30
 _PEOPLE, _PROJECTS = "abc", "789"
 _TIMERS = ("clockify", "toggl", "harvest", "kimai")

@@ -19,7 +19,8 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
-from tracker_fakes import SECRET, JiraFake, Work
+from tracker_fakes import JiraFake
+from tracker_state import SECRET, Work
 
 from tidemark_consumption.app import create_app as create_consumption
 from tidemark_intake.app import create_app
@@ -34,7 +35,9 @@ def tracker_app(fake: JiraFake) -> Starlette:
 
     async def answer(request: Request) -> Response:
         respond = fake.transport().handler
-        response: Any = respond(httpx.Request(request.method, str(request.url), content=await request.body()))
+        headers = {"content-type": request.headers.get("content-type", "")}
+        forwarded = httpx.Request(request.method, str(request.url), headers=headers, content=await request.body())
+        response: Any = respond(forwarded)
         return Response(response.content, response.status_code, media_type="application/json")
 
     ready = Route("/readyz", lambda _: PlainTextResponse("ready"))

@@ -7,8 +7,10 @@ from typing import Any
 
 import httpx
 import pytest
-from tracker_fakes import FAKES, ClockifyFake, Fake, JiraDataCenterFake, JiraFake, TempoFake
+from timer_fakes import ClockifyFake
+from tracker_fakes import FAKES, JiraDataCenterFake, JiraFake, TempoFake
 from tracker_site import Site, add, expected, open_site
+from tracker_state import SECRET, Fake
 
 from tidemark_intake.client import TrackerError
 from tidemark_intake.configuration import LinkRule, Secret
@@ -165,7 +167,7 @@ async def test_replayed_deletion_deletes_nothing_that_the_tracker_has(site: Site
     assert await site.published() == expected(site.fake) != {}
 
 
-async def test_workspace_that_is_gone_deletes_nothing(site: Site) -> None:
+async def test_workspace_that_is_gone_deletes_nothing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Given published work, when the tracker answers 404 to everything, then reading fails and the work counts."""
     add(site.fake, 1)
     await site.settle()
@@ -174,6 +176,8 @@ async def test_workspace_that_is_gone_deletes_nothing(site: Site) -> None:
     def refuse(request: httpx.Request) -> httpx.Response:
         return httpx.Response(404, json={}, request=request)
 
+    monkeypatch.setenv("SITE_TOKEN", "token")
+    monkeypatch.setenv("SITE_WEBHOOK", SECRET)
     async with open_tracker(site.source, transport=httpx.MockTransport(refuse)) as tracker:
         with pytest.raises(TrackerError):
             await Reader(site.pool, site.source, tracker, now=lambda: site.fake.now).reconcile()

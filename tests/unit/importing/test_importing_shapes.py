@@ -9,50 +9,16 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import xlsxwriter
+from importing_files import HOUR, MAPPING, TWO, read, read_text, total
 
-from tidemark.importing.detection import detect_preset, is_event_file, read_sample
-from tidemark.importing.explain import propose_mapping
-from tidemark.importing.files import DEFAULT_MAX_SIZE, FileError
+from tidemark.importing.files import FileError
 from tidemark.importing.identity import check_names, find_missing, identify_rows
 from tidemark.importing.import_state import DELETED, Checkpoint
-from tidemark.importing.mapping import Mapping, MappingError, parse_mapping, validate_mapping
-from tidemark.importing.presets import list_presets
-from tidemark.importing.rows import RefusedRow, Row, parse_rows, row_templates
-from tidemark.importing.run import open_mapped
+from tidemark.importing.mapping import MappingError, parse_mapping
 from tidemark.importing.tables import open_table
-
-NOW = datetime(2026, 6, 1, tzinfo=UTC)
-MAPPING = """
-source = "test"
-timezone = "Europe/Berlin"
-date_formats = ["%Y-%m-%d %H:%M", "%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y %I:%M %p", "iso", "unix", "unix_ms"]
-account_by = ""
-worklog = { author = "{Who}", started = "{Start}", duration = "{Time}", unit = "hours" }
-issue = { id = "{Task}" }
-contract = { code = "{Project}" }
-"""
-HOUR = 3600
-
-
-def read(path: Path, mapping: Mapping, zones: dict[str, ZoneInfo] | None = None) -> tuple[list[Row], list[RefusedRow]]:
-    with open_mapped(path, mapping, row_templates(mapping), DEFAULT_MAX_SIZE) as table:
-        parsed = list(parse_rows(table.records, mapping, NOW, zones))
-    return [row for row in parsed if isinstance(row, Row)], [row for row in parsed if isinstance(row, RefusedRow)]
-
-
-def read_text(tmp_path: Path, content: bytes | str, mapping: str = MAPPING) -> tuple[list[Row], list[RefusedRow]]:
-    path = tmp_path / "file"
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return read(path, parse_mapping(mapping))
-
-
-def total(rows: Sequence[Row]) -> int:
-    return sum(row.seconds for row in identify_rows(rows))
-
 
 JSON = '[{"Who": "A", "Project": "P", "Task": "T", "Start": "2026-03-02", "Time": 1.5}]'
 TWICE = "Who,Project,Task,Start,Time,Time\nAnn,P,T,2026-03-02 09:00,1.5,x\n"
-TWO = "Who,Project,Task,Start,Time\nAnn,P,T,2026-03-02 09:00,1.5\nBea,P,T,2026-03-02 09:00,2\n"
 
 
 @pytest.mark.parametrize(
@@ -241,72 +207,6 @@ def workbook(rows: Sequence[Sequence[str | float]]) -> bytes:
             "xl/worksheets/sheet1.xml", f'<worksheet xmlns="{main}"><sheetData>{cells}</sheetData></worksheet>'
         )
     return file.getvalue()
-
-
-# Presets
-
-
-EXPORTS = {path.stem: path for path in (Path(__file__).parent / "exports").iterdir()}
-TOTALS = {
-    "toggl": 9000,
-    "toggl-report": 5460,
-    "toggl-entries": 3600,
-    "clockify": 5400,
-    "clockify-report": 3600,
-    "harvest": 7500,
-    "kimai": 5400,
-    "kimai-user": 5400,
-    "kimai-api": 3600,
-    "kimai-api-full": 3600,
-    "solidtime": 5400,
-    "tempo": 5400,
-    "tempo-account": 5400,
-    "tempo-api": 3600,
-    "jira": 5400,
-    "jira-api": 3600,
-    "redmine": 5400,
-    "redmine-api": 5400,
-    "timewarrior": 5400,
-}
-
-
-@pytest.mark.parametrize("name", [preset.name for preset in list_presets()])
-def test_export_is_known_by_its_columns(name: str) -> None:
-    path = EXPORTS[name]
-    detected = detect_preset(path, None, DEFAULT_MAX_SIZE)
-    assert detected
-    assert detected.preset.name == name
-    rows, refused = read(path, validate_mapping(detected.mapping, {}))
-    assert total(rows) == TOTALS[name]
-    assert [row.reason for row in refused] == (["running"] if name == "timewarrior" else [])
-
-
-def test_order_of_day_and_month_that_cannot_be_told_is_asked(tmp_path: Path) -> None:
-    path = tmp_path / "export.csv"
-    path.write_text(EXPORTS["clockify"].read_text().replace("03/14/2026", "03/04/2026"))
-    with pytest.raises(MappingError, match="can be read in several ways"):
-        detect_preset(path, None, DEFAULT_MAX_SIZE)
-    chosen = detect_preset(path, None, DEFAULT_MAX_SIZE, date_formats=["%d/%m/%Y %I:%M:%S %p"])
-    assert chosen
-
-
-def test_events_are_known(tmp_path: Path) -> None:
-    path = tmp_path / "events"
-    path.write_text('{"specversion":"1.0","id":"1"}\n')
-    assert is_event_file(path, DEFAULT_MAX_SIZE)
-    path.write_text(TWO)
-    assert not is_event_file(path, DEFAULT_MAX_SIZE)
-
-
-def test_mapping_that_is_proposed_reads_the_file(tmp_path: Path) -> None:
-    path = tmp_path / "zeiten.csv"
-    path.write_bytes(
-        "Mitarbeiter;Kunde;Projekt;Datum;Stunden;Notiz\nJörg;Acme;Site;14.03.2026;1,5;x\n".encode("cp1252")
-    )
-    text = propose_mapping(read_sample(path, None, DEFAULT_MAX_SIZE), "zeiten")
-    rows, refused = read(path, parse_mapping(text))
-    assert (total(rows), refused) == (1.5 * HOUR, [])
-    assert (rows[0].author, rows[0].contract, rows[0].organization) == ("Jörg", "Site", "Acme")
 
 
 # Identity and names
