@@ -26,7 +26,7 @@ Figures = dict[str, tuple[str, str, int, datetime]]
 
 # The variables with the secrets of a site.
 ENVIRONMENT = {"SITE_TOKEN": "token", "SITE_WEBHOOK": SECRET}
-TABLES = ("outbox", "skipped", "worklogs", "issues", "deliveries", "source_locks", "sources")
+TABLES = ("outbox", "skipped", "worklogs", "issues", "deliveries", "sources")
 
 
 def source_of(kind: str, **values: Any) -> Source:

@@ -149,6 +149,7 @@ async def test_webhook_changes_the_figure_of_its_account(
             fake.now = datetime.now(UTC)
             delivery = fake.deliver(work)
             assert delivery
+            headers = {**delivery[0], "content-type": "application/json"}
 
             async def has_figure(expected: int = seconds) -> bool:
                 return bool(
@@ -157,7 +158,7 @@ async def test_webhook_changes_the_figure_of_its_account(
                 )
 
             began = time.perf_counter()
-            answer = await client.post("/v1/intake/acme/webhook", content=delivery[1], headers=delivery[0])
+            answer = await client.post("/v1/intake/acme/webhook", content=delivery[1], headers=headers)
             assert answer.status_code == 204
             await wait_until(has_figure)
             with capsys.disabled():

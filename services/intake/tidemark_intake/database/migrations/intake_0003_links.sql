@@ -1,5 +1,5 @@
 -- the attributes of time entries, to link them again when rules change, and webhooks that come again
--- depends: intake_0001_sources
+-- depends: intake_0002_leader_lock
 
 -- migrate: apply
 
