@@ -307,6 +307,7 @@ async def test_first_load_of_tempo_goes_on_after_a_kill(intake_pool: Pool) -> No
         with pytest.raises(TrackerError):
             await site.reader.reconcile()
         assert await site.published()
+        fake.before_answer = None
         fake.failures.clear()
         fake.paths.clear()
         works[0].deleted = fake.now
