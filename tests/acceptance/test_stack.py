@@ -95,6 +95,17 @@ async def test_other_users_can_read_nothing_in_the_data_directory(stack: Stack) 
     assert readable == []
 
 
+async def test_each_service_is_a_user_of_its_own_in_the_database(stack: Stack) -> None:
+    """A process that is broken into reads no other service's tables; see test_service_roles.py."""
+    connection = await asyncpg.connect((await stack.env())["TIDEMARK_DATABASE_URL"])
+    rows = await connection.fetch(
+        "SELECT DISTINCT application_name AS name, usename AS user FROM pg_stat_activity WHERE application_name <> ''"
+    )
+    await connection.close()
+    assert {row["user"] for row in rows} == {"tidemark_contracts", "tidemark_consumption", "tidemark_notifier"}
+    assert all(row["user"] == f"tidemark_{row['name'].partition(' ')[0]}" for row in rows)
+
+
 async def test_second_stack_exits_with_a_message(stack: Stack) -> None:
     second = await stack.run("up", "--port", str(ports.find_free()))
     _, errors = await second.communicate()

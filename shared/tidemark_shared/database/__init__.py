@@ -97,6 +97,14 @@ def json_rows(
     return JsonRows(json.dumps(listed, default=default))
 
 
+class _PoolConnection(asyncpg.Connection):  # type: ignore[type-arg] # at run time it takes none
+    """A connection that takes no advisory locks: its user may have no right to release them."""
+
+    def get_reset_query(self) -> str:
+        """What a pool runs when a connection comes back to it."""
+        return super().get_reset_query().replace("SELECT pg_advisory_unlock_all();", "")
+
+
 async def connect_pool(
     url: str,
     service: str,
@@ -116,6 +124,7 @@ async def connect_pool(
         max_size=size,
         init=init,
         max_queries=max_queries,
+        connection_class=_PoolConnection,
         server_settings=server_settings(service, workload),
     )
     watch_pool(workload.name.lower(), pool)
@@ -165,7 +174,8 @@ async def migrate(url: str, service: str) -> None:
             folder = Path(str(files(package) / "database"))
             await pogo.apply(connection, folder / "migrations", schema_name=service)
             await _apply_definitions(connection, package, folder)
-        await connection.execute((files("tidemark_shared") / "database/grants.sql").read_text())
+        for file in ("owner.sql", "grants.sql"):
+            await connection.execute((files("tidemark_shared") / "database" / file).read_text())
 
 
 async def _lock_migration(connection: Connection) -> None:

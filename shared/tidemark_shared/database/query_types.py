@@ -197,7 +197,7 @@ class SharedQueries(Protocol):
 
     def lag_by_topic(self, connection: Connection, /) -> AsyncIterator[LagByTopicRow]:
         """The topics of the cluster that was read last; offsets of an earlier cluster are kept. The lag is null where that of a
-        partition is unknown.
+        partition is unknown. As in `reporting.consumer_lag`, which shows the partitions of all services.
 
         consumer_offsets.sql"""
         ...

@@ -39,9 +39,9 @@ _SETTINGS = {
 }
 
 
-def url(port: int, password: str) -> str:
-    """The URL of the database that :func:`prepare` creates."""
-    return f"postgresql://{_USER}:{password}@127.0.0.1:{port}/{_DATABASE}"
+def url(port: int, password: str, user: str = _USER) -> str:
+    """The URL of the database that :func:`prepare` creates; by default with the user that owns it."""
+    return f"postgresql://{user}:{password}@127.0.0.1:{port}/{_DATABASE}"
 
 
 def prepare(folder: Path, port: int, password: str, settings: Mapping[str, str] = MappingProxyType({})) -> Component:

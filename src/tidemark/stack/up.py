@@ -26,7 +26,7 @@ from tidemark.stack.processes import (
 )
 from tidemark.stack.state import State, lock_data_dir
 from tidemark_intake.configuration import load_sources, secret_names
-from tidemark_shared.database import migrate
+from tidemark_shared.database import migrate, open_connection
 from tidemark_shared.http.tokens import issue_token
 from tidemark_shared.messaging.kafka import create_topics, use_settings
 from tidemark_shared.settings import Settings, require_setting
@@ -227,6 +227,15 @@ class _Stack:
                 raise StackError(
                     f"The database of {service} could not be set up ({error}). Check {_DATABASE}."
                 ) from error
+        for service in filter(self._is_embedded, services_of(state.environment)):
+            async with open_connection(state.embedded[_DATABASE]) as connection:
+                password = state.secret(f"postgres-{service}")
+                await connection.execute(f"ALTER ROLE tidemark_{service} LOGIN PASSWORD '{password}'")
+        state.save()
+
+    def _is_embedded(self, service: str) -> bool:
+        """Whether a service uses the embedded Postgres."""
+        return self._settings.service_database_url(service) == self._state.embedded.get(_DATABASE)
 
     async def _start_kafka(self) -> None:
         state = self._state
@@ -252,6 +261,11 @@ class _Stack:
 
     def _service(self, name: str) -> Component:
         environment = select_settings(self._state.environment, name)
+        if name in ALL_SERVICES and self._is_embedded(name):
+            # The owner of the database is for migrations and the command line.
+            password, user = self._state.secret(f"postgres-{name}"), f"tidemark_{name}"
+            url = postgres.url(self._state.port("postgres"), password, user)
+            environment[f"TIDEMARK_{name.upper()}_DATABASE_URL"] = url
         if name == INTAKE:
             # The secrets of the trackers, whose variables have names of their own.
             names = secret_names(load_sources(environment.get(_INTAKE_FILE)))

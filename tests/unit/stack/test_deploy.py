@@ -158,8 +158,31 @@ def test_process_gets_only_the_settings_that_it_reads(process: str) -> None:
 @pytest.mark.parametrize("service", WITH_A_DATABASE)
 def test_migration_gets_no_token_secret(service: str) -> None:
     environment = COMPOSE["services"][f"{service}-migrate"]["environment"]
-    assert {*environment} < USED_SETTINGS[service]
+    assert {*environment} - {"TIDEMARK_DATABASE_URL"} < USED_SETTINGS[service]
     assert "TIDEMARK_SECRET" not in environment
+
+
+def test_compose_services_have_database_users_and_passwords_of_their_own() -> None:
+    """Only migrations get the user that owns the database, and with it the tables of all services."""
+    users, passwords = {}, set()
+    for name, service in COMPOSE["services"].items():
+        for variable, url in service.get("environment", {}).items():
+            if variable.endswith("DATABASE_URL"):
+                users[name], _, password = url.removeprefix("postgresql://").partition(":")
+                passwords.add((users[name], password.partition(":")[0]))
+    assert users == {
+        **{service: f"tidemark_{service}" for service in (*WITH_A_DATABASE, "intake")},
+        **{f"{service}-migrate": "tidemark" for service in (*WITH_A_DATABASE, "intake")},
+    }
+    assert len(passwords) == len({password for _, password in passwords}) == 5
+    created = COMPOSE["configs"]["postgres-role"]["content"]
+    assert all(f"CREATE ROLE {user} LOGIN" in created for user in users.values())
+
+
+def test_database_users_of_kubernetes_differ() -> None:
+    secret = of_kind("Secret")["tidemark"]["stringData"]
+    urls = [url for name, url in secret.items() if name.endswith("DATABASE_URL")]
+    assert len(urls) == len({url.partition(":…@")[0] for url in urls}) == len(WITH_A_DATABASE)
 
 
 def test_database_user_of_compose_is_no_superuser() -> None:

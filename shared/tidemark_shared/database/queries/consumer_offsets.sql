@@ -35,12 +35,13 @@ WHERE stored.end_offset <> excluded.end_offset OR stored.checked_at < excluded.c
 
 -- name: lag_by_topic()
 -- The topics of the cluster that was read last; offsets of an earlier cluster are kept. The lag is null where that of a
--- partition is unknown.
+-- partition is unknown. As in `reporting.consumer_lag`, which shows the partitions of all services.
 SELECT
-  topic, count(*) AS partitions, CASE WHEN bool_and(lag IS NOT NULL) THEN sum(lag)::bigint END AS lag,
-  min(seconds_since_progress) AS seconds_since_progress, min(checked_at) AS checked_at
-FROM reporting.consumer_lag
-WHERE service = current_schema()
-  AND cluster = (SELECT cluster FROM consumer_offsets ORDER BY updated_at DESC LIMIT 1)
+  topic, count(*) AS partitions,
+  CASE WHEN bool_and(end_offset IS NOT NULL) THEN sum(greatest(end_offset - next_offset, 0))::bigint END AS lag,
+  min(extract(EPOCH FROM now() - updated_at)::bigint) AS seconds_since_progress, min(checked_at) AS checked_at
+FROM consumer_offsets
+LEFT JOIN end_offsets USING (service, cluster, topic, partition)
+WHERE cluster = (SELECT cluster FROM consumer_offsets ORDER BY updated_at DESC LIMIT 1)
 GROUP BY topic
 ORDER BY topic;
