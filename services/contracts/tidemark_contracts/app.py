@@ -1,27 +1,35 @@
 """The composition of the contracts service."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 from uuid import UUID
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
+from tidemark_contracts import recovery
 from tidemark_contracts.api import contracts, customer_links, directory, offer_links, offers
 from tidemark_contracts.api.examples import EXAMPLES
 from tidemark_contracts.contract import expiry
 from tidemark_contracts.offer import expiry as offer_expiry
-from tidemark_contracts.offer.event_handlers import EVENT_HANDLERS
+from tidemark_contracts.offer.event_handlers import handle_notifications
+from tidemark_contracts.recovery import Recovery, refuse_changes
 from tidemark_shared.database import Workload
 from tidemark_shared.http.app import create_api
 from tidemark_shared.http.operations import Operations, add_operations, measure_status
+from tidemark_shared.messaging.batches import Handler
+from tidemark_shared.messaging.topics import NOTIFICATIONS
 from tidemark_shared.runtime import service_runtime
 from tidemark_shared.settings import Settings
+
+EVENT_HANDLERS: Mapping[str, Handler] = {NOTIFICATIONS.name: handle_notifications, **recovery.EVENT_HANDLERS}
 
 
 def create_app(settings: Settings) -> FastAPI:
     """The contracts service: keeps organizations, teams, rate cards and contracts, and publishes their changes."""
+    recovered = Recovery()
+    handlers = {**EVENT_HANDLERS, NOTIFICATIONS.name: recovered.guard(handle_notifications)}
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -30,15 +38,19 @@ def create_app(settings: Settings) -> FastAPI:
             runtime.add_check(lambda connection: expiry.find_problems(connection, datetime.now(UTC), failures))
             app.state.pool, app.state.problems, app.state.failures = runtime.pool, runtime.problems, runtime.failures
             runtime.relay_outbox()
-            await runtime.start_consumer(EVENT_HANDLERS)
+            recovered.start()
+            runtime.add_check(recovered.find_problems)
+            consumer = await runtime.start_consumer(handlers)
+            topics = [settings.topic_prefix + topic for topic in recovery.EVENT_HANDLERS]
             runtime.run_task("measurements", partial(measure_status, app))
-            runtime.run_task("expiry", partial(expiry.run, runtime.pool, failures))
-            runtime.run_task("offer_expiry", partial(offer_expiry.run, runtime.pool))
+            runtime.run_task("recovery", partial(recovered.run, runtime.pool, consumer, topics))
+            runtime.run_task("expiry", recovered.after(partial(expiry.run, runtime.pool, failures)))
+            runtime.run_task("offer_expiry", recovered.after(partial(offer_expiry.run, runtime.pool)))
             yield
 
     app = create_api("contracts", settings, lifespan, examples=EXAMPLES)
-    add_operations(app, Operations("contracts", EVENT_HANDLERS))
-    app.state.link_limit = offer_links.create_link_limit()
+    add_operations(app, Operations("contracts", handlers))
+    app.state.recovery, app.state.link_limit = recovered, offer_links.create_link_limit()
     for router in (
         directory.router,
         contracts.router,
@@ -47,5 +59,5 @@ def create_app(settings: Settings) -> FastAPI:
         offers.router,
         offers.customer_router,
     ):
-        app.include_router(router)
+        app.include_router(router, dependencies=[Depends(refuse_changes)])
     return app

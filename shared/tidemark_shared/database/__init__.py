@@ -97,7 +97,7 @@ def json_rows(
     return JsonRows(json.dumps(listed, default=default))
 
 
-class _PoolConnection(asyncpg.Connection):  # type: ignore[type-arg] # at run time it takes none
+class _PoolConnection(asyncpg.Connection):
     """A connection that takes no advisory locks: its user may have no right to release them."""
 
     def get_reset_query(self) -> str:

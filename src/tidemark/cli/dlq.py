@@ -112,7 +112,7 @@ def _load_handlers(service: str) -> Mapping[str, Handler]:
 
         return consumption.handlers()
     if service == "contracts":
-        from tidemark_contracts.offer.event_handlers import EVENT_HANDLERS  # noqa: PLC0415
+        from tidemark_contracts.app import EVENT_HANDLERS  # noqa: PLC0415
 
         return EVENT_HANDLERS
     from tidemark_notifier.engine.evaluator import Evaluator  # noqa: PLC0415

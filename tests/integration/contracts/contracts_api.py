@@ -1,6 +1,6 @@
 """A client of the contracts service, and bodies to send."""
 
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import ExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from unittest.mock import patch
 
@@ -8,6 +8,7 @@ import httpx
 from applications import build_app
 
 from tidemark_contracts.app import create_app
+from tidemark_contracts.recovery import Recovery
 from tidemark_shared.http.tokens import issue_token
 from tidemark_shared.runtime import ServiceRuntime
 
@@ -19,7 +20,10 @@ async def run_service(settings, role="manager", *, reads_topics=False):
     """An instance of the service, as a client with a token. Only one that reads topics needs them to exist."""
     app = build_app(create_app, settings)
     token = issue_token(SECRET, "olga", role, now=datetime.now(UTC))
-    with nullcontext() if reads_topics else patch.object(ServiceRuntime, "start_consumer"):
+    with ExitStack() as patches:
+        if not reads_topics:
+            patches.enter_context(patch.object(ServiceRuntime, "start_consumer"))
+            patches.enter_context(patch.object(Recovery, "start"))
         async with (
             app.router.lifespan_context(app),
             httpx.AsyncClient(

@@ -11,8 +11,9 @@ import pytest
 from contracts_api import create_active_contract, expect_status, run_service
 from polling import wait_until
 
+from tidemark_contracts.app import EVENT_HANDLERS
 from tidemark_contracts.contract import store as contract_store
-from tidemark_contracts.offer import event_handlers, store
+from tidemark_contracts.offer import store
 from tidemark_contracts.offer.decider import Make
 from tidemark_contracts.offer.proposal import rule_proposal
 from tidemark_shared.domain.bodies import RuleOffer
@@ -86,9 +87,7 @@ async def check_rule_offers(api, settings, pool, published):
     body = contract | {"accounts": more, "reason": "Nobody"}
     await expect_status(api.post("/contracts/ACME-SUP/amend", json=body, headers={"if-match": "*"}), 200)
     async with pool.acquire() as connection:
-        reason = await replay_dead_letter(
-            connection, event_handlers.EVENT_HANDLERS, letter["id"], prefix=settings.topic_prefix
-        )
+        reason = await replay_dead_letter(connection, EVENT_HANDLERS, letter["id"], prefix=settings.topic_prefix)
     assert reason is None
     assert [offer["account_name"] for offer in await list_offers(api)] == ["Nobody", "Help desk", "Help desk"]
 

@@ -29,13 +29,18 @@ async def rebuild(url: str) -> int:
         connection.transaction(),
     ):
         await _sql.lock_events(connection)
-        await _sql.delete_contracts(connection)
-        await _sql.delete_offers(connection)
-        await _replay(connection, store.load_all_events(connection), State(), evolve, store.save_contracts)
-        await _replay(
-            connection, offer_store.load_all_events(connection), offers.State(), offers.evolve, offer_store.save_offers
-        )
+        await rebuild_read_model(connection)
         return int(await _sql.count_contracts(connection))
+
+
+async def rebuild_read_model(connection: Connection) -> None:
+    """Derive contracts and offers from their events again, which nobody changes meanwhile."""
+    await _sql.delete_contracts(connection)
+    await _sql.delete_offers(connection)
+    await _replay(connection, store.load_all_events(connection), State(), evolve, store.save_contracts)
+    await _replay(
+        connection, offer_store.load_all_events(connection), offers.State(), offers.evolve, offer_store.save_offers
+    )
 
 
 async def _replay(

@@ -117,7 +117,7 @@ async def append_events(connection: Connection, contract_id: UUID, state: State,
             contract_id=contract_id,
             versions=list(range(state.version + 1, new_state.version + 1)),
             types=[event.type for event in events],
-            data=[_event_json(event) for event in events],
+            data=[event_json(event) for event in events],
             actors=[event.actor for event in events],
             reasons=[event.reason for event in events],
             occurred_at=[event.occurred_at for event in events],
@@ -191,7 +191,8 @@ def _event(row: ListEventsRow) -> Event:
     return Event(type_, data["status"], terms, row["actor"], row["reason"], row["occurred_at"], **links)
 
 
-def _event_json(event: Event) -> str:
+def event_json(event: Event) -> str:
+    """The column ``data`` of an event."""
     terms = event.terms.model_dump(mode="json") if event.terms else None
     links = {name: str(id_) for name in _LINKS if (id_ := getattr(event, name))}
     return json.dumps({"status": event.status, "terms": terms, **links})

@@ -160,6 +160,19 @@ class LockEntitiesRow(TypedDict):
     kind: str | Any
 
 
+class MissingVersionRow(TypedDict):
+    topic: str | Any
+    id: UUID | Any
+    version: int | Any
+
+
+class VersionsDecidedTwiceRow(TypedDict):
+    id: UUID | Any
+    version: int | Any
+    occurred_at: datetime | Any
+    newest: int | Any
+
+
 class ContractsQueries(Protocol):
     async def add_customer_link(
         self,
@@ -228,6 +241,10 @@ class ContractsQueries(Protocol):
         directory.sql"""
         ...
 
+    async def clear_lost_events(self, connection: Connection, /) -> str:
+        """recovery.sql"""
+        ...
+
     async def count_contracts(self, connection: Connection, /) -> int | Any:
         """contracts.sql"""
         ...
@@ -252,6 +269,12 @@ class ContractsQueries(Protocol):
         """The version of the deletion; null if :version is not the current one.
 
         directory.sql"""
+        ...
+
+    async def delete_lost_entities(self, connection: Connection, /, *, kinds: Collection[str | None] | None) -> str:
+        """Entities whose deletion was lost.
+
+        recovery.sql"""
         ...
 
     async def delete_offers(self, connection: Connection, /) -> str:
@@ -284,6 +307,10 @@ class ContractsQueries(Protocol):
         """The rate card with the same person, team, currency and first day.
 
         directory.sql"""
+        ...
+
+    async def has_lost_events(self, connection: Connection, /) -> bool | Any:
+        """recovery.sql"""
         ...
 
     async def has_offer_of_notification(self, connection: Connection, /, *, notification_id: UUID | None) -> bool | Any:
@@ -414,6 +441,10 @@ class ContractsQueries(Protocol):
         """offers.sql"""
         ...
 
+    async def lock_directory(self, connection: Connection, /) -> str:
+        """recovery.sql"""
+        ...
+
     def lock_ended_offers(
         self, connection: Connection, /, *, contract_id: UUID | None, now: datetime | None
     ) -> AsyncIterator[LockEndedOffersRow]:
@@ -448,8 +479,26 @@ class ContractsQueries(Protocol):
         offers.sql"""
         ...
 
+    async def missing_version(self, connection: Connection, /) -> MissingVersionRow | None:
+        """The first version that neither the database nor Kafka has, although a later one was published.
+
+        recovery.sql"""
+        ...
+
     async def new_offer_id(self, connection: Connection, /) -> UUID | Any:
         """offers.sql"""
+        ...
+
+    async def restore_lost_entities(self, connection: Connection, /, *, kinds: Collection[str | None] | None) -> str:
+        """recovery.sql"""
+        ...
+
+    async def restore_lost_events(self, connection: Connection, /) -> str:
+        """recovery.sql"""
+        ...
+
+    async def restore_lost_offer_events(self, connection: Connection, /) -> str:
+        """recovery.sql"""
         ...
 
     async def revoke_customer_link(
@@ -511,6 +560,35 @@ class ContractsQueries(Protocol):
         contracts.sql"""
         ...
 
+    async def store_lost_events(
+        self,
+        connection: Connection,
+        /,
+        *,
+        ids: Collection[UUID | None] | None,
+        topic: str | None,
+        versions: Collection[int | None] | None,
+        data: Collection[str | None] | None,
+    ) -> int | Any:
+        """Of these published events, those that the database lacks. Returns their number.
+
+        recovery.sql"""
+        ...
+
     async def use_customer_link(self, connection: Connection, /, *, now: datetime | None, id: UUID | None) -> str:
         """customer_links.sql"""
+        ...
+
+    def versions_decided_twice(
+        self,
+        connection: Connection,
+        /,
+        *,
+        ids: Collection[UUID | None] | None,
+        versions: Collection[int | None] | None,
+        occurred_at: Collection[datetime | None] | None,
+    ) -> AsyncIterator[VersionsDecidedTwiceRow]:
+        """Of these published events of contracts and offers, those whose version the database has from another moment.
+
+        recovery.sql"""
         ...

@@ -52,3 +52,4 @@ def _person_and_day(card: RateCard) -> str:
 ORGANIZATION = Resource("organization", "organizations", Organization, _name, ORGANIZATION_CHANGED, OrganizationChanged)
 TEAM = Resource("team", "teams", Team, _name, TEAM_CHANGED, TeamChanged)
 RATE_CARD = Resource("rate_card", "rate-cards", RateCard, _person_and_day, RATE_CARD_CHANGED, RateCardChanged)
+RESOURCES = {resource.event_type: resource for resource in (ORGANIZATION, TEAM, RATE_CARD)}

@@ -1,6 +1,5 @@
 """The offers of rules: each notification of such a rule makes one, unless one waits for an answer (SPEC 10)."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from tidemark_contracts.contract.store import find_contract
@@ -10,7 +9,7 @@ from tidemark_contracts.offer.proposal import rule_proposal
 from tidemark_shared.database import Connection
 from tidemark_shared.domain.bodies import RuleOffer
 from tidemark_shared.log import get_logger
-from tidemark_shared.messaging.batches import Batch, DeadLetter, Handler, decode_batch, write_dead_letters
+from tidemark_shared.messaging.batches import Batch, DeadLetter, decode_batch, write_dead_letters
 from tidemark_shared.messaging.events import NOTIFICATION_RAISED, NotificationChanged
 from tidemark_shared.messaging.topics import NOTIFICATIONS
 
@@ -27,9 +26,6 @@ async def handle_notifications(connection: Connection, batch: Batch) -> None:
                 _log.warning("offer_not_made", notification_id=str(event.data.notification_id), reason=reason)
                 dead_letters.append(DeadLetter(record, reason))
     await write_dead_letters(connection, batch, dead_letters)
-
-
-EVENT_HANDLERS: Mapping[str, Handler] = {NOTIFICATIONS.name: handle_notifications}
 
 
 async def _make_offer(

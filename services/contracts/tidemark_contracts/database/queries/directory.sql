@@ -28,9 +28,14 @@ RETURNING version;
 
 -- name: delete_entity(id, version)$
 -- The version of the deletion; null if :version is not the current one.
-DELETE FROM directory
-WHERE id = :id AND version = :version
-RETURNING version + 1;
+WITH deleted AS (
+  DELETE FROM directory
+  WHERE id = :id AND version = :version
+  RETURNING id, version + 1 AS version
+)
+INSERT INTO deleted_entities (id, version)
+SELECT id, version FROM deleted
+RETURNING version;
 
 -- name: list_entities(kind, name, text, person, team, after_name, after_id, max_rows)
 SELECT id, version, name, body
