@@ -137,14 +137,22 @@ async def test_restored_notifier_repeats_only_what_it_does_not_know(system, copy
         assert await notified(restored_reader) == ["80", "100"]
 
 
-async def test_version_that_restored_contracts_use_again_is_ignored_and_the_next_one_applies(system):
-    published, used_again, following = (
-        contract_event(version, hours=hours, **WHOLE) for version, hours in ((2, "50"), (2, "60"), (3, "70"))
-    )
-    async with consumption(system) as connection, notifier(system) as reader:
-        for event, hours in ((published, 50), (used_again, 50), (following, 70)):
-            await take(connection, [event])
-            await notify(reader, event)
-            planned = await connection.fetchval("SELECT planned_seconds FROM reporting.contracts")
-            stored = await reader.fetchval("SELECT terms ->> 'contracted_hours' FROM contracts WHERE id = $1", CONTRACT)
-            assert (planned, int(stored)) == (hours * HOUR, hours)
+@pytest.mark.parametrize("kind", ["contract", "entity"])
+async def test_version_that_is_used_twice_is_a_dead_letter_and_the_next_one_applies(system, kind):
+    """As if contracts had been restored to an earlier moment, and Kafka emptied: nothing is ignored in silence."""
+    if kind == "contract":
+        events = [contract_event(version, occurred=f"2026-01-0{day}T00:00:00Z", name=name, **WHOLE)
+                  for version, day, name in ((2, 2, "Read"), (2, 3, "Used again"), (3, 4, "Next"))]  # fmt: skip
+    else:
+        events = [organization_event(name, version, id_=uid("Acme"))
+                  for version, name in ((2, "Read"), (2, "Used again"), (3, "Next"))]  # fmt: skip
+    async with consumption(system) as connection:
+        for event, name, count in zip(events, ("Read", "Read", "Next"), (0, 1, 1), strict=True):
+            for _ in range(2):  # delivered twice
+                await take(connection, [event], first_offset=100 + events.index(event))
+            column = "contract_name" if kind == "contract" else "organization_name"
+            assert await connection.fetchval(f"SELECT {column} FROM reporting.contracts") == name  # noqa: S608
+            assert await connection.fetchval("SELECT count(*) FROM dead_letters") == count
+        reason = await connection.fetchval("SELECT reason FROM dead_letters")
+        assert "has the version 2 twice" in reason
+        assert f"change the {kind} until its version is one that no reader has" in reason

@@ -298,8 +298,12 @@ class Consumer:
             workers.keys() - ends.keys(),
         )
         await self._save_end_offsets(ends)
+        positions = {tp: worker.offset for tp, worker in workers.items()}
         stored = await self.load_offsets(sorted(ends.keys() | workers.keys()))
         show_lag(self._lag_clock, self.prefix, ends, stored)
+        for tp, worker in workers.items():
+            # Offsets that were stored only grow, unless the database is restored to an earlier moment.
+            worker.is_ahead = stored.get(tp, 0) < positions[tp]
         self._note_stalls(workers, ends, stored)
         self._health.record_offsets(stored)
 

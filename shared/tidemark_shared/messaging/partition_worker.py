@@ -77,6 +77,8 @@ class PartitionWorker:
         """Whether it waits for records, rather than processes some or pauses."""
         self.offset = -1
         """The next offset that this worker expects."""
+        self.is_ahead = False
+        """Whether the stored offset was below :attr:`offset`: the database was restored while this worker ran."""
         self._reread_offset = -1
         self._is_compacted = False
         self._predecessor = predecessor
@@ -175,6 +177,9 @@ class PartitionWorker:
 
     async def _check_position(self) -> None:
         """While no records arrive, the position must be the stored offset: else a batch was lost on the way."""
+        if self.is_ahead:
+            self.is_ahead = False
+            raise _RereadError("the database has an earlier offset")
         if await self._client.position(self._tp) != self.offset:
             raise _RereadError(f"the position moved from offset {self.offset} without records")
 

@@ -345,12 +345,24 @@ class ListStatementsRow(TypedDict):
     sha256: str | Any
 
 
+class LoggedContractVersionsRow(TypedDict):
+    contract_id: UUID | Any
+    stream_version: int | Any
+    occurred_at: datetime | Any
+
+
 class LoggedContractsRow(TypedDict):
     event: str | Any
 
 
 class LoggedDirectoryRow(TypedDict):
     type: str | Any
+    event: str | Any
+
+
+class LoggedEntityVersionsRow(TypedDict):
+    entity_id: UUID | Any
+    version: int | Any
     event: str | Any
 
 
@@ -1124,6 +1136,14 @@ class ConsumptionQueries(Protocol):
         """replay.sql"""
         ...
 
+    def logged_contract_versions(
+        self, connection: Connection, /, *, ids: Collection[UUID | None] | None, versions: Collection[int | None] | None
+    ) -> AsyncIterator[LoggedContractVersionsRow]:
+        """Of these versions of contracts, those that were read before, and when each was decided.
+
+        ingest.sql"""
+        ...
+
     def logged_contracts(self, connection: Connection, /, *, batch: int | None) -> AsyncIterator[LoggedContractsRow]:
         """In the order in which they are learned. Of two events of one version the first holds, as when the log is replayed.
 
@@ -1132,6 +1152,14 @@ class ConsumptionQueries(Protocol):
 
     def logged_directory(self, connection: Connection, /, *, batch: int | None) -> AsyncIterator[LoggedDirectoryRow]:
         """directory.sql"""
+        ...
+
+    def logged_entity_versions(
+        self, connection: Connection, /, *, ids: Collection[UUID | None] | None, versions: Collection[int | None] | None
+    ) -> AsyncIterator[LoggedEntityVersionsRow]:
+        """Of these versions of entities of the directory, those that were read before, as they were.
+
+        ingest.sql"""
         ...
 
     async def mark_all_dirty(self, connection: Connection, /, *, correlation_id: str | None) -> str:

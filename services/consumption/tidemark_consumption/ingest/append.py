@@ -4,6 +4,7 @@ All in the short transaction of the consumer, which only locks the row of its pa
 projector interprets the records later.
 """
 
+import json
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
@@ -20,12 +21,17 @@ from tidemark_consumption.projection.rows import ContractRows, contract_rows
 from tidemark_shared import tracing
 from tidemark_shared.database import Connection, json_rows, queries
 from tidemark_shared.log import get_correlation_id, get_logger
-from tidemark_shared.messaging.batches import Batch, decode_batch, write_dead_letters
+from tidemark_shared.messaging.batches import Batch, DeadLetter, ReceivedEvent, decode_batch, write_dead_letters
 from tidemark_shared.messaging.topics import DIRECTORY, LIFECYCLE
 
 _log = get_logger()
 _sql: ConsumptionQueries = queries("tidemark_consumption")
 
+_USED_TWICE = (
+    "The {0} {1} has the version {2} twice: this is not what was read first. The database of contracts was restored to "
+    "an earlier moment, and Kafka has not what it lacks. All readers keep what they read first: change the {0} until "
+    "its version is one that no reader has."
+)
 # A contract may have thousands of periods.
 _MAX_CHECKED_CONTRACTS = 100
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -46,7 +52,21 @@ async def append_worklogs(connection: Connection, batch: Batch) -> None:
 
 async def append_lifecycle(connection: Connection, batch: Batch) -> None:
     """A batch of ``contracts.lifecycle``."""
-    events = await decode_batch(connection, LIFECYCLE, batch)
+    received = await decode_batch(connection, LIFECYCLE, batch)
+    rows = _sql.logged_contract_versions(
+        connection,
+        ids=[event.data.contract_id for _, event in received],
+        versions=[event.data.stream_version for _, event in received],
+    )
+    logged = {(row["contract_id"], row["stream_version"]): row["occurred_at"] async for row in rows}
+    events, dead_letters = [], []
+    for record, event in received:
+        key = event.data.contract_id, event.data.stream_version
+        if logged.setdefault(key, event.data.occurred_at) == event.data.occurred_at:
+            events.append(ReceivedEvent(record, event))
+        else:
+            dead_letters.append(DeadLetter(record, _USED_TWICE.format("contract", *key)))
+    await write_dead_letters(connection, batch, dead_letters)
 
     async def append(number: int) -> None:
         for start in range(0, len(events), _MAX_CHECKED_CONTRACTS):
@@ -66,7 +86,24 @@ async def append_lifecycle(connection: Connection, batch: Batch) -> None:
 
 async def append_directory(connection: Connection, batch: Batch) -> None:
     """A batch of ``contracts.directory``."""
-    events = await decode_batch(connection, DIRECTORY, batch)
+    received = await decode_batch(connection, DIRECTORY, batch)
+    rows = _sql.logged_entity_versions(
+        connection,
+        ids=[event.data.id for _, event in received],
+        versions=[event.data.version for _, event in received],
+    )
+    logged = {(row["entity_id"], row["version"]): json.loads(row["event"]) async for row in rows}
+    events, dead_letters = [], []
+    for record, event in received:
+        content = event.data.model_dump(mode="json")
+        key = event.data.id, event.data.version
+        first = logged.setdefault(key, content)
+        # A later version of Tidemark may know more members.
+        if all(first[name] == content[name] for name in first.keys() & content.keys()):
+            events.append(ReceivedEvent(record, event))
+        else:
+            dead_letters.append(DeadLetter(record, _USED_TWICE.format("entity", *key)))
+    await write_dead_letters(connection, batch, dead_letters)
 
     async def append(number: int) -> None:
         await _sql.append_directory(

@@ -23,6 +23,21 @@ SELECT
     FROM jsonb_populate_recordset(NULL::adjustments, :adjustments::jsonb) AS adjustment
   );
 
+-- name: logged_contract_versions(ids, versions)
+-- Of these versions of contracts, those that were read before, and when each was decided.
+SELECT DISTINCT ON (contract_id, stream_version)
+  contract_id, stream_version, (logged.event ->> 'occurred_at')::timestamptz AS occurred_at
+FROM unnest(:ids::uuid[], :versions::integer[]) AS published (contract_id, stream_version)
+JOIN contract_log AS logged USING (contract_id, stream_version)
+ORDER BY contract_id, stream_version, batch, record_offset;
+
+-- name: logged_entity_versions(ids, versions)
+-- Of these versions of entities of the directory, those that were read before, as they were.
+SELECT DISTINCT ON (entity_id, version) entity_id, version, logged.event
+FROM unnest(:ids::uuid[], :versions::integer[]) AS published (entity_id, version)
+JOIN directory_log AS logged USING (entity_id, version)
+ORDER BY entity_id, version, batch, record_offset;
+
 -- name: append_contracts(batch, offsets, ids, versions, events)!
 INSERT INTO contract_log (batch, record_offset, contract_id, stream_version, code, event)
 SELECT :batch, record_offset, contract_id, stream_version, event -> 'terms' ->> 'code', event
