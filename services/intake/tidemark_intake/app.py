@@ -15,7 +15,7 @@ from tidemark_intake.database.query_types import IntakeQueries
 from tidemark_intake.reader import Reader
 from tidemark_intake.trackers.registry import open_tracker
 from tidemark_shared.database import Connection, Pool, Workload, hold_leader_lock, queries
-from tidemark_shared.http.admission import MAX_BODY_BYTES
+from tidemark_shared.http.admission import body_limit
 from tidemark_shared.http.app import create_api
 from tidemark_shared.http.auth import admit_token
 from tidemark_shared.http.operations import Operations, add_operations, measure_status
@@ -31,7 +31,8 @@ _LEADER_CHECK_SECONDS = 1
 
 async def admit(request: Request) -> int:
     """Admit webhooks, which are signed instead of having a token; other requests as every service does."""
-    return MAX_BODY_BYTES if request.scope["path"].startswith(_WEBHOOK_PATH) else await admit_token(request)
+    path = request.scope["path"]
+    return body_limit(path) if path.startswith(_WEBHOOK_PATH) else await admit_token(request)
 
 
 def create_app(settings: Settings) -> FastAPI:

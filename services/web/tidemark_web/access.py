@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from fastapi import Request
 
-from tidemark_shared.http.admission import MAX_BODY_BYTES, Admit
+from tidemark_shared.http.admission import Admit, body_limit
 from tidemark_shared.http.auth import check_token, has_link, read_token
 from tidemark_shared.http.links import ExpiredLinkError, LinkError, verify_customer_link
 from tidemark_shared.http.problems import Problem
@@ -53,7 +53,7 @@ def create_admission(settings: Settings) -> Admit:
             return 0
         if path.startswith("/v1/intake/") or has_link(request):
             # Without a token: intake checks the signature of a webhook, and contracts a link.
-            return MAX_BODY_BYTES
+            return body_limit(path)
         if first_part in _CUSTOMER_PAGES:
             return _admit_customer(request, secret)
         if first_part in _PAGES:
@@ -68,7 +68,7 @@ def create_admission(settings: Settings) -> Admit:
             actor = check_token(settings, request.state.token).actor
             if first_part == "inbox" and not actor.has_role("viewer"):
                 raise Problem(403, "Role not sufficient", "The mails of this stack are not for customers.")
-        return MAX_BODY_BYTES
+        return body_limit(path)
 
     return admit
 

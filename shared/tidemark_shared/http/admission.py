@@ -11,6 +11,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tidemark_shared.http.problems import Problem, problem_response
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
+MAX_SMALL_BODY_BYTES = 64 * 1024
+# Bodies with a few short members: reasons, answers, rate cards, links.
+_SMALL_BODIES = re.compile(
+    "/v1/(?:contracts/[^/]+/(?:activate|suspend|resume|close|renew)|customer-links|customer/offers|notifications|offers"
+    "|rate-cards|rules/[^/]+/test|services|worklogs/check)(?:/.*)?"
+)
 # Of all requests at once.
 MAX_BUFFERED_BYTES = 64 * 1024 * 1024
 MAX_TARGET_BYTES = 8 * 1024
@@ -67,6 +73,11 @@ class Admission:
             raise Problem(408, "Request too slow", message) from None
         except ClientDisconnect:
             raise Problem(400, "Incomplete request", "The connection ended before the body.") from None
+
+
+def body_limit(path: str) -> int:
+    """How many bytes a request to a path of the API may have as its body."""
+    return MAX_SMALL_BODY_BYTES if _SMALL_BODIES.fullmatch(path) else MAX_BODY_BYTES
 
 
 def has_body(request: Request) -> bool:

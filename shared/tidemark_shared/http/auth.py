@@ -8,7 +8,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from tidemark_shared.database import ACQUIRE_TIMEOUT_SECONDS, queries
 from tidemark_shared.database.query_types import SharedQueries
-from tidemark_shared.http.admission import MAX_BODY_BYTES
+from tidemark_shared.http.admission import body_limit
 from tidemark_shared.http.problems import Problem
 from tidemark_shared.http.tokens import Actor, InvalidTokenError, Role, VerifiedToken, verify_token
 from tidemark_shared.settings import Settings, require_setting
@@ -16,7 +16,6 @@ from tidemark_shared.settings import Settings, require_setting
 # Health checks, metrics and the document name no data, and their callers have no token.
 _PUBLIC_PATHS = frozenset({"/healthz", "/readyz", "/metrics", "/openapi.json"})
 _LINK_PATHS = frozenset({"/v1/offers/exchange", "/v1/offers/answer"})
-MAX_LINK_BODY_BYTES = 64 * 1024
 _sql: SharedQueries = queries("tidemark_shared")
 _bearer = HTTPBearer(
     scheme_name="token", bearerFormat="JWT", auto_error=False, description="Made with `tidemark token create`."
@@ -52,7 +51,7 @@ async def admit_token(request: Request) -> int:
     if request.scope["path"] in _PUBLIC_PATHS:
         return 0
     if has_link(request):
-        return MAX_LINK_BODY_BYTES
+        return body_limit(request.scope["path"])
     token = check_token(request.app.state.settings, read_token(request))
     async with asyncio.timeout(ACQUIRE_TIMEOUT_SECONDS):
         revoked_at = await _sql.load_revoked_at(request.app.state.pool, id=token.id)
@@ -60,7 +59,7 @@ async def admit_token(request: Request) -> int:
         detail = f"The token was revoked on {revoked_at:%Y-%m-%d}. Make a new one with `tidemark token create`."
         raise Problem(401, "Invalid token", detail)
     request.state.actor = token.actor
-    return MAX_BODY_BYTES
+    return body_limit(request.scope["path"])
 
 
 class RoleRequirement:

@@ -8,6 +8,7 @@ from typing import Any
 
 from tidemark_shared.domain.fields import describe_field
 from tidemark_shared.domain.schemas import LICENSE_NAME, clean_descriptions, describe_members, without_titles
+from tidemark_shared.http.admission import body_limit
 
 Json = dict[str, Any]
 
@@ -92,8 +93,11 @@ def complete_document(document: Json, examples: Mapping[str, Any]) -> Json:
         "tags": list_tags(document),
     }
     describe_members(document["components"]["schemas"])
-    for method, operation in operations(document):
-        _complete_operation(method, operation, document["components"]["schemas"])
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            _complete_operation(method, operation, document["components"]["schemas"])
+            if "requestBody" in operation:
+                operation["requestBody"]["description"] = f"At most {body_limit(path):,} bytes."
     for _, operation in operations(document, "webhooks"):
         operation |= {"summary": "A notification", "security": [], "responses": _WEBHOOK_RESPONSES}
     for _, operation in [*operations(document), *operations(document, "webhooks")]:

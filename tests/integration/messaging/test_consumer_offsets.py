@@ -147,3 +147,15 @@ async def test_end_offsets_are_stored_for_the_lag(kafka_bootstrap_servers, pool,
 
     async with running_consumer(kafka_bootstrap_servers, pool, topic, Ledger()):
         assert await wait_until(load_lag) == (3, 3, 0)
+
+
+async def test_database_that_is_restored_while_the_consumer_runs_is_read_to_again(kafka_bootstrap_servers, pool, topic):
+    """No record arrives that would show it."""
+    await publish(kafka_bootstrap_servers, topic, ["a", "b"])
+    async with running_consumer(kafka_bootstrap_servers, pool, topic, Ledger()):
+        await wait_for_processed(pool, "a", "b")
+        await pool.execute(
+            "WITH restored AS (DELETE FROM processed WHERE value = 'b') UPDATE consumer_offsets SET next_offset = 1"
+        )
+        assert await load_processed(pool) == ["a"]
+        await wait_for_processed(pool, "a", "b")

@@ -46,6 +46,22 @@ async def test_body_at_the_limit_is_accepted(services):
         assert (await client.post("/v1/worklogs", content=body + b" ", headers=JSON)).status_code == 413
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/contracts/ACME/activate", "/v1/customer-links/exchange", "/v1/rate-cards", "/v1/rules/1/test",
+     "/v1/offers/answer", "/v1/worklogs/check", "/v1/services/contracts/dead-letters/1/replay"],
+)  # fmt: skip
+async def test_route_with_a_small_body_takes_no_large_one(services, path):
+    body = b"[" + b" " * (admission.MAX_SMALL_BODY_BYTES - 1) + b"]"
+    async with web_client(**services[1]) as client:
+        response = await client.post(path, content=body, headers=JSON)
+        assert (response.status_code, response.json()["detail"]) == (
+            413,
+            "The body of this request may have 65,536 bytes.",
+        )
+        assert (await client.post("/v1/contracts/ACME/amend", content=body, headers=JSON)).status_code == 203
+
+
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak from /proc")
 async def test_memory_of_the_process_is_bounded(services, tmp_path):
     """Bodies of 48 MB, of which 20 arrive at once, and 100 connections that stop half-way."""
