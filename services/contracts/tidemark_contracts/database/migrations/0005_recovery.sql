@@ -11,8 +11,8 @@ CREATE TABLE lost_events (
   PRIMARY KEY (id, version)
 );
 COMMENT ON TABLE lost_events IS
-'Published events that this database lacks: it was restored to an earlier moment. They wait until all have been read, and '
-'are then applied together.';
+'Published events that this database lacks: it was restored to an earlier moment. They wait until all have been read, '
+'and are then applied together.';
 COMMENT ON COLUMN lost_events.topic IS 'Topic of the event, without prefix.';
 COMMENT ON COLUMN lost_events.id IS 'Id of the contract, of the offer, or of the entity of the directory.';
 COMMENT ON COLUMN lost_events.version IS 'Version of the contract, offer or entity.';
