@@ -82,6 +82,10 @@ async def test_backup_is_restored_into_an_empty_database(
     assert result.exit_code == 0, result.output
     assert await content(empty_database) == await content(used_database)
     connection = await asyncpg.connect(empty_database)
+    owners = await connection.fetch("SELECT DISTINCT schemaname, tableowner FROM pg_tables WHERE tablename = 'tokens'")
+    assert {row["schemaname"]: row["tableowner"] for row in owners} == {
+        service: f"tidemark_{service}" for service in SERVICES
+    }
     await connection.execute("SET ROLE tidemark_ops")
     assert await connection.fetchval("SELECT consumed_seconds FROM reporting.contracts") == 3_600
     await connection.close()

@@ -124,7 +124,7 @@ async def test_postgres_of_root_changes_no_mode_outside_its_folder(
     await supervisor.stop()
 
 
-async def test_migration_creates_the_operations_role_when_it_is_missing(tmp_path: Path) -> None:
+async def test_migration_creates_roles_that_are_missing(tmp_path: Path) -> None:
     """In a new cluster, into which a dump was restored."""
     port, folder = ports.find_free(), tmp_path / "postgres"
     url = postgres.url(port, "secret")
@@ -134,7 +134,12 @@ async def test_migration_creates_the_operations_role_when_it_is_missing(tmp_path
         await migrate(url, "contracts")
         connection = await asyncpg.connect(url)
         await connection.execute("DROP OWNED BY tidemark_ops; DROP ROLE tidemark_ops")
+        await connection.execute("REASSIGN OWNED BY tidemark_contracts TO CURRENT_USER")
+        await connection.execute("DROP OWNED BY tidemark_contracts; DROP ROLE tidemark_contracts")
         await migrate(url, "contracts")
+        assert await connection.fetchval("SELECT tableowner FROM pg_tables WHERE tablename = 'events'") == (
+            "tidemark_contracts"
+        )
         await connection.execute("SET ROLE tidemark_ops")
         assert await connection.fetchval("SELECT count(*) FROM reporting.dead_letters") == 0
         with pytest.raises(asyncpg.InsufficientPrivilegeError):

@@ -7,6 +7,9 @@ from email.utils import parseaddr
 
 import pytest
 from built_mails import OWNER, mail, parse
+from effort import repeat
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from notifier_bodies import HOUR
 from snapshots import account_line, make_snapshot
 
@@ -68,3 +71,25 @@ def test_control_and_bidi_characters_are_replaced_everywhere():
     for shown in (text, html, parsed["Subject"], parsed["To"].addresses[0].display_name):
         assert SAFE in shown
         assert not {"\x00", "\x1b", "\u202e", "\u2066", "\x9b"} & set(shown)
+
+
+# Text of any kind, between what means something in a header.
+PIECES = st.sampled_from(
+    ["\r\n", "\n", "\x00", "=?utf-8?q?", "=0d=0aBcc:", "?=", "Bcc: ", "\u2028", '"', "<", ">", ",", "\\"]
+)
+NAMES = st.lists(st.text(max_size=60) | PIECES, max_size=12).map("".join)
+
+
+@settings(max_examples=repeat(40, long=3_000))
+@given(contract=NAMES, person=NAMES, organization=NAMES)
+def test_no_name_adds_a_header_or_breaks_its_line(contract, person, organization):
+    snapshot = make_snapshot(contract_name=contract, organization_name=organization)
+    built = mail(snapshot, OWNER.model_copy(update={"name": person})).as_bytes()
+    head, _, _ = built.partition(b"\r\n\r\n")
+    assert all(len(line) <= 998 for line in head.split(b"\r\n"))
+    assert not {*head} - {*b"\r\n\t", *range(0x20, 0x7F)}
+    expected = message_from_bytes(mail().as_bytes(), policy=compat32)
+    for policy in (default, compat32):
+        parsed = message_from_bytes(built, policy=policy)
+        assert parsed.keys() == expected.keys()
+        assert parseaddr(str(parsed["To"]))[1] == OWNER.email
