@@ -46,6 +46,7 @@ def create_app(settings: Settings) -> FastAPI:
             runtime.run_task("recovery", partial(recovered.run, runtime.pool, consumer, topics))
             runtime.run_task("expiry", recovered.after(partial(expiry.run, runtime.pool, failures)))
             runtime.run_task("offer_expiry", recovered.after(partial(offer_expiry.run, runtime.pool)))
+            await recovered.wait()
             yield
 
     app = create_api("contracts", settings, lifespan, examples=EXAMPLES)

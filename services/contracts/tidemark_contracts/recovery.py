@@ -44,6 +44,7 @@ _sql: ContractsQueries = queries("tidemark_contracts")
 
 _PAUSE_SECONDS = 0.1
 _POLL_SECONDS = 1.0
+_START_WAIT_SECONDS = 2.0
 
 
 class NotRecoveredError(TimeoutError):
@@ -91,6 +92,12 @@ class Recovery:
     def start(self) -> None:
         """Nothing can be changed from now on, until :meth:`run` has read what was published."""
         self._completed.clear()
+
+    async def wait(self) -> None:
+        """Wait a moment for the recovery: usually nothing is lost, and the first request need not be refused."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_START_WAIT_SECONDS):
+                await self._completed.wait()
 
     async def run(self, pool: Pool, consumer: Consumer, topics: Sequence[str]) -> NoReturn:
         """Recover at the start, and whenever the database lacks events again. Runs until it is cancelled."""
