@@ -44,6 +44,10 @@ _RULE = {
     "receivers": [{"kind": "owner"}, {"kind": "address", "email": "ann@acme.example"}], "channels": ["email"],
     "remind_every_days": 7, "subject": "Hours", "opening": "Hello",
 }  # fmt: skip
+_REPORT = {
+    "name": "Monthly", "organization_id": notifier_bodies.uid("Acme"), "contracts": ["C1"], "range": "last-month",
+    "schedule": {"every": "month", "on": 1, "receivers": [{"kind": "contacts", "role": "billing"}], "xlsx": True},
+}  # fmt: skip
 _EVENT = {
     "specversion": "1.0", "id": "e-1", "source": "/tracker", "type": "tidemark.worklog.recorded.v1",
     "time": "2026-03-02T10:00:00Z", "data": {
@@ -91,6 +95,7 @@ BODIES: dict[str, Any] = {
     "/v1/rules/preview": {"rule": _RULE, "contract": "C1"},
     "/v1/rules/{rule_id}/test": {"email": "ann@acme.example", "contract": "C1"},
     "/v1/rules/check": {"before": _BALANCE, "after": _BALANCE},
+    "/v1/saved-reports": _REPORT,
     "/v1/worklogs": _EVENT,
     "/v1/worklogs/check": {
         "source": "/tracker", "issue_id": "I-1", "author_id": "ann", "day": "2026-03-02", "seconds": 60,
@@ -163,7 +168,13 @@ async def running_app(service: str, database: str):
             await _fill_notifier(app)
             created = await client.post("/v1/rules", json=_RULE)
             assert created.status_code == 201, created.text
-            ids = {"contract": notifier_bodies.uid("C1"), "rule_id": created.json()["id"]}
+            report = await client.post("/v1/saved-reports", json=_REPORT)
+            assert report.status_code == 201, report.text
+            ids = {
+                "contract": notifier_bodies.uid("C1"),
+                "rule_id": created.json()["id"],
+                "report_id": report.json()["id"],
+            }
         yield app, client, ids | {"service": service, "dead_letter_id": str(dead_letter_id)}
 
 

@@ -56,6 +56,9 @@ class Settings(BaseSettings):
     )
     contracts_url: str = "http://127.0.0.1:8001"
     consumption_url: str = "http://127.0.0.1:8002"
+    web_url: str | None = Field(
+        default=None, description="For the notifier: the address of web, if it does not reach it at public_url."
+    )
     notifier_url: str = "http://127.0.0.1:8003"
     intake_url: str | None = Field(default=None, description="For web: the address of intake, where it runs.")
     intake_file: str | None = Field(default=None, description="The trackers that intake reads; see docs/intake.md.")

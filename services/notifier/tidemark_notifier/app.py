@@ -7,11 +7,12 @@ from contextlib import asynccontextmanager
 import httpx
 from fastapi import FastAPI
 
-from tidemark_notifier.api import notifications, rules, simulation
+from tidemark_notifier.api import notifications, rules, saved_reports, simulation
 from tidemark_notifier.api.examples import EXAMPLES
 from tidemark_notifier.database.query_types import NotifierQueries
 from tidemark_notifier.delivery.deliverer import Deliverer
 from tidemark_notifier.delivery.egress import EgressPolicy
+from tidemark_notifier.delivery.report_mailer import ReportMailer
 from tidemark_notifier.delivery.senders import MailSender, WebhookSender
 from tidemark_notifier.delivery.smtp import SmtpServer
 from tidemark_notifier.engine.evaluator import Evaluator
@@ -70,6 +71,7 @@ def create_app(settings: Settings) -> FastAPI:
             ):
                 runtime.run_task(name, deliverer.run)
                 runtime.add_check(deliverer.find_problems)
+            runtime.run_task("report_mails", ReportMailer(runtime.pool, settings).run)
 
             app.state.problems, app.state.failures = runtime.problems, runtime.failures
             runtime.run_task("measurements", lambda: measure_status(app))
@@ -77,7 +79,13 @@ def create_app(settings: Settings) -> FastAPI:
 
     app = create_api("notifier", settings, lifespan, examples=EXAMPLES)
     add_operations(app, Operations("notifier", handlers, _sql.queues))
-    for router in (simulation.router, simulation.upstream_router, rules.router, notifications.router):
+    for router in (
+        simulation.router,
+        simulation.upstream_router,
+        rules.router,
+        notifications.router,
+        saved_reports.router,
+    ):
         app.include_router(router)
     app.webhooks.include_router(notifications.webhooks)
     return app

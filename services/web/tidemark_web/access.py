@@ -17,7 +17,7 @@ _PUBLIC_PATHS = frozenset({"/readyz", "/openapi.json"})
 # The first part of the paths of pages. A page without a session asks for one.
 _PAGES = frozenset(
     {"", "choices", "contracts", "customer-links", "docs", "live", "operations", "organizations", "people",
-     "preferences", "rate-cards", "reports", "rules", "sign-in", "sign-out", "static", "teams"}
+     "preferences", "rate-cards", "reports", "rules", "saved-reports", "sign-in", "sign-out", "static", "teams"}
 )  # fmt: skip
 # Those for customers, which a link opens.
 _CUSTOMER_PAGES = frozenset({"customer", "offer"})

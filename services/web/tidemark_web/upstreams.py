@@ -14,7 +14,7 @@ _ROUTES = (
         ),
     ),
     ("consumption", re.compile(r"/v1/(balances|reports|worklogs|customer/contracts)(/.*)?")),
-    ("notifier", re.compile(r"/v1/(rules|notifications)(/.*)?")),
+    ("notifier", re.compile(r"/v1/(rules|notifications|saved-reports)(/.*)?")),
     ("intake", re.compile(r"/v1/intake/[^/]+/webhook")),
     *((name, re.compile(rf"/v1/services/{name}/.*")) for name in ("contracts", "consumption", "notifier", "intake")),
     ("inbox", re.compile(r"/inbox(/.*)?")),

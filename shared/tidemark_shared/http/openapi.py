@@ -28,6 +28,7 @@ TAGS = {
     "customer": "What a customer may see of its own contracts.",
     "worklogs": "Publish worklogs without Kafka.",
     "rules": "Rules that decide who is notified of a contract, when and how.",
+    "saved reports": "Delivery reports under a name, which can be mailed on a schedule.",
     "notifications": "Notifications that were raised, and their deliveries.",
     "operations": "What each service has done and what waits, and its dead letters.",
 }

@@ -79,11 +79,18 @@ class Queue(BaseModel):
     """What waits inside a service."""
 
     name: Annotated[
-        Literal["outbox", "unfolded_records", "unpublished_balances", "pending_deliveries", "pending_webhooks"],
+        Literal[
+            "outbox",
+            "unfolded_records",
+            "unpublished_balances",
+            "pending_deliveries",
+            "pending_report_mails",
+            "pending_webhooks",
+        ],
         Field(
             description="`outbox`: records to publish. `unfolded_records`: records that were read and are not counted "
             "yet. `unpublished_balances`: balances that changed. `pending_deliveries`: mails and webhooks to send. "
-            "`pending_webhooks`: webhooks of trackers to process."
+            "`pending_report_mails`: saved reports to mail. `pending_webhooks`: webhooks of trackers to process."
         ),
     ]
     length: Annotated[int, Field(description="How many wait.")]

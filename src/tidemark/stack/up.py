@@ -57,7 +57,7 @@ USED_SETTINGS = {
     "consumption": _EVERY_SERVICE | {_SERVICE_DATABASES["consumption"]},
     "notifier": _EVERY_SERVICE | {
         _SERVICE_DATABASES["notifier"], _SMTP, "TIDEMARK_MAIL_FROM", "TIDEMARK_LOCALE", "TIDEMARK_WEBHOOK_ALLOW",
-        "TIDEMARK_PUBLIC_URL", "TIDEMARK_CONSUMPTION_URL",
+        "TIDEMARK_PUBLIC_URL", "TIDEMARK_CONSUMPTION_URL", "TIDEMARK_WEB_URL",
     },
     INTAKE: _EVERY_SERVICE | {_INTAKE_DATABASE, _INTAKE_FILE},
     "web": _EVERY_PROCESS | {
@@ -125,7 +125,7 @@ def resolve_environment(state: State, data_dir: Path, port: int) -> dict[str, st
     environment.setdefault("TIDEMARK_PUBLIC_URL", address)
     environment.setdefault("TIDEMARK_SECRET", state.secret("tokens"))
     environment["TIDEMARK_PORT"] = str(port)
-    environment["TIDEMARK_API_URL"] = address
+    environment["TIDEMARK_API_URL"] = environment["TIDEMARK_WEB_URL"] = address
     return with_new_token(environment, datetime.now(UTC))
 
 

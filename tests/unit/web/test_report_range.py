@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemark_web.pages.report_range import RANGES, Days, read_range, resolve_range
+from tidemark_web.pages.report_range import RANGES, Days, find_days, read_range
 
 TODAY = date(2026, 2, 28)
 
@@ -23,18 +23,18 @@ TODAY = date(2026, 2, 28)
     ],
 )
 def test_a_name_is_relative_to_today(name, first, last, title):
-    days = resolve_range(name, TODAY)
+    days = find_days(name, TODAY)
     assert days == Days(first, last, name)
     assert days.title.replace("\xa0", " ").replace("\N{EN DASH}", "to") == title
 
 
 @given(st.dates(date(1970, 1, 1), date(2100, 1, 1)), st.sampled_from(sorted(RANGES)))
 def test_this_contains_today_and_last_ends_before(today, name):
-    days = resolve_range(name, today)
+    days = find_days(name, today)
     assert days.first.day == 1
     assert (days.last + timedelta(days=1)).day == 1
     assert (days.first <= today <= days.last) == name.startswith("this")
-    following = resolve_range(name.replace("last", "this"), today)
+    following = find_days(name.replace("last", "this"), today)
     assert name.startswith("this") or days.last + timedelta(days=1) == following.first
 
 

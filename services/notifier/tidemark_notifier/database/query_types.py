@@ -98,6 +98,17 @@ class InsertNotificationKeysRow(TypedDict):
     threshold: str | Any
 
 
+class InsertReportRow(TypedDict):
+    id: UUID | Any
+    version: int | Any
+    body: str | Any
+    next_mail_on: date | Any
+
+
+class InsertReportMailsRow(TypedDict):
+    id: UUID | Any
+
+
 class InsertRuleRow(TypedDict):
     id: UUID | Any
     version: int | Any
@@ -128,8 +139,23 @@ class LeaseDeliveriesRow(TypedDict):
     leased_at: datetime | Any
 
 
+class LeaseReportMailRow(TypedDict):
+    id: UUID | Any
+    addressee: str | Any
+    snapshot: str | Any
+    attempts: int | Any
+    raised_at: datetime | Any
+
+
 class LockContractsRow(TypedDict):
     id: UUID | Any
+
+
+class LockReportRow(TypedDict):
+    id: UUID | Any
+    version: int | Any
+    body: str | Any
+    next_mail_on: date | Any
 
 
 class NewIdsRow(TypedDict):
@@ -204,6 +230,26 @@ class QueuesRow(TypedDict):
     oldest_at: datetime | Any
 
 
+class ReportDueRow(TypedDict):
+    id: UUID | Any
+    version: int | Any
+    body: str | Any
+    next_mail_on: date | Any
+    mailed_on: date | Any
+
+
+class ReportMailsRow(TypedDict):
+    id: UUID | Any
+    email: str | Any
+    first_day: str | Any
+    last_day: str | Any
+    status: str | Any
+    attempts: int | Any
+    last_error: str | Any
+    raised_at: datetime | Any
+    delivered_at: datetime | Any
+
+
 class ResetFailedDeliveriesRow(TypedDict):
     id: UUID | Any
 
@@ -224,6 +270,20 @@ class RulesInScopesRow(TypedDict):
     id: UUID | Any
     version: int | Any
     body: str | Any
+
+
+class SavedReportRow(TypedDict):
+    id: UUID | Any
+    version: int | Any
+    body: str | Any
+    next_mail_on: date | Any
+
+
+class SavedReportsRow(TypedDict):
+    id: UUID | Any
+    version: int | Any
+    body: str | Any
+    next_mail_on: date | Any
 
 
 class TeamsRow(TypedDict):
@@ -276,6 +336,10 @@ class NotifierQueries(Protocol):
         evaluation.sql"""
         ...
 
+    async def delete_report(self, connection: Connection, /, *, id: UUID | None) -> str:
+        """saved_reports.sql"""
+        ...
+
     async def delete_rule(self, connection: Connection, /, *, id: UUID | None) -> str:
         """rules.sql"""
         ...
@@ -323,6 +387,22 @@ class NotifierQueries(Protocol):
         """evaluation.sql"""
         ...
 
+    async def finish_report_mail(
+        self,
+        connection: Connection,
+        /,
+        *,
+        status: str | None,
+        error: str | None,
+        delay_seconds: float | None,
+        id: UUID | None,
+        attempts: int | None,
+    ) -> str:
+        """Records the result of an attempt, unless another instance has taken the mail over since.
+
+        saved_reports.sql"""
+        ...
+
     async def insert_deliveries(self, connection: Connection, /, *, rows: JsonRows[InsertDeliveriesTableRow]) -> str:
         """notifications.sql"""
         ...
@@ -337,6 +417,27 @@ class NotifierQueries(Protocol):
 
     async def insert_notifications(self, connection: Connection, /, *, rows: JsonRows[NotificationsTableRow]) -> str:
         """notifications.sql"""
+        ...
+
+    async def insert_report(
+        self, connection: Connection, /, *, body: str | None, today: date | None
+    ) -> InsertReportRow | None:
+        """Returns no row if the customer already has a report with this name.
+
+        saved_reports.sql"""
+        ...
+
+    def insert_report_mails(
+        self,
+        connection: Connection,
+        /,
+        *,
+        report_id: UUID | None,
+        snapshot: str | None,
+        raised_at: datetime | None,
+        addressees: Collection[str | None] | None,
+    ) -> AsyncIterator[InsertReportMailsRow]:
+        """saved_reports.sql"""
         ...
 
     async def insert_rule(self, connection: Connection, /, *, body: str | None) -> InsertRuleRow | None:
@@ -373,6 +474,14 @@ class NotifierQueries(Protocol):
         deliveries.sql"""
         ...
 
+    async def lease_report_mail(
+        self, connection: Connection, /, *, lease_seconds: float | None
+    ) -> LeaseReportMailRow | None:
+        """Takes the mail that is due first for a limited time. If the process dies, another takes it over when the lease ends.
+
+        saved_reports.sql"""
+        ...
+
     async def lock_configuration(self, connection: Connection, /) -> str:
         """Rules and the directory change under an exclusive lock. Without it a new rule would miss a balance that is being
         stored, and that balance would miss the new rule, so that neither would raise the notification.
@@ -390,6 +499,10 @@ class NotifierQueries(Protocol):
         self, connection: Connection, /, *, ids: Collection[UUID | None] | None
     ) -> AsyncIterator[LockContractsRow]:
         """evaluation.sql"""
+        ...
+
+    async def lock_report(self, connection: Connection, /, *, id: UUID | None) -> LockReportRow | None:
+        """saved_reports.sql"""
         ...
 
     def new_ids(self, connection: Connection, /, *, id_count: int | None) -> AsyncIterator[NewIdsRow]:
@@ -484,6 +597,32 @@ class NotifierQueries(Protocol):
         deliveries.sql"""
         ...
 
+    async def report_due(self, connection: Connection, /, *, now: datetime | None) -> ReportDueRow | None:
+        """A report that another instance is mailing is left out.
+
+        saved_reports.sql"""
+        ...
+
+    async def report_id_by_name(
+        self, connection: Connection, /, *, organization_id: UUID | None, name: str | None
+    ) -> UUID | Any:
+        """saved_reports.sql"""
+        ...
+
+    def report_mails(
+        self, connection: Connection, /, *, report_id: UUID | None, before: UUID | None, max_count: int | None
+    ) -> AsyncIterator[ReportMailsRow]:
+        """Newest first.
+
+        saved_reports.sql"""
+        ...
+
+    async def report_organization(self, connection: Connection, /, *, id: UUID | None) -> str | Any:
+        """What the notifier has received of a customer.
+
+        saved_reports.sql"""
+        ...
+
     async def request_reevaluation(
         self, connection: Connection, /, *, scope_ids: Collection[UUID | None] | None
     ) -> str:
@@ -523,10 +662,33 @@ class NotifierQueries(Protocol):
         rules.sql"""
         ...
 
+    async def saved_report(self, connection: Connection, /, *, id: UUID | None) -> SavedReportRow | None:
+        """saved_reports.sql"""
+        ...
+
+    def saved_reports(
+        self, connection: Connection, /, *, organization: UUID | None, after: UUID | None, max_count: int | None
+    ) -> AsyncIterator[SavedReportsRow]:
+        """saved_reports.sql"""
+        ...
+
     async def schedule_digest(
         self, connection: Connection, /, *, next_digest_at: datetime | None, id: UUID | None
     ) -> str:
         """digests.sql"""
+        ...
+
+    async def schedule_report(
+        self,
+        connection: Connection,
+        /,
+        *,
+        mailed_on: date | None,
+        next_mail_on: date | None,
+        next_mail_at: datetime | None,
+        id: UUID | None,
+    ) -> str:
+        """saved_reports.sql"""
         ...
 
     async def store_balances(
@@ -623,6 +785,14 @@ class NotifierQueries(Protocol):
         next_notifications: Collection[datetime | None] | None,
     ) -> str:
         """offers.sql"""
+        ...
+
+    async def update_report(
+        self, connection: Connection, /, *, body: str | None, today: date | None, id: UUID | None
+    ) -> str:
+        """A changed schedule begins after today, as a new one does.
+
+        saved_reports.sql"""
         ...
 
     async def update_rule(

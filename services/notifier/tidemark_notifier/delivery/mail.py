@@ -1,18 +1,19 @@
 """Build the mail of one or more notifications: text and HTML alike, the same bytes at every attempt. SPEC N5."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from email.charset import QP, Charset
 from email.header import Header
 from email.message import Message
+from email.mime.application import MIMEApplication
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
 from email.policy import compat32
 from email.utils import format_datetime, formataddr, parseaddr
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
@@ -79,30 +80,68 @@ def build_mail(
         {**build_view(notifications, public_url, language, secret), "as_of": as_of, "language": language.tag}
     )
     if is_for_customer(notifications) and snapshot.organization_id and not view["link"]:
-        link = _issue_link(secret, snapshot.organization_id, message_id, raised_at)
+        link = issue_mail_link(secret, snapshot.organization_id, message_id, raised_at)
         view["link"] = f"{build_customer_link(snapshot, public_url)}#{link}"
-    domain = parseaddr(sender)[1].rpartition("@")[2]
-    mail = MIMEMultipart("alternative", boundary=f"={message_id.hex}=", policy=_POLICY)
-    mail["From"] = _format_address("From", *parseaddr(sender))
     name = next((name for _, _, addressee in notifications if (name := addressee.name)), "")
-    mail["To"] = _format_address("To", name, _to_ascii(addressee.email or ""))
+    envelope = Envelope(message_id, sender, name, addressee.email or "", format_subject(notifications, language))
+    mail = build_message(view, language, envelope, local_time)
     if not any(notification.addressee.kind == "owner" for notification in notifications):
         _add_owner(mail, notifications)
-    subject = to_safe_line(format_subject(notifications, language))
-    mail["Subject"] = _encode_header("Subject", subject[:_MAX_SUBJECT_LENGTH])
-    mail["Date"] = format_datetime(local_time)
-    mail["Message-ID"] = f"<{message_id}@{domain}>"
-    mail["List-Id"] = f"Tidemark <notifications.tidemark.{domain}>"
-    mail["Auto-Submitted"] = "auto-generated"
     for notification in notifications:
         mail["X-Tidemark-Notification"] = str(notification.id)
-    templates = _load_templates(language)
-    mail.attach(MIMEText(templates.get_template("mail.txt").render(view), "plain", _UTF8))
-    mail.attach(MIMEText(templates.get_template("mail.html").render(view), "html", _UTF8))
     return mail
 
 
-def _issue_link(secret: str, organization_id: UUID, message_id: UUID, raised_at: datetime) -> str:
+class Envelope(NamedTuple):
+    """What the headers of a mail are built from."""
+
+    message_id: UUID
+    sender: str
+    name: str
+    email: str
+    subject: str
+
+
+class Attachment(NamedTuple):
+    """A file in a mail."""
+
+    name: str
+    media_type: str
+    content: bytes
+
+
+def build_message(
+    view: Mapping[str, Any],
+    language: Language,
+    envelope: Envelope,
+    local_time: datetime,
+    attachments: Sequence[Attachment] = (),
+) -> Message:
+    """A mail of a view that is safe to show: as text and HTML, and with its files."""
+    id_, sender, name, email, subject = envelope
+    texts = MIMEMultipart("alternative", boundary=f"={id_.hex}=", policy=_POLICY)
+    mail = MIMEMultipart("mixed", boundary=f"={id_.hex}+=", policy=_POLICY) if attachments else texts
+    domain = parseaddr(sender)[1].rpartition("@")[2]
+    mail["From"] = _format_address("From", *parseaddr(sender))
+    mail["To"] = _format_address("To", name, _to_ascii(email))
+    mail["Subject"] = _encode_header("Subject", to_safe_line(subject)[:_MAX_SUBJECT_LENGTH])
+    mail["Date"] = format_datetime(local_time)
+    mail["Message-ID"] = f"<{id_}@{domain}>"
+    mail["List-Id"] = f"Tidemark <notifications.tidemark.{domain}>"
+    mail["Auto-Submitted"] = "auto-generated"
+    templates = _load_templates(language)
+    texts.attach(MIMEText(templates.get_template("mail.txt").render(view), "plain", _UTF8))
+    texts.attach(MIMEText(templates.get_template("mail.html").render(view), "html", _UTF8))
+    if attachments:
+        mail.attach(texts)
+    for file_name, media_type, content in attachments:
+        part = MIMEApplication(content, media_type.removeprefix("application/"), policy=_POLICY)
+        part.add_header("Content-Disposition", "attachment", filename=("utf-8", "", to_safe_line(file_name)))
+        mail.attach(part)
+    return mail
+
+
+def issue_mail_link(secret: str, organization_id: UUID, message_id: UUID, raised_at: datetime) -> str:
     """A link for the customer, the same at every attempt."""
     issued_at = raised_at.replace(microsecond=0)
     link_id = uuid5(message_id, "customer-link")

@@ -23,6 +23,7 @@ from tidemark_notifier.engine.digests import send_due_digests
 from tidemark_notifier.engine.evaluation_cases import load_cases
 from tidemark_notifier.engine.notifications import raise_notifications
 from tidemark_notifier.engine.offers import notify_due_offers
+from tidemark_notifier.engine.saved_reports import mail_due_report
 from tidemark_notifier.evaluation.evaluation_input import EvaluationInput
 from tidemark_notifier.evaluation.evaluator import (
     PendingNotification,
@@ -90,7 +91,7 @@ class Evaluator:
     async def evaluate_due(self, pool: Pool, now: datetime | None = None) -> None:
         """Evaluate all contracts that are due ``now`` (default: the database's time) or need re-evaluation.
 
-        Then notify of the offers that are due, and send the digests.
+        Then notify of the offers that are due, send the digests, and mail the saved reports.
 
         Each batch is its own transaction, so balances are handled meanwhile, and a crash costs one batch. Any number of
         instances may do this at once.
@@ -120,6 +121,7 @@ class Evaluator:
                 bool(ids or reevaluation)
                 or await notify_due_offers(connection, moment)
                 or await send_due_digests(connection, moment)
+                or await mail_due_report(connection, moment)
             )
 
     async def evaluate_stored(self, connection: Connection, ids: Collection[UUID], now: datetime | None) -> None:

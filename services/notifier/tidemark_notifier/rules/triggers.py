@@ -69,15 +69,14 @@ Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "satur
 WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday)
 
 
-def _parse_digest_day(value: Any, info: ValidationInfo) -> str | int:
+def parse_mail_day(value: Any, info: ValidationInfo) -> str | int:
+    """A weekday or, where the member ``every`` before it is a month, a day of it; for Pydantic."""
     if isinstance(value, str) and value in WEEKDAYS:
         return value
     is_day = isinstance(value, int) and not isinstance(value, bool) and value in range(1, 32)
     if is_day and info.data.get("every") == "month":
         return int(value)
-    raise PydanticCustomError(
-        "invalid", 'A digest is on a weekday such as "monday" or, every month, on a day from 1 to 31.'
-    )
+    raise PydanticCustomError("invalid", 'Give a weekday such as "monday" or, every month, a day from 1 to 31.')
 
 
 _LIMIT_MEMBERS = ("of", "over", "at")
@@ -124,7 +123,7 @@ class Trigger(TaggedBody):
     within_days: Annotated[int, Field(strict=True, ge=0, le=36_500)] | None = None
     before_end: Annotated[bool, Field(strict=True)] | None = None
     every: Literal["week", "month"] | None = None
-    on: Annotated[Weekday | int, BeforeValidator(_parse_digest_day)] | None = None
+    on: Annotated[Weekday | int, BeforeValidator(parse_mail_day)] | None = None
 
     @model_validator(mode="after")
     def _check_members(self) -> "Trigger":

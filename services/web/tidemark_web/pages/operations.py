@@ -30,6 +30,7 @@ _QUEUES = {
     "unfolded_records": "Records to count",
     "unpublished_balances": "Balances to publish",
     "pending_deliveries": "Mails and webhooks to send",
+    "pending_report_mails": "Reports to mail",
     "pending_webhooks": "Webhooks to process",
 }
 

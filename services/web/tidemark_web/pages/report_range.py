@@ -5,19 +5,20 @@ from typing import NamedTuple
 
 from dateutil.relativedelta import relativedelta
 
+from tidemark_shared.domain.ranges import RangeName, resolve_range
 from tidemark_web.pages.formatting import format_day
 
-RANGES = {
+RANGES: dict[RangeName, str] = {
     "this-month": "This month",
     "last-month": "Last month",
     "this-quarter": "This quarter",
     "last-quarter": "Last quarter",
     "this-year": "This year",
     "last-year": "Last year",
+    "this-quarter-to-date": "This quarter to date",
+    "this-year-to-date": "This year to date",
 }
-DEFAULT_RANGE = "last-month"
-_MONTHS = {"month": 1, "quarter": 3, "year": 12}
-_MONTHS_OF_QUARTER = 3
+DEFAULT_RANGE: RangeName = "last-month"
 
 
 class Days(NamedTuple):
@@ -38,25 +39,16 @@ class Days(NamedTuple):
         return f"{format_day(first, year=first.year != last.year)} \N{EN DASH} {format_day(last)}"
 
 
-def resolve_range(name: str, today: date) -> Days:
+def find_days(name: str, today: date) -> Days:
     """The days that a name means today; an unknown name means the default."""
-    name = name if name in RANGES else DEFAULT_RANGE
-    which, _, length = name.partition("-")
-    first = today.replace(day=1)
-    if length == "quarter":
-        first -= relativedelta(months=(first.month - 1) % _MONTHS_OF_QUARTER)
-    elif length == "year":
-        first = first.replace(month=1)
-    step = relativedelta(months=_MONTHS[length])
-    if which == "last":
-        first -= step
-    return Days(first, first + step - timedelta(days=1), name)
+    known = next((known for known in RANGES if known == name), DEFAULT_RANGE)
+    return Days(*resolve_range(known, today), known)
 
 
 def read_range(name: str, first: str, last: str, today: date) -> Days:
     """The range of an address: its two days if it has both, else its name. Raises ValueError, in words."""
     if not (first and last):
-        return resolve_range(name, today)
+        return find_days(name, today)
     try:
         days = Days(date.fromisoformat(first), date.fromisoformat(last))
     except ValueError:

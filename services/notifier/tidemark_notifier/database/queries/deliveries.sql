@@ -91,4 +91,6 @@ RETURNING id;
 SELECT 'pending_deliveries' AS name, count(*) AS length, min(n.raised_at) AS oldest_at
 FROM deliveries AS d
 JOIN notifications AS n ON n.id = d.notification_id
-WHERE d.status = 'pending';
+WHERE d.status = 'pending'
+UNION ALL
+SELECT 'pending_report_mails', count(*), min(raised_at) FROM report_mails WHERE status = 'pending';
