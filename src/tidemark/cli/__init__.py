@@ -19,6 +19,7 @@ from tidemark.cli import (
     publish,
     rate_card,
     rebuild,
+    report,
     rule,
     serve,
     sql,
@@ -44,6 +45,7 @@ app.add_typer(team.app, name="team")
 app.add_typer(rate_card.app, name="rate-card")
 app.add_typer(contract.app, name="contract")
 app.add_typer(offer.app, name="offer")
+app.add_typer(report.app, name="report")
 app.add_typer(rule.app, name="rule")
 app.add_typer(notification.app, name="notification")
 app.add_typer(statement.app, name="statement")

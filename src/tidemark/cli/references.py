@@ -31,6 +31,7 @@ ORGANIZATIONS = Collection("organizations", "organization", "name", "name", ("ti
 TEAMS = Collection("teams", "team", "name", "name", ())
 RATE_CARDS = Collection("rate-cards", "rate card", "person_id", "person", ("from", "currency", "team_id"))
 RULES = Collection("rules", "rule", "name", None, ("scope",))
+REPORTS = Collection("saved-reports", "report", "name", None, ("organization_id",))
 
 
 def find_all(api: Client, collection: Collection, reference: str) -> list[Json]:
@@ -164,6 +165,8 @@ class Names:
         match name:
             case "scope":
                 return self.describe_scope(value)
+            case "organization_id":
+                return self.find("organizations", value)
             case "team_id":
                 return f"team {self.find('teams', value)}" if value else "all teams"
         return str(value or "")

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tidemark_shared.domain.ranges import RANGE_NAMES
 from tidemark_web.pages.report_range import RANGES, Days, find_days, read_range
 
 TODAY = date(2026, 2, 28)
@@ -20,6 +21,8 @@ TODAY = date(2026, 2, 28)
         ("last-quarter", date(2025, 10, 1), date(2025, 12, 31), "1 Oct to 31 Dec 2025"),
         ("this-year", date(2026, 1, 1), date(2026, 12, 31), "2026"),
         ("last-year", date(2025, 1, 1), date(2025, 12, 31), "2025"),
+        ("this-quarter-to-date", date(2026, 1, 1), date(2026, 2, 28), "1 Jan to 28 Feb 2026"),
+        ("this-year-to-date", date(2026, 1, 1), date(2026, 2, 28), "1 Jan to 28 Feb 2026"),
     ],
 )
 def test_a_name_is_relative_to_today(name, first, last, title):
@@ -28,7 +31,11 @@ def test_a_name_is_relative_to_today(name, first, last, title):
     assert days.title.replace("\xa0", " ").replace("\N{EN DASH}", "to") == title
 
 
-@given(st.dates(date(1970, 1, 1), date(2100, 1, 1)), st.sampled_from(sorted(RANGES)))
+def test_every_range_has_a_label():
+    assert tuple(RANGES) == RANGE_NAMES
+
+
+@given(st.dates(date(1970, 1, 1), date(2100, 1, 1)), st.sampled_from([n for n in RANGES if "date" not in n]))
 def test_this_contains_today_and_last_ends_before(today, name):
     days = find_days(name, today)
     assert days.first.day == 1

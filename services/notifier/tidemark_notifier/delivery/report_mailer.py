@@ -83,7 +83,8 @@ class ReportMailer:
 
     async def send_next(self) -> bool:
         """Send the mail that is due first, and record the result. Returns whether there was one."""
-        row = await _sql.lease_report_mail(self._pool, lease_seconds=self._policy.lease_seconds)
+        async with self._pool.acquire() as connection:
+            row = await _sql.lease_report_mail(connection, lease_seconds=self._policy.lease_seconds)
         if row is None:
             return False
         error = await self._attempt(row)
@@ -93,14 +94,15 @@ class ReportMailer:
             status = "failed" if is_final else "pending"
             delay_seconds = self._policy.delay_seconds(row["attempts"])
             _log.warning("report_mail_attempt_failed", mail=str(row["id"]), reason=str(error), is_final=is_final)
-        await _sql.finish_report_mail(
-            self._pool,
-            id=row["id"],
-            attempts=row["attempts"],
-            status=status,
-            error=None if error is None else str(error),
-            delay_seconds=delay_seconds,
-        )
+        async with self._pool.acquire() as connection:
+            await _sql.finish_report_mail(
+                connection,
+                id=row["id"],
+                attempts=row["attempts"],
+                status=status,
+                error=None if error is None else str(error),
+                delay_seconds=delay_seconds,
+            )
         return True
 
     async def _attempt(self, row: Any) -> DeliveryError | None:

@@ -61,7 +61,7 @@ class Schedule(Body):
 class SavedReport(Body):
     """A delivery report under a name: its days may move with time, as those of ``last-month`` do."""
 
-    answer_members = VERSIONED_MEMBERS
+    answer_members = VERSIONED_MEMBERS | {"next_mail_on"}
     model_config = ConfigDict(title="SavedReportInput")
 
     name: Annotated[Name, Field(description="Its name, unique for the customer.")]

@@ -1,4 +1,4 @@
-"""The editor of customers, teams, rate cards and rules: their lists, their forms, and how each is deleted."""
+"""The editor of all but contracts, from customers to saved reports: lists, forms, and how each is deleted."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from fastapi import Request
 from fastapi.responses import Response
+from starlette.datastructures import QueryParams
 
 from tidemark_shared.domain.bodies import format_money
 from tidemark_web.pages import form_definitions as definitions
@@ -18,6 +19,13 @@ from tidemark_web.pages.formatting import count, format_day
 from tidemark_web.pages.forms import Context, Form
 from tidemark_web.pages.references import name_entities
 from tidemark_web.pages.rendering import render
+from tidemark_web.pages.saved_reports import (
+    complete_report,
+    describe_days,
+    describe_schedule,
+    read_report,
+    report_page,
+)
 
 _PAGE_SIZE = 50
 
@@ -40,6 +48,12 @@ class Entity:
     deletion: str = ""
     choices: dict[str, dict[str, str]] | None = None
     complete: Callable[[Json], Json] = lambda body: body
+    keep: Callable[[Json, Json], Json] = lambda _, body: body
+    """What is sent instead of a body of the form, so that it keeps what the form does not show of what is stored."""
+    read_initial: Callable[[QueryParams], Json] = lambda _: {}
+    """What the address of the form of a new one says about it."""
+    links: Callable[[Json], Sequence[tuple[str, str]]] = lambda _: ()
+    """Where else the list leads from one: labels and addresses."""
 
 
 class Preview(NamedTuple):
@@ -60,11 +74,11 @@ def complete_rule(body: Json) -> Json:
     return {**body, "receivers": receivers, "channels": sorted(channels)}
 
 
-def _keep_unshown(stored: Json | None, body: Json) -> Json:
+def keep_unshown(stored: Json, body: Json) -> Json:
     """Keep what the form of a rule has no fields for: its offer, and the day of the month of its digest."""
-    if stored and stored.get("offer"):
+    if stored.get("offer"):
         body = {"offer": stored["offer"], **body}
-    trigger, before = body.get("trigger", {}), (stored or {}).get("trigger", {})
+    trigger, before = body.get("trigger", {}), stored["trigger"]
     if trigger.get("kind") == "digest" and isinstance(before.get("on"), int):
         body = {**body, "trigger": {**trigger, "on": before["on"]}}
     return body
@@ -115,13 +129,24 @@ ENTITIES = (
         title=lambda body, _: body["name"],
         references=lambda body: [(f"{body['scope']['kind']}s", body["scope"].get("id"))],
         deletion="Where it replaced a wider rule of its name, that one holds again. To keep it, switch it off instead.",
-        choices={"statuses": STATUSES}, complete=complete_rule,
+        choices={"statuses": STATUSES}, complete=complete_rule, keep=keep_unshown,
+    ),
+    Entity(
+        path="saved-reports", label="saved report", plural="Saved reports", form=definitions.SAVED_REPORT,
+        initial={"people": True, "internal": True},
+        headers=("Name", "Customer", "Days", "Mailed", "Report"), read_initial=read_report,
+        columns=lambda body, names: (
+            names.get(body["organization_id"], ""), describe_days(body), describe_schedule(body)),
+        title=lambda body, _: body["name"], links=lambda body: (
+            ("Open", report_page(body)), ("Mails", f"/saved-reports/{body['id']}/mails")),
+        references=lambda body: [("organizations", body["organization_id"])],
+        deletion="Its mails that are not sent yet are discarded.", complete=complete_report,
     ),
 )  # fmt: skip
 
 
 async def show_entities(entity: Entity, request: Request, api: Api) -> Response:
-    """The list of all customers, teams, rate cards or rules."""
+    """The list of all customers, teams, rate cards, rules or saved reports."""
     query = request.query_params
     search = {entity.search[0]: query.get("search")} if entity.search else {}
     page = await api.get(f"/v1/{entity.path}", {**search, "cursor": query.get("cursor"), "limit": _PAGE_SIZE})
@@ -131,7 +156,10 @@ async def show_entities(entity: Entity, request: Request, api: Api) -> Response:
         "entities.html",
         entity=entity,
         entities=ENTITIES,
-        rows=[(item["id"], entity.title(item, names), entity.columns(item, names)) for item in page["items"]],
+        rows=[
+            (item["id"], entity.title(item, names), entity.columns(item, names), entity.links(item))
+            for item in page["items"]
+        ],
         search=query.get("search", ""),
         next_cursor=page["next"] or "",
         hours=hour_style(request),
@@ -144,7 +172,7 @@ async def edit_entity(entity: Entity, request: Request, api: Api) -> Response:
     stored = await api.get(f"/v1{path}/{id_}") if id_ else None
 
     async def save(body: Json, *, version: str | None, key: str | None, dry_run: bool) -> Json:
-        body = _keep_unshown(stored, body)
+        body = entity.keep(stored, body) if stored else body
         method, target = ("PUT", f"/v1{path}/{id_}") if id_ else ("POST", f"/v1{path}")
         return await api.change(method, target, body, version=version, key=key, dry_run=dry_run)
 
@@ -155,7 +183,7 @@ async def edit_entity(entity: Entity, request: Request, api: Api) -> Response:
         target=lambda _: path,
         cancel=path,
         submit="Save" if stored else f"Create {entity.label}",
-        initial=stored or entity.initial,
+        initial=stored or entity.initial | entity.read_initial(request.query_params),
         stored=stored,
         version=stored["version"] if stored else None,
         context=Context(choices=entity.choices or {}, exists=bool(stored)),

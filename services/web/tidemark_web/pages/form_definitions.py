@@ -2,6 +2,7 @@
 
 from tidemark_shared.domain.locales import LOCALES
 from tidemark_web.pages.forms import Condition, Field, Form, Group, Section
+from tidemark_web.pages.report_range import RANGES
 
 
 def _one_of(member: str, *values: str) -> Condition:
@@ -200,6 +201,55 @@ TRIGGERS = {
     "digest": "A digest is due",
 }
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+MAIL_DAYS = {
+    **{str(day): f"On day {day}" for day in range(1, 31)},
+    "31": "On its last day",
+    **{day: f"First {day.capitalize()}" for day in WEEKDAYS},
+}
+_NO_RANGE, _WEEKLY = _one_of("/range", "", "None"), _one_of("/schedule/every", "week")
+_BY_MONTH, _MAILED = _one_of("/schedule/every", "month"), _one_of("/schedule/every", "week", "month")
+SAVED_REPORT: Form = (
+    Section(
+        "Report",
+        (
+            Field(name="name", label="Name", hint="Such as Monthly report"),
+            Field(name="organization_id", label="Customer", kind="reference", source="organizations"),
+            Field(name="range", label="Days", kind="choice", choices={**RANGES, "": "From one day to another"},
+                  hint="A named range moves with time"),
+            Field(name="first_day", label="First day", kind="day", when=(_NO_RANGE,)),
+            Field(name="last_day", label="Last day", kind="day", when=(_NO_RANGE,)),
+            Field(name="contracts", label="Contracts", kind="lines", default=[], hint="One code a line. Empty: all"),
+            Field(name="accounts", label="Accounts", kind="lines", default=[], hint="One id a line. Empty: all"),
+            Field(name="hours", label="Hours", kind="choice", choices={
+                "": "As each reader likes", "decimal": "Decimals (1.5 h)", "minutes": "Hours and minutes (1:30 h)"}),
+            Field(name="people", label="Name the persons", kind="flag", default=True),
+            Field(name="internal", label="Show what is internal", kind="flag", default=True,
+                  hint="Not billable, or not counted. Contacts never get it by mail"),
+        ),
+    ),
+    Section(
+        "By mail",
+        (
+            Field(name="schedule/every", label="Send it", kind="choice",
+                  choices={"": "Never", "week": "Every week", "month": "Every month"},
+                  hint="When the day begins in the customer's time zone"),
+            Field(name="schedule/on", label="On", kind="choice", when=(_WEEKLY,),
+                  choices={day: day.capitalize() for day in WEEKDAYS}),
+            Field(name="schedule/on", label="On", kind="choice", when=(_BY_MONTH,), choices=MAIL_DAYS),
+            Field(name="schedule/xlsx", label="Attach XLSX besides the PDF", kind="flag", default=False,
+                  when=(_MAILED,)),
+            Group(
+                name="schedule/receivers", label="Receivers", item="receiver", when=(_MAILED,),
+                parts=(
+                    Field(name="kind", label="Receiver", kind="choice", default="contacts", choices={
+                        "contacts": "The customer's contacts of a role", "address": "An address"}),
+                    Field(name="role", label="Role", when=(_one_of("kind", "contacts"),), hint="Such as billing"),
+                    Field(name="email", label="Email", kind="email", when=(_one_of("kind", "address"),)),
+                ),
+            ),
+        ),
+    ),
+)  # fmt: skip
 SCOPES = {"global": "All contracts", "organization": "One customer's contracts", "contract": "One contract"}
 
 

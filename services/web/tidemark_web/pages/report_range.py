@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 from dateutil.relativedelta import relativedelta
 
-from tidemark_shared.domain.ranges import RangeName, resolve_range
+from tidemark_shared.domain.ranges import RANGE_NAMES, RangeName, resolve_range
 from tidemark_web.pages.formatting import format_day
 
-RANGES: dict[RangeName, str] = {
+RANGES: dict[str, str] = {
     "this-month": "This month",
     "last-month": "Last month",
     "this-quarter": "This quarter",
@@ -41,7 +41,7 @@ class Days(NamedTuple):
 
 def find_days(name: str, today: date) -> Days:
     """The days that a name means today; an unknown name means the default."""
-    known = next((known for known in RANGES if known == name), DEFAULT_RANGE)
+    known = next((known for known in RANGE_NAMES if known == name), DEFAULT_RANGE)
     return Days(*resolve_range(known, today), known)
 
 

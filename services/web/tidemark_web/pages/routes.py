@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from tidemark_shared.log import get_correlation_id, get_logger
 from tidemark_web.oidc import CALLBACK_PATH
-from tidemark_web.pages import customer, customer_links, docs, offer, operations, session, single_sign_on
+from tidemark_web.pages import customer, customer_links, docs, offer, operations, saved_reports, session, single_sign_on
 from tidemark_web.pages.client import Api, ApiError
 from tidemark_web.pages.contract import show_contract
 from tidemark_web.pages.contracts import show_contracts
@@ -43,6 +43,8 @@ def page_routes() -> list[Route]:
         Route("/people", _page(show_people)),
         Route("/reports", _page(show_report)),
         Route("/reports/delivery.{extension}", _page(send_report)),
+        Route("/saved-reports/{id}/mails", _page(saved_reports.show_mails)),
+        Route("/saved-reports/{id}/send", _page(saved_reports.send_report), methods=["POST"]),
         Route("/operations", _page(operations.show_operations)),
         Route("/operations/replay", _page(operations.replay_selection), methods=["GET", "POST"]),
         Route("/operations/dead-letters/{service}/{id:int}", _page(operations.show_dead_letter)),
