@@ -88,6 +88,9 @@ def _describe(answer: Json, issue: str) -> Iterator[RenderableType]:
     for (contract, period), levels in groupby(answer["levels"], lambda level: (level["contract_code"], _span(level))):
         rows = list(levels)
         yield build_table([_row(level) for level in rows], _COLUMNS, title=f"{contract}, {period}, in {_unit(rows[0])}")
+    for balance in (changed["after"] for changed in answer["balances"]):
+        if balance["status"] == "CLOSED":
+            yield f"{balance['contract_code']} is closed. Its work still counts, and nobody is notified of its limits."
     if answer["rates"]:
         currency = answer["balances"][0]["after"]["currency"]
         parts = ", ".join(

@@ -115,21 +115,55 @@ async def test_contract_is_amended_adjusted_and_renewed(site):
     assert (await site.client.get("/contracts/NEW%2F1/edit")).status_code == 409
 
 
-async def test_what_another_changed_is_shown_and_not_overwritten(site):
+async def test_what_another_changed_is_merged_and_what_both_changed_is_asked(site):
     path = f"/contracts/{site.ids['contract']}/edit"
     mine = read_form(await site.client.get(path))
     theirs = await send(site, path, mine, name="Theirs", contracted_hours="50")
     assert theirs.status_code == 303
-    conflict = await send(site, path, mine, name="Mine", key="")
+    conflict = await send(site, path, mine, name="Mine", description="My words", key="")
     assert conflict.status_code == 412
     text = " ".join(re.sub(r"<[^>]*>", " ", conflict.text).split())
-    assert "Name Theirs Mine" in text
-    assert "Contracted hours 50 40" in text
+    assert "Contracted hours : 40 → 50" in text
+    assert "Name Theirs: Theirs Yours, as it is below: Mine" in text
     assert "Revised by tester" in text
     assert (await site.client.get(f"/v1{path.removesuffix('/edit')}")).json()["name"] == "Theirs"
-    assert (await send(site, path, read_form(conflict))).status_code == 303
+    values = {name: value for name, value in read_form(conflict).items() if not name.startswith("answer/")}
+    assert (values["contracted_hours"], values["description"]) == ("50", "My words")
+    unanswered = await send(site, path, values)
+    assert unanswered.status_code == 422
+    assert "Choose one of the two" in unanswered.text
+    # Meanwhile somebody changes it once more.
+    current = read_form(await site.client.get(path))
+    assert (await send(site, path, current, **{"accounts/0/name": "Help"})).status_code == 303
+    again = await send(site, path, values, **{"answer/0": "stored"})
+    assert again.status_code == 412
+    assert "Account 1, Name : Help desk → Help" in " ".join(
+        re.sub(r"<[^>]*>", " ", again.text).replace("</", " </").split()
+    )
+    assert (await send(site, path, read_form(again))).status_code == 303
     stored = (await site.client.get(f"/v1{path.removesuffix('/edit')}")).json()
-    assert (stored["name"], stored["contracted_hours"]) == ("Mine", "40")
+    assert (stored["name"], stored["contracted_hours"], stored["description"]) == ("Theirs", "50", "My words")
+    assert stored["accounts"][0]["name"] == "Help"
+
+
+async def test_change_is_undone_but_not_what_was_changed_again(site):
+    await test_contract_is_drafted_corrected_and_activated(site)
+    path = "/contracts/NEW%2F1/edit"
+    for changes in (
+        {"name": "Better", "end_date": "2061-12-31", "reason": "Renamed"},
+        {"end_date": "2062-12-31", "reason": "Longer"},
+    ):
+        assert (await send(site, path, read_form(await site.client.get(path)), **changes)).status_code == 303
+    page = await site.client.get(f"{path}?undo=4")
+    values = read_form(page)
+    assert (values["name"], values["end_date"]) == ("Support", "2062-12-31")
+    assert re.fullmatch("Undo of the change of .* by tester: Renamed", values["reason"])
+    assert "Changed again since, and left as it is: Last day." in page.text
+    assert (await send(site, path, values)).status_code == 303
+    assert (await site.client.get(f"{path}?undo=4")).status_code == 409
+    assert (await site.client.get(f"{path}?undo=99")).status_code == 404
+    stored = (await site.client.get("/v1/contracts/NEW%2F1")).json()
+    assert (stored["name"], stored["end_date"]) == ("Support", "2062-12-31")
 
 
 async def test_double_click_creates_once(site):

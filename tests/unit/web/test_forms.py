@@ -11,7 +11,7 @@ from tidemark_notifier.rules.triggers import Trigger
 from tidemark_web.pages import form_definitions as definitions
 from tidemark_web.pages.editor_entities import complete_rule
 from tidemark_web.pages.form_definitions import TRIGGERS
-from tidemark_web.pages.form_messages import describe_sums, list_differences, place_messages
+from tidemark_web.pages.form_messages import describe_difference, describe_sums, place_messages
 from tidemark_web.pages.forms import (
     Context,
     Field,
@@ -252,13 +252,19 @@ def test_what_is_left_to_distribute():
     assert describe_sums({"accounts": [{}]}) == {}
 
 
-def test_differences_name_each_field_with_both_values():
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("name", ("Name", "", "Mine")),
+        ("accounts/1/planned_hours", ("Account 2, Planned hours", "9", "")),
+        ("accounts/1", ("Account 2", "Internal, 9, No", "")),
+        (None, ("", "", "")),
+    ],
+)
+def test_difference_names_the_part_with_both_values(name, expected):
     mine = {**CONTRACT, "name": "Mine", "accounts": CONTRACT["accounts"][:1]}
-    differences = list_differences(build_form(definitions.CONTRACT, CONTRACT), build_form(definitions.CONTRACT, mine))
-    assert differences == [
-        ("Name", "", "Mine"), ("Account 2, Name", "Internal", ""), ("Account 2, Planned hours", "9", ""),
-        ("Account 2, Billable", "No", ""),
-    ]  # fmt: skip
+    versions = [build_form(definitions.CONTRACT, body) for body in (CONTRACT, mine)]
+    assert describe_difference(*((version, name) for version in versions)) == expected
 
 
 def test_fixed_fields_are_read_only_once_it_exists():

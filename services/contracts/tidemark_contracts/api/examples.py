@@ -132,6 +132,7 @@ EXAMPLES = {
         **_OFFERED,
         "id": examples.OFFER_ID,
         "organization_id": examples.ORGANIZATION_ID,
+        "locale": "en",
         "organization_name": "Acme",
         "owner": CONTRACT["owner"],
         "contract_name": CONTRACT["name"],

@@ -13,7 +13,8 @@ from pydantic import BaseModel, Field
 from tidemark_contracts.api.offers import rejection_problem, run_command
 from tidemark_contracts.api.signatory import SignatoryName
 from tidemark_contracts.contract.store import load_contract
-from tidemark_contracts.directory.store import load_names
+from tidemark_contracts.directory.resources import ORGANIZATION
+from tidemark_contracts.directory.store import find
 from tidemark_contracts.offer import store
 from tidemark_contracts.offer.decider import Answer, State, describe_person, is_over
 from tidemark_contracts.offer.proposal import find_period
@@ -24,6 +25,7 @@ from tidemark_shared.domain.bodies import (
     Hours,
     MinorAmount,
     OfferStatus,
+    Organization,
     Owner,
     Person,
     Text,
@@ -68,6 +70,7 @@ class OfferedAdjustment(BaseModel):
     status: OfferStatus
     organization_id: UUID
     organization_name: str
+    locale: str
     owner: Owner
     contract_id: UUID
     contract_code: str
@@ -149,11 +152,13 @@ async def _offered(request: Request, link: OfferLink, state: State | None) -> Of
     if terms.organization_id != offer.organization_id:
         # A contract that has moved is none of the former customer's business.
         raise _gone("This offer was withdrawn.")
-    names = await load_names(connection, [offer.organization_id])
+    entity = await find(connection, ORGANIZATION, offer.organization_id)
+    organization = entity.body if entity and isinstance(entity.body, Organization) else None
     return OfferedAdjustment(
         **offer.model_dump(include=OfferedAdjustment.model_fields.keys() & type(offer).model_fields.keys()),
         id=link.offer_id,
-        organization_name=names.get(offer.organization_id, ""),
+        organization_name=organization.name if organization else "",
+        locale=organization.locale if organization else "en",
         owner=terms.owner,
         contract_name=terms.name,
         period_end=find_period(terms, offer.period_start).end,

@@ -11,12 +11,12 @@ from zoneinfo import ZoneInfo
 from fastapi import Request
 from fastapi.responses import Response
 
-from tidemark_shared.domain.calendar import public_holidays
+from tidemark_shared.domain.calendar import public_holidays, to_local_day
 from tidemark_shared.domain.reasons import REMEDIES
 from tidemark_web.pages.charts import MAX_DAILY, Bar, Limit, build_bar, build_columns, build_curve
 from tidemark_web.pages.client import Api, Json, contract_path, optional, require_contract
 from tidemark_web.pages.contracts import REASONS, STATUSES, elapsed_percent, hour_style
-from tidemark_web.pages.editor_contracts import list_actions
+from tidemark_web.pages.editor_contracts import list_actions, list_undo
 from tidemark_web.pages.formatting import (
     Amounts,
     amounts_of,
@@ -73,15 +73,18 @@ async def show_contract(request: Request, api: Api) -> Response:
     With a day in ``as_of`` it has the figures as they were known at its end.
     """
     reference = request.path_params["reference"]
-    contract = require_contract(await api.get(contract_path(reference)), "code")
-    zone = ZoneInfo(contract["timezone"])
-    today = real_today = datetime.now(UTC).astimezone(zone).date()
-    moment = None
-    if known_on := read_day(request.query_params.get("as_of"), today):
-        today, moment = known_on, end_of_day(known_on, zone)
-    balance, curve, unaccounted, explain, history, statements, organization, teams = await _load(
-        api, reference, contract, moment
+    known_on = moment = None
+    if text := request.query_params.get("as_of"):
+        # Only a day needs the time zone before everything else.
+        zone = ZoneInfo((await _load_contract(api, reference))["timezone"])
+        if known_on := read_day(text, to_local_day(datetime.now(UTC), zone)):
+            moment = end_of_day(known_on, zone)
+    contract, balance, curve, unaccounted, explain, history, statements, organization, teams = await _load(
+        api, reference, moment
     )
+    zone = ZoneInfo(contract["timezone"])
+    real_today = to_local_day(datetime.now(UTC), zone)
+    today = known_on or real_today
     entries = history["items"] if history else []
     style = hour_style(request)
     amount = amounts_of(balance, style)
@@ -124,17 +127,24 @@ async def show_contract(request: Request, api: Api) -> Response:
         worklogs_path=contract_page(contract["code"], "/worklogs"),
         contract_path=contract_page(contract["code"]),
         actions=list_actions(contract),
+        closing=next((entry for entry in reversed(entries) if entry["what"] == "closed"), None),
+        undo={} if known_on else list_undo(contract, entries),
         now=datetime.now(UTC).astimezone(zone),
         **view,
     )
 
 
-async def _load(api: Api, reference: str, contract: Json, moment: datetime | None) -> tuple[Any, ...]:
-    """Everything else that the page shows, at a moment. Figures must be there; the rest may be missing."""
+async def _load_contract(api: Api, reference: str) -> Json:
+    return require_contract(await api.get(contract_path(reference)), "code")
+
+
+async def _load(api: Api, reference: str, moment: datetime | None) -> tuple[Any, ...]:
+    """All that the page shows, at a moment. The contract and its figures must be there; the rest may be missing."""
     as_of = moment and moment.isoformat()
     unaccounted = {"reason": "any", "limit": _MAX_UNACCOUNTED, "as_of": as_of}
     figures, others = await asyncio.gather(
         asyncio.gather(
+            _load_contract(api, reference),
             api.get(contract_path(reference, "/balance"), {"as_of": as_of}),
             api.get(contract_path(reference, "/curve"), {"as_of": as_of}),
         ),
@@ -145,7 +155,7 @@ async def _load(api: Api, reference: str, contract: Json, moment: datetime | Non
             optional(api.get(contract_path(reference, "/statements"), {"limit": _MAX_STATEMENTS})),
         ),
     )
-    balance, _ = figures
+    contract, balance, _ = figures
     ids = {slice_["team_id"] for account in balance["accounts"] for slice_ in account["slices"]} - {None}
     names = await asyncio.gather(
         optional(api.get(f"/v1/organizations/{contract['organization_id']}")), load_team_names(api, sorted(ids))

@@ -1,6 +1,7 @@
 """The editor: one way to show a form, check it, send it, and to show what went wrong or what others changed."""
 
 import asyncio
+import json
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,18 +15,21 @@ from fastapi.responses import RedirectResponse, Response
 
 from tidemark_web.pages.client import Api, ApiError, Json
 from tidemark_web.pages.contracts import hour_style
-from tidemark_web.pages.form_messages import Difference, list_differences, place_messages
+from tidemark_web.pages.form_messages import Difference, Question, describe_difference, place_messages, read_questions
 from tidemark_web.pages.forms import (
     NO_CONTEXT,
     Context,
     Control,
     Form,
+    ShownSection,
     add_item,
     build_body,
     build_form,
     list_controls,
+    read_shown,
     remove_item,
 )
+from tidemark_web.pages.merging import locate, merge, replace
 from tidemark_web.pages.references import find_ids, find_names, suggest
 from tidemark_web.pages.rendering import render
 
@@ -79,11 +83,19 @@ class _Outcome:
 
     body: Json
     version: str | None
+    sent_version: str | None = None
     violations: _Violations = ()
     messages: Mapping[str, str] = field(default_factory=dict)
     is_conflict: bool = False
+    is_merged: bool = False
     status: int = 200
     preview: Any = None
+    base: str = ""
+    """What was stored when the form was opened, as JSON: from there both changes lead."""
+    taken: Sequence[Difference] = ()
+    """What was taken over from the change of another person: before it, and after it."""
+    questions: Sequence[Question] = ()
+    is_unanswered: bool = False
 
 
 async def run_editor(request: Request, api: Api, editor: Editor) -> Response:
@@ -91,31 +103,77 @@ async def run_editor(request: Request, api: Api, editor: Editor) -> Response:
     version = None if editor.version is None else str(editor.version)
     if request.method == "GET":
         outcome, contract = _Outcome(body=editor.initial, version=version), request.query_params.get("contract", "")
+        outcome.base = json.dumps(editor.stored) if editor.stored else ""
         if editor.preview and editor.stored and contract:
             outcome.preview = await editor.preview(editor.stored, contract)
         return await _show(request, api, editor, outcome, {}, contract=contract)
     values = await _read_values(request)
     action, _, name = values.get("action", "save")[:_MAX_ACTION_LENGTH].partition(" ")
     body, messages, names = await _read_body(api, editor, values)
-    outcome = _Outcome(body=body, version=values.get("version"), messages=messages)
+    version = values.get("version")
+    outcome = _Outcome(body=body, version=version, sent_version=version, messages=messages, base=values.get("base", ""))
+    outcome.questions = read_questions(values)
     if action == "add":
         outcome.body, outcome.messages = add_item(body, name), {}
     elif action == "remove":
         outcome.body, outcome.messages = remove_item(body, name), {}
-    else:
-        is_saved = action == "save" and not messages
-        answer = await _send(editor, outcome, values.get("key"), dry_run=not is_saved)
-        if action == "check":
-            outcome.status = 200
-        elif messages:
-            outcome.status = 422
-        if answer is not None and is_saved:
-            return _redirect(editor, answer, values)
-        if outcome.is_conflict and is_saved and editor.stored and not await _list_differences(api, editor, body, names):
-            return _redirect(editor, editor.stored, values)  # sent twice
-        if editor.preview and values.get("contract"):
-            outcome.preview = await editor.preview(editor.complete(body), values["contract"])
+    elif (response := await _save_or_check(api, editor, outcome, values, names)) is not None:
+        return response
     return await _show(request, api, editor, outcome, names, contract=values.get("contract", ""))
+
+
+async def _save_or_check(
+    api: Api, editor: Editor, outcome: _Outcome, values: Mapping[str, str], names: Mapping[str, str]
+) -> Response | None:
+    """Send the form, and leave the page if it is saved; otherwise the outcome says what is to be done."""
+    is_save = values.get("action", "save") == "save"
+    outcome.is_unanswered = is_save and not all(question.answer for question in outcome.questions)
+    is_saved = is_save and not outcome.messages and not outcome.is_unanswered
+    if is_saved:
+        outcome.body, outcome.questions = _answer(outcome.body, outcome.questions), ()
+    answer = await _send(editor, outcome, values.get("key"), dry_run=not is_saved)
+    if answer is not None and is_saved:
+        return _redirect(editor, answer, values)
+    if not is_saved:
+        outcome.status = 422 if is_save else 200
+    elif outcome.is_conflict and editor.stored:
+        await _merge(api, editor, outcome, editor.stored, names)
+        # What belongs to the change alone, such as its reason, is in no stored version.
+        if outcome.body == read_shown(editor.form, {**outcome.body, **editor.stored}, editor.context):
+            return _redirect(editor, editor.stored, values)  # sent twice
+    if editor.preview and values.get("contract"):
+        outcome.preview = await editor.preview(editor.complete(outcome.body), values["contract"])
+    return None
+
+
+def _answer(body: Json, questions: Iterable[Question]) -> Json:
+    """The body with what the other change made of those values for which a person has chosen it."""
+    for question in questions:
+        if question.answer == "stored":
+            body = replace(body, question.path, question.stored)
+    return body
+
+
+async def _merge(api: Api, editor: Editor, outcome: _Outcome, stored: Json, names: Mapping[str, str]) -> None:
+    """Put my change and the other one together; from now on the form is sent knowing what is stored."""
+    try:
+        base = read_shown(editor.form, json.loads(outcome.base), editor.context)
+    except (ValueError, TypeError, AttributeError):
+        base = {}  # each difference is asked about
+    theirs = read_shown(editor.form, stored, editor.context)
+    merged = merge(base, theirs, outcome.body)
+    before, after = await _shown(api, editor, base, names), await _shown(api, editor, theirs, names)
+    outcome.taken = [
+        describe_difference((before, locate(base, path)), (after, locate(theirs, path))) for path in merged.taken
+    ]
+    outcome.questions = [Question(*conflict) for conflict in merged.conflicts]
+    outcome.body, outcome.version, outcome.base = merged.body, str(editor.version), json.dumps(stored)
+    outcome.is_merged = True
+
+
+async def _shown(api: Api, editor: Editor, body: Json, names: Mapping[str, str]) -> list[ShownSection]:
+    known = {**await _load_names(api, editor, body, names), **names}
+    return build_form(editor.form, body, editor.context._replace(names=known))
 
 
 async def _read_values(request: Request) -> dict[str, str]:
@@ -168,10 +226,15 @@ async def _show(
     messages = place_messages(sections, outcome.violations, outcome.messages)
     notes = place_messages(sections, editor.notes, {}) if request.method == "GET" else []
     changes: Sequence[Json] = ()
-    differences: Sequence[Difference] = ()
-    if outcome.is_conflict:
-        differences = await _list_differences(api, editor, body, known) if editor.stored else ()
-        changes = await editor.list_changes(int(outcome.version or 0)) if editor.list_changes else ()
+    conflicts: list[tuple[Question, Difference]] = []
+    if outcome.is_conflict and editor.list_changes:
+        changes = await editor.list_changes(int(outcome.sent_version or 0))
+    if outcome.questions and editor.stored:
+        stored = read_shown(editor.form, editor.stored, editor.context)
+        theirs = await _shown(api, editor, stored, known)
+        for question in outcome.questions:
+            places = (theirs, locate(stored, question.path)), (sections, locate(body, question.path))
+            conflicts.append((question, describe_difference(*places)))
     return render(
         request,
         "editor.html",
@@ -185,10 +248,14 @@ async def _show(
         figures=editor.describe(body),
         suggestions=await _suggest(api, list_controls(sections)),
         is_conflict=outcome.is_conflict,
-        differences=differences,
+        is_merged=outcome.is_merged,
+        is_unanswered=outcome.is_unanswered,
+        taken=outcome.taken,
+        conflicts=conflicts,
         changes=changes,
-        # From now on the form is sent knowing what is stored.
-        version=editor.version if outcome.is_conflict else outcome.version,
+        base=outcome.base,
+        # Without a body that is stored there is nothing to merge.
+        version=editor.version if outcome.is_conflict and not editor.stored else outcome.version,
         key=str(uuid4()),
         is_focused=bool(messages) and request.method == "POST",
         preview=outcome.preview,
@@ -200,14 +267,6 @@ async def _show(
 async def _load_names(api: Api, editor: Editor, body: Json, names: Mapping[str, str]) -> dict[str, str]:
     controls = list_controls(build_form(editor.form, body, editor.context))
     return await find_names(api, (control for control in controls if control.value not in names))
-
-
-async def _list_differences(api: Api, editor: Editor, mine: Json, names: Mapping[str, str]) -> list[Difference]:
-    # What belongs to the change alone, such as its reason, is in no stored version.
-    stored = {**mine, **(editor.stored or {})}
-    known = {**await _load_names(api, editor, stored, names), **names}
-    context = editor.context._replace(names=known)
-    return list_differences(build_form(editor.form, stored, context), build_form(editor.form, mine, context))
 
 
 def _by_name(messages: Iterable[Any]) -> dict[str, str]:

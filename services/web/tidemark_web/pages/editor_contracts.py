@@ -1,9 +1,10 @@
 """The editor of contracts: drafting, amending, adjusting, and a question before each step of a contract's life."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from functools import partial
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 import httpx
 from fastapi import Request
@@ -14,11 +15,13 @@ from tidemark_web.pages import form_definitions as definitions
 from tidemark_web.pages.client import Api, ApiError, Json, contract_path
 from tidemark_web.pages.contracts import STATUSES
 from tidemark_web.pages.editor import Editor, run_editor
-from tidemark_web.pages.form_messages import describe_sums, place_messages
-from tidemark_web.pages.formatting import contract_page, format_period
-from tidemark_web.pages.forms import Context, Form, Section, build_form
+from tidemark_web.pages.form_messages import describe_difference, describe_sums, place_messages
+from tidemark_web.pages.formatting import contract_page, format_day, format_period
+from tidemark_web.pages.forms import Context, Form, Section, build_form, read_shown
+from tidemark_web.pages.merging import Path, locate, merge
 
 _ADJUSTABLE = ("ACTIVE", "INACTIVE", "EXPIRED")
+_OPPOSITES = {"suspended": "/resume", "resumed": "/suspend"}
 _WHY: Form = (Section("Why", (definitions.REASON,)),)
 _NEW_CONTRACT: Json = {
     "type": "time_and_materials",
@@ -100,6 +103,10 @@ async def edit_contract(request: Request, api: Api) -> Response:
     contract = await _load(request, api, ("DRAFT", *_ADJUSTABLE))
     is_draft, path = contract["status"] == "DRAFT", contract_path(contract["id"])
     form = (*definitions.CONTRACT, definitions.ADJUSTMENTS)
+    initial: Json = contract
+    sentences: Sequence[str] = ()
+    if version := request.query_params.get("undo"):
+        initial, sentences = await _undo(api, contract, form, version)
     editor = Editor(
         title=f"{'Edit' if is_draft else 'Amend'} {contract['name']}",
         form=form if is_draft else (*form, definitions.AMENDMENT),
@@ -108,10 +115,57 @@ async def edit_contract(request: Request, api: Api) -> Response:
         stored=contract,
         describe=describe_sums,
         notes=await _find_obstacles(api, contract) if is_draft and request.method == "GET" else (),
-        initial=contract,
+        initial=initial,
+        sentences=sentences,
         **_common(api, contract),
     )
     return await run_editor(request, api, editor)
+
+
+def list_undo(contract: Json, history: Sequence[Json]) -> dict[int, str]:
+    """Which changes of a contract's history can be undone, by version: the page that proposes it."""
+    page, status = partial(contract_page, contract["code"]), contract["status"]
+    changes = {"DRAFT": "revised", **dict.fromkeys(_ADJUSTABLE, "amended")}
+    links = {
+        entry["version"]: page(f"/edit?undo={entry['version']}")
+        for entry in history
+        if entry["what"] == changes.get(status) and not entry["offer_id"]
+    }
+    if history and history[-1]["what"] in _OPPOSITES:
+        links[history[-1]["version"]] = page(_OPPOSITES[history[-1]["what"]])
+    return links
+
+
+async def _undo(api: Api, contract: Json, form: Form, version: str) -> tuple[Json, Sequence[str]]:
+    """The terms without one earlier change, with its reason, and what the page says of it.
+
+    What was changed again since stays as it is.
+    """
+    events = (await api.get(contract_path(contract["id"], "/events")))["items"]
+    states = {str(event["data"]["stream_version"]): event["data"] for event in events}
+    changed, previous = states.get(version), states.get(str(int(version) - 1)) if version.isdecimal() else None
+    if changed is None or previous is None:
+        raise ApiError(404, "No such change", "The history of the contract has the changes that can be undone.")
+    after, before, now = (
+        read_shown(form, body, _context(contract)) for body in (changed["terms"], previous["terms"], contract)
+    )
+    undone = merge(after, before, now)
+    if undone.body == now:
+        detail = "Each of its values has been changed again since. Amend the contract instead."
+        raise ApiError(409, "Nothing is left to undo", detail)
+    day = format_day(datetime.fromisoformat(changed["occurred_at"]).astimezone(ZoneInfo(contract["timezone"])).date())
+    reason = f"Undo of the change of {day} by {changed['actor']}" + (
+        f": {changed['reason']}" if changed["reason"] else ""
+    )
+    sentences = [f"This takes back the change of {day} by {changed['actor']}. Check it, then save it."]
+    if kept := [_name_part(form, now, contract, conflict.path) for conflict in undone.conflicts]:
+        sentences.append(f"Changed again since, and left as it is: {', '.join(kept)}.")
+    return {**undone.body, "reason": reason}, sentences
+
+
+def _name_part(form: Form, body: Json, contract: Json, path: Path) -> str:
+    sections, name = build_form(form, body, _context(contract)), locate(body, path)
+    return describe_difference((sections, name), (sections, name)).title or path[-1]
 
 
 async def adjust_contract(request: Request, api: Api) -> Response:

@@ -1,5 +1,6 @@
 """What a form says beside its fields: violations at their controls, what is left to distribute, differences. Pure."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
@@ -7,6 +8,7 @@ from typing import Any, NamedTuple
 from tidemark_shared.domain.bodies import format_money
 from tidemark_shared.domain.quantities import MinorUnits, format_hours
 from tidemark_web.pages.forms import CHECKED, Control, Items, Json, Node, ShownSection, list_controls
+from tidemark_web.pages.merging import Path
 
 _PLAIN_MESSAGES = {"Field required": "This is required."}
 
@@ -105,26 +107,58 @@ def _describe_rest(
 
 
 class Difference(NamedTuple):
-    """A control whose value differs between two versions of a form."""
+    """A part of a form in two versions, as text; empty where it is missing."""
 
     title: str
-    stored: str
-    mine: str
+    before: str
+    after: str
 
 
-def list_differences(stored: Sequence[ShownSection], mine: Sequence[ShownSection]) -> list[Difference]:
-    """The controls that differ, in the order of my form, then those that only the stored version has."""
-    theirs, own = _shown_values(stored), _shown_values(mine)
-    return [
-        Difference(title, theirs.get(title, ""), own.get(title, ""))
-        for title in {**own, **theirs}
-        if theirs.get(title, "") != own.get(title, "")
-    ]
+class Question(NamedTuple):
+    """A value that two people have changed: what the other one made of it, and which a person has chosen, if any."""
+
+    path: Path
+    stored: Any
+    answer: str = ""
+
+    @property
+    def text(self) -> str:
+        """The question as the form sends it back."""
+        return json.dumps([self.path, self.stored])
 
 
-def _shown_values(sections: Sequence[ShownSection]) -> dict[str, str]:
-    controls = list_controls(sections)
-    return {control.title: _shown_value(control) for control in controls if control.field.kind != "hidden"}
+def read_questions(values: Mapping[str, str]) -> list[Question]:
+    """The questions that a form sends back, with their answers."""
+    questions: list[Question] = []
+    while text := values.get(f"question/{len(questions)}"):
+        answer = values.get(f"answer/{len(questions)}", "")
+        try:
+            path, stored = json.loads(text)
+            questions.append(Question(tuple(map(str, path)), stored, answer if answer in ("stored", "mine") else ""))
+        except (TypeError, ValueError):
+            break  # no browser sends that
+    return questions
+
+
+def describe_difference(
+    before: tuple[Sequence[ShownSection], str | None], after: tuple[Sequence[ShownSection], str | None]
+) -> Difference:
+    """The part with a name in one version of a form and in another; a name of None is of no part."""
+    (title, old), (new_title, new) = _describe_part(*before), _describe_part(*after)
+    return Difference(new_title or title, old, new)
+
+
+def _describe_part(sections: Sequence[ShownSection], name: str | None) -> tuple[str, str]:
+    """The title and the values of a control, or of all controls of a group or an item."""
+    if name is None:
+        return "", ""
+    controls = [control for control in list_controls(sections) if control.field.kind != "hidden"]
+    for control in controls:
+        if control.name == name:
+            return control.title, _shown_value(control)
+    anchors = dict(_anchors([node for section in sections for node in section.nodes]))
+    values = [_shown_value(control) for control in controls if control.name.startswith(f"{name}/")]
+    return anchors.get(name, ""), ", ".join(filter(None, values))
 
 
 def _shown_value(control: Control) -> str:

@@ -201,6 +201,11 @@ def build_body(form: Form, values: Mapping[str, str], context: Context = NO_CONT
     return body, read.messages
 
 
+def read_shown(form: Form, body: Json, context: Context = NO_CONTEXT) -> Json:
+    """A body as its form sends it: without what the form does not show."""
+    return build_body(form, list_values(build_form(form, body, context)), context)[0]
+
+
 class _Reader:
     """Reads the members of a body from the values of controls."""
 

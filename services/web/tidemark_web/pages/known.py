@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from tidemark_shared.domain.calendar import start_of_day
+from tidemark_shared.domain.calendar import start_of_day, to_local_day
 
 _LAST_MOMENT = timedelta(microseconds=1)
 
@@ -46,5 +46,5 @@ def list_days(history: Sequence[Any], shown: date, today: date, zone: ZoneInfo) 
     """The days of the slider; None if the contract was made today, or its ``history``, oldest first, is missing."""
     if not history:
         return None
-    first = datetime.fromisoformat(history[0]["occurred_at"]).astimezone(zone).date()
+    first = to_local_day(datetime.fromisoformat(history[0]["occurred_at"]), zone)
     return KnownDays(first, today, max(shown, first)) if first < today else None

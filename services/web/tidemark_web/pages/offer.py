@@ -11,7 +11,7 @@ from fastapi import Request
 from fastapi.responses import Response
 
 from tidemark_shared.http.links import ExpiredLinkError, InvalidLinkError, verify_offer_link
-from tidemark_shared.language import N_, Language
+from tidemark_shared.language import N_, Language, load_language
 from tidemark_shared.log import get_correlation_id
 from tidemark_web.pages.client import Api, ApiError, Json, customer_contract_path, optional
 from tidemark_web.pages.customer import browser_language, customer_api, secret_of
@@ -62,6 +62,9 @@ async def answer_offer(request: Request) -> Response:
             problem = _("Your answer could not be taken: %(reason)s The sender of the mail was told.", reason=reason)
             return await _show_offer(request, form, problem)
         return _show_problem(request, error)
+    language = load_language(answered["locale"], "tidemark_web")
+    if (answered["answered_by"] or {}).get("name") != name:  # somebody else was faster
+        return _show_answered(request, answered, language)
     context = build_agreement(answered, language)
     return _render(request, "offer_answered.html", language, **context)
 
@@ -90,9 +93,9 @@ async def _show_offer(request: Request, form: dict[str, str], problem: str = "")
         return _show_notice(request, 401, language.gettext(_PROBLEMS[401]))
     except ApiError as error:
         return _show_problem(request, error)
-    if sentence := _ANSWERED.get(offer["status"]):
-        person = (offer["answered_by"] or {}).get("name") or language.gettext("the customer")
-        return _show_notice(request, 200, language.gettext(sentence, person=person), asks=False)
+    language = load_language(offer["locale"], "tidemark_web")
+    if offer["status"] in _ANSWERED:
+        return _show_answered(request, offer, language)
     contract = await _load_contract(request, offer)
     return _render(
         request,
@@ -105,6 +108,13 @@ async def _show_offer(request: Request, form: dict[str, str], problem: str = "")
         **build_offer(offer, contract["timezone"] if contract else "UTC", language),
         figures=build_figures(offer, contract, language),
     )
+
+
+def _show_answered(request: Request, offer: Json, language: Language) -> Response:
+    """Of an offer that was answered, only that it was, and by whom."""
+    person = (offer["answered_by"] or {}).get("name") or language.gettext("the customer")
+    text = language.gettext(_ANSWERED[offer["status"]], person=person)
+    return _render(request, "offer_link.html", language, notice=text, asks=False)
 
 
 async def _load_contract(request: Request, offer: Json) -> Json | None:

@@ -4,7 +4,7 @@
 const CHECK_MS = 500;
 const SUGGEST_MS = 150;
 const DRAFT = "tidemark-draft:";
-const UNSAVED = ["version", "key"]; // what each page brings anew
+const UNSAVED = ["version", "key", "base"]; // what a page keeps until it is sent
 
 function request(method, address, type, body) {
   return new Promise((resolve, reject) => {
@@ -45,7 +45,8 @@ function keepEditor(form) {
     }
     for (const id of ["conflict", "preview"]) {
       const old = document.getElementById(id), fresh = page.getElementById(id);
-      if (old && fresh && !old.isEqualNode(fresh)) old.replaceWith(fresh);
+      // Questions stay, with their answers, until the form is sent.
+      if (old && fresh && !old.querySelector("fieldset") && !old.isEqualNode(fresh)) old.replaceWith(fresh);
     }
     for (const old of form.querySelectorAll("[data-figure]")) {
       const text = page.getElementById(old.id)?.textContent ?? "";
@@ -60,7 +61,7 @@ function keepEditor(form) {
     const fresh = page.querySelector("[data-editor]");
     if (!fresh) return;
     const id = focus ?? document.activeElement?.id;
-    for (const name of UNSAVED) fresh.elements[name].value = form.elements[name].value;
+    for (const name of UNSAVED) if (form.elements[name]) fresh.elements[name].value = form.elements[name].value;
     fresh.querySelector("#problems")?.remove();
     for (const control of fresh.querySelectorAll("[autofocus]")) control.removeAttribute("autofocus");
     form.replaceChildren(...fresh.childNodes);
@@ -162,6 +163,8 @@ function keepEditor(form) {
       const page = await request("POST", location.pathname, "document", values.toString());
       takeForm(page, "");
       form.elements.version.value = draft.version;
+      const base = new Map(draft.values).get("base");
+      if (base && form.elements.base) form.elements.base.value = base;
       offer.remove();
       isDirty = true;
       takeMessages(page);
