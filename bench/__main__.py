@@ -8,13 +8,13 @@ from collections.abc import Awaitable, Callable
 from rich.console import Console
 from rich.table import Table
 
-from bench import activation, check, end_to_end, forecast, growth, intake, latency, notify, throughput
+from bench import activation, check, end_to_end, forecast, growth, intake, latency, notify, pages, throughput
 from bench.database import server
 from tidemark_shared import log
 
 # Each of the latter starts servers of its own, and takes minutes: only when asked for by name.
 PARTS = ("throughput", "growth", "activation", "check", "notify", "intake", "forecast")
-WHOLE = ("end-to-end", "latency")
+WHOLE = ("end-to-end", "latency", "pages")
 
 
 async def _measure(arguments: argparse.Namespace) -> None:
@@ -30,7 +30,7 @@ async def _measure(arguments: argparse.Namespace) -> None:
         )
     if "latency" in arguments.parts:
         console.print(await latency.measure(arguments.rate, arguments.seconds))
-    if {*arguments.parts} <= {"forecast", *WHOLE}:
+    if {*arguments.parts} <= {"forecast", "end-to-end", "latency"}:
         return
     standing = [10_000, 100_000, *([1_000_000] if arguments.full else [])]
     records = arguments.records or 100_000
@@ -40,6 +40,9 @@ async def _measure(arguments: argparse.Namespace) -> None:
         "activation": activation.measure,
         "check": check.measure,
         "notify": notify.measure,
+        "pages": lambda url: pages.measure(
+            url, contracts=arguments.contracts, records=arguments.records or 2_000_000, runs=10 * arguments.runs
+        ),
         "intake": lambda url: intake.measure(url, records=records),
     }
     async with server() as url:
@@ -59,6 +62,7 @@ def main() -> None:
         help=f"what to measure; by default all but {' and '.join(WHOLE)}",
     )
     parser.add_argument("--records", type=int, help="worklogs: by default 100,000 to fold, 500,000 from end to end")
+    parser.add_argument("--contracts", type=int, default=10_000, help="of pages, by default 10,000")
     parser.add_argument("--runs", type=int, default=3, help="of each, by default 3")
     parser.add_argument("--rate", type=int, default=latency.DEFAULT_RATE, help="worklogs a second, for latency")
     parser.add_argument("--seconds", type=int, default=latency.DEFAULT_SECONDS, help="how long, for latency")

@@ -29,7 +29,7 @@ def offered(**changes):
         "account_name": "Help desk", "period_start": "2026-03-01", "period_end": "2026-03-31", "hours": "20",
         "value_minor": None, "currency": None, "reason": "Extra <package>", "price_minor": 180000,
         "price_currency": "EUR", "note": None, "valid_until": "2099-03-31T21:59:59.000000Z", "answered_by": None,
-        "remark": None, **changes,
+        "remark": None, "locale": "en", **changes,
     }  # fmt: skip
 
 
@@ -196,9 +196,17 @@ async def test_expired_and_incomplete_links_ask_no_service():
         assert services.actors == []
 
 
-async def test_page_is_in_the_language_of_the_browser():
-    async with offer_page() as (client, _):
-        client.headers["accept-language"] = "de-DE,de;q=0.9"
+async def test_second_answer_under_another_name_says_who_was_first():
+    async with offer_page() as (client, services):
+        first = offered(status="accepted", answered_by={"name": "Ben"})
+        services.problem = JSONResponse(first)
+        page = await client.post("/offer/answer", data=ANSWER, headers=SAME_SITE)
+        assert "This offer was accepted by Ben. There is nothing more to do." in page.text
+
+
+async def test_page_is_in_the_language_of_the_customer():
+    async with offer_page() as (client, services):
+        services.offer = offered(locale="de-AT")
         text = (await open_link(client)).text.replace("\N{NO-BREAK SPACE}", " ")
         for part in ("Angebot: 20 Std. mehr", "gültig bis 31. März 2099, 23:59 Uhr", "Bei Annahme", "1.800,00 €"):
             assert part in text

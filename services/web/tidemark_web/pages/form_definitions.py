@@ -242,7 +242,7 @@ SAVED_REPORT: Form = (
                 name="schedule/receivers", label="Receivers", item="receiver", when=(_MAILED,),
                 parts=(
                     Field(name="kind", label="Receiver", kind="choice", default="contacts", choices={
-                        "contacts": "The customer's contacts of a role", "address": "An address"}),
+                        "contacts": "Contacts of a role", "address": "An address"}),
                     Field(name="role", label="Role", when=(_one_of("kind", "contacts"),), hint="Such as billing"),
                     Field(name="email", label="Email", kind="email", when=(_one_of("kind", "address"),)),
                 ),

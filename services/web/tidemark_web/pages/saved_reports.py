@@ -101,6 +101,10 @@ async def show_mails(request: Request, api: Api) -> Response:
         rows=rows,
         days=describe_days(report),
         schedule=describe_schedule(report),
+        receivers=[
+            receiver.get("email") or f"contacts ({receiver['role']})"
+            for receiver in (report["schedule"] or {}).get("receivers", ())
+        ],
         next_mail=report["next_mail_on"] and format_day(report["next_mail_on"]),
         page=report_page(report),
         sent=count(int(sent), "mail") if (sent := request.query_params.get("sent", "")).isdecimal() else "",
