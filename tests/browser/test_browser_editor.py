@@ -121,6 +121,39 @@ async def test_two_editors_at_once(open_page, api):
     assert (stored["name"], stored["timezone"]) == ("Twin Limited", "Europe/Berlin")
 
 
+async def test_what_both_changed_is_asked(open_page, api):
+    id_ = api.post("/v1/teams", json={"name": "Both", "members": []}).json()["id"]
+    async with open_page(f"/teams/{id_}") as page, open_page(f"/teams/{id_}") as other:
+        for editor, name in ((other, "Theirs"), (page, "Ours")):
+            await editor.get_by_label("Name", exact=True).first.fill(name)
+            await editor.get_by_role("button", name="Save").last.click()
+        question = page.get_by_role("group", name="Name")
+        await expect(question).to_contain_text("Theirs: Theirs")
+        await check_accessibility(page)
+        await page.set_viewport_size({"width": 1280, "height": 800})
+        await page.get_by_role("button", name="Save").last.click()
+        await expect(page.get_by_role("alert")).to_contain_text("Choose one of the two")
+        await question.get_by_label("Yours").check()
+        await page.get_by_role("button", name="Save").last.click()
+        await expect(page).to_have_url(re.compile("/teams$"))
+    assert api.get(f"/v1/teams/{id_}").json()["name"] == "Ours"
+
+
+async def test_change_is_undone_from_the_history(open_page, api):
+    contract = api.get("/v1/contracts/NORD-OPS").raise_for_status().json()
+    changed = {**contract, "description": "Only for a moment", "reason": "A try"}
+    etag = {"if-match": f'"{contract["version"]}"'}
+    api.post("/v1/contracts/NORD-OPS/amend", json=changed, headers=etag).raise_for_status()
+    async with open_page("/contracts/NORD-OPS") as page:
+        await page.locator("#history").get_by_role("link", name="Undo this change").first.click()
+        await expect(page.get_by_label("Reason").last).to_have_value(re.compile("^Undo of the change .*: A try$"))
+        await check_accessibility(page)
+        await page.set_viewport_size({"width": 1280, "height": 800})
+        await page.get_by_role("button", name="Amend").last.click()
+        await expect(page).to_have_url(re.compile("/contracts/NORD-OPS(#.*)?$"))
+    assert api.get("/v1/contracts/NORD-OPS").json()["description"] == contract["description"]
+
+
 async def test_draft_survives_and_is_forgotten_once_it_is_saved(open_page):
     async with open_page("/teams/new") as page:
         page.on("dialog", lambda dialog: dialog.accept())

@@ -8,8 +8,10 @@ from zoneinfo import ZoneInfo
 
 import pypdf
 import pytest
+from conftest import check_accessibility
 from dateutil.relativedelta import relativedelta
 from playwright.async_api import expect
+from polling import wait_until
 from python_calamine import CalamineWorkbook
 
 pytestmark = pytest.mark.timeout(600)
@@ -93,6 +95,50 @@ async def test_relative_range_stays_in_the_address(open_page):
         await expect(page.locator("main")).not_to_contain_text("Coordination")
         await expect(page.locator("main")).not_to_contain_text("Tom Lindqvist")
         await expect(page.locator(".report-totals .big strong")).to_have_text(re.compile(r"^\d+:\d\d$"))
+
+
+async def test_report_is_saved_mailed_and_deleted(open_page, api):
+    """The path of a manager: from the report to its mail, whose files have arrived."""
+    name = f"Report {datetime.now(UTC).timestamp()}"
+    async with open_page("/reports?contract=ATLAS-SUP&range=this-year-to-date") as page:
+        await page.get_by_role("link", name="Save and mail").click()
+        await expect(page.get_by_label("Contracts")).to_have_value("ATLAS-SUP")
+        await page.get_by_label("Name", exact=True).fill(name)
+        await page.get_by_label("Send it").select_option("Every month")
+        await page.get_by_label("On", exact=True).select_option("On its last day")
+        await page.get_by_role("button", name="Add a receiver").click()
+        await page.get_by_label("Receiver", exact=True).select_option("An address")
+        await page.get_by_label("Email").fill("team@provider.example")
+        await check_accessibility(page)
+        await page.set_viewport_size({"width": 1280, "height": 800})
+        await page.get_by_role("button", name="Create saved report").last.click()
+        row = page.get_by_role("row", name=name)
+        await expect(row).to_contain_text("This year to date Every month, on its last day")
+        await check_accessibility(page)
+        await row.get_by_role("link", name="Mails").click()
+        await page.get_by_role("button", name="Send it now").click()
+        await expect(page.get_by_role("status")).to_contain_text("1 mail on the way")
+        [report] = [item for item in api.get("/v1/saved-reports", params={"limit": 200}).json()["items"]
+                    if item["name"] == name]  # fmt: skip
+
+        async def is_sent():
+            [mail] = api.get(f"/v1/saved-reports/{report['id']}/mails").json()["items"]
+            return mail["status"] == "delivered"
+
+        await wait_until(is_sent, timeout_seconds=120)
+        await page.reload()
+        await expect(page.locator("main")).to_contain_text("team@provider.example")
+        await expect(page.locator(".mails")).to_contain_text("Sent")
+        await check_accessibility(page)
+        await page.goto("/reports")
+        await expect(page.get_by_role("link", name=name, exact=True)).to_have_attribute(
+            "href", re.compile("range=this-year-to-date")
+        )
+        await check_accessibility(page)
+        await page.goto(f"/saved-reports/{report['id']}/delete")
+        await page.get_by_role("button", name="Delete").last.click()
+        await expect(page).to_have_url(re.compile("/saved-reports$"))
+    assert api.get(f"/v1/saved-reports/{report['id']}").status_code == 404
 
 
 async def test_printed_report_fits_a4(open_page):

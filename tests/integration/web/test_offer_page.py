@@ -206,7 +206,7 @@ async def test_second_answer_under_another_name_says_who_was_first():
 
 async def test_page_is_in_the_language_of_the_customer():
     async with offer_page() as (client, services):
-        services.offer = offered(locale="de-AT")
+        services.offer = offered(locale="de")
         text = (await open_link(client)).text.replace("\N{NO-BREAK SPACE}", " ")
         for part in ("Angebot: 20 Std. mehr", "gültig bis 31. März 2099, 23:59 Uhr", "Bei Annahme", "1.800,00 €"):
             assert part in text

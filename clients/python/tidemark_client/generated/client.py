@@ -859,3 +859,71 @@ class Client(BaseClient):
         """
         result: models.Notification = (self._call(Call("POST", path("notifications/{}/resend", notification_id), key=key))).body
         return result
+
+    def create_saved_report(
+        self,
+        body: models.SavedReportInput,
+        *,
+        key: str | None = None,
+    ) -> Entity[models.SavedReport]:
+        """Save a report under a name. A schedule begins with its first day after today.
+
+        Needs the role `manager`.
+        """
+        return self._call(Call("POST", "saved-reports", body=body, key=key))
+
+    def list_saved_reports(self, *, organization: UUID | str | None = None) -> Iterator[models.SavedReport]:
+        """All saved reports, oldest first.
+
+        Needs the role `viewer`.
+        """
+        return self._items(Call("GET", "saved-reports", query={"limit": 200, "organization": organization}))
+
+    def get_saved_report(self, report_id: Reference) -> Entity[models.SavedReport]:
+        """One saved report.
+
+        Needs the role `viewer`.
+        """
+        return self._call(Call("GET", path("saved-reports/{}", report_id)))
+
+    def update_saved_report(
+        self,
+        report_id: Reference,
+        body: models.SavedReportInput,
+        *,
+        etag: str | None = None,
+        key: str | None = None,
+    ) -> Entity[models.SavedReport]:
+        """Replace the whole body of a saved report. A changed schedule begins after today; raised mails stay.
+
+        Needs the role `manager`.
+        """
+        return self._call(Call("PUT", path("saved-reports/{}", report_id), body=body, etag=require_etag(report_id, etag), key=key))
+
+    def delete_saved_report(
+        self,
+        report_id: Reference,
+        *,
+        etag: str | None = None,
+        key: str | None = None,
+    ) -> None:
+        """Delete a saved report, with its mails that are not sent yet.
+
+        Needs the role `manager`.
+        """
+        self._call(Call("DELETE", path("saved-reports/{}", report_id), etag=require_etag(report_id, etag), key=key))
+
+    def send_saved_report(self, report_id: Reference, *, key: str | None = None) -> models.SentReport:
+        """Mail a report now to the receivers of its schedule, which goes on unchanged.
+
+        Needs the role `manager`.
+        """
+        result: models.SentReport = (self._call(Call("POST", path("saved-reports/{}/send", report_id), key=key))).body
+        return result
+
+    def list_report_mails(self, report_id: Reference) -> Iterator[models.ReportMail]:
+        """The mails of a report, newest first.
+
+        Needs the role `viewer`.
+        """
+        return self._items(Call("GET", path("saved-reports/{}/mails", report_id), query={"limit": 200}))

@@ -646,6 +646,8 @@ class OfferedAdjustment(TypedDict):
     """The customer's id."""
     organization_name: str
     """The customer's name."""
+    locale: str
+    """The language and the formats of mails, as a BCP 47 tag."""
     owner: Owner
     """The person at the provider who is responsible."""
     contract_id: str
@@ -752,10 +754,10 @@ class ProblemBody(TypedDict):
 
 class Queue(TypedDict):
     """What waits inside a service."""
-    name: Literal["outbox", "unfolded_records", "unpublished_balances", "pending_deliveries", "pending_webhooks"]
+    name: Literal["outbox", "unfolded_records", "unpublished_balances", "pending_deliveries", "pending_report_mails", "pending_webhooks"]
     """`outbox`: records to publish. `unfolded_records`: records that were read and are not counted yet.
     `unpublished_balances`: balances that changed. `pending_deliveries`: mails and webhooks to send.
-    `pending_webhooks`: webhooks of trackers to process.
+    `pending_report_mails`: saved reports to mail. `pending_webhooks`: webhooks of trackers to process.
     """
     length: int
     """How many wait."""
@@ -2545,6 +2547,38 @@ class ReceiverStatus(TypedDict):
     """The status of its delivery."""
 
 
+class ReportMail(TypedDict):
+    """One mail of a saved report."""
+    id: str
+    """The id."""
+    email: str
+    """The receiver's address."""
+    first_day: str
+    """The first day of its report."""
+    last_day: str
+    """The last day of its report."""
+    status: Literal["pending", "delivered", "failed"]
+    """What became of it."""
+    attempts: int
+    """How often delivery was attempted."""
+    last_error: str | None
+    """Why the last attempt failed; null if none did."""
+    raised_at: str
+    """When it was raised: its figures are those of this moment."""
+    delivered_at: str | None
+    """When it was delivered; null if it was not."""
+
+
+class ReportReceiver(TypedDict):
+    """Who gets the mail: the customer's contacts of a role, or an address."""
+    kind: Literal["contacts", "address"]
+    """Which kind it is; it decides which other members are present."""
+    role: NotRequired[str | None]
+    """The contacts with this role are notified."""
+    email: NotRequired[str | None]
+    """An email address."""
+
+
 class Rule(TypedDict):
     """A rule as the API returns it."""
     name: str
@@ -2667,12 +2701,100 @@ class RuleTestResult(TypedDict):
     """The notification's id."""
 
 
+class SavedReport(TypedDict):
+    """A saved report as the API returns it."""
+    name: str
+    """Its name, unique for the customer."""
+    organization_id: str
+    """The customer."""
+    contracts: list[str]
+    """Ids or codes of contracts; empty for all."""
+    accounts: list[str]
+    """Ids of accounts; empty for all."""
+    range: Literal["this-month", "last-month", "this-quarter", "last-quarter", "this-year", "last-year", "this-quarter-to-date", "this-year-to-date"] | None
+    """Days that move with time; null for two days."""
+    first_day: str | None
+    """The first day, if `range` is null."""
+    last_day: str | None
+    """The last day, inclusive, if `range` is null."""
+    hours: Literal["decimal", "minutes"] | None
+    """How hours are written; null as each reader likes."""
+    people: bool
+    """Whether persons are named."""
+    internal: bool
+    """Whether it has what is not billable or not counted. Contacts never get that by mail."""
+    schedule: Schedule | None
+    """When it is mailed; null for never."""
+    id: str
+    """The id."""
+    version: int
+    """Counts the changes; it is the ETag."""
+    next_mail_on: str | None
+    """The day of the next mail; null for none."""
+
+
+class SavedReportInput(TypedDict):
+    """A delivery report under a name: its days may move with time, as those of `last-month` do."""
+    name: str
+    """Its name, unique for the customer."""
+    organization_id: str
+    """The customer."""
+    contracts: NotRequired[list[str]]
+    """Ids or codes of contracts; empty for all."""
+    accounts: NotRequired[list[str]]
+    """Ids of accounts; empty for all."""
+    range: NotRequired[Literal["this-month", "last-month", "this-quarter", "last-quarter", "this-year", "last-year", "this-quarter-to-date", "this-year-to-date"] | None]
+    """Days that move with time; null for two days."""
+    first_day: NotRequired[str | None]
+    """The first day, if `range` is null."""
+    last_day: NotRequired[str | None]
+    """The last day, inclusive, if `range` is null."""
+    hours: NotRequired[Literal["decimal", "minutes"] | None]
+    """How hours are written; null as each reader likes."""
+    people: NotRequired[bool]
+    """Whether persons are named."""
+    internal: NotRequired[bool]
+    """Whether it has what is not billable or not counted. Contacts never get that by mail."""
+    schedule: NotRequired[ScheduleInput | None]
+    """When it is mailed; null for never."""
+
+
+class Schedule(TypedDict):
+    """When a report is mailed, in the customer's time zone, and to whom. The days are those of a digest."""
+    every: Literal["week", "month"]
+    """How often it is mailed."""
+    on: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] | int
+    """A weekday (every month its first), or a day of the month or its last day."""
+    receivers: list[ReportReceiver]
+    """Who gets the mail."""
+    xlsx: bool
+    """Whether XLSX is attached besides the PDF."""
+
+
+class ScheduleInput(TypedDict):
+    """When a report is mailed, in the customer's time zone, and to whom. The days are those of a digest."""
+    every: Literal["week", "month"]
+    """How often it is mailed."""
+    on: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] | int
+    """A weekday (every month its first), or a day of the month or its last day."""
+    receivers: list[ReportReceiver]
+    """Who gets the mail."""
+    xlsx: NotRequired[bool]
+    """Whether XLSX is attached besides the PDF."""
+
+
 class Scope(TypedDict):
     """Where a rule applies: to all contracts, to one organization's contracts, or to one contract."""
     kind: Literal["global", "organization", "contract"]
     """Which kind it is; it decides which other members are present."""
     id: NotRequired[str | None]
     """The id of the organization or contract."""
+
+
+class SentReport(TypedDict):
+    """How many mails were raised."""
+    mails: int
+    """One for each receiver."""
 
 
 class Snapshot(TypedDict):

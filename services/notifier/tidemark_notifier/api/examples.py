@@ -108,7 +108,34 @@ _NOTIFICATION = {name: NOTIFICATION_CHANGED[name] for name in (
     "raised_at", "offer_id",
 )}  # fmt: skip
 
+_REPORT = {
+    "name": "Monthly report",
+    "organization_id": examples.ORGANIZATION_ID,
+    "contracts": ["ACME-SUP"],
+    "accounts": [],
+    "range": "last-month",
+    "first_day": None,
+    "last_day": None,
+    "hours": None,
+    "people": False,
+    "internal": False,
+    "schedule": {"every": "month", "on": 1, "receivers": [{"kind": "contacts", "role": "billing"}], "xlsx": True},
+}
 EXAMPLES = {
+    "SavedReportInput": _REPORT,
+    "SavedReport": {**_REPORT, "id": examples.RULE_ID, "version": 1, "next_mail_on": "2026-04-01"},
+    "SentReport": {"mails": 1},
+    "ReportMail": {
+        "id": examples.DELIVERY_ID,
+        "email": "ann@acme.example",
+        "first_day": "2026-03-01",
+        "last_day": "2026-03-31",
+        "status": "delivered",
+        "attempts": 1,
+        "last_error": None,
+        "raised_at": "2026-03-31T22:00:00Z",
+        "delivered_at": "2026-03-31T22:00:03Z",
+    },
     "RuleInput": _RULE,
     "Rule": {**_RULE, "id": examples.RULE_ID, "version": 1},
     "DryRun": {"items": [_PREVIEW], "complete": True},
