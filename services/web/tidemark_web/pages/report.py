@@ -11,7 +11,7 @@ from fastapi import Request
 from fastapi.responses import RedirectResponse, Response
 
 from tidemark_web.pages.charts import Bar, Curve, Limit, build_bar, build_curve
-from tidemark_web.pages.client import Api, ApiError, Json, contract_path, optional
+from tidemark_web.pages.client import Api, ApiError, Json, contract_path
 from tidemark_web.pages.contracts import STATUSES, hour_style
 from tidemark_web.pages.formatting import Amounts, HourStyle, amounts_of, contract_page, format_day, format_period
 from tidemark_web.pages.rendering import render
@@ -29,7 +29,7 @@ from tidemark_web.pages.report_tables import (
     name_period,
     show,
 )
-from tidemark_web.pages.saved_reports import describe_days, describe_schedule, report_page
+from tidemark_web.pages.saved_reports import show_start
 
 _PARAMETERS = ("organization", "contract", "account", "range", "from", "to", "hours", "people", "internal", "as_of")
 _REPEATED = ("contract", "account")
@@ -100,19 +100,7 @@ async def show_report(request: Request, api: Api) -> Response:
         return RedirectResponse(f"/reports?{urlencode(query)}", 303)
     organizations = (await api.get("/v1/organizations", {"limit": _MAX_ORGANIZATIONS}))["items"]
     if not request.query_params.get("organization"):
-        saved = await optional(api.get("/v1/saved-reports", {"limit": _MAX_ORGANIZATIONS}))
-        return render(
-            request,
-            "report_start.html",
-            organizations=organizations,
-            hours=read_style(request),
-            ranges=RANGES,
-            saved=sorted(saved["items"], key=lambda report: str(report["name"])) if saved else None,
-            names={organization["id"]: organization["name"] for organization in organizations},
-            page_of=report_page,
-            describe_days=describe_days,
-            describe_schedule=describe_schedule,
-        )
+        return await show_start(request, api, organizations)
     selection = await read_selection(request, api)
     contracts, report = await asyncio.gather(
         api.get("/v1/balances", {"organization": selection.organization["id"], "limit": _MAX_CONTRACTS}),

@@ -1,6 +1,7 @@
 """Saved reports: what each is in words, the address of its report, its mails, and sending it now (SPEC 7)."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -10,13 +11,14 @@ from fastapi import Request
 from fastapi.responses import RedirectResponse, Response
 from starlette.datastructures import QueryParams
 
-from tidemark_web.pages.client import Api, Json
+from tidemark_web.pages.client import Api, Json, optional
 from tidemark_web.pages.contracts import hour_style
 from tidemark_web.pages.form_definitions import MAIL_DAYS
 from tidemark_web.pages.formatting import count, format_day
 from tidemark_web.pages.rendering import render
 from tidemark_web.pages.report_range import DEFAULT_RANGE, RANGES
 
+_MAX_SHOWN = 200
 _STATUSES = {"pending": "On its way", "delivered": "Sent", "failed": "Failed"}
 
 
@@ -72,6 +74,23 @@ def describe_schedule(report: Json) -> str:
         return f"Every {schedule['on'].capitalize()}"
     day = MAIL_DAYS[str(schedule["on"])]
     return f"Every month, {day[0].lower()}{day[1:]}" if isinstance(schedule["on"], int) else f"Every month, {day}"
+
+
+async def show_start(request: Request, api: Api, organizations: Sequence[Json]) -> Response:
+    """Which report to show: that of a customer, or a saved one."""
+    saved = await optional(api.get("/v1/saved-reports", {"limit": _MAX_SHOWN}))
+    return render(
+        request,
+        "report_start.html",
+        organizations=organizations,
+        hours=hour_style(request),
+        ranges=RANGES,
+        saved=sorted(saved["items"], key=lambda report: str(report["name"])) if saved else None,
+        names={organization["id"]: organization["name"] for organization in organizations},
+        page_of=report_page,
+        describe_days=describe_days,
+        describe_schedule=describe_schedule,
+    )
 
 
 async def show_mails(request: Request, api: Api) -> Response:
