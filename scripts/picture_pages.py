@@ -45,6 +45,23 @@ def open_customer_link(address: str) -> str:
     return f"{address}/customer#{link['url'].partition('#')[2]}"
 
 
+def save_report(address: str) -> str:
+    """The page of a saved report of the demo, whose mails have been sent; it is made where it is missing."""
+    receivers = [{"kind": "contacts", "role": "billing"}, {"kind": "address", "email": "olga@provider.example"}]
+    with httpx.Client(base_url=address, trust_env=False, timeout=30) as client:
+        organization = client.get("/v1/organizations", params={"name": "Atlas Logistics"}).json()["items"][0]["id"]
+        saved = (
+            client.get("/v1/saved-reports", params={"organization": organization}).raise_for_status().json()["items"]
+        )
+        if saved:
+            return f"/saved-reports/{saved[0]['id']}"
+        schedule = {"every": "month", "on": 1, "xlsx": True, "receivers": receivers}
+        body = {"name": "Monthly report", "organization_id": organization, "range": "last-month", "schedule": schedule}
+        report = client.post("/v1/saved-reports", json=body).raise_for_status().json()
+        client.post(f"/v1/saved-reports/{report['id']}/send", json={}).raise_for_status()
+    return f"/saved-reports/{report['id']}"
+
+
 def find_statement(address: str) -> str:
     """The page of the newest statement of the contract that the demo has closed."""
     with httpx.Client(base_url=address, trust_env=False, timeout=30) as client:
@@ -55,6 +72,7 @@ def find_statement(address: str) -> str:
 async def take_pictures(address: str, folder: Path, chromium: str) -> list[Path]:
     """Take one picture per page, width and scheme, and return the paths."""
     written, link, statement = [], open_customer_link(address), find_statement(address)
+    report = save_report(address)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=chromium, args=["--no-sandbox", "--disable-lcd-text"]
@@ -67,7 +85,13 @@ async def take_pictures(address: str, folder: Path, chromium: str) -> list[Path]
                 await page.goto(f"{address}/rules")
                 # One is of the demo's first contract, the last of all contracts.
                 rule = await page.get_by_role("link", name="The month's hours run out").last.get_attribute("href")
-                for name, path in {**PAGES, "rule": f"{rule}?contract=ATLAS-SUP", "statement": statement}.items():
+                found = {
+                    "rule": f"{rule}?contract=ATLAS-SUP",
+                    "statement": statement,
+                    "saved-report": report,
+                    "report-mails": f"{report}/mails",
+                }
+                for name, path in {**PAGES, **found}.items():
                     await page.goto(address + path)
                     picture = folder / f"{name}-{width}-{scheme}.png"
                     await page.screenshot(path=picture, full_page=True)

@@ -19,6 +19,7 @@ RANGES: dict[str, str] = {
     "this-year-to-date": "This year to date",
 }
 DEFAULT_RANGE: RangeName = "last-month"
+_NAMES: dict[str, RangeName] = {name: name for name in RANGE_NAMES}
 
 
 class Days(NamedTuple):
@@ -41,7 +42,7 @@ class Days(NamedTuple):
 
 def find_days(name: str, today: date) -> Days:
     """The days that a name means today; an unknown name means the default."""
-    known = next((known for known in RANGE_NAMES if known == name), DEFAULT_RANGE)
+    known = _NAMES.get(name, DEFAULT_RANGE)
     return Days(*resolve_range(known, today), known)
 
 
