@@ -9,7 +9,7 @@ import os
 import shutil
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from pathlib import Path
 from statistics import quantiles
 from typing import Any, NamedTuple
@@ -37,6 +37,7 @@ from tidemark_notifier.delivery.egress import EgressPolicy
 from tidemark_notifier.engine.evaluator import Evaluator
 from tidemark_shared.database import Pool, Workload, connect_pool, migrate
 from tidemark_shared.settings import Settings
+from tidemark_web.pages.live import LiveRevisions
 
 _MAX_SHIFT_WAIT_MS = 500
 PLANS = Path("docs/query-plans.md")
@@ -108,7 +109,8 @@ async def _running_web(url: str, statements: list[Any]) -> AsyncIterator[str]:
             )
         web = tidemark_web.app.create_app(settings)
         web.router.lifespan_context = lambda _: _no_lifespan()
-        web.state.clients, web.state.problems, web.state.live = clients, None, None
+        web.state.clients = clients
+        web.state.live = await stack.enter_async_context(aclosing(LiveRevisions(clients)))
         port = ports.find_free()
         server = uvicorn.Server(uvicorn.Config(web, port=port, log_config=None))
         task = asyncio.create_task(server.serve())
@@ -134,9 +136,11 @@ async def _prepare(app: FastAPI, name: str, url: str, stack: AsyncExitStack, sta
 
     async def open_pool(**options: Any) -> Pool:
         pool: Pool = await stack.enter_async_context(await connect_pool(url, name, **options))
+        # A connection forgets its loggers when it goes back to the pool.
+        pool._setup = note_statements  # type: ignore[attr-defined]  # noqa: SLF001
         return pool
 
-    app.state.pool = await open_pool(init=note_statements, workload=Workload.REQUEST)
+    app.state.pool = await open_pool(workload=Workload.REQUEST)
     if name == "consumption":
         app.state.replay_pool = await open_pool(init=replay.prepare_connection, workload=Workload.REPLAY)
     elif name == "notifier":
@@ -224,6 +228,8 @@ async def _explain(url: str, client: httpx.AsyncClient, pages: Sequence[Page], s
         for page in pages:
             statements.clear()
             await client.get(page.paths[-1])
+            if not statements:
+                continue
             slowest = max(statements, key=lambda statement: statement.elapsed)
             total = sum(statement.elapsed for statement in statements)
             service = "consumption" if "published_balances" in slowest.query or "totals" in slowest.query else ""

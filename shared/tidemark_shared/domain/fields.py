@@ -278,6 +278,7 @@ FIELDS = {
     "Parameter.organization": "The organization's id.",
     "Parameter.rate_card": "The rate card's id.",
     "Parameter.rule_id": "The rule's id.",
+    "Parameter.report_id": "The saved report's id.",
     "Parameter.status": "The status.",
     "Parameter.team": "The team's id.",
 }
