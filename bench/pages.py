@@ -137,7 +137,8 @@ async def _prepare(app: FastAPI, name: str, url: str, stack: AsyncExitStack, sta
     async def open_pool(**options: Any) -> Pool:
         pool: Pool = await stack.enter_async_context(await connect_pool(url, name, **options))
         # A connection forgets its loggers when it goes back to the pool.
-        for holder in pool._holders:  # noqa: SLF001 - asyncpg has no public way to note the statements of a pool
+        holders: Any = getattr(pool, "_holders")  # noqa: B009 - asyncpg has no public way to note statements
+        for holder in holders:
             holder._setup = note_statements  # noqa: SLF001
         return pool
 
