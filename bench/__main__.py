@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable
 from rich.console import Console
 from rich.table import Table
 
-from bench import activation, check, end_to_end, forecast, growth, intake, latency, notify, pages, throughput
+from bench import activation, bulk, check, end_to_end, forecast, growth, intake, latency, notify, pages, throughput
 from bench.database import server
 from tidemark_shared import log
 
 # Each of the latter starts servers of its own, and takes minutes: only when asked for by name.
-PARTS = ("throughput", "growth", "activation", "check", "notify", "intake", "forecast")
+PARTS = ("throughput", "growth", "activation", "check", "notify", "bulk", "global-rule", "intake", "forecast")
 WHOLE = ("end-to-end", "latency", "pages")
 
 
@@ -40,6 +40,8 @@ async def _measure(arguments: argparse.Namespace) -> None:
         "activation": activation.measure,
         "check": check.measure,
         "notify": notify.measure,
+        "bulk": bulk.measure,
+        "global-rule": bulk.measure_rule,
         "pages": lambda url: pages.measure(
             url, contracts=arguments.contracts, records=arguments.records or 2_000_000, runs=10 * arguments.runs
         ),

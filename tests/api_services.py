@@ -66,6 +66,8 @@ BODIES: dict[str, Any] = {
     "/v1/teams": {"name": "Support", "members": [{"person_id": "ann", "name": "Ann", "from": "2026-01-01"}]},
     "/v1/rate-cards": {"person_id": "ann", "from": "2026-01-01", "currency": "EUR", "per_hour_minor": _RATES},
     "/v1/contracts": _CONTRACT_TERMS,
+    "/v1/contracts/batch": {"contracts": [_CONTRACT_TERMS], "activate": True},
+    "/v1/forgotten-people": {"person_id": "ann", "names": ["Ann"], "emails": ["ann@acme.example"]},
     "/v1/contracts/{contract}/activate": {},
     "/v1/contracts/{contract}/amend": _CONTRACT_TERMS | _REASON,
     "/v1/contracts/{contract}/suspend": _REASON,

@@ -74,7 +74,17 @@ DIGESTS = [
     make_snapshot(**DIGESTED, digest=DIGEST | {"consumed": 92 * HOUR}),
     make_snapshot(**DIGESTED, contract_name="Claims API", contract_code="KEST-DEV", digest=DIGEST | {"previous": None}),
 ]  # fmt: skip
+RESTATED = {
+    "trigger": "period_closed", "threshold": None, "rule_name": "Statements", "planned": None, "available": None,
+    "consumed": None, "remaining": None, "percent": None, "accounts": (),
+    "corrections": [
+        {"name": "Help desk", "billable": True, "before": 21 * HOUR, "after": 24 * HOUR + 1800},
+        {"name": "Coordination", "billable": False, "before": 4 * HOUR, "after": 5 * HOUR},
+    ],
+}  # fmt: skip
 MAILS = {
+    "restated": ([make_snapshot(**RESTATED)], OWNER),
+    "restated-german": ([make_snapshot(**RESTATED, locale="de")], CUSTOMER),
     "digest": (DIGESTS, OWNER),
     "digest-german": (
         [

@@ -5,6 +5,7 @@ CreditNoteCreateInput).
 """
 
 import importlib.util
+import json
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -76,35 +77,65 @@ SCHEMAS = {
 CHECKER = jsonschema.FormatChecker()
 
 
-class Lago:
-    """Lago as documented: refuses another shape, and a credit note above what its fee has left."""
+class StoppedError(Exception):
+    """The program is stopped."""
 
-    def __init__(self) -> None:
+
+class Lago:
+    """Lago as documented: refuses another shape, and a credit note above what its fee has left.
+
+    Stops the program before or after the request with a number: an even one before request n / 2, an odd one after it.
+    """
+
+    def __init__(self, stops_at: int | None = None) -> None:
         self.total = 0
         self.left: dict[str, int] = {}
+        self.fees: list[dict[str, Any]] = []
+        self.notes: list[dict[str, Any]] = []
+        self.step = 0
+        self.stops_at = stops_at
 
-    def send(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        self._pass()
         jsonschema.validate(body, SCHEMAS[path], format_checker=CHECKER)
-        if path == "/api/v1/invoices":
-            fees = [{"lago_id": str(uuid4()), "amount": fee["unit_amount_cents"]} for fee in body["invoice"]["fees"]]
-            self.left |= {fee["lago_id"]: fee["amount"] for fee in fees}
-            self.total += sum(fee["amount"] for fee in fees)
-            return {"invoice": {"lago_id": str(uuid4()), "fees": fees}}
-        for item in body["credit_note"]["items"]:
+        answer = self._invoice(body["invoice"]) if path == "/api/v1/invoices" else self._credit(body["credit_note"])
+        self._pass()
+        return answer
+
+    def list(self, path: str, customer: str) -> list[dict[str, Any]]:
+        assert customer == STATEMENT["organization_id"]
+        return {"/api/v1/fees": self.fees, "/api/v1/credit_notes": self.notes}[path]
+
+    def _pass(self) -> None:
+        self.step += 1
+        if self.step - 1 == self.stops_at:
+            raise StoppedError
+
+    def _invoice(self, invoice: dict[str, Any]) -> dict[str, Any]:
+        fees = [
+            {
+                "lago_id": str(uuid4()), "amount": fee["unit_amount_cents"],
+                "invoice_display_name": fee["invoice_display_name"],
+            }
+            for fee in invoice["fees"]
+        ]  # fmt: skip
+        invoice_id = str(uuid4())
+        self.fees += [fee | {"lago_invoice_id": invoice_id} for fee in fees]
+        self.left |= {fee["lago_id"]: fee["amount"] for fee in fees}
+        self.total += sum(fee["amount"] for fee in fees)
+        return {"invoice": {"lago_id": invoice_id, "fees": fees}}
+
+    def _credit(self, note: dict[str, Any]) -> dict[str, Any]:
+        for item in note["items"]:
             self.left[item["fee_id"]] -= item["amount_cents"]
             assert self.left[item["fee_id"]] >= 0
             self.total -= item["amount_cents"]
+        self.notes.append(note)
         return {"credit_note": {}}
 
 
-@settings(max_examples=30)
-@given(
-    chain=st.lists(st.integers(min_value=0, max_value=10**6), min_size=1, max_size=6),
-    cents=st.integers(min_value=1, max_value=20_000),
-)
-def test_invoices_and_credit_notes_add_up_to_todays_figure(chain: list[int], cents: int) -> None:
-    price, state = lago.Price(cents, "EUR"), {"billed": [], "customers": {}, "fees": {}}
-    system = Lago()
+def list_events(chain: list[int]) -> list[tuple[str, dict[str, Any]]]:
+    """A statement with the first figure, a restatement to each of the others; each event comes twice."""
     account = {**STATEMENT["accounts"][0], "seconds": chain[0]}
     internal = {**account, "account_id": str(uuid4()), "billable": False}
     events = [(lago.CLOSED, {**STATEMENT, "accounts": [account, internal]})]
@@ -114,22 +145,63 @@ def test_invoices_and_credit_notes_add_up_to_todays_figure(chain: list[int], cen
             (lago.RESTATED, change),
             (lago.RESTATED, {**change, "restatement": 100 + number, "billable": False}),
         ]
-    for type_, data in [event for event in events for _ in range(2)]:  # each comes twice
-        lago.bill(type_, data, price, state, system.send)
+    return [event for event in events for _ in range(2)]
+
+
+def bill_all(events: list[tuple[str, dict[str, Any]]], price: Any, system: Lago) -> int:
+    """Bill from the beginning, with what the file has, until nothing stops the program. How often it was stopped."""
+    file, stops = json.dumps({"billed": [], "customers": {}, "fees": {}}), 0
+
+    def save(state: dict[str, Any]) -> None:
+        nonlocal file
+        file = json.dumps(state)
+
+    while True:
+        billing = lago.Billing(price, json.loads(file), system, save)
+        try:
+            for type_, data in events:
+                billing.bill(type_, data)
+        except StoppedError:
+            stops += 1
+            continue
+        return stops
+
+
+@settings(max_examples=30)
+@given(
+    chain=st.lists(st.integers(min_value=0, max_value=10**6), min_size=1, max_size=6),
+    cents=st.integers(min_value=1, max_value=20_000),
+)
+def test_invoices_and_credit_notes_add_up_to_todays_figure(chain: list[int], cents: int) -> None:
+    price, system = lago.Price(cents, "EUR"), Lago()
+    bill_all(list_events(chain), price, system)
     assert system.total == price.amount(chain[-1], None)
+
+
+def test_stopped_between_any_two_steps_everything_is_billed_once() -> None:
+    # Up twice, then down by more than the last invoice has: two credit notes for one restatement.
+    chain, price = [36_000, 40_000, 54_000, 20_000, 20_100], lago.Price(9000, "EUR")
+    whole = Lago()
+    assert bill_all(list_events(chain), price, whole) == 0
+    assert len(whole.notes) > 1
+    for step in range(whole.step):
+        system = Lago(stops_at=step)
+        assert bill_all(list_events(chain), price, system) == 1
+        assert system.total == price.amount(chain[-1], None)
+        assert (len(system.fees), len(system.notes)) == (len(whole.fees), len(whole.notes)), step
 
 
 def test_fixed_price_is_billed_in_its_currency() -> None:
     sent = []
-    system = Lago()
+
+    class Recorded(Lago):
+        def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+            sent.append(body)
+            return super().post(path, body)
+
     account = {**STATEMENT["accounts"][0], "seconds": 1, "amount_minor": 259201}
     statement = {**STATEMENT, "currency": "CHF", "unit": "minor", "accounts": [account]}
-
-    def send(path: str, body: dict[str, Any]) -> dict[str, Any]:
-        sent.append(body)
-        return system.send(path, body)
-
-    lago.bill(lago.CLOSED, statement, lago.Price(9000, "EUR"), {"billed": [], "customers": {}, "fees": {}}, send)
+    bill_all([(lago.CLOSED, statement)], lago.Price(9000, "EUR"), Recorded())
     [body] = sent
     assert (body["invoice"]["currency"], body["invoice"]["fees"][0]["unit_amount_cents"]) == ("CHF", 259201)
     assert body["invoice"]["external_customer_id"] == STATEMENT["organization_id"]

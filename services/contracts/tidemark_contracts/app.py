@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import Depends, FastAPI
 
 from tidemark_contracts import recovery
-from tidemark_contracts.api import contracts, customer_links, directory, offer_links, offers
+from tidemark_contracts.api import contract_batches, contracts, customer_links, directory, offer_links, offers, people
 from tidemark_contracts.api.examples import EXAMPLES
 from tidemark_contracts.contract import expiry
 from tidemark_contracts.offer import expiry as offer_expiry
@@ -54,11 +54,13 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.recovery, app.state.link_limit = recovered, offer_links.create_link_limit()
     for router in (
         directory.router,
+        contract_batches.router,
         contracts.router,
         customer_links.router,
         offer_links.router,
         offers.router,
         offers.customer_router,
+        people.router,
     ):
         app.include_router(router, dependencies=[Depends(refuse_changes)])
     return app

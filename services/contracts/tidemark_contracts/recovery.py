@@ -24,6 +24,8 @@ from tidemark_contracts.contract.store import event_json
 from tidemark_contracts.database.query_types import ContractsQueries
 from tidemark_contracts.directory.resources import RESOURCES
 from tidemark_shared.database import Connection, Pool, queries
+from tidemark_shared.database.query_types import SharedQueries
+from tidemark_shared.domain.people import Pseudonyms
 from tidemark_shared.http.problems import Problem
 from tidemark_shared.log import get_logger
 from tidemark_shared.messaging.batches import (
@@ -36,11 +38,13 @@ from tidemark_shared.messaging.batches import (
 )
 from tidemark_shared.messaging.cloudevents import CloudEvent
 from tidemark_shared.messaging.consumer import Consumer
-from tidemark_shared.messaging.events import ContractChanged, OfferChanged, OfferState
+from tidemark_shared.messaging.events import PERSON_FORGOTTEN, ContractChanged, OfferChanged, OfferState
 from tidemark_shared.messaging.topics import DIRECTORY, LIFECYCLE, OFFERS, Topic
+from tidemark_shared.people import identities, rewrite_rows, save_people
 
 _log = get_logger()
 _sql: ContractsQueries = queries("tidemark_contracts")
+_shared_sql: SharedQueries = queries("tidemark_shared")
 
 _PAUSE_SECONDS = 0.1
 _POLL_SECONDS = 1.0
@@ -190,8 +194,14 @@ async def handle_offers(connection: Connection, batch: Batch) -> None:
 
 
 async def handle_directory(connection: Connection, batch: Batch) -> None:
-    """Store the lost versions of a batch of ``contracts.directory``."""
+    """Store the lost versions of a batch of ``contracts.directory``, and forget again whom a restore brought back."""
     await _store_lost(connection, DIRECTORY, batch, _read_entity)
+    events = [event.data for _, event in await decode_batch(connection, DIRECTORY, batch) if _is_person(event)]
+    known = {row["id"]: row["version"] async for row in _shared_sql.forgotten_people(connection)}
+    if lost := [event for event in events if event.version > known.get(event.id, 0)]:
+        people = await save_people(connection, lost)
+        rows = [row async for row in _sql.person_identities(connection)]
+        await rewrite_rows(connection, Pseudonyms(people).with_identities(identities(rows)))
 
 
 EVENT_HANDLERS: Mapping[str, Handler] = {
@@ -206,7 +216,8 @@ async def _store_lost(
     connection: Connection, topic: Topic, batch: Batch, read: Callable[[CloudEvent], _Published]
 ) -> None:
     """Store what the database lacks. A version that it has from another moment is a dead letter."""
-    received = [(record, read(event)) for record, event in await decode_batch(connection, topic, batch)]
+    decoded = await decode_batch(connection, topic, batch)
+    received = [(record, read(event)) for record, event in decoded if not _is_person(event)]
     dated = [event for _, event in received if event.occurred_at]
     rows = _sql.versions_decided_twice(
         connection,
@@ -237,6 +248,10 @@ async def _store_lost(
         ],
     ):
         _log.warning("lost_events_read", topic=topic.name, count=lost)
+
+
+def _is_person(event: CloudEvent) -> bool:
+    return event.type == PERSON_FORGOTTEN
 
 
 def _read_contract_event(published: CloudEvent) -> _Published:

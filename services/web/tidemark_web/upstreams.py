@@ -10,7 +10,8 @@ _ROUTES = (
     (
         "contracts",
         re.compile(
-            r"/v1/(organizations|teams|rate-cards|contracts|offers|customer-links|customer/(?:links|offers))(/.*)?"
+            r"/v1/(organizations|teams|rate-cards|contracts|offers|customer-links|customer/(?:links|offers)"
+            r"|forgotten-people)(/.*)?"
         ),
     ),
     ("consumption", re.compile(r"/v1/(balances|reports|worklogs|customer/contracts)(/.*)?")),

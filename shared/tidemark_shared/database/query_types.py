@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection
 from datetime import datetime
 from typing import Any, Protocol, TypedDict
+from uuid import UUID
 
 
 from tidemark_shared.database import Connection, JsonRows
@@ -51,6 +52,16 @@ class FindDeadLetterRow(TypedDict):
     record_timestamp: int | Any
     received_at: datetime | Any
     replayed_at: datetime | Any
+
+
+class ForgottenPeopleRow(TypedDict):
+    id: UUID | Any
+    version: int | Any
+    key: bytes | Any
+    person_digest: bytes | Any
+    digests: list[bytes | Any] | Any
+    forgotten_at: datetime | Any
+    forgotten_by: str | Any
 
 
 class LagByTopicRow(TypedDict):
@@ -113,6 +124,12 @@ class OutboxQueueRow(TypedDict):
     oldest_at: datetime | Any
 
 
+class RowsWithTextsRow(TypedDict):
+    relation: str | Any
+    row_id: str | Any
+    content: str | Any
+
+
 class SharedQueries(Protocol):
     async def advance_offset(
         self,
@@ -131,6 +148,12 @@ class SharedQueries(Protocol):
         """Locked to the end of the transaction, so that two replays of one record run one after the other.
 
         dead_letters.sql"""
+        ...
+
+    async def begin_rewriting(self, connection: Connection, /) -> str:
+        """Lets the append-only tables be rewritten until the transaction ends.
+
+        forgotten_people.sql"""
         ...
 
     async def cancel_replay(self, connection: Connection, /, *, id: int | None) -> str | Any:
@@ -169,6 +192,10 @@ class SharedQueries(Protocol):
         dead_letters.sql"""
         ...
 
+    def forgotten_people(self, connection: Connection, /) -> AsyncIterator[ForgottenPeopleRow]:
+        """forgotten_people.sql"""
+        ...
+
     async def insert_offset(
         self,
         connection: Connection,
@@ -200,6 +227,12 @@ class SharedQueries(Protocol):
         partition is unknown. As in `reporting.consumer_lag`, which shows the partitions of all services.
 
         consumer_offsets.sql"""
+        ...
+
+    async def limit_forgetting_wait(self, connection: Connection, /) -> str:
+        """While it waits for the lock, others wait for it.
+
+        forgotten_people.sql"""
         ...
 
     def list_dead_letters(
@@ -250,6 +283,18 @@ class SharedQueries(Protocol):
         """tokens.sql"""
         ...
 
+    async def lock_forgotten_people(self, connection: Connection, /) -> str:
+        """Wait until no transaction writes texts that it has read before the person was forgotten.
+
+        forgotten_people.sql"""
+        ...
+
+    async def lock_forgotten_people_shared(self, connection: Connection, /) -> str:
+        """Nobody is forgotten until the transaction ends.
+
+        forgotten_people.sql"""
+        ...
+
     async def lock_offset(
         self, connection: Connection, /, *, cluster: str | None, topic: str | None, partition: int | None
     ) -> int | Any:
@@ -273,6 +318,18 @@ class SharedQueries(Protocol):
         """idempotency_keys.sql"""
         ...
 
+    async def rewrite_row(
+        self, connection: Connection, /, *, relation: str | None, row_id: str | None, content: str | None
+    ) -> str:
+        """forgotten_people.sql"""
+        ...
+
+    def rows_with_texts(
+        self, connection: Connection, /, *, texts: Collection[str | None] | None
+    ) -> AsyncIterator[RowsWithTextsRow]:
+        """forgotten_people.sql"""
+        ...
+
     async def save_end_offsets(
         self,
         connection: Connection,
@@ -286,6 +343,22 @@ class SharedQueries(Protocol):
         """Writes a row only where the end has moved, and otherwise every ten seconds.
 
         consumer_offsets.sql"""
+        ...
+
+    async def save_forgotten_person(
+        self,
+        connection: Connection,
+        /,
+        *,
+        id: UUID | None,
+        version: int | None,
+        key: bytes | None,
+        person_digest: bytes | None,
+        digests: Collection[bytes | None] | None,
+        forgotten_at: datetime | None,
+        forgotten_by: str | None,
+    ) -> str:
+        """forgotten_people.sql"""
         ...
 
     async def store_response(

@@ -20,6 +20,7 @@ from pydantic import (
     EmailStr,
     Field,
     PlainSerializer,
+    ValidationInfo,
     WithJsonSchema,
 )
 from pydantic_core import PydanticCustomError
@@ -27,6 +28,7 @@ from pydantic_core import PydanticCustomError
 from tidemark_shared.domain.calendar import holiday_codes
 from tidemark_shared.domain.locales import LOCALES
 from tidemark_shared.domain.quantities import MinorUnits, format_hours, parse_hours
+from tidemark_shared.domain.strict_input import INPUT
 
 Status = Literal["DRAFT", "ACTIVE", "EXPIRED", "INACTIVE", "CLOSED"]
 OfferStatus = Literal["requested", "open", "accepted", "declined", "withdrawn", "expired"]
@@ -46,9 +48,12 @@ def _check_text(text: str) -> str:
     return text
 
 
-def _check_single_line(text: str) -> str:
+def _check_single_line(text: str, info: ValidationInfo) -> str:
     if any(character in text for character in "\r\n"):
         raise PydanticCustomError("invalid", "The text must be on one line.")
+    # What was stored before this was checked can still be read.
+    if info.context is INPUT and text != text.strip():
+        raise PydanticCustomError("invalid", "The text begins or ends with a blank, which nobody sees. Remove it.")
     return text
 
 

@@ -16,6 +16,7 @@ RULE_ID = "40ada19a-0c23-40f9-8710-4f6a55a68d07"
 NOTIFICATION_ID = "1c465ae6-cad8-4ee0-ba89-19e367ffa908"
 OFFER_ID = "0199a4d2-7c0e-7f60-8c55-1f1b2f1f3a17"
 DELIVERY_ID = "91e3c1fe-7904-4c19-9e60-69e3b0a2d409"
+PERSON_ID = "3d0c1b7e-52f4-4c0d-9b6e-8f2a1d4c5b18"
 RENEWED_AS = "7f3b9c5d-1e2f-4a6b-8c7d-9e0f1a2b3c10"
 
 ORGANIZATION: Example = {
@@ -257,6 +258,14 @@ NOTIFICATION_CHANGED: Example = {
     "offer_id": None,
 }
 
+PERSON_FORGOTTEN: Example = {
+    "id": PERSON_ID,
+    "version": 1,
+    "key": "9f" * 32,
+    "person_digest": "1c" * 32,
+    "digests": ["7e" * 32],
+    "forgotten_at": "2026-03-04T10:12:00Z",
+}
 EVENTS: dict[str, Example] = {
     "WorklogRecorded": {
         "worklog_id": "10100",
@@ -282,6 +291,7 @@ EVENTS: dict[str, Example] = {
     "OrganizationChanged": {**ORGANIZATION, "id": ORGANIZATION_ID, "version": 1, "deleted": False},
     "TeamChanged": {**TEAM, "id": TEAM_ID, "version": 1, "deleted": False},
     "RateCardChanged": {**RATE_CARD, "id": RATE_CARD_ID, "version": 1, "deleted": False},
+    "PersonForgotten": PERSON_FORGOTTEN,
     "Balance": BALANCE,
     "OfferChanged": OFFER_CHANGED,
     "Statement": STATEMENT,

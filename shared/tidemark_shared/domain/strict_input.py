@@ -19,6 +19,9 @@ _MAX_NAME_LENGTH = 64
 
 Input = TypeVar("Input")
 
+INPUT: Mapping[str, bool] = {"is_input": True}
+"""The context of validation for input: some checks are for it alone, because what is stored must stay readable."""
+
 
 def describe_unknown_field(name: str, known: Iterable[str], *, label: str = "field") -> str:
     """The message for an unknown name; it suggests the most similar known one."""
@@ -43,7 +46,7 @@ class StrictAdapter(Generic[Input]):
     def validate(self, value: object) -> Input:
         """Validate. Members that an answer adds (``answer_members`` of a model) are ignored."""
         try:
-            return self._adapter.validate_python(value, extra="forbid")
+            return self._adapter.validate_python(value, extra="forbid", context=INPUT)
         except ValidationError as error:
             strict_errors = _list_errors(error)
         unknown_fields = list(islice(self._describe(strict_errors), MAX_UNKNOWN_FIELDS))
@@ -61,7 +64,7 @@ class StrictAdapter(Generic[Input]):
 
     def validate_known(self, value: object) -> Input:
         """Validate, and ignore unknown members."""
-        return self._adapter.validate_python(value)
+        return self._adapter.validate_python(value, context=INPUT)
 
     def _describe(self, errors: Iterable[ErrorDetails]) -> Iterator[InitErrorDetails]:
         for error in errors:

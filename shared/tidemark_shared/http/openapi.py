@@ -23,6 +23,7 @@ TAGS = {
     "rate-cards": "What an hour of a person costs, from a day on.",
     "customer-links": "Links that show a customer its own contracts, and nothing internal.",
     "contracts": "Contracts, and their way from draft to closed.",
+    "people": "Persons who were forgotten: a pseudonym takes their place.",
     "offers": "Proposed adjustments of contracts, and the customer's answers.",
     "figures": "Planned against executed, and the worklogs behind each figure.",
     "customer": "What a customer may see of its own contracts.",

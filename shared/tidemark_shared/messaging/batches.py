@@ -16,6 +16,7 @@ from tidemark_shared.database.query_types import SharedQueries
 from tidemark_shared.log import get_logger
 from tidemark_shared.messaging.cloudevents import CloudEvent, DecodeError, RecordHeaders, decode_event, encode_headers
 from tidemark_shared.messaging.topics import Topic
+from tidemark_shared.people import load_pseudonyms, replace_record
 
 _log = get_logger()
 _sql: SharedQueries = queries("tidemark_shared")
@@ -158,8 +159,13 @@ def decode_events(topic: Topic, records: Collection[ConsumerRecord]) -> tuple[li
 
 
 async def decode_batch(connection: Connection, topic: Topic, batch: Batch) -> list[ReceivedEvent]:
-    """Decode a batch of ``topic``, write its dead letters, and return the events."""
-    events, dead_letters = decode_events(topic, batch.records)
+    """Decode a batch of ``topic``, write its dead letters, and return the events.
+
+    Persons who were forgotten have their pseudonyms in all of them.
+    """
+    pseudonyms = await load_pseudonyms(connection)
+    records = [replace_record(record, pseudonyms) for record in batch.records] if pseudonyms else batch.records
+    events, dead_letters = decode_events(topic, records)
     await write_dead_letters(connection, batch, dead_letters)
     return events
 

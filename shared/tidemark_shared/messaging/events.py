@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from tidemark_shared.domain import bodies
 from tidemark_shared.domain.balances import Balance
+from tidemark_shared.domain.people import ForgottenPerson
 from tidemark_shared.domain.statements import PeriodRestated, Statement
 from tidemark_shared.messaging.topics import (
     BALANCES,
@@ -139,6 +140,9 @@ def _check_unique_ids(terms: ContractTerms) -> ContractTerms:
 Version = Annotated[int, Field(ge=1, lt=2**31)]
 
 
+Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
 class ContractChanged(BaseModel):
     """Every ``tidemark.contract.*`` event: the contract's new state, who changed it and why."""
 
@@ -185,6 +189,28 @@ class RateCardChanged(_Entity, bodies.RateCard):
     """A rate card's full state."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", validate_by_name=True, serialize_by_alias=True)
+
+
+class PersonForgotten(BaseModel):
+    """A person was forgotten: readers replace the texts with these digests by the pseudonym (SPEC W8).
+
+    A digest is HMAC-SHA-256 with ``key``, in hexadecimal.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: UUID = Field(description="Random. The pseudonym is `forgotten-` and its first twelve digits.")
+    version: Version = Field(description="Counts how often the person was forgotten; the digests grow.")
+    key: Digest = Field(description="The key of the digests.")
+    person_digest: Digest = Field(description="Of the person's id.")
+    digests: list[Digest] = Field(description="Of each name and mail address, in lower case.")
+    forgotten_at: EventTime = Field(description="When it was asked for.")
+
+    @property
+    def person(self) -> ForgottenPerson:
+        """The person, as stored values are compared with them."""
+        digests = frozenset(map(bytes.fromhex, self.digests))
+        return ForgottenPerson(self.id, bytes.fromhex(self.key), bytes.fromhex(self.person_digest), digests)
 
 
 class OfferState(BaseModel):
@@ -268,6 +294,7 @@ PERIOD_RESTATED = "tidemark.period.restated.v1"
 ORGANIZATION_CHANGED = "tidemark.organization.changed.v1"
 TEAM_CHANGED = "tidemark.team.changed.v1"
 RATE_CARD_CHANGED = "tidemark.rate_card.changed.v1"
+PERSON_FORGOTTEN = "tidemark.person.forgotten.v1"
 CONTRACT_EVENTS = tuple(
     f"tidemark.contract.{name}.v1"
     for name in (
@@ -292,6 +319,7 @@ EVENT_TYPES: dict[Topic, dict[str, type[BaseModel]]] = {
         ORGANIZATION_CHANGED: OrganizationChanged,
         TEAM_CHANGED: TeamChanged,
         RATE_CARD_CHANGED: RateCardChanged,
+        PERSON_FORGOTTEN: PersonForgotten,
     },
     BALANCES: {CONTRACT_BALANCE: Balance},
     PERIODS: {PERIOD_CLOSED: Statement, PERIOD_RESTATED: PeriodRestated},

@@ -10,6 +10,8 @@ from tidemark.cli import (
     customer_link,
     dlq,
     env,
+    export,
+    forget,
     import_,
     intake,
     migrate,
@@ -52,6 +54,8 @@ app.add_typer(statement.app, name="statement")
 app.add_typer(customer_link.app, name="customer-link")
 app.add_typer(token.app, name="token")
 app.add_typer(dlq.app, name="dlq")
+app.add_typer(export.app, name="export")
+app.command()(forget.forget)
 app.command("import")(import_.import_file)
 app.command()(publish.publish)
 app.command()(status.status)

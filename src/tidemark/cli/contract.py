@@ -8,11 +8,12 @@ import typer
 
 from tidemark.cli.body_file import InputError, set_members
 from tidemark.cli.connection import MAX_BODY_SIZE, BodyFile, connect, print_result, read_body
+from tidemark.cli.contract_batch import MAX_BATCH_FILE_SIZE, create_batch, read_batch
 from tidemark.cli.contract_tables import CONTRACT_COLUMNS, HISTORY_COLUMNS, build_contract_details
 from tidemark.cli.figures import FIELDS, list_figures, load_figures
 from tidemark.cli.input_values import build_adjustment, describe_adjustment
 from tidemark.cli.options import DEFAULT_DATA_DIR, AsCsv, AsJson, DataDir, MaxSize
-from tidemark.cli.output import print_records
+from tidemark.cli.output import print_json, print_line, print_records
 from tidemark.cli.references import find_contract, replace_account_names, replace_names
 from tidemark_client import Client, Entity, Json, TidemarkError, contract_path
 
@@ -49,6 +50,38 @@ def create(
                 error, "duplicate", f"`tidemark contract edit {body.get('code')} FILE` changes it."
             ) from None
     print_result(contract, f"{contract.id} {contract.body['code']}", as_json=as_json)
+
+
+@app.command()
+def batch(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Files of one contract in YAML or JSON, of many in JSON lines (.jsonl), or folders of them."
+        ),
+    ],
+    *,
+    activate: Annotated[bool, typer.Option("--activate", help="Activate each contract at once.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check all of them, and create none.")] = False,
+    max_size: MaxSize = MAX_BATCH_FILE_SIZE,
+    as_json: AsJson = False,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Draft many contracts from files. One that is refused keeps no other from being created.
+
+    Prints what is refused, with the file and the reasons; the exit status is then 1.
+    """
+    with connect(data_dir) as api:
+        result = create_batch(api, read_batch(paths, max_size), activate=activate, dry_run=dry_run)
+    if as_json:
+        print_json(result._asdict())
+    else:
+        for refusal in result.refused:
+            for violation in refusal["violations"]:
+                line = f"{violation['code']}  {violation['path'] or '/'}  {violation['message']}"
+                print_line(f"{refusal['source']}: {line}", error=True)
+        print_line(f"{result.created:,} created, {len(result.refused):,} refused.")
+    raise typer.Exit(1 if result.refused else 0)
 
 
 @app.command()

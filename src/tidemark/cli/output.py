@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TextIO
 
 import asyncpg
 import typer
@@ -82,7 +82,7 @@ def print_records(
     if as_json:
         print_json(records if document is None else document)
     elif as_csv:
-        _print_csv(records, fields)
+        write_csv(sys.stdout, records, fields)
     else:
         print_table(build_table(records, table) if isinstance(table, tuple) else table)
 
@@ -120,12 +120,13 @@ def format_cell(value: object) -> str:
     return str(value)
 
 
-def _print_csv(records: Sequence[Record], fields: Sequence[str]) -> None:
+def write_csv(file: TextIO, records: Sequence[Record], fields: Sequence[str] = ()) -> None:
+    """Write records with the members of nested records as ``owner.name``. No cell is a formula."""
     rows = [dict(_flatten(record)) for record in records]
     names = list(fields or dict.fromkeys(name for row in rows for name in row))
     if not names:  # nothing to print, and nobody knows the headings
         return
-    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer = csv.writer(file, lineterminator="\n")
     writer.writerows([names, *([_csv_cell(row.get(name)) for name in names] for row in rows)])
 
 

@@ -36,6 +36,46 @@ class ListUnaccountedRow(TypedDict):
     reason: str | Any
 
 
+class OrganizationFiguresRow(TypedDict):
+    view_name: str | Any
+    content: str | Any
+
+
+class OrganizationNotificationsRow(TypedDict):
+    view_name: str | Any
+    content: str | Any
+
+
+class OrganizationOffersRow(TypedDict):
+    view_name: str | Any
+    content: str | Any
+
+
+class PersonContactsRow(TypedDict):
+    view_name: str | Any
+    content: str | Any
+
+
+class PersonContractsRow(TypedDict):
+    view_name: str | Any
+    content: str | Any
+
+
+class PersonDeliveriesRow(TypedDict):
+    view_name: str | Any
+    content: str | Any
+
+
+class PersonMembershipsRow(TypedDict):
+    view_name: str | Any
+    content: str | Any
+
+
+class PersonWorkRow(TypedDict):
+    view_name: str | Any
+    content: str | Any
+
+
 class CommandLineQueries(Protocol):
     async def count_dead_letters(
         self,
@@ -110,4 +150,50 @@ class CommandLineQueries(Protocol):
         self, connection: Connection, /, *, contract_code: str | None, period_start: date | None
     ) -> int | Any:
         """demo.sql"""
+        ...
+
+    def organization_figures(
+        self, connection: Connection, /, *, organization_id: UUID | None
+    ) -> AsyncIterator[OrganizationFiguresRow]:
+        """export.sql"""
+        ...
+
+    def organization_notifications(
+        self, connection: Connection, /, *, contract_ids: Collection[UUID | None] | None
+    ) -> AsyncIterator[OrganizationNotificationsRow]:
+        """export.sql"""
+        ...
+
+    def organization_offers(
+        self, connection: Connection, /, *, contract_ids: Collection[UUID | None] | None
+    ) -> AsyncIterator[OrganizationOffersRow]:
+        """export.sql"""
+        ...
+
+    def person_contacts(
+        self, connection: Connection, /, *, emails: Collection[str | None] | None
+    ) -> AsyncIterator[PersonContactsRow]:
+        """export.sql"""
+        ...
+
+    def person_contracts(
+        self, connection: Connection, /, *, emails: Collection[str | None] | None
+    ) -> AsyncIterator[PersonContractsRow]:
+        """export.sql"""
+        ...
+
+    def person_deliveries(
+        self, connection: Connection, /, *, emails: Collection[str | None] | None
+    ) -> AsyncIterator[PersonDeliveriesRow]:
+        """export.sql"""
+        ...
+
+    def person_memberships(
+        self, connection: Connection, /, *, person_id: str | None
+    ) -> AsyncIterator[PersonMembershipsRow]:
+        """export.sql"""
+        ...
+
+    def person_work(self, connection: Connection, /, *, person_id: str | None) -> AsyncIterator[PersonWorkRow]:
+        """export.sql"""
         ...

@@ -34,7 +34,7 @@ async def notified_contracts(pool):
 
 
 async def test_reevaluation_continues_after_a_crash(pool, monkeypatch):
-    monkeypatch.setattr(evaluator_module, "_BATCH_SIZE", 3)
+    monkeypatch.setattr(evaluator_module, "_REEVALUATION_BATCH_SIZE", 3)
     scenario, ids = await store_crossed_contracts(pool, 8)
     evaluate_contracts, parts = evaluator_module._evaluate_contracts, []
 
@@ -55,7 +55,7 @@ async def test_reevaluation_continues_after_a_crash(pool, monkeypatch):
 
 
 async def test_balances_are_handled_between_the_batches_of_a_reevaluation(pool, monkeypatch):
-    monkeypatch.setattr(evaluator_module, "_BATCH_SIZE", 3)
+    monkeypatch.setattr(evaluator_module, "_REEVALUATION_BATCH_SIZE", 3)
     scenario, ids = await store_crossed_contracts(pool, 8)
     assert await scenario.evaluator._evaluate_batch(pool, NOON)
     await scenario.store_balances(balance(ids[-1], 2, consumed=34 * HOUR))
@@ -65,7 +65,7 @@ async def test_balances_are_handled_between_the_batches_of_a_reevaluation(pool, 
 
 
 async def test_only_a_running_reevaluation_needs_a_second_one(pool, monkeypatch):
-    monkeypatch.setattr(evaluator_module, "_BATCH_SIZE", 3)
+    monkeypatch.setattr(evaluator_module, "_REEVALUATION_BATCH_SIZE", 3)
     scenario, _ = await store_crossed_contracts(pool, 8)
 
     async def change(name):

@@ -23,6 +23,8 @@ async def services():
         ("/v1/contracts/C-1", "contracts"),
         ("/v1/contracts/C-1/amend", "contracts"),
         ("/v1/contracts/balance", "contracts"),
+        ("/v1/contracts/batch", "contracts"),
+        ("/v1/forgotten-people", "contracts"),
         ("/v1/contracts/C-1/balance", "consumption"),
         ("/v1/contracts/C%2F1/balance", "consumption"),
         ("/v1/contracts/C-1/periods", "consumption"),

@@ -230,6 +230,22 @@ class AsyncClient(BaseAsyncClient):
         """
         await self._call(Call("DELETE", path("rate-cards/{}", rate_card), etag=require_etag(rate_card, etag), key=key))
 
+    async def create_contracts(
+        self,
+        body: models.ContractBatch,
+        *,
+        key: str | None = None,
+    ) -> models.BatchResult:
+        """Draft, and with `activate` activate, up to 1,000 contracts. Each is created whole or refused whole.
+
+        Those that are refused do not keep the others from being created: look at `refused`. The body is at
+        most 2 MiB.
+
+        Needs the role `manager`.
+        """
+        result: models.BatchResult = (await self._call(Call("POST", "contracts/batch", body=body, key=key))).body
+        return result
+
     async def create_contract(
         self,
         body: models.ContractInput,
@@ -566,6 +582,23 @@ class AsyncClient(BaseAsyncClient):
         """
         result: models.RequestedOffer = (await self._call(Call("POST", "customer/offers", body=body, key=key))).body
         return result
+
+    async def forget_person(self, body: models.ForgetBody, *, key: str | None = None) -> models.ForgottenPerson:
+        """Replace a person by a pseudonym, in every service, for ever. It cannot be undone.
+
+        The answer comes when the contracts service has done it; the others follow as they read the event.
+
+        Needs the role `admin`.
+        """
+        result: models.ForgottenPerson = (await self._call(Call("POST", "forgotten-people", body=body, key=key))).body
+        return result
+
+    def list_forgotten_people(self) -> AsyncIterator[models.ForgottenPerson]:
+        """Who was forgotten, when and by whom; oldest first, all on one page.
+
+        Needs the role `viewer`.
+        """
+        return self._items(Call("GET", "forgotten-people"))
 
     async def publish_worklogs(
         self,

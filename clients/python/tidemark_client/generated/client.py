@@ -230,6 +230,17 @@ class Client(BaseClient):
         """
         self._call(Call("DELETE", path("rate-cards/{}", rate_card), etag=require_etag(rate_card, etag), key=key))
 
+    def create_contracts(self, body: models.ContractBatch, *, key: str | None = None) -> models.BatchResult:
+        """Draft, and with `activate` activate, up to 1,000 contracts. Each is created whole or refused whole.
+
+        Those that are refused do not keep the others from being created: look at `refused`. The body is at
+        most 2 MiB.
+
+        Needs the role `manager`.
+        """
+        result: models.BatchResult = (self._call(Call("POST", "contracts/batch", body=body, key=key))).body
+        return result
+
     def create_contract(self, body: models.ContractInput, *, key: str | None = None) -> Entity[models.Contract]:
         """Draft a contract.
 
@@ -550,6 +561,23 @@ class Client(BaseClient):
         """
         result: models.RequestedOffer = (self._call(Call("POST", "customer/offers", body=body, key=key))).body
         return result
+
+    def forget_person(self, body: models.ForgetBody, *, key: str | None = None) -> models.ForgottenPerson:
+        """Replace a person by a pseudonym, in every service, for ever. It cannot be undone.
+
+        The answer comes when the contracts service has done it; the others follow as they read the event.
+
+        Needs the role `admin`.
+        """
+        result: models.ForgottenPerson = (self._call(Call("POST", "forgotten-people", body=body, key=key))).body
+        return result
+
+    def list_forgotten_people(self) -> Iterator[models.ForgottenPerson]:
+        """Who was forgotten, when and by whom; oldest first, all on one page.
+
+        Needs the role `viewer`.
+        """
+        return self._items(Call("GET", "forgotten-people"))
 
     def publish_worklogs(
         self,

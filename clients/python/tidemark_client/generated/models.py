@@ -114,6 +114,30 @@ class Amendment(TypedDict):
     """Why, as a text for people."""
 
 
+class BatchItem(TypedDict):
+    """What became of one contract of the batch."""
+    code: str
+    """Its code, as it was sent; what stands for one where it is missing."""
+    id: str | None
+    """The contract's id; null if it is refused."""
+    version: int | None
+    """The contract's version; null if it is refused."""
+    status: Literal["DRAFT", "ACTIVE", "EXPIRED", "INACTIVE", "CLOSED"] | None
+    """The contract's status; null if it is refused."""
+    violations: list[Violation]
+    """Why it is refused, each with its path in the request; empty otherwise."""
+
+
+class BatchResult(TypedDict):
+    """What became of each contract, in the order of the request."""
+    created: int
+    """How many contracts were created."""
+    refused: int
+    """How many were refused. Nothing of these is stored."""
+    items: list[BatchItem]
+    """What became of each, in the order of the request."""
+
+
 class Confirmation(TypedDict):
     """The price of a request, which the customer then has to accept. Without one the request is accepted."""
     price_minor: NotRequired[int | None]
@@ -194,6 +218,14 @@ class Contract(TypedDict):
     """The contract that this one renews; null if it renews none."""
     renewed_as: str | None
     """The contract that renews this one; null if none does."""
+
+
+class ContractBatch(TypedDict):
+    """Contracts to draft, in their order."""
+    contracts: list[ContractInput]
+    """The contracts, each whole."""
+    activate: NotRequired[bool]
+    """Whether to activate each of them at once."""
 
 
 class ContractChanged(TypedDict):
@@ -430,6 +462,28 @@ class DeadLetterSummary(TypedDict):
 
 class EmptyBody(TypedDict):
     """An empty body."""
+
+
+class ForgetBody(TypedDict):
+    """A person to forget."""
+    person_id: str
+    """The person's id, as the source of worklogs has it."""
+    names: NotRequired[list[str]]
+    """Names beside those that teams have for the person."""
+    emails: NotRequired[list[str]]
+    """Mail addresses beside those that teams have."""
+
+
+class ForgottenPerson(TypedDict):
+    """Who was forgotten, without who it was."""
+    id: str
+    """Random; the pseudonym is made of it."""
+    pseudonym: str
+    """What stands in place of the person's id."""
+    forgotten_at: str
+    """When it was asked for first."""
+    forgotten_by: str
+    """The token that asked for it."""
 
 
 class HistoryEntry(TypedDict):
@@ -2311,6 +2365,18 @@ class AccountLine(TypedDict):
     """Executed work, in the unit of the balance."""
 
 
+class CorrectionLine(TypedDict):
+    """What an account of a settled period came to, and comes to after its restatements."""
+    name: str | None
+    """The account's name; null for a removed one."""
+    billable: bool
+    """Whether the account is billable."""
+    before: int
+    """What it came to, in the unit of the figures."""
+    after: int
+    """What it comes to now, in the unit of the figures."""
+
+
 class Delivery(TypedDict):
     """One mail or webhook to one receiver; `receiver` is null if the rule's receivers resolved to no
     address.
@@ -2884,6 +2950,8 @@ class Snapshot(TypedDict):
     """The offer that it is about; null if a rule raised it."""
     digest: DigestDetails | None
     """What the digest says of the contract; null in every other notification."""
+    corrections: list[CorrectionLine]
+    """What the statement was corrected by, by account; empty if it is about something else."""
 
 
 class Trigger(TypedDict):

@@ -297,6 +297,17 @@ class DirtyBalancesRow(TypedDict):
     contract_id: UUID | Any
 
 
+class FactsOfRow(TypedDict):
+    batch: int | Any
+    record_offset: int | Any
+    worklog_id: str | Any
+    issue_id: str | Any
+    started_at: datetime | Any
+    seconds: int | Any
+    team_ref: str | Any
+    changed_at: datetime | Any
+
+
 class FindStatementRow(TypedDict):
     body: str | Any
     sha256: str | Any
@@ -413,6 +424,12 @@ class PeopleWorkRow(TypedDict):
     billable_seconds: int | Any
     non_billable_seconds: int | Any
     unaccounted_seconds: int | Any
+
+
+class PersonIdentitiesRow(TypedDict):
+    person_id: str | Any
+    name: str | Any
+    email: str | Any
 
 
 class PersonsOfTeamRow(TypedDict):
@@ -969,6 +986,10 @@ class ConsumptionQueries(Protocol):
         balances.sql"""
         ...
 
+    def facts_of(self, connection: Connection, /, *, author: str | None) -> AsyncIterator[FactsOfRow]:
+        """people_forgotten.sql"""
+        ...
+
     async def find_statement(
         self, connection: Connection, /, *, contract: UUID | None, period_start: date | None
     ) -> FindStatementRow | None:
@@ -1284,6 +1305,12 @@ class ConsumptionQueries(Protocol):
         people.sql"""
         ...
 
+    def person_identities(self, connection: Connection, /) -> AsyncIterator[PersonIdentitiesRow]:
+        """Authors of work, and what teams, contacts and contracts have said of persons, in every version.
+
+        people_forgotten.sql"""
+        ...
+
     def persons_of_team(self, connection: Connection, /, *, team: UUID | None) -> AsyncIterator[PersonsOfTeamRow]:
         """directory.sql"""
         ...
@@ -1308,6 +1335,10 @@ class ConsumptionQueries(Protocol):
         """Stored work, attributed again. Where the attribution changes, the worklog moves from one total to another.
 
         deltas.sql"""
+        ...
+
+    async def rename_author(self, connection: Connection, /, *, pseudonym: str | None, author: str | None) -> str:
+        """people_forgotten.sql"""
         ...
 
     async def repair(self, connection: Connection, /, *, relation: str | None) -> str:
@@ -1455,6 +1486,21 @@ class ConsumptionQueries(Protocol):
         """Deletes the ratings of the affected days; the amounts become negative deltas. Gives the number of affected days.
 
         rating.sql"""
+        ...
+
+    async def rewrite_facts(
+        self,
+        connection: Connection,
+        /,
+        *,
+        batches: Collection[int | None] | None,
+        offsets: Collection[int | None] | None,
+        digests: Collection[bytes | None] | None,
+        pseudonym: str | None,
+    ) -> str:
+        """Where versions of a worklog have one time, the digest decides between them: there it stays, so that the same holds.
+
+        people_forgotten.sql"""
         ...
 
     async def save_published(self, connection: Connection, /, *, rows: JsonRows[PublishedBalancesTableRow]) -> str:

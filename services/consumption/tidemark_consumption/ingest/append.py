@@ -16,13 +16,17 @@ from tidemark_consumption.database.query_types import (
     ConsumptionQueries,
     ContractsTableRow,
 )
+from tidemark_consumption.forget import forget_people
 from tidemark_consumption.ingest.decode import COLUMNS, copy_text, decode
 from tidemark_consumption.projection.rows import ContractRows, contract_rows
 from tidemark_shared import tracing
 from tidemark_shared.database import Connection, json_rows, queries
+from tidemark_shared.domain.people import PSEUDONYM_PREFIX
 from tidemark_shared.log import get_correlation_id, get_logger
 from tidemark_shared.messaging.batches import Batch, DeadLetter, ReceivedEvent, decode_batch, write_dead_letters
+from tidemark_shared.messaging.events import PERSON_FORGOTTEN
 from tidemark_shared.messaging.topics import DIRECTORY, LIFECYCLE
+from tidemark_shared.people import load_pseudonyms
 
 _log = get_logger()
 _sql: ConsumptionQueries = queries("tidemark_consumption")
@@ -39,7 +43,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 async def append_worklogs(connection: Connection, batch: Batch) -> None:
     """A batch of ``worklog.events``."""
-    lines, dead_letters = decode(batch.records)
+    pseudonyms = await load_pseudonyms(connection)
+    lines, dead_letters = decode(batch.records, pseudonyms)
     await write_dead_letters(connection, batch, dead_letters)
 
     async def copy(number: int) -> None:
@@ -85,8 +90,9 @@ async def append_lifecycle(connection: Connection, batch: Batch) -> None:
 
 
 async def append_directory(connection: Connection, batch: Batch) -> None:
-    """A batch of ``contracts.directory``."""
-    received = await decode_batch(connection, DIRECTORY, batch)
+    """A batch of ``contracts.directory``. Persons are forgotten at once, and are no part of the log."""
+    decoded = await decode_batch(connection, DIRECTORY, batch)
+    received = [(record, event) for record, event in decoded if event.type != PERSON_FORGOTTEN]
     rows = _sql.logged_entity_versions(
         connection,
         ids=[event.data.id for _, event in received],
@@ -98,8 +104,11 @@ async def append_directory(connection: Connection, batch: Batch) -> None:
         content = event.data.model_dump(mode="json")
         key = event.data.id, event.data.version
         first = logged.setdefault(key, content)
-        # A later version of Tidemark may know more members.
-        if all(first[name] == content[name] for name in first.keys() & content.keys()):
+        # A later version of Tidemark may know more members; and an entity is published again, at its version, with the
+        # pseudonym of a person who was forgotten.
+        if PSEUDONYM_PREFIX in json.dumps(content) or all(
+            first[name] == content[name] for name in first.keys() & content.keys()
+        ):
             events.append(ReceivedEvent(record, event))
         else:
             dead_letters.append(DeadLetter(record, _USED_TWICE.format("entity", *key)))
@@ -117,6 +126,7 @@ async def append_directory(connection: Connection, batch: Batch) -> None:
         )
 
     await _append(connection, batch, "directory", len(events), append)
+    await forget_people(connection, [event.data for _, event in received if event.type == PERSON_FORGOTTEN])
 
 
 async def _check_terms(connection: Connection, rows: Sequence[ContractRows]) -> None:

@@ -17,6 +17,7 @@ from aiokafka import ConsumerRecord
 from msgspec import Meta
 from pydantic import BaseModel
 
+from tidemark_shared.domain.people import Pseudonyms
 from tidemark_shared.messaging.batches import DeadLetter
 from tidemark_shared.messaging.cloudevents import MAX_ATTRIBUTE_BYTES, DecodeError, FieldError, decode_event
 from tidemark_shared.messaging.events import (
@@ -38,6 +39,7 @@ from tidemark_shared.messaging.events import (
     plain_members,
 )
 from tidemark_shared.messaging.topics import WORKLOGS
+from tidemark_shared.people import replace_record
 
 MAX_RECORD_BYTES = 1024 * 1024
 
@@ -68,18 +70,28 @@ class FactRow(NamedTuple):
 COLUMNS = FactRow._fields
 
 
-def decode(records: Iterable[ConsumerRecord]) -> tuple[list[str], list[DeadLetter]]:
-    """The rows of a batch as lines for :func:`copy_text`, and its dead letters; both in their order."""
+def decode(
+    records: Iterable[ConsumerRecord], pseudonyms: Pseudonyms | None = None
+) -> tuple[list[str], list[DeadLetter]]:
+    """The rows of a batch as lines for :func:`copy_text`, and its dead letters; both in their order.
+
+    Work of a person who was forgotten is decoded as if its source had sent the pseudonym, and no description.
+    """
     lines: list[str] = []
     dead_letters: list[DeadLetter] = []
     for record in records:
         try:
-            lines.append(fast_line(record))
+            line = fast_line(record)
         except Exception:  # noqa: BLE001 - the slow path decides about every error of the fast path
             try:
-                lines.append(copy_line(decode_record(record)))
+                line = copy_line(decode_record(record))
             except DecodeError as error:
-                dead_letters.append(DeadLetter(record, str(error)))
+                kept = replace_record(record, pseudonyms) if pseudonyms else record
+                dead_letters.append(DeadLetter(kept, str(error)))
+                continue
+        if pseudonyms and pseudonyms.find_person(_read_author(line)):
+            line = copy_line(decode_record(replace_record(record, pseudonyms)))
+        lines.append(line)
     return lines, dead_letters
 
 
@@ -105,6 +117,18 @@ def _copy_field(value: str | int | bytes | None) -> str:
         case bytes():
             return f"\\\\x{value.hex()}"
     return str(value)
+
+
+_AUTHOR = COLUMNS.index("author_id")
+_UNESCAPES = {
+    escaped: character for character, escaped in [("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r")]
+}
+_unescape = re.compile(r"\\[\\tnr]").sub
+
+
+def _read_author(line: str) -> str:
+    """The author in a line of :func:`copy_line`; a deletion and a link have none."""
+    return _unescape(lambda escaped: _UNESCAPES[escaped[0]], line.split("\t", _AUTHOR + 1)[_AUTHOR])
 
 
 # The slow path.

@@ -53,7 +53,32 @@ _OFFERED = {
     )
 }
 
+_PSEUDONYM = {
+    "id": examples.PERSON_ID,
+    "pseudonym": "forgotten-3d0c1b7e52f4",
+    "forgotten_at": "2026-03-04T10:12:00Z",
+    "forgotten_by": "olga",
+}
+_VIOLATION = {
+    "code": "C2.sum",
+    "path": "/contracts/1/accounts",
+    "message": "The billable accounts add up to 39.99 h; the contracted amount is 40 h. Make them equal.",
+}
+
 EXAMPLES = {
+    "ForgetBodyInput": {"person_id": "712020:ab", "names": ["Olga Ortiz"], "emails": ["olga@provider.example"]},
+    "ForgetBody": {"person_id": "712020:ab", "names": ["Olga Ortiz"], "emails": ["olga@provider.example"]},
+    "ForgottenPerson": _PSEUDONYM,
+    "ContractBatch": {"contracts": [CONTRACT], "activate": True},
+    "BatchResult": {
+        "created": 1,
+        "refused": 1,
+        "items": [
+            {"code": "ACME-SUP", "id": examples.CONTRACT_ID, "version": 2, "status": "ACTIVE", "violations": []},
+            {"code": "ACME-DEV", "id": None, "version": None, "status": None, "violations": [_VIOLATION]},
+        ],
+    },
+    "BatchItem": {"code": "ACME-DEV", "id": None, "version": None, "status": None, "violations": [_VIOLATION]},
     "OrganizationInput": ORGANIZATION,
     "Organization": {**ORGANIZATION, "id": examples.ORGANIZATION_ID, "version": 1},
     "TeamInput": TEAM,

@@ -1,10 +1,11 @@
 """The event store of contracts. The read model and the outbox are written in the same transaction as the events."""
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import reduce
-from typing import cast
+from typing import NamedTuple, cast
 from uuid import UUID
 
 import asyncpg
@@ -88,8 +89,19 @@ async def load_context(
     """What a decision about these terms needs. Nothing they refer to can be deleted until the transaction ends."""
     if terms is None:
         return DecisionContext(now=now, actor=actor)
+    return replace(
+        await load_references(connection, [terms], now=now, actor=actor),
+        code_taken=new and bool(await find_taken_codes(connection, [terms.code])),
+    )
+
+
+async def load_references(
+    connection: Connection, terms: Iterable[Contract], *, now: datetime, actor: str
+) -> DecisionContext:
+    """Which entities exist that these terms refer to. They cannot be deleted until the transaction ends."""
+    ids = sorted({id_ for contract_terms in terms for id_ in referenced_ids(contract_terms)})
     ids_by_kind: dict[str, set[UUID]] = {"organization": set(), "team": set()}
-    async for row in _sql.lock_entities(connection, ids=list(referenced_ids(terms))):
+    async for row in _sql.lock_entities(connection, ids=ids):
         # A rate card is neither: its id is an unknown reference.
         ids_by_kind.setdefault(row["kind"], set()).add(row["id"])
     return DecisionContext(
@@ -97,40 +109,66 @@ async def load_context(
         actor=actor,
         organizations=frozenset(ids_by_kind["organization"]),
         teams=frozenset(ids_by_kind["team"]),
-        code_taken=new and await _sql.is_code_taken(connection, code=terms.code),
     )
 
 
-async def append_events(connection: Connection, contract_id: UUID, state: State, events: Sequence[Event]) -> State:
-    """Append events to the stream that is at ``state``; write the read model and the outbox. Return the new state.
+async def find_taken_codes(connection: Connection, codes: Sequence[str]) -> set[str]:
+    """Those of the codes that contracts have."""
+    return {row["code"] async for row in _sql.taken_codes(connection, codes=codes)}
 
-    Raises :class:`VersionConflictError` if the stream has moved on, and a 422 if the code was taken in the meantime.
+
+class Append(NamedTuple):
+    """Events for the stream of a contract that is at ``state``."""
+
+    contract_id: UUID
+    state: State
+    events: Sequence[Event]
+
+    @property
+    def new_state(self) -> State:
+        """The state after the events."""
+        return reduce(evolve, self.events, self.state)
+
+
+async def append_events(connection: Connection, contract_id: UUID, state: State, events: Sequence[Event]) -> State:
+    """Append events to the stream that is at ``state``; see :func:`append_streams`. Return the new state."""
+    append = Append(contract_id, state, events)
+    await append_streams(connection, [append])
+    return append.new_state
+
+
+async def append_streams(connection: Connection, appends: Sequence[Append]) -> None:
+    """Append events to streams of different contracts; write the read model and the outbox.
+
+    Raises :class:`VersionConflictError` if a stream has moved on, and a 422 if a code was taken in the meantime.
     """
-    records, new_state = [], state
-    for event in events:
-        event_type, data = lifecycle_event(contract_id, new_state, event)
-        records.append(event_record(LIFECYCLE, contract_id, event_type, data, event.occurred_at))
-        new_state = evolve(new_state, event)
+    records, rows = [], []
+    for contract_id, state, events in appends:
+        for event in events:
+            event_type, data = lifecycle_event(contract_id, state, event)
+            records.append(event_record(LIFECYCLE, contract_id, event_type, data, event.occurred_at))
+            state = evolve(state, event)  # noqa: PLW2901 - the state after each event
+            rows.append((contract_id, state.version, event))
     try:
         await _sql.append_events(
             connection,
-            contract_id=contract_id,
-            versions=list(range(state.version + 1, new_state.version + 1)),
-            types=[event.type for event in events],
-            data=[event_json(event) for event in events],
-            actors=[event.actor for event in events],
-            reasons=[event.reason for event in events],
-            occurred_at=[event.occurred_at for event in events],
+            contract_ids=[contract_id for contract_id, _, _ in rows],
+            versions=[version for _, version, _ in rows],
+            types=[event.type for _, _, event in rows],
+            data=[event_json(event) for _, _, event in rows],
+            actors=[event.actor for _, _, event in rows],
+            reasons=[event.reason for _, _, event in rows],
+            occurred_at=[event.occurred_at for _, _, event in rows],
             correlation_id=get_correlation_id(),
         )
     except asyncpg.UniqueViolationError:
         raise VersionConflictError from None
-    if new_state.status is None:
-        await _sql.delete_contract(connection, id=contract_id)
-    else:
-        await save_contracts(connection, {contract_id: new_state})
+    states = {append.contract_id: append.new_state for append in appends}
+    if discarded := [id_ for id_, state in states.items() if state.status is None]:
+        await _sql.delete_discarded(connection, ids=discarded)
+    if len(discarded) < len(states):
+        await save_contracts(connection, states)
     await outbox.write_outbox(connection, records)
-    return new_state
 
 
 async def save_contracts(connection: Connection, states: Mapping[UUID, State]) -> None:

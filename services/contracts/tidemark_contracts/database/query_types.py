@@ -15,6 +15,13 @@ from tidemark_shared.database import Connection
 # Postgres does not say whether a column of a result may be null, so its type is `T | Any`.
 
 
+class DirectoryWithPersonRow(TypedDict):
+    id: UUID | Any
+    kind: str | Any
+    version: int | Any
+    body: str | Any
+
+
 class FindContractRow(TypedDict):
     id: UUID | Any
     version: int | Any
@@ -166,6 +173,20 @@ class MissingVersionRow(TypedDict):
     version: int | Any
 
 
+class PersonIdentitiesRow(TypedDict):
+    person_id: str | Any
+    name: str | Any
+    email: str | Any
+
+
+class PersonObstaclesRow(TypedDict):
+    description: str | Any
+
+
+class TakenCodesRow(TypedDict):
+    code: str | Any
+
+
 class VersionsDecidedTwiceRow(TypedDict):
     id: UUID | Any
     version: int | Any
@@ -205,8 +226,8 @@ class ContractsQueries(Protocol):
         connection: Connection,
         /,
         *,
-        contract_id: UUID | None,
         correlation_id: str | None,
+        contract_ids: Collection[UUID | None] | None,
         versions: Collection[int | None] | None,
         types: Collection[str | None] | None,
         data: Collection[str | None] | None,
@@ -257,11 +278,11 @@ class ContractsQueries(Protocol):
         customer_links.sql"""
         ...
 
-    async def delete_contract(self, connection: Connection, /, *, id: UUID | None) -> str:
+    async def delete_contracts(self, connection: Connection, /) -> str:
         """contracts.sql"""
         ...
 
-    async def delete_contracts(self, connection: Connection, /) -> str:
+    async def delete_discarded(self, connection: Connection, /, *, ids: Collection[UUID | None] | None) -> str:
         """contracts.sql"""
         ...
 
@@ -279,6 +300,12 @@ class ContractsQueries(Protocol):
 
     async def delete_offers(self, connection: Connection, /) -> str:
         """offers.sql"""
+        ...
+
+    def directory_with_person(
+        self, connection: Connection, /, *, pseudonym: str | None
+    ) -> AsyncIterator[DirectoryWithPersonRow]:
+        """people.sql"""
         ...
 
     async def find_contract(
@@ -315,10 +342,6 @@ class ContractsQueries(Protocol):
 
     async def has_offer_of_notification(self, connection: Connection, /, *, notification_id: UUID | None) -> bool | Any:
         """offers.sql"""
-        ...
-
-    async def is_code_taken(self, connection: Connection, /, *, code: str | None) -> bool | Any:
-        """contracts.sql"""
         ...
 
     def list_all_events(self, connection: Connection, /) -> AsyncIterator[ListAllEventsRow]:
@@ -467,6 +490,12 @@ class ContractsQueries(Protocol):
         contracts.sql"""
         ...
 
+    async def lock_for_forgetting(self, connection: Connection, /) -> str:
+        """Wait for running commands, and block new ones until the transaction ends.
+
+        people.sql"""
+        ...
+
     async def lock_offer(self, connection: Connection, /, *, id: UUID | None) -> UUID | Any:
         """Changes of an offer are made one after another. Null if there is no such offer.
 
@@ -487,6 +516,32 @@ class ContractsQueries(Protocol):
 
     async def new_offer_id(self, connection: Connection, /) -> UUID | Any:
         """offers.sql"""
+        ...
+
+    def person_identities(self, connection: Connection, /) -> AsyncIterator[PersonIdentitiesRow]:
+        """What teams, contacts, contracts and offers say of persons.
+
+        people.sql"""
+        ...
+
+    def person_obstacles(
+        self,
+        connection: Connection,
+        /,
+        *,
+        emails: Collection[str | None] | None,
+        person_id: str | None,
+        names: Collection[str | None] | None,
+    ) -> AsyncIterator[PersonObstaclesRow]:
+        """Where the person is still needed: owners and contacts receive mails, and a token signs in.
+
+        people.sql"""
+        ...
+
+    async def rename_rate_cards(self, connection: Connection, /) -> str:
+        """Lists of rate cards go by person and first day.
+
+        people.sql"""
         ...
 
     async def restore_lost_entities(self, connection: Connection, /, *, kinds: Collection[str | None] | None) -> str:
@@ -573,6 +628,12 @@ class ContractsQueries(Protocol):
         """Of these published events, those that the database lacks. Returns their number.
 
         recovery.sql"""
+        ...
+
+    def taken_codes(
+        self, connection: Connection, /, *, codes: Collection[str | None] | None
+    ) -> AsyncIterator[TakenCodesRow]:
+        """contracts.sql"""
         ...
 
     async def use_customer_link(self, connection: Connection, /, *, now: datetime | None, id: UUID | None) -> str:

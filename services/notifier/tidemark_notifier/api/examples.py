@@ -80,6 +80,7 @@ _SNAPSHOT = {
     "opening": None,
     "offer": None,
     "digest": None,
+    "corrections": [],
 }
 _EVALUATED = {
     "subject": "contract",

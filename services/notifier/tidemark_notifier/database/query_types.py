@@ -83,6 +83,9 @@ class EvaluationInputsRow(TypedDict):
     balance: str | Any
     skipped_rule_versions: str | Any
     closed_periods: str | Any
+    restatements: str | Any
+    restated_since: datetime | Any
+    restated_at: datetime | Any
     next_evaluation_at: datetime | Any
     organization: str | Any
     awaited_until: datetime | Any
@@ -218,6 +221,12 @@ class OverdueContractRow(TypedDict):
     due_at: datetime | Any
 
 
+class PersonIdentitiesRow(TypedDict):
+    person_id: str | Any
+    name: str | Any
+    email: str | Any
+
+
 class PreviousDigestsRow(TypedDict):
     contract_id: UUID | Any
     receiver: str | Any
@@ -306,6 +315,12 @@ class NotifierQueries(Protocol):
         self, connection: Connection, /, *, last_contract_id: UUID | None, id: UUID | None
     ) -> str:
         """evaluation.sql"""
+        ...
+
+    async def clear_restatements(self, connection: Connection, /, *, ids: Collection[UUID | None] | None) -> str:
+        """They have been evaluated.
+
+        evaluation.sql"""
         ...
 
     async def contract_id_by_reference(
@@ -558,6 +573,12 @@ class NotifierQueries(Protocol):
         contracts.sql"""
         ...
 
+    def person_identities(self, connection: Connection, /) -> AsyncIterator[PersonIdentitiesRow]:
+        """What teams, contacts, contracts, notifications and their receivers say of persons.
+
+        contracts.sql"""
+        ...
+
     async def postpone_message(
         self,
         connection: Connection,
@@ -756,6 +777,20 @@ class NotifierQueries(Protocol):
         """A new version is due at once. Of versions that come together only the newest is notified.
 
         offers.sql"""
+        ...
+
+    async def store_restatements(
+        self,
+        connection: Connection,
+        /,
+        *,
+        now: datetime | None,
+        ids: Collection[UUID | None] | None,
+        restatements: Collection[str | None] | None,
+    ) -> str:
+        """Restatements of a contract come in the order of their numbers; those that are already stored are left out.
+
+        contracts.sql"""
         ...
 
     def teams(self, connection: Connection, /, *, ids: Collection[UUID | None] | None) -> AsyncIterator[TeamsRow]:

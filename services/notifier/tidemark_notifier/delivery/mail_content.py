@@ -14,8 +14,8 @@ from tidemark_notifier.delivery.offer_content import (
 )
 from tidemark_notifier.delivery.snapshot_text import (
     build_bar,
-    build_contract_link,
     build_placeholder_values,
+    build_statements_link,
     format_headline,
     format_percent,
     format_remaining,
@@ -117,11 +117,12 @@ def build_view(
                 "bar": build_bar(account.consumed, account.planned) if account.planned else None,
             }
             for account in _merge_accounts(first, others)
-            if internal or account.billable or account.evaluated
-        ],
+            if (internal or account.billable or account.evaluated) and not first.corrections
+        ]
+        + list(_build_corrections(first, language, internal=internal)),
         "recipient_reason": _describe_recipient(notifications, language),
         "contact": _describe_contact(notifications, language),
-        "link": build_contract_link(first, public_url) if has_page else "",
+        "link": build_statements_link([first, *others], public_url) if has_page else "",
         "link_label": language.gettext("View the contract"),
         "link_note": "",
         "notification_id": notifications[0].id,
@@ -227,6 +228,19 @@ def _build_consumption(snapshot: Snapshot, language: Language) -> dict[str, Any]
         "detail": percent[0].lower() + percent[1:] if remaining == headline else remaining,
         "bar": build_bar(consumed, available),
     }
+
+
+def _build_corrections(snapshot: Snapshot, language: Language, *, internal: bool) -> Iterator[dict[str, Any]]:
+    """The accounts that were corrected, with what they came to and come to."""
+    for line in snapshot.corrections:
+        if internal or line.billable:
+            before, after = (language.format_quantity(value, snapshot.currency) for value in (line.before, line.after))
+            name = line.name or ""
+            yield {
+                "name": name if line.billable else language.gettext("%(account)s (not billable)", account=name),
+                "figure": language.gettext("%(before)s → %(after)s", before=before, after=after),
+                "bar": None,
+            }
 
 
 def _format_account_name(account: AccountLine, language: Language) -> str:

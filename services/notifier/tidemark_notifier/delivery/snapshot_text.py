@@ -1,6 +1,6 @@
 """One notification in words: its headline, its bar, the lines below its figure, and the placeholders. SPEC N5."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -71,7 +71,7 @@ def format_headline(snapshot: Snapshot, language: Language = ENGLISH) -> str:
                 _("Now %(status)s", status=now) if was == now else _("Was %(was)s, now %(now)s", was=was, now=now)
             )
         case "period_closed":
-            headline = _("Statement")
+            headline = _("Statement corrected") if snapshot.corrections else _("Statement")
         case "unaccounted_work":
             hours = language.format_quantity(snapshot.unaccounted_seconds or 0, None)
             headline = _("%(hours)s not counted", hours=hours)
@@ -218,6 +218,13 @@ def build_contract_link(snapshot: Snapshot, public_url: str, base: str = "") -> 
     """The page of the contract, or of the statement that the notification is about; ``/customer`` is the customer's."""
     statement = f"/statements/{snapshot.period_start}" if snapshot.trigger == "period_closed" and not base else ""
     return f"{public_url.rstrip('/')}{base}/contracts/{quote(snapshot.contract_code, safe='')}{statement}"
+
+
+def build_statements_link(snapshots: Sequence[Snapshot], public_url: str) -> str:
+    """The page of the contract or of the statement; where several periods are settled, the list of statements."""
+    link = build_contract_link(snapshots[0], public_url)
+    periods = {snapshot.period_start for snapshot in snapshots if snapshot.trigger == "period_closed"}
+    return f"{link.partition('/statements/')[0]}#statements" if len(periods) > 1 else link
 
 
 def build_customer_link(snapshot: Snapshot, public_url: str) -> str:

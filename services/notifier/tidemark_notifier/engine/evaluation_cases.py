@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -13,6 +13,7 @@ from tidemark_notifier.evaluation.evaluation_input import (
     ContractTerms,
     EvaluationInput,
     OrganizationDetails,
+    Restatement,
     StatusChange,
 )
 from tidemark_notifier.evaluation.notification_history import DedupKey, NotificationKey
@@ -23,6 +24,10 @@ from tidemark_shared.domain.bodies import Team
 from tidemark_shared.domain.calendar import to_local_day
 
 _sql: NotifierQueries = queries("tidemark_notifier")
+
+
+# Late work is often logged in one sitting.
+_RESTATEMENT_QUIET, _MAX_RESTATEMENT_DELAY = timedelta(minutes=5), timedelta(hours=1)
 
 
 class EvaluationCase(NamedTuple):
@@ -41,6 +46,17 @@ class EvaluationCase(NamedTuple):
     def local_day(self, now: datetime) -> date:
         """The day in the contract's time zone."""
         return to_local_day(now, self.contract.terms.zone)
+
+    def contract_at(self, now: datetime) -> EvaluationInput:
+        """The contract with the restatements to notify of now: all of them or none."""
+        is_due = self.restatements_due_at is not None and self.restatements_due_at <= now
+        return self.contract if is_due else self.contract._replace(restatements=())
+
+    @property
+    def restatements_due_at(self) -> datetime | None:
+        """When to notify of its restatements: a while after the last one, so that many are one mail."""
+        since, last = self.row["restated_since"], self.row["restated_at"]
+        return min(last + _RESTATEMENT_QUIET, since + _MAX_RESTATEMENT_DELAY) if last else None
 
     def describe_awaited(self, balance: Balance) -> str | None:
         """What is missing before another balance of the contract can be evaluated; None if nothing is."""
@@ -97,6 +113,7 @@ async def load_cases(
                 _describe_awaited(row),
                 _read_skipped_rule_versions(row),
                 tuple(ClosedPeriod.model_validate(period) for period in json.loads(row["closed_periods"])),
+                tuple(Restatement.model_validate(item) for item in json.loads(row["restatements"])),
             ),
             [rule for rule in rules if rule.scope.id in (None, row["id"], terms[row["id"]].organization_id)],
             notified.get(row["id"], []),

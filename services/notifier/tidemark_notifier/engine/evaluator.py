@@ -49,6 +49,9 @@ _EVALUATION_SECONDS = metrics.histogram(
 )
 
 _BATCH_SIZE = 500
+# Fewer, because nobody waits for a re-evaluation: a balance waits for at most one such batch, by the lock of its row
+# or for the processor.
+_REEVALUATION_BATCH_SIZE = 25
 _POLL_SECONDS = 0.25
 # A contract that is due for longer makes the service not ready.
 _MAX_DELAY = timedelta(minutes=1)
@@ -109,9 +112,11 @@ class Evaluator:
             reevaluation = None if ids else await _sql.next_reevaluation(connection)
             if reevaluation:
                 id_, scope_id, after = reevaluation["id"], reevaluation["scope_id"], reevaluation["last_contract_id"]
-                rows = _sql.contract_ids_in_scope(connection, scope_id=scope_id, after=after, max_count=_BATCH_SIZE)
+                rows = _sql.contract_ids_in_scope(
+                    connection, scope_id=scope_id, after=after, max_count=_REEVALUATION_BATCH_SIZE
+                )
                 ids = [row["id"] async for row in rows]
-                if len(ids) == _BATCH_SIZE:
+                if len(ids) == _REEVALUATION_BATCH_SIZE:
                     await _sql.advance_reevaluation(connection, id=id_, last_contract_id=ids[-1])
                 else:
                     await _sql.finish_reevaluation(connection, id=id_)
@@ -153,31 +158,31 @@ async def _evaluate_contracts(connection: Connection, ids: Sequence[UUID], now: 
     async for _ in _sql.lock_contracts(connection, ids=ids):
         pass
     pending: list[tuple[EvaluationInput, date, PendingNotification]] = []
-    newly_closed_ids: list[UUID] = []
+    evaluated: list[EvaluationInput] = []
     updates: list[tuple[UUID, str, str | None, datetime | None]] = []
     for case in await load_cases(connection, ids):
-        contract, rules, today = case.contract, case.effective_rules, case.local_day(now)
+        contract, rules, today = case.contract_at(now), case.effective_rules, case.local_day(now)
         awaited_until = case.row["awaited_until"]
         if awaited_until and now < awaited_until:
             status_changes = json.dumps(contract.status_changes)
             updates.append((contract.contract_id, status_changes, case.row["skipped_rule_versions"], awaited_until))
             continue
         _EVALUATED.inc()
-        if len(contract.closed_periods) > 1:
-            newly_closed_ids.append(contract.contract_id)
+        evaluated.append(contract)
         notifications = evaluate(rules, contract, case.notified, today)
         pending += [(contract, today, notification) for notification in notifications]
         new_keys = (key for notification in notifications for key in notification.notification_keys(today))
         next_day = find_next_evaluation_day(rules, contract, [*case.notified, *new_keys], today)
-        next_evaluation = start_of_day(next_day, contract.terms.zone) if next_day else None
+        next_times = [case.restatements_due_at] if case.restatements_due_at and not contract.restatements else []
+        next_times += [start_of_day(next_day, contract.terms.zone)] if next_day else []
+        next_evaluation = min(next_times, default=None)
         skipped = find_skipped_rule_versions(rules, contract)
         status_changes = json.dumps(contract.status_changes[-1:])
         stored = (case.row["status_changes"], contract.skipped_rule_versions, case.row["next_evaluation_at"])
         if (status_changes, skipped, next_evaluation) != stored:
             versions = json.dumps({str(rule_id): version for rule_id, version in skipped.items()})
             updates.append((contract.contract_id, status_changes, versions, next_evaluation))
-    if newly_closed_ids:
-        await _sql.keep_newest_closed_period(connection, ids=newly_closed_ids)
+    await _drop_evaluated(connection, evaluated)
     if updates:
         contract_ids, status_changes_, skipped_, next_evaluations = zip(*updates, strict=True)
         await _sql.update_evaluated(
@@ -190,3 +195,11 @@ async def _evaluate_contracts(connection: Connection, ids: Sequence[UUID], now: 
     if pending:
         await raise_notifications(connection, now, pending)
     _EVALUATION_SECONDS.observe(perf_counter() - started)
+
+
+async def _drop_evaluated(connection: Connection, contracts: Sequence[EvaluationInput]) -> None:
+    """Keep only the newest statement of each contract, and no restatement."""
+    if ids := [contract.contract_id for contract in contracts if len(contract.closed_periods) > 1]:
+        await _sql.keep_newest_closed_period(connection, ids=ids)
+    if ids := [contract.contract_id for contract in contracts if contract.restatements]:
+        await _sql.clear_restatements(connection, ids=ids)

@@ -1,19 +1,28 @@
 """The handlers of the topics that the notifier reads: each stores a batch and evaluates its contracts."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 from tidemark_notifier.database.query_types import NotifierQueries
 from tidemark_notifier.engine.evaluator import Evaluator, lock_configuration
-from tidemark_notifier.evaluation.evaluation_input import ClosedPeriod, StatusChange
+from tidemark_notifier.evaluation.evaluation_input import ClosedPeriod, Restatement, StatusChange
 from tidemark_shared.database import Connection, queries
+from tidemark_shared.domain.people import Pseudonyms
 from tidemark_shared.messaging.batches import Batch, Handler, decode_batch
 from tidemark_shared.messaging.cloudevents import CloudEvent
-from tidemark_shared.messaging.events import ORGANIZATION_CHANGED, PERIOD_CLOSED, TEAM_CHANGED
+from tidemark_shared.messaging.events import (
+    ORGANIZATION_CHANGED,
+    PERIOD_CLOSED,
+    PERIOD_RESTATED,
+    PERSON_FORGOTTEN,
+    TEAM_CHANGED,
+    PersonForgotten,
+)
 from tidemark_shared.messaging.topics import BALANCES, DIRECTORY, LIFECYCLE, OFFERS, PERIODS
+from tidemark_shared.people import identities, rewrite_rows, save_people
 
 _sql: NotifierQueries = queries("tidemark_notifier")
 
@@ -74,7 +83,7 @@ async def handle_balances(evaluator: Evaluator, connection: Connection, batch: B
 
 
 async def handle_periods(evaluator: Evaluator, connection: Connection, batch: Batch) -> None:
-    """Store statements of settled periods, and evaluate their contracts. Restatements are not notified."""
+    """Store statements of settled periods and their restatements, and evaluate their contracts."""
     received = await decode_batch(connection, PERIODS, batch)
     statements = sorted(
         (event.data for _, event in received if event.type == PERIOD_CLOSED),
@@ -86,7 +95,19 @@ async def handle_periods(evaluator: Evaluator, connection: Connection, batch: Ba
         periods.setdefault(statement.contract_id, []).append(period.model_dump(mode="json"))
     await _sql.lock_configuration_shared(connection)
     await _sql.store_closed_periods(connection, ids=list(periods), periods=list(map(json.dumps, periods.values())))
-    await evaluator.evaluate_stored(connection, periods, batch.learned_at)
+    restated: dict[UUID, list[dict[str, Any]]] = {}
+    for event in sorted(
+        (event.data for _, event in received if event.type == PERIOD_RESTATED), key=lambda data: data.restatement
+    ):
+        restatement = Restatement.model_validate(event.model_dump())
+        restated.setdefault(event.contract_id, []).append(restatement.model_dump(mode="json"))
+    await _sql.store_restatements(
+        connection,
+        ids=list(restated),
+        restatements=list(map(json.dumps, restated.values())),
+        now=batch.learned_at,
+    )
+    await evaluator.evaluate_stored(connection, periods.keys() | restated.keys(), batch.learned_at)
 
 
 async def handle_directory(connection: Connection, batch: Batch) -> None:
@@ -104,6 +125,15 @@ async def handle_directory(connection: Connection, batch: Batch) -> None:
     )
     organization_ids = [id_ for id_, event in newest.items() if event.type == ORGANIZATION_CHANGED]
     await _sql.request_reevaluation(connection, scope_ids=organization_ids)
+    await _forget_people(connection, [event.data for _, event in received if event.type == PERSON_FORGOTTEN])
+
+
+async def _forget_people(connection: Connection, events: Sequence[PersonForgotten]) -> None:
+    """Replace persons who were forgotten in all tables, and remember them for what arrives later (SPEC W8)."""
+    if events:
+        people = await save_people(connection, events)
+        rows = [row async for row in _sql.person_identities(connection)]
+        await rewrite_rows(connection, Pseudonyms(people).with_identities(identities(rows)))
 
 
 async def handle_offers(connection: Connection, batch: Batch) -> None:

@@ -1,6 +1,6 @@
 """What an evaluation reads about one contract."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from functools import lru_cache
 from typing import Literal, NamedTuple
@@ -99,6 +99,41 @@ class ClosedPeriod(Body):
     accounts: tuple[ClosedAccount, ...]
 
 
+class Restatement(Body):
+    """A change of an account in a settled period, as far as notifications use it."""
+
+    restatement: int
+    statement_number: int
+    period_start: date
+    period_end: date
+    account_id: UUID
+    account_name: str | None
+    billable: bool | None
+    before_seconds: int
+    after_seconds: int
+    before_amount_minor: int | None
+    after_amount_minor: int | None
+
+    @property
+    def before(self) -> int:
+        """What the account came to, in the contract's unit."""
+        return self.before_seconds if self.before_amount_minor is None else self.before_amount_minor
+
+    @property
+    def after(self) -> int:
+        """What the account comes to, in the contract's unit."""
+        return self.after_seconds if self.after_amount_minor is None else self.after_amount_minor
+
+
+def list_corrections(restatements: Iterable[Restatement]) -> list[tuple[Restatement, Restatement]]:
+    """The first and the last restatement of each account that comes to something else after all of them."""
+    pairs: dict[UUID, tuple[Restatement, Restatement]] = {}
+    for item in restatements:
+        first, _ = pairs.get(item.account_id, (item, item))
+        pairs[item.account_id] = first, item
+    return [(first, last) for first, last in pairs.values() if first.before != last.after]
+
+
 class EvaluationInput(NamedTuple):
     """A contract with everything that its evaluation needs."""
 
@@ -118,6 +153,8 @@ class EvaluationInput(NamedTuple):
     """
     closed_periods: tuple[ClosedPeriod, ...] = ()
     """The statement that was evaluated last, and all later ones, oldest first."""
+    restatements: tuple[Restatement, ...] = ()
+    """Those to notify of now, oldest first."""
 
     @property
     def status(self) -> Status | None:

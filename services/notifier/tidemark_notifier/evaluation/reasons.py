@@ -69,12 +69,7 @@ def describe_reason(snapshot: "Snapshot", language: Language = ENGLISH) -> str:
         case "status_changed":
             reason = _describe_status(snapshot.threshold or "DRAFT", snapshot.status, end, language)
         case "period_closed":
-            start, last = snapshot.period_start or snapshot.contract_start, snapshot.period_end or snapshot.contract_end
-            consumed, available = snapshot.consumed or 0, snapshot.available or 0
-            reason = _(
-                "%(consumption)s. The period is settled: later changes are listed in the next statement.",
-                consumption=_describe_consumption(consumed, available, (start, last), snapshot.currency, language),
-            )
+            reason = _describe_statement(snapshot, language)
         case "unaccounted_work":
             hours = language.format_quantity(snapshot.unaccounted_seconds or 0, None)
             reason = (
@@ -94,6 +89,31 @@ def describe_reason(snapshot: "Snapshot", language: Language = ENGLISH) -> str:
             comparison = _describe_comparison(snapshot.trigger, threshold, language, resolved=resolved)
             reason = f"{consumption} ({comparison})."
     return reason
+
+
+def _describe_statement(snapshot: "Snapshot", language: Language) -> str:
+    """What was used of a settled period; or what has changed since, of billable accounts, or else of the others."""
+    if not snapshot.corrections:
+        start, last = snapshot.period_start or snapshot.contract_start, snapshot.period_end or snapshot.contract_end
+        consumed, available = snapshot.consumed or 0, snapshot.available or 0
+        return language.gettext(
+            "%(consumption)s. The period is settled: later changes are listed in the next statement.",
+            consumption=_describe_consumption(consumed, available, (start, last), snapshot.currency, language),
+        )
+    billable = [line for line in snapshot.corrections if line.billable]
+    changes = ", ".join(
+        language.gettext(
+            "%(account)s %(before)s → %(after)s",
+            account=line.name or "",
+            before=language.format_quantity(line.before, snapshot.currency),
+            after=language.format_quantity(line.after, snapshot.currency),
+        )
+        for line in billable or snapshot.corrections
+    )
+    period = language.format_period(
+        snapshot.period_start or snapshot.contract_start, snapshot.period_end or snapshot.contract_end
+    )
+    return language.gettext("The statement of %(period)s is corrected: %(changes)s.", period=period, changes=changes)
 
 
 def _describe_status(status: str, current: str, end: str, language: Language) -> str:

@@ -10,7 +10,12 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 from uuid import UUID
 
-from tidemark_notifier.evaluation.evaluation_input import ContractTerms, EvaluationInput
+from tidemark_notifier.evaluation.evaluation_input import (
+    ContractTerms,
+    EvaluationInput,
+    Restatement,
+    list_corrections,
+)
 from tidemark_notifier.rules.rule import StoredRule
 from tidemark_notifier.rules.triggers import LIMIT_TRIGGERS, Trigger
 from tidemark_shared.domain.balances import Balance, ContractPeriodFigures, Figures, PeriodFigures
@@ -139,11 +144,22 @@ def _evaluate_status_changes(rule: StoredRule, subject: Subject, contract: Evalu
 
 
 def _evaluate_closed_periods(rule: StoredRule, subject: Subject, contract: EvaluationInput) -> Iterator[RuleEvaluation]:
-    """Each settled period with the figures of its statement, whatever the balance says now."""
+    """Each settled period with the figures of its statement, whatever the balance says now; and its restatements."""
     for closed in contract.closed_periods:
         period = Period(closed.figures.start, closed.figures.end)
         settled = subject._replace(period=period, figures=closed.figures)
         yield RuleEvaluation(rule, settled, str(closed.number), (ThresholdState(None, reached=True),))
+    by_number: dict[int, list[Restatement]] = {}
+    for restatement in contract.restatements:
+        by_number.setdefault(restatement.statement_number, []).append(restatement)
+    for number, restatements in by_number.items():
+        last, corrections = restatements[-1], list_corrections(restatements)
+        if not corrections:
+            continue
+        # The customer is not notified of accounts that are not billable.
+        account_id = None if any(item.billable for _, item in corrections) else last.account_id
+        restated = Subject("contract", subject.id, Period(last.period_start, last.period_end), account_id=account_id)
+        yield RuleEvaluation(rule, restated, f"{number}.{last.restatement}", (ThresholdState(None, reached=True),))
 
 
 def _evaluate_forecast(rule: StoredRule, balance: Balance, period: Period, today: date) -> Iterator[RuleEvaluation]:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from tidemark_notifier.evaluation.evaluation_input import EvaluationInput
+from tidemark_notifier.evaluation.evaluation_input import EvaluationInput, list_corrections
 from tidemark_notifier.evaluation.evaluator import NotificationKind, PendingNotification
 from tidemark_notifier.evaluation.reasons import describe_reason, format_threshold, get_currency
 from tidemark_notifier.evaluation.rule_evaluation import RuleEvaluation, ThresholdState
@@ -69,6 +69,15 @@ class DigestDetails(DigestFigures):
     accounts_over: Annotated[tuple[str, ...], Field(description="The billable accounts that are over their plan.")]
 
 
+class CorrectionLine(Body):
+    """What an account of a settled period came to, and comes to after its restatements."""
+
+    name: Annotated[str | None, Field(description="The account's name; null for a removed one.")]
+    billable: Annotated[bool, Field(description="Whether the account is billable.")]
+    before: Annotated[int, Field(description="What it came to, in the unit of the figures.")]
+    after: Annotated[int, Field(description="What it comes to now, in the unit of the figures.")]
+
+
 class Snapshot(Body):
     """The figures at the moment when a notification was raised. Mails and webhooks are made from this alone.
 
@@ -127,6 +136,10 @@ class Snapshot(Body):
     owner_email: str | None = None
     offer: OfferDetails | None = None
     digest: DigestDetails | None = None
+    corrections: Annotated[
+        tuple[CorrectionLine, ...],
+        Field(description="What the statement was corrected by, by account; empty if it is about something else."),
+    ] = ()
 
     @property
     def raised_on(self) -> date:
@@ -182,6 +195,7 @@ def freeze_evaluation(
         else (),
         subject=rule.subject,
         opening=rule.opening,
+        corrections=_build_corrections(evaluation, contract),
     )
     return snapshot.model_copy(update={"reason": describe_reason(snapshot)})
 
@@ -249,6 +263,18 @@ def _build_closed_account_lines(evaluation: RuleEvaluation, contract: Evaluation
         for closed in contract.closed_periods
         if str(closed.number) == evaluation.episode
         for account in closed.accounts
+    )
+
+
+def _build_corrections(evaluation: RuleEvaluation, contract: EvaluationInput) -> tuple[CorrectionLine, ...]:
+    """The accounts that the restatements of a statement change, each from the first of them to the last."""
+    number, _, last = evaluation.episode.partition(".")
+    if evaluation.rule.trigger.kind != "period_closed" or not last:
+        return ()
+    restatements = (item for item in contract.restatements if str(item.statement_number) == number)
+    return tuple(
+        CorrectionLine(name=item.account_name, billable=bool(item.billable), before=first.before, after=item.after)
+        for first, item in list_corrections(restatements)
     )
 
 

@@ -13,14 +13,15 @@ ORDER BY contract_id, version;
 -- Wait for running appends, and block new ones until the transaction ends.
 LOCK TABLE offers, offer_events, events IN EXCLUSIVE MODE;
 
--- name: append_events(contract_id, versions, types, data, actors, reasons, occurred_at, correlation_id)!
+-- name: append_events(contract_ids, versions, types, data, actors, reasons, occurred_at, correlation_id)!
 INSERT INTO events (contract_id, version, type, data, actor, reason, occurred_at, correlation_id)
 SELECT
-  :contract_id, event.version, event.type, event.data, event.actor, event.reason, event.occurred_at, :correlation_id
+  event.contract_id, event.version, event.type, event.data, event.actor, event.reason, event.occurred_at,
+  :correlation_id
 FROM unnest(
-  :versions::integer[], :types::text[], :data::jsonb[], :actors::text[], :reasons::text[],
+  :contract_ids::uuid[], :versions::integer[], :types::text[], :data::jsonb[], :actors::text[], :reasons::text[],
   :occurred_at::timestamptz[]
-) AS event (version, type, data, actor, reason, occurred_at);
+) AS event (contract_id, version, type, data, actor, reason, occurred_at);
 
 -- name: save_contracts(ids, versions, statuses, bodies, ends_at, renewed_from, renewed_as)!
 INSERT INTO contracts (
@@ -62,9 +63,9 @@ INSERT INTO contract_references (contract_id, entity_id)
 SELECT contract_id, entity_id FROM current_references
 ON CONFLICT DO NOTHING;
 
--- name: delete_contract(id)!
+-- name: delete_discarded(ids)!
 DELETE FROM contracts
-WHERE id = :id;
+WHERE id = ANY(:ids::uuid[]);
 
 -- name: delete_contracts()!
 DELETE FROM contracts;
@@ -80,8 +81,10 @@ WHERE id = :id::uuid OR code = :code
 ORDER BY id = :id::uuid DESC NULLS LAST
 LIMIT 1;
 
--- name: is_code_taken(code)$
-SELECT exists(SELECT FROM contracts WHERE code = :code);
+-- name: taken_codes(codes)
+SELECT code
+FROM contracts
+WHERE code = ANY(:codes::text[]);
 
 -- name: list_contracts(statuses, organization, owner, first_day, last_day, text, after_code, max_rows)
 SELECT id, version, status, renewed_from, renewed_as, body

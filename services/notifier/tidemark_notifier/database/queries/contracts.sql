@@ -50,6 +50,25 @@ ON CONFLICT (id) DO UPDATE SET closed_periods = c.closed_periods || (
   WHERE (n.period ->> 'number')::integer > coalesce((c.closed_periods -> -1 ->> 'number')::integer, 0)
 );
 
+-- name: store_restatements(ids, restatements, now)!
+-- Restatements of a contract come in the order of their numbers; those that are already stored are left out.
+INSERT INTO contracts AS c (id, restatements, last_restatement, restated_since, restated_at)
+SELECT
+  n.id, n.restatements, (n.restatements -> -1 ->> 'restatement')::bigint, coalesce(:now, clock_timestamp()),
+  coalesce(:now, clock_timestamp())
+FROM unnest(:ids::uuid[], :restatements::jsonb[]) AS n (id, restatements)
+ORDER BY n.id
+ON CONFLICT (id) DO UPDATE SET
+  restatements = c.restatements || (
+    SELECT coalesce(jsonb_agg(n.restatement ORDER BY n.number), '[]')
+    FROM jsonb_array_elements(excluded.restatements) WITH ORDINALITY AS n (restatement, number)
+    WHERE (n.restatement ->> 'restatement')::bigint > c.last_restatement
+  ),
+  last_restatement = excluded.last_restatement,
+  restated_since = coalesce(c.restated_since, excluded.restated_since),
+  restated_at = excluded.restated_at
+WHERE excluded.last_restatement > c.last_restatement;
+
 -- name: store_directory(ids, kinds, versions, bodies)!
 INSERT INTO directory AS d (id, kind, version, body)
 SELECT n.id, n.kind, n.version, n.body
@@ -86,3 +105,25 @@ WHERE (:scope_id::uuid IS NULL OR :scope_id IN (id, organization_id))
   AND id > coalesce(:after, '00000000-0000-0000-0000-000000000000'::uuid)
 ORDER BY id
 LIMIT :max_count;
+
+-- name: person_identities()
+-- What teams, contacts, contracts, notifications and their receivers say of persons.
+SELECT member.person_id, member.name, member.email
+FROM directory AS team
+CROSS JOIN LATERAL jsonb_to_recordset(team.body -> 'members') AS member (person_id text, name text, email text)
+WHERE team.kind = 'team'
+UNION
+SELECT NULL, contact.name, contact.email
+FROM directory AS organization
+CROSS JOIN LATERAL jsonb_to_recordset(organization.body -> 'contacts') AS contact (name text, email text)
+WHERE organization.kind = 'organization'
+UNION
+SELECT NULL, terms #>> '{owner,name}', terms #>> '{owner,email}' FROM contracts WHERE terms IS NOT NULL
+UNION
+SELECT NULL, snapshot ->> 'owner_name', snapshot ->> 'owner_email' FROM notifications
+UNION
+SELECT NULL, addressee ->> 'name', addressee ->> 'email' FROM deliveries WHERE addressee IS NOT NULL
+UNION
+SELECT NULL, NULL, receiver.email
+FROM rules AS rule
+CROSS JOIN LATERAL jsonb_to_recordset(rule.body -> 'receivers') AS receiver (email text);

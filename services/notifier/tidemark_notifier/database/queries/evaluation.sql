@@ -27,7 +27,7 @@ SELECT id FROM contracts WHERE id = ANY(:ids::uuid[]) ORDER BY id FOR UPDATE;
 SELECT
   c.id, c.stream_version, c.plan_version, c.balance_stream_version, c.status_changes::text AS status_changes,
   c.terms::text AS terms, c.balance::text AS balance, c.skipped_rule_versions::text AS skipped_rule_versions,
-  c.closed_periods::text AS closed_periods,
+  c.closed_periods::text AS closed_periods, c.restatements::text AS restatements, c.restated_since, c.restated_at,
   c.next_evaluation_at, d.body::text AS organization,
   CASE WHEN coalesce(c.balance_stream_version, 0) < c.stream_version THEN c.balance_awaited_until END AS awaited_until
 FROM contracts AS c
@@ -48,6 +48,11 @@ WHERE c.id = n.id;
 -- The others have been evaluated.
 UPDATE contracts SET closed_periods = jsonb_build_array(closed_periods -> -1)
 WHERE id = ANY(:ids::uuid[]) AND jsonb_array_length(closed_periods) > 1;
+
+-- name: clear_restatements(ids)!
+-- They have been evaluated.
+UPDATE contracts SET restatements = '[]', restated_since = NULL, restated_at = NULL
+WHERE id = ANY(:ids::uuid[]);
 
 -- name: request_reevaluation(scope_ids)!
 -- Schedules the contracts of these scopes; a null scope means all contracts. The caller holds lock_configuration, so a

@@ -1,5 +1,5 @@
 -- the trace that a notification belongs to, for the span of its delivery
--- depends: notifier_0007_statements
+-- depends: notifier_0009_saved_reports
 
 -- migrate: apply
 

@@ -1,5 +1,5 @@
 -- saved reports, and their mails
--- depends: notifier_0007_statements
+-- depends: notifier_0008_restatements
 
 -- migrate: apply
 
