@@ -14,18 +14,19 @@ from jsonschema import Draft7Validator
 
 from tidemark.stack import kafka
 from tidemark.stack.up import USED_SETTINGS
+from tidemark_intake.configuration import load_sources, secret_names
 from tidemark_shared.settings import Settings
 
 ROOT = Path(__file__).parents[3]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-SERVICES = ("contracts", "consumption", "notifier", "web")
-WITH_A_DATABASE = SERVICES[:3]
-IMAGES = (*SERVICES, "intake")
+SERVICES = ("contracts", "consumption", "notifier", "intake", "web")
+WITH_A_DATABASE = SERVICES[:4]
 MANIFESTS = [
     manifest
-    for path in sorted((ROOT / "deploy/kubernetes").glob("*.yaml"))
+    for folder in ("", "intake")
+    for path in sorted((ROOT / "deploy/kubernetes" / folder).glob("*.yaml"))
     for manifest in yaml.safe_load_all(path.read_text())
-    if manifest["kind"] != "Kustomization"
+    if manifest["kind"] not in ("Kustomization", "Component")
 ]
 KNOWN = {f"TIDEMARK_{name.upper()}" for name in Settings.model_fields}
 
@@ -69,7 +70,7 @@ def test_dependencies_of_compose_services_exist_and_report_readiness() -> None:
 
 def test_compose_services_restart_except_migrations() -> None:
     restarts = {name: service["restart"] for name, service in COMPOSE["services"].items()}
-    once = {f"{service}-migrate" for service in (*WITH_A_DATABASE, "intake")}
+    once = {f"{service}-migrate" for service in WITH_A_DATABASE}
     assert restarts == {name: "no" if name in once else "unless-stopped" for name in restarts}
 
 
@@ -84,7 +85,7 @@ def test_service_image_migrates_its_own_tables(service: str) -> None:
     once = COMPOSE["services"][f"{service}-migrate"]
     assert once["build"] == COMPOSE["services"][service]["build"]
     assert once["command"] == ["python", "-m", "tidemark_shared.provision", service]
-    job = of_kind("Job")["migrate"]["spec"]["template"]["spec"]["containers"]
+    job = [container for job in of_kind("Job").values() for container in job["spec"]["template"]["spec"]["containers"]]
     assert [container["command"][:4] for container in job if container["image"] == f"tidemark-{service}"] == [
         once["command"]
     ]
@@ -100,7 +101,7 @@ def test_lock_for_running_has_the_same_packages_without_the_tools_of_tests() -> 
     assert not tools & {requirement.partition("==")[0] for requirement in run_lock}
 
 
-@pytest.mark.parametrize("service", IMAGES)
+@pytest.mark.parametrize("service", SERVICES)
 def test_image_contains_only_its_service_and_shared(service: str) -> None:
     text = dockerfile(service)
     copied = {words[1] for words in map(str.split, re.findall(r"^COPY (?!--from=).*", text, re.MULTILINE))}
@@ -109,7 +110,7 @@ def test_image_contains_only_its_service_and_shared(service: str) -> None:
     assert (ROOT / f"services/{service}/tidemark_{service}/__main__.py").is_file()
 
 
-@pytest.mark.parametrize("service", IMAGES)
+@pytest.mark.parametrize("service", SERVICES)
 def test_image_is_built_from_the_lock_and_runs_without_root(service: str) -> None:
     text = dockerfile(service)
     locked = re.search(r"^uv==(\S+)", (ROOT / "requirements-dev.lock").read_text(), re.MULTILINE)
@@ -122,7 +123,7 @@ def test_image_is_built_from_the_lock_and_runs_without_root(service: str) -> Non
 
 def test_images_differ_only_by_their_service() -> None:
     same = {
-        re.sub(r"^# .*\n", "", dockerfile(service), flags=re.MULTILINE).replace(service, "it") for service in IMAGES
+        re.sub(r"^# .*\n", "", dockerfile(service), flags=re.MULTILINE).replace(service, "it") for service in SERVICES
     }
     assert len(same) == 1
 
@@ -134,7 +135,8 @@ def named_variables() -> Iterator[tuple[str, str]]:
     for service in SERVICES:
         yield from ((service, variable) for variable in re.findall(r"TIDEMARK_\w+", dockerfile(service)))
     for config in of_kind("ConfigMap").values():
-        yield from (("config.yaml", variable) for variable in config["data"])
+        if config["metadata"]["name"] in SERVICES:
+            yield from (("config.yaml", variable) for variable in config["data"])
     for container in containers():
         yield from ((container["name"], variable["name"]) for variable in container.get("env", []))
 
@@ -149,7 +151,12 @@ def test_process_gets_only_the_settings_that_it_reads(process: str) -> None:
     kubernetes = {*of_kind("ConfigMap")[process]["data"]}
     for container in containers():
         if container["image"] == f"tidemark-{process}":
-            assert container["envFrom"] == [{"configMapRef": {"name": process}}]
+            assert container["envFrom"][0] == {"configMapRef": {"name": process}}
+            # Only intake has secrets whose names are not ours: those of the trackers.
+            more = (
+                [{"secretRef": {"name": "trackers"}}] if container["name"] == "intake" and "ports" in container else []
+            )
+            assert container["envFrom"][1:] == more
             kubernetes |= {variable["name"] for variable in container["env"]}
     assert compose <= USED_SETTINGS[process]
     assert kubernetes <= USED_SETTINGS[process]
@@ -196,6 +203,11 @@ def test_database_user_of_compose_is_no_superuser() -> None:
 def test_network_policies_deny_what_they_do_not_name() -> None:
     policies = {name: manifest["spec"] for name, manifest in of_kind("NetworkPolicy").items()}
     assert policies.pop("deny-all") == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    scraped = policies.pop("metrics")
+    assert scraped["policyTypes"] == ["Ingress"]
+    assert scraped["ingress"][0]["from"] == [
+        {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
+    ]
     assert set(policies) == {*SERVICES, "migrate"}
     callers = {
         name: {
@@ -206,7 +218,8 @@ def test_network_policies_deny_what_they_do_not_name() -> None:
         for name, policy in policies.items()
     }
     assert callers == {
-        "web": set(), "contracts": {"web"}, "consumption": {"web", "notifier"}, "notifier": {"web"}, "migrate": set(),
+        "web": set(), "contracts": {"web"}, "consumption": {"web", "notifier"}, "notifier": {"web"}, "intake": {"web"},
+        "migrate": set(),
     }  # fmt: skip
     for name, policy in policies.items():
         assert policy["podSelector"]["matchLabels"] == {"app.kubernetes.io/name": name}
@@ -254,4 +267,21 @@ def test_kustomization_lists_every_manifest_except_the_secret_template() -> None
     whole = yaml.safe_load((folder / "kustomization.yaml").read_text())
     available = {path.name for path in folder.glob("*.yaml")}
     assert set(whole["resources"]) == available - {"kustomization.yaml", "secret.example.yaml"}
-    assert {image["name"] for image in whole["images"]} == {f"tidemark-{service}" for service in SERVICES}
+    intake = yaml.safe_load((folder / "intake/kustomization.yaml").read_text())
+    assert intake["resources"] == ["intake.yaml"]
+    images = [image["name"] for image in (*whole["images"], *intake["images"])]
+    assert sorted(images) == sorted(f"tidemark-{service}" for service in SERVICES)
+
+
+def test_every_deployment_has_a_budget_that_lets_a_node_be_drained() -> None:
+    budgets = {name: manifest["spec"] for name, manifest in of_kind("PodDisruptionBudget").items()}
+    assert budgets == {
+        name: {"maxUnavailable": 1, "selector": of_kind("Deployment")[name]["spec"]["selector"]} for name in SERVICES
+    }
+
+
+def test_example_of_intake_is_valid(tmp_path: Path) -> None:
+    file = tmp_path / "intake.toml"
+    file.write_text(of_kind("ConfigMap")["intake-sources"]["data"]["intake.toml"])
+    names = secret_names(load_sources(str(file)))
+    assert names <= {*of_kind("Secret")["trackers"]["stringData"]}
