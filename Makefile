@@ -169,6 +169,10 @@ audit-lock: dev ## Resolve the packages of the searches for secrets and vulnerab
 bench: dev ## Run the benchmarks (ARGS="growth --full" selects)
 	@$(BIN)/python -m bench $(ARGS)
 
+.PHONY: images
+images: dev ## Build the images without Docker, run them as docker-compose.yml says, and upgrade them (ARGS="--from v1.2.3")
+	@$(BIN)/python scripts/images $(ARGS)
+
 .PHONY: mutants
 mutants: dev ## Check that the tests detect each planted fault
 	@$(BIN)/python tests/mutants $(ARGS)

@@ -5,15 +5,38 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from rich.console import Console
-from rich.table import Table
+from rich.console import Console, RenderableType
 
-from bench import activation, bulk, check, end_to_end, forecast, growth, intake, latency, notify, pages, throughput
+from bench import (
+    activation,
+    bulk,
+    check,
+    end_to_end,
+    forecast,
+    growth,
+    intake,
+    latency,
+    notify,
+    pages,
+    storage,
+    throughput,
+)
 from bench.database import server
 from tidemark_shared import log
 
 # Each of the latter starts servers of its own, and takes minutes: only when asked for by name.
-PARTS = ("throughput", "growth", "activation", "check", "notify", "bulk", "global-rule", "intake", "forecast")
+PARTS = (
+    "throughput",
+    "growth",
+    "activation",
+    "check",
+    "notify",
+    "bulk",
+    "global-rule",
+    "intake",
+    "forecast",
+    "storage",
+)
 WHOLE = ("end-to-end", "latency", "pages")
 
 
@@ -34,7 +57,7 @@ async def _measure(arguments: argparse.Namespace) -> None:
         return
     standing = [10_000, 100_000, *([1_000_000] if arguments.full else [])]
     records = arguments.records or 100_000
-    parts: dict[str, Callable[[str], Awaitable[Table]]] = {
+    parts: dict[str, Callable[[str], Awaitable[RenderableType]]] = {
         "throughput": lambda url: throughput.measure(url, records=records, runs=arguments.runs),
         "growth": lambda url: growth.measure(url, standing=standing, runs=2 * arguments.runs + 1),
         "activation": activation.measure,
@@ -45,6 +68,7 @@ async def _measure(arguments: argparse.Namespace) -> None:
         "pages": lambda url: pages.measure(
             url, contracts=arguments.contracts, records=arguments.records or 2_000_000, runs=10 * arguments.runs
         ),
+        "storage": lambda url: storage.measure(url, records=arguments.records or 200_000),
         "intake": lambda url: intake.measure(url, records=records),
     }
     async with server() as url:

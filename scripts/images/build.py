@@ -57,22 +57,21 @@ def make_base() -> None:
         run(["podman", "import", f"--change=ENV SSL_CERT_FILE={_AUTHORITIES}", archive, BASE])
 
 
-def build_images(services: Iterable[Service], source: Path, *, tag: str) -> list[str]:
-    """Build the image of each definition from the folder ``source``."""
-    images = {service.image: service.dockerfile for service in services}
-    for image, dockerfile in images.items():
+def build_images(services: Iterable[Service], source: Path, *, tag: str) -> None:
+    """Build the image of each definition from the folder ``source``. What did not change since comes from a cache."""
+    for image, dockerfile in {service.image: service.dockerfile for service in services}.items():
         print(f"Building {image}:{tag} …", flush=True)  # noqa: T201
         run(
             [
                 "buildah", "bud", "--isolation=chroot", "--pull-never", "--layers", "--format=docker",
-                f"--build-arg=VERSION=0.0.0+{tag}", f"--tag={image}:{tag}", "--file=-", source,
+                f"--tag={image}:{tag}", "--file=-", source,
             ],
             stdin=_UNKNOWN_OPTION.sub("", (source / dockerfile).read_text()),
         )  # fmt: skip
-    return list(images)
+        _check_contents(image, tag)
 
 
-def check_contents(image: str, *, tag: str) -> None:
+def _check_contents(image: str, tag: str) -> None:
     """Fail unless an image has its own service and ``shared``, and no other package of ours."""
     names = "import importlib.metadata as m; print(*sorted(d.name for d in m.distributions() if 'tidemark' in d.name))"
     found = run(["podman", *ENGINE, "run", *LIMITS, "--rm", f"{image}:{tag}", "python", "-c", names]).split()

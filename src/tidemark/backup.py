@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -14,15 +15,15 @@ from pydantic import BaseModel, ValidationError
 from tidemark.database.query_types import CommandLineQueries
 from tidemark.stack import postgres
 from tidemark.stack.processes import StackError
-from tidemark.stack.up import SERVICES
+from tidemark.stack.up import ALL_SERVICES, INTAKE
 from tidemark_shared.database import open_connection, queries
-from tidemark_shared.settings import Settings
+from tidemark_shared.settings import MissingSettingError, Settings
 
 _sql: CommandLineQueries = queries("tidemark")
 _MANIFEST = "backup.json"
 _MIGRATION_TABLES = ("public._pogo_migration", "public._pogo_version")
 # Readers before those they read from: what a reader lacks, it reads again from Kafka.
-_ORDER = tuple(reversed(SERVICES))
+_ORDER = tuple(reversed(ALL_SERVICES))
 
 
 class BackupError(Exception):
@@ -52,7 +53,7 @@ def back_up(settings: Settings, folder: Path, now: datetime) -> Manifest:
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(mode=0o700, parents=True)
     manifest = Manifest(created_at=now, dumps=[])
-    for url, services in _databases(settings):
+    for url, services in asyncio.run(_databases(settings)):
         dump = Dump(
             file=f"{'-'.join(services)}.dump",
             migrations_file=f"{'-'.join(services)}-migrations.dump",
@@ -74,9 +75,9 @@ def back_up(settings: Settings, folder: Path, now: datetime) -> Manifest:
 def restore(settings: Settings, folder: Path, *, replace: bool) -> Manifest:
     """Restore a backup, which you then have to migrate. What the databases have is replaced only with ``replace``."""
     manifest = _read_manifest(folder)
-    targets = {tuple(services): url for url, services in _databases(settings)}
-    for dump in manifest.dumps:
-        if tuple(dump.services) not in targets:
+    targets = [{settings.service_database_url(service) for service in dump.services} for dump in manifest.dumps]
+    for dump, urls in zip(manifest.dumps, targets, strict=True):
+        if len(urls) > 1 or targets.count(urls) > 1:
             raise BackupError(
                 f"In the backup, {' and '.join(dump.services)} share a database of their own; in the settings they do "
                 "not. Set the TIDEMARK_…_DATABASE_URL of the services as they were."
@@ -84,23 +85,28 @@ def restore(settings: Settings, folder: Path, *, replace: bool) -> Manifest:
         # Fails if a file is damaged, before anything is replaced.
         for file in (dump.file, dump.migrations_file):
             _run("pg_restore", None, "--file=/dev/null", str(folder / file))
-    for dump in manifest.dumps:
-        url = targets[tuple(dump.services)]
+    for dump, (url,) in zip(manifest.dumps, targets, strict=True):
         asyncio.run(_drop_schemas(url, [*dump.services, "reporting"], replace=replace))
         options = ["--no-owner", "--no-privileges", "--single-transaction", "--exit-on-error"]
         for file in (dump.file, dump.migrations_file):
             _run("pg_restore", url, *options, str(folder / file))
-    for url in targets.values():
+    for (url,) in targets:
         asyncio.run(_disconnect_others(url))
     return manifest
 
 
-def _databases(settings: Settings) -> list[tuple[str, list[str]]]:
-    """Each database with its services."""
+async def _databases(settings: Settings) -> list[tuple[str, list[str]]]:
+    """Each database with the services that have tables there: intake may never have run."""
     services_by_url: dict[str, list[str]] = {}
     for service in _ORDER:
-        services_by_url.setdefault(settings.service_database_url(service), []).append(service)
-    return list(services_by_url.items())
+        with suppress(MissingSettingError) if service == INTAKE else nullcontext():
+            services_by_url.setdefault(settings.service_database_url(service), []).append(service)
+    databases = []
+    for url, services in services_by_url.items():
+        async with open_connection(url) as connection:
+            schemas = {row["schema"] async for row in _sql.list_schemas(connection, schemas=services)}
+        databases.append((url, [service for service in services if service in schemas]))
+    return [(url, services) for url, services in databases if services]
 
 
 def _read_manifest(folder: Path) -> Manifest:

@@ -12,9 +12,9 @@ from event_builders import contract_event, link, take, worklog
 from typer.testing import CliRunner, Result
 
 from tidemark.cli import app
-from tidemark.stack.up import SERVICES
+from tidemark.stack.up import ALL_SERVICES
 from tidemark_consumption.projection import fold
-from tidemark_shared.database import Connection, connect_pool
+from tidemark_shared.database import Connection, connect_pool, migrate
 
 
 @asynccontextmanager
@@ -38,8 +38,8 @@ async def content(url: str) -> dict[str, list[str]]:
         relations = await connection.fetch(
             "SELECT oid::regclass::text AS name, CASE relkind WHEN 'S' THEN 'last_value' ELSE '*' END AS columns"
             " FROM pg_class WHERE relkind IN ('r', 'v', 'S')"
-            " AND relname <> 'definitions' AND relnamespace = ANY($1::text[]::regnamespace[]) ORDER BY 1",
-            [*SERVICES, "reporting"],
+            " AND relname <> 'definitions' AND relnamespace::regnamespace::text = ANY($1::text[]) ORDER BY 1",
+            [*ALL_SERVICES, "reporting"],
         )
         return {
             row["name"]: sorted(
@@ -90,6 +90,20 @@ async def test_backup_is_restored_into_an_empty_database(
     assert await connection.fetchval("SELECT consumed_seconds FROM reporting.contracts") == 3_600
     await connection.close()
     assert (await run(empty_database, "verify")).exit_code == 0
+
+
+async def test_intake_is_part_of_a_backup(used_database: str, empty_database: str, tmp_path: Path) -> None:
+    await migrate(used_database, "intake")
+    connection = await asyncpg.connect(used_database)
+    await connection.execute(
+        "INSERT INTO intake.sources (id, kind, event_source) VALUES ('acme', 'jira', 'https://acme.example')"
+    )
+    await connection.close()
+    assert (await run(used_database, "backup", tmp_path / "backup")).exit_code == 0
+    result = await run(empty_database, "restore", tmp_path / "backup")
+    assert result.exit_code == 0, result.output
+    assert await content(empty_database) == await content(used_database)
+    await migrate(empty_database, "intake")
 
 
 async def test_restore_replaces_data_only_if_told_to(used_database: str, tmp_path: Path) -> None:

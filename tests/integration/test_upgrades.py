@@ -1,0 +1,56 @@
+"""Each kept release, with its data, becomes this version: the same figures, the same schema, nothing that differs.
+
+A folder in `releases` is a backup of the demo as that release wrote it; CONTRIBUTING.md says how a release adds one.
+"""
+
+import asyncio
+from decimal import Decimal
+from pathlib import Path
+
+import asyncpg
+import pytest
+from test_schema import read_schema
+from typer.testing import CliRunner, Result
+
+from tidemark.backup import Manifest
+from tidemark.cli import app
+from tidemark.demo import story
+
+RELEASES = sorted((Path(__file__).parent / "releases").iterdir())
+SERVICES = ("contracts", "consumption", "notifier")
+
+
+async def run(url: str, *arguments: object) -> Result:
+    # In a thread, because a command runs an event loop of its own.
+    return await asyncio.to_thread(CliRunner().invoke, app, [*map(str, arguments)], env={"TIDEMARK_DATABASE_URL": url})
+
+
+@pytest.mark.parametrize("release", RELEASES, ids=lambda folder: folder.name)
+async def test_release_is_upgraded_with_its_data(release: Path, empty_database: str, database: str) -> None:
+    restored = await run(empty_database, "restore", release)
+    assert restored.exit_code == 0, restored.output
+    verified = await run(empty_database, "verify")
+    assert (verified.exit_code, verified.output) == (0, "Every row is what the facts say.\n")
+    connection = await asyncpg.connect(empty_database)
+    try:
+        consumed = await connection.fetchval(
+            "SELECT sum(consumed_hours) FROM reporting.contracts WHERE code = $1", story.CODE
+        )
+        mails = await connection.fetchval(
+            "SELECT count(*) FROM reporting.notifications WHERE receiver = $1 AND status = 'delivered'",
+            story.CUSTOMER_EMAIL,
+        )
+    finally:
+        await connection.close()
+    assert consumed == Decimal(60)
+    assert mails >= 2  # 80 and 100 percent
+    for service in SERVICES:
+        upgraded, expected = await read_schema(empty_database, service), await read_schema(database, service)
+        assert {key for key in expected if upgraded.get(key) != expected[key]} == set()
+
+
+def test_each_kept_release_is_a_backup() -> None:
+    assert RELEASES
+    for release in RELEASES:
+        manifest = Manifest.model_validate_json((release / "backup.json").read_bytes())
+        assert {service for dump in manifest.dumps for service in dump.services} >= {*SERVICES}
