@@ -49,11 +49,12 @@ def back_up(settings: Settings, folder: Path, now: datetime) -> Manifest:
     """Write a backup to ``folder``, which must not exist. Services may run: a dump is of one moment."""
     if folder.exists():
         raise BackupError(f"{folder} exists. Name a folder that does not.")
+    databases = asyncio.run(_databases(settings))
     new = folder.with_name(f"{folder.name}.new")
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(mode=0o700, parents=True)
     manifest = Manifest(created_at=now, dumps=[])
-    for url, services in asyncio.run(_databases(settings)):
+    for url, services in databases:
         dump = Dump(
             file=f"{'-'.join(services)}.dump",
             migrations_file=f"{'-'.join(services)}-migrations.dump",

@@ -162,6 +162,5 @@ async def test_damaged_backup_replaces_nothing(used_database: str, tmp_path: Pat
 async def test_backup_of_an_unreachable_database_is_a_message(tmp_path: Path) -> None:
     result = await run("postgresql://someone:hidden@127.0.0.1:1/nowhere", "backup", tmp_path / "backup")
     assert result.exit_code == 1
-    assert result.output.startswith("pg_dump failed: ")
-    assert "hidden" not in result.output
+    assert result.output == "Cannot reach Postgres at 127.0.0.1:1. Check that it runs.\n"
     assert not (tmp_path / "backup").exists()

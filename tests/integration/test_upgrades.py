@@ -25,6 +25,16 @@ async def run(url: str, *arguments: object) -> Result:
     return await asyncio.to_thread(CliRunner().invoke, app, [*map(str, arguments)], env={"TIDEMARK_DATABASE_URL": url})
 
 
+async def schema(url: str, service: str) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Without the positions of columns, and the columns of indexes: where columns changed, a dump keeps neither."""
+    objects = await read_schema(url, service)
+    return {
+        (type_, name): (definition.partition(" ")[2] if type_ == "column" else definition, comment)
+        for (type_, name), (definition, comment) in objects.items()
+        if type_ != "column" or ("index", name.rpartition(".")[0]) not in objects
+    }
+
+
 @pytest.mark.parametrize("release", RELEASES, ids=lambda folder: folder.name)
 async def test_release_is_upgraded_with_its_data(release: Path, empty_database: str, database: str) -> None:
     restored = await run(empty_database, "restore", release)
@@ -34,7 +44,7 @@ async def test_release_is_upgraded_with_its_data(release: Path, empty_database: 
     connection = await asyncpg.connect(empty_database)
     try:
         consumed = await connection.fetchval(
-            "SELECT sum(consumed_hours) FROM reporting.contracts WHERE code = $1", story.CODE
+            "SELECT sum(consumed_hours) FROM reporting.contracts WHERE contract_code = $1", story.CODE
         )
         mails = await connection.fetchval(
             "SELECT count(*) FROM reporting.notifications WHERE receiver = $1 AND status = 'delivered'",
@@ -45,8 +55,8 @@ async def test_release_is_upgraded_with_its_data(release: Path, empty_database: 
     assert consumed == Decimal(60)
     assert mails >= 2  # 80 and 100 percent
     for service in SERVICES:
-        upgraded, expected = await read_schema(empty_database, service), await read_schema(database, service)
-        assert {key for key in expected if upgraded.get(key) != expected[key]} == set()
+        upgraded, expected = await schema(empty_database, service), await schema(database, service)
+        assert {key: (upgraded.get(key), expected[key]) for key in expected if upgraded.get(key) != expected[key]} == {}
 
 
 def test_each_kept_release_is_a_backup() -> None:
