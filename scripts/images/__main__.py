@@ -42,6 +42,8 @@ id = "kimai"
 kind = "kimai"
 url = "http://tracker"
 token = {{ env = "KIMAI_TOKEN" }}
+first_day = "{datetime.now(UTC) - timedelta(days=30):%Y-%m-%d}"
+reconcile_seconds = 10
 rule = [{{ contract = "{story.CODE}", account = "Help desk", match = {{ project = "*" }} }}]
 """
 

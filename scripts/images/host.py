@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 
@@ -110,7 +111,9 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 def _tracker(entry: Mapping[str, Any]) -> ThreadingHTTPServer:
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = json.dumps([entry] if "page=1&" in f"{self.path}&" else []).encode()
+            query = dict(parse_qsl(urlsplit(self.path).query))
+            begin, end = query.get("begin", ""), query.get("end", "9")
+            body = json.dumps([entry] if begin <= entry["begin"] <= end else []).encode()
             self.send_response(200)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(body)))
