@@ -15,6 +15,7 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 import aiosql
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
+from pogo_core.error import BadMigrationError
 from pogo_core.util import migrate as pogo
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
@@ -69,6 +70,8 @@ def server_settings(service: str, workload: Workload) -> dict[str, str]:
 
 
 # A fold sorts and hashes tens of thousands of rows in temporary tables: keep them in memory.
+# Longer than a query of `reporting` may take, for which the update of a view waits.
+_MIGRATION_LOCK_TIMEOUT = "90s"
 _LARGE_MEMORY = {"work_mem": "64MB", "temp_buffers": "64MB"}
 
 
@@ -163,19 +166,42 @@ async def hold_leader_lock(url: str, service: str, lock: str) -> AsyncIterator[C
         yield leader
 
 
+class MigrationBlockedError(Exception):
+    """A migration cannot lock what it changes; the text says what to do."""
+
+
 async def migrate(url: str, service: str) -> None:
-    """Migrate the schema of ``service`` and its part of ``reporting``. Several processes may run it at once."""
+    """Migrate the schema of ``service`` and its part of ``reporting``. Several processes may run it at once.
+
+    Raises :class:`MigrationBlockedError` after a while: who uses a table waits behind a migration that waits for it.
+    """
     settings = {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
-    async with open_connection(url, **settings) as lock, open_connection(url, **settings) as connection:
+    async with (
+        open_connection(url, **settings) as lock,
+        open_connection(url, **settings, lock_timeout=_MIGRATION_LOCK_TIMEOUT) as connection,
+    ):
         await _lock_migration(lock)
-        await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{service}"')
-        await connection.execute(f'SET search_path TO "{service}"')
-        for package in ("tidemark_shared", f"tidemark_{service}"):
-            folder = Path(str(files(package) / "database"))
-            await pogo.apply(connection, folder / "migrations", schema_name=service)
-            await _apply_definitions(connection, package, folder)
-        for file in ("owner.sql", "grants.sql"):
-            await connection.execute((files("tidemark_shared") / "database" / file).read_text())
+        try:
+            await _migrate(connection, service)
+        except (asyncpg.LockNotAvailableError, BadMigrationError) as error:
+            if not isinstance(error.__cause__ or error, asyncpg.LockNotAvailableError):
+                raise
+            raise MigrationBlockedError(
+                f"A migration of {service} waited {_MIGRATION_LOCK_TIMEOUT} for a table that another session keeps "
+                "locked, and changed nothing. Stop the processes of the release before, or the session that "
+                "pg_stat_activity shows, and run this again."
+            ) from error
+
+
+async def _migrate(connection: "asyncpg.Connection[asyncpg.Record]", service: str) -> None:
+    await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{service}"')
+    await connection.execute(f'SET search_path TO "{service}"')
+    for package in ("tidemark_shared", f"tidemark_{service}"):
+        folder = Path(str(files(package) / "database"))
+        await pogo.apply(connection, folder / "migrations", schema_name=service)
+        await _apply_definitions(connection, package, folder)
+    for file in ("owner.sql", "grants.sql"):
+        await connection.execute((files("tidemark_shared") / "database" / file).read_text())
 
 
 async def _lock_migration(connection: Connection) -> None:

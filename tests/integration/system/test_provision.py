@@ -6,6 +6,8 @@ import asyncpg
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
+import tidemark_shared.database
+from tidemark_shared.database import MigrationBlockedError, migrate
 from tidemark_shared.messaging.topics import TOPICS
 from tidemark_shared.provision import provision
 from tidemark_shared.settings import MissingSettingError, Settings
@@ -37,3 +39,33 @@ async def test_missing_broker_setting_is_reported_by_its_variable(database: str)
     settings = Settings(database_url=database, kafka_bootstrap_servers=None)
     with pytest.raises(MissingSettingError, match="TIDEMARK_KAFKA_BOOTSTRAP_SERVERS"):
         await provision("contracts", settings, replication=1)
+
+
+async def test_migration_that_waits_for_an_old_process_ends_with_the_remedy(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a process of the release before holds what a migration replaces: nobody queues behind it for ever."""
+    monkeypatch.setattr(tidemark_shared.database, "_MIGRATION_LOCK_TIMEOUT", "200ms")
+    connection = await asyncpg.connect(database)
+    try:
+        # Views and functions are made again.
+        await connection.execute("DELETE FROM consumption.definitions")
+        await connection.execute("BEGIN; LOCK TABLE reporting.contracts IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(MigrationBlockedError, match=r"consumption waited 200ms .* Stop the processes"):
+            await migrate(database, "consumption")
+    finally:
+        await connection.close()
+    await migrate(database, "consumption")
+
+
+async def test_migration_file_that_waits_ends_with_the_remedy(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tidemark_shared.database, "_MIGRATION_LOCK_TIMEOUT", "200ms")
+    connection = await asyncpg.connect(database)
+    try:
+        await connection.execute("DELETE FROM public._pogo_migration WHERE migration_id LIKE '0017%'")
+        await connection.execute("DROP VIEW consumption.balances_lock; CREATE TABLE consumption.balances_lock ()")
+        await connection.execute("BEGIN; LOCK TABLE consumption.balances_lock IN EXCLUSIVE MODE")
+        with pytest.raises(MigrationBlockedError):
+            await migrate(database, "consumption")
+    finally:
+        await connection.close()
