@@ -64,15 +64,19 @@ def main() -> None:
             "POSTGRES_PASSWORD": token_hex(16),
             "TIDEMARK_PORT": str(ports.find_free()),
         }
-        first = _check_out(arguments.revision, Path(folder) / "first") if arguments.revision else ROOT
         make_base()
-        releases = []
-        for tag, source in (("next", ROOT), ("first", first)):
-            services = load_services((source / "docker-compose.yml").read_text(), os.environ | secrets)
-            build_images(services, source, tag=tag)
-            releases.append(services)
+        following = load_services((ROOT / "docker-compose.yml").read_text(), os.environ | secrets)
+        build_images(following, ROOT, tag="next")
+        if arguments.revision:
+            source = _check_out(arguments.revision, Path(folder) / "first")
+            first = load_services((source / "docker-compose.yml").read_text(), os.environ | secrets)
+            build_images(first, source, tag="first")
+        else:
+            first = following
+            for service in first:
+                run(["podman", "tag", f"{service.image}:next", f"{service.image}:first"])
         if not arguments.build_only:
-            asyncio.run(_run(Path(folder), releases, secrets))
+            asyncio.run(_run(Path(folder), first, following, secrets))
 
 
 def _check_out(revision: str, folder: Path) -> Path:
@@ -83,7 +87,7 @@ def _check_out(revision: str, folder: Path) -> Path:
     return folder
 
 
-async def _run(folder: Path, releases: list[list[Service]], secrets: dict[str, str]) -> None:
+async def _run(folder: Path, first: list[Service], following: list[Service], secrets: dict[str, str]) -> None:
     project = folder / "project"
     project.mkdir()
     (project / "intake.toml").write_text(INTAKE)
@@ -91,7 +95,7 @@ async def _run(folder: Path, releases: list[list[Service]], secrets: dict[str, s
     entry = tracker_entry(datetime.now(UTC) - timedelta(days=story.DAYS - 5), TRACKER_MINUTES)
     async with running_host(folder, password=secrets["POSTGRES_PASSWORD"], entry=entry) as host:
         # In a thread: what passes the connections of the containers on must not wait for it.
-        await asyncio.to_thread(_run_releases, project, releases, _settings(host, secrets), host)
+        await asyncio.to_thread(_run_releases, project, first, following, _settings(host, secrets), host)
 
 
 def _settings(host: Host, secrets: dict[str, str]) -> Settings:
@@ -103,8 +107,9 @@ def _settings(host: Host, secrets: dict[str, str]) -> Settings:
     )  # fmt: skip
 
 
-def _run_releases(project: Path, releases: list[list[Service]], settings: Settings, host: Host) -> None:
-    following, first = releases
+def _run_releases(
+    project: Path, first: list[Service], following: list[Service], settings: Settings, host: Host
+) -> None:
     containers = Containers(project, following)
     with network(), open_api(settings) as api:
         try:
