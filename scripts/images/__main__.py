@@ -33,7 +33,7 @@ from tidemark_shared.http.tokens import issue_token
 from tidemark_shared.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
-TIMEOUT_SECONDS = 60
+TIMEOUT_SECONDS = 180
 # The story's billable work, and what the tracker has.
 STORY_SECONDS, TRACKER_MINUTES = 60 * 3600, 30
 INTAKE = f"""

@@ -12,7 +12,7 @@ from compose import Service, run_arguments
 from host import GATEWAY, NAMES, NETWORK
 
 _NETWORK_NAME = "tidemark-images"
-_READY_SECONDS, _POLL_SECONDS = 120.0, 0.5
+_READY_SECONDS, _POLL_SECONDS = 300.0, 0.5
 _STOP_SECONDS = "20"
 _FIRST_ADDRESS, _FIRST_SPARE_ADDRESS = 10, 110
 
