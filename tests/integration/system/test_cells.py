@@ -10,8 +10,8 @@ import httpx
 from applications import build_app
 from fastapi import FastAPI
 from polling import wait_until
-from test_worklogs_api import event
 from typer.testing import CliRunner
+from worklog_service import event
 
 from tidemark.cli import app as command_line
 from tidemark_consumption.app import create_app
