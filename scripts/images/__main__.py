@@ -22,7 +22,7 @@ from typing import Any
 from build import PACKAGES, build_images, make_base, missing_programs, run
 from compose import Service, load_services
 from containers import Containers, network
-from host import Host, running_host, tracker_entry
+from host import DATABASE_USERS, Host, running_host, tracker_entry
 
 from tidemark.api import open_api
 from tidemark.cli.output import SafeConsole
@@ -59,11 +59,8 @@ def main() -> None:
     if os.geteuid() or missing_programs():
         sys.exit(f"Run this as root, with these packages of Debian: apt-get install {PACKAGES}")
     with tempfile.TemporaryDirectory() as folder:
-        secrets = {
-            "TIDEMARK_SECRET": token_hex(32),
-            "POSTGRES_PASSWORD": token_hex(16),
-            "TIDEMARK_PORT": str(ports.find_free()),
-        }
+        passwords = {f"{user.upper()}_PASSWORD": token_hex(16) for user in ("postgres", *DATABASE_USERS)}
+        secrets = {"TIDEMARK_SECRET": token_hex(32), "TIDEMARK_PORT": str(ports.find_free()), **passwords}
         make_base()
         following = load_services((ROOT / "docker-compose.yml").read_text(), os.environ | secrets)
         build_images(following, ROOT, tag="next")
@@ -93,7 +90,7 @@ async def _run(folder: Path, first: list[Service], following: list[Service], sec
     (project / "intake.toml").write_text(INTAKE)
     (project / "intake.env").write_text("KIMAI_TOKEN=none\n")
     entry = tracker_entry(datetime.now(UTC) - timedelta(days=story.DAYS - 5), TRACKER_MINUTES)
-    async with running_host(folder, password=secrets["POSTGRES_PASSWORD"], entry=entry) as host:
+    async with running_host(folder, secrets=secrets, entry=entry) as host:
         # In a thread: what passes the connections of the containers on must not wait for it.
         await asyncio.to_thread(_run_releases, project, first, following, _settings(host, secrets), host)
 

@@ -17,6 +17,7 @@ from threading import Thread
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import asyncpg
 import httpx
 
 from tidemark.stack import kafka, ports, postgres
@@ -26,6 +27,7 @@ GATEWAY = "10.77.77.1"
 NETWORK = "10.77.77.0/24"
 NAMES = ("kafka", "postgres", "mailpit", "tracker")
 """The hosts that the gateway stands for."""
+DATABASE_USERS = ("contracts", "consumption", "notifier", "intake")
 # Allows an address that no interface has yet: the first container brings the network up.
 _IP_FREEBIND = 15
 
@@ -40,8 +42,9 @@ class Host:
 
 
 @asynccontextmanager
-async def running_host(folder: Path, *, password: str, entry: Mapping[str, Any]) -> AsyncIterator[Host]:
+async def running_host(folder: Path, *, secrets: Mapping[str, str], entry: Mapping[str, Any]) -> AsyncIterator[Host]:
     """Run the parts with their data in ``folder``; the tracker has one entry."""
+    password = secrets["POSTGRES_PASSWORD"]
     await asyncio.to_thread(kafka.fetch_jars)
     database, client, controller, inside, smtp, inbox = (ports.find_free() for _ in range(6))
     broker = kafka.prepare(folder / "kafka", client, controller)
@@ -52,6 +55,7 @@ async def running_host(folder: Path, *, password: str, entry: Mapping[str, Any])
     async with AsyncExitStack() as stack:
         stack.push_async_callback(supervisor.stop)
         await supervisor.start(postgres.prepare(folder / "postgres", database, password), broker, mails)
+        await _create_users(postgres.url(database, password), secrets)
         with _tracker(entry) as tracker:
             for port, target in {9092: inside, 5432: database, 1025: smtp, 80: tracker.server_port}.items():
                 await stack.enter_async_context(await _relay(port, target))
@@ -66,6 +70,20 @@ def tracker_entry(started: datetime, minutes: int) -> dict[str, Any]:
         "end": f"{started + timedelta(minutes=minutes):%Y-%m-%dT%H:%M:%S%z}", "user": {"username": "Sue"},
         "project": {"id": 1, "name": "Support"}, "activity": {"id": 1, "name": "Help"},
     }  # fmt: skip
+
+
+async def _create_users(url: str, secrets: Mapping[str, str]) -> None:
+    """The users of the services, as the Compose file creates them."""
+    connection = await asyncpg.connect(url)
+    try:
+        for user in DATABASE_USERS:
+            password = secrets[f"{user.upper()}_PASSWORD"]
+            await connection.execute(
+                f"CREATE ROLE tidemark_{user} LOGIN PASSWORD '{password}';"
+                f"GRANT tidemark_{user} TO tidemark WITH INHERIT TRUE"
+            )
+    finally:
+        await connection.close()
 
 
 def _add_listener(properties: Path, client: int, controller: int, inside: int) -> None:

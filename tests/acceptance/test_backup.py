@@ -12,7 +12,7 @@ from event_builders import contract_event, link, take, worklog
 from typer.testing import CliRunner, Result
 
 from tidemark.cli import app
-from tidemark.stack.up import ALL_SERVICES
+from tidemark.stack.up import ALL_SERVICES, SERVICES
 from tidemark_consumption.projection import fold
 from tidemark_shared.database import Connection, connect_pool, migrate
 

@@ -9,7 +9,8 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 TEXT = (ROOT / "docker-compose.yml").read_text()
-SECRETS = {"TIDEMARK_SECRET": "s3cret", "POSTGRES_PASSWORD": "pass"}
+DATABASE_USERS = ("POSTGRES", "CONTRACTS", "CONSUMPTION", "NOTIFIER", "INTAKE")
+SECRETS = {"TIDEMARK_SECRET": "s3cret", **{f"{user}_PASSWORD": "pass" for user in DATABASE_USERS}}
 
 
 def load_compose() -> ModuleType:
@@ -61,8 +62,7 @@ def test_options_are_those_of_the_file() -> None:
     assert {"--env-file=/project/intake.env", "--volume=/project/intake.toml:/intake.toml:ro"} <= {*intake}
     migrate = options("contracts-migrate")
     assert "--no-healthcheck" in migrate
-    url = "postgresql://tidemark:pass@postgres:5432/tidemark"
-    assert f"--env=TIDEMARK_CONTRACTS_DATABASE_URL={url}" in migrate
+    assert "--env=TIDEMARK_DATABASE_URL=postgresql://tidemark:pass@postgres:5432/tidemark" in migrate
 
 
 def test_variable_that_must_be_set_is_named() -> None:
