@@ -5,7 +5,7 @@
 
 CREATE TABLE saved_reports (
   id uuid PRIMARY KEY DEFAULT uuidv7(),
-  version integer NOT NULL DEFAULT 1,
+  version bigint NOT NULL DEFAULT 1,
   body jsonb NOT NULL,
   name text NOT NULL GENERATED ALWAYS AS (body ->> 'name') STORED,
   organization_id uuid NOT NULL GENERATED ALWAYS AS ((body ->> 'organization_id')::uuid) STORED,
@@ -27,7 +27,7 @@ CREATE TABLE report_mails (
   addressee jsonb NOT NULL,
   snapshot jsonb NOT NULL,
   status text NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'delivered', 'failed')),
-  attempts integer NOT NULL DEFAULT 0,
+  attempts bigint NOT NULL DEFAULT 0,
   last_error text,
   raised_at timestamptz NOT NULL,
   due_at timestamptz NOT NULL DEFAULT now(),
