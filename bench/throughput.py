@@ -8,7 +8,8 @@ from rich.table import Table
 
 from bench.database import append_and_fold, database, seed, settle, timed
 from bench.facts import CONTRACTS, batches, worklogs
-from tidemark_consumption.ingest.decode import COLUMNS, copy_text, decode
+from tidemark_consumption.ingest.decode import decode
+from tidemark_consumption.ingest.fact_rows import COLUMNS, copy_text
 from tidemark_shared.database import Connection
 from tidemark_shared.messaging.batches import Batch
 

@@ -73,7 +73,7 @@ async def running_consumer(
     handler: Handler,
     *,
     is_watched: bool = True,
-    after_commit: Callable[[], None] | None = None,
+    after_commit: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[Consumer]:
     """A consumer of a topic; its watch runs too if ``is_watched``."""
     consumer = Consumer(

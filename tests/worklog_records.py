@@ -5,11 +5,8 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
-from tidemark_consumption.ingest.decode import (
-    copy_line,
-    decode,
-    decode_record,
-)
+from tidemark_consumption.ingest.decode import decode, decode_record
+from tidemark_consumption.ingest.fact_rows import copy_line
 from tidemark_shared.messaging.cloudevents import DecodeError
 from tidemark_shared.messaging.events import ISSUE_LINKED, WORKLOG_DELETED, WORKLOG_RECORDED
 

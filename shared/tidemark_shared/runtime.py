@@ -87,7 +87,7 @@ class ServiceRuntime:
         self.run_task(outbox.name, run)
 
     async def start_consumer(
-        self, handlers: Mapping[str, Handler], *, after_commit: Callable[[], None] | None = None
+        self, handlers: Mapping[str, Handler], *, after_commit: Callable[[], None] = lambda: None
     ) -> Consumer:
         """Read topics as a member of the service's consumer group until the service stops.
 

@@ -57,7 +57,7 @@ class Consumer:
         cluster: str,
         group: str,
         handlers: Mapping[str, Handler],
-        after_commit: Callable[[], None] | None = None,
+        after_commit: Callable[[], None] = lambda: None,
         max_records: int = 5_000,
         prefix: str = "",
     ) -> None:
@@ -165,8 +165,7 @@ class Consumer:
         """Note that the database has an offset. It is committed to Kafka in the background."""
         self._uncommitted[tp] = offset
         self._committed_at = time.monotonic()
-        if self._after_commit:
-            self._after_commit()
+        self._after_commit()
 
     def stop_partition(self, tp: TopicPartition, reason: str) -> None:
         """Stop to fetch a partition until an operator acts, and report it."""

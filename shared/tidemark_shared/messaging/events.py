@@ -192,16 +192,13 @@ class RateCardChanged(_Entity, bodies.RateCard):
 
 
 class PersonForgotten(BaseModel):
-    """A person was forgotten: readers replace the texts with these digests by the pseudonym (SPEC W8).
-
-    A digest is HMAC-SHA-256 with ``key``, in hexadecimal.
-    """
+    """A person was forgotten: readers replace the texts with these digests by the pseudonym (SPEC W8)."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     id: UUID = Field(description="Random. The pseudonym is `forgotten-` and its first twelve digits.")
     version: Version = Field(description="Counts how often the person was forgotten; the digests grow.")
-    key: Digest = Field(description="The key of the digests.")
+    key: Digest = Field(description="The key of the digests: HMAC-SHA-256, in hexadecimal.")
     person_digest: Digest = Field(description="Of the person's id.")
     digests: list[Digest] = Field(description="Of each name and mail address, in lower case.")
     forgotten_at: EventTime = Field(description="When it was asked for.")

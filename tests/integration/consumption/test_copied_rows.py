@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tidemark_consumption.ingest.decode import COLUMNS, FactRow, copy_line, copy_text
+from tidemark_consumption.ingest.fact_rows import COLUMNS, FactRow, copy_line, copy_text
 
 no_nul = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 awkward = st.lists(st.sampled_from(["\t", "\n", "\r", "\\", "\\N", "\\.", "\\x41", "\b\f\v", "é", "😀", "\u2028", "'"]))

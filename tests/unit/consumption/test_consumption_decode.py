@@ -17,14 +17,8 @@ from worklog_records import (
     verdict,
 )
 
-from tidemark_consumption.ingest.decode import (
-    MAX_RECORD_BYTES,
-    FactRow,
-    copy_line,
-    decode,
-    decode_record,
-    fast_line,
-)
+from tidemark_consumption.ingest.decode import MAX_RECORD_BYTES, decode, decode_record, fast_line
+from tidemark_consumption.ingest.fact_rows import FactRow, copy_line
 from tidemark_shared.messaging.events import ISSUE_LINKED, WORKLOG_DELETED
 
 # Rows, by both paths.

@@ -20,12 +20,8 @@ from worklog_records import (
     verdict,
 )
 
-from tidemark_consumption.ingest.decode import (
-    copy_line,
-    copy_text,
-    decode_record,
-    fast_line,
-)
+from tidemark_consumption.ingest.decode import decode_record, fast_line
+from tidemark_consumption.ingest.fact_rows import copy_line, copy_text
 from tidemark_shared.messaging.cloudevents import DecodeError
 from tidemark_shared.messaging.events import EVENT_TYPES, ISSUE_LINKED, WORKLOG_DELETED
 from tidemark_shared.messaging.topics import WORKLOGS

@@ -17,7 +17,8 @@ from tidemark_consumption.database.query_types import (
     ContractsTableRow,
 )
 from tidemark_consumption.forget import forget_people
-from tidemark_consumption.ingest.decode import COLUMNS, copy_text, decode
+from tidemark_consumption.ingest.decode import decode
+from tidemark_consumption.ingest.fact_rows import COLUMNS, copy_text
 from tidemark_consumption.projection.rows import ContractRows, contract_rows
 from tidemark_shared import tracing
 from tidemark_shared.database import Connection, json_rows, queries

@@ -5,18 +5,19 @@ that are certainly valid at a fraction of the cost, and leaves all others to the
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
 from operator import itemgetter
-from typing import Annotated, Any, NamedTuple, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import msgspec
 from aiokafka import ConsumerRecord
 from msgspec import Meta
 from pydantic import BaseModel
 
+from tidemark_consumption.ingest.fact_rows import ESCAPES, FactRow, copy_field, copy_line, read_author
 from tidemark_shared.domain.people import Pseudonyms
 from tidemark_shared.messaging.batches import DeadLetter
 from tidemark_shared.messaging.cloudevents import MAX_ATTRIBUTE_BYTES, DecodeError, FieldError, decode_event
@@ -44,32 +45,6 @@ from tidemark_shared.people import replace_record
 MAX_RECORD_BYTES = 1024 * 1024
 
 
-class FactRow(NamedTuple):
-    """A version of a worklog or a link: the columns of ``fact_log`` after ``batch``. Times are text for Postgres."""
-
-    record_offset: int
-    kind: str
-    source: str
-    issue_id: str
-    worklog_id: str | None
-    author_id: str | None
-    started_at: str | None
-    seconds: int | None
-    team_ref: str | None
-    contract_ref: str | None
-    account_ref: str | None
-    created_at: str | None
-    changed_at: str
-    issue_key: str | None
-    summary: str | None
-    description: str | None
-    digest: bytes
-    """SHA-256 of the canonical content: the greater one wins between facts of the same time."""
-
-
-COLUMNS = FactRow._fields
-
-
 def decode(
     records: Iterable[ConsumerRecord], pseudonyms: Pseudonyms | None = None
 ) -> tuple[list[str], list[DeadLetter]]:
@@ -89,46 +64,10 @@ def decode(
                 kept = replace_record(record, pseudonyms) if pseudonyms else record
                 dead_letters.append(DeadLetter(kept, str(error)))
                 continue
-        if pseudonyms and pseudonyms.find_person(_read_author(line)):
+        if pseudonyms and pseudonyms.find_person(read_author(line)):
             line = copy_line(decode_record(replace_record(record, pseudonyms)))
         lines.append(line)
     return lines, dead_letters
-
-
-def copy_text(batch: int, lines: Sequence[str]) -> bytes:
-    """Rows for ``COPY fact_log (batch, …) FROM STDIN`` in text form; the columns after ``batch`` are ``COLUMNS``."""
-    return "".join([f"{batch}\t{line}\n" for line in lines]).encode()
-
-
-_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
-
-
-def copy_line(row: FactRow) -> str:
-    """A row as a line for COPY."""
-    return "\t".join(map(_copy_field, row))
-
-
-def _copy_field(value: str | int | bytes | None) -> str:
-    match value:
-        case None:
-            return "\\N"
-        case str():
-            return value.translate(_ESCAPES)
-        case bytes():
-            return f"\\\\x{value.hex()}"
-    return str(value)
-
-
-_AUTHOR = COLUMNS.index("author_id")
-_UNESCAPES = {
-    escaped: character for character, escaped in [("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r")]
-}
-_unescape = re.compile(r"\\[\\tnr]").sub
-
-
-def _read_author(line: str) -> str:
-    """The author in a line of :func:`copy_line`; a deletion and a link have none."""
-    return _unescape(lambda escaped: _UNESCAPES[escaped[0]], line.split("\t", _AUTHOR + 1)[_AUTHOR])
 
 
 # The slow path.
@@ -226,7 +165,7 @@ def _route(version: bytes, content_type: bytes, type_: bytes, source: bytes) -> 
     """The source for COPY, the decoder of the data, and the function that writes the line of an event."""
     if version != b"1.0" or content_type != b"application/json" or not source:
         raise UncertainError
-    return _copy_field(source.decode()), *_DECODERS[type_]
+    return copy_field(source.decode()), *_DECODERS[type_]
 
 
 _HOUR_MS = 3_600_000
@@ -331,7 +270,7 @@ def _digest_and_escape(data: Any) -> str:
         for name in data.__struct_fields__:
             value = getattr(data, name)
             if type(value) is str:
-                setattr(data, name, value.translate(_ESCAPES))
+                setattr(data, name, value.translate(ESCAPES))
     return sha256(content).hexdigest()
 
 
