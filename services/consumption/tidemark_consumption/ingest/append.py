@@ -127,7 +127,7 @@ async def append_directory(connection: Connection, batch: Batch) -> None:
         )
 
     await _append(connection, batch, "directory", len(events), append)
-    await forget_people(connection, [event.data for _, event in received if event.type == PERSON_FORGOTTEN])
+    await forget_people(connection, [event.data for _, event in decoded if event.type == PERSON_FORGOTTEN])
 
 
 async def _check_terms(connection: Connection, rows: Sequence[ContractRows]) -> None:
