@@ -162,7 +162,7 @@ def consumer_record(topic, event):
 async def lifecycle(api, pool):
     """A connection, and the two events of an active contract as its readers receive them."""
     await create_active_contract(api)
-    async with pool.acquire() as connection:
+    async with pool.acquire() as connection, connection.transaction():
         rows = await connection.fetch("SELECT * FROM outbox WHERE topic = 'contracts.lifecycle' ORDER BY id")
         yield connection, [consumer_record("contracts.lifecycle", row) for row in rows]
 

@@ -126,13 +126,16 @@ async def replaying(database, pool):
         yield connection
 
 
+# Of one time: the digest decides.
+TIES = [
+    *(worklog("3", author=author, seconds=seconds) for author, seconds in ((PERSON, 60), ("cy", 120))),
+    *(worklog("4", author=author, seconds=seconds) for author, seconds in ((PERSON, 90), ("dee", 30))),
+]
 FACTS = [
     link("I1", contract="OLD", account="Build"), link("I2", contract="NEW", account="Desk"),
     worklog("1", author=PERSON, description=TEXT), worklog("2", issue="I2", author=PERSON, description=TEXT),
     worklog("2", issue="I2", author=PERSON, seconds=1800, description=TEXT, updated="2026-03-04T00:00:00Z"),
-    # Of one time: the digest decides.
-    *(worklog("3", author=author, seconds=seconds) for author, seconds in ((PERSON, 60), ("cy", 120))),
-    *(worklog("4", author=author, seconds=seconds) for author, seconds in ((PERSON, 90), ("dee", 30))),
+    *TIES,
     worklog("5", issue="I2", author="cy", description=f"Mit {NAME} besprochen"),
     worklog("6", issue="I9", author=PERSON), worklog("7", author=PERSON), deletion("7"),
 ]  # fmt: skip
@@ -300,7 +303,8 @@ async def test_person_does_not_come_back_with_what_is_read_again(services, repla
     await services.relay()
 
     # Again, but not what others write of the person; with a fact that was not read before, and one that cannot be read.
-    again = [fact for fact in FACTS if b"besprochen" not in fact.value]
+    # Where facts have one time, the digest decides, and what comes again has one with the pseudonym: others may win.
+    again = [fact for fact in FACTS if b"besprochen" not in fact.value and fact not in TIES]
     await append(connection, again, first_offset=1100)
     await append(connection, [worklog("8", author=PERSON, seconds=0, description=TEXT)], first_offset=1200)
     await fold_rest(connection)
