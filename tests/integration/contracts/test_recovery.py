@@ -162,7 +162,7 @@ def consumer_record(topic, event):
 async def lifecycle(api, pool):
     """A connection, and the two events of an active contract as its readers receive them."""
     await create_active_contract(api)
-    async with pool.acquire() as connection, connection.transaction():
+    async with pool.acquire() as connection:
         rows = await connection.fetch("SELECT * FROM outbox WHERE topic = 'contracts.lifecycle' ORDER BY id")
         yield connection, [consumer_record("contracts.lifecycle", row) for row in rows]
 
@@ -170,12 +170,14 @@ async def lifecycle(api, pool):
 async def test_version_that_was_decided_twice_is_a_dead_letter(lifecycle):
     """Where the database was restored while the service ran, and something was changed at once."""
     connection, records = lifecycle
-    await recovery.handle_contracts(connection, Batch("c", "contracts.lifecycle", 0, records))
+    async with connection.transaction():
+        await recovery.handle_contracts(connection, Batch("c", "contracts.lifecycle", 0, records))
     assert await connection.fetchval("SELECT count(*) FROM dead_letters") == 0
     event = json.loads(records[1].value)
     value = json.dumps({**event, "occurred_at": "2026-01-01T00:00:00Z"}).encode()
     batch = Batch("c", "contracts.lifecycle", 0, [replace(records[1], value=value)])
-    await recovery.handle_contracts(connection, batch)
+    async with connection.transaction():
+        await recovery.handle_contracts(connection, batch)
     reason = await connection.fetchval("SELECT reason FROM dead_letters")
     assert reason.startswith(f"Version 2 of {event['contract_id']} was decided twice")
     assert reason.endswith("until its version is above 2.")
@@ -187,9 +189,9 @@ async def test_missing_version_keeps_everything_as_it_is(lifecycle, pool):
     connection, records = lifecycle
     event = json.loads(records[1].value)
     value = json.dumps({**event, "stream_version": 4}).encode()
-    await recovery.handle_contracts(
-        connection, Batch("c", "contracts.lifecycle", 0, [replace(records[1], value=value)])
-    )
+    batch = Batch("c", "contracts.lifecycle", 0, [replace(records[1], value=value)])
+    async with connection.transaction():
+        await recovery.handle_contracts(connection, batch)
     lost = Recovery()
     assert not await lost._apply(pool)
     lost._completed.clear()

@@ -45,11 +45,11 @@ async def connection(pool):
 def upgrade(monkeypatch):
     """The services begin as an older version that rejects all records; calling this makes them the current one."""
 
-    def reject_all(records):
+    def reject_all(records, _pseudonyms):
         return [], [DeadLetter(record, "An older version cannot read this.") for record in records]
 
     async def reject_batch(connection, _, batch):
-        await write_dead_letters(connection, batch, reject_all(batch.records)[1])
+        await write_dead_letters(connection, batch, reject_all(batch.records, None)[1])
         return []
 
     with monkeypatch.context() as patched:

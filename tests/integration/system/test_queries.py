@@ -93,7 +93,7 @@ async def test_every_relation_and_column_has_a_comment(reader):
         "contracts", "contract_periods", "account_consumption", "account_totals", "slice_consumption",
         "daily_consumption", "unaccounted_worklogs", "restatements", "dead_letters", "consumer_offsets",
         "folded_offsets", "notifications", "worklogs", "contacts", "team_members", "contract_status_changes", "rules",
-        "consumer_lag", "end_offsets", "statements", "offers", "verifications",
+        "consumer_lag", "end_offsets", "statements", "offers", "verifications", "forgotten_people",
     }  # fmt: skip
     rows = await reader.fetch(
         """

@@ -80,8 +80,9 @@ class Services:
             ]},
             "/v1/contracts/ACME-SUP/worklogs": {"items": [], "next": None},
             "/v1/contracts/ACME-SUP/history": {"items": [{
-                "version": 1, "what": "drafted", "status": "DRAFT", "actor": "olga", "reason": None, "changes": [],
-                "occurred_at": "2026-01-02T08:15:00Z", "descriptions": [], "renewed_from": None, "renewed_as": None,
+                "version": 1, "offer_id": None, "what": "drafted", "status": "DRAFT", "actor": "olga", "reason": None,
+                "changes": [], "occurred_at": "2026-01-02T08:15:00Z", "descriptions": [],
+                "renewed_from": None, "renewed_as": None,
             }]},
         }  # fmt: skip
         is_statement = request.url.path.endswith("/statements/2026-03-01")

@@ -113,7 +113,8 @@ async def _show_offer(request: Request, form: dict[str, str], problem: str = "")
 def _show_answered(request: Request, offer: Json, language: Language) -> Response:
     """Of an offer that was answered, only that it was, and by whom."""
     person = (offer["answered_by"] or {}).get("name") or language.gettext("the customer")
-    text = language.gettext(_ANSWERED[offer["status"]], person=person)
+    answer = _ANSWERED[offer["status"]]
+    text = language.gettext(answer, person=person)
     return _render(request, "offer_link.html", language, notice=text, asks=False)
 
 
