@@ -72,6 +72,8 @@ async def monitored(postgres_url, template, kafka_bootstrap_servers, tmp_path_fa
             await post(api, "/v1/contracts", CONTRACT | {"organization_id": organization["id"]})
             await post(api, "/v1/rules", RULE)
             await post(api, "/v1/contracts/C1/activate", {}, {"if-match": "*"})
+            # Otherwise the work might count by the activation alone, and be part of its trace.
+            await wait_until(lambda: is_active(api))
             traceparent = f"00-{CLIENT_TRACE}-b7ad6b7169203331-01"
             await post(api, "/v1/worklogs", WORK, {"traceparent": traceparent})
             await wait_until(lambda: mail_server.mails, timeout_seconds=150)
@@ -85,6 +87,11 @@ async def monitored(postgres_url, template, kafka_bootstrap_servers, tmp_path_fa
             }
             yield Monitored(environment, spans, metrics)
     await mail_server.stop()
+
+
+async def is_active(api):
+    balance = await api.get("/v1/contracts/C1/balance")
+    return balance.is_success and balance.json()["status"] == "ACTIVE"
 
 
 async def is_shown(api, path):
