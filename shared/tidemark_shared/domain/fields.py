@@ -142,7 +142,7 @@ FIELDS = {
     "rule_version": "The version of the rule that raised it.",
     "scope": "The contracts that the rule applies to.",
     "seconds": "The duration in whole seconds.",
-    "secret": "The key that signs the webhook: `whsec_` and base64. Responses mask it.",
+    "secret": "The key that signs the webhook: `whsec_` and base64. Responses mask it.",  # pragma: allowlist secret
     "descriptions": "What changed, in words for people.",
     "settle_days": "Days after a period in which late worklogs are expected.",
     "slices": "Shares of the account for single teams.",

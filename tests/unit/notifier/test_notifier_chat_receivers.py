@@ -18,8 +18,8 @@ from tidemark_notifier.evaluation.addressees import Addressee, resolve_addressee
 from tidemark_notifier.rules.receivers import MASKED_SECRET, WITH_SECRETS, is_masked, mask_url
 from tidemark_notifier.rules.rule import Rule, restore_secrets
 
-SLACK = "https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX"
-OTHER = "https://hooks.slack.com/services/T00000000/B00000000/YYYYYYYYYYYYYYYYYYYYYYYY"
+SLACK = "https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX"  # pragma: allowlist secret
+OTHER = "https://hooks.slack.com/services/T00000000/B00000000/YYYYYYYYYYYYYYYYYYYYYYYY"  # pragma: allowlist secret
 TEAMS = (
     "https://prod-1.westeurope.logic.azure.com:443/workflows/abc/triggers/manual/invoke?sp=%2Ftriggers&sig=s3cr3t-s1g"
 )
