@@ -130,6 +130,12 @@ async def replaying(database, pool):
 TIES = [
     *(worklog("3", author=author, seconds=seconds) for author, seconds in ((PERSON, 60), ("cy", 120))),
     *(worklog("4", author=author, seconds=seconds) for author, seconds in ((PERSON, 90), ("dee", 30))),
+    # So many that other digests would change one of them.
+    *(
+        worklog(f"tie {tie}", author=author, seconds=seconds)
+        for tie in range(12)
+        for author, seconds in ((PERSON, 60), ("cy", 61))
+    ),
 ]
 FACTS = [
     link("I1", contract="OLD", account="Build"), link("I2", contract="NEW", account="Desk"),
