@@ -32,13 +32,20 @@ from tidemark_shared.messaging.batches import (
     Batch,
     DeadLetter,
     Handler,
+    ReceivedEvent,
     decode_batch,
     read_correlation_id,
     write_dead_letters,
 )
 from tidemark_shared.messaging.cloudevents import CloudEvent
 from tidemark_shared.messaging.consumer import Consumer
-from tidemark_shared.messaging.events import PERSON_FORGOTTEN, ContractChanged, OfferChanged, OfferState
+from tidemark_shared.messaging.events import (
+    PERSON_FORGOTTEN,
+    ContractChanged,
+    OfferChanged,
+    OfferState,
+    PersonForgotten,
+)
 from tidemark_shared.messaging.topics import DIRECTORY, LIFECYCLE, OFFERS, Topic
 from tidemark_shared.people import identities, rewrite_rows, save_people
 
@@ -185,20 +192,28 @@ class _Published(NamedTuple):
 
 async def handle_contracts(connection: Connection, batch: Batch) -> None:
     """Store the lost events of a batch of ``contracts.lifecycle``."""
-    await _store_lost(connection, LIFECYCLE, batch, _read_contract_event)
+    events = await decode_batch(connection, LIFECYCLE, batch)
+    await _store_lost(connection, LIFECYCLE, batch, events, _read_contract_event)
 
 
 async def handle_offers(connection: Connection, batch: Batch) -> None:
     """Store the lost events of a batch of ``contracts.offers``."""
-    await _store_lost(connection, OFFERS, batch, _read_offer_event)
+    events = await decode_batch(connection, OFFERS, batch)
+    await _store_lost(connection, OFFERS, batch, events, _read_offer_event)
 
 
 async def handle_directory(connection: Connection, batch: Batch) -> None:
     """Store the lost versions of a batch of ``contracts.directory``, and forget again whom a restore brought back."""
-    await _store_lost(connection, DIRECTORY, batch, _read_entity)
-    events = [event.data for _, event in await decode_batch(connection, DIRECTORY, batch) if _is_person(event)]
-    known = {row["id"]: row["version"] async for row in _shared_sql.forgotten_people(connection)}
-    if lost := [event for event in events if event.version > known.get(event.id, 0)]:
+    received = await decode_batch(connection, DIRECTORY, batch)
+    entities = [item for item in received if item.event.type != PERSON_FORGOTTEN]
+    await _store_lost(connection, DIRECTORY, batch, entities, _read_entity)
+    if events := [event.data for _, event in received if event.type == PERSON_FORGOTTEN]:
+        await _forget_again(connection, events)
+
+
+async def _forget_again(connection: Connection, events: Sequence[PersonForgotten]) -> None:
+    stored = {row["id"]: row["version"] async for row in _shared_sql.forgotten_people(connection)}
+    if lost := [event for event in events if event.version > stored.get(event.id, 0)]:
         people = await save_people(connection, lost)
         rows = [row async for row in _sql.person_identities(connection)]
         await rewrite_rows(connection, Pseudonyms(people).with_identities(identities(rows)))
@@ -213,11 +228,14 @@ EVENT_HANDLERS: Mapping[str, Handler] = {
 
 
 async def _store_lost(
-    connection: Connection, topic: Topic, batch: Batch, read: Callable[[CloudEvent], _Published]
+    connection: Connection,
+    topic: Topic,
+    batch: Batch,
+    events: Sequence[ReceivedEvent],
+    read: Callable[[CloudEvent], _Published],
 ) -> None:
     """Store what the database lacks. A version that it has from another moment is a dead letter."""
-    decoded = await decode_batch(connection, topic, batch)
-    received = [(record, read(event)) for record, event in decoded if not _is_person(event)]
+    received = [(record, read(event)) for record, event in events]
     dated = [event for _, event in received if event.occurred_at]
     rows = _sql.versions_decided_twice(
         connection,
@@ -248,10 +266,6 @@ async def _store_lost(
         ],
     ):
         _log.warning("lost_events_read", topic=topic.name, count=lost)
-
-
-def _is_person(event: CloudEvent) -> bool:
-    return event.type == PERSON_FORGOTTEN
 
 
 def _read_contract_event(published: CloudEvent) -> _Published:

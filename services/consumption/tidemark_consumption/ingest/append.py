@@ -107,9 +107,8 @@ async def append_directory(connection: Connection, batch: Batch) -> None:
         first = logged.setdefault(key, content)
         # A later version of Tidemark may know more members; and an entity is published again, at its version, with the
         # pseudonym of a person who was forgotten.
-        if PSEUDONYM_PREFIX in json.dumps(content) or all(
-            first[name] == content[name] for name in first.keys() & content.keys()
-        ):
+        is_same = all(first[name] == content[name] for name in first.keys() & content.keys())
+        if is_same or PSEUDONYM_PREFIX in json.dumps(content):
             events.append(ReceivedEvent(record, event))
         else:
             dead_letters.append(DeadLetter(record, _USED_TWICE.format("entity", *key)))
