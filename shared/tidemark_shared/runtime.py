@@ -10,7 +10,7 @@ import asyncpg
 import uvicorn
 from aiokafka.errors import KafkaError
 from fastapi import FastAPI
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_delay, wait_random_exponential
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from tidemark_shared import log, tracing
 from tidemark_shared.database import Connection, Pool, Workload, connect_pool
@@ -21,8 +21,7 @@ from tidemark_shared.messaging.batches import Handler
 from tidemark_shared.messaging.consumer import Consumer
 from tidemark_shared.messaging.outbox import RECORD_OUTBOX, Outbox, Relay
 from tidemark_shared.settings import InvalidSettingError, Settings, require_setting
-
-_log = log.get_logger()
+from tidemark_shared.tasks import cancel_tasks, keep_running
 
 _START_TIMEOUT_SECONDS = 120
 _STOP_TIMEOUT_SECONDS = 5
@@ -33,19 +32,6 @@ _CONNECTION_ERRORS = (KafkaError, OSError, asyncpg.PostgresError, asyncpg.Interf
 
 Check = Callable[[Connection], Awaitable[list[str]]]
 """Returns the reasons why something makes no progress, each with its remedy."""
-
-
-async def keep_running(name: str, task: Callable[[], Awaitable[Any]]) -> None:
-    """Restart ``task`` whenever it ends or raises, after a pause that grows."""
-
-    def log_restart(state: RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome else None
-        _log.warning("task_restarted", task=name, error=repr(error))
-
-    async for attempt in AsyncRetrying(wait=wait_random_exponential(multiplier=0.1, max=5), before_sleep=log_restart):
-        with attempt:
-            await task()
-            raise RuntimeError("The task ended. It should run until it is cancelled.")
 
 
 class ServiceRuntime:
@@ -135,9 +121,7 @@ class ServiceRuntime:
     async def aclose(self) -> None:
         """Cancel the tasks, then stop the consumer: one of the tasks would replace a stopped client."""
         tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel_tasks(tasks)
         consumer, self.consumer = self.consumer, None
         if consumer:
             await consumer.stop()

@@ -24,6 +24,7 @@ from tidemark_shared.messaging.cloudevents import OutboxRecord, build_binary_hea
 from tidemark_shared.messaging.events import CONTRACT_BALANCE
 from tidemark_shared.messaging.outbox import OldestRow, Outbox, OutboxRow
 from tidemark_shared.messaging.topics import BALANCES
+from tidemark_shared.tasks import cancel_tasks
 
 _log = get_logger()
 _sql: ConsumptionQueries = queries("tidemark_consumption")
@@ -184,9 +185,7 @@ class _BalanceComputer:
 
     async def close(self) -> None:
         """Cancel what is being computed."""
-        for task in self._tasks.values():
-            task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await cancel_tasks(self._tasks.values())
 
 
 async def _mark_published(connection: Connection, published: Sequence[PublishedBalance]) -> None:

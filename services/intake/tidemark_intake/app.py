@@ -19,8 +19,9 @@ from tidemark_shared.http.admission import body_limit
 from tidemark_shared.http.app import create_api
 from tidemark_shared.http.auth import admit_token
 from tidemark_shared.http.operations import Operations, add_operations, measure_status
-from tidemark_shared.runtime import keep_running, service_runtime
+from tidemark_shared.runtime import service_runtime
 from tidemark_shared.settings import Settings
+from tidemark_shared.tasks import keep_running
 
 _sql: IntakeQueries = queries("tidemark_intake")
 _WEBHOOK_PATH = "/v1/intake/"

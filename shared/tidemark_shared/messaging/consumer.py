@@ -22,6 +22,7 @@ from tidemark_shared.messaging.fetching import as_bytes
 from tidemark_shared.messaging.lag import LagClock, fetch_end_offsets, show_lag
 from tidemark_shared.messaging.liveness import ClientHealth, background_tasks
 from tidemark_shared.messaging.partition_worker import PartitionWorker
+from tidemark_shared.tasks import cancel_tasks
 
 _log = get_logger()
 _sql: SharedQueries = queries("tidemark_shared")
@@ -93,8 +94,7 @@ class Consumer:
     async def stop(self) -> None:
         """Leave the group; give up after a few seconds, because it would wait for a broker that is gone."""
         if self._commit_task:
-            self._commit_task.cancel()
-            await asyncio.wait({self._commit_task})
+            await cancel_tasks({self._commit_task})
         self._is_closed = True
         async with self._client_lock:
             await self._disconnect()

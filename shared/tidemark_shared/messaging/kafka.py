@@ -14,6 +14,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 
 from tidemark_shared.messaging.topics import TOPICS, WORKLOGS, Topic
 from tidemark_shared.settings import InvalidSettingError, Settings, require_setting
+from tidemark_shared.tasks import finish
 
 # A record of 1 MiB (SPEC 2) with its headers.
 MAX_MESSAGE_BYTES = 1_200_000
@@ -74,9 +75,9 @@ def create_producer(bootstrap_servers: str, **options: Any) -> AIOKafkaProducer:
 
 async def stop_producer(producer: AIOKafkaProducer) -> None:
     """Stop a producer; give up after a few seconds, because it would wait for a broker that is gone."""
+    # aiokafka swallows a cancellation while it closes its connections.
     with suppress(TimeoutError):
-        async with asyncio.timeout(STOP_TIMEOUT_SECONDS):
-            await producer.stop()
+        await finish(producer.stop(), timeout_seconds=STOP_TIMEOUT_SECONDS)
 
 
 @asynccontextmanager
@@ -90,9 +91,7 @@ async def open_producer(bootstrap_servers: str, **options: Any) -> AsyncIterator
     finally:
         try:
             # Let the start finish: cancelling it leaves a connection open that cannot be closed.
-            with suppress(TimeoutError):
-                async with asyncio.timeout(STOP_TIMEOUT_SECONDS):
-                    await asyncio.gather(start, return_exceptions=True)
+            await asyncio.wait({start}, timeout=STOP_TIMEOUT_SECONDS)
         finally:
             await stop_producer(producer)
 

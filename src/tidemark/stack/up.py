@@ -30,6 +30,7 @@ from tidemark_shared.database import migrate, open_connection
 from tidemark_shared.http.tokens import issue_token
 from tidemark_shared.messaging.kafka import create_topics, use_settings
 from tidemark_shared.settings import Settings, require_setting
+from tidemark_shared.tasks import cancel_tasks
 
 SERVICES = ("contracts", "consumption", "notifier")
 INTAKE = "intake"
@@ -180,9 +181,7 @@ class _Stack:
                 await stop
         finally:
             _print_status("Stopping …")
-            for task in (start, renew_token):
-                task.cancel()
-            await asyncio.wait({start, renew_token})
+            await cancel_tasks([start, renew_token])
             await self._services.stop()
             await self._infrastructure.stop()
             await self._http.aclose()

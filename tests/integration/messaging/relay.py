@@ -1,7 +1,6 @@
 """A running relay, its rows, and a reader of what it publishes."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, Self
@@ -12,7 +11,7 @@ from polling import wait_until
 from tidemark_shared.database import Pool
 from tidemark_shared.messaging.cloudevents import OutboxRecord
 from tidemark_shared.messaging.outbox import RECORD_OUTBOX, Outbox, Relay, write_outbox
-from tidemark_shared.runtime import keep_running
+from tidemark_shared.tasks import cancel_tasks, keep_running
 
 SERVICE = "consumption"
 
@@ -27,9 +26,7 @@ async def running_relay(
     try:
         yield
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        await cancel_tasks([task])
 
 
 class TopicReader:

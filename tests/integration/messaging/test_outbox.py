@@ -1,14 +1,11 @@
 """The relay publishes in order per key and at least once; one relay leads."""
 
 import asyncio
-import contextlib
-import gc
 from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.conn import AIOKafkaConnection
 from aiokafka.errors import RequestTimedOutError
 from kafka_client import admin_client, create_topic
 from polling import wait_until
@@ -245,40 +242,6 @@ async def test_second_relay_takes_over_when_the_leader_is_gone(
         # The relay that lost its connection waits behind.
         assert (await wait_until(lambda: leader_and_waiting(pool)))[0] == waiting
     assert [record.value for record in reader.records] == numbers(4)
-
-
-@pytest.mark.parametrize("requests", [1, 2, 3])
-async def test_producer_stopped_while_starting_leaves_no_connection_open(
-    kafka_bootstrap_servers: str, monkeypatch: pytest.MonkeyPatch, requests: int
-) -> None:
-    sent = 0
-    left_open: list[str] = []
-    request_sent = asyncio.Event()
-    send = AIOKafkaConnection.send
-
-    def record_if_open(connection: Any) -> None:
-        if connection._reader is not None:
-            left_open.append(repr(connection))
-
-    def send_and_signal(connection: Any, *args: Any, **options: Any) -> Any:
-        nonlocal sent
-        sent += 1
-        if sent == requests:
-            request_sent.set()
-        return send(connection, *args, **options)
-
-    # Recorded here, because the warning of this method is ignored for the tests as a whole.
-    monkeypatch.setattr(AIOKafkaConnection, "__del__", record_if_open)
-    monkeypatch.setattr(AIOKafkaConnection, "send", send_and_signal)
-    context = kafka.open_producer(kafka_bootstrap_servers)
-    start = asyncio.create_task(context.__aenter__())
-    await request_sent.wait()
-    start.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await start
-    del context, start
-    gc.collect()
-    assert left_open == []
 
 
 async def test_leader_that_loses_its_connection_loses_no_record(

@@ -1,7 +1,6 @@
 """A relay reports the row that has waited for too long, and no longer than it waits."""
 
 import asyncio
-import contextlib
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from tidemark_consumption.projection import fold
 from tidemark_shared.database import Pool, connect_pool
 from tidemark_shared.messaging import outbox
 from tidemark_shared.messaging.outbox import RECORD_OUTBOX, Relay
-from tidemark_shared.runtime import keep_running
+from tidemark_shared.tasks import cancel_tasks, keep_running
 
 
 async def test_row_that_kafka_rejects_is_reported_until_it_is_published(
@@ -53,9 +52,7 @@ async def test_row_that_kafka_rejects_is_reported_until_it_is_published(
 
         await wait_until(is_ready, timeout_seconds=60)
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        await cancel_tasks([task])
 
 
 async def test_balance_that_is_not_published_is_reported(database: str) -> None:

@@ -16,6 +16,7 @@ from tidemark_notifier.evaluation.addressees import Addressee
 from tidemark_notifier.rules.receivers import WITH_SECRETS
 from tidemark_shared.messaging.cloudevents import decode_event
 from tidemark_shared.messaging.topics import NOTIFICATIONS
+from tidemark_shared.tasks import cancel_tasks
 
 OWNER = Addressee(email="olga@provider.example.com", name="Olga", kind="owner")
 CUSTOMER = Addressee(email="ann@acme.example.com", name="Ann", kind="contacts", role="billing")
@@ -67,9 +68,7 @@ async def running_deliverer(pool, server, retry_policy=FAST, count=1, url="smtp:
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel_tasks(tasks)
 
 
 async def wait_until_finished(pool, within=60):

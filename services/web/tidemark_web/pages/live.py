@@ -9,6 +9,7 @@ from fastapi import Request
 from fastapi.responses import Response, StreamingResponse
 
 from tidemark_shared.log import get_logger
+from tidemark_shared.tasks import cancel_tasks
 from tidemark_web.pages.client import Api, ApiError
 
 _log = get_logger()
@@ -77,8 +78,7 @@ class LiveRevisions:
     async def aclose(self) -> None:
         """Stop asking."""
         if self._poll:
-            self._poll.cancel()
-            await asyncio.gather(self._poll, return_exceptions=True)
+            await cancel_tasks([self._poll])
 
     async def _run(self) -> None:
         try:
