@@ -139,7 +139,6 @@ async def _kafka(folder: Path) -> AsyncIterator[str]:
 # Files that take longest. A worker that took one of them last would run alone. Those that start the whole stack or
 # services as processes are apart, because a stack on a busy machine misses its time limits.
 _FIRST = (
-    "test_faults",
     "test_import",
     "test_hostile_values",
     "test_figures_api",

@@ -154,11 +154,16 @@ async def service_runtime(
         pool.terminate()
 
 
-def serve(name: str, create_app: Callable[[Settings], FastAPI], settings: Settings | None = None) -> None:
-    """Run a service until SIGINT or SIGTERM."""
+def serve(name: str, create_app: Callable[[Settings], FastAPI], *, has_runtime: bool = True) -> None:
+    """Run a service until SIGINT or SIGTERM; ``has_runtime`` is whether it uses :func:`service_runtime`."""
     try:
-        settings = settings or Settings()
+        settings = Settings()
         app = create_app(settings)
+        if has_runtime:
+            # Here, because an error of the start is logged with its traceback.
+            settings.service_database_url(name)
+            require_setting(settings.kafka_bootstrap_servers, "kafka_bootstrap_servers")
+            require_setting(settings.secret, "secret")
     except InvalidSettingError as error:
         raise SystemExit(str(error)) from None
     log.configure(name, settings.log_level)

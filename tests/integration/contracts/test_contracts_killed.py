@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import httpx
 from contracts_api import SECRET, create_active_contract, expect_status, post_action
+from effort import repeat
 from polling import wait_until
 
 from tidemark.stack import ports
@@ -76,10 +77,10 @@ async def test_unpublished_events_are_published_in_order_after_kill(settings, po
 
 
 async def test_events_stay_in_order_after_repeated_kills(settings, pool, published):
-    async with process(settings) as (api, _):
-        contracts = [await create_active_contract(api, code=f"C{number}") for number in range(3)]
-    for rounds in range(1, 4):
+    contracts = []
+    for rounds in range(1, 1 + repeat(2, long=4)):
         async with process(settings) as (api, kill):
+            contracts = contracts or [await create_active_contract(api, code=f"C{number}") for number in range(3)]
 
             async def amend(contract, api=api):
                 with suppress(httpx.TransportError):
