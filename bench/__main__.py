@@ -66,7 +66,11 @@ async def _measure(arguments: argparse.Namespace) -> None:
         "bulk": bulk.measure,
         "global-rule": bulk.measure_rule,
         "pages": lambda url: pages.measure(
-            url, contracts=arguments.contracts, records=arguments.records or 2_000_000, runs=10 * arguments.runs
+            url,
+            contracts=arguments.contracts,
+            records=arguments.records or 2_000_000,
+            runs=10 * arguments.runs,
+            keep=arguments.keep,
         ),
         "storage": lambda url: storage.measure(url, records=arguments.records or 200_000),
         "intake": lambda url: intake.measure(url, records=records),
@@ -89,6 +93,9 @@ def main() -> None:
     )
     parser.add_argument("--records", type=int, help="worklogs: by default 100,000 to fold, 500,000 from end to end")
     parser.add_argument("--contracts", type=int, default=10_000, help="of pages, by default 10,000")
+    parser.add_argument(
+        "--keep", action="store_true", help="keep the data of pages on the server of TIDEMARK_DATABASE_URL"
+    )
     parser.add_argument("--runs", type=int, default=3, help="of each, by default 3")
     parser.add_argument("--rate", type=int, default=latency.DEFAULT_RATE, help="worklogs a second, for latency")
     parser.add_argument("--seconds", type=int, default=latency.DEFAULT_SECONDS, help="how long, for latency")

@@ -5,11 +5,12 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime
 from itertools import count
 from statistics import median
+from uuid import UUID
 
 from rich.table import Table
 
 from bench.database import append_and_fold, database, seed, settle, timed
-from bench.facts import ISSUES, PEOPLE, batches, worklogs
+from bench.facts import ISSUES, PEOPLE, batches, uid, worklogs
 from bench.throughput import CODES
 from tidemark_consumption import check
 from tidemark_consumption.check import PlannedWorklog, check_worklog
@@ -52,8 +53,8 @@ async def measure(server_url: str) -> Table:
             async with check_pool.acquire() as checking, pool.acquire() as reading:
                 kinds: dict[str, Callable[[int], Awaitable[object]]] = {
                     "check": lambda number: check_worklog(checking, _planned(number), _NOW),
-                    "whole balance": lambda number: _sql.balance_by_ref(
-                        reading, ref=CODES[number % len(CODES)], moment=_NOW
+                    "whole balance": lambda number: _sql.whole_balance(
+                        reading, contract=UUID(uid(f"contract {CODES[number % len(CODES)]}")), moment=_NOW
                     ),
                 }
                 for load in ("warm", "alone", "beside folds"):

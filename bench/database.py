@@ -3,7 +3,7 @@
 import os
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -63,6 +63,26 @@ async def database(server_url: str) -> AsyncIterator[Pool]:
             yield pool
         finally:
             pool.terminate()
+
+
+@asynccontextmanager
+async def kept_database(
+    server_url: str, name: str, fill: Callable[[str], Awaitable[None]], *, keep: bool
+) -> AsyncIterator[str]:
+    """The URL of a database that ``fill`` has filled. With ``keep`` it stays, and is used again by the next run."""
+    base, new = server_url.rpartition("/")[0], f"{name}_new"
+    connection = await asyncpg.connect(server_url)
+    try:
+        if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", name):
+            await connection.execute(f"DROP DATABASE IF EXISTS {new} WITH (FORCE)")
+            await connection.execute(f"CREATE DATABASE {new}")
+            await fill(f"{base}/{new}")
+            await connection.execute(f"ALTER DATABASE {new} RENAME TO {name}")
+        yield f"{base}/{name}"
+        if not keep:
+            await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        await connection.close()
 
 
 async def append_and_fold(connection: Connection, batch: Batch) -> None:

@@ -29,8 +29,8 @@ import tidemark_notifier.app
 import tidemark_web.app
 from bench import facts
 from bench.api import SECRET, open_client
-from bench.database import database, settle
-from bench.pages_seed import CUSTOMERS, publish, seed_contracts, seed_figures
+from bench.database import kept_database, settle
+from bench.pages_seed import CUSTOMERS, seed
 from tidemark.stack import ports
 from tidemark_consumption import replay
 from tidemark_notifier.delivery.egress import EgressPolicy
@@ -65,18 +65,23 @@ class Figures(NamedTuple):
     size: int
 
 
-async def measure(server_url: str, *, contracts: int, records: int, runs: int) -> Table:
-    """Seed, then measure each page ``runs`` times on other contracts each time."""
+async def measure(server_url: str, *, contracts: int, records: int, runs: int, keep: bool = False) -> Table:
+    """Seed, then measure each page ``runs`` times on other contracts each time. ``keep`` keeps the seed."""
     codes = [f"C{number:05}" for number in range(contracts)]
-    async with database(server_url) as pool:
-        url = f"{server_url.rpartition('/')[0]}/{await pool.fetchval('SELECT current_database()')}"
-        await seed_figures(pool, codes, records)
-        await publish(pool, url)
-        statements: list[Any] = []
-        async with _running_web(url, statements) as address, open_client(address) as client:
-            await seed_contracts(url, client, codes)
+
+    async def fill(url: str) -> None:
+        for service in ("consumption", "contracts", "notifier"):
+            await migrate(url, service)
+        async with _running_web(url, []) as address, open_client(address) as client:
+            pool = await connect_pool(url, "consumption")
+            await seed(pool, url, client, codes=codes, records=records)
             async with pool.acquire() as connection:
                 await settle(connection)
+            await pool.close()
+
+    async with kept_database(server_url, f"bench_pages_{contracts}_{records}", fill, keep=keep) as url:
+        statements: list[Any] = []
+        async with _running_web(url, statements) as address, open_client(address) as client:
             pages = await _list_pages(client, codes)
             taken = {page.name: await _measure_page(client, page, runs, url) for page in pages}
             shifts = await _measure_shifts(address, pages)
@@ -89,8 +94,6 @@ async def measure(server_url: str, *, contracts: int, records: int, runs: int) -
 @asynccontextmanager
 async def _running_web(url: str, statements: list[Any]) -> AsyncIterator[str]:
     """Web in front of the services, all in this process; its address."""
-    for service in ("contracts", "notifier"):
-        await migrate(url, service)
     settings = Settings(
         database_url=url, secret=SECRET, smtp_url="smtp://127.0.0.1:9", kafka_bootstrap_servers="127.0.0.1:9", open=True
     )

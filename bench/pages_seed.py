@@ -1,7 +1,7 @@
 """Many customers, contracts and worklogs for the benchmark of the pages.
 
-Contracts, links and work go through the product's fold. The contracts service gets copies of one contract that was made
-over its API, and all but the first balances are copies too: computing each takes milliseconds.
+Contracts, links and work go through the product's fold, and what it publishes goes to the notifier. The contracts
+service gets copies of one contract that was made over its API.
 """
 
 import json
@@ -13,25 +13,52 @@ from typing import Any
 
 import asyncpg
 import httpx
+from aiokafka import ConsumerRecord
 
 from bench import facts
 from bench.database import append_and_fold
 from tidemark_consumption.balance_outbox import open_balance_outbox
-from tidemark_shared.database import Pool
+from tidemark_consumption.projection import fold
+from tidemark_notifier.engine.evaluator import Evaluator
+from tidemark_notifier.engine.event_handlers import create_event_handlers
+from tidemark_shared.database import Pool, connect_pool
 from tidemark_shared.messaging.events import ORGANIZATION_CHANGED
-from tidemark_shared.messaging.topics import DIRECTORY
+from tidemark_shared.messaging.topics import BALANCES, DIRECTORY
 
-CUSTOMERS, ISSUES_OF_CONTRACT = 200, 2
-_BATCH = 20_000
-_PUBLISHED = 300
+CUSTOMERS, ISSUES_OF_CONTRACT = 200, 8
+_BATCH, _NOTIFIED_AT_ONCE = 20_000, 500
 _DAYS = 320
 _FIRST_DAY = datetime(2026, 1, 5, 8, tzinfo=UTC)
 _RECEIVED_MS = int(time.time() * 1000)
+_EXPIRED_EVERY = 10
+_RULES: tuple[dict[str, Any], ...] = (
+    {"kind": "consumed_percent", "of": "contract", "over": "period", "at": ["80", "100"]},
+    {"kind": "consumed_percent", "of": "account", "over": "period", "at": ["100"]},
+    {"kind": "forecast_exhausts", "before_end": True},
+    {"kind": "expires_in_days", "at": [30, 7]},
+    {"kind": "unaccounted_work", "at": ["8"]},
+)
 
 
-async def seed_figures(pool: Pool, codes: Sequence[str], records: int) -> None:
-    """Contracts of many customers, links and work, in consumption."""
+async def seed(pool: Pool, url: str, client: httpx.AsyncClient, *, codes: Sequence[str], records: int) -> None:
+    """Fill the tables of all services. ``client`` is one of the API."""
+    for number, trigger in enumerate(_RULES):
+        rule = {
+            "name": f"Rule {number}", "scope": {"kind": "global"}, "trigger": trigger,
+            "receivers": [{"kind": "owner"}], "channels": ["email"],
+        }  # fmt: skip
+        (await client.post("/v1/rules", json=rule)).raise_for_status()
     contracts = [_of_customer(facts.contract(code), number) for number, code in enumerate(codes)]
+    directory = [*(_customer(number) for number in range(CUSTOMERS)), *facts.teams()]
+    await _seed_figures(pool, directory, contracts, codes, records)
+    await _notify(pool, url, directory, contracts)
+    await _seed_contracts(url, client, codes)
+
+
+async def _seed_figures(
+    pool: Pool, directory: list[ConsumerRecord], contracts: list[ConsumerRecord], codes: Sequence[str], records: int
+) -> None:
+    """Contracts of many customers, links and work, in consumption."""
     issues = len(codes) * ISSUES_OF_CONTRACT
     (link, *_) = facts.links(codes[:1])
     links = [
@@ -43,15 +70,18 @@ async def seed_figures(pool: Pool, codes: Sequence[str], records: int) -> None:
         )
         for number in range(issues)
     ]
-    directory = [*(_customer(number) for number in range(CUSTOMERS)), *facts.teams()]
+    (worklog,) = facts.worklogs([1], prefix="P")
     async with pool.acquire() as connection:
+        await fold.prepare_connection(connection)
         for group in (directory, contracts, links):
             for batch in facts.batches(group, 2_000):
                 await append_and_fold(connection, batch)
             _say(f"{len(group):,} records of {group[0].topic}")
         for first in range(0, records, _BATCH):
-            work = [_worklog(number, issues) for number in range(first, min(first + _BATCH, records))]
-            rows = [replace(record, offset=first + offset) for offset, record in enumerate(work)]
+            rows = [
+                replace(worklog, offset=number, timestamp=_RECEIVED_MS, value=_worklog(number, len(codes)))
+                for number in range(first, min(first + _BATCH, records))
+            ]
             (batch,) = facts.batches(rows, _BATCH)
             await append_and_fold(connection, batch._replace(records=rows, partition=1))
             _say(f"{min(first + _BATCH, records):,} worklogs")
@@ -69,7 +99,11 @@ def _of_customer(record: Any, number: int) -> Any:
         "name": f"Support of customer {number % CUSTOMERS}",
         "contracted_hours": str(30 + number % 50),
     }
-    return replace(record, value=json.dumps({**data, "terms": terms}).encode())
+    return replace(record, value=json.dumps({**data, "terms": terms, "status": _status(number)}).encode())
+
+
+def _status(number: int) -> str:
+    return "ACTIVE" if number % _EXPIRED_EVERY else "EXPIRED"
 
 
 def _customer(number: int) -> Any:
@@ -80,41 +114,59 @@ def _customer(number: int) -> Any:
     return replace(record, topic=DIRECTORY.name, headers=headers, value=json.dumps(data).encode())
 
 
-def _worklog(number: int, issues: int) -> Any:
+def _worklog(number: int, contracts: int) -> bytes:
+    """The work is spread unevenly: the first contract has a hundredth of it where there are 10,000."""
     started = _FIRST_DAY + timedelta(days=number * 31 % _DAYS, minutes=number % 480)
-    (record,) = facts.worklogs([1], prefix="P")
-    return _replace(
-        replace(record, timestamp=_RECEIVED_MS),
-        worklog_id=f"P{number}",
-        issue_id=f"P{number * 7919 % issues}",
-        started_at=started.isoformat(),
-        author_id=f"person-{number * 13 % facts.PEOPLE}",
-        seconds=60 + number % 7_200,
-        updated_at=(started + timedelta(hours=1)).isoformat(),
-    )
+    even = number * 7919 % contracts
+    issue = even * even // contracts + contracts * (number * 13 % ISSUES_OF_CONTRACT)
+    data = {
+        "worklog_id": f"P{number}",
+        "issue_id": f"P{issue}",
+        "author_id": f"person-{number * 13 % facts.PEOPLE}",
+        "started_at": started.isoformat(),
+        "seconds": 60 + number % 7_200,
+        "description": "Looked into it, and wrote down what was found.",
+        "updated_at": (started + timedelta(hours=1)).isoformat(),
+    }
+    return json.dumps(data).encode()
 
 
-async def publish(pool: Pool, url: str) -> None:
-    """Publish the first balances, and copy them to the other contracts: computing each takes milliseconds."""
+async def _notify(
+    pool: Pool, url: str, directory: Sequence[ConsumerRecord], contracts: Sequence[ConsumerRecord]
+) -> None:
+    """Publish all balances, and give them to the notifier with the contracts and the directory."""
+    handlers = create_event_handlers(Evaluator(is_started=True))
+    notifier = await connect_pool(url, "notifier")
+
+    async def handle(records: Sequence[ConsumerRecord]) -> None:
+        for batch in facts.batches(records, _NOTIFIED_AT_ONCE):
+            async with notifier.acquire() as connection, connection.transaction():
+                await handlers[batch.topic](connection, batch)
+
+    await handle(directory)
+    await handle(contracts)
+    waiting: list[ConsumerRecord] = []
+    done = 0
     async with open_balance_outbox(url) as outbox, pool.acquire() as connection:
-        enough = min(_PUBLISHED, await connection.fetchval("SELECT count(*) FROM contracts"))
-        while await connection.fetchval("SELECT count(*) FROM published_balances") < enough:
+        while await connection.fetchval("SELECT count(*) FROM published_balances") < len(contracts):
             rows = await outbox.load_rows(connection)
             await outbox.mark_published(connection, [row.id for row in rows])
-        await connection.execute(
-            """
-            INSERT INTO published_balances (contract_id, attention, urgency, body)
-            SELECT c.contract_id, p.attention, p.urgency,
-              p.body || jsonb_build_object('contract_id', c.contract_id, 'contract_code', c.code)
-            FROM (SELECT *, row_number() OVER (ORDER BY code) AS place FROM contracts) AS c
-            JOIN (SELECT *, row_number() OVER () AS place, count(*) OVER () AS total FROM published_balances) AS p
-              ON c.place % p.total = p.place - 1
-            ON CONFLICT DO NOTHING
-            """
-        )
+            waiting += [
+                replace(
+                    contracts[0], topic=BALANCES.name, key=row.record.key, headers=row.record.headers,
+                    value=row.record.value,
+                ) for row in rows
+            ]  # fmt: skip
+            if len(waiting) >= _NOTIFIED_AT_ONCE:
+                await handle(waiting)
+                done += len(waiting)
+                waiting.clear()
+                _say(f"{done:,} balances")
+    await handle(waiting)
+    await notifier.close()
 
 
-async def seed_contracts(url: str, client: httpx.AsyncClient, codes: Sequence[str]) -> None:
+async def _seed_contracts(url: str, client: httpx.AsyncClient, codes: Sequence[str]) -> None:
     """One contract and customer by the API of the contracts service, and copies with the ids that consumption has."""
     body = {"name": "Customer", "timezone": "Europe/Berlin", "contacts": []}
     organization = (await client.post("/v1/organizations", json=body)).raise_for_status().json()["id"]
@@ -165,6 +217,7 @@ def _changes(table: str, draft: Any, organization: str, codes: Sequence[str]) ->
         def change(row: str) -> str:
             row = of_customer(number % CUSTOMERS)(row)
             row = row.replace(draft["id"], facts.uid(f"contract {code}")).replace('"Template"', f'"{code}"')
+            row = row.replace('"ACTIVE"', f'"{_status(number)}"')
             for index in range(facts.ACCOUNTS):
                 old = facts.uid(f"account Template {index}")
                 row = row.replace(old, facts.uid(f"account {code} {index}"))
