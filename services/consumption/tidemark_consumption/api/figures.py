@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
@@ -44,26 +45,36 @@ _WorklogPosition = TypeAdapter(tuple[EventTime, Text, Text])
 class ContractReader:
     """Reads one contract: its current state or, in a session with shadow tables, its state at a moment."""
 
-    def __init__(self, connection: Connection, ref: str, moment: datetime, as_of: datetime | None) -> None:
-        self.connection, self.ref, self.moment, self.as_of = connection, ref, moment, as_of
-
-    async def contract_id(self) -> UUID:
-        """Raises a 404."""
-        contract_id = await _sql.contract_by_ref(self.connection, ref=self.ref)
-        if contract_id is None:
-            raise self._not_found()
-        return UUID(str(contract_id))
+    def __init__(
+        self, connection: Connection, ref: str, contract_id: UUID, moment: datetime, as_of: datetime | None
+    ) -> None:
+        self.connection, self.ref, self.contract_id = connection, ref, contract_id
+        self.moment, self.as_of = moment, as_of
 
     async def balance(self) -> dict[str, Any]:
-        """The whole balance with its links. Raises a 404."""
-        row = await _sql.balance_by_ref(self.connection, ref=self.ref, moment=self.moment)
-        if row is None or row["body"] is None:
-            raise self._not_found()
-        forecast = await query_forecast(self.connection, row["contract_id"], self.moment)
-        return add_links({**json.loads(row["body"]), "forecast": forecast}, self.as_of)
+        """The whole balance with its links. Raises a 404 for a discarded draft."""
+        body = await _sql.whole_balance(self.connection, contract=self.contract_id, moment=self.moment)
+        if body is None:
+            raise _not_found(self.ref)
+        forecast = await query_forecast(self.connection, self.contract_id, self.moment)
+        return add_links({**json.loads(body), "forecast": forecast}, self.as_of)
 
-    def _not_found(self) -> Problem:
-        return Problem(404, "No such contract", f"No contract with id or code {self.ref!r}.")
+
+def _not_found(ref: str) -> Problem:
+    return Problem(404, "No such contract", f"No contract with id or code {ref!r}.")
+
+
+@asynccontextmanager
+async def open_reader(request: Request, ref: str, as_of: datetime | None = None) -> AsyncIterator[ContractReader]:
+    """Open a contract by its id or code, which may have been created a moment ago. Raises a 404."""
+    for has_waited in (False, True):
+        async with connection_at(request, as_of, ref=ref) as (connection, moment):
+            if contract_id := await _sql.contract_by_ref(connection, ref=ref):
+                yield ContractReader(connection, ref, contract_id, moment, as_of)
+                return
+        if not has_waited:
+            await await_contract(request.app.state, ref)
+    raise _not_found(ref)
 
 
 async def _contract_reader(
@@ -71,9 +82,8 @@ async def _contract_reader(
     contract: Annotated[Text, Path(description="The contract's id or code.")],
     as_of: AsOf = None,
 ) -> AsyncIterator[ContractReader]:
-    await await_contract(request.app.state, contract)
-    async with connection_at(request, as_of, ref=contract) as (connection, moment):
-        yield ContractReader(connection, contract, moment, as_of)
+    async with open_reader(request, contract, as_of) as reader:
+        yield reader
 
 
 async def await_contract(state: State, ref: str) -> None:
@@ -134,9 +144,7 @@ async def list_contract_periods(reader: Reader) -> Page[LinkedContractPeriod]:
 @router.get("/curve")
 async def list_contract_curve(reader: Reader, figure: Annotated[FigureFilter, Query()]) -> Page[CurveDay]:
     """The balance at each day's end, by day of work, from the first day to today or the last; all on one page."""
-    rows = _sql.curve(
-        reader.connection, contract=await reader.contract_id(), moment=reader.moment, **figure.query_parameters()
-    )
+    rows = _sql.curve(reader.connection, contract=reader.contract_id, moment=reader.moment, **figure.query_parameters())
     items = [
         CurveDay(day=row["day"], whole=json.loads(row["whole"]), period=_decode_period(row["period"]))
         async for row in rows
@@ -157,7 +165,7 @@ async def list_contract_worklogs(reader: Reader, selection: Annotated[WorklogFil
     reasons = None if selection.reason is None else [selection.reason]
     rows = _sql.contract_worklogs(
         reader.connection,
-        contract=await reader.contract_id(),
+        contract=reader.contract_id,
         period=selection.period,
         day=selection.day,
         billable=selection.billable,

@@ -2,15 +2,14 @@
 
 import json
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request
 from pydantic import Field, TypeAdapter
 
-from tidemark_consumption.api.figures import ContractReader, await_contract
+from tidemark_consumption.api.figures import ContractReader, open_reader
 from tidemark_consumption.database.query_types import ConsumptionQueries
-from tidemark_shared.database import ACQUIRE_TIMEOUT_SECONDS, queries
+from tidemark_shared.database import queries
 from tidemark_shared.domain.bodies import Body, Day, Text
 from tidemark_shared.domain.statements import PeriodBody, PeriodRestated, Statement
 from tidemark_shared.http.auth import require_role
@@ -48,9 +47,8 @@ class StatementNow(Body):
 async def _contract_reader(
     request: Request, contract: Annotated[Text, Path(description="The contract's id or code.")]
 ) -> AsyncIterator[ContractReader]:
-    await await_contract(request.app.state, contract)
-    async with request.app.state.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
-        yield ContractReader(connection, contract, datetime.now(UTC), None)
+    async with open_reader(request, contract) as reader:
+        yield reader
 
 
 Reader = Annotated[ContractReader, Depends(_contract_reader)]
@@ -61,7 +59,7 @@ Reader = Annotated[ContractReader, Depends(_contract_reader)]
 async def list_contract_statements(reader: Reader, cursor: Cursor = None, limit: Limit = 50) -> Page[Statement]:
     """The statements of the contract's settled periods, in the order frozen, which is the oldest period first."""
     [after] = decode_cursor(cursor, _Position) or (0,)
-    rows = _sql.list_statements(reader.connection, contract=await reader.contract_id(), after=after, max_rows=limit + 1)
+    rows = _sql.list_statements(reader.connection, contract=reader.contract_id, after=after, max_rows=limit + 1)
     items = [_statement(row) async for row in rows]
     last = items[limit - 1] if len(items) > limit else None
     return Page(items=items[:limit], next=last and encode_cursor(str(last.number)))
@@ -72,7 +70,7 @@ async def get_contract_statement(
     reader: Reader, period_start: Annotated[Day, Path(description="The first day of the period.")]
 ) -> StatementNow:
     """The statement of a period, the restatements that correct it, and the figures today."""
-    contract_id = await reader.contract_id()
+    contract_id = reader.contract_id
     row = await _sql.find_statement(reader.connection, contract=contract_id, period_start=period_start)
     if row is None:
         detail = f"No period of contract {reader.ref!r} that starts on {period_start} is settled."

@@ -171,11 +171,6 @@ class BacklogRow(TypedDict):
     seconds: float | Any
 
 
-class BalanceByRefRow(TypedDict):
-    contract_id: UUID | Any
-    body: str | Any
-
-
 class BalanceToPublishRow(TypedDict):
     revision: int | Any
     correlation_id: str | Any
@@ -738,14 +733,6 @@ class ConsumptionQueries(Protocol):
         """How many records wait to be folded, and how many seconds the oldest has waited.
 
         batches.sql"""
-        ...
-
-    async def balance_by_ref(
-        self, connection: Connection, /, *, moment: datetime | None, ref: str | None
-    ) -> BalanceByRefRow | None:
-        """The whole balance of a contract by id or code, without its forecast.
-
-        figures.sql"""
         ...
 
     async def balance_to_publish(
@@ -1675,6 +1662,14 @@ class ConsumptionQueries(Protocol):
         """Batches to fold, in the order appended, up to a number of records; the first batch whatever its size.
 
         batches.sql"""
+        ...
+
+    async def whole_balance(
+        self, connection: Connection, /, *, contract: UUID | None, moment: datetime | None
+    ) -> str | Any:
+        """The whole balance of a contract, without its forecast; null for a discarded draft.
+
+        figures.sql"""
         ...
 
     async def working_tables_size(self, connection: Connection, /) -> int | Any:

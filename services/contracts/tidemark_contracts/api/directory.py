@@ -20,6 +20,8 @@ from tidemark_shared.http.requests import DRY_RUN, Call, ChangeCall, CreateCall,
 
 router = APIRouter(prefix="/v1", route_class=TransactionRoute)
 
+_MAX_IDS = 200
+
 
 class Organization(Versioned, bodies.Organization):
     """The current state of an organization."""
@@ -36,6 +38,9 @@ class RateCard(Versioned, bodies.RateCard):
 class NameFilter(BaseModel):
     """Which organizations or teams a list shows."""
 
+    id: Annotated[
+        list[UUID] | None, Field(max_length=_MAX_IDS, description="These ids; unknown ones are left out.")
+    ] = None
     name: Annotated[Text | None, Field(description="The exact name.")] = None
     text: Annotated[Text | None, Field(description="Part of the name; case is ignored.")] = None
     cursor: Cursor = None
@@ -76,7 +81,9 @@ def _add_routes(
     async def list_(call: ReadCall, filters: Any) -> Any:
         query = filters.model_dump(exclude={"cursor", "limit"})
         after, max_rows = decode_page_cursor(filters.cursor), filters.limit + 1
-        entities = await store.list_entities(call.connection, resource, after=after, max_rows=max_rows, **query)
+        entities = await store.list_entities(
+            call.connection, resource, ids=query.pop("id", None), after=after, max_rows=max_rows, **query
+        )
         return build_page([model(**_members(entity)) for entity in entities], filters.limit, resource.sort_key)
 
     async def read(id_: UUID, call: ReadCall) -> Any:

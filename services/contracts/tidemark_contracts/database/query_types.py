@@ -416,6 +416,7 @@ class ContractsQueries(Protocol):
         /,
         *,
         kind: str | None,
+        ids: Collection[UUID | None] | None,
         name: str | None,
         text: str | None,
         person: str | None,

@@ -80,6 +80,7 @@ async def list_entities(
     *,
     after: tuple[str, UUID] | None,
     max_rows: int,
+    ids: Collection[UUID] | None = None,
     name: str | None = None,
     text: str | None = None,
     person: str | None = None,
@@ -90,6 +91,7 @@ async def list_entities(
     rows = _sql.list_entities(
         connection,
         kind=resource.kind,
+        ids=ids,
         name=name,
         text=text,
         person=person,

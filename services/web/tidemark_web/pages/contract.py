@@ -32,6 +32,7 @@ WHOLE = "whole"
 _DAYS_OF_WEEK = 7
 _MAX_UNACCOUNTED = 20
 _MAX_STATEMENTS = 200
+_MAX_TEAMS = 200
 REASON_LABELS = {
     "issue_not_linked": "Issue is not linked",
     "contract_unknown": "Contract is unknown",
@@ -165,8 +166,9 @@ async def _load(api: Api, reference: str, moment: datetime | None) -> tuple[Any,
 
 async def load_team_names(api: Api, ids: Sequence[str]) -> dict[str, str]:
     """The names of teams; a team that no longer exists is left out."""
-    teams = await asyncio.gather(*(optional(api.get(f"/v1/teams/{id_}")) for id_ in ids))
-    return {team["id"]: team["name"] for team in teams if team}
+    query = [("limit", _MAX_TEAMS), *(("id", id_) for id_ in ids)]
+    teams = await optional(api.get("/v1/teams", query)) if ids else None
+    return {team["id"]: team["name"] for team in teams["items"]} if teams else {}
 
 
 def select_period(balance: Json, start: str | None, today: date) -> Json | None:

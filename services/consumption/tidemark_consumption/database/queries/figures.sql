@@ -1,10 +1,8 @@
 -- The figures of a contract: the current ones or, in a session with shadow tables, those known at a moment.
 
--- name: balance_by_ref(ref, moment)^
--- The whole balance of a contract by id or code, without its forecast.
-SELECT contract_ref.contract_id, balance(contract_ref.contract_id, :moment, TRUE)::text AS body
-FROM contract_refs AS contract_ref
-WHERE contract_ref.ref = :ref;
+-- name: whole_balance(contract, moment)$
+-- The whole balance of a contract, without its forecast; null for a discarded draft.
+SELECT balance(:contract, :moment, TRUE)::text AS body;
 
 -- name: pace(contract, moment)^
 -- What a forecast is made from: what is available and consumed in the current period, and the work of each day, in

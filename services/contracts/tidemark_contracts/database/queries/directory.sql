@@ -37,10 +37,11 @@ INSERT INTO deleted_entities (id, version)
 SELECT id, version FROM deleted
 RETURNING version;
 
--- name: list_entities(kind, name, text, person, team, after_name, after_id, max_rows)
+-- name: list_entities(kind, ids, name, text, person, team, after_name, after_id, max_rows)
 SELECT id, version, name, body
 FROM directory
 WHERE kind = :kind
+  AND (:ids::uuid[] IS NULL OR id = ANY(:ids::uuid[]))
   AND (:name::text IS NULL OR name = :name::text)
   AND (:text::text IS NULL OR contains_text(name, :text::text))
   AND (:person::text IS NULL OR body ->> 'person_id' = :person::text)
