@@ -33,9 +33,10 @@ def build_query(snapshot: ReportSnapshot, addressee: Addressee) -> list[tuple[st
 
 
 def format_report_subject(snapshot: ReportSnapshot, language: Language) -> str:
-    """Such as ``Monthly report: Acme, March 2026``."""
+    """Such as ``Monthly report: Acme, March 2026``. A name that has the customer in it is not followed by it."""
     days = language.format_period(snapshot.first_day, snapshot.last_day)
-    return f"{snapshot.name}: {snapshot.organization_name}, {days}"
+    names_customer = snapshot.organization_name.casefold() in snapshot.name.casefold()
+    return f"{snapshot.name}: {days if names_customer else f'{snapshot.organization_name}, {days}'}"
 
 
 def build_report_view(
@@ -46,12 +47,12 @@ def build_report_view(
     is_contact = addressee.kind == "contacts"
     base = public_url.rstrip("/")
     return {
-        "kind": _("Report"),
+        "kind": _("Delivery report"),
         "kind_note": f"{language.format_period(snapshot.first_day, snapshot.last_day)}.",
         "opening": [],
-        "headline": snapshot.name,
+        "headline": snapshot.organization_name,
         "consumption": None,
-        "reason": _("Delivery report for %(organization)s. It is attached.", organization=snapshot.organization_name),
+        "reason": _("The report is attached, with all figures."),
         "others_title": _("Contracts"),
         "others": [_build_contract(contract, language) for contract in report["contracts"]],
         "contract_name": "",
