@@ -50,23 +50,27 @@ _MIN_RETRY_SECONDS, _MAX_RETRY_SECONDS = 1.0, 300.0
 _DAY_CHECK_INTERVAL_SECONDS = 5
 
 
-async def query_pace(connection: Connection, contract_id: UUID, moment: datetime) -> dict[str, Any] | None:
-    """What :func:`forecast` takes for a contract, by name; None where no forecast is possible."""
-    pace = await _sql.pace(connection, contract=contract_id, moment=moment)
-    return pace and {
-        "days": dict(zip(pace["days"], map(int, pace["amounts"]), strict=True)),
-        "today": pace["today"],
-        "first": pace["period_start"],
-        "last": pace["period_end"],
-        "available": int(pace["available"]),
-        "consumed": int(pace["consumed"]),
+async def query_paces(
+    connection: Connection, contract_ids: Sequence[UUID], moment: datetime
+) -> dict[UUID, dict[str, Any]]:
+    """What :func:`forecast` takes, by name, for each contract for which a forecast is possible."""
+    return {
+        pace["contract_id"]: {
+            "days": dict(zip(pace["days"], map(int, pace["amounts"]), strict=True)),
+            "today": pace["today"],
+            "first": pace["period_start"],
+            "last": pace["period_end"],
+            "available": int(pace["available"]),
+            "consumed": int(pace["consumed"]),
+        }
+        async for pace in _sql.paces(connection, contracts=contract_ids, moment=moment)
     }
 
 
 async def query_forecast(connection: Connection, contract_id: UUID, moment: datetime) -> dict[str, Any] | None:
     """The forecast of a contract's balance, as JSON; None where no forecast is possible."""
-    pace = await query_pace(connection, contract_id, moment)
-    prediction = forecast(**pace) if pace else None
+    paces = await query_paces(connection, [contract_id], moment)
+    prediction = forecast(**paces[contract_id]) if paces else None
     return prediction.model_dump(mode="json") if prediction else None
 
 

@@ -19,11 +19,12 @@ Rows = Sequence[Row]
 
 
 class ReportRange(NamedTuple):
-    """The days of a report, both inclusive, and its accounts; None: all of them."""
+    """The days of a report, both inclusive, its accounts (None: all of them), and whether it has details."""
 
     first_day: date
     last_day: date
     accounts: Sequence[UUID] | None
+    details: bool
 
     def has_account(self, account_id: str) -> bool:
         """Whether the report has this account."""
@@ -64,7 +65,7 @@ def deliver_contract(
             for period, planned in zip(balance["periods"], planned_to_date, strict=True)
             if shown.overlaps(period)
         ],
-        "accounts": [_deliver_account(account, rows.work, shown, team_names) for account in accounts],
+        "accounts": [_deliver_account(account, rows.work, shown, team_names) for account in accounts if shown.details],
         "billable": _find_work(rows.work, billable=True),
         "non_billable": _find_work(rows.work, billable=False),
         "consumed_before": max((row["cumulative"] for row in rows.days if row["day"] < shown.first_day), default=0),
@@ -83,7 +84,7 @@ def deliver_contract(
         ],
         "restatements": [dict(row) for row in rows.restatements],
         "forecast": prediction,
-        "outlook": _look_ahead(contract, balance, pace),
+        "outlook": _look_ahead(contract, balance, pace if shown.details else None),
     }
 
 

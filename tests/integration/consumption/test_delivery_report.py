@@ -58,6 +58,18 @@ async def get_report(client, **parameters):
     return answer.json()
 
 
+async def test_report_without_details_has_the_same_figures(client, pool):
+    seed, first, last = HISTORIES[0]
+    days = {"from": str(first), "to": str(last)}
+    async with pool.acquire() as connection:
+        await learn(connection, seeded(seed))
+    full, short = await get_report(client, **days), await get_report(client, details=False, **days)
+    assert any(delivery["days"] and delivery["accounts"] for delivery in full["contracts"])
+    left_out = {"accounts": [], "days": [], "outlook": [], "restatements": [], "consumed_before": 0}
+    assert short["contracts"] == [delivery | left_out for delivery in full["contracts"]]
+    assert short["teams"] == full["teams"]
+
+
 @pytest.mark.parametrize(("seed", "first", "last"), HISTORIES[: repeat(3, long=len(HISTORIES))])
 async def test_report_equals_the_tables(client, pool, seed, first, last):
     async with pool.acquire() as connection:

@@ -43,6 +43,10 @@ async def test_lists_are_filtered(api):
     ]
     assert names == ["Öko & Söhne"]
     assert (await expect_status(api.get("/organizations", params={"name": "Acm"}), 200)).json()["items"] == []
+    ids = {"id": [other, "00000000-0000-4000-8000-000000000000"]}
+    by_id = (await expect_status(api.get("/organizations", params=ids), 200)).json()["items"]
+    assert [organization_["id"] for organization_ in by_id] == [other]
+    assert (await expect_status(api.get("/teams", params=ids), 200)).json()["items"] == []
     for path, query in (("/contracts", {"text": "\0"}), ("/teams", {"cursor": "x"}), ("/contracts", {"limit": "0"})):
         await expect_status(api.get(path, params=query), 422)
 

@@ -86,6 +86,7 @@ class AsyncClient(BaseAsyncClient):
     def list_organizations(
         self,
         *,
+        id: Sequence[UUID | str] | None = None,
         name: str | None = None,
         text: str | None = None,
     ) -> AsyncIterator[models.Organization]:
@@ -93,7 +94,7 @@ class AsyncClient(BaseAsyncClient):
 
         Needs the role `viewer`.
         """
-        return self._items(Call("GET", "organizations", query={"limit": 200, "name": name, "text": text}))
+        return self._items(Call("GET", "organizations", query={"limit": 200, "id": id, "name": name, "text": text}))
 
     async def get_organization(self, organization: Reference) -> Entity[models.Organization]:
         """Read one organization.
@@ -136,12 +137,18 @@ class AsyncClient(BaseAsyncClient):
         """
         return await self._call(Call("POST", "teams", body=body, key=key))
 
-    def list_teams(self, *, name: str | None = None, text: str | None = None) -> AsyncIterator[models.Team]:
+    def list_teams(
+        self,
+        *,
+        id: Sequence[UUID | str] | None = None,
+        name: str | None = None,
+        text: str | None = None,
+    ) -> AsyncIterator[models.Team]:
         """List teams by name.
 
         Needs the role `viewer`.
         """
-        return self._items(Call("GET", "teams", query={"limit": 200, "name": name, "text": text}))
+        return self._items(Call("GET", "teams", query={"limit": 200, "id": id, "name": name, "text": text}))
 
     async def get_team(self, team: Reference) -> Entity[models.Team]:
         """Read one team.
@@ -737,6 +744,7 @@ class AsyncClient(BaseAsyncClient):
         contract: Sequence[str] | None = None,
         account: Sequence[UUID | str] | None = None,
         people: bool | None = None,
+        details: bool | None = None,
         as_of: datetime | str | None = None,
     ) -> models.DeliveryReport:
         """What was delivered to a customer: planned and executed, who did the work, what does not count, what
@@ -744,7 +752,7 @@ class AsyncClient(BaseAsyncClient):
 
         Needs the role `viewer`.
         """
-        result: models.DeliveryReport = (await self._call(Call("GET", "reports/delivery", query={"organization": organization, "from": from_, "to": to, "contract": contract, "account": account, "people": people, "as_of": as_of}))).body
+        result: models.DeliveryReport = (await self._call(Call("GET", "reports/delivery", query={"organization": organization, "from": from_, "to": to, "contract": contract, "account": account, "people": people, "details": details, "as_of": as_of}))).body
         return result
 
     async def get_people_report(

@@ -86,6 +86,7 @@ class Client(BaseClient):
     def list_organizations(
         self,
         *,
+        id: Sequence[UUID | str] | None = None,
         name: str | None = None,
         text: str | None = None,
     ) -> Iterator[models.Organization]:
@@ -93,7 +94,7 @@ class Client(BaseClient):
 
         Needs the role `viewer`.
         """
-        return self._items(Call("GET", "organizations", query={"limit": 200, "name": name, "text": text}))
+        return self._items(Call("GET", "organizations", query={"limit": 200, "id": id, "name": name, "text": text}))
 
     def get_organization(self, organization: Reference) -> Entity[models.Organization]:
         """Read one organization.
@@ -136,12 +137,18 @@ class Client(BaseClient):
         """
         return self._call(Call("POST", "teams", body=body, key=key))
 
-    def list_teams(self, *, name: str | None = None, text: str | None = None) -> Iterator[models.Team]:
+    def list_teams(
+        self,
+        *,
+        id: Sequence[UUID | str] | None = None,
+        name: str | None = None,
+        text: str | None = None,
+    ) -> Iterator[models.Team]:
         """List teams by name.
 
         Needs the role `viewer`.
         """
-        return self._items(Call("GET", "teams", query={"limit": 200, "name": name, "text": text}))
+        return self._items(Call("GET", "teams", query={"limit": 200, "id": id, "name": name, "text": text}))
 
     def get_team(self, team: Reference) -> Entity[models.Team]:
         """Read one team.
@@ -716,6 +723,7 @@ class Client(BaseClient):
         contract: Sequence[str] | None = None,
         account: Sequence[UUID | str] | None = None,
         people: bool | None = None,
+        details: bool | None = None,
         as_of: datetime | str | None = None,
     ) -> models.DeliveryReport:
         """What was delivered to a customer: planned and executed, who did the work, what does not count, what
@@ -723,7 +731,7 @@ class Client(BaseClient):
 
         Needs the role `viewer`.
         """
-        result: models.DeliveryReport = (self._call(Call("GET", "reports/delivery", query={"organization": organization, "from": from_, "to": to, "contract": contract, "account": account, "people": people, "as_of": as_of}))).body
+        result: models.DeliveryReport = (self._call(Call("GET", "reports/delivery", query={"organization": organization, "from": from_, "to": to, "contract": contract, "account": account, "people": people, "details": details, "as_of": as_of}))).body
         return result
 
     def get_people_report(

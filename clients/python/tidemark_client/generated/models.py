@@ -1283,7 +1283,7 @@ class ContractDelivery(TypedDict):
     non_billable: Work
     """Work on its other accounts in the range."""
     consumed_before: int
-    """What `days` begins with: consumed before the range."""
+    """What `days` begins with: consumed before the range; 0 without days."""
     days: list[DeliveryDay]
     """Days with work, of the accounts that were asked for or else of the billable ones."""
     teams: list[TeamWork]

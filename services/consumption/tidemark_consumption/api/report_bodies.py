@@ -157,7 +157,9 @@ class ContractDelivery(Body):
     accounts: Annotated[tuple[DeliveryAccount, ...], Field(description="The accounts of the report.")]
     billable: Annotated[Work, Field(description="Work on billable accounts of the report in the range.")]
     non_billable: Annotated[Work, Field(description="Work on its other accounts in the range.")]
-    consumed_before: Annotated[int, Field(description="What `days` begins with: consumed before the range.")]
+    consumed_before: Annotated[
+        int, Field(description="What `days` begins with: consumed before the range; 0 without days.")
+    ]
     days: Annotated[
         tuple[DeliveryDay, ...],
         Field(description="Days with work, of the accounts that were asked for or else of the billable ones."),

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from tidemark_consumption.api.day_range import require_day_range
 from tidemark_consumption.api.moments import AsOf, connection_at
 from tidemark_consumption.api.report_bodies import DeliveryReport
-from tidemark_consumption.balance_outbox import query_pace
+from tidemark_consumption.balance_outbox import query_paces
 from tidemark_consumption.database.query_types import ConsumptionQueries
 from tidemark_consumption.delivery import ReportRange, ReportRows, Row, deliver_contract, deliver_teams
 from tidemark_shared.database import Connection, queries
@@ -46,6 +46,13 @@ class DeliveryFilter(BaseModel):
         list[UUID] | None, Field(max_length=_MAX_NAMES, description="Ids of accounts; else all accounts.")
     ] = None
     people: Annotated[bool, Field(description="Whether to list people, for internal use.")] = False
+    details: Annotated[
+        bool,
+        Field(
+            description="Whether to list accounts, days, people, restatements and the outlook of each contract. Without"
+            " them a report of many contracts is small."
+        ),
+    ] = True
 
 
 @router.get("/delivery")
@@ -78,10 +85,10 @@ async def get_delivery_report(
         team_names = {
             row["team_id"]: row["name"] async for row in _sql.report_teams(connection, contracts=contract_ids)
         }
-        paces = {contract_id: await query_pace(connection, contract_id, moment) for contract_id in contract_ids}
-    shown = ReportRange(selection.first_day, selection.last_day, selection.account)
+        paces = await query_paces(connection, contract_ids, moment)
+    shown = ReportRange(selection.first_day, selection.last_day, selection.account, selection.details)
     deliveries = [
-        deliver_contract(contract, rows[contract["contract_id"]], paces[contract["contract_id"]], shown, team_names)
+        deliver_contract(contract, rows[contract["contract_id"]], paces.get(contract["contract_id"]), shown, team_names)
         for contract in contracts
     ]
     return DeliveryReport.model_validate(
@@ -116,9 +123,11 @@ async def _load_rows(
     days = {"first_day": selection.first_day, "last_day": selection.last_day}
     scope: dict[str, Any] = {"contracts": contracts, "accounts": selection.account, **days}
     work = await _by_contract(_sql.report_work(connection, **scope))
+    unaccounted = await _by_contract(_sql.report_unaccounted(connection, contracts=contracts))
+    if not selection.details:
+        return {id_: ReportRows(work[id_], [], None, unaccounted[id_], []) for id_ in contracts}
     daily = await _by_contract(_sql.report_days(connection, **scope))
     people = await _by_contract(_sql.report_people(connection, **scope)) if selection.people else None
-    unaccounted = await _by_contract(_sql.report_unaccounted(connection, contracts=contracts))
     restatements = await _by_contract(
         _sql.report_restatements(connection, **scope, moment=moment, max_rows=_MAX_RESTATEMENTS)
     )

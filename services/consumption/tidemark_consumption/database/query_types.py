@@ -382,7 +382,8 @@ class OldestDirtyBalanceRow(TypedDict):
     seconds: float | Any
 
 
-class PaceRow(TypedDict):
+class PacesRow(TypedDict):
+    contract_id: UUID | Any
     today: date | Any
     period_start: date | Any
     period_end: date | Any
@@ -1232,11 +1233,11 @@ class ConsumptionQueries(Protocol):
         balances.sql"""
         ...
 
-    async def pace(
-        self, connection: Connection, /, *, moment: datetime | None, contract: UUID | None
-    ) -> PaceRow | None:
-        """What a forecast is made from: what is available and consumed in the current period, and the work of each day, in
-        the units of the contract, billable accounts only. No row where no forecast is possible.
+    def paces(
+        self, connection: Connection, /, *, moment: datetime | None, contracts: Collection[UUID | None] | None
+    ) -> AsyncIterator[PacesRow]:
+        """What forecasts are made from: what is available and consumed in the current period, and the work of each day, in the
+        units of the contract, billable accounts only. No row where no forecast is possible.
 
         figures.sql"""
         ...

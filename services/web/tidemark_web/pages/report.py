@@ -2,94 +2,30 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
-from typing import Any, NamedTuple
+from datetime import UTC, datetime
 from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 
 from fastapi import Request
 from fastapi.responses import RedirectResponse, Response
 
-from tidemark_web.pages.charts import Bar, Curve, Limit, build_bar, build_curve
 from tidemark_web.pages.client import Api, ApiError, Json, contract_path
-from tidemark_web.pages.contracts import STATUSES, hour_style
-from tidemark_web.pages.formatting import Amounts, HourStyle, amounts_of, contract_page, format_day, format_period
+from tidemark_web.pages.contracts import hour_style
+from tidemark_web.pages.formatting import Amounts, HourStyle
 from tidemark_web.pages.rendering import render
 from tidemark_web.pages.report_files import FORMATS, write_csv, write_xlsx
 from tidemark_web.pages.report_pdf import Chart, write_pdf
-from tidemark_web.pages.report_range import RANGES, Days, read_range
-from tidemark_web.pages.report_tables import (
-    NO_TEAM,
-    Figure,
-    Options,
-    Row,
-    Table,
-    build_tables,
-    is_number,
-    name_period,
-    show,
-)
+from tidemark_web.pages.report_range import RANGES, read_range
+from tidemark_web.pages.report_tables import Options, Table, build_tables, is_number, show
+from tidemark_web.pages.report_view import Selection, build_line, sum_up, view_contracts
 from tidemark_web.pages.saved_reports import show_start
 
 _PARAMETERS = ("organization", "contract", "account", "range", "from", "to", "hours", "people", "internal", "as_of")
 _REPEATED = ("contract", "account")
 _MAX_ORGANIZATIONS = 200
 _MAX_CONTRACTS = 100
-_MAX_OPEN_PERIODS = 3
-
-
-class Selection(NamedTuple):
-    """What the address asks for."""
-
-    query: Sequence[tuple[str, str]]
-    organization: Json
-    days: Days
-    options: Options
-    style: HourStyle
-    as_of: str
-
-    def link(self, **changes: str | None) -> str:
-        """The address of the same report with some parameters changed, or left out where they are None."""
-        kept = [(name, value) for name, value in self.query if name not in changes]
-        return f"?{urlencode([*kept, *((name, value) for name, value in changes.items() if value)])}"
-
-    def values(self, name: str) -> list[str]:
-        """All values of a parameter."""
-        return [value for key, value in self.query if key == name]
-
-
-class PeriodView(NamedTuple):
-    """A period of a contract: its own row, and those of its accounts and teams."""
-
-    title: str
-    total: Row
-    rows: list[tuple[Row, Bar]]
-    bar: Bar
-    is_open: bool
-
-
-class CurveView(NamedTuple):
-    """The curve of a contract, since when it counts, and the table behind it."""
-
-    drawing: Curve
-    since: str
-    rows: list[Row]
-
-
-class ContractView(NamedTuple):
-    """A contract in the report."""
-
-    contract: Json
-    amount: Amounts
-    status: str
-    path: str
-    periods: list[PeriodView]
-    curve: CurveView | None
-    teams: list[tuple[str, Figure, Bar]]
-    people: list[Row]
-    unaccounted: list[Row]
-    restatements: list[Row]
-    outlook: list[tuple[str, Row, Bar]]
+# More than these are a list, each with a link to its own report: nobody reads so many in full on a screen.
+_MAX_DETAILED = 8
 
 
 async def show_report(request: Request, api: Api) -> Response:
@@ -102,10 +38,10 @@ async def show_report(request: Request, api: Api) -> Response:
     if not request.query_params.get("organization"):
         return await show_start(request, api, organizations)
     selection = await read_selection(request, api)
-    contracts, report = await asyncio.gather(
-        api.get("/v1/balances", {"organization": selection.organization["id"], "limit": _MAX_CONTRACTS}),
-        load_report(api, selection),
-    )
+    of_customer = {"organization": selection.organization["id"], "limit": _MAX_CONTRACTS}
+    choices = (await api.get("/v1/balances", of_customer))["items"]
+    is_detailed = _count_contracts(choices, selection) <= _MAX_DETAILED
+    report = await load_report(api, selection, details=is_detailed)
     tables = build_tables(report, selection.options)
     amount = Amounts(selection.style)
     return render(
@@ -118,12 +54,13 @@ async def show_report(request: Request, api: Api) -> Response:
         options=selection.options,
         ranges=RANGES,
         formats=FORMATS,
-        choices=sorted(contracts["items"], key=lambda item: str(item["contract_code"])),
+        choices=sorted(choices, key=lambda item: str(item["contract_code"])),
         chosen=selection.values("contract"),
         accounts=selection.values("account"),
         report=report,
         tables=tables,
-        views=view_contracts(report, tables, selection),
+        views=view_contracts(report, tables, selection) if is_detailed else [],
+        lines=[] if is_detailed else [build_line(contract, selection) for contract in report["contracts"]],
         totals=sum_up(report),
         hours_of=amount,
         show=lambda cell, **more: show(cell, selection.style, **more),
@@ -205,7 +142,14 @@ def read_moment(text: str, zone: ZoneInfo) -> str:
     return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).isoformat()
 
 
-async def load_report(api: Api, selection: Selection) -> Json:
+def _count_contracts(choices: Sequence[Json], selection: Selection) -> int:
+    """About how many contracts the report has: those chosen, or those that run in its days."""
+    first, last = selection.days.first.isoformat(), selection.days.last.isoformat()
+    running = [item for item in choices if item["start_date"] <= last and item["end_date"] >= first]
+    return len(selection.values("contract")) or len(running)
+
+
+async def load_report(api: Api, selection: Selection, *, details: bool = True) -> Json:
     """The report from the API."""
     return await api.get(
         "/v1/reports/delivery",
@@ -215,128 +159,7 @@ async def load_report(api: Api, selection: Selection) -> Json:
             ("to", selection.days.last.isoformat()),
             *((name, value) for name, value in selection.query if name in _REPEATED),
             ("people", "true" if selection.options.names else ""),
+            ("details", "" if details else "false"),
             ("as_of", selection.as_of),
         ],
     )
-
-
-def sum_up(report: Json) -> dict[str, Any]:
-    """What all contracts of the report executed: time, and money by currency."""
-    money: dict[str, int] = {}
-    for contract in report["contracts"]:
-        if contract["currency"]:
-            currency = contract["currency"]
-            money[currency] = money.get(currency, 0) + contract["billable"]["consumed"]
-    return {
-        "time": Figure(sum(contract["billable"]["seconds"] for contract in report["contracts"])),
-        "non_billable": Figure(sum(contract["non_billable"]["seconds"] for contract in report["contracts"])),
-        "money": [Figure(amount, currency) for currency, amount in sorted(money.items())],
-    }
-
-
-def view_contracts(report: Json, tables: Mapping[str, Table], selection: Selection) -> list[ContractView]:
-    """Each contract with its rows of the tables, and with its drawings."""
-    moment = datetime.fromisoformat(report["moment"])
-    return [_view(contract, tables, selection, moment) for contract in report["contracts"]]
-
-
-def _view(contract: Json, tables: Mapping[str, Table], selection: Selection, moment: datetime) -> ContractView:
-    code = contract["contract_code"]
-    rows = {name: table.of(code) for name, table in tables.items() if "contract" in table.columns}
-    amount = amounts_of(contract, selection.style)
-    return ContractView(
-        contract=contract,
-        amount=amount,
-        status=STATUSES[contract["status"]],
-        path=contract_page(code),
-        periods=_periods(contract, rows.get("planned", [])),
-        curve=_curve(contract, rows.get("days", []), amount, selection.days, moment),
-        teams=_teams(contract, is_internal=selection.options.internal),
-        people=rows.get("people", []),
-        unaccounted=rows.get("unaccounted", []),
-        restatements=rows.get("restatements", []),
-        outlook=[(name_period(row, "monthly"), row, build_bar(_value(row["expected"]) or 0, _value(row["contracted"])))
-                 for row in rows.get("outlook", [])],
-    )  # fmt: skip
-
-
-def _value(cell: object) -> int | None:
-    return cell.amount if isinstance(cell, Figure) else None
-
-
-def _periods(contract: Json, rows: Sequence[Row]) -> list[PeriodView]:
-    views = []
-    for period in contract["periods"]:
-        own = [row for row in rows if row["period_start"] == date.fromisoformat(period["start"])]
-        if not own:
-            continue
-        views.append(
-            PeriodView(
-                title=format_period(period, recurrence=contract["recurrence"]),
-                total=own[0],
-                rows=[(row, build_bar(_value(row["executed"]) or 0, _value(row["planned"]))) for row in own[1:]],
-                bar=build_bar(period["consumed"], period["available"]),
-                is_open=len(contract["periods"]) <= _MAX_OPEN_PERIODS,
-            )
-        )
-    return views
-
-
-def _curve(contract: Json, rows: Sequence[Row], amount: Amounts, days: Days, moment: datetime) -> CurveView | None:
-    """What was executed against what is contracted, as long as the range has days of the contract.
-
-    Both count from the first day of the range if a period begins with it, or else from the start of the contract.
-    """
-    first = max(days.first, date.fromisoformat(contract["start_date"]))
-    last = min(days.last, date.fromisoformat(contract["end_date"]))
-    periods = contract["periods"]
-    if first > last or not periods:
-        return None
-    before, planned_before = 0, 0
-    is_relative = date.fromisoformat(periods[0]["start"]) == first
-    if is_relative:
-        before = contract["consumed_before"]
-        # What the first period has available includes what is carried into it.
-        if periods[0]["planned_to_date"] is not None and periods[0]["available"] is not None:
-            planned_before = periods[0]["planned_to_date"] - periods[0]["available"]
-    limits = [
-        Limit(date.fromisoformat(period["start"]), period["planned_to_date"] - planned_before)
-        for period in periods
-        if period["planned_to_date"] is not None
-    ]
-    points = [(date.fromisoformat(day["day"]), day["cumulative"] - before) for day in contract["days"]]
-    today = moment.astimezone(ZoneInfo(contract["timezone"])).date()
-    # The line goes on to the last day that is over, with work or without.
-    end = min(last, today)
-    start = contract["consumed_before"] - before
-    if first <= end and (not points or points[-1][0] < end):
-        points.append((end, points[-1][1] if points else start))
-    curve = build_curve(
-        points,
-        limits=limits,
-        days=(first, last),
-        today=today,
-        forecast=None,
-        amount=amount,
-        before=start,
-        period=(date.fromisoformat(periods[0]["start"]), date.fromisoformat(periods[-1]["end"])),
-    )
-    table: list[Row] = []
-    for row, (day, value) in zip(rows, points, strict=False):
-        contracted = [limit.amount for limit in limits if limit.start <= day]
-        total = Figure(value, contract["currency"])
-        available = Figure(contracted[-1] if contracted else None, contract["currency"])
-        table.append({"day": day, "executed": row["executed"], "cumulative": total, "contracted_to_date": available})
-    return CurveView(curve, format_day(first) if is_relative else "the contract began", table)
-
-
-def _teams(contract: Json, *, is_internal: bool) -> list[tuple[str, Figure, Bar]]:
-    """The time of each team, its work that is not billable at the end of its bar, on one scale."""
-    totals = []
-    for team in contract["teams"]:
-        billable = team["billable"]["seconds"]
-        total = billable + (team["non_billable"]["seconds"] if is_internal else 0)
-        if total:
-            totals.append((team["team_name"] or NO_TEAM, total, billable))
-    scale = max((total for _, total, _ in totals), default=0)
-    return [(name, Figure(total), build_bar(total, scale)) for name, total, _ in totals]

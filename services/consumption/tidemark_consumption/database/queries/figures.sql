@@ -4,27 +4,28 @@
 -- The whole balance of a contract, without its forecast; null for a discarded draft.
 SELECT balance(:contract, :moment, TRUE)::text AS body;
 
--- name: pace(contract, moment)^
--- What a forecast is made from: what is available and consumed in the current period, and the work of each day, in
--- the units of the contract, billable accounts only. No row where no forecast is possible.
+-- name: paces(contracts, moment)
+-- What forecasts are made from: what is available and consumed in the current period, and the work of each day, in the
+-- units of the contract, billable accounts only. No row where no forecast is possible.
 SELECT
-  local.today, period.period_start, period.period_end, period.available, period.consumed,
+  contract.contract_id, local.today, period.period_start, period.period_end, period.available, period.consumed,
   coalesce(work.days, '{}') AS days, coalesce(work.amounts, '{}') AS amounts
 FROM contracts AS contract
 CROSS JOIN LATERAL (SELECT (:moment::timestamptz AT TIME ZONE contract.timezone)::date AS today) AS local
 JOIN period_figures AS period
-  ON period.contract_id = :contract AND period.period_start = current_period(:contract, local.today)
+  ON period.contract_id = contract.contract_id
+  AND period.period_start = current_period(contract.contract_id, local.today)
 CROSS JOIN LATERAL (
   SELECT array_agg(daily.day) AS days, array_agg(daily.amount) AS amounts
   FROM (
     SELECT total.day, sum(CASE contract.scale_divisor WHEN 1 THEN total.seconds ELSE total.amount END) AS amount
     FROM daily_totals AS total
     JOIN accounts AS account USING (contract_id, account_id)
-    WHERE total.contract_id = :contract AND account.billable
+    WHERE total.contract_id = contract.contract_id AND account.billable
     GROUP BY total.day
   ) AS daily
 ) AS work
-WHERE contract.contract_id = :contract AND contract.status IN ('ACTIVE', 'EXPIRED') AND period.available > 0;
+WHERE contract.contract_id = ANY(:contracts::uuid[]) AND contract.status IN ('ACTIVE', 'EXPIRED') AND period.available > 0;
 
 -- name: contract_by_ref(ref)$
 -- The id of a contract by id or code.
