@@ -8,7 +8,8 @@ import asyncio
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from pathlib import Path
 from statistics import quantiles
@@ -35,15 +36,17 @@ from tidemark.stack import ports
 from tidemark_consumption import replay
 from tidemark_notifier.delivery.egress import EgressPolicy
 from tidemark_notifier.engine.evaluator import Evaluator
-from tidemark_shared.database import Pool, Workload, connect_pool, migrate
+from tidemark_shared.database import Pool, Workload, connect_pool, migrate, queries
 from tidemark_shared.settings import Settings
 from tidemark_web.pages.live import LiveRevisions
+from tidemark_web.pages.report import MAX_DETAILED
 
 _MAX_SHIFT_WAIT_MS = 500
+_SHOWN_QUERIES = 5
 PLANS = Path("docs/query-plans.md")
 _INTRODUCTION = (
-    "`make bench ARGS=pages` writes this page: for each page of the browser the statement that takes longest, with its "
-    "plan. [performance.md](performance.md#pages) has the times."
+    "`make bench ARGS=pages` writes this page: for each page of the browser the queries that take longest, and the\n"
+    "plan of the first of them. [performance.md](performance.md#pages) has the times."
 )
 
 
@@ -53,6 +56,13 @@ class Page(NamedTuple):
     name: str
     paths: Sequence[str]
     goal_ms: int
+
+
+class Visit(NamedTuple):
+    """The layout shift of a page, and all bytes of a first visit, with the style sheet and the scripts."""
+
+    shift: float
+    size: int
 
 
 class Figures(NamedTuple):
@@ -84,11 +94,11 @@ async def measure(server_url: str, *, contracts: int, records: int, runs: int, k
         async with _running_web(url, statements) as address, open_client(address) as client:
             pages = await _list_pages(client, codes)
             taken = {page.name: await _measure_page(client, page, runs, url) for page in pages}
-            shifts = await _measure_shifts(address, pages)
+            visits = await _visit(address, pages)
             plans = await _explain(url, client, pages, statements)
     await asyncio.to_thread(PLANS.write_text, plans)
     title = f"Pages with {contracts:,} contracts and {records:,} worklogs; load average {os.getloadavg()[0]:.0f}"
-    return _report(title, pages, taken, shifts)
+    return _report(title, pages, taken, visits)
 
 
 @asynccontextmanager
@@ -157,6 +167,10 @@ async def _list_pages(client: httpx.AsyncClient, codes: Sequence[str]) -> list[P
     samples = codes[:: max(1, len(codes) // 40)]
     customers = [facts.uid(f"customer {number}") for number in range(0, CUSTOMERS, 5)]
     year = "&from=2026-01-01&to=2026-12-31"
+    chosen = [
+        "".join(f"&contract={code}" for code in codes[number::CUSTOMERS][:MAX_DETAILED])
+        for number in range(0, CUSTOMERS, 5)
+    ]
     pages = [
         Page("list", ["/?attention=over", "/?status=ACTIVE", "/?status=EXPIRED"], 150),
         Page("list, searched", [f"/?text={code}" for code in samples] + ["/?text=customer+17"], 150),
@@ -164,7 +178,10 @@ async def _list_pages(client: httpx.AsyncClient, codes: Sequence[str]) -> list[P
         Page("report of a contract, a year", [
             f"/reports?organization={facts.uid(f'customer {int(code[1:]) % CUSTOMERS}')}&contract={code}{year}"
             for code in samples], 300),
-        Page("report of a customer, a year", [f"/reports?organization={id_}{year}" for id_ in customers], 300),
+        Page("report of six contracts, a year", [
+            f"/reports?organization={id_}{codes_of_customer}{year}"
+            for id_, codes_of_customer in zip(customers, chosen, strict=True)], 300),
+        Page("report of fifty contracts, a year", [f"/reports?organization={id_}{year}" for id_ in customers], 300),
     ]  # fmt: skip
     for page in pages:
         for path in page.paths[:2]:
@@ -198,77 +215,93 @@ async def _measure_page(client: httpx.AsyncClient, page: Page, runs: int, url: s
     )
 
 
-async def _measure_shifts(address: str, pages: Sequence[Page]) -> dict[str, str]:
-    """The layout shift of each page at both widths, by Chromium."""
+async def _visit(address: str, pages: Sequence[Page]) -> dict[str, Visit]:
+    """A first visit of each page by Chromium, at both widths: the larger figures."""
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
         return {}
-    shifts: dict[str, str] = {}
+    visits: dict[str, Visit] = {}
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         for page in pages:
-            values = []
+            seen = []
             for width in (360, 1280):
                 tab = await browser.new_page(viewport={"width": width, "height": 800})
                 await tab.goto(address + page.paths[0], wait_until="load", timeout=120_000)
-                values.append(await tab.evaluate(_SHIFT, _MAX_SHIFT_WAIT_MS))
+                seen.append(await tab.evaluate(_VISIT, _MAX_SHIFT_WAIT_MS))
                 await tab.close()
-            shifts[page.name] = f"{max(values):.3f}"
+            visits[page.name] = Visit(max(shift for shift, _ in seen), max(size for _, size in seen))
         await browser.close()
-    return shifts
+    return visits
 
 
-_SHIFT = """(wait) => new Promise((resolve) => {
-  let sum = 0;
-  new PerformanceObserver((list) => { for (const entry of list.getEntries()) sum += entry.value; })
+_VISIT = """(wait) => new Promise((resolve) => {
+  let shift = 0;
+  new PerformanceObserver((list) => { for (const entry of list.getEntries()) shift += entry.value; })
     .observe({ type: "layout-shift", buffered: true });
-  setTimeout(() => resolve(sum), wait);
+  const loaded = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")];
+  setTimeout(() => resolve([shift, loaded.reduce((sum, entry) => sum + entry.transferSize, 0)]), wait);
 })"""
 
 
 async def _explain(url: str, client: httpx.AsyncClient, pages: Sequence[Page], statements: list[Any]) -> str:
-    """The statement of each page that takes longest, with its plan."""
-    parts = ["# Query plans of the pages", "", _INTRODUCTION]
+    """The named queries of each page that take longest, and the plan of the first."""
+    parts, names = ["# Query plans of the pages", "", _INTRODUCTION], _name_queries()
     connection = await asyncpg.connect(url)
     try:
         for page in pages:
+            await client.get(page.paths[0])
             statements.clear()
-            await client.get(page.paths[-1])
-            if not statements:
-                continue
-            slowest = max(statements, key=lambda statement: statement.elapsed)
-            total = sum(statement.elapsed for statement in statements)
-            service = "consumption" if "published_balances" in slowest.query or "totals" in slowest.query else ""
-            for name in filter(None, (service, "consumption", "contracts", "notifier")):
-                await connection.execute(f"SET search_path TO {name}, public")
-                try:
-                    lines = await connection.fetch(f"EXPLAIN (ANALYZE, BUFFERS) {slowest.query}", *slowest.args)
-                except asyncpg.PostgresError:
-                    continue
-                break
-            else:
-                continue
-            parts += [
-                "", f"## {page.name.capitalize()}", "", _describe(len(statements), total, slowest.elapsed),
-                "", "```", slowest.query.strip().splitlines()[0], "", *(line[0] for line in lines), "```",
-            ]  # fmt: skip
+            await client.get(page.paths[0])
+            named = [statement for statement in statements if statement.query in names]
+            slowest = max(named, key=lambda statement: statement.elapsed)
+            service, query = names[slowest.query]
+            await connection.execute(f"SET search_path TO {service}")
+            plan = await connection.fetch(f"EXPLAIN (ANALYZE, BUFFERS) {slowest.query}", *slowest.args)
+            parts += ["", f"## {page.name.capitalize()}", "", *_list_slowest(statements, names)]
+            parts += ["", f"The plan of `{query}` of {service}:", "", "```", *(line[0] for line in plan), "```"]
     finally:
         await connection.close()
     return "\n".join(parts) + "\n"
 
 
-def _describe(count: int, total: float, longest: float) -> str:
-    return f"{count} statements, {1000 * total:.0f} ms in all; the longest took {1000 * longest:.0f} ms:"
+def _name_queries() -> dict[str, tuple[str, str]]:
+    """The service and the name of each named query, by its text."""
+    found = {}
+    for service in ("contracts", "consumption", "notifier"):
+        loaded = queries(f"tidemark_{service}")
+        found |= {getattr(loaded, name).sql: (service, name) for name in loaded.available_queries}
+    return found
 
 
-def _report(title: str, pages: Sequence[Page], taken: dict[str, Figures], shifts: dict[str, str]) -> Table:
+def _list_slowest(statements: Sequence[Any], names: Mapping[str, tuple[str, str]]) -> list[str]:
+    spent: Counter[str] = Counter()
+    for statement in statements:
+        spent[names[statement.query][1] if statement.query in names else ""] += statement.elapsed
+    rows = [f"| `{name}` | {1000 * seconds:.1f} |" for name, seconds in spent.most_common(_SHOWN_QUERIES + 1) if name]
+    total = f"{len(statements)} statements, {1000 * sum(spent.values()):.0f} ms in all."
+    return [total, "", "| query | ms |", "|---|---|", *rows[:_SHOWN_QUERIES]]
+
+
+def _report(title: str, pages: Sequence[Page], taken: dict[str, Figures], visits: dict[str, Visit]) -> Table:
     table = Table(title=title, box=MARKDOWN)
-    for column in ("page", "p50 ms", "p95 ms", "goal", "web CPU ms", "Postgres CPU ms", "kB", "shift"):
+    for column in (
+        "page",
+        "p50 ms",
+        "p95 ms",
+        "goal",
+        "web CPU ms",
+        "Postgres CPU ms",
+        "kB",
+        "kB first visit",
+        "shift",
+    ):
         table.add_column(column, justify="left" if column == "page" else "right")
     for page in pages:
-        figures = taken[page.name]
+        figures, visit = taken[page.name], visits.get(page.name)
         table.add_row(
             page.name, f"{figures.p50:.0f}", f"{figures.p95:.0f}", str(page.goal_ms), f"{figures.web_ms:.0f}",
-            f"{figures.postgres_ms:.0f}", f"{figures.size / 1000:.1f}", shifts.get(page.name, "-"),
+            f"{figures.postgres_ms:.0f}", f"{figures.size / 1000:.1f}",
+            f"{visit.size / 1000:.0f}" if visit else "-", f"{visit.shift:.3f}" if visit else "-",
         )  # fmt: skip
     return table

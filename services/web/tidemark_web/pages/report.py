@@ -25,7 +25,7 @@ _REPEATED = ("contract", "account")
 _MAX_ORGANIZATIONS = 200
 _MAX_CONTRACTS = 100
 # More than these are a list, each with a link to its own report: nobody reads so many in full on a screen.
-_MAX_DETAILED = 8
+MAX_DETAILED = 6
 
 
 async def show_report(request: Request, api: Api) -> Response:
@@ -40,7 +40,7 @@ async def show_report(request: Request, api: Api) -> Response:
     selection = await read_selection(request, api)
     of_customer = {"organization": selection.organization["id"], "limit": _MAX_CONTRACTS}
     choices = (await api.get("/v1/balances", of_customer))["items"]
-    is_detailed = _count_contracts(choices, selection) <= _MAX_DETAILED
+    is_detailed = _count_contracts(choices, selection) <= MAX_DETAILED
     report = await load_report(api, selection, details=is_detailed)
     tables = build_tables(report, selection.options)
     amount = Amounts(selection.style)
