@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import httpx
-from playwright.async_api import async_playwright
+from playwright.async_api import Page, async_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path += [str(ROOT / "tests"), str(ROOT / "tests" / "browser")]
@@ -23,6 +23,7 @@ PAGES = {
     "worklogs": "/contracts/ATLAS-SUP/worklogs?reason=any",
     "report": "/reports?contract=ATLAS-SUP&range=this-quarter",
     "reports": "/reports",
+    "saved-reports": "/saved-reports",
     "people": "/people",
     "contract-amend": "/contracts/ATLAS-SUP/edit",
     "contract-activate": "/contracts/NORD-DRAFT/activate",
@@ -33,6 +34,7 @@ PAGES = {
     "customer-contracts": "/customer",
 }
 CUSTOMER = "Nordwind Energie"
+DRAFT = "NORD-DRAFT"
 WIDTHS, SCHEMES = (360, 1280), ("light", "dark")
 
 
@@ -69,6 +71,24 @@ def find_statement(address: str) -> str:
     return f"/contracts/BLUE-SUP/statements/{statements[-1]['figures']['start']}"
 
 
+async def merge_changes(page: Page, address: str) -> None:
+    """Show the form of a draft whose name and owner somebody else has changed since it was opened."""
+    await page.goto(f"{address}/contracts/{DRAFT}/edit")
+    async with httpx.AsyncClient(base_url=address, trust_env=False, timeout=30) as client:
+        path = f"/v1/contracts/{DRAFT}"
+        stored = (await client.get(path)).raise_for_status().json()
+        is_changed = stored["name"].endswith(", north")
+        changes = {
+            "name": stored["name"].removesuffix(", north") if is_changed else f"{stored['name']}, north",
+            "owner": {"name": "Piet Jansen" if is_changed else "Oskar Holm", "email": stored["owner"]["email"]},
+        }
+        headers = {"if-match": f'"{stored["version"]}"'}
+        (await client.put(path, json={**stored, **changes}, headers=headers)).raise_for_status()
+    await page.get_by_label("Name", exact=True).first.fill("Smart meters 2027")
+    await page.get_by_role("button", name="Save").last.click()
+    await page.wait_for_selector(".choice-of-two")
+
+
 async def take_pictures(address: str, folder: Path, chromium: str) -> list[Path]:
     """Take one picture per page, width and scheme, and return the paths."""
     written, link, statement = [], open_customer_link(address), find_statement(address)
@@ -96,6 +116,11 @@ async def take_pictures(address: str, folder: Path, chromium: str) -> list[Path]
                     picture = folder / f"{name}-{width}-{scheme}.png"
                     await page.screenshot(path=picture, full_page=True)
                     written.append(picture)
+                await merge_changes(page, address)
+                picture = folder / f"merge-{width}-{scheme}.png"
+                # The form below is long, and another picture has it.
+                await page.screenshot(path=picture)
+                written.append(picture)
         await browser.close()
     return written
 
