@@ -184,7 +184,8 @@ ADJUSTMENT: Form = (
 
 REASON = Field(name="reason", label="Reason", hint="It stands in the contract's history")
 AMENDMENT = Section("Why", (REASON,), "The change holds for the whole contract, from its start.")
-RENEWAL: Form = (Section("New contract", (Field(name="code", label="Code of the new contract"),)),)
+_NEW_CODE = Field(name="code", label="Code of the new contract", hint="Such as ACME-SUP-2027. It is unique, and stays.")
+RENEWAL: Form = (Section("New contract", (_NEW_CODE,)),)
 
 _LIMITS = ("consumed_percent", "remaining_hours", "remaining_amount", "overrun")
 TRIGGERS = {
