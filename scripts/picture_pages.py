@@ -26,6 +26,7 @@ PAGES = {
     "saved-reports": "/saved-reports",
     "people": "/people",
     "contract-amend": "/contracts/ATLAS-SUP/edit",
+    "contract-offer": "/contracts/ATLAS-SUP/offer",
     "contract-activate": "/contracts/NORD-DRAFT/activate",
     "operations": "/operations",
     "sign-in": "/sign-in",

@@ -19,6 +19,7 @@ PAGES = [
     "/contracts/new",
     "/contracts/NORD-OPS/edit",
     "/contracts/NORD-OPS/adjust",
+    "/contracts/NORD-OPS/offer",
     "/contracts/NORD-DRAFT/activate",
     "/contracts/NORD-OPS/close",
     "/contracts/ATLAS-LAB/activate",
@@ -137,6 +138,41 @@ async def test_what_both_changed_is_asked(open_page, api):
         await page.get_by_role("button", name="Save").last.click()
         await expect(page).to_have_url(re.compile("/teams$"))
     assert api.get(f"/v1/teams/{id_}").json()["name"] == "Ours"
+
+
+async def test_request_is_confirmed_and_an_offer_is_made_and_withdrawn(open_page, api):
+    account = api.get("/v1/contracts/NORD-OPS").json()["accounts"][0]["name"]
+    last_period = api.get("/v1/contracts/NORD-OPS/periods").json()["items"][-1]["start"]
+    request = {"contract": "NORD-OPS", "account_id": account, "period_start": last_period, "hours": "5",
+               "reason": "Migration of the meters", "requested_by": {"name": "Ann"}}  # fmt: skip
+    api.post("/v1/offers", json=request).raise_for_status()
+    async with open_page("/contracts/NORD-OPS") as page:
+        card = page.locator("#offers")
+        await expect(card).to_contain_text(re.compile(f"Ann asks for 5\\sh for {account}"))
+        await card.get_by_role("link", name="Confirm").click()
+        await check_accessibility(page)
+        await page.set_viewport_size({"width": 1280, "height": 800})
+        await page.get_by_role("button", name="Confirm").last.click()
+        await expect(card).to_have_count(0)
+        [adjustment] = api.get("/v1/contracts/NORD-OPS").json()["adjustments"]
+        assert (adjustment["hours"], adjustment["reason"]) == ("5", "Migration of the meters")
+
+        await page.get_by_role("link", name="Offer", exact=True).click()
+        await page.get_by_label("Account").select_option(label=account)
+        await page.get_by_label("Period").select_option(last_period)
+        await page.get_by_label("Hours").fill("8")
+        await page.get_by_label("Price", exact=True).fill("900")
+        await page.get_by_role("button", name="Offer it").last.click()
+        await expect(page.locator("#problems")).to_contain_text("Reason: This is required.")
+        await page.get_by_label("Reason").fill("Two workshops")
+        await page.get_by_label("Currency of the price").fill("EUR")
+        await page.get_by_role("button", name="Offer it").last.click()
+        await expect(card).to_contain_text(re.compile(r"Offered: 8\sh .* at 900\.00\sEUR"))
+        await card.get_by_role("link", name="Withdraw").click()
+        await page.get_by_label("Reason").fill("Not needed")
+        await page.get_by_role("button", name="Withdraw").last.click()
+        await expect(card).to_have_count(0)
+    assert api.get("/v1/offers", params={"contract": "NORD-OPS"}).json()["items"][0]["status"] == "withdrawn"
 
 
 async def test_change_is_undone_from_the_history(open_page, api):

@@ -31,6 +31,7 @@ from tidemark_shared.http.pagination import Cursor, Limit, Page, build_page, dec
 from tidemark_shared.http.problems import Problem, problem_response
 from tidemark_shared.http.rate_limit import RateLimit
 from tidemark_shared.http.requests import (
+    DRY_RUN,
     Call,
     ChangeCall,
     CreateCall,
@@ -109,7 +110,7 @@ class OfferFilter(BaseModel):
     limit: Limit = 50
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, dependencies=[DRY_RUN])
 async def make_offer(body: Strict[OfferInput], call: CreateCall) -> Offer:
     """Make an offer of an ACTIVE contract, or record a customer's request."""
     contract = await find_contract(call.connection, body.contract)
@@ -181,19 +182,19 @@ async def get_offer(offer: OfferId, call: ReadCall) -> Offer:
     return _respond(call, offer, state)
 
 
-@router.post("/{offer}/confirm")
+@router.post("/{offer}/confirm", dependencies=[DRY_RUN])
 async def confirm_offer(offer: OfferId, body: Strict[Confirmation], call: ChangeCall, request: Request) -> Offer:
     """Confirm a customer's request: with a price it is open for the customer's answer, without one it is accepted."""
     return await _change(offer, Confirm(body, body.note), "confirmed", call, request)
 
 
-@router.post("/{offer}/withdraw")
+@router.post("/{offer}/withdraw", dependencies=[DRY_RUN])
 async def withdraw_offer(offer: OfferId, body: Strict[Withdrawal], call: ChangeCall, request: Request) -> Offer:
     """Withdraw an offer. Its links are no longer good."""
     return await _change(offer, Withdraw(body.reason), "withdrawn", call, request)
 
 
-@router.post("/{offer}/accept", response_model=Offer)
+@router.post("/{offer}/accept", response_model=Offer, dependencies=[DRY_RUN])
 async def accept_offer(
     offer: OfferId, body: Strict[OfferAnswer], call: ChangeCall, request: Request
 ) -> Offer | Response:
@@ -201,7 +202,7 @@ async def accept_offer(
     return await _answer(offer, "accepted", body, call, request)
 
 
-@router.post("/{offer}/decline", response_model=Offer)
+@router.post("/{offer}/decline", response_model=Offer, dependencies=[DRY_RUN])
 async def decline_offer(
     offer: OfferId, body: Strict[OfferAnswer], call: ChangeCall, request: Request
 ) -> Offer | Response:

@@ -13,6 +13,7 @@ Query = Mapping[str, Any] | Sequence[tuple[str, Any]]
 
 # A page waits no longer than its reader.
 _TIMEOUT = httpx.Timeout(15, connect=2, pool=2)
+_MAX_TEAMS = 200
 
 
 class ApiError(Exception):
@@ -109,6 +110,13 @@ async def optional(call: Any) -> Json | None:
             raise
         return None
     return answer
+
+
+async def load_team_names(api: Api, ids: Sequence[str]) -> dict[str, str]:
+    """The names of teams; a team that no longer exists is left out."""
+    query = [("limit", _MAX_TEAMS), *(("id", id_) for id_ in ids)]
+    teams = await optional(api.get("/v1/teams", query)) if ids else None
+    return {team["id"]: team["name"] for team in teams["items"]} if teams else {}
 
 
 def _pairs(query: Query) -> list[tuple[str, Any]]:

@@ -14,9 +14,10 @@ from fastapi.responses import Response
 from tidemark_shared.domain.calendar import public_holidays, to_local_day
 from tidemark_shared.domain.reasons import REMEDIES
 from tidemark_web.pages.charts import MAX_DAILY, Bar, Limit, build_bar, build_columns, build_curve
-from tidemark_web.pages.client import Api, Json, contract_path, optional, require_contract
+from tidemark_web.pages.client import Api, Json, contract_path, load_team_names, optional, require_contract
 from tidemark_web.pages.contracts import REASONS, STATUSES, elapsed_percent, hour_style
 from tidemark_web.pages.editor_contracts import list_actions, list_undo
+from tidemark_web.pages.editor_offers import WAITING, list_offer_cards
 from tidemark_web.pages.formatting import (
     Amounts,
     amounts_of,
@@ -32,7 +33,6 @@ WHOLE = "whole"
 _DAYS_OF_WEEK = 7
 _MAX_UNACCOUNTED = 20
 _MAX_STATEMENTS = 200
-_MAX_TEAMS = 200
 REASON_LABELS = {
     "issue_not_linked": "Issue is not linked",
     "contract_unknown": "Contract is unknown",
@@ -80,7 +80,7 @@ async def show_contract(request: Request, api: Api) -> Response:
         zone = ZoneInfo((await _load_contract(api, reference))["timezone"])
         if known_on := read_day(text, to_local_day(datetime.now(UTC), zone)):
             moment = end_of_day(known_on, zone)
-    contract, balance, curve, unaccounted, explain, history, statements, organization, teams = await _load(
+    contract, balance, curve, unaccounted, explain, history, statements, offers, organization, teams = await _load(
         api, reference, moment
     )
     zone = ZoneInfo(contract["timezone"])
@@ -128,6 +128,7 @@ async def show_contract(request: Request, api: Api) -> Response:
         worklogs_path=contract_page(contract["code"], "/worklogs"),
         contract_path=contract_page(contract["code"]),
         actions=list_actions(contract),
+        offers=[] if known_on else list_offer_cards(offers, contract, style),
         closing=next((entry for entry in reversed(entries) if entry["what"] == "closed"), None),
         undo={} if known_on else list_undo(contract, entries),
         now=datetime.now(UTC).astimezone(zone),
@@ -154,6 +155,7 @@ async def _load(api: Api, reference: str, moment: datetime | None) -> tuple[Any,
             optional(api.get(contract_path(reference, "/notifications/explain"))),
             optional(api.get(contract_path(reference, "/history"))),
             optional(api.get(contract_path(reference, "/statements"), {"limit": _MAX_STATEMENTS})),
+            optional(api.get("/v1/offers", [("contract", reference), *(("status", status) for status in WAITING)])),
         ),
     )
     contract, balance, _ = figures
@@ -162,13 +164,6 @@ async def _load(api: Api, reference: str, moment: datetime | None) -> tuple[Any,
         optional(api.get(f"/v1/organizations/{contract['organization_id']}")), load_team_names(api, sorted(ids))
     )
     return *figures, *others, *names
-
-
-async def load_team_names(api: Api, ids: Sequence[str]) -> dict[str, str]:
-    """The names of teams; a team that no longer exists is left out."""
-    query = [("limit", _MAX_TEAMS), *(("id", id_) for id_ in ids)]
-    teams = await optional(api.get("/v1/teams", query)) if ids else None
-    return {team["id"]: team["name"] for team in teams["items"]} if teams else {}
 
 
 def select_period(balance: Json, start: str | None, today: date) -> Json | None:

@@ -79,6 +79,8 @@ def list_actions(contract: Json) -> list[tuple[str, str]]:
     actions = [("Edit", page("/edit"))] if status == "DRAFT" else []
     if status in _ADJUSTABLE:
         actions = [("Amend", page("/edit")), ("Adjust", page("/adjust"))]
+    if status == "ACTIVE":
+        actions.append(("Offer", page("/offer")))
     return actions + [(step.label, page(f"/{name}")) for name, step in STEPS.items() if status in step.statuses]
 
 
@@ -100,7 +102,7 @@ async def new_contract(request: Request, api: Api) -> Response:
 
 async def edit_contract(request: Request, api: Api) -> Response:
     """The form of a contract: a draft is replaced, any other is amended with a reason."""
-    contract = await _load(request, api, ("DRAFT", *_ADJUSTABLE))
+    contract = await load_contract(request, api, ("DRAFT", *_ADJUSTABLE))
     is_draft, path = contract["status"] == "DRAFT", contract_path(contract["id"])
     form = (*definitions.CONTRACT, definitions.ADJUSTMENTS)
     initial: Json = contract
@@ -170,7 +172,7 @@ def _name_part(form: Form, body: Json, contract: Json, path: Path) -> str:
 
 async def adjust_contract(request: Request, api: Api) -> Response:
     """The form of one more adjustment, which is an amendment."""
-    contract = await _load(request, api, _ADJUSTABLE)
+    contract = await load_contract(request, api, _ADJUSTABLE)
 
     async def save(body: Json, **options: Any) -> Json:
         adjustment = {name: value for name, value in body.items() if name != "type"}
@@ -205,7 +207,7 @@ def _violations_of_adjustment(violations: Sequence[Mapping[str, str]], prefix: s
 async def take_step(name: str, request: Request, api: Api) -> Response:
     """The question before a step, and the step."""
     step = STEPS[name]
-    contract = await _load(request, api, step.statuses)
+    contract = await load_contract(request, api, step.statuses)
     path = contract_path(contract["id"])
 
     async def save(body: Json, **options: Any) -> Json:
@@ -236,7 +238,8 @@ def _link_obstacles(contract: Json, violations: Sequence[Mapping[str, str]]) -> 
             for message in place_messages(sections, violations, {})]  # fmt: skip
 
 
-async def _load(request: Request, api: Api, statuses: Sequence[str]) -> Json:
+async def load_contract(request: Request, api: Api, statuses: Sequence[str]) -> Json:
+    """The contract of the address. Raises a 409 in other statuses."""
     contract = await api.get(contract_path(request.path_params["reference"]))
     if contract["status"] not in statuses:
         allowed = " or ".join(STATUSES[status].lower() for status in statuses)
@@ -247,19 +250,22 @@ async def _load(request: Request, api: Api, statuses: Sequence[str]) -> Json:
 
 def _common(api: Api, contract: Json) -> dict[str, Any]:
     """What all forms of a contract that exists have in common."""
-    page = contract_page(contract["code"])
 
     async def list_changes(version: int) -> list[Json]:
         history = await api.get(contract_path(contract["id"], "/history"))
         return [entry for entry in history["items"] if entry["version"] > version]
 
+    return {**build_common(contract), "version": contract["version"], "list_changes": list_changes}
+
+
+def build_common(contract: Json) -> dict[str, Any]:
+    """What all forms of a contract, and of its offers, have in common."""
+    page = contract_page(contract["code"])
     return {
-        "version": contract["version"],
         "context": _context(contract),
         "target": lambda _: page,
         "cancel": page,
         "crumbs": (("Contracts", "/"), (contract["name"], page)),
-        "list_changes": list_changes,
     }
 
 

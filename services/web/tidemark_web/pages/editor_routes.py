@@ -10,6 +10,7 @@ from starlette.routing import Route
 from tidemark_web.pages.client import Api, ApiError
 from tidemark_web.pages.editor_contracts import STEPS, adjust_contract, edit_contract, new_contract, take_step
 from tidemark_web.pages.editor_entities import ENTITIES, delete_entity, edit_entity, show_entities
+from tidemark_web.pages.editor_offers import OFFER_STEPS, make_offer, take_offer_step
 from tidemark_web.pages.references import send_suggestions
 
 Page = Callable[[Request, Api], Awaitable[Response]]
@@ -28,6 +29,8 @@ def editor_routes(page: Callable[[Page], Callable[[Request], Awaitable[Response]
         form(f"{contract}/edit", edit_contract),
         form(f"{contract}/adjust", adjust_contract),
         *(form(f"{contract}/{name}", partial(take_step, name)) for name in STEPS),
+        form(f"{contract}/offer", make_offer),
+        *(form(f"{contract}/offers/{{offer}}/{name}", partial(take_offer_step, name)) for name in OFFER_STEPS),
         *(Route(f"/{entity.path}", page(partial(show_entities, entity))) for entity in ENTITIES),
         *(form(f"/{entity.path}/new", partial(edit_entity, entity)) for entity in ENTITIES),
         *(form(f"/{entity.path}/{{id}}", partial(edit_entity, entity)) for entity in ENTITIES),

@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 from fastapi import Request
 from fastapi.responses import Response
 
-from tidemark_web.pages.client import Api, Json, contract_path
-from tidemark_web.pages.contract import REASON_LABELS, load_team_names
+from tidemark_web.pages.client import Api, Json, contract_path, load_team_names
+from tidemark_web.pages.contract import REASON_LABELS
 from tidemark_web.pages.contracts import hour_style
 from tidemark_web.pages.formatting import Amounts, contract_page, format_day
 from tidemark_web.pages.rendering import render
