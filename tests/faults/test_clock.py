@@ -91,10 +91,10 @@ async def test_contract_ends_during_downtime(system, survive):
         await wait_until(has_expired, timeout_seconds=RECOVERY_SECONDS)
         assert story.version == 3
 
-        async def is_told():
+        async def is_notified():
             return [row for row in await story.notifications() if row["rule_name"] == "Ended"]
 
-        assert len(await wait_until(is_told, timeout_seconds=RECOVERY_SECONDS)) == 1
+        assert len(await wait_until(is_notified, timeout_seconds=RECOVERY_SECONDS)) == 1
 
     try:
         await survive(
