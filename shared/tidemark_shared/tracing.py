@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.trace import Span, SpanContext, Tracer
 
+    from tidemark_shared.messaging.cloudevents import OutboxRecord
+
 HEADER = "ce_traceparent"
 """The header of a record in binary mode; a publisher may also send what HTTP has, ``traceparent``."""
 # To look at each record of a large batch would cost more than the span.
@@ -111,7 +113,7 @@ def with_traceparent(headers: Sequence[tuple[str, bytes]]) -> list[tuple[str, by
     return [*headers, (HEADER, value.encode())] if value else [*headers]
 
 
-def read_causes(records: "Sequence[ConsumerRecord]") -> list[str]:
+def read_causes(records: "Sequence[ConsumerRecord | OutboxRecord]") -> list[str]:
     """The values of ``traceparent`` in the headers of a batch: of its first record, and of others evenly spread."""
     if _tracer is None:
         return []

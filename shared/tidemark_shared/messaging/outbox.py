@@ -179,6 +179,16 @@ class Relay:
     async def _publish(
         self, producer: AIOKafkaProducer, rows: Sequence[OutboxRow]
     ) -> tuple[list[Any], BaseException | None]:
+        causes = tracing.read_causes([row.record for row in rows])
+        with tracing.span(f"publish {self._outbox.name}", "producer", causes, tidemark__records=len(rows)):
+            published, failure = await self._send_all(producer, rows)
+        _PUBLISHED.labels(self._outbox.name).inc(len(published))
+        _log.debug("published", outbox=self._outbox.name, count=len(published))
+        return published, failure
+
+    async def _send_all(
+        self, producer: AIOKafkaProducer, rows: Sequence[OutboxRow]
+    ) -> tuple[list[Any], BaseException | None]:
         """Send all rows, then wait for all acknowledgements. Returns the ids that are done, and the first failure.
 
         After a failure the later rows of the same key are not done, even if Kafka has taken them: they are published
@@ -204,8 +214,6 @@ class Relay:
                 failed_keys.add(row.ordering_key)
             if row.ordering_key not in failed_keys:
                 published.append(row.id)
-        _PUBLISHED.labels(self._outbox.name).inc(len(published))
-        _log.debug("published", outbox=self._outbox.name, count=len(published))
         return published, failure
 
     async def _publish_one_by_one(self, connection: Connection, rows: Sequence[OutboxRow]) -> None:

@@ -30,7 +30,8 @@ RULE = {
 }  # fmt: skip
 NAMES = {
     "web: POST /{path:path}", "consumption: POST /v1/worklogs", "consumption: process worklog.events",
-    "consumption: fold", "consumption: balance", "notifier: process consumption.balances", "notifier: notification",
+    "consumption: fold", "consumption: balance", "consumption: publish balances",
+    "notifier: process consumption.balances", "notifier: notification", "notifier: publish outbox",
     "notifier: deliver email", "contracts: process notifier.notifications",
 }  # fmt: skip
 
@@ -137,6 +138,16 @@ def test_request_fold_notification_and_mail_are_one_trace(monitored):
     assert path[-2].attributes["http.response.status_code"] == 202
     starts = [span.start_ns for span in path]
     assert starts == sorted(starts, reverse=True)
+
+
+def test_relay_publishes_within_the_trace_and_before_the_reader(monitored):
+    spans = [span for span in monitored.spans if span.trace_id == CLIENT_TRACE]
+    relay = next(span for span in spans if span.name == "publish balances")
+    balance = next(span for span in spans if span.id == relay.parent_id)
+    reader = next(span for span in spans if span.parent_id == balance.id and span.service == "notifier")
+    assert (relay.service, balance.name, reader.name) == ("consumption", "balance", "process consumption.balances")
+    assert relay.attributes["tidemark.records"] >= 1
+    assert balance.start_ns < relay.start_ns < reader.start_ns
 
 
 def test_spans_name_nobody(monitored):
