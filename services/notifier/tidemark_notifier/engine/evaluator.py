@@ -50,8 +50,8 @@ _EVALUATION_SECONDS = metrics.histogram(
 
 _BATCH_SIZE = 500
 # Fewer, because nobody waits for a re-evaluation: a balance waits for at most one such batch, by the lock of its row
-# or for the processor.
-_REEVALUATION_BATCH_SIZE = 25
+# or for the processor, and for none during the pause that follows each.
+_REEVALUATION_BATCH_SIZE = 10
 _POLL_SECONDS = 0.25
 # A contract that is due for longer makes the service not ready.
 _MAX_DELAY = timedelta(minutes=1)
@@ -103,6 +103,7 @@ class Evaluator:
             pass
 
     async def _evaluate_batch(self, pool: Pool, now: datetime | None) -> bool:
+        started = perf_counter()
         async with pool.acquire() as connection, connection.transaction():
             await _sql.lock_configuration_shared(connection)
             if not self.is_started:
@@ -122,12 +123,16 @@ class Evaluator:
                     await _sql.finish_reevaluation(connection, id=id_)
             if ids:
                 await _evaluate_contracts(connection, ids, moment)
-            return (
+            is_busy = (
                 bool(ids or reevaluation)
                 or await notify_due_offers(connection, moment)
                 or await send_due_digests(connection, moment)
                 or await mail_due_report(connection, moment)
             )
+        if reevaluation:
+            # As long as the batch took: half of the process and of the database is left to balances.
+            await asyncio.sleep(perf_counter() - started)
+        return is_busy
 
     async def evaluate_stored(self, connection: Connection, ids: Collection[UUID], now: datetime | None) -> None:
         """Evaluate contracts whose events were stored in this transaction, unless this instance has not started."""
