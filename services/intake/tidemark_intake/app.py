@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request
 from tidemark_intake.api import webhooks
 from tidemark_intake.configuration import Source, load_sources
 from tidemark_intake.database.query_types import IntakeQueries
+from tidemark_intake.people import handle_directory
 from tidemark_intake.reader import Reader
 from tidemark_intake.trackers.registry import open_tracker
 from tidemark_shared.database import Connection, Pool, Workload, hold_leader_lock, queries
@@ -19,11 +20,13 @@ from tidemark_shared.http.admission import body_limit
 from tidemark_shared.http.app import create_api
 from tidemark_shared.http.auth import admit_token
 from tidemark_shared.http.operations import Operations, add_operations, measure_status
+from tidemark_shared.messaging.topics import DIRECTORY
 from tidemark_shared.runtime import service_runtime
 from tidemark_shared.settings import Settings
 from tidemark_shared.tasks import keep_running
 
 _sql: IntakeQueries = queries("tidemark_intake")
+_HANDLERS = {DIRECTORY.name: handle_directory}
 _WEBHOOK_PATH = "/v1/intake/"
 # How many intervals a source may miss before the service is not ready.
 _MAX_MISSED = 3
@@ -54,13 +57,14 @@ def create_app(settings: Settings) -> FastAPI:
             runtime.run_task("sources", lambda: lead(settings.service_database_url("intake"), readers))
             runtime.add_check(lambda connection: find_problems(connection, sources, datetime.now(UTC)))
             runtime.relay_outbox()
+            await runtime.start_consumer(_HANDLERS)
             runtime.run_task("measurements", partial(measure_status, app))
             # The readers use the trackers: they stop first.
             stack.push_async_callback(runtime.aclose)
             yield
 
     app = create_api("intake", settings, lifespan, admit)
-    add_operations(app, Operations("intake", load_queues=_sql.queues))
+    add_operations(app, Operations("intake", _HANDLERS, _sql.queues))
     app.include_router(webhooks.router)
     return app
 

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from tidemark_intake.database.query_types import IntakeQueries
+from tidemark_intake.people import replace_people
 from tidemark_intake.signatures import check_age
 from tidemark_intake.trackers import DeliveryError, Tracker
 from tidemark_shared.database import queries
@@ -38,14 +39,15 @@ async def receive_webhook(request: Request, source: SourceId) -> Response:
         raise Problem(401, "Delivery refused", str(error)) from None
     if delivery.answer:
         return JSONResponse(dict(delivery.answer))
-    await _sql.store_delivery(
-        request.app.state.pool,
-        source_id=source,
-        id=delivery.id,
-        body=body,
-        received_at=now,
-        is_dated=delivery.sent_at is not None,
-    )
+    async with request.app.state.pool.acquire() as connection, connection.transaction():
+        await _sql.store_delivery(
+            connection,
+            source_id=source,
+            id=delivery.id,
+            body=await replace_people(connection, body),
+            received_at=now,
+            is_dated=delivery.sent_at is not None,
+        )
     return Response(status_code=204)
 
 

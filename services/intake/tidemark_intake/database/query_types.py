@@ -52,6 +52,12 @@ class LoadPositionRow(TypedDict):
     cursor: str | Any
 
 
+class LoadWaitingBodiesRow(TypedDict):
+    source_id: str | Any
+    id: str | Any
+    body: bytes | Any
+
+
 class LoadWindowRow(TypedDict):
     id: str | Any
 
@@ -145,6 +151,12 @@ class IntakeQueries(Protocol):
         """intake.sql"""
         ...
 
+    def load_waiting_bodies(self, connection: Connection, /) -> AsyncIterator[LoadWaitingBodiesRow]:
+        """Locked until the transaction ends: they are rewritten.
+
+        intake.sql"""
+        ...
+
     def load_window(
         self, connection: Connection, /, *, source_id: str | None, begins_at: datetime | None, ends_at: datetime | None
     ) -> AsyncIterator[LoadWindowRow]:
@@ -180,6 +192,12 @@ class IntakeQueries(Protocol):
 
     async def register_source(
         self, connection: Connection, /, *, id: str | None, kind: str | None, event_source: str | None
+    ) -> str:
+        """intake.sql"""
+        ...
+
+    async def rewrite_body(
+        self, connection: Connection, /, *, body: bytes | None, source_id: str | None, id: str | None
     ) -> str:
         """intake.sql"""
         ...

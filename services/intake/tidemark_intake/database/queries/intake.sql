@@ -37,6 +37,19 @@ WHERE source_id = :source_id AND processed_at IS NULL
 ORDER BY received_at
 LIMIT :max_rows;
 
+-- name: load_waiting_bodies()
+-- Locked until the transaction ends: they are rewritten.
+SELECT source_id, id, body
+FROM deliveries
+WHERE processed_at IS NULL
+ORDER BY source_id, id
+FOR UPDATE;
+
+-- name: rewrite_body(source_id, id, body)!
+UPDATE deliveries
+SET body = :body
+WHERE source_id = :source_id AND id = :id;
+
 -- name: mark_processed(source_id, ids, received_until, now)!
 -- Not those that have come again meanwhile.
 UPDATE deliveries
