@@ -1,7 +1,7 @@
 """The Kubernetes manifests, held to the schemas of the API server and of the operators in the examples.
 
-``fixtures/custom_resources.json.xz`` has the schemas of Strimzi (8541da1), CloudNativePG (a95a534) and KEDA (8b4f083),
-all under the Apache License 2.0, without their descriptions.
+``fixtures/custom_resources.json.xz`` has the schemas of Strimzi (8541da1), CloudNativePG (a95a534), KEDA (8b4f083) and
+Prometheus Operator (6adcebc), all under the Apache License 2.0, without their descriptions.
 """
 
 import json
@@ -80,6 +80,26 @@ def test_wrong_custom_resource_is_refused(changes: dict[str, Any]) -> None:
     assert custom_resource_errors(scaled)
 
 
+def test_prometheus_reads_the_pods_that_answer_without_a_token() -> None:
+    (monitor,) = documents((FOLDER / "examples/prometheus.yaml").read_text())
+    selector, (endpoint,) = monitor["spec"]["selector"], monitor["spec"]["podMetricsEndpoints"]
+    (excluded,) = selector["matchExpressions"]
+    pods = [
+        manifest["spec"]["template"]
+        for path in FILES
+        for manifest in documents(path.read_text())
+        if manifest["kind"] in ("Deployment", "Job")
+    ]
+    read = {
+        pod["metadata"]["labels"]["app.kubernetes.io/name"]: [port["name"] for port in container.get("ports", [])]
+        for pod in pods
+        for container in pod["spec"]["containers"]
+        if selector["matchLabels"].items() <= pod["metadata"]["labels"].items()
+        and pod["metadata"]["labels"][excluded["key"]] not in excluded["values"]
+    }
+    assert read == {name: [endpoint["port"]] for name in ("contracts", "consumption", "notifier", "intake")}
+
+
 def test_patched_whole_follows_the_schema_of_the_server(tmp_path: Path) -> None:
     if not shutil.which("kubectl"):
         pytest.skip("kubectl is not installed")
@@ -98,3 +118,7 @@ def test_patched_whole_follows_the_schema_of_the_server(tmp_path: Path) -> None:
         assert container["lifecycle"] == {"preStop": {"sleep": {"seconds": 5}}}
         assert pod["topologySpreadConstraints"]
         assert container["image"].startswith("registry.example/tidemark-")
+        # Web asks for a token, which these annotations cannot give.
+        annotations = manifest["spec"]["template"]["metadata"].get("annotations")
+        is_scraped = annotations == {"prometheus.io/scrape": "true", "prometheus.io/port": "8000"}
+        assert is_scraped == (manifest["metadata"]["name"] != "web")
