@@ -15,6 +15,8 @@ from uuid import UUID, uuid4
 from comparison import compare
 from event_builders import HANDLERS, record
 from failing_connection import FailingConnection, PlantedError
+from reference.reports import Model
+from statement_checks import check_digests, check_today, published, settle_all
 
 from simulator.pure import ANN, ORGANIZATION, contract_command, offer_command, proposal
 from simulator.world import BALANCES, LIFECYCLE, ORGANIZATION_RECORD, SCOPES, Difference, Record
@@ -203,6 +205,11 @@ class DatabaseSystem:
     async def compare_figures(self, reference, now):
         async with self.consumption.acquire() as connection:
             await compare(connection, reference.facts)
+            # What was frozen, with what was restated since, is what the figures are today.
+            await settle_all(connection, now)
+            statements, restatements = await published(connection)
+            check_digests(statements)
+            check_today(Model(reference.facts), statements, restatements)
         async with self.database.replaying.acquire() as connection:
             findings = await replay.verify(connection)
         if findings.total:

@@ -143,6 +143,8 @@ STEPS = {
     "command": (4, _command),
     "deliver": (5, _deliver),
     "again": (3, _again),
+    "reject": (1, lambda _: {}),
+    "replay": (1, lambda _: {}),
     "tick": (4, lambda choose: {"process": choose(PROCESSES)}),
     "crash": (1, lambda choose: {"process": choose(PROCESSES)}),
     # The process dies between the acknowledgement and the removal of the record: it is published twice.

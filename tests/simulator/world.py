@@ -57,6 +57,8 @@ class World:
         self.life, self.model = ExpectedLife(self.terms), NotificationModel()
         self.evaluated_at, self.is_reevaluation_due = self.now, False
         self.described, self.again_count = set(), 0
+        # Versions of the contract that consumption could not read at first, by position.
+        self.rejected, self.is_rejecting = [], False
 
     @property
     def zone(self):
@@ -73,6 +75,7 @@ class World:
             await getattr(self, f"_do_{step.kind}")(**step.values)
             await self._compare()
             report(f"{self._time()}  {step}{self._describe()}")
+        await self._do_replay()
         await self._do_run()
         await self._compare()
         await self.system.compare_figures(self._reference(), self.now)
@@ -98,7 +101,8 @@ class World:
         records += [
             record
             for topic in TOPICS["consumption"]
-            for record in self.topics[topic][: self.positions["consumption", topic]]
+            for position, record in enumerate(self.topics[topic][: self.positions["consumption", topic]])
+            if topic != LIFECYCLE or position not in self.rejected
         ]
         return Model([Fact(self.now, record.type, record.source, record.data) for record in records])
 
@@ -246,10 +250,23 @@ class World:
     async def _do_again(self, to, topic, number):
         """An old record is delivered a second time, after all newer ones: as a dead letter that is replayed."""
         if position := self.positions[to, topic]:
-            records = [self.topics[topic][number % position]]
-            self.again_count += 1
-            await self.system.deliver(to, topic, LATE_OFFSET + self.again_count, records, self.now, is_crashing=False)
-            self._notice(to, topic, records)
+            if (to, topic) == ("consumption", LIFECYCLE) and number % position in self.rejected:
+                self.rejected.remove(number % position)
+            await self._deliver_late(to, topic, self.topics[topic][number % position])
+
+    async def _do_reject(self):
+        """Consumption cannot read the next version of the contract: it becomes a dead letter."""
+        self.is_rejecting = True
+
+    async def _do_replay(self):
+        """The dead letters are replayed, after newer versions."""
+        while self.rejected:
+            await self._deliver_late("consumption", LIFECYCLE, self.topics[LIFECYCLE][self.rejected.pop()])
+
+    async def _deliver_late(self, to, topic, record):
+        self.again_count += 1
+        await self.system.deliver(to, topic, LATE_OFFSET + self.again_count, [record], self.now, is_crashing=False)
+        self._notice(to, topic, [record])
 
     async def _do_deliver(self, to, topic, count, *, is_crashing=False):
         """Deliver the next records. A crash before the commit leaves them to the next delivery."""
@@ -257,6 +274,11 @@ class World:
         records = self.topics[topic][position : position + count]
         if not records:
             return False
+        if self.is_rejecting and (to, topic) == ("consumption", LIFECYCLE):
+            self.is_rejecting = False
+            self.rejected.append(position)
+            self.positions[to, topic] += 1
+            return True
         await self.system.deliver(to, topic, position, records, self.now, is_crashing=is_crashing)
         if is_crashing:
             return True
