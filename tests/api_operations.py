@@ -21,6 +21,8 @@ REQUIRED_ROLES = {
     "GET /v1/customer/contracts": CUSTOMER,
     "GET /v1/customer/contracts/{contract}": CUSTOMER,
     "GET /v1/customer/contracts/{contract}/curve": CUSTOMER,
+    "GET /v1/customer/contracts/{contract}/statements": CUSTOMER,
+    "GET /v1/customer/contracts/{contract}/statements/{period_start}": CUSTOMER,
     "POST /v1/offers/exchange": LINK,
     "POST /v1/offers/answer": LINK,
     **{

@@ -26,7 +26,7 @@ from host import DATABASE_USERS, Host, running_host, tracker_entry
 
 from tidemark.api import open_api
 from tidemark.cli.output import SafeConsole
-from tidemark.demo import story
+from tidemark.demo import acme, story
 from tidemark.stack import ports
 from tidemark_client import Client, contract_path
 from tidemark_shared.http.tokens import issue_token
@@ -35,7 +35,7 @@ from tidemark_shared.settings import Settings
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_SECONDS = 180
 # The story's billable work, and what the tracker has.
-STORY_SECONDS, TRACKER_MINUTES = 60 * 3600, 30
+STORY_SECONDS, TRACKER_MINUTES = 60 * 3600 + acme.LATE_WORK.minutes * 60, 30
 INTAKE = f"""
 [[source]]
 id = "kimai"
@@ -44,7 +44,7 @@ url = "http://tracker"
 token = {{ env = "KIMAI_TOKEN" }}
 first_day = "{datetime.now(UTC) - timedelta(days=30):%Y-%m-%d}"
 reconcile_seconds = 10
-rule = [{{ contract = "{story.CODE}", account = "Help desk", match = {{ project = "*" }} }}]
+rule = [{{ contract = "{acme.CODE}", account = "Help desk", match = {{ project = "*" }} }}]
 """
 
 
@@ -89,7 +89,7 @@ async def _run(folder: Path, first: list[Service], following: list[Service], sec
     project.mkdir()
     (project / "intake.toml").write_text(INTAKE)
     (project / "intake.env").write_text("KIMAI_TOKEN=none\n")
-    entry = tracker_entry(datetime.now(UTC) - timedelta(days=story.DAYS - 5), TRACKER_MINUTES)
+    entry = tracker_entry(datetime.now(UTC) - timedelta(days=acme.DAYS - 5), TRACKER_MINUTES)
     async with running_host(folder, secrets=secrets, entry=entry) as host:
         # In a thread: what passes the connections of the containers on must not wait for it.
         await asyncio.to_thread(_run_releases, project, first, following, _settings(host, secrets), host)
@@ -100,6 +100,7 @@ def _settings(host: Host, secrets: dict[str, str]) -> Settings:
     now = datetime.now(UTC)
     return Settings(
         database_url=host.database_url, kafka_bootstrap_servers=host.kafka, api_url=address, public_url=address,
+        secret=secrets["TIDEMARK_SECRET"],
         api_token=issue_token(secrets["TIDEMARK_SECRET"], "images", "admin", now=now, expires=now + timedelta(days=1)),
     )  # fmt: skip
 
@@ -146,7 +147,7 @@ def _log_an_hour(api: Client, logged: int, name: str) -> int:
     now = datetime.now(UTC)
     data = {
         "worklog_id": name, "issue_id": "SUP-1", "author_id": "Sam", "seconds": 3600, "updated_at": now.isoformat(),
-        "started_at": (now - timedelta(days=story.DAYS - 6)).isoformat(),
+        "started_at": (now - timedelta(days=acme.DAYS - 6)).isoformat(),
     }  # fmt: skip
     event = {
         "specversion": "1.0",
@@ -161,7 +162,7 @@ def _log_an_hour(api: Client, logged: int, name: str) -> int:
 
 def _wait_for_figure(api: Client, seconds: int) -> None:
     def consumed() -> int:
-        balance = api.get(f"{contract_path(story.CODE)}/balance")
+        balance = api.get(f"{contract_path(acme.CODE)}/balance")
         return int(balance.body["whole"]["consumed"]) if balance else 0
 
     _wait_for(consumed, lambda value: value == seconds)
@@ -169,18 +170,19 @@ def _wait_for_figure(api: Client, seconds: int) -> None:
 
 
 def _wait_for_mails(api: Client) -> int:
-    """The number of mails to the customer, once the warning at 100 % is delivered."""
+    """The number of mails to the customer before its month was settled; late work causes more, after a while."""
 
-    def warned() -> dict[str, set[str | None]]:
-        """The thresholds of each mail."""
+    def delivered() -> dict[str, set[str | None]]:
+        """The rules of each mail."""
         mails: dict[str, set[str | None]] = {}
-        for notification in api.list("notifications", contract=story.CODE):
+        for notification in api.list("notifications", contract=acme.CODE):
             for delivery in notification["deliveries"]:
-                if delivery["receiver"] == story.CUSTOMER_EMAIL and delivery["status"] == "delivered":
-                    mails.setdefault(delivery["message_id"], set()).add(notification["threshold"])
+                if delivery["receiver"] == acme.CUSTOMER_EMAIL and delivery["status"] == "delivered":
+                    mails.setdefault(delivery["message_id"], set()).add(notification["rule_name"])
         return mails
 
-    return len(_wait_for(warned, lambda mails: any("100" in thresholds for thresholds in mails.values())))
+    mails = _wait_for(delivered, lambda mails: any(acme.STATEMENT_RULE in rules for rules in mails.values()))
+    return sum(acme.STATEMENT_RULE not in rules for rules in mails.values())
 
 
 def _wait_for(read: Callable[[], Any], is_wanted: Callable[[Any], bool]) -> Any:

@@ -12,6 +12,8 @@ from tidemark_shared.domain.locales import Locale
 MIN_SECRET_BYTES = 32
 # How similar a misspelt name is. Kubernetes sets TIDEMARK_CONSUMPTION_PORT for a service "tidemark-consumption": 0.84.
 _MISSPELT = 0.85
+# Late work is often logged in one sitting.
+RESTATEMENT_QUIET_SECONDS = 300
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -46,6 +48,11 @@ class Settings(BaseSettings):
     locale: Locale = Field(
         default="en",
         description="The language of mails to the provider's own people, and of chats; see docs/mails.md.",
+    )
+    restatement_quiet_seconds: int = Field(
+        default=RESTATEMENT_QUIET_SECONDS,
+        ge=0,
+        description="For the notifier: how long nothing corrects a statement any more before the mail about it.",
     )
     webhook_allow: str = Field(default="", description="Internal hosts, addresses and networks that webhooks may call.")
 

@@ -9,7 +9,17 @@ from aiokafka.errors import KafkaError
 from fastapi import FastAPI
 
 from tidemark_consumption import check, replay
-from tidemark_consumption.api import balances, checks, customers, figures, people, reports, statements, worklogs
+from tidemark_consumption.api import (
+    balances,
+    checks,
+    customer_statements,
+    customers,
+    figures,
+    people,
+    reports,
+    statements,
+    worklogs,
+)
 from tidemark_consumption.api.examples import EXAMPLES
 from tidemark_consumption.api.worklogs import Publisher
 from tidemark_consumption.balance_outbox import begin_days, open_balance_outbox
@@ -116,5 +126,6 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(balances.router)
     app.include_router(reports.router)
     app.include_router(people.router)
+    app.include_router(customer_statements.router)
     app.include_router(customers.router)
     return app

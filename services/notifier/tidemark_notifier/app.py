@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import httpx
 from fastapi import FastAPI
@@ -42,7 +43,7 @@ def create_app(settings: Settings) -> FastAPI:
         locale=settings.locale,
     )
     webhooks = WebhookSender(policy, public_url=settings.public_url, locale=settings.locale)
-    evaluator = Evaluator()
+    evaluator = Evaluator(restatement_quiet=timedelta(seconds=settings.restatement_quiet_seconds))
     handlers = create_event_handlers(evaluator)
 
     @asynccontextmanager

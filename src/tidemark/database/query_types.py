@@ -16,7 +16,7 @@ from tidemark_shared.database import Connection
 class ListDeliveriesRow(TypedDict):
     message_id: UUID | Any
     rule_name: str | Any
-    threshold: str | Any
+    offer_id: UUID | Any
     raised_at: datetime | Any
     status: str | Any
 
@@ -34,6 +34,11 @@ class ListUnaccountedRow(TypedDict):
     source: str | Any
     worklog_id: str | Any
     reason: str | Any
+
+
+class LoadSecondsRow(TypedDict):
+    consumed_seconds: int | Any
+    available_seconds: int | Any
 
 
 class OrganizationFiguresRow(TypedDict):
@@ -146,9 +151,9 @@ class CommandLineQueries(Protocol):
         reconciliation.sql"""
         ...
 
-    async def load_consumed_seconds(
+    async def load_seconds(
         self, connection: Connection, /, *, contract_code: str | None, period_start: date | None
-    ) -> int | Any:
+    ) -> LoadSecondsRow | None:
         """demo.sql"""
         ...
 

@@ -1,4 +1,4 @@
-"""Demo data for `make run`: the story of one contract, and a portfolio of other customers.
+"""Demo data for `make run`: the story of an agreement, and a portfolio of other customers.
 
 Loaded once for each data directory. Every entity is looked up before it is created, so an interrupted demo continues.
 """
@@ -13,14 +13,14 @@ from aiokafka.errors import KafkaError
 
 from tidemark.api import open_api
 from tidemark.cli.output import SafeConsole
-from tidemark.demo import portfolio, story
+from tidemark.demo import acme, portfolio, story
 from tidemark.program import command_line
 from tidemark_client import TidemarkError
 from tidemark_shared.settings import Settings
 
 
 def run(settings: Settings, data_dir: Path, *, maildir: Path | None = None, now: datetime | None = None) -> None:
-    """Load the demo data, unless ``data_dir`` has it. The last mail is read from ``maildir``, if there is one."""
+    """Load the demo data, unless ``data_dir`` has it. Mails are read from ``maildir``, if there is one."""
     marker = data_dir / "demonstration-told"
     if marker.exists():
         return
@@ -33,10 +33,17 @@ def run(settings: Settings, data_dir: Path, *, maildir: Path | None = None, now:
             asyncio.run(story.tell(api, settings, console, maildir=maildir, now=now))
             console.print("Loading five other customers and their last months …")
             portfolio.load(api, now)
-    except (TidemarkError, KafkaError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (
+        story.StoryError,
+        TidemarkError,
+        KafkaError,
+        OSError,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+    ) as error:
         console.print(f"The demo stopped: {error}. The next start with --demo continues it.")
         return
-    command = command_line(data_dir, "status", story.CODE)
+    command = command_line(data_dir, "status", acme.CODE)
     console.print(f"To see more, open {settings.public_url} or run, in another terminal:\n  {command}")
     data_dir.mkdir(parents=True, exist_ok=True)
     marker.touch()

@@ -58,6 +58,7 @@ USED_SETTINGS = {
     "consumption": _EVERY_SERVICE | {_SERVICE_DATABASES["consumption"]},
     "notifier": _EVERY_SERVICE | {
         _SERVICE_DATABASES["notifier"], _SMTP, "TIDEMARK_MAIL_FROM", "TIDEMARK_LOCALE", "TIDEMARK_WEBHOOK_ALLOW",
+        "TIDEMARK_RESTATEMENT_QUIET_SECONDS",
         "TIDEMARK_PUBLIC_URL", "TIDEMARK_CONSUMPTION_URL", "TIDEMARK_WEB_URL",
     },
     INTAKE: _EVERY_SERVICE | {_INTAKE_DATABASE, _INTAKE_FILE},
@@ -113,6 +114,8 @@ def resolve_environment(state: State, data_dir: Path, port: int) -> dict[str, st
         state.embedded[_SMTP] = f"smtp://{_LOOPBACK}:{state.port('smtp')}"
         environment["TIDEMARK_MAILDIR"] = str(data_dir / "maildir")
         environment["TIDEMARK_INBOX_URL"] = f"http://{_LOOPBACK}:{state.port('inbox')}"
+        # Nobody but this user reads these mails, and wants to see them come.
+        environment.setdefault("TIDEMARK_RESTATEMENT_QUIET_SECONDS", "2")
     environment |= state.embedded
     if environment.keys() & set(_SERVICE_DATABASES.values()):
         # Each service gets its own variable. The common one names the database with the figures.

@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from deliveries import outbox_events
 from notifier_bodies import HOUR, account, balance, contract_event, offer, rule, terms, uid
 from notifier_service import SECRET
@@ -24,8 +25,8 @@ async def test_offer_on_kafka_leads_to_a_mail_with_a_link_and_its_acceptance_to_
 ):
     scenario = Scenario(None)
     body = offer(
-        scenario.contract, period_start=START.isoformat(), occurred_at=datetime.now(UTC).isoformat(),
-        valid_until=IN_TEN_DAYS,
+        scenario.contract, organization_id=scenario.organization, period_start=START.isoformat(),
+        occurred_at=datetime.now(UTC).isoformat(), valid_until=IN_TEN_DAYS,
     )  # fmt: skip
     # In the worst order: the offer first, its organization last.
     for _ in range(2):
@@ -70,6 +71,7 @@ async def test_offer_on_kafka_leads_to_a_mail_with_a_link_and_its_acceptance_to_
 
 class OfferScenario(ScheduledScenario):
     async def store_offer(self, version=1, status="open", **changes):
+        changes = {"organization_id": self.organization, **changes}
         await self.handle(OFFERS, MADE, [offer(self.contract, version, status, **changes)])
 
     async def events_at(self, now):
@@ -114,6 +116,40 @@ async def test_open_offer_is_reminded_of_once_on_the_day_before_it_expires(pool)
     # Late, because nothing ran in between.
     assert await scenario.events_at(REMINDED_AT + timedelta(hours=9)) == [MADE_MAIL, REMINDER]
     assert await scenario.events_at(REMINDED_AT + timedelta(hours=20)) == [MADE_MAIL, REMINDER]
+
+
+@pytest.mark.parametrize("status", ["CLOSED", "INACTIVE", "EXPIRED"])
+async def test_customer_is_reminded_of_no_offer_that_the_contract_does_not_take(pool, status):
+    scenario = OfferScenario(pool)
+    await scenario.start()
+    await scenario.store_march(1, 38)
+    await scenario.store_offer()
+    assert await scenario.events_at(NOON) == [MADE_MAIL]
+    await scenario.store_contract(2, status)
+    assert await scenario.events_at(REMINDED_AT + timedelta(hours=9)) == [MADE_MAIL]
+    # What becomes of it is said to the owner.
+    await scenario.store_offer(2, "expired", occurred_at="2026-03-31T22:00:00Z")
+    assert (await scenario.events_at(REMINDED_AT + timedelta(days=2)))[1:] == [("expired", "offer", "olga")]
+
+
+async def test_offer_is_not_mailed_to_the_customer_that_the_contract_belongs_to_now(pool):
+    """Its figures, its price and its note were meant for the former one."""
+    scenario = OfferScenario(pool)
+    await scenario.start()
+    await scenario.store_march(1, 38)
+    await scenario.store_offer(organization_id=uid("Nordwind"))
+    assert await scenario.events_at(NOON) == []
+    await scenario.store_offer(2, "accepted", answered_by=ANN, organization_id=uid("Nordwind"))
+    assert await scenario.events_at(NOON) == [("accepted", "offer", "olga")]
+
+
+async def test_offer_of_a_contract_that_was_closed_meanwhile_asks_nobody(pool):
+    scenario = OfferScenario(pool)
+    await scenario.store_organization()
+    await scenario.store_contract(1, "CLOSED")
+    await scenario.store_march(1, 38)
+    await scenario.store_offer()
+    assert await scenario.events_at(NOON) == []
 
 
 async def test_offer_that_reaches_nobody_leaves_a_row_and_an_old_one_none(pool):

@@ -226,10 +226,10 @@ def test_reminder_is_between_the_offer_and_its_end(made, days, zone):
 
 def test_what_nobody_needs_to_know_any_more_is_not_sent():
     open_, settled = offered(), offered(status="accepted")
-    assert is_current(open_, datetime(2026, 3, 31, 21, 59, tzinfo=UTC))
-    assert not is_current(open_, datetime(2026, 3, 31, 22, tzinfo=UTC))
-    assert is_current(settled, datetime(2026, 4, 14, 8, tzinfo=UTC))
-    assert not is_current(settled, datetime(2026, 4, 14, 9, tzinfo=UTC))
+    assert is_current(open_, contract(), datetime(2026, 3, 31, 21, 59, tzinfo=UTC), is_reminder=False)
+    assert not is_current(open_, contract(), datetime(2026, 3, 31, 22, tzinfo=UTC), is_reminder=False)
+    assert is_current(settled, contract(), datetime(2026, 4, 14, 8, tzinfo=UTC), is_reminder=False)
+    assert not is_current(settled, contract(), datetime(2026, 4, 14, 9, tzinfo=UTC), is_reminder=False)
 
 
 def rule_offers(case=None, **changes):

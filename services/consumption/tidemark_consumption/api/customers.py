@@ -111,7 +111,7 @@ def _organization(
     if actor.organization_id and organization in (None, actor.organization_id):
         return actor.organization_id
     if actor.organization_id:
-        raise _not_found()
+        raise not_found()
     if organization is None:
         message = "Say whose contracts you want to see: ?organization=ID."
         violation = Violation(code="invalid", path="/organization", message=message)
@@ -143,7 +143,7 @@ async def list_customer_curve(
     async with request.app.state.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
         contract_id = await _sql.customer_contract_id(connection, organization=organization, ref=contract)
         if contract_id is None:
-            raise _not_found()
+            raise not_found()
         rows = _sql.curve(
             connection, contract=contract_id, account=None, by_team=False, team=None, moment=datetime.now(UTC)
         )
@@ -160,7 +160,7 @@ async def get_customer_contract(
     for row in await _load(request, organization, ref=contract, max_rows=1):
         billable = [account for account in row["accounts"] if account["billable"]]
         return CustomerContract.model_validate({**row, "accounts": billable})
-    raise _not_found()
+    raise not_found()
 
 
 async def _load(
@@ -196,5 +196,6 @@ def _day(day: date, whole: dict[str, Any], period: dict[str, Any]) -> CustomerDa
     )
 
 
-def _not_found() -> Problem:
+def not_found() -> Problem:
+    """The same answer for a contract of somebody else, for a draft, and for none."""
     return Problem(404, "No such contract", "There is no such contract. Open the list of your contracts.")

@@ -150,10 +150,31 @@ _CUSTOMER_ACCOUNT = {
     "whole": _OF_CUSTOMER["whole"],
     "periods": [{name: PERIOD[name] for name in (*_CUSTOMER_FIGURES, "start", "end")}],
 }
+_CUSTOMER_LINE = {
+    **{name: FIGURES[name] for name in _CUSTOMER_FIGURES}, "account_id": examples.ACCOUNT_ID, "name": "Help desk",
+}  # fmt: skip
+_CUSTOMER_STATEMENT = {
+    **{name: examples.STATEMENT[name] for name in (
+        "contract_code", "contract_name", "number", "unit", "currency", "closed_at", "sha256")},
+    "figures": _CUSTOMER_PERIOD,
+    "accounts": [_CUSTOMER_LINE],
+    "adjustments": [{"account_id": examples.ACCOUNT_ID, "amount": 72000}],
+    "corrections": [],
+}  # fmt: skip
+_CUSTOMER_RESTATEMENT = {
+    "period_start": "2026-03-01", "account_id": examples.ACCOUNT_ID, "account_name": "Help desk", "before": 115200,
+    "after": 118800, "restated_at": "2026-04-12T10:02:00.000000Z",
+}  # fmt: skip
 
 EXAMPLES = {
     "CustomerContractSummary": {**_OF_CUSTOMER, "period": _CUSTOMER_PERIOD},
     "CustomerContract": {**_OF_CUSTOMER, "periods": [_CUSTOMER_PERIOD], "accounts": [_CUSTOMER_ACCOUNT]},
+    "CustomerStatement": _CUSTOMER_STATEMENT,
+    "CustomerStatementNow": {
+        "statement": _CUSTOMER_STATEMENT,
+        "restatements": [_CUSTOMER_RESTATEMENT],
+        "today": {"figures": _CUSTOMER_PERIOD, "accounts": [_CUSTOMER_LINE]},
+    },
     "CustomerDay": {"day": "2026-03-02", "consumed": 259200, "period_start": "2026-03-01", "period_consumed": 28800},
     # The body of a request that is one of several schemas has the name of its operation.
     "publish_worklogs": {

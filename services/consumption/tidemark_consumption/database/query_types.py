@@ -270,6 +270,24 @@ class CustomerContractsRow(TypedDict):
     body: str | Any
 
 
+class CustomerStatementRestatementsRow(TypedDict):
+    period_start: date | Any
+    account_id: UUID | Any
+    account_name: str | Any
+    before_seconds: int | Any
+    after_seconds: int | Any
+    before_amount_minor: int | Any
+    after_amount_minor: int | Any
+    restated_at: datetime | Any
+
+
+class CustomerStatementsRow(TypedDict):
+    number: int | Any
+    body: str | Any
+    sha256: str | Any
+    billable_corrections: str | Any
+
+
 class DamagedStatementsRow(TypedDict):
     contract_id: UUID | Any
     period_start: date | Any
@@ -923,6 +941,32 @@ class ConsumptionQueries(Protocol):
     ) -> AsyncIterator[CustomerContractsRow]:
         """The contracts of an organization, or the one that `ref` names; drafts and discarded contracts are none. Active ones
         first, then by last day and code. `complete`: the balance has all periods, else the current and the previous one.
+
+        customers.sql"""
+        ...
+
+    def customer_statement_restatements(
+        self, connection: Connection, /, *, contract: UUID | None, period_start: date | None
+    ) -> AsyncIterator[CustomerStatementRestatementsRow]:
+        """What has corrected the statement of a period: each billable account that comes to something else now, from the first
+        restatement to the last.
+
+        customers.sql"""
+        ...
+
+    def customer_statements(
+        self,
+        connection: Connection,
+        /,
+        *,
+        contract: UUID | None,
+        organization: UUID | None,
+        period_start: date | None,
+        after: int | None,
+        max_rows: int | None,
+    ) -> AsyncIterator[CustomerStatementsRow]:
+        """The statements that were made for an organization, in the order frozen: that of a period, or those after a number.
+        `billable_corrections`: the positions of the corrections whose account the corrected statement bills.
 
         customers.sql"""
         ...

@@ -81,7 +81,7 @@ def build_mail(
     )
     if is_for_customer(notifications) and snapshot.organization_id and not view["link"]:
         link = issue_mail_link(secret, snapshot.organization_id, message_id, raised_at)
-        view["link"] = f"{build_customer_link(snapshot, public_url)}#{link}"
+        view["link"] = f"{build_customer_link([item.snapshot for item in notifications], public_url)}#{link}"
     name = next((name for _, _, addressee in notifications if (name := addressee.name)), "")
     envelope = Envelope(message_id, sender, name, addressee.email or "", format_subject(notifications, language))
     mail = build_message(view, language, envelope, local_time)

@@ -216,22 +216,22 @@ def _format_planned(planned: int, snapshot: Snapshot, language: Language) -> str
 
 def build_contract_link(snapshot: Snapshot, public_url: str, base: str = "") -> str:
     """The page of the contract, or of the statement that the notification is about; ``/customer`` is the customer's."""
-    statement = f"/statements/{snapshot.period_start}" if snapshot.trigger == "period_closed" and not base else ""
+    statement = f"/statements/{snapshot.period_start}" if snapshot.trigger == "period_closed" else ""
     return f"{public_url.rstrip('/')}{base}/contracts/{quote(snapshot.contract_code, safe='')}{statement}"
 
 
-def build_statements_link(snapshots: Sequence[Snapshot], public_url: str) -> str:
+def build_statements_link(snapshots: Sequence[Snapshot], public_url: str, base: str = "") -> str:
     """The page of the contract or of the statement; where several periods are settled, the list of statements."""
-    link = build_contract_link(snapshots[0], public_url)
+    link = build_contract_link(snapshots[0], public_url, base)
     periods = {snapshot.period_start for snapshot in snapshots if snapshot.trigger == "period_closed"}
     return f"{link.partition('/statements/')[0]}#statements" if len(periods) > 1 else link
 
 
-def build_customer_link(snapshot: Snapshot, public_url: str) -> str:
-    """The customer's page of the contract; for a digest, of all contracts."""
-    if snapshot.digest:
+def build_customer_link(snapshots: Sequence[Snapshot], public_url: str) -> str:
+    """The customer's page of the contract or of the statement; for a digest, of all contracts. It has no fragment."""
+    if snapshots[0].digest:
         return f"{public_url.rstrip('/')}/customer"
-    return build_contract_link(snapshot, public_url, base="/customer")
+    return build_statements_link(snapshots, public_url, base="/customer").partition("#")[0]
 
 
 def make_safe(value: Any) -> Any:

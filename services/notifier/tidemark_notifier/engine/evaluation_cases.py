@@ -26,8 +26,7 @@ from tidemark_shared.domain.calendar import to_local_day
 _sql: NotifierQueries = queries("tidemark_notifier")
 
 
-# Late work is often logged in one sitting.
-_RESTATEMENT_QUIET, _MAX_RESTATEMENT_DELAY = timedelta(minutes=5), timedelta(hours=1)
+_MAX_RESTATEMENT_DELAY = timedelta(hours=1)
 
 
 class EvaluationCase(NamedTuple):
@@ -47,16 +46,15 @@ class EvaluationCase(NamedTuple):
         """The day in the contract's time zone."""
         return to_local_day(now, self.contract.terms.zone)
 
-    def contract_at(self, now: datetime) -> EvaluationInput:
+    def contract_at(self, now: datetime, restatements_due_at: datetime | None) -> EvaluationInput:
         """The contract with the restatements to notify of now: all of them or none."""
-        is_due = self.restatements_due_at is not None and self.restatements_due_at <= now
+        is_due = restatements_due_at is not None and restatements_due_at <= now
         return self.contract if is_due else self.contract._replace(restatements=())
 
-    @property
-    def restatements_due_at(self) -> datetime | None:
-        """When to notify of its restatements: a while after the last one, so that many are one mail."""
+    def restatements_due_at(self, quiet: timedelta) -> datetime | None:
+        """When to notify of its restatements: ``quiet`` after the last one, so that many are one mail."""
         since, last = self.row["restated_since"], self.row["restated_at"]
-        return min(last + _RESTATEMENT_QUIET, since + _MAX_RESTATEMENT_DELAY) if last else None
+        return min(last + quiet, since + _MAX_RESTATEMENT_DELAY) if last else None
 
     def describe_awaited(self, balance: Balance) -> str | None:
         """What is missing before another balance of the contract can be evaluated; None if nothing is."""

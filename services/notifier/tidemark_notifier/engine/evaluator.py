@@ -35,6 +35,7 @@ from tidemark_notifier.rules.rule import Scope
 from tidemark_shared import metrics
 from tidemark_shared.database import Connection, Pool, queries
 from tidemark_shared.domain.calendar import start_of_day
+from tidemark_shared.settings import RESTATEMENT_QUIET_SECONDS
 
 _sql: NotifierQueries = queries("tidemark_notifier")
 
@@ -63,8 +64,10 @@ class Evaluator:
     A new instance only stores events until it has read the lifecycle and directory topics to their ends.
     """
 
-    def __init__(self, *, is_started: bool = False) -> None:
-        self.is_started = is_started
+    def __init__(
+        self, *, is_started: bool = False, restatement_quiet: timedelta = timedelta(seconds=RESTATEMENT_QUIET_SECONDS)
+    ) -> None:
+        self.is_started, self._restatement_quiet = is_started, restatement_quiet
 
     async def start(self, pool: Pool) -> None:
         """Start to evaluate, and evaluate all contracts once: events were stored without evaluation until now."""
@@ -122,7 +125,7 @@ class Evaluator:
                 else:
                     await _sql.finish_reevaluation(connection, id=id_)
             if ids:
-                await _evaluate_contracts(connection, ids, moment)
+                await _evaluate_contracts(connection, ids, moment, self._restatement_quiet)
             is_busy = (
                 bool(ids or reevaluation)
                 or await notify_due_offers(connection, moment)
@@ -141,7 +144,8 @@ class Evaluator:
             moment: datetime = now or await _sql.current_time(connection)
             ordered = sorted(ids)
             for index in range(0, len(ordered), _BATCH_SIZE):
-                await _evaluate_contracts(connection, ordered[index : index + _BATCH_SIZE], moment)
+                batch = ordered[index : index + _BATCH_SIZE]
+                await _evaluate_contracts(connection, batch, moment, self._restatement_quiet)
 
 
 async def lock_configuration(connection: Connection) -> None:
@@ -154,7 +158,9 @@ async def request_reevaluation(connection: Connection, scopes: Iterable[Scope]) 
     await _sql.request_reevaluation(connection, scope_ids=[scope.id for scope in scopes])
 
 
-async def _evaluate_contracts(connection: Connection, ids: Sequence[UUID], now: datetime) -> None:
+async def _evaluate_contracts(
+    connection: Connection, ids: Sequence[UUID], now: datetime, restatement_quiet: timedelta
+) -> None:
     """Lock the rows of contracts in the order of their ids, evaluate them, and raise the notifications.
 
     A contract whose balance is awaited is left as it is until the balance comes, or is awaited no longer.
@@ -166,7 +172,8 @@ async def _evaluate_contracts(connection: Connection, ids: Sequence[UUID], now: 
     evaluated: list[EvaluationInput] = []
     updates: list[tuple[UUID, str, str | None, datetime | None]] = []
     for case in await load_cases(connection, ids):
-        contract, rules, today = case.contract_at(now), case.effective_rules, case.local_day(now)
+        restatements_due_at = case.restatements_due_at(restatement_quiet)
+        contract, rules, today = case.contract_at(now, restatements_due_at), case.effective_rules, case.local_day(now)
         awaited_until = case.row["awaited_until"]
         if awaited_until and now < awaited_until:
             status_changes = json.dumps(contract.status_changes)
@@ -178,7 +185,7 @@ async def _evaluate_contracts(connection: Connection, ids: Sequence[UUID], now: 
         pending += [(contract, today, notification) for notification in notifications]
         new_keys = (key for notification in notifications for key in notification.notification_keys(today))
         next_day = find_next_evaluation_day(rules, contract, [*case.notified, *new_keys], today)
-        next_times = [case.restatements_due_at] if case.restatements_due_at and not contract.restatements else []
+        next_times = [restatements_due_at] if restatements_due_at and not contract.restatements else []
         next_times += [start_of_day(next_day, contract.terms.zone)] if next_day else []
         next_evaluation = min(next_times, default=None)
         skipped = find_skipped_rule_versions(rules, contract)

@@ -29,7 +29,7 @@ async def notify_due_offers(connection: Connection, now: datetime) -> bool:
     for row in rows:
         offer, contract = OfferChanged.model_validate_json(row["body"]), contracts[row["contract_id"]]
         is_reminder = row["notified_version"] == row["version"]
-        if is_current(offer, now):
+        if is_current(offer, contract, now, is_reminder=is_reminder):
             await raise_offer_notification(connection, now, contract, offer, is_reminder=is_reminder)
         reminder = None if is_reminder else find_reminder(offer, contract.terms.zone)
         updates.append((offer.offer_id, offer.version, reminder if reminder and reminder > now else None))

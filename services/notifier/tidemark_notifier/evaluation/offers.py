@@ -28,11 +28,23 @@ def find_event(offer: OfferChanged) -> OfferEvent:
     return offer.status
 
 
-def is_current(offer: OfferChanged, now: datetime) -> bool:
-    """Whether somebody still needs to know: an open offer until it expires, everything else for 30 days."""
+def is_current(offer: OfferChanged, contract: EvaluationInput, now: datetime, *, is_reminder: bool) -> bool:
+    """Whether somebody still needs to know: an open offer until it expires, everything else for 30 days.
+
+    The customer is asked for no answer that would not be taken, and reminded of none that would be refused.
+    """
+    if find_event(offer) == "made":
+        is_closed = contract.status != "ACTIVE" if is_reminder else contract.status == "CLOSED"
+        if is_closed or not _is_of_customer(offer, contract):
+            return False
     if offer.status == "open" and offer.valid_until:
         return now < offer.valid_until
     return now - offer.occurred_at <= _MAX_AGE
+
+
+def _is_of_customer(offer: OfferChanged, contract: EvaluationInput) -> bool:
+    """Whether the contract still belongs to the customer that the offer was made to."""
+    return offer.organization_id == contract.terms.organization_id
 
 
 def find_reminder(offer: OfferChanged, zone: ZoneInfo) -> datetime | None:
@@ -47,7 +59,7 @@ def resolve_offer_addressees(offer: OfferChanged, contract: EvaluationInput) -> 
     """An offer goes to the customer, an acceptance to the customer and the owner, everything else to the owner."""
     event, owner = find_event(offer), contract.terms.owner
     people = [] if event == "made" else [Addressee(email=owner.email, name=owner.name, kind="owner")]
-    if event in ("made", "accepted"):
+    if event in ("made", "accepted") and _is_of_customer(offer, contract):
         people += _list_approvers(contract)
     addressees: dict[str, Addressee] = {}
     for addressee in people:

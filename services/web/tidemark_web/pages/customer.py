@@ -28,13 +28,14 @@ from tidemark_shared.log import get_correlation_id
 from tidemark_shared.settings import Settings, require_setting
 from tidemark_web.access import CUSTOMER_COOKIE, CUSTOMER_PATH
 from tidemark_web.pages.client import Api, ApiError, Json, customer_contract_path, optional, require_contract
+from tidemark_web.pages.customer_statement_view import build_lines
 from tidemark_web.pages.customer_view import build_contract_view, build_row
 from tidemark_web.pages.formatting import customer_contract_page
 from tidemark_web.pages.rendering import render
 from tidemark_web.pages.session import read_form, set_cookie
 
 _TOKEN_LIFETIME = timedelta(minutes=5)
-_MAX_CONTRACTS = 200
+_MAX_CONTRACTS = _MAX_STATEMENTS = 200
 # What the customer is told, whatever a service says.
 _PROBLEMS = {
     401: N_("This link is not complete, or it was changed. Copy the whole link from your mail, or ask for a new one."),
@@ -122,7 +123,7 @@ async def show_contracts(request: Request, customer: CustomerRequest) -> Respons
     page = await customer.api.get("/v1/customer/contracts", {"limit": _MAX_CONTRACTS})
     now = datetime.now(UTC)
     rows = [build_row(item, _today(item, now), customer.language) for item in page["items"]]
-    return _render(request, "customer_contracts.html", customer, rows=rows, has_more=page["next"] is not None)
+    return render_customer(request, "customer_contracts.html", customer, rows=rows, has_more=page["next"] is not None)
 
 
 async def request_offer(request: Request, customer: CustomerRequest) -> Response:
@@ -148,9 +149,10 @@ async def show_contract(
     ``form`` is a request that was refused with this ``status``.
     """
     reference = request.path_params["reference"]
-    contract, curve = await asyncio.gather(
+    contract, curve, statements = await asyncio.gather(
         customer.api.get(customer_contract_path(reference)),
         optional(customer.api.get(customer_contract_path(reference, "/curve"))),
+        optional(customer.api.get(customer_contract_path(reference, "/statements"), {"limit": _MAX_STATEMENTS})),
     )
     require_contract(contract, "contract_id")
     view = build_contract_view(
@@ -161,7 +163,7 @@ async def show_contract(
         language=customer.language,
     )
     is_asked = request.query_params.get("asked") == "yes"
-    return _render(
+    return render_customer(
         request,
         "customer_contract.html",
         customer,
@@ -171,6 +173,7 @@ async def show_contract(
         is_asked=is_asked,
         # The same form sent twice asks once.
         key=uuid4(),
+        statements=build_lines(statements["items"] if statements else [], customer.language),
         **view,
     )
 
@@ -209,7 +212,10 @@ def _show_form(request: Request, status: int, *, text: str = "", token: str = ""
     )
 
 
-def _render(request: Request, template: str, customer: CustomerRequest, status: int = 200, **context: Any) -> Response:
+def render_customer(
+    request: Request, template: str, customer: CustomerRequest, status: int = 200, **context: Any
+) -> Response:
+    """A page for whoever has opened a link, in their language."""
     language = customer.language
     return render(
         request,

@@ -6,6 +6,7 @@ from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 from typing import Any
+from urllib.parse import quote
 
 import jinja2
 from fastapi import Request
@@ -51,6 +52,16 @@ _templates.filters |= {
     "instant": formatting.format_instant,
 }
 _templates.globals["count"] = formatting.count
+
+
+def pdf_response(content: bytes, name: str) -> Response:
+    """A document to save under a name."""
+    headers = {
+        "content-disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
+        "cache-control": "no-store",
+        "x-content-type-options": "nosniff",
+    }
+    return Response(content, headers=headers, media_type="application/pdf")
 
 
 def render(request: Request, name: str, /, status: int = 200, **context: Any) -> Response:

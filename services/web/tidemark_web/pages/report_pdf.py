@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import typst
 
+from tidemark_shared.language import Language
 from tidemark_web.pages.charts import Bar, Curve, build_bar
 from tidemark_web.pages.client import Json
 from tidemark_web.pages.formatting import HourStyle, format_day, name_statement
@@ -37,7 +38,7 @@ def write_pdf(report: Json, tables: Mapping[str, Table], charts: Mapping[str, Ch
         "kind": "Delivery report",
         "customer": report["organization_name"] or "Unknown customer",
         "range": f"{format_day(report['from'])} \N{EN DASH} {format_day(report['to'])}",
-        "moment": f"{format_day(moment.date())}, {moment:%H:%M} UTC",
+        "as_known": f"As known on {format_day(moment.date())}, {moment:%H:%M} UTC",
         "teams": _to_document(tables["teams"], tables["teams"].rows, style) if "teams" in tables else None,
         "contracts": [
             {
@@ -67,7 +68,7 @@ def write_statement_pdf(answer: Json, *, internal: bool) -> bytes:
         "kind": f"Statement {statement['number']}",
         "customer": statement["organization_name"] or "Unknown customer",
         "range": f"{format_day(figures['start'])} \N{EN DASH} {format_day(figures['end'])}",
-        "moment": f"{format_day(moment.date())}, {moment:%H:%M} UTC",
+        "as_known": f"As known on {format_day(moment.date())}, {moment:%H:%M} UTC",
         "teams": None,
         "contracts": [
             {
@@ -84,6 +85,38 @@ def write_statement_pdf(answer: Json, *, internal: bool) -> bytes:
         "digest": statement["sha256"],
     }
     return _compile(document, moment)
+
+
+def write_customer_statement_pdf(statement: Json, view: Json, customer: str, language: Language) -> bytes:
+    """A statement as its customer sees it, from the texts of the page."""
+    document = {
+        "title": f"{view['title']}, {view['period_label']}, {statement['contract_code']}",
+        "lang": language.tag.partition("-")[0],
+        "kind": view["title"],
+        "customer": customer,
+        "range": view["period_label"],
+        "as_known": view["frozen"],
+        "teams": None,
+        "contracts": [
+            {
+                "name": statement["contract_name"],
+                "code": statement["contract_code"],
+                "facts": view["facts"],
+                "chart": None,
+                "periods": None,
+                "tables": [
+                    {
+                        "title": table.title,
+                        "columns": [{"label": label, "is_number": is_number} for label, is_number in table.columns],
+                        "rows": table.rows,
+                    }
+                    for table in view["tables"]
+                ],
+            }
+        ],
+        "digest": statement["sha256"],
+    }
+    return _compile(document, datetime.fromisoformat(statement["closed_at"]))
 
 
 def _compile(document: Json, moment: datetime) -> bytes:

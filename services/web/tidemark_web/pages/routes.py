@@ -10,7 +10,17 @@ from starlette.routing import Route
 
 from tidemark_shared.log import get_correlation_id, get_logger
 from tidemark_web.oidc import CALLBACK_PATH
-from tidemark_web.pages import customer, customer_links, docs, offer, operations, saved_reports, session, single_sign_on
+from tidemark_web.pages import (
+    customer,
+    customer_links,
+    customer_statement,
+    docs,
+    offer,
+    operations,
+    saved_reports,
+    session,
+    single_sign_on,
+)
 from tidemark_web.pages.client import Api, ApiError
 from tidemark_web.pages.contract import show_contract
 from tidemark_web.pages.contracts import show_contracts
@@ -24,6 +34,7 @@ from tidemark_web.pages.worklogs import show_worklogs
 
 _log = get_logger()
 
+_CUSTOMER_STATEMENT = "/customer/contracts/{reference:path}/statements/{period_start}"
 _DEAD_LETTER = "/operations/dead-letters/{service}/{id:int}"
 
 Page = Callable[[Request, Api], Awaitable[Response]]
@@ -54,6 +65,8 @@ def page_routes() -> list[Route]:
         Route("/customer", _customer_page(customer.show_contracts)),
         Route("/customer/session", _customer(customer.open_link), methods=["POST"]),
         Route("/customer/forget", _customer(customer.forget_link), methods=["POST"]),
+        Route(f"{_CUSTOMER_STATEMENT}.pdf", _customer_page(customer_statement.send_statement)),
+        Route(_CUSTOMER_STATEMENT, _customer_page(customer_statement.show_statement)),
         Route("/customer/contracts/{reference:path}", _customer_page(customer.show_contract)),
         Route("/customer/contracts/{reference:path}", _customer_page(customer.request_offer), methods=["POST"]),
         Route("/offer/session", _offer(offer.open_offer), methods=["POST"]),

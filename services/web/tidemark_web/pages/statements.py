@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from tidemark_web.pages.client import Api, contract_path
 from tidemark_web.pages.contracts import hour_style
 from tidemark_web.pages.formatting import contract_page, name_statement
-from tidemark_web.pages.rendering import render
+from tidemark_web.pages.rendering import pdf_response, render
 from tidemark_web.pages.report_pdf import write_statement_pdf
 from tidemark_web.pages.report_tables import is_number, show
 from tidemark_web.pages.statement_tables import build_tables, list_facts
@@ -45,9 +45,4 @@ async def send_statement(request: Request, api: Api) -> Response:
     content = await asyncio.to_thread(write_statement_pdf, answer, internal=internal)
     statement = answer["statement"]
     name = f"{statement['contract_code']} statement {statement['number']} {statement['figures']['start']}.pdf"
-    headers = {
-        "content-disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
-        "cache-control": "no-store",
-        "x-content-type-options": "nosniff",
-    }
-    return Response(content, headers=headers, media_type="application/pdf")
+    return pdf_response(content, name)

@@ -36,3 +36,49 @@ SELECT contract.contract_id
 FROM contract_refs AS contract_ref
 JOIN contracts AS contract USING (contract_id)
 WHERE contract_ref.ref = :ref AND contract.organization_id = :organization AND contract.status <> 'DRAFT';
+
+-- name: customer_statements(contract, organization, period_start, after, max_rows)
+-- The statements that were made for an organization, in the order frozen: that of a period, or those after a number.
+-- `billable_corrections`: the positions of the corrections whose account the corrected statement bills.
+SELECT
+  statement.number, statement.body, statement.sha256,
+  (
+    SELECT coalesce(jsonb_agg(correction.position - 1), '[]')
+    FROM jsonb_array_elements(statement.body::jsonb -> 'restatements') WITH ORDINALITY AS correction (body, position)
+    JOIN statements AS corrected
+      ON corrected.contract_id = statement.contract_id
+      AND corrected.period_start = (correction.body ->> 'period_start')::date
+    WHERE is_billable(statement.contract_id, (correction.body ->> 'account_id')::uuid, corrected.body)
+  )::text AS billable_corrections
+FROM statements AS statement
+WHERE statement.contract_id = :contract
+  AND (statement.body::jsonb ->> 'organization_id')::uuid = :organization
+  AND (:period_start::date IS NULL OR statement.period_start = :period_start::date)
+  AND statement.number > :after
+ORDER BY statement.number
+LIMIT :max_rows;
+
+-- name: customer_statement_restatements(contract, period_start)
+-- What has corrected the statement of a period: each billable account that comes to something else now, from the first
+-- restatement to the last.
+SELECT correction.*
+FROM (
+  SELECT
+    restatement.period_start, restatement.account_id,
+    account_name(restatement.contract_id, restatement.account_id) AS account_name,
+    (array_agg(restatement.before_seconds ORDER BY restatement.restatement))[1] AS before_seconds,
+    (array_agg(restatement.after_seconds ORDER BY restatement.restatement DESC))[1] AS after_seconds,
+    as_minor((array_agg(restatement.before_amount ORDER BY restatement.restatement))[1], 3600) AS before_amount_minor,
+    as_minor((array_agg(restatement.after_amount ORDER BY restatement.restatement DESC))[1], 3600)
+      AS after_amount_minor,
+    max(restatement.restated_at) AS restated_at
+  FROM restatements AS restatement
+  JOIN statements AS statement USING (contract_id, period_start)
+  WHERE restatement.contract_id = :contract AND restatement.period_start = :period_start
+    AND restatement.restatement > statement.last_restatement
+    AND is_billable(restatement.contract_id, restatement.account_id, statement.body)
+  GROUP BY restatement.contract_id, restatement.period_start, restatement.account_id
+) AS correction
+WHERE coalesce(correction.before_amount_minor, correction.before_seconds)
+  IS DISTINCT FROM coalesce(correction.after_amount_minor, correction.after_seconds)
+ORDER BY correction.account_name, correction.account_id;
