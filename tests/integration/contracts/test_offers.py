@@ -118,6 +118,20 @@ async def test_link_that_is_not_good_shows_no_figure(api):
     assert await adjustments(api) == []
 
 
+async def test_links_of_offers_end_with_all_links_of_the_organization(api):
+    contract = await create_active_contract(api)
+    offer = await make(api)
+    await expect_status(exchange(api, link(offer)), 200)
+    await expect_status(api.post(f"/organizations/{contract['organization_id']}/revoke-links"), 204)
+    for response in (await exchange(api, link(offer)), await answer(api, link(offer))):
+        assert (response.status_code, "Help desk" in response.text) == (410, False)
+    assert await adjustments(api) == []
+    # A new offer has a new link, and a manager may still enter what the customer says.
+    await expect_status(exchange(api, link(await make(api, reason="Again"))), 200)
+    await expect_status(act(api, offer, "accept", ANN), 200)
+    assert (await exchange(api, link(offer))).status_code == 410
+
+
 async def test_link_has_a_rate_limit_of_its_own(api):
     await create_active_contract(api)
     offer, other = await make(api), await make(api)

@@ -143,6 +143,8 @@ async def _offered(request: Request, link: OfferLink, state: State | None) -> Of
         raise _gone("This offer was withdrawn.")
     if offer.status == "expired" or is_over(offer, datetime.now(UTC)):
         raise _gone("The time to answer this offer is over.")
+    if await store.is_link_revoked(connection, link.offer_id, offer.organization_id):
+        raise _gone("This link was revoked.")
     contract = await load_contract(connection, offer.contract_id)
     terms = contract.terms
     if terms is None:

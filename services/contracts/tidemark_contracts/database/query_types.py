@@ -344,6 +344,14 @@ class ContractsQueries(Protocol):
         """offers.sql"""
         ...
 
+    async def is_offer_link_revoked(
+        self, connection: Connection, /, *, offer_id: UUID | None, organization_id: UUID | None
+    ) -> bool | Any:
+        """Whether all links of the organization were revoked since the offer was sent. Null if they never were.
+
+        offers.sql"""
+        ...
+
     def list_all_events(self, connection: Connection, /) -> AsyncIterator[ListAllEventsRow]:
         """contracts.sql"""
         ...

@@ -50,6 +50,12 @@ class Outcome(NamedTuple):
     decision: Decision
 
 
+async def is_link_revoked(connection: Connection, offer_id: UUID, organization_id: UUID) -> bool:
+    """Whether the link of an offer went with all links of its organization."""
+    revoked = await _sql.is_offer_link_revoked(connection, offer_id=offer_id, organization_id=organization_id)
+    return bool(revoked)
+
+
 async def make_offer(connection: Connection, contract_id: UUID, command: Make, *, now: datetime, actor: str) -> Outcome:
     """Make an offer for a contract, or record a request. Offers that have ended there expire first."""
     await _sql.lock_offers(connection)

@@ -95,3 +95,11 @@ SELECT id
 FROM offers
 WHERE contract_id = :contract_id AND status = 'open' AND valid_until < :now
 FOR UPDATE SKIP LOCKED;
+
+-- name: is_offer_link_revoked(offer_id, organization_id)$
+-- Whether all links of the organization were revoked since the offer was sent. Null if they never were.
+SELECT revocation.revoked_at >= (
+  SELECT max(event.occurred_at) FROM offer_events AS event WHERE event.offer_id = :offer_id AND event.type = 'made'
+)
+FROM customer_link_revocations AS revocation
+WHERE revocation.organization_id = :organization_id;
