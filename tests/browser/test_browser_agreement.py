@@ -3,6 +3,7 @@
 import mailbox
 import re
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 from dateutil.relativedelta import relativedelta
@@ -39,7 +40,8 @@ def create_contract(api, month):
         "start_date": str(month), "end_date": str(month + relativedelta(months=1, days=-1)), "timezone": "UTC",
         "contracted_hours": "40", "accounts": [{"name": ACCOUNT, "planned_hours": "40"}],
     }).raise_for_status().json()  # fmt: skip
-    common = {"scope": {"kind": "contract", "id": contract["id"]}, "receivers": [{"kind": "owner"}]}
+    receivers = [{"kind": "owner"}, {"kind": "contacts", "role": "approver"}]
+    common = {"scope": {"kind": "contract", "id": contract["id"]}, "receivers": receivers}
     percent = {"kind": "consumed_percent", "of": "contract", "over": "period", "at": ["80"]}
     offer = {"account": ACCOUNT, "hours": "20"}
     for rule in ({"name": "Offer more", "trigger": percent, "offer": offer},
@@ -83,10 +85,20 @@ async def test_hours_are_agreed_before_they_are_worked(open_page, api, publish_w
     await wait_until(lambda: api.get(statement).is_success)
     frozen = api.get(statement).json()
     assert (frozen["statement"]["figures"]["consumed"], frozen["restatement_count"]) == (60 * HOUR, 0)
-    await wait_until(lambda: find_mail("olga@agree.example", rf"http\S+/contracts/{CODE}/statements/{month}"))
+    pages = {"olga": rf"http\S+/contracts/{CODE}/statements/{month}",
+             "ann": rf"http\S+/customer/contracts/{CODE}/statements/{month}#\S+"}  # fmt: skip
+    for person, pattern in pages.items():
+        await wait_until(partial(find_mail, f"{person}@agree.example", pattern))
 
     await publish_work(CODE, ACCOUNT, 61 * HOUR)
     await wait_until(lambda: api.get(statement).json()["restatement_count"] == 1)
     restated = api.get(statement).json()
     assert restated["statement"] == frozen["statement"]
     assert restated["today"]["figures"]["consumed"] == 61 * HOUR
+    for person in pages:
+        await wait_until(partial(find_mail, f"{person}@agree.example", r"Help desk: 60 h → 61 h"))
+    # The customer reads the same statement, and what has corrected it.
+    async with open_page("/customer") as page:
+        await page.goto(find_mail("ann@agree.example", pages["ann"]))
+        await expect(page.locator(".digest")).to_have_text(frozen["statement"]["sha256"])
+        await expect(page.get_by_role("row", name="Help desk 60 h 61 h")).to_be_visible()

@@ -84,6 +84,27 @@ async def test_page_is_accessible_and_fits_its_width(open_page, make_link, contr
         await check_accessibility(page)
 
 
+@pytest.mark.parametrize("locale", ["en", "de"])
+async def test_statement_is_accessible_and_fits_its_width(open_page, api, make_link, locale):
+    organization = api.get("/v1/organizations", params={"name": "Acme"}).json()["items"][0]
+    entity = api.get(f"/v1/organizations/{organization['id']}")
+    body = {name: entity.json()[name] for name in ("name", "timezone", "contacts")} | {"locale": locale}
+    headers = {"if-match": entity.headers["etag"]}
+    api.put(f"/v1/organizations/{organization['id']}", json=body, headers=headers).raise_for_status()
+    _, path = make_link("Acme")
+    async with open_page(path) as page:
+        await page.locator(".contract a").click()
+        await check_accessibility(page)
+        await page.locator("#statements a").click()
+        await expect(page.get_by_role("heading", level=1)).to_have_text(
+            "Statement 1" if locale == "en" else "Abrechnung 1"
+        )
+        await check_accessibility(page)
+        async with page.expect_download() as download:
+            await page.get_by_role("link", name="PDF").click()
+        assert (await download.value).suggested_filename.startswith("ACME-SUP 1 ")
+
+
 async def test_contract_prints_on_one_page(open_page, make_link):
     _, path = make_link("Meridian Foods")
     async with open_page(path) as page:

@@ -1,10 +1,12 @@
 """The customer's pages in front of a server that replaces the services: the link, its session, its end (SPEC 7)."""
 
+import io
 import re
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+import pypdf
 import pytest
 from api_tokens import ORGANIZATION_ID, SECRET, create_token
 from starlette.applications import Starlette
@@ -33,6 +35,27 @@ CONTRACT = {
     "updated_at": "2026-02-28T10:00:00Z", "period": PERIODS[1], "periods": PERIODS,
     "accounts": [{"account_id": str(uuid4()), "name": "Help desk", "whole": FIGURES, "periods": PERIODS}],
 }  # fmt: skip
+STATEMENT = {
+    "contract_code": "A/1", "contract_name": CONTRACT["contract_name"], "number": 1, "unit": "seconds",
+    "currency": None, "closed_at": "2026-02-06T00:00:03.120514Z", "figures": PERIODS[0], "sha256": "aea5" * 16,
+    "accounts": [{**FIGURES, "consumed": 7200, "account_id": "h", "name": "Help desk"}],
+    "adjustments": [{"account_id": "h", "amount": 72000}],
+    "corrections": [{"period_start": "2025-12-01", "account_id": "x", "account_name": None, "before": 60, "after": 0}],
+}  # fmt: skip
+STATEMENT_NOW = {
+    "statement": STATEMENT,
+    "restatements": [{"period_start": "2026-01-01", "account_id": "h", "account_name": "Help desk", "before": 7200,
+                      "after": 7261, "restated_at": "2026-03-01T00:00:00.000000Z"}],
+    "today": {"figures": {**PERIODS[0], "consumed": 7261},
+              "accounts": [{**FIGURES, "consumed": 7261, "account_id": "h", "name": "Help desk"}]},
+}  # fmt: skip
+ANSWERS = {
+    "": {"items": [CONTRACT], "next": None},
+    "/A/1": CONTRACT,
+    "/A/1/curve": {"items": [], "next": None},
+    "/A/1/statements": {"items": [STATEMENT], "next": None},
+    "/A/1/statements/2026-01-01": STATEMENT_NOW,
+}
 
 
 class Services:
@@ -55,13 +78,8 @@ class Services:
             self.asked[request.headers.get("idempotency-key")] = body = await request.json()
             problem = {"title": INTERNAL, "detail": INTERNAL}
             return JSONResponse(problem, 422) if body["hours"] == "many" else JSONResponse({"id": "1"}, 201)
-        if path == "/v1/customer/contracts":
-            return JSONResponse({"items": [CONTRACT], "next": None})
-        if path == "/v1/customer/contracts/A/1":
-            return JSONResponse(CONTRACT)
-        if path.endswith("/A/1/curve"):
-            return JSONResponse({"items": [], "next": None})
-        return JSONResponse({"title": INTERNAL, "detail": INTERNAL}, 404)
+        answer = ANSWERS.get(path.removeprefix("/v1/customer/contracts"))
+        return JSONResponse(answer) if answer else JSONResponse({"title": INTERNAL, "detail": INTERNAL}, 404)
 
 
 @asynccontextmanager
@@ -302,3 +320,52 @@ async def test_session_of_an_expired_link_is_said_to_have_expired():
     async with pages() as (client, _):
         page = await client.get("/customer", headers={"cookie": f"tidemark_customer={session}"})
     assert (page.status_code, "expired or was withdrawn" in page.text) == (410, True)
+
+
+STATEMENT_PATH = "/customer/contracts/A%2F1/statements/2026-01-01"
+
+
+async def test_statement_is_shown_to_the_second_with_what_has_changed_and_as_pdf():
+    async with pages() as (client, services):
+        await send_link(client)
+        listed = (await client.get("/customer/contracts/A%2F1")).text
+        assert f'href="{STATEMENT_PATH}"' in listed
+        page = (await client.get(STATEMENT_PATH)).text
+        pdf = await client.get(f"{STATEMENT_PATH}.pdf")
+        services.locale = "de"
+        german = (await client.get(STATEMENT_PATH)).text
+        german_pdf = await client.get(f"{STATEMENT_PATH}.pdf")
+    for text in ("Statement 1", "&lt;b&gt;Support", "20 h more", "2 h 1 min 1 s", "Removed account", "aea5" * 16):
+        assert text in page, text
+    for text in ("Abrechnung 1", "20 Std. mehr", "2 Std. 1 Min. 1 Sek.", "1. März 2026"):
+        assert text in german, text
+    assert (pdf.status_code, pdf.headers["content-type"]) == (200, "application/pdf")
+    assert pdf.headers["content-disposition"] == "attachment; filename*=UTF-8''A%2F1%201%202026-01-01.pdf"
+    assert pdf.headers["cache-control"] == "no-store"
+    read, lang = read_pdf(pdf.content)
+    assert ("2 h 1 min 1 s" in read, "<b>Support</b>" in read, lang) == (True, True, "en")
+    read, lang = read_pdf(german_pdf.content)
+    assert ("Abrechnung 1" in read, "Was sich seither geändert hat" in read, lang) == (True, True, "de")
+
+
+def read_pdf(content):
+    document = pypdf.PdfReader(io.BytesIO(content))
+    return " ".join(document.pages[0].extract_text().split()), document.trailer["/Root"]["/Lang"]
+
+
+@pytest.mark.parametrize("path", [STATEMENT_PATH, f"{STATEMENT_PATH}.pdf"])
+async def test_statement_needs_a_link_that_holds(path):
+    async with pages() as (client, services):
+        for method in ("GET", "HEAD"):
+            page = await client.request(method, path)
+            assert (page.status_code, "Help desk" in page.text) == (200, False)
+        assert services.tokens == []
+        await send_link(client)
+        other = await client.get(path.replace("2026-01-01", "2026-02-01"))
+        assert (other.status_code, INTERNAL in other.text) == (404, False)
+        for status in (404, 410):
+            services.status = status
+            page = await client.get(path)
+            assert (page.status_code, "Help desk" in page.text) == (status, False)
+            services.status = 200
+            await send_link(client)
