@@ -748,6 +748,32 @@ class Client(BaseClient):
         result: models.PeopleReport = (self._call(Call("GET", "reports/people", query={"from": from_, "to": to, "team": team}))).body
         return result
 
+    def list_customer_statements(
+        self,
+        contract: Reference,
+        *,
+        organization: UUID | str | None = None,
+    ) -> Iterator[models.CustomerStatement]:
+        """The statements of a contract that were made for this customer, in the order frozen.
+
+        Needs the role `customer`.
+        """
+        return self._items(Call("GET", path("customer/contracts/{}/statements", contract), query={"limit": 200, "organization": organization}))
+
+    def get_customer_statement(
+        self,
+        contract: Reference,
+        period_start: Reference,
+        *,
+        organization: UUID | str | None = None,
+    ) -> models.CustomerStatementNow:
+        """The statement of a period, what has corrected it since, and the figures today.
+
+        Needs the role `customer`.
+        """
+        result: models.CustomerStatementNow = (self._call(Call("GET", path("customer/contracts/{}/statements/{}", contract, period_start), query={"organization": organization}))).body
+        return result
+
     def list_customer_contracts(
         self,
         *,

@@ -1412,6 +1412,14 @@ class CustomerAccountPeriod(TypedDict):
     """The last day of the period, inclusive."""
 
 
+class CustomerAdjustment(TypedDict):
+    """What was added to (or deducted from) an account in the period; it is part of planned."""
+    account_id: str
+    """The account's id."""
+    amount: int
+    """Seconds, or minor units of the currency."""
+
+
 class CustomerContract(TypedDict):
     """A contract as its customer sees it, with all periods and the billable accounts."""
     contract_id: str
@@ -1482,6 +1490,20 @@ class CustomerContractSummary(TypedDict):
     """The period that holds the day; null outside of all periods."""
 
 
+class CustomerCorrection(TypedDict):
+    """What an account of a settled period came to before its restatements, and after them."""
+    period_start: str
+    """The first day of the period; null where no period is concerned."""
+    account_id: str
+    """The account's id."""
+    account_name: str | None
+    """The account's name; null where no account is concerned."""
+    before: int
+    """Seconds, or minor units of the currency."""
+    after: int
+    """Seconds, or minor units of the currency."""
+
+
 class CustomerDay(TypedDict):
     """What was consumed by the end of a day, by day of work."""
     day: str
@@ -1524,6 +1546,78 @@ class CustomerPeriod(TypedDict):
     """What is carried into the period from the one before; negative after an overrun that is deducted."""
     available: int | None
     """Planned, plus what is carried into the period."""
+
+
+class CustomerPeriodBody(TypedDict):
+    """The figures of a period: of the contract, and of its billable accounts."""
+    figures: CustomerPeriod
+    """The figures at the moment when the notification was raised."""
+    accounts: list[CustomerStatementAccount]
+    """The accounts of the contract."""
+
+
+class CustomerRestatement(TypedDict):
+    """What has corrected a statement since: an account, from the first of its restatements to the last."""
+    period_start: str
+    """The first day of the period; null where no period is concerned."""
+    account_id: str
+    """The account's id."""
+    account_name: str | None
+    """The account's name; null where no account is concerned."""
+    before: int
+    """Seconds, or minor units of the currency."""
+    after: int
+    """Seconds, or minor units of the currency."""
+    restated_at: str
+    """When the last of the restatements was learned."""
+
+
+class CustomerStatement(TypedDict):
+    """A statement as its customer sees it."""
+    figures: CustomerPeriod
+    """The figures at the moment when the notification was raised."""
+    accounts: list[CustomerStatementAccount]
+    """The accounts of the contract."""
+    contract_code: str
+    """The contract's code."""
+    contract_name: str
+    """The contract's name."""
+    number: int
+    unit: Literal["seconds", "minor"]
+    """The unit of the figures: whole seconds, or minor units of the currency."""
+    currency: str | None
+    """An ISO 4217 code such as EUR; null where hours are counted."""
+    closed_at: str
+    adjustments: list[CustomerAdjustment]
+    """Additional or withdrawn hours (or value) for single accounts and periods."""
+    corrections: list[CustomerCorrection]
+    """What earlier statements of the contract were corrected by since its last statement."""
+    sha256: str
+    """The SHA-256 of the statement, which both sides hold."""
+
+
+class CustomerStatementAccount(TypedDict):
+    """A billable account in a period."""
+    planned: int | None
+    """Planned work, in the unit of the balance; null without a plan."""
+    consumed: int
+    """Executed work, in the unit of the balance."""
+    remaining: int | None
+    """Available minus consumed; negative after an overrun, null without a plan."""
+    percent: str | None
+    """Consumed of what is available, as a decimal string; null without a plan."""
+    account_id: str
+    """The account's id."""
+    name: str
+    """The name."""
+
+
+class CustomerStatementNow(TypedDict):
+    """A statement, what has corrected it since, and what its period comes to today."""
+    statement: CustomerStatement
+    restatements: list[CustomerRestatement]
+    today: CustomerPeriodBody | None
+    """The figures today; null where the contract does not have the period any more."""
 
 
 class DeliveryAccount(TypedDict):
