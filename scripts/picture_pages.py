@@ -34,15 +34,15 @@ PAGES = {
     "customer-contract": "/customer/contracts/NORD-OPS",
     "customer-contracts": "/customer",
 }
-CUSTOMER = "Nordwind Energie"
+CUSTOMER, STORY_CUSTOMER = "Nordwind Energie", "Acme"
 DRAFT = "NORD-DRAFT"
 WIDTHS, SCHEMES = (360, 1280), ("light", "dark")
 
 
-def open_customer_link(address: str) -> str:
+def open_customer_link(address: str, customer: str) -> str:
     """The address of a new link for a customer of the demo; the system is in open mode."""
     with httpx.Client(base_url=address, trust_env=False, timeout=30) as client:
-        organization = client.get("/v1/organizations", params={"name": CUSTOMER}).json()["items"][0]["id"]
+        organization = client.get("/v1/organizations", params={"name": customer}).json()["items"][0]["id"]
         body = {"organization_id": organization, "note": "For Ann Ardent"}
         link: dict[str, str] = client.post("/v1/customer-links", json=body).raise_for_status().json()
     return f"{address}/customer#{link['url'].partition('#')[2]}"
@@ -65,11 +65,11 @@ def save_report(address: str) -> str:
     return f"/saved-reports/{report['id']}"
 
 
-def find_statement(address: str) -> str:
-    """The page of the newest statement of the contract that the demo has closed."""
+def find_statement(address: str, contract: str) -> str:
+    """The page of the newest statement of a contract that the demo has closed."""
     with httpx.Client(base_url=address, trust_env=False, timeout=30) as client:
-        statements = client.get("/v1/contracts/BLUE-SUP/statements").raise_for_status().json()["items"]
-    return f"/contracts/BLUE-SUP/statements/{statements[-1]['figures']['start']}"
+        statements = client.get(f"/v1/contracts/{contract}/statements").raise_for_status().json()["items"]
+    return f"/contracts/{contract}/statements/{statements[-1]['figures']['start']}"
 
 
 async def merge_changes(page: Page, address: str) -> None:
@@ -92,7 +92,9 @@ async def merge_changes(page: Page, address: str) -> None:
 
 async def take_pictures(address: str, folder: Path, chromium: str) -> list[Path]:
     """Take one picture per page, width and scheme, and return the paths."""
-    written, link, statement = [], open_customer_link(address), find_statement(address)
+    written, statement = [], find_statement(address, "BLUE-SUP")
+    link, story_link = (open_customer_link(address, customer) for customer in (CUSTOMER, STORY_CUSTOMER))
+    story_statement = f"/customer{find_statement(address, 'ACME-SUP')}"
     report = save_report(address)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
@@ -111,8 +113,14 @@ async def take_pictures(address: str, folder: Path, chromium: str) -> list[Path]
                     "statement": statement,
                     "saved-report": report,
                     "report-mails": f"{report}/mails",
+                    "customer-statement": story_statement,
                 }
                 for name, path in {**PAGES, **found}.items():
+                    if path.startswith(story_statement):
+                        # Another link in the same browser takes the place of the first.
+                        await page.goto("about:blank")
+                        await page.goto(story_link)
+                        await page.wait_for_selector(".contract")
                     await page.goto(address + path)
                     picture = folder / f"{name}-{width}-{scheme}.png"
                     await page.screenshot(path=picture, full_page=True)
