@@ -158,6 +158,48 @@ async def test_two_answers_at_once_make_one_adjustment(api, settings):
         assert sorted(response.status_code for response in responses) == [200, 409]
 
 
+@pytest.mark.parametrize("action", ["withdraw", "decline", "suspend", "close", "amend", "revoke-links"])
+async def test_customer_accepts_while_somebody_changes_the_offer_or_its_contract(api, settings, action):
+    """Either comes first, and the history says which: an accepted offer is one adjustment, of an ACTIVE contract."""
+    contract = await create_active_contract(api)
+    any_version = {"if-match": "*"}
+    async with run_service(settings) as another_instance:
+
+        def change(offer):
+            if action in {"withdraw", "decline"}:
+                body = {"reason": "Too late"} if action == "withdraw" else ANN
+                return another_instance.post(f"/offers/{offer['id']}/{action}", json=body, headers=any_version)
+            if action == "revoke-links":
+                return another_instance.post(f"/organizations/{contract['organization_id']}/revoke-links")
+            body = {"reason": "At once"} | (contract if action == "amend" else {})
+            return another_instance.post(f"/contracts/ACME-SUP/{action}", json=body, headers=any_version)
+
+        offers = [await make(api, reason=f"Package {number}") for number in range(3)]
+        for offer in offers:
+            taken, changed = await gather(answer(api, link(offer)), change(offer))
+            assert taken.status_code in {200, 409, 410}, taken.text
+            # 412: the answer has changed the contract in between.
+            assert changed.status_code in {200, 204, 409, 412}, changed.text
+        accepted = [offer["id"] for offer in offers if await status_of(api, offer) == "accepted"]
+        history = (await api.get("/contracts/ACME-SUP/history")).json()["items"]
+    amended = [
+        entry for entry in history if entry["what"] == "amended" and entry["reason"].startswith("Offer accepted")
+    ]
+    assert len(amended) == len(accepted)
+    # An amendment of the whole contract, read before the answer, has taken back what it did not know of.
+    assert (
+        len(await adjustments(api)) <= len(accepted)
+        if action == "amend"
+        else len(await adjustments(api)) == len(accepted)
+    )
+    ends = [number for number, entry in enumerate(history) if entry["what"] in {"suspended", "closed"}]
+    assert all(history.index(entry) < ends[0] for entry in amended if ends)
+
+
+async def status_of(api, offer):
+    return (await expect_status(api.get(f"/offers/{offer['id']}"), 200)).json()["status"]
+
+
 async def test_manager_answers_on_behalf_of_the_customer(api):
     await create_active_contract(api)
     offer = await make(api)
