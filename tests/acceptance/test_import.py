@@ -249,18 +249,25 @@ async def test_rows_without_ids_count_once_each_and_are_replaced_by_a_corrected_
     file.write_text(HARVEST + "".join(rows).replace("one", "three"))
     await running.run_import(file, OWN_MAPPING)
     assert await account_totals(running, "SITE") == {("SITE", "Work"): 3 * 3600}
-    # When a row is corrected, its old version counts until it is replaced
+    # When a row is corrected, nothing is sent until it is said what becomes of the old one: both would count
     file.write_text(HARVEST + "".join(rows).replace("1.5", "1.25"))
-    refused = await running.run_import(file, OWN_MAPPING, status=1)
-    assert "Repeat the command with --replace" in refused["problems"][0]
+    (running.folder / "own.toml").write_text(OWN_MAPPING)
+    refused = await running.tidemark("import", file, "--mapping", running.folder / "own.toml")
+    assert refused.exit_code == 1
+    assert "  2026-03-03  Ann A  1:30:00\nNothing was sent." in refused.output
+    assert await account_totals(running, "SITE") == {("SITE", "Work"): 3 * 3600}
     replaced = await running.run_import(file, OWN_MAPPING, "--replace")
     assert replaced["deleted"] == 1
     assert await account_totals(running, "SITE") == {("SITE", "Work"): 2.75 * 3600}
+    # When a file only adds to the earlier one
+    file.write_text(HARVEST + "2026-03-03,Acme,SITE,Design,,0.25,Ann,A\n")
+    await running.run_import(file, OWN_MAPPING, "--keep")
+    assert await account_totals(running, "SITE") == {("SITE", "Work"): 3 * 3600}
     # When earlier work comes, the contract starts earlier, because an import created it
     file.write_text(HARVEST + "2025-11-03,Acme,SITE,Design,,2,Ann,A\n")
     earlier = await running.run_import(file, OWN_MAPPING)
     assert earlier["created"] == ["earlier start of contract SITE: 2025-11-02"]
-    assert await account_totals(running, "SITE") == {("SITE", "Work"): 4.75 * 3600}
+    assert await account_totals(running, "SITE") == {("SITE", "Work"): 5 * 3600}
 
 
 async def test_contract_that_an_import_did_not_create_is_left_as_it_is(running: Importing) -> None:

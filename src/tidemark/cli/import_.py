@@ -16,6 +16,7 @@ from tidemark.cli.output import SafeConsole, print_json, print_line, report_erro
 from tidemark.importing.detection import describe_unknown, detect_preset, is_event_file, read_sample
 from tidemark.importing.explain import describe_rows, propose_mapping
 from tidemark.importing.files import DEFAULT_MAX_SIZE, FileError
+from tidemark.importing.identity import MissingRowsError
 from tidemark.importing.mapping import Mapping, MappingError, load_mapping, parse_mapping, validate_mapping
 from tidemark.importing.presets import list_presets
 from tidemark.importing.rows import RefusedRow, parse_rows, row_templates
@@ -74,6 +75,9 @@ def import_file(  # noqa: PLR0917 - typer's arguments
     replace: Annotated[
         bool, typer.Option("--replace", help="Delete worklogs of an earlier import that the file no longer has.")
     ] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep worklogs of an earlier import that the file does not have.")
+    ] = False,
     descriptions: Annotated[
         bool, typer.Option("--descriptions", help="Import the notes too, which a preset leaves out.")
     ] = False,
@@ -88,7 +92,9 @@ def import_file(  # noqa: PLR0917 - typer's arguments
     """
     hint = "Then run the command again: it resumes."
     overrides = _build_overrides(contract, account, person, source=source, timezone=timezone, date_formats=date_format)
-    with report_errors(MappingError, FileError, TidemarkError, hint=hint):
+    if replace and keep:
+        raise typer.BadParameter("Choose one of --replace and --keep.")
+    with report_errors(MappingError, FileError, MissingRowsError, TidemarkError, hint=hint):
         now = datetime.now(UTC)
         if format_ == "jsonl" or (format_ is None and not mapping and is_event_file(file, max_size)):
             chosen, label = None, "events"
@@ -109,7 +115,8 @@ def import_file(  # noqa: PLR0917 - typer's arguments
                 progress,
                 max_size,
                 activate or (),
-                lambda missing: replace or _confirm_deletion(missing),
+                lambda count, shown: replace or _confirm_deletion(count, shown),
+                keep_missing=keep,
             )
             summary = import_table(file, chosen, planned, options) if chosen else import_events(file, options)
     if as_json:
@@ -183,11 +190,11 @@ def _explain(file: Path, mapping: Mapping | None, label: str, max_size: int, wri
         print_line("  " + "  ".join(filter(None, cells)))
 
 
-def _confirm_deletion(missing: list[str]) -> bool:
+def _confirm_deletion(count: int, shown: list[str]) -> bool:
     if not sys.stdin.isatty():
         return False
-    print_line(f"{len(missing)} worklogs of an earlier import are not in this file:")
-    print_line("\n".join(f"  {worklog}" for worklog in missing[:_EXPLAINED_ROWS]))
+    print_line(f"The file lacks {count} of the worklogs that an earlier import brought:")
+    print_line("\n".join(f"  {line}" for line in [*shown, *(["…"] if count > len(shown) else [])]))
     return typer.confirm("Delete them?")
 
 

@@ -21,6 +21,12 @@ class ListDeliveriesRow(TypedDict):
     status: str | Any
 
 
+class ListRecordedRow(TypedDict):
+    worklog_id: str | Any
+    author_id: str | Any
+    seconds: int | Any
+
+
 class ListSchemasRow(TypedDict):
     schema: str | Any
 
@@ -127,6 +133,14 @@ class CommandLineQueries(Protocol):
         """The deliveries to a receiver for a contract, oldest first.
 
         demo.sql"""
+        ...
+
+    def list_recorded(
+        self, connection: Connection, /, *, source: str | None, worklog_ids: Collection[str | None] | None
+    ) -> AsyncIterator[ListRecordedRow]:
+        """The person and duration of worklogs, whether they count or not.
+
+        reconciliation.sql"""
         ...
 
     def list_schemas(

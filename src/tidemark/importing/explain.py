@@ -11,35 +11,52 @@ from tidemark.importing.values import RowError, parse_exact_seconds, parse_time
 
 # Words that name the columns in exports, in English and German; the first that fits is taken.
 _WORDS = {
-    "started": ("started", "start", "begin", "from", "date", "day", "beginn", "datum", "tag", "von"),
+    "started": ("started", "start", "begin", "from", "beginn", "von"),
     "ended": ("ended", "end", "stop", "to", "ende", "bis"),
-    "duration": ("duration", "hours", "minutes", "seconds", "time spent", "worked", "dauer", "stunden", "zeit", "h"),
-    "author": ("person", "user", "employee", "author", "email", "worker", "name", "mitarbeiter", "benutzer"),
+    "day": ("date", "day", "datum", "tag"),
+    "duration": (
+        "duration",
+        "hours",
+        "minutes",
+        "seconds",
+        "time spent",
+        "worked",
+        "dauer",
+        "stunden",
+        "zeit",
+        "time",
+        "h",
+    ),
+    "author": ("person", "user", "employee", "author", "email", "worker", "who", "name", "mitarbeiter", "benutzer"),
     "project": ("contract", "project", "projekt", "vertrag"),
     "customer": ("customer", "client", "organization", "kunde", "auftraggeber"),
-    "issue": ("issue", "ticket", "key", "task", "activity", "aufgabe", "tätigkeit", "vorgang"),
+    "issue": ("issue", "ticket", "task", "activity", "job", "aufgabe", "tätigkeit", "vorgang"),
     "notes": ("notes", "description", "comment", "notiz", "beschreibung", "kommentar", "bemerkung"),
     "id": ("id", "worklog id", "entry id", "nr"),
 }
 _FORMATS = (
-    "iso", "%d.%m.%Y", "%d.%m.%Y %H:%M", "%d.%m.%y", "%Y/%m/%d", "%d/%m/%Y", "%m/%d/%Y", "%d/%m/%Y %H:%M",
-    "%m/%d/%Y %H:%M", "%m/%d/%Y %I:%M %p", "%d-%m-%Y", "%d %b %Y", "%b %d, %Y", "unix", "unix_ms",
+    "iso", "%d.%m.%Y", "%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S", "%d.%m.%y", "%Y/%m/%d", "%d/%m/%Y", "%m/%d/%Y",
+    "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M", "%m/%d/%Y %I:%M %p", "%d-%m-%Y", "%d %b %Y", "%b %d, %Y", "unix", "unix_ms",
 )  # fmt: skip
 _UTC = ZoneInfo("UTC")
+_TIME_OF_DAY = re.compile(r"\d{1,2}:\d\d(:\d\d)?( ?[ap]m)?", re.IGNORECASE)
 
 
 def propose_mapping(sample: Sample, source: str) -> str:
     """The text of a MAP.toml for the columns of a file; what cannot be told is marked with ``TODO``."""
     columns = _guess_columns(sample.header)
-    started = columns.get("started")
-    formats = _fit_formats(_values(sample, started)) if started else []
+    times = _find_times(sample, columns)
+    formats = _fit_formats(_values(sample, *times["started"])) if times["started"] else []
     unit, rounding = _guess_unit(sample, columns.get("duration"))
 
     def template(name: str, default: str | None = None) -> str:
         column = columns.get(name)
         if column is None:
-            return json.dumps(default or "TODO", ensure_ascii=False)
+            return json.dumps("TODO" if default is None else default, ensure_ascii=False)
         return json.dumps("{" + column + (f"|{default}" if default is not None else "") + "}", ensure_ascii=False)
+
+    def time(name: str) -> str:
+        return json.dumps(" ".join(f"{{{column}}}" for column in times[name]) or "TODO", ensure_ascii=False)
 
     issue = "/".join("{" + columns[name] + "|}" for name in ("customer", "project", "issue") if name in columns)
     lines = [
@@ -54,8 +71,8 @@ def propose_mapping(sample: Sample, source: str) -> str:
         "[worklog]",
         *([f"id = {template('id')}"] if "id" in columns else ["# Without an id, rows are known by their content."]),
         f"author = {template('author')}",
-        f"started = {template('started')}",
-        *([f"duration = {template('duration')}"] if "duration" in columns else [f"ended = {template('ended')}"]),
+        f"started = {time('started')}",
+        *([f"duration = {template('duration')}"] if "duration" in columns else [f"ended = {time('ended')}"]),
         f'unit = "{unit}"',
         f'rounding = "{rounding}"',
         "",
@@ -85,9 +102,22 @@ def _guess_columns(header: Sequence[str]) -> dict[str, str]:
     return columns
 
 
-def _values(sample: Sample, column: str) -> list[str]:
-    index = sample.header.index(column)
-    return [text for record in sample.rows if not record.error and (text := record.fields[index].strip())]
+def _find_times(sample: Sample, columns: dict[str, str]) -> dict[str, list[str]]:
+    """The columns of the start and end; two for each if a day has a column of its own."""
+    times = {name: [columns[name]] if name in columns else [] for name in ("started", "ended")}
+    if day := columns.get("day"):
+        times["started"] = times["started"] or [day]
+        for name, own in times.items():
+            if own and own != [day] and all(map(_TIME_OF_DAY.fullmatch, _values(sample, *own))):
+                times[name] = [day, *own]
+    return times
+
+
+def _values(sample: Sample, *columns: str) -> list[str]:
+    """The texts of a column, or of several with a blank between."""
+    indices = [sample.header.index(column) for column in columns]
+    records = (record.fields for record in sample.rows if not record.error)
+    return [text for fields in records if (text := " ".join(fields[index].strip() for index in indices).strip())]
 
 
 def _fit_formats(texts: Sequence[str]) -> list[str]:

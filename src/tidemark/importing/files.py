@@ -215,8 +215,9 @@ class _NumberedLines:
 
 
 def read_records(text: Iterator[str], delimiter: str, first_line: int = 1) -> Iterator[CsvRecord]:
-    """The records of a CSV file, the header first; blank lines are skipped. ``first_line`` is the header's number.
+    """The records of a CSV file, the header first; lines without text are skipped.
 
+    ``first_line`` is the header's number.
     An unclosed quote makes only its own line invalid, not the lines that follow.
     """
     lines, width = _NumberedLines(text, first_line), 0
@@ -230,6 +231,9 @@ def read_records(text: Iterator[str], delimiter: str, first_line: int = 1) -> It
             fields, error = [], f"The line is not CSV: {csv_error}."
         if fields is None:
             return
+        if not error and not any(map(str.strip, fields)):
+            # Excel writes lines of delimiters below a table.
+            continue
         width = width or len(fields)
         if not error and fields and len(fields) != width:
             error = f"The line has {len(fields)} columns, the header {width}. Check its delimiters and quotes."

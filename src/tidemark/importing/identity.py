@@ -28,7 +28,17 @@ def _identify(row: Row, counts: Counter[str]) -> str:
     content = json.dumps([row.author, row.started_text, row.seconds, row.issue])
     digest = hashlib.sha256(content.encode()).hexdigest()[:20]
     counts[digest] += 1
-    return f"row-{row.day}-{digest}-{counts[digest]}"
+    return f"row-{row.stated_day}-{digest}-{counts[digest]}"
+
+
+class MissingRowsError(Exception):
+    """An earlier import brought rows that the file no longer has, and nobody said what becomes of them."""
+
+
+def find_day(worklog: str) -> str | None:
+    """The day in the id of a worklog that was identified by its content; None for another id."""
+    match = _ROW_KEY.fullmatch(f"worklog/{worklog}")
+    return match[1] if match else None
 
 
 def find_missing(rows: Sequence[Row], checkpoints: Mapping[str, Checkpoint]) -> list[str]:
@@ -37,7 +47,7 @@ def find_missing(rows: Sequence[Row], checkpoints: Mapping[str, Checkpoint]) -> 
     Only worklogs that were identified by their content: a file without ids replaces what it brought before.
     """
     current = {f"worklog/{row.worklog}" for row in rows}
-    days = [row.day for row in rows if _ROW_KEY.fullmatch(f"worklog/{row.worklog}")]
+    days = [row.stated_day for row in rows if find_day(row.worklog)]
     if not days:
         return []
     first, last = min(days), max(days)

@@ -183,6 +183,10 @@ class Mapping(_Section):
         """The time zone of local times, unless the zone of a contract applies."""
         return ZoneInfo(self.timezone or "UTC")
 
+    def merge(self, name: str) -> str:
+        """The name that this one means, by ``same``."""
+        return self.same.get(name, name)
+
     def override(self, code: str) -> ContractOverride:
         """The values of one contract."""
         return self.contracts.get(code) or ContractOverride()
@@ -228,6 +232,10 @@ def validate_mapping(document: dict[str, Any], overrides: dict[str, Any]) -> Map
         raise MappingError(describe_validation_error(error)) from None
     if "TODO" in mapping.date_formats:
         raise MappingError("date_formats: Replace TODO with the format of the dates, such as %d.%m.%Y.")
+    sections = {"worklog": mapping.worklog, "issue": mapping.issue, "contract": mapping.contract}
+    for section, values in sections.items():
+        if open_keys := [key for key, value in values if value == "TODO"]:
+            raise MappingError(f"{section}.{open_keys[0]}: Replace TODO with a column in braces, such as {{Project}}.")
     return mapping
 
 

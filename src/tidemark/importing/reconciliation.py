@@ -3,16 +3,18 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer
 
 from tidemark.database.query_types import CommandLineQueries
-from tidemark_shared.database import Connection, queries
+from tidemark.importing.identity import find_day
+from tidemark_shared.database import Connection, open_connection, queries
 from tidemark_shared.messaging import kafka
 from tidemark_shared.messaging.topics import DIRECTORY, LIFECYCLE, WORKLOGS
-from tidemark_shared.settings import Settings, require_setting
+from tidemark_shared.settings import MissingSettingError, Settings, require_setting
 
 _POLL_SECONDS = 0.2
 _sql: CommandLineQueries = queries("tidemark")
@@ -78,6 +80,21 @@ async def reconcile(
         return ReconciliationResult(dict(reasons.most_common()), dead_letters)
     finally:
         connection.terminate()
+
+
+async def describe_rows(settings: Settings, source: str, worklogs: Sequence[str]) -> list[str]:
+    """The day, person and duration of worklogs that were identified by their content; ids of those that are unknown."""
+    try:
+        url = settings.service_database_url("consumption")
+    except MissingSettingError:
+        return list(worklogs)
+    async with open_connection(url) as connection:
+        rows = _sql.list_recorded(connection, source=source, worklog_ids=list(worklogs))
+        recorded = {row["worklog_id"]: (row["author_id"], timedelta(seconds=row["seconds"])) async for row in rows}
+    return [
+        f"{find_day(worklog)}  {recorded[worklog][0]}  {recorded[worklog][1]}" if worklog in recorded else worklog
+        for worklog in worklogs
+    ]
 
 
 async def _wait_until(condition: Callable[[], Awaitable[bool]]) -> None:

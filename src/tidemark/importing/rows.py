@@ -36,7 +36,8 @@ class Row(NamedTuple):
     summary: str | None
     created: datetime | None
     started_text: str = ""
-    """The start as the file writes it. It is part of the identity of a row without an id, whatever its zone is."""
+    stated_day: date = date.min
+    """The start and its day as the file states them: the identity of a row without an id, whatever its zone is."""
 
 
 class RefusedRow(NamedTuple):
@@ -134,7 +135,7 @@ class _RowParser:
         # Without an id, the plan identifies the row by its content.
         worklog = _require_text(self.worklog(fields), "worklog", template) if template else ""
         issue = _require_text(self._issue(fields), "issue", mapping.issue.id)
-        author = _require_text(self._author(fields), "person", mapping.worklog.author)
+        author = mapping.merge(_require_text(self._author(fields), "person", mapping.worklog.author))
         contract, account, team = self._attribute(fields)
         _require_text(contract, "contract", mapping.contract.code)
         zone = self._find_zone(contract)
@@ -147,7 +148,7 @@ class _RowParser:
             issue=issue,
             author=author,
             started=started.time,
-            day=started.time.astimezone(zone).date(),
+            day=started.day if started.is_day else started.time.astimezone(zone).date(),
             seconds=seconds,
             contract=contract,
             contract_name=_check_length(self._contract_name(fields), "contract's name", mapping.contract.name),
@@ -160,14 +161,14 @@ class _RowParser:
             summary=self._summary(fields) or None,
             created=self._parse_time(created, "issue's creation", zone).time if created else None,
             started_text=self._started(fields).strip(),
+            stated_day=started.day,
         )
         if row.updated and row.updated > self._latest_update:
             raise RowError("date_out_of_range", f"The row's update time {updated} is in the future. Correct the date.")
         return row
 
     def _name_organization(self, fields: Sequence[str]) -> str:
-        name = self._organization(fields)
-        return self._mapping.same.get(name, name)
+        return self._mapping.merge(self._organization(fields))
 
     def _find_zone(self, contract: str) -> ZoneInfo:
         """The zone of local times: the mapping's, else the contract's."""
@@ -212,14 +213,14 @@ def compile_attribution(mapping: Mapping, header: Sequence[str]) -> Callable[[Se
         compile_template(template, header, mapping.no_value) for template in attribution_templates(mapping)
     )
     match_account = build_matcher([(account.name, account.match) for account in mapping.account])
-    same = mapping.same
+    merge = mapping.merge
     match_team = build_matcher([(split.name, split.persons) for split in mapping.team.split])
 
     def attribute(fields: Sequence[str]) -> tuple[str, str, str]:
         # The pattern of the last account matches everything, so a mapping with accounts always has one for a row.
-        account = account_by(fields)
+        account = merge(account_by(fields))
         code, team_name = contract(fields), match_team(author(fields)) or team(fields)
-        return same.get(code, code), match_account(account) or account, same.get(team_name, team_name)
+        return merge(code), match_account(account) or account, merge(team_name)
 
     return attribute
 

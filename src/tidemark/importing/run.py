@@ -27,10 +27,11 @@ from tidemark.importing.events import (
     parse_structured_events,
 )
 from tidemark.importing.files import DEFAULT_MAX_SIZE, FileError, open_text
-from tidemark.importing.identity import find_missing
+from tidemark.importing.identity import MissingRowsError, find_missing
 from tidemark.importing.mapping import Mapping
 from tidemark.importing.plan import Plan, build_plan, planned_templates, read_planned
 from tidemark.importing.provisioning import fetch_zones, provision
+from tidemark.importing.reconciliation import describe_rows
 from tidemark.importing.rows import RefusedRow, file_columns, parse_rows, row_templates
 from tidemark.importing.summary import ImportSummary, describe_dialect, summarize
 from tidemark.importing.tables import Dialect, Table, open_table
@@ -39,6 +40,7 @@ from tidemark_shared.settings import Settings
 
 _Item = TypeVar("_Item")
 _MAX_REFUSED_ROWS = 100_000
+_MAX_SHOWN = 10
 
 
 class ImportOptions(NamedTuple):
@@ -52,8 +54,10 @@ class ImportOptions(NamedTuple):
     max_size: int = DEFAULT_MAX_SIZE
     activate: Collection[str] = ()
     """Codes of drafts to activate that no import created."""
-    confirm_deletion: Callable[[list[str]], bool] = lambda _: False
-    """Whether to delete these worklogs of an earlier import, which the file no longer has."""
+    confirm_deletion: Callable[[int, list[str]], bool] = lambda *_: False
+    """Whether to delete so many worklogs of an earlier import, such as these, which the file no longer has."""
+    keep_missing: bool = False
+    """Whether to keep them, whatever :attr:`confirm_deletion` would answer."""
 
 
 def import_table(file: Path, mapping: Mapping, planned_file: Path | None, options: ImportOptions) -> ImportSummary:
@@ -64,16 +68,10 @@ def import_table(file: Path, mapping: Mapping, planned_file: Path | None, option
         open_state(options.settings, options.state_folder, cluster, mapping.source) as state,
     ):
         plan, dialect = load_plan(file, mapping, planned_file, options, fetch_zones(api))
-        started_at = state.start(fingerprint(mapping.model_dump_json().encode(), file), options.now)
         checkpoints = state.load_checkpoints()
-        missing = find_missing(plan.rows, checkpoints)
-        problems = []
-        if missing and not options.confirm_deletion(missing):
-            problems.append(
-                f"{len(missing)} worklogs of an earlier import are not in this file, such as {missing[0]}. They are "
-                "kept. Repeat the command with --replace to delete them."
-            )
-            missing = []
+        missing = [] if options.keep_missing else find_missing(plan.rows, checkpoints)
+        _confirm_deletion(missing, mapping.source, options)
+        started_at = state.start(fingerprint(mapping.model_dump_json().encode(), file), options.now)
         provisioned = provision(api, plan, mapping, state, options.activate)
         plan = plan._replace(links=provisioned.links)
         records = build_plan_records(
@@ -100,8 +98,22 @@ def import_table(file: Path, mapping: Mapping, planned_file: Path | None, option
         fact_count=fact_count,
         repeated=plan.repeated,
         refused_rows=plan.refused_rows,
-        problems=[*problems, *provisioned.problems],
+        problems=provisioned.problems,
     )._replace(read_as=describe_dialect(dialect, mapping), created=provisioned.created, deleted=len(missing))
+
+
+def _confirm_deletion(missing: list[str], source: str, options: ImportOptions) -> None:
+    """Ask whether to delete worklogs. Raises :class:`MissingRowsError` if not: with the new rows they count twice."""
+    if not missing:
+        return
+    shown = asyncio.run(describe_rows(options.settings, source, missing[:_MAX_SHOWN]))
+    if not options.confirm_deletion(len(missing), shown):
+        raise MissingRowsError(
+            f"The file lacks {len(missing)} of the worklogs that an earlier import from {source!r} brought:\n"
+            + "\n".join(f"  {line}" for line in shown)
+            + "\nNothing was sent. Repeat the command with --replace to delete them, with --keep if this file adds to "
+            "the earlier one, or with another --source if it has nothing to do with it."
+        )
 
 
 def import_events(file: Path, options: ImportOptions) -> ImportSummary:

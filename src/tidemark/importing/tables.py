@@ -30,6 +30,7 @@ _WORKBOOK = b"PK\x03\x04"
 # A cell of a workbook takes more memory than its text in the file.
 _WORKBOOK_SIZE_DIVISOR = 4
 _CHUNK_BYTES = 1 << 16
+_SAMPLE_BYTES = 16
 _WORKLOG_FIELDS = ("notes", "time", "person", "seconds")
 _CONSISTENT = 0.9
 
@@ -91,6 +92,12 @@ def detect_encoding(head: bytes) -> str:
     """The encoding by its mark, else UTF-8 if the text is mostly valid in it, else cp1252 (Western Windows)."""
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
+    if 0 in head[:_CHUNK_BYTES]:
+        # Without a mark, every other byte of most texts is zero.
+        if not any(head[:_SAMPLE_BYTES:2]):
+            return "utf-16-be"
+        if not any(head[1:_SAMPLE_BYTES:2]):
+            return "utf-16-le"
     text = head.decode("utf-8", "surrogateescape")
     if len(head) == HEAD_BYTES:
         text = text[:-4]  # A character may be cut.

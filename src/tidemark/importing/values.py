@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from math import ceil
 from typing import Literal, NamedTuple
@@ -21,10 +21,11 @@ _SECONDS_BY_UNIT = {
     "minutes": Fraction(60),
     "hours": Fraction(3600),
 }
-_NUMBER = re.compile(r"[+-]?\d{1,15}(\.\d{1,15})?", re.ASCII)
+# Workbooks have up to 17 digits: 35 minutes are 0.5833333333333334 hours.
+_NUMBER = re.compile(r"[+-]?\d{1,15}(\.\d{1,30})?", re.ASCII)
 # A number with a comma: of decimals (1,5), or of thousands before a point (1,234.5).
-_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+\.\d{1,15}", re.ASCII)
-_DECIMAL_COMMA = re.compile(r"[+-]?\d{1,15},\d{1,15}", re.ASCII)
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+\.\d{1,30}", re.ASCII)
+_DECIMAL_COMMA = re.compile(r"[+-]?\d{1,15},\d{1,30}", re.ASCII)
 _COLONS = re.compile(r"(-?)(\d{1,6}):([0-5]?\d)(?::([0-5]?\d(?:[.,]\d{1,9})?))?", re.ASCII)
 _PARTS = re.compile(
     r"(-?)(?:p ?t)? ?(?:(\d{1,6}(?:[.,]\d{1,9})?) ?h(?:ours?|rs?)?)?"
@@ -50,9 +51,10 @@ class RowError(Exception):
 
 
 class Time(NamedTuple):
-    """A time in UTC. ``is_day``: the file states the day alone."""
+    """A time in UTC, and the day that the file states, in whatever zone. ``is_day``: it states the day alone."""
 
     time: datetime
+    day: date
     is_day: bool
 
 
@@ -138,7 +140,7 @@ def parse_time(text: str, formats: Sequence[str], zone: ZoneInfo, label: str = "
         zoned = parsed if parsed.tzinfo else parsed.replace(tzinfo=zone)
         # The local year comes first: the conversion to UTC fails for dates at the end of the calendar.
         if FIRST_YEAR <= parsed.year <= LAST_YEAR and FIRST_YEAR <= (utc := zoned.astimezone(UTC)).year <= LAST_YEAR:
-            return Time(utc, _states_day_alone(text, pattern))
+            return Time(utc, parsed.date(), _states_day_alone(text, pattern))
         raise RowError(
             "date_out_of_range", f"The {label} {text!r} is not between {FIRST_YEAR} and {LAST_YEAR}. Correct it."
         )

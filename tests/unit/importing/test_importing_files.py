@@ -120,12 +120,12 @@ def test_every_line_is_in_exactly_one_record(lines: list[str]) -> None:
     text = "".join(f"{line}\n" for line in ["h,k", *lines])
     # When they are read
     records = read(text)
-    # Then each that is not blank begins a record, or stands within the one before it, which has no fault
+    # Then each that has a text begins a record, or stands within the one before it, which has no fault
     begins = [record.line for record in records]
     assert begins == sorted(set(begins))
     ends = [*(begin - 1 for begin in begins[1:]), len(lines) + 1]
     for record, end in zip(records, ends, strict=True):
-        within = [number for number in range(record.line + 1, end + 1) if lines[number - 2]]
+        within = [number for number in range(record.line + 1, end + 1) if lines[number - 2].strip(', \t"')]
         assert not record.error or not within
 
 

@@ -72,3 +72,20 @@ def test_mapping_that_is_proposed_reads_the_file(tmp_path: Path) -> None:
     rows, refused = read(path, parse_mapping(text))
     assert (total(rows), refused) == (1.5 * HOUR, [])
     assert (rows[0].author, rows[0].contract, rows[0].organization) == ("Jörg", "Site", "Acme")
+
+
+def test_mapping_that_is_proposed_joins_a_day_with_the_times_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "sheet.csv"
+    path.write_text(
+        "Employee,Date,From,To,Project\nAnn,03/14/2026,9:00 AM,11:30 AM,P\nAnn,03/14/2026,11:00 PM,1:00 AM,P\n"
+    )
+    rows, refused = read(path, parse_mapping(propose_mapping(read_sample(path, None, DEFAULT_MAX_SIZE), "sheet")))
+    assert (total(rows), refused) == (4.5 * HOUR, [])
+
+
+def test_mapping_that_is_not_completed_is_refused(tmp_path: Path) -> None:
+    """Given a proposal whose contract nobody filled in, then no work belongs to an issue or contract TODO."""
+    path = tmp_path / "sheet.csv"
+    path.write_text("Employee,Date,Hours\nAnn,2026-03-14,2\n")
+    with pytest.raises(MappingError, match=r"issue\.id: Replace TODO"):
+        parse_mapping(propose_mapping(read_sample(path, None, DEFAULT_MAX_SIZE), "sheet"))

@@ -18,6 +18,7 @@ from tidemark.importing.mapping import MappingError, parse_mapping
 from tidemark.importing.tables import open_table
 
 JSON = '[{"Who": "A", "Project": "P", "Task": "T", "Start": "2026-03-02", "Time": 1.5}]'
+
 TWICE = "Who,Project,Task,Start,Time,Time\nAnn,P,T,2026-03-02 09:00,1.5,x\n"
 
 
@@ -27,7 +28,11 @@ TWICE = "Who,Project,Task,Start,Time,Time\nAnn,P,T,2026-03-02 09:00,1.5,x\n"
         pytest.param(TWO, 3.5 * HOUR, id="plain"),
         pytest.param("\ufeff" + TWO.replace("Who", '"Who"'), 3.5 * HOUR, id="byte order mark before a quoted header"),
         pytest.param(b"\xff\xfe" + TWO.encode("utf-16-le"), 3.5 * HOUR, id="UTF-16"),
+        pytest.param(TWO.encode("utf-16-le"), 3.5 * HOUR, id="UTF-16 without a mark"),
+        pytest.param(TWO.encode("utf-16-be"), 3.5 * HOUR, id="UTF-16 without a mark, other way round"),
         pytest.param(TWO.replace("Ann", "Jörg").encode("cp1252"), 3.5 * HOUR, id="cp1252"),
+        pytest.param(TWO + " , ,,,\n,,,,\n", 3.5 * HOUR, id="lines of delimiters"),
+        pytest.param(TWO.replace("\n", "\r"), 3.5 * HOUR, id="lines that end with CR"),
         pytest.param("sep=;\n" + TWO.replace(",", ";"), 3.5 * HOUR, id="sep= line"),
         pytest.param(TWO.replace(",", ";").replace("1.5", "1,5"), 3.5 * HOUR, id="semicolons and decimal commas"),
         pytest.param(TWO.replace(",", "\t"), 3.5 * HOUR, id="tabs"),
@@ -142,6 +147,11 @@ def test_column_whose_name_has_braces_gets_a_short_name(tmp_path: Path) -> None:
     assert total(rows) == 3.5 * HOUR
 
 
+def test_column_whose_name_has_a_colon_is_read(tmp_path: Path) -> None:
+    rows, _ = read_text(tmp_path, TWO.replace("Time", "Time: net"), MAPPING.replace("{Time}", "{Time: net}"))
+    assert total(rows) == 3.5 * HOUR
+
+
 def test_workbook_is_read(tmp_path: Path) -> None:
     path = tmp_path / "times.xlsx"
     path.write_bytes(
@@ -149,6 +159,19 @@ def test_workbook_is_read(tmp_path: Path) -> None:
     )
     rows, refused = read(path, parse_mapping(MAPPING))
     assert (total(rows), refused) == (1.5 * HOUR, [])
+
+
+@pytest.mark.parametrize("kind", ["xlsx", "ods"])
+def test_workbook_has_its_exact_total(tmp_path: Path, kind: str) -> None:
+    """Given 35 minutes in hours, which a workbook has with sixteen decimals, and 1:30 on a clock of more than a day,
+    then each is read with its exact seconds."""
+    rows = [["Times of March"], [*TWO.splitlines()[0].split(","), "Clock"], ["Ann", "P", "T", "2026-03-02", 35 / 60]]
+    path = tmp_path / f"times.{kind}"
+    path.write_bytes(workbook(rows) if kind == "xlsx" else spreadsheet([*rows, ["Bea", "P", "T", "2026-03-02", 1.5]]))
+    taken, refused = read(
+        path, parse_mapping(MAPPING.replace('unit = "hours"', 'unit = "hours", rounding = "nearest"'))
+    )
+    assert (total(taken), refused) == (2100 + (5400 if kind == "ods" else 0), [])
 
 
 def test_workbook_that_unpacks_to_more_is_refused(tmp_path: Path) -> None:
@@ -209,6 +232,39 @@ def workbook(rows: Sequence[Sequence[str | float]]) -> bytes:
     return file.getvalue()
 
 
+def spreadsheet(rows: Sequence[Sequence[str | float]]) -> bytes:
+    """A minimal .ods file."""
+    cells = "".join(
+        "<table:table-row>"
+        + "".join(
+            f'<table:table-cell office:value-type="float" office:value="{cell}"/>'
+            if isinstance(cell, float)
+            else f'<table:table-cell office:value-type="string"><text:p>{cell}</text:p></table:table-cell>'
+            for cell in row
+        )
+        + "</table:table-row>"
+        for row in rows
+    )
+    oasis = "urn:oasis:names:tc:opendocument:xmlns"
+    kind = "application/vnd.oasis.opendocument.spreadsheet"
+    file = BytesIO()
+    with ZipFile(file, "w") as archive:
+        archive.writestr("mimetype", kind)
+        archive.writestr(
+            "content.xml",
+            f'<office:document-content xmlns:office="{oasis}:office:1.0" xmlns:table="{oasis}:table:1.0" '
+            f'xmlns:text="{oasis}:text:1.0" office:version="1.2"><office:body><office:spreadsheet>'
+            f'<table:table table:name="S">{cells}</table:table></office:spreadsheet></office:body>'
+            "</office:document-content>",
+        )
+        archive.writestr(
+            "META-INF/manifest.xml",
+            f'<manifest:manifest xmlns:manifest="{oasis}:manifest:1.0"><manifest:file-entry '
+            f'manifest:full-path="/" manifest:media-type="{kind}"/></manifest:manifest>',
+        )
+    return file.getvalue()
+
+
 # Identity and names
 
 
@@ -225,15 +281,21 @@ def test_notes_do_not_change_the_identity_of_a_row(tmp_path: Path) -> None:
     assert len(set(ids[0])) == 2
 
 
-def test_zone_does_not_change_the_identity_of_a_row(tmp_path: Path) -> None:
+@pytest.mark.parametrize("start", ["2026-03-02 23:30", "2026-03-02T23:30:00Z", "2026-03-02", "1772494200"])
+@pytest.mark.parametrize("timezone", ["", 'timezone = "Europe/Berlin"'])
+def test_zone_does_not_change_the_identity_of_a_row(tmp_path: Path, start: str, timezone: str) -> None:
+    """Given a file that was imported before its contract, in another zone, existed, or with another zone,
+    when it is imported again, then each row is the same worklog: it would count twice otherwise."""
     path = tmp_path / "file.csv"
-    path.write_text(TWO)
-    mapping = parse_mapping(MAPPING.replace('timezone = "Europe/Berlin"', ""))
+    path.write_text(TWO.replace("2026-03-02 09:00", start))
+    mapping = parse_mapping(MAPPING.replace('timezone = "Europe/Berlin"', timezone))
     ids = [
-        [row.worklog for row in identify_rows(read(path, mapping, {"P": ZoneInfo(zone)})[0])]
-        for zone in ("Europe/Berlin", "America/New_York")
+        [row.worklog for row in identify_rows(read(path, mapping, zones)[0])]
+        for zones in ({}, {"P": ZoneInfo("Pacific/Kiritimati")}, {"P": ZoneInfo("America/New_York")})
     ]
-    assert ids[0] == ids[1]
+    other = parse_mapping(MAPPING.replace("Europe/Berlin", "Asia/Tokyo"))
+    ids.append([row.worklog for row in identify_rows(read(path, other)[0])])
+    assert ids == [ids[0]] * 4
 
 
 def test_corrected_file_replaces_the_rows_of_its_days(tmp_path: Path) -> None:
@@ -254,6 +316,16 @@ def test_names_that_are_nearly_equal_are_asked_about(tmp_path: Path, spelling: s
     with pytest.raises(MappingError, match="differ in blanks or case alone"):
         check_names(rows, {}, one_customer=True)
     check_names(rows, {"Ann": "Ann", spelling: spelling}, one_customer=True)
+
+
+def test_names_that_mean_the_same_are_merged(tmp_path: Path) -> None:
+    """Given a person and an account in two spellings, when [same] says that the first means the second,
+    then the import asks no more, and the rows have one name."""
+    mapping = MAPPING.replace('account_by = ""', 'account_by = "{Kind}"\nsame = { "ann " = "Ann", "DEV" = "Dev" }')
+    text = TWO.replace("Bea", "ann ").replace("Time\n", "Time,Kind\n").replace("1.5\n", "1.5,DEV\n")
+    rows, _ = read_text(tmp_path, text.replace(",2\n", ",2,Dev\n"), mapping)
+    assert {(row.author, row.account) for row in rows} == {("Ann", "Dev")}
+    check_names(rows, {}, one_customer=True)
 
 
 def test_contract_of_two_customers_is_asked_about(tmp_path: Path) -> None:

@@ -19,6 +19,17 @@ SELECT source, worklog_id, reason
 FROM reporting.unaccounted_worklogs
 WHERE source = ANY(:sources::text[]);
 
+-- name: list_recorded(source, worklog_ids)
+-- The person and duration of worklogs, whether they count or not.
+SELECT worklog_id, author_id, seconds
+FROM reporting.worklogs
+WHERE source = :source AND worklog_id = ANY(:worklog_ids::text[])
+UNION ALL
+SELECT worklog_id, author_id, seconds
+FROM reporting.unaccounted_worklogs
+WHERE source = :source AND worklog_id = ANY(:worklog_ids::text[])
+ORDER BY worklog_id;
+
 -- name: count_dead_letters(service, cluster, topics, partitions, begins, ends)$
 -- The number of dead letters of a service in these offset ranges.
 SELECT count(*)

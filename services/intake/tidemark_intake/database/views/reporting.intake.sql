@@ -12,7 +12,7 @@ SELECT
     SELECT jsonb_object_agg(reason, worklog_count)
     FROM (SELECT reason, count(*) AS worklog_count FROM skipped WHERE source_id = source.id GROUP BY reason) AS reasons
   ) AS skipped,
-  source.failure, source.failed_at
+  source.failure, source.failed_at, source.cursor
 FROM sources AS source;
 COMMENT ON VIEW reporting.intake IS
 'One row for each tracker: how far it is read, what webhooks missed, and what is skipped.';
@@ -32,3 +32,5 @@ COMMENT ON COLUMN reporting.intake.found_by_reconciling IS 'Worklogs whose state
 COMMENT ON COLUMN reporting.intake.skipped IS 'The number of worklogs that are not published, by reason.';
 COMMENT ON COLUMN reporting.intake.failure IS 'Why reading fails; null if it does not.';
 COMMENT ON COLUMN reporting.intake.failed_at IS 'Since when it fails.';
+COMMENT ON COLUMN reporting.intake.cursor IS
+'From where the next reading goes on: times as text or in milliseconds, and first days that are not read yet.';
