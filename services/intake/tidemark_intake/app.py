@@ -1,12 +1,14 @@
 """The composition of the intake service."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import NoReturn
+from typing import Any, NoReturn
 
+import asyncpg
 from fastapi import FastAPI, Request
 
 from tidemark_intake.api import webhooks
@@ -20,9 +22,10 @@ from tidemark_shared.http.admission import body_limit
 from tidemark_shared.http.app import create_api
 from tidemark_shared.http.auth import admit_token
 from tidemark_shared.http.operations import Operations, add_operations, measure_status
+from tidemark_shared.messaging.events import format_timestamp
 from tidemark_shared.messaging.topics import DIRECTORY
 from tidemark_shared.runtime import service_runtime
-from tidemark_shared.settings import Settings
+from tidemark_shared.settings import InvalidSettingError, Settings
 from tidemark_shared.tasks import keep_running
 
 _sql: IntakeQueries = queries("tidemark_intake")
@@ -31,6 +34,7 @@ _WEBHOOK_PATH = "/v1/intake/"
 # How many intervals a source may miss before the service is not ready.
 _MAX_MISSED = 3
 _LEADER_CHECK_SECONDS = 1
+_CHECK_TIMEOUT_SECONDS = 2
 
 
 async def admit(request: Request) -> int:
@@ -56,6 +60,7 @@ def create_app(settings: Settings) -> FastAPI:
                 readers[source.id] = Reader(runtime.pool, source, tracker)
             runtime.run_task("sources", lambda: lead(settings.service_database_url("intake"), readers))
             runtime.add_check(lambda connection: find_problems(connection, sources, datetime.now(UTC)))
+            app.state.progress = partial(load_progress, runtime.pool)
             runtime.relay_outbox()
             await runtime.start_consumer(_HANDLERS)
             runtime.run_task("measurements", partial(measure_status, app))
@@ -81,9 +86,37 @@ async def lead(url: str, readers: Mapping[str, Reader]) -> NoReturn:
 
 
 async def register(pool: Pool, source: Source) -> None:
-    """Create the row of a source, if it has none."""
+    """Create the row of a source, if it has none.
+
+    Raises :class:`InvalidSettingError` if its work was published before as that of another source.
+    """
+    values = {"id": source.id, "kind": source.kind, "event_source": source.event_source, "site": source.jira_site}
     async with pool.acquire() as connection:
-        await _sql.register_source(connection, id=source.id, kind=source.kind, event_source=source.event_source)
+        async for row in _sql.list_conflicts(connection, **values, replaces=source.replaces):
+            raise InvalidSettingError(
+                f"The source {source.id!r} would publish work that {row['id']!r} ({row['kind']},"
+                f" {row['event_source']}) has published, and it would count twice. Give the source another id than"
+                f' {row["id"]!r} and replaces = "{row["id"]}", or keep what the file said before; if only the address'
+                f' has changed, set source = "{row["event_source"]}".'
+            )
+        await _sql.register_source(connection, **values)
+
+
+async def load_progress(pool: Pool) -> dict[str, Any]:
+    """How far each source is read, for ``/readyz``; nothing if the database does not respond, which is a problem."""
+    try:
+        async with asyncio.timeout(_CHECK_TIMEOUT_SECONDS), pool.acquire() as connection:
+            rows = [dict(row) async for row in _sql.load_progress(connection)]
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+        return {}
+    return {
+        "sources": [
+            row
+            | {name: json.loads(row[name] or "null") for name in ("cursor", "skipped")}
+            | {"last_delivery_at": format_timestamp(row["last_delivery_at"]) if row["last_delivery_at"] else None}
+            for row in rows
+        ]
+    }
 
 
 async def find_problems(connection: Connection, sources: Sequence[Source], now: datetime) -> list[str]:

@@ -60,6 +60,7 @@ class Source(_Section):
     kind: Kind
     url: Annotated[str, Field(pattern=r"^https?://[^/\s]+", description="The address of the tracker's API.")]
     source: Id | None = None
+    replaces: str | None = None
     user: str | None = None
     token: Secret
     webhook_secret: Secret | None = None
@@ -80,6 +81,16 @@ class Source(_Section):
     def event_source(self) -> str:
         """``ce_source`` of the events."""
         return self.source or self.url
+
+    @property
+    def jira_site(self) -> str | None:
+        """The Jira site whose work it is, in the form in which sites are compared; None of other trackers."""
+        return (self.site or self.url).rstrip("/").casefold() if self.kind in _WORK_OF_JIRA else None
+
+    @property
+    def has_entries(self) -> bool:
+        """Whether the tracker has time entries with a project and task, and no issues."""
+        return self.kind not in _WORK_OF_JIRA
 
     @property
     def attributes(self) -> AbstractSet[str]:
@@ -124,8 +135,17 @@ class _File(_Section):
         ids = [source.id for source in self.source]
         if len(set(ids)) < len(ids):
             raise PydanticCustomError("twice", "Two sources have the same id. Change one.")
-        of_jira = [source for source in self.source if source.kind in _WORK_OF_JIRA]
-        sites = [(source.site or source.url).rstrip("/").casefold() for source in of_jira]
+        if replaced := sorted({source.replaces for source in self.source if source.replaces} & set(ids)):
+            raise PydanticCustomError(
+                "replaces", "{id} is replaced, and still in the file. Remove it.", {"id": replaced[0]}
+            )
+        of_tempo = [source.event_source for source in self.source if source.kind == "tempo"]
+        if len(set(of_tempo)) < len(of_tempo):
+            raise PydanticCustomError(
+                "source",
+                "Two Tempo sources have one name, and sites have issues with equal numbers. Give each a source.",
+            )
+        sites = [source.jira_site for source in self.source if source.jira_site]
         if len(set(sites)) < len(sites):
             raise PydanticCustomError(
                 "site", "Two sources read the same Jira site. The same work is in Jira and in Tempo: keep one of them."

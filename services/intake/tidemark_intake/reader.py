@@ -37,6 +37,7 @@ _PAUSE_SECONDS = 0.2
 _MAX_DELIVERIES = 500
 _MAX_FAILURE_LENGTH = 1_000
 _MAX_ISSUES = 500
+_MAX_WITHDRAWN = 1_000
 # Some trackers answer for one worklog at a time.
 _MAX_INVISIBLE = 100
 _INVISIBLE_PAUSE = timedelta(hours=1)
@@ -112,6 +113,7 @@ class Reader:
         Webhooks go on meanwhile: the first reading of a large tracker takes long.
         """
         source = self._source
+        await self._withdraw_replaced()
         await self._link_again()
         async with self._pool.acquire() as connection:
             row = await _sql.load_position(connection, id=source.id)
@@ -161,6 +163,21 @@ class Reader:
             after = ids[-1]
         async with self._pool.acquire() as connection:
             await _sql.save_links_digest(connection, id=source.id, links_digest=digest)
+
+    async def _withdraw_replaced(self) -> None:
+        """Delete what the replaced source has published, before anything is read: it would count twice."""
+        async with self._pool.acquire() as connection:
+            event_source = await _sql.find_event_source(connection, id=self._source.replaces or "")
+        if event_source is None:
+            return
+        replaced = self._source.model_copy(update={"id": self._source.replaces, "source": event_source})
+        while True:
+            async with self._pool.acquire() as connection, connection.transaction():
+                rows = _sql.list_current(connection, source_id=replaced.id, max_rows=_MAX_WITHDRAWN)
+                deletions = [Deletion(row["id"], self._now()) async for row in rows]
+                if not deletions:
+                    return
+                await store.publish_worklogs(connection, replaced, (), deletions, (), now=self._now())
 
     async def _read_invisible(self) -> None:
         """Read some of the worklogs that the account could not see: a permission may have been given."""

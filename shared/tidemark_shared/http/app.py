@@ -70,7 +70,8 @@ def create_api(
 
     The lifespan sets ``app.state.pool``, which :func:`~tidemark_shared.http.auth.admit_token` uses, and
     ``app.state.problems``, which ``/readyz`` calls: it returns the reasons why the service makes no progress. It may
-    set ``app.state.failures``, which ``/healthz`` calls: it returns the reasons why the process must be restarted.
+    set ``app.state.failures``, which ``/healthz`` calls: it returns the reasons why the process must be restarted;
+    and ``app.state.progress``, which returns more members of the answer of ``/readyz``.
     """
     app = _Application(
         title=f"Tidemark {name}",
@@ -87,7 +88,7 @@ def create_api(
         responses={"default": {"model": ProblemBody}},
     )
     app.examples = OPERATIONS | dict(examples or {})
-    app.state.settings, app.state.failures = settings, _no_failures
+    app.state.settings, app.state.failures, app.state.progress = settings, _no_failures, _no_progress
     metrics.BUILD.labels(name, VERSION).set(1)
     app.add_middleware(Admission, admit=admit)
     app.middleware("http")(_correlate)  # around the admission: the last one added is the first one called
@@ -104,7 +105,8 @@ def create_api(
     @app.get("/readyz", include_in_schema=False)
     async def readyz(request: Request) -> JSONResponse:
         problems = await request.app.state.problems()
-        return JSONResponse({"ready": not problems, "problems": problems}, 503 if problems else 200)
+        body = {"ready": not problems, "problems": problems, **await request.app.state.progress()}
+        return JSONResponse(body, 503 if problems else 200)
 
     @app.get("/metrics", include_in_schema=False)
     async def read_metrics(request: Request) -> Response:
@@ -116,6 +118,10 @@ def create_api(
 
 async def _no_failures() -> list[str]:
     return []
+
+
+async def _no_progress() -> dict[str, Any]:
+    return {}
 
 
 async def _correlate(request: Request, call_next: CallNext) -> Response:

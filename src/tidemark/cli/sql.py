@@ -28,7 +28,7 @@ def sql(
     statement: Annotated[str, typer.Argument(help="One statement, such as 'SELECT * FROM contracts'.")],
     *,
     service: Annotated[
-        Literal["consumption", "contracts", "notifier"],
+        Literal["consumption", "contracts", "notifier", "intake"],
         typer.Option(help="Whose database, where services have their own."),
     ] = "consumption",
     as_json: AsJson = False,

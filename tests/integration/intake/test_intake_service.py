@@ -121,6 +121,13 @@ async def test_signed_webhook_becomes_events_and_a_strangers_is_refused_and_coun
                 " FROM reporting.intake"
             )
         assert tuple(row or ()) == (2, 1, 1, 1, None)
+        # And how far the source is read can be asked for
+        ready = (await client.get("/readyz")).json()
+        [source] = ready["sources"]
+        assert (source["id"], source["skipped"], source["found_by_reconciling"]) == ("acme", None, 0)
+        assert source["cursor"].keys() == {"updated", "deleted", "issues"}
+        assert source["lag_seconds"] >= 0
+        assert source["last_delivery_at"]
 
 
 async def test_webhook_changes_the_figure_of_its_account(

@@ -12,6 +12,16 @@ from tidemark_shared.database import Connection
 # Postgres does not say whether a column of a result may be null, so its type is `T | Any`.
 
 
+class ListConflictsRow(TypedDict):
+    id: str | Any
+    kind: str | Any
+    event_source: str | Any
+
+
+class ListCurrentRow(TypedDict):
+    id: str | Any
+
+
 class ListInvisibleRow(TypedDict):
     worklog_id: str | Any
 
@@ -52,6 +62,15 @@ class LoadPositionRow(TypedDict):
     cursor: str | Any
 
 
+class LoadProgressRow(TypedDict):
+    id: str | Any
+    cursor: str | Any
+    lag_seconds: int | Any
+    last_delivery_at: datetime | Any
+    found_by_reconciling: int | Any
+    skipped: str | Any
+
+
 class LoadWaitingBodiesRow(TypedDict):
     source_id: str | Any
     id: str | Any
@@ -88,6 +107,35 @@ class IntakeQueries(Protocol):
         self, connection: Connection, /, *, source_id: str | None, ids: Collection[str | None] | None
     ) -> str:
         """intake.sql"""
+        ...
+
+    async def find_event_source(self, connection: Connection, /, *, id: str | None) -> str | Any:
+        """intake.sql"""
+        ...
+
+    def list_conflicts(
+        self,
+        connection: Connection,
+        /,
+        *,
+        id: str | None,
+        kind: str | None,
+        event_source: str | None,
+        site: str | None,
+        replaces: str | None,
+    ) -> AsyncIterator[ListConflictsRow]:
+        """Sources with published work that would count twice: the source itself, as another kind or under another name, and
+        another source of its site, unless it is replaced.
+
+        intake.sql"""
+        ...
+
+    def list_current(
+        self, connection: Connection, /, *, source_id: str | None, max_rows: int | None
+    ) -> AsyncIterator[ListCurrentRow]:
+        """Worklogs that were published and are not deleted.
+
+        intake.sql"""
         ...
 
     def list_invisible(
@@ -151,6 +199,12 @@ class IntakeQueries(Protocol):
         """intake.sql"""
         ...
 
+    def load_progress(self, connection: Connection, /) -> AsyncIterator[LoadProgressRow]:
+        """How far each source is read. Not the number of its worklogs: counting them takes long.
+
+        intake.sql"""
+        ...
+
     def load_waiting_bodies(self, connection: Connection, /) -> AsyncIterator[LoadWaitingBodiesRow]:
         """Locked until the transaction ends: they are rewritten.
 
@@ -191,7 +245,7 @@ class IntakeQueries(Protocol):
         ...
 
     async def register_source(
-        self, connection: Connection, /, *, id: str | None, kind: str | None, event_source: str | None
+        self, connection: Connection, /, *, id: str | None, kind: str | None, event_source: str | None, site: str | None
     ) -> str:
         """intake.sql"""
         ...

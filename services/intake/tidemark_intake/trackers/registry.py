@@ -10,6 +10,7 @@ from tidemark_intake.configuration import Source
 from tidemark_intake.trackers import Tracker
 from tidemark_intake.trackers.jira import Jira
 from tidemark_intake.trackers.jira_issues import JiraIssues
+from tidemark_intake.trackers.jira_options import JiraOptions
 from tidemark_intake.trackers.tempo import Tempo
 from tidemark_intake.trackers.timers import Clockify, Harvest, Kimai, Toggl
 
@@ -39,6 +40,16 @@ async def open_tracker(source: Source, *, transport: httpx.AsyncBaseTransport | 
             yield Tempo(source, client, secret, JiraIssues(source, site, is_cloud=True))
         else:
             yield _TRACKERS[source.kind](source, client, secret)
+
+
+@asynccontextmanager
+async def open_options(
+    source: Source, *, transport: httpx.AsyncBaseTransport | None = None
+) -> AsyncIterator[JiraOptions]:
+    """The options of the custom fields of a source of the kind ``jira``. ``transport`` is for tests."""
+    auth = _authenticate(source, source.token.read())
+    async with TrackerClient(source.url, *auth, transport=transport) as client:
+        yield JiraOptions(client)
 
 
 def _authenticate(source: Source, token: str) -> tuple[dict[str, str], tuple[str, str] | None]:

@@ -1,7 +1,31 @@
--- name: register_source(id, kind, event_source)!
-INSERT INTO sources (id, kind, event_source)
-VALUES (:id, :kind, :event_source)
-ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, event_source = excluded.event_source;
+-- name: register_source(id, kind, event_source, site)!
+INSERT INTO sources (id, kind, event_source, site)
+VALUES (:id, :kind, :event_source, :site)
+ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, event_source = excluded.event_source, site = excluded.site;
+
+-- name: list_conflicts(id, kind, event_source, site, replaces)
+-- Sources with published work that would count twice: the source itself, as another kind or under another name, and
+-- another source of its site, unless it is replaced.
+SELECT source.id, source.kind, source.event_source
+FROM sources AS source
+WHERE
+  (
+    (source.id = :id AND (source.kind <> :kind OR source.event_source <> :event_source))
+    OR (source.id <> :id AND source.site = :site AND source.id IS DISTINCT FROM :replaces)
+  )
+  AND EXISTS (SELECT FROM worklogs WHERE worklogs.source_id = source.id AND digest IS NOT NULL);
+
+-- name: find_event_source(id)$
+SELECT event_source
+FROM sources
+WHERE id = :id;
+
+-- name: list_current(source_id, max_rows)
+-- Worklogs that were published and are not deleted.
+SELECT id
+FROM worklogs
+WHERE source_id = :source_id AND digest IS NOT NULL
+LIMIT :max_rows;
 
 -- name: store_delivery(source_id, id, body, received_at, is_dated)$
 -- The number of new deliveries: 0 for one that has come before. One without a date can be another event, so it waits
@@ -180,6 +204,18 @@ INNER JOIN unnest(:ids::text[], :overdue_before::timestamptz[]) AS expected (id,
 WHERE
   source.failed_at < expected.overdue_before
   OR (source.is_loaded AND source.reconciled_at < expected.overdue_before);
+
+-- name: load_progress()
+-- How far each source is read. Not the number of its worklogs: counting them takes long.
+SELECT
+  source.id, source.cursor::text, extract(EPOCH FROM now() - source.reconciled_at)::bigint AS lag_seconds,
+  source.last_delivery_at, source.found_by_reconciling,
+  (
+    SELECT jsonb_object_agg(reason, worklog_count)::text
+    FROM (SELECT reason, count(*) AS worklog_count FROM skipped WHERE source_id = source.id GROUP BY reason) AS reasons
+  ) AS skipped
+FROM sources AS source
+ORDER BY source.id;
 
 -- name: load_position(id)^
 SELECT cursor
