@@ -29,6 +29,10 @@ function keepEditor(form) {
   const touched = new Set();
   let timer, isSent = false, isDirty = false, number = 0;
 
+  // What is new is most likely in the time zone of who makes it.
+  const { timezone, base } = form.elements;
+  if (timezone && !timezone.value && !base) timezone.value = Intl.DateTimeFormat().resolvedOptions().timeZone;
+
   // A person sees what is wrong where they have been, not what they have not reached yet.
   function isReached(name) {
     return [...touched].some((other) => other === name || other.startsWith(`${name}/`));
