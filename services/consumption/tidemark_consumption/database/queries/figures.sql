@@ -25,7 +25,8 @@ CROSS JOIN LATERAL (
     GROUP BY total.day
   ) AS daily
 ) AS work
-WHERE contract.contract_id = ANY(:contracts::uuid[]) AND contract.status IN ('ACTIVE', 'EXPIRED') AND period.available > 0;
+WHERE contract.contract_id = ANY(:contracts::uuid[]) AND contract.status IN ('ACTIVE', 'EXPIRED')
+  AND period.available > 0;
 
 -- name: contract_by_ref(ref)$
 -- The id of a contract by id or code.
