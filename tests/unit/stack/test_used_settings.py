@@ -8,7 +8,7 @@ import pytest
 from tidemark.stack import up
 from tidemark_shared.settings import Settings
 
-_CHECKED = {"open", "port", "kafka_security_protocol", "kafka_sasl_mechanism", "locale"}
+_CHECKED = {"open", "port", "kafka_security_protocol", "kafka_sasl_mechanism", "locale", "restatement_quiet_seconds"}
 ROOT = Path(__file__).parents[3]
 
 

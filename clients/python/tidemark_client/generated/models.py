@@ -1551,9 +1551,9 @@ class CustomerPeriod(TypedDict):
 class CustomerPeriodBody(TypedDict):
     """The figures of a period: of the contract, and of its billable accounts."""
     figures: CustomerPeriod
-    """The figures at the moment when the notification was raised."""
+    """The figures of the period."""
     accounts: list[CustomerStatementAccount]
-    """The accounts of the contract."""
+    """The billable accounts."""
 
 
 class CustomerRestatement(TypedDict):
@@ -1575,21 +1575,23 @@ class CustomerRestatement(TypedDict):
 class CustomerStatement(TypedDict):
     """A statement as its customer sees it."""
     figures: CustomerPeriod
-    """The figures at the moment when the notification was raised."""
+    """The figures of the period."""
     accounts: list[CustomerStatementAccount]
-    """The accounts of the contract."""
+    """The billable accounts."""
     contract_code: str
     """The contract's code."""
     contract_name: str
     """The contract's name."""
     number: int
+    """Counts the statements of the contract, from 1, in the order frozen."""
     unit: Literal["seconds", "minor"]
     """The unit of the figures: whole seconds, or minor units of the currency."""
     currency: str | None
     """An ISO 4217 code such as EUR; null where hours are counted."""
     closed_at: str
+    """When the statement was frozen."""
     adjustments: list[CustomerAdjustment]
-    """Additional or withdrawn hours (or value) for single accounts and periods."""
+    """What was agreed in addition; part of planned."""
     corrections: list[CustomerCorrection]
     """What earlier statements of the contract were corrected by since its last statement."""
     sha256: str
@@ -1615,7 +1617,9 @@ class CustomerStatementAccount(TypedDict):
 class CustomerStatementNow(TypedDict):
     """A statement, what has corrected it since, and what its period comes to today."""
     statement: CustomerStatement
+    """The statement as it was frozen."""
     restatements: list[CustomerRestatement]
+    """What has corrected it: each account that comes to something else now."""
     today: CustomerPeriodBody | None
     """The figures today; null where the contract does not have the period any more."""
 

@@ -61,8 +61,8 @@ class CustomerRestatement(CustomerCorrection):
 class CustomerPeriodBody(Body):
     """The figures of a period: of the contract, and of its billable accounts."""
 
-    figures: CustomerPeriod
-    accounts: tuple[CustomerStatementAccount, ...]
+    figures: Annotated[CustomerPeriod, Field(description="The figures of the period.")]
+    accounts: Annotated[tuple[CustomerStatementAccount, ...], Field(description="The billable accounts.")]
 
 
 class CustomerStatement(CustomerPeriodBody):
@@ -70,11 +70,13 @@ class CustomerStatement(CustomerPeriodBody):
 
     contract_code: str
     contract_name: str
-    number: int
+    number: Annotated[int, Field(description="Counts the statements of the contract, from 1, in the order frozen.")]
     unit: Literal["seconds", "minor"]
     currency: str | None
-    closed_at: Moment
-    adjustments: tuple[CustomerAdjustment, ...]
+    closed_at: Annotated[Moment, Field(description="When the statement was frozen.")]
+    adjustments: Annotated[
+        tuple[CustomerAdjustment, ...], Field(description="What was agreed in addition; part of planned.")
+    ]
     corrections: Annotated[
         tuple[CustomerCorrection, ...],
         Field(description="What earlier statements of the contract were corrected by since its last statement."),
@@ -85,8 +87,11 @@ class CustomerStatement(CustomerPeriodBody):
 class CustomerStatementNow(Body):
     """A statement, what has corrected it since, and what its period comes to today."""
 
-    statement: CustomerStatement
-    restatements: tuple[CustomerRestatement, ...]
+    statement: Annotated[CustomerStatement, Field(description="The statement as it was frozen.")]
+    restatements: Annotated[
+        tuple[CustomerRestatement, ...],
+        Field(description="What has corrected it: each account that comes to something else now."),
+    ]
     today: Annotated[
         CustomerPeriodBody | None,
         Field(description="The figures today; null where the contract does not have the period any more."),
