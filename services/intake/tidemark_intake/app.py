@@ -106,14 +106,17 @@ async def load_progress(pool: Pool) -> dict[str, Any]:
     """How far each source is read, for ``/readyz``; nothing if the database does not respond, which is a problem."""
     try:
         async with asyncio.timeout(_CHECK_TIMEOUT_SECONDS), pool.acquire() as connection:
-            rows = [dict(row) async for row in _sql.load_progress(connection)]
+            rows = [row async for row in _sql.load_progress(connection)]
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
         return {}
     return {
         "sources": [
-            row
-            | {name: json.loads(row[name] or "null") for name in ("cursor", "skipped")}
-            | {"last_delivery_at": format_timestamp(row["last_delivery_at"]) if row["last_delivery_at"] else None}
+            {
+                **dict(row),
+                "cursor": json.loads(row["cursor"]),
+                "skipped": json.loads(row["skipped"]) if row["skipped"] else None,
+                "last_delivery_at": format_timestamp(row["last_delivery_at"]) if row["last_delivery_at"] else None,
+            }
             for row in rows
         ]
     }

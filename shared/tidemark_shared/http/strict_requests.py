@@ -13,9 +13,18 @@ from fastapi.routing import APIRoute
 from tidemark_shared.domain.strict_input import MAX_UNKNOWN_FIELDS, describe_unknown_field, list_repeated_names
 from tidemark_shared.http.problems import INVALID_REQUEST, Problem, Violation, json_pointer
 
+UNCHECKED = {"x-unchecked": True}
+"""``openapi_extra`` of a route whose query and body come from another product."""
+
 
 async def refuse_unclear_requests(request: Request) -> None:
-    """Check the query parameters against the OpenAPI document, and the body for repeated members. Raises a 422."""
+    """Check the query parameters against the OpenAPI document, and the body for repeated members. Raises a 422.
+
+    Not for a route with :data:`UNCHECKED`: a tracker adds what it likes, and is known only once its signature is valid.
+    """
+    route: APIRoute = request.scope["route"]
+    if UNCHECKED.items() <= (getattr(route, "openapi_extra", None) or {}).items():
+        return
     violations = [
         *islice(_parameter_violations(request), MAX_UNKNOWN_FIELDS),
         *islice(_repeated_members(await request.body()), MAX_UNKNOWN_FIELDS),

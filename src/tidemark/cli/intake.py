@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import asyncpg
 import typer
+from rich.console import RenderableType
+from rich.table import Table
 
 from tidemark.cli.connection import connect
 from tidemark.cli.options import DEFAULT_DATA_DIR, AsCsv, AsJson, DataDir, load_settings
-from tidemark.cli.output import Column, print_line, print_records, report_errors
+from tidemark.cli.output import Column, Record, format_cell, print_line, print_records, report_errors
 from tidemark_shared.database import open_connection
 from tidemark_shared.settings import Settings
 
@@ -23,14 +25,14 @@ app = typer.Typer(help="Trackers: how far they are read, and where their issues 
 
 _STATUS_COLUMNS = (
     Column("Source", "source_id"),
-    Column("Read until (UTC)", lambda record: "\n".join(_describe_cursor(record["cursor"]))),
-    Column("Lag", lambda record: _describe_lag(record["lag_seconds"]), right=True),
+    Column("Read until (UTC)", lambda record: ", ".join(_describe_cursor(record["cursor"]))),
+    Column("Lag", lambda record: _describe_lag(record["lag_seconds"])),
     Column("Last webhook (UTC)", "last_delivery_at"),
-    Column("Worklogs", "worklog_count", right=True),
-    Column("Webhooks", "deliveries_received", right=True),
-    Column("Refused", "deliveries_refused", right=True),
-    Column("Missed", "found_by_reconciling", right=True),
-    Column("Skipped", lambda record: "\n".join(f"{n} {reason}" for reason, n in (record["skipped"] or {}).items())),
+    Column("Worklogs", "worklog_count"),
+    Column("Webhooks received", "deliveries_received"),
+    Column("Webhooks refused", "deliveries_refused"),
+    Column("Missed by webhooks", "found_by_reconciling"),
+    Column("Skipped", lambda record: _describe_skipped(record["skipped"] or {})),
     Column("Failure", "failure"),
 )
 _SKIPPED_COLUMNS = (
@@ -71,7 +73,7 @@ def status(*, as_json: AsJson = False, as_csv: AsCsv = False, data_dir: DataDir 
             record | {name: json.loads(record[name] or "null") for name in ("cursor", "skipped")}
             for record in asyncio.run(_query(load_settings(data_dir), statement))
         ]
-        print_records(records, _STATUS_COLUMNS, as_json=as_json, as_csv=as_csv)
+        print_records(records, build_status(records), as_json=as_json, as_csv=as_csv)
     if any(record["failure"] for record in records):
         raise typer.Exit(1)
 
@@ -108,11 +110,28 @@ def preview(
         print_records(records, _PREVIEW_COLUMNS, as_json=as_json, as_csv=as_csv)
 
 
+def build_status(records: Sequence[Record]) -> RenderableType:
+    """One value on each line: a table would be wider than most terminals."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for record in records:
+        for column in _STATUS_COLUMNS:
+            value = record[column.value] if isinstance(column.value, str) else column.value(record)
+            grid.add_row(column.heading, format_cell(value))
+        grid.add_row()
+    return grid
+
+
 def _describe_cursor(cursor: Mapping[str, str]) -> Iterator[str]:
     """From where the next reading goes on, by what is read: Jira's feeds count milliseconds."""
     for name, value in sorted(cursor.items()):
         time = datetime.fromtimestamp(int(value) / 1000, UTC) if value.isdecimal() else datetime.fromisoformat(value)
         yield f"{name.replace('_', ' ')} {time:%Y-%m-%d %H:%M}"
+
+
+def _describe_skipped(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items())) or "0"
 
 
 def _describe_lag(seconds: int | None) -> str:

@@ -108,8 +108,12 @@ async def test_signed_webhook_becomes_events_and_a_strangers_is_refused_and_coun
         assert (await client.post("/v1/intake/nobody/webhook", content=b"{}", headers=headers)).status_code == 404
         # When the tracker sends it, twice, it becomes a link and a worklog
         for _ in range(2):
-            answer = await client.post("/v1/intake/acme/webhook", content=delivery[1], headers=headers)
+            # Jira adds who made the change
+            query = {"user_id": "5b10", "user_key": "5b10"}
+            answer = await client.post("/v1/intake/acme/webhook", params=query, content=delivery[1], headers=headers)
             assert answer.status_code == 204
+        handshake = await client.get("/v1/intake/acme/webhook", params={"randomString": "a1b2"})
+        assert (handshake.status_code, handshake.text) == (200, "a1b2")
         records = [await consumer.getone(), await consumer.getone()]
         types = {dict(record.headers)["ce_type"] for record in records}
         assert types == {b"tidemark.issue.linked.v1", b"tidemark.worklog.recorded.v1"}

@@ -2,7 +2,7 @@
 
 import pytest
 from api_tokens import bearer
-from web_server import raw_status, running_upstreams, web_client
+from web_server import raw_status, running_server, running_upstreams, upstream, web_client
 
 from tidemark_shared.http.tokens import ROLES
 from tidemark_shared.settings import InvalidSettingError, Settings
@@ -52,6 +52,20 @@ async def test_open_mode_adds_a_token_that_the_services_check(services):
     async with web_client(**services[1]) as client:
         received = (await client.get("/v1/contracts")).json()
     assert received["headers"]["authorization"].startswith("Bearer ey")
+
+
+@pytest.mark.parametrize("settings", [{}, CLOSED], ids=["open", "closed"])
+async def test_token_of_a_webhook_goes_to_intake_alone(services, settings):
+    """Given a tracker that sends a token instead of a signature, then intake gets it, as it came, to check it."""
+    headers = {"authorization": "Bearer of-the-tracker", **JSON}
+    async with (
+        running_server(upstream("intake")) as intake_url,
+        web_client(**services[1] | {"intake_url": intake_url} | settings) as client,
+    ):
+        received = (await client.post("/v1/intake/acme/webhook", content=b"{}", headers=headers)).json()
+        assert received["headers"]["authorization"] == "Bearer of-the-tracker"
+        assert (await client.get("/v1/contracts", headers=headers)).status_code == 401
+        assert (await client.get("/v1/services/intake/status", headers=headers)).status_code == 401
 
 
 async def test_connection_header_removes_no_credentials(services):

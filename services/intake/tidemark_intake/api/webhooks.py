@@ -12,6 +12,7 @@ from tidemark_intake.signatures import check_age
 from tidemark_intake.trackers import DeliveryError, Tracker
 from tidemark_shared.database import queries
 from tidemark_shared.http.problems import Problem
+from tidemark_shared.http.strict_requests import UNCHECKED
 from tidemark_shared.log import get_logger
 
 _log = get_logger()
@@ -23,7 +24,10 @@ SourceId = Annotated[str, Path(description="The id of the source in TIDEMARK_INT
 
 
 @router.post(
-    "/{source}/webhook", status_code=204, responses={200: {"description": "The answer to a test of the address."}}
+    "/{source}/webhook",
+    status_code=204,
+    responses={200: {"description": "The answer to a test of the address."}},
+    openapi_extra=UNCHECKED,
 )
 async def receive_webhook(request: Request, source: SourceId) -> Response:
     """Store a delivery of a tracker. Only a new delivery with the signature or token of the source is stored."""
@@ -51,7 +55,7 @@ async def receive_webhook(request: Request, source: SourceId) -> Response:
     return Response(status_code=204)
 
 
-@router.get("/{source}/webhook", response_class=PlainTextResponse, include_in_schema=False)
+@router.get("/{source}/webhook", response_class=PlainTextResponse, include_in_schema=False, openapi_extra=UNCHECKED)
 async def answer_handshake(request: Request, source: SourceId) -> str:
     """Answer the handshake with which Tempo checks the address of a webhook: its random text comes back."""
     _find_tracker(request, source)
