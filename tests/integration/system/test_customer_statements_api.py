@@ -122,8 +122,8 @@ async def test_customer_reads_what_was_frozen_and_what_has_changed_since(client,
     [correction] = april["corrections"]
     assert (correction["period_start"], correction["after"]) == ("2026-03-01", 11 * HOUR)
     # What is corrected back is no correction.
-    await learn(connection, [worklog("I1b", issue="I1", author="ann-id", started=MARCH, seconds=1,
-                                     updated="2026-05-01T00:00:00Z")], moment=datetime(2026, 6, 2, tzinfo=UTC))  # fmt: skip
+    corrected = worklog("I1b", issue="I1", author="ann-id", started=MARCH, seconds=1, updated="2026-05-01T00:00:00Z")
+    await learn(connection, [corrected], moment=datetime(2026, 6, 2, tzinfo=UTC))
     [restated] = (await get(client, path="/2026-03-01"))["restatements"]
     assert (restated["before"], restated["after"]) == (10 * HOUR, 10 * HOUR + 1)
 

@@ -25,6 +25,7 @@ WHERE id = :id;
 SELECT id
 FROM worklogs
 WHERE source_id = :source_id AND digest IS NOT NULL
+ORDER BY id
 LIMIT :max_rows;
 
 -- name: store_delivery(source_id, id, body, received_at, is_dated)$
