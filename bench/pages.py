@@ -43,6 +43,7 @@ from tidemark_web.pages.report import MAX_DETAILED
 
 _MAX_SHIFT_WAIT_MS = 500
 _SHOWN_QUERIES = 5
+_WARM = 10
 PLANS = Path("docs/query-plans.md")
 _INTRODUCTION = (
     "`make bench ARGS=pages` writes this page: for each page of the browser the queries that take longest, and the\n"
@@ -200,6 +201,9 @@ def _postgres_seconds(url: str) -> float:
 
 
 async def _measure_page(client: httpx.AsyncClient, page: Page, runs: int, url: str) -> Figures:
+    # Each connection plans its queries first.
+    for path in [*page.paths[-_WARM:], *page.paths][:_WARM]:
+        (await client.get(path)).raise_for_status()
     taken, size, here, own = [], 0, _postgres_seconds(url), time.process_time()
     for run in range(runs):
         path = page.paths[run % len(page.paths)]
