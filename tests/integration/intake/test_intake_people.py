@@ -49,7 +49,9 @@ def forgotten() -> Batch:
 async def intake(empty_database: str) -> AsyncIterator[Connection]:
     await migrate(empty_database, "intake")
     async with open_connection(empty_database, search_path="intake") as connection:
-        await _sql.register_source(connection, id="acme", kind="jira", event_source="/jira/acme")
+        await _sql.register_source(
+            connection, id="acme", kind="jira", event_source="/jira/acme", site="https://acme.example"
+        )
         yield connection
 
 
