@@ -171,12 +171,14 @@ class Reader:
         if event_source is None:
             return
         replaced = self._source.model_copy(update={"id": self._source.replaces, "source": event_source})
+        after = ""
         while True:
             async with self._pool.acquire() as connection, connection.transaction():
-                rows = _sql.list_current(connection, source_id=replaced.id, max_rows=_MAX_WITHDRAWN)
+                rows = _sql.list_current(connection, source_id=replaced.id, after_id=after, max_rows=_MAX_WITHDRAWN)
                 deletions = [Deletion(row["id"], self._now()) async for row in rows]
                 if not deletions:
                     return
+                after = deletions[-1].worklog_id
                 await store.publish_worklogs(connection, replaced, (), deletions, (), now=self._now())
 
     async def _read_invisible(self) -> None:

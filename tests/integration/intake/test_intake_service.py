@@ -114,6 +114,7 @@ async def test_signed_webhook_becomes_events_and_a_strangers_is_refused_and_coun
             assert answer.status_code == 204
         handshake = await client.get("/v1/intake/acme/webhook", params={"randomString": "a1b2"})
         assert (handshake.status_code, handshake.text) == (200, "a1b2")
+        assert handshake.headers["x-content-type-options"] == "nosniff"
         records = [await consumer.getone(), await consumer.getone()]
         types = {dict(record.headers)["ce_type"] for record in records}
         assert types == {b"tidemark.issue.linked.v1", b"tidemark.worklog.recorded.v1"}

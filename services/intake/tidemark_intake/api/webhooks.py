@@ -56,10 +56,12 @@ async def receive_webhook(request: Request, source: SourceId) -> Response:
 
 
 @router.get("/{source}/webhook", response_class=PlainTextResponse, include_in_schema=False, openapi_extra=UNCHECKED)
-async def answer_handshake(request: Request, source: SourceId) -> str:
+async def answer_handshake(request: Request, source: SourceId) -> Response:
     """Answer the handshake with which Tempo checks the address of a webhook: its random text comes back."""
     _find_tracker(request, source)
-    return request.query_params.get("randomString", "")[:200]
+    # No browser takes the text for a page.
+    headers = {"x-content-type-options": "nosniff"}
+    return PlainTextResponse(request.query_params.get("randomString", "")[:200], headers=headers)
 
 
 def _find_tracker(request: Request, source: str) -> Tracker:

@@ -131,7 +131,7 @@ class IntakeQueries(Protocol):
         ...
 
     def list_current(
-        self, connection: Connection, /, *, source_id: str | None, max_rows: int | None
+        self, connection: Connection, /, *, source_id: str | None, after_id: str | None, max_rows: int | None
     ) -> AsyncIterator[ListCurrentRow]:
         """Worklogs that were published and are not deleted.
 

@@ -20,11 +20,11 @@ SELECT event_source
 FROM sources
 WHERE id = :id;
 
--- name: list_current(source_id, max_rows)
+-- name: list_current(source_id, after_id, max_rows)
 -- Worklogs that were published and are not deleted.
 SELECT id
 FROM worklogs
-WHERE source_id = :source_id AND digest IS NOT NULL
+WHERE source_id = :source_id AND id > :after_id AND digest IS NOT NULL
 ORDER BY id
 LIMIT :max_rows;
 
