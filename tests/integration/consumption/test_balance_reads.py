@@ -116,10 +116,10 @@ async def test_balance_reads_rows_in_proportion_to_its_size(connection):
 
 
 @pytest.mark.usefixtures("statistics")
-async def test_curve_pace_and_reporting_views_read_rows_in_proportion(connection):
+async def test_curve_paces_and_reporting_views_read_rows_in_proportion(connection):
     sql, contract = queries("tidemark_consumption"), uid("contract LARGE")
     assert await explained(connection, sql.curve.sql, contract, None, BY_TEAM, None, MOMENT) < MAX_ROWS
-    assert await explained(connection, sql.pace.sql, MOMENT, contract) < MAX_ROWS
+    assert await explained(connection, sql.paces.sql, MOMENT, [contract]) < MAX_ROWS
     for view in ("contracts", "contract_periods", "account_consumption", "account_totals", "slice_consumption"):
         rows = await explained(connection, f"SELECT * FROM reporting.{view} WHERE contract_id = $1", contract)  # noqa: S608
         assert rows < MAX_ROWS, view
