@@ -38,9 +38,9 @@ async def test_reevaluation_continues_after_a_crash(pool, monkeypatch):
     scenario, ids = await store_crossed_contracts(pool, 8)
     evaluate_contracts, parts = evaluator_module._evaluate_contracts, []
 
-    async def crash_in_the_third(connection, contract_ids, now):
+    async def crash_in_the_third(connection, contract_ids, now, restatement_quiet):
         parts.append(list(map(str, contract_ids)))
-        await evaluate_contracts(connection, contract_ids, now)
+        await evaluate_contracts(connection, contract_ids, now, restatement_quiet)
         if len(parts) == 3:
             raise ConnectionError
 
