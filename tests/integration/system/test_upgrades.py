@@ -14,7 +14,6 @@ from typer.testing import CliRunner, Result
 
 from tidemark.backup import Manifest
 from tidemark.cli import app
-from tidemark.demo import story
 
 RELEASES = sorted((Path(__file__).parent / "releases").iterdir())
 SERVICES = ("contracts", "consumption", "notifier")
@@ -44,11 +43,11 @@ async def test_release_is_upgraded_with_its_data(release: Path, empty_database: 
     connection = await asyncpg.connect(empty_database)
     try:
         consumed = await connection.fetchval(
-            "SELECT sum(consumed_hours) FROM reporting.contracts WHERE contract_code = $1", story.CODE
+            "SELECT sum(consumed_hours) FROM reporting.contracts WHERE contract_code = 'ACME-SUP'"
         )
         mails = await connection.fetchval(
             "SELECT count(*) FROM reporting.notifications WHERE receiver = $1 AND status = 'delivered'",
-            story.CUSTOMER_EMAIL,
+            "ann@acme.example",
         )
     finally:
         await connection.close()

@@ -116,10 +116,10 @@ async def make_offer(request: Request, api: Api) -> Response:
         title=f"Offer more of {contract['name']}",
         form=_OFFER,
         save=save,
-        submit="Offer it",
+        submit="Make the offer",
         sentences=(
             "One period gets more than its plan, once the customer accepts.",
-            "The offer goes to the customer's contacts with the role approver, else billing.",
+            "The offer goes to the customer's approvers, or to the billing contacts if there is no approver.",
         ),
         initial={"type": contract["type"], "currency": contract["currency"]},
         **_options(contract),
