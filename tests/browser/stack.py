@@ -51,9 +51,10 @@ def _has_demo(data_dir: Path, process: subprocess.Popen[bytes], log: Path) -> bo
 
 
 def _is_counted(client: httpx.Client) -> bool:
-    """Whether the list shows the work: a contract is over its hours."""
-    response = client.get("/v1/balances", params={"attention": "over"})
-    return response.is_success and len(response.json()["items"]) > 0
+    """Whether the demo's work is counted: a contract is over its hours, and the closed one has its statement."""
+    addresses = ("/v1/balances?attention=over", "/v1/contracts/BLUE-SUP/statements")
+    responses = [client.get(address) for address in addresses]
+    return all(response.is_success and response.json()["items"] for response in responses)
 
 
 def _wait(condition, timeout_seconds: float, log: Path) -> None:
