@@ -108,16 +108,16 @@ async def take_pictures(address: str, folder: Path, chromium: str) -> list[Path]
                 await page.goto(f"{address}/rules")
                 # One is of the demo's first contract, the last of all contracts.
                 rule = await page.get_by_role("link", name="The month's hours run out").last.get_attribute("href")
-                found = {
+                paths = {
                     "rule": f"{rule}?contract=ATLAS-SUP",
                     "statement": statement,
                     "saved-report": report,
                     "report-mails": f"{report}/mails",
                     "customer-statement": story_statement,
                 }
-                for name, path in {**PAGES, **found}.items():
+                for name, path in {**PAGES, **paths}.items():
                     if path.startswith(story_statement):
-                        # Another link in the same browser takes the place of the first.
+                        # Another link in the same browser replaces the first.
                         await page.goto("about:blank")
                         await page.goto(story_link)
                         await page.wait_for_selector(".contract")

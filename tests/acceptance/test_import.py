@@ -249,7 +249,7 @@ async def test_rows_without_ids_count_once_each_and_are_replaced_by_a_corrected_
     file.write_text(HARVEST + "".join(rows).replace("one", "three"))
     await running.run_import(file, OWN_MAPPING)
     assert await account_totals(running, "SITE") == {("SITE", "Work"): 3 * 3600}
-    # When a row is corrected, nothing is sent until it is said what becomes of the old one: both would count
+    # When a row is corrected, nothing is sent until somebody decides about the old one: both would count
     file.write_text(HARVEST + "".join(rows).replace("1.5", "1.25"))
     (running.folder / "own.toml").write_text(OWN_MAPPING)
     refused = await running.tidemark("import", file, "--mapping", running.folder / "own.toml")

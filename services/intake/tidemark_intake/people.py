@@ -1,4 +1,4 @@
-"""Persons who were forgotten: a pseudonym takes their place in webhooks that wait (SPEC W8).
+"""Persons who were forgotten: a pseudonym replaces them in webhooks that wait (SPEC W8).
 
 Only the ids in a webhook are read, so its texts can go. What the tracker shows is replaced by who reads the events.
 """

@@ -249,10 +249,10 @@ async def preview_links(tracker: "Tracker", source: "Source", ids: Sequence[str]
         skipped = [worklog for worklog in batch.skipped if worklog.reason != "invisible"]
         why |= {worklog.worklog_id: f"It is skipped: {worklog.reason}. {worklog.detail}".strip() for worklog in skipped}
     issues = await tracker.fetch_issues(list(dict.fromkeys(issue_ids.values())))
-    known = {issue.id: issue for issue in issues} | {issue.key: issue for issue in issues if issue.key}
+    issues_by_id = {issue.id: issue for issue in issues} | {issue.key: issue for issue in issues if issue.key}
     records = []
     for identifier in ids:
-        issue = known.get(issue_ids.get(identifier, ""))
+        issue = issues_by_id.get(issue_ids.get(identifier, ""))
         link = link_issue(issue, source) if issue else None
         records.append(
             {
