@@ -77,6 +77,7 @@ async def get_delivery_report(
                 first_day=selection.first_day,
                 last_day=selection.last_day,
                 moment=moment,
+                with_accounts=selection.details or selection.account is not None,
             )
         ]
         _require_selected(selection, contracts)

@@ -1412,9 +1412,10 @@ class ConsumptionQueries(Protocol):
         last_day: date | None,
         first_day: date | None,
         moment: datetime | None,
+        with_accounts: bool | None,
     ) -> AsyncIterator[ReportContractsRow]:
         """The contracts that are named or, where none is, those that left DRAFT and run or have work in the range; each with
-        its whole balance.
+        its whole balance, with or without its accounts.
 
         reports.sql"""
         ...

@@ -1,7 +1,10 @@
 -- The balance of a contract without its forecast. `complete` includes every period; otherwise the current and the
--- previous one. Sums are over all periods; only the periods that are shown become JSON.
+-- previous one. Sums are over all periods; only the periods that are shown become JSON. Accounts and their slices are
+-- most of the cost: a list of contracts does without them.
 -- depends: figures, current_period, account_figures, account_team_figures, period_figures
-CREATE OR REPLACE FUNCTION balance(of_contract uuid, moment timestamptz, complete boolean) RETURNS jsonb
+CREATE OR REPLACE FUNCTION balance(
+  of_contract uuid, moment timestamptz, complete boolean, with_accounts boolean DEFAULT TRUE
+) RETURNS jsonb
 LANGUAGE sql STABLE
 AS $$
   WITH contract AS MATERIALIZED (
@@ -54,7 +57,7 @@ AS $$
       ) AS body
       FROM account_team_figures AS team
       CROSS JOIN contract
-      WHERE team.contract_id = of_contract
+      WHERE with_accounts AND team.contract_id = of_contract
       GROUP BY team.account_id, team.team_id, team.position, contract.scale_divisor
     ) AS slice
     GROUP BY slice.account_id
@@ -75,7 +78,7 @@ AS $$
     ) AS body
     FROM account_figures AS account
     CROSS JOIN contract
-    WHERE account.contract_id = of_contract
+    WHERE with_accounts AND account.contract_id = of_contract
     GROUP BY account.account_id, contract.scale_divisor
   )
   SELECT jsonb_build_object(

@@ -9,9 +9,9 @@ LEFT JOIN organizations AS organization USING (organization_id)
 WHERE organization.organization_id IS NOT NULL
   OR EXISTS (SELECT FROM contracts AS contract WHERE contract.organization_id = wanted.organization_id);
 
--- name: report_contracts(organization, refs, first_day, last_day, moment)
+-- name: report_contracts(organization, refs, first_day, last_day, moment, with_accounts)
 -- The contracts that are named or, where none is, those that left DRAFT and run or have work in the range; each with
--- its whole balance.
+-- its whole balance, with or without its accounts.
 WITH contracts_in_range AS MATERIALIZED (
   SELECT contract.contract_id
   FROM contracts AS contract
@@ -32,7 +32,7 @@ WITH contracts_in_range AS MATERIALIZED (
 SELECT
   contract.contract_id, contract.code, contract.name, contract.owner_name, contract.owner_email, contract.type,
   contract.recurrence, contract.start_date, contract.end_date, contract.timezone, contract.scale_divisor,
-  balance(contract.contract_id, :moment, TRUE)::text AS body
+  balance(contract.contract_id, :moment, TRUE, :with_accounts)::text AS body
 FROM contracts_in_range
 JOIN contracts AS contract USING (contract_id)
 ORDER BY contract.code;
