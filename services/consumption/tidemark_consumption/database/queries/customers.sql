@@ -61,24 +61,13 @@ LIMIT :max_rows;
 -- name: customer_statement_restatements(contract, period_start)
 -- What has corrected the statement of a period: each billable account that comes to something else now, from the first
 -- restatement to the last.
-SELECT correction.*
-FROM (
-  SELECT
-    restatement.period_start, restatement.account_id,
-    account_name(restatement.contract_id, restatement.account_id) AS account_name,
-    (array_agg(restatement.before_seconds ORDER BY restatement.restatement))[1] AS before_seconds,
-    (array_agg(restatement.after_seconds ORDER BY restatement.restatement DESC))[1] AS after_seconds,
-    as_minor((array_agg(restatement.before_amount ORDER BY restatement.restatement))[1], 3600) AS before_amount_minor,
-    as_minor((array_agg(restatement.after_amount ORDER BY restatement.restatement DESC))[1], 3600)
-      AS after_amount_minor,
-    max(restatement.restated_at) AS restated_at
-  FROM restatements AS restatement
-  JOIN statements AS statement USING (contract_id, period_start)
-  WHERE restatement.contract_id = :contract AND restatement.period_start = :period_start
-    AND restatement.restatement > statement.last_restatement
-    AND is_billable(restatement.contract_id, restatement.account_id, statement.body)
-  GROUP BY restatement.contract_id, restatement.period_start, restatement.account_id
-) AS correction
-WHERE coalesce(correction.before_amount_minor, correction.before_seconds)
-  IS DISTINCT FROM coalesce(correction.after_amount_minor, correction.after_seconds)
+SELECT
+  correction.period_start, correction.account_id, correction.account_name, correction.before_seconds,
+  correction.after_seconds, correction.before_amount_minor, correction.after_amount_minor, correction.restated_at
+FROM statements AS statement
+JOIN statement_corrections(:contract, 0) AS correction USING (period_start)
+WHERE statement.contract_id = :contract AND statement.period_start = :period_start
+  AND is_billable(:contract, correction.account_id, statement.body)
+  AND coalesce(correction.before_amount_minor, correction.before_seconds)
+    IS DISTINCT FROM coalesce(correction.after_amount_minor, correction.after_seconds)
 ORDER BY correction.account_name, correction.account_id;

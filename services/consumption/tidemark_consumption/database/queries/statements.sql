@@ -68,24 +68,9 @@ sources AS MATERIALIZED (
     WHERE logged.contract_id = contract.contract_id AND logged.stream_version = contract.stream_version
   ) AS learned
   CROSS JOIN LATERAL (
-    SELECT jsonb_agg(to_jsonb(correction) ORDER BY correction.period_start, correction.account_id) AS body
-    FROM (
-      SELECT
-        restatement.period_start, restatement.account_id,
-        account_name(contract.contract_id, restatement.account_id) AS account_name,
-        (array_agg(restatement.before_seconds ORDER BY restatement.restatement))[1] AS before_seconds,
-        (array_agg(restatement.after_seconds ORDER BY restatement.restatement DESC))[1] AS after_seconds,
-        as_minor((array_agg(restatement.before_amount ORDER BY restatement.restatement))[1], 3600)
-          AS before_amount_minor,
-        as_minor((array_agg(restatement.after_amount ORDER BY restatement.restatement DESC))[1], 3600)
-          AS after_amount_minor,
-        count(*) AS restatements
-      FROM restatements AS restatement
-      JOIN statements AS statement USING (contract_id, period_start)
-      WHERE restatement.contract_id = contract.contract_id
-        AND restatement.restatement > greatest(former.last_restatement, statement.last_restatement)
-      GROUP BY restatement.period_start, restatement.account_id
-    ) AS correction
+    SELECT
+      jsonb_agg(to_jsonb(correction) - 'restated_at' ORDER BY correction.period_start, correction.account_id) AS body
+    FROM statement_corrections(contract.contract_id, former.last_restatement) AS correction
   ) AS restated
 )
 SELECT
