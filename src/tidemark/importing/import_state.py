@@ -56,7 +56,10 @@ class ImportState:
             now = max(now, datetime.fromisoformat(last[1]) + _TICK)
         with self._connection as connection:
             connection.execute("DELETE FROM import")
-            connection.execute("INSERT INTO import VALUES (?, ?, 0)", (fingerprint, format_timestamp(now)))
+            connection.execute(
+                "INSERT INTO import (fingerprint, started_at, finished) VALUES (?, ?, 0)",
+                (fingerprint, format_timestamp(now)),
+            )
         return now
 
     def finish(self) -> None:
@@ -71,7 +74,7 @@ class ImportState:
     def save_contract(self, contract_id: str) -> None:
         """Save that an import has created a contract."""
         with self._connection as connection:
-            connection.execute("INSERT OR IGNORE INTO contract VALUES (?)", (contract_id,))
+            connection.execute("INSERT OR IGNORE INTO contract (id) VALUES (?)", (contract_id,))
 
     def load_checkpoints(self) -> dict[str, Checkpoint]:
         """The current checkpoint of each key."""
@@ -81,7 +84,7 @@ class ImportState:
     def save_checkpoints(self, checkpoints: Sequence[Checkpoint]) -> None:
         """Save the checkpoints of records that Kafka has acknowledged."""
         with self._connection as connection:
-            connection.executemany("INSERT INTO sent VALUES (?, ?, ?)", checkpoints)
+            connection.executemany("INSERT INTO sent (key, digest, updated_at) VALUES (?, ?, ?)", checkpoints)
 
 
 def next_updated_at(previous: str, updated_at: datetime, *, stated: bool) -> str:

@@ -68,24 +68,53 @@ staged_worklog AS (
   )
 ),
 copied_worklogs AS (
-  INSERT INTO worklogs SELECT worklog.* FROM copied JOIN consumption.worklogs AS worklog USING (source, worklog_id)
+  INSERT INTO worklogs (
+    source, worklog_id, issue_id, author_id, started_at, seconds, team_ref, deleted, changed_at, batch, record_offset,
+    contract_id, account_id, team_id, period_start, day, reason
+  )
+  SELECT
+    source, worklog_id, issue_id, author_id, started_at, seconds, team_ref, deleted, changed_at, batch, record_offset,
+    contract_id, account_id, team_id, period_start, day, reason
+  FROM copied
+  JOIN consumption.worklogs USING (source, worklog_id)
 ),
 copied_ratings AS (
-  INSERT INTO ratings SELECT rating.* FROM copied JOIN consumption.ratings AS rating USING (source, worklog_id)
+  INSERT INTO ratings (
+    source, worklog_id, contract_id, account_id, team_id, period_start, day, author_id, amount, unrated_seconds
+  )
+  SELECT
+    source, worklog_id, contract_id, account_id, team_id, period_start, day, author_id, amount, unrated_seconds
+  FROM copied
+  JOIN consumption.ratings USING (source, worklog_id)
 ),
 copied_account_team_totals AS (
-  INSERT INTO account_team_totals
-  SELECT total.* FROM checked_contracts JOIN consumption.account_team_totals AS total USING (contract_id)
+  INSERT INTO account_team_totals (
+    contract_id, account_id, team_id, period_start, seconds, amount, unrated_seconds, worklog_count
+  )
+  SELECT contract_id, account_id, team_id, period_start, seconds, amount, unrated_seconds, worklog_count
+  FROM checked_contracts
+  JOIN consumption.account_team_totals USING (contract_id)
 ),
 copied_daily_totals AS (
-  INSERT INTO daily_totals
-  SELECT total.* FROM checked_contracts JOIN consumption.daily_totals AS total USING (contract_id)
+  INSERT INTO daily_totals (
+    contract_id, account_id, team_id, period_start, day, seconds, amount, unrated_seconds, worklog_count
+  )
+  SELECT contract_id, account_id, team_id, period_start, day, seconds, amount, unrated_seconds, worklog_count
+  FROM checked_contracts
+  JOIN consumption.daily_totals USING (contract_id)
 ),
 copied_unaccounted_totals AS (
-  INSERT INTO unaccounted_totals
-  SELECT total.* FROM checked_contracts JOIN consumption.unaccounted_totals AS total USING (contract_id)
+  INSERT INTO unaccounted_totals (contract_id, reason, seconds, worklog_count)
+  SELECT contract_id, reason, seconds, worklog_count
+  FROM checked_contracts
+  JOIN consumption.unaccounted_totals USING (contract_id)
 )
-INSERT INTO balances SELECT balance.* FROM checked_contracts JOIN consumption.balances AS balance USING (contract_id);
+INSERT INTO balances (
+  contract_id, revision, published_revision, day, correlation_id, updated_at, published_at, traceparent
+)
+SELECT contract_id, revision, published_revision, day, correlation_id, updated_at, published_at, traceparent
+FROM checked_contracts
+JOIN consumption.balances USING (contract_id);
 
 -- name: checked_attributions(source, worklog_id)
 -- Where the staged worklog would count, and then where its former version counts. `period_begins` is a moment of the
