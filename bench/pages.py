@@ -158,7 +158,7 @@ async def _prepare(app: FastAPI, name: str, url: str, stack: AsyncExitStack, sta
 
     app.state.pool = await open_pool(workload=Workload.REQUEST)
     if name == "consumption":
-        app.state.replay_pool = await open_pool(init=replay.prepare_connection, workload=Workload.REPLAY)
+        app.state.replay_pool = await stack.enter_async_context(replay.open_pool(url, workload=Workload.REPLAY))
     elif name == "notifier":
         app.state.evaluator, app.state.egress_policy = Evaluator(is_started=True), EgressPolicy()
 

@@ -155,7 +155,9 @@ async def running_app(service: str, database: str):
             ids = await _fill_contracts(client)
         elif service == "consumption":
             app.state.publisher, app.state.has_all_contracts = _Publisher(), _has_all_contracts
-            app.state.replay_pool = await open_pool(init=replay.prepare_connection, workload=Workload.REPLAY)
+            app.state.replay_pool = await stack.enter_async_context(
+                replay.open_pool(database, workload=Workload.REPLAY)
+            )
             app.state.check_pool = await stack.enter_async_context(check.open_pool(database))
             fold_pool = await open_pool(init=fold.prepare_connection)
             async with fold_pool.acquire() as connection:

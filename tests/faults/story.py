@@ -17,7 +17,6 @@ from reference.reports import Model
 from system import RECOVERY_SECONDS
 
 from tidemark_consumption import replay
-from tidemark_shared.database import connect_pool
 from tidemark_shared.messaging.kafka import create_producer, stop_producer
 from tidemark_shared.messaging.topics import WORKLOGS
 
@@ -193,7 +192,7 @@ class Story:
     async def verify(self):
         """Compute everything again from the facts."""
         async with (
-            await connect_pool(self.system.postgres_url, "consumption", size=1, init=replay.prepare_connection) as pool,
+            replay.open_pool(self.system.postgres_url) as pool,
             pool.acquire() as connection,
         ):
             return await replay.verify(connection)

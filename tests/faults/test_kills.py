@@ -86,7 +86,7 @@ async def test_rows_match_the_reference_when_processes_are_killed(
         await compare(connection, facts_of([*contracts, *cards, *records]))
         assert await connection.fetchval("SELECT count(*) FROM fact_log") == len(records)
     async with (
-        await connect_pool(database, "consumption", size=1, init=replay.prepare_connection) as replaying,
+        replay.open_pool(database) as replaying,
         replaying.acquire() as connection,
     ):
         assert await replay.verify(connection) == replay.Findings(0, [])

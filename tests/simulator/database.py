@@ -83,9 +83,7 @@ class Database:
             self.consumption = await stack.enter_async_context(
                 await connect_pool(url, "consumption", size=3, init=fold.prepare_connection)
             )
-            self.replaying = await stack.enter_async_context(
-                await connect_pool(url, "consumption", size=1, init=replay.prepare_connection)
-            )
+            self.replaying = await stack.enter_async_context(replay.open_pool(url))
             tables = await self.contracts.fetch(
                 "SELECT schemaname || '.' || tablename AS name FROM pg_tables WHERE schemaname = ANY($1)",
                 list(SERVICES),

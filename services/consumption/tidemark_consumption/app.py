@@ -76,12 +76,10 @@ def create_app(settings: Settings) -> FastAPI:
             service_runtime("consumption", settings) as runtime,
             # Separate pools, so requests and replays never take the connections of consumers and the projector.
             await connect_pool(url, "consumption", workload=Workload.REQUEST) as request_pool,
-            await connect_pool(
-                url, "consumption", size=2, init=replay.prepare_connection, workload=Workload.REPLAY
-            ) as replay_pool,
+            replay.open_pool(url, size=2, workload=Workload.REPLAY) as replay_pool,
             check.open_pool(url) as check_pool,
             await connect_pool(url, "consumption", size=1, init=fold.prepare_connection) as fold_pool,
-            await connect_pool(url, "consumption", size=1, init=replay.prepare_connection) as rebuild_pool,
+            replay.open_pool(url, size=1) as rebuild_pool,
             open_balance_outbox(url) as balances,
             aclosing(publisher),
             # Last, so it closes first: its tasks hold connections, and a pool waits for its connections to close.

@@ -61,9 +61,10 @@ class _Issue(NamedTuple):
 async def open_pool(url: str) -> AsyncIterator[Pool]:
     """Connections that check: so few that checks leave the processors to the fold.
 
-    Each is replaced after some hundred checks, whose dead rows end with its temporary tables.
+    Each is opened when it is first needed, and replaced after some hundred checks, whose dead rows end with its
+    temporary tables.
     """
-    options: dict[str, Any] = {"size": 2, "workload": Workload.CHECK, "max_queries": 5_000}
+    options: dict[str, Any] = {"size": 2, "lazy": True, "workload": Workload.CHECK, "max_queries": 5_000}
     async with await connect_pool(url, "consumption", init=_prepare_connection, **options) as pool:
         yield pool
 

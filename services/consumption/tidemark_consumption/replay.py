@@ -6,6 +6,7 @@ the views of figures read and write them instead. Their rows last until the end 
 
 import json
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ from uuid import UUID
 from tidemark_consumption.database.query_types import ConsumptionQueries
 from tidemark_consumption.projection import fold
 from tidemark_consumption.projection.rows import contract_refs
-from tidemark_shared.database import Connection, queries
+from tidemark_shared.database import Connection, Pool, Workload, connect_pool, queries
 from tidemark_shared.messaging.events import ContractChanged
 
 _sql: ConsumptionQueries = queries("tidemark_consumption")
@@ -42,8 +43,16 @@ class Findings(NamedTuple):
     first: list[Difference]
 
 
-async def prepare_connection(connection: Connection) -> None:
-    """Create the shadow tables and working tables of a connection that replays; for the pool's ``init``."""
+@asynccontextmanager
+async def open_pool(url: str, *, size: int = 1, workload: Workload = Workload.FOLD) -> AsyncIterator[Pool]:
+    """Connections that replay. Each is opened when it is first needed, because its shadow tables take a while."""
+    async with await connect_pool(
+        url, "consumption", size=size, lazy=True, init=_prepare_connection, workload=workload
+    ) as pool:
+        yield pool
+
+
+async def _prepare_connection(connection: Connection) -> None:
     await _sql.create_shadow_tables(connection)
     await fold.prepare_connection(connection)
 

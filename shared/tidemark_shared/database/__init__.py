@@ -113,17 +113,18 @@ async def connect_pool(
     service: str,
     *,
     size: int = 8,
+    lazy: bool = False,
     init: Init | None = None,
     workload: Workload = Workload.FOLD,
     max_queries: int = 50_000,
 ) -> Pool:
     """Open a pool on the schema of ``service``. Raises asyncpg's errors when it cannot connect.
 
-    A connection is replaced after ``max_queries`` queries.
+    A ``lazy`` pool connects when it is first used. A connection is replaced after ``max_queries`` queries.
     """
     pool: Pool = await asyncpg.create_pool(
         url,
-        min_size=1,
+        min_size=0 if lazy else 1,
         max_size=size,
         init=init,
         max_queries=max_queries,

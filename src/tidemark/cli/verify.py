@@ -7,7 +7,6 @@ import typer
 
 from tidemark.cli.options import DEFAULT_DATA_DIR, AsJson, DataDir, load_settings
 from tidemark.cli.output import print_json, print_line, report_errors, show_wait
-from tidemark_shared.database import connect_pool
 from tidemark_shared.log import log_only_errors
 
 
@@ -34,10 +33,7 @@ async def run_replay(url: str, operation: Literal["verify", "rebuild", "rebuild_
     from tidemark_consumption import replay  # noqa: PLC0415
 
     log_only_errors()
-    async with (
-        await connect_pool(url, "consumption", size=1, init=replay.prepare_connection) as pool,
-        pool.acquire() as connection,
-    ):
+    async with replay.open_pool(url) as pool, pool.acquire() as connection:
         return await getattr(replay, operation)(connection)
 
 

@@ -3,7 +3,6 @@
 import pytest
 
 from tidemark_consumption import check, replay
-from tidemark_shared.database import connect_pool
 
 
 @pytest.fixture
@@ -17,7 +16,7 @@ async def check_pool(database, pool):
 async def replay_connection(database, pool):
     del pool  # its tables are there
     async with (
-        await connect_pool(database, "consumption", size=1, init=replay.prepare_connection) as replaying,
+        replay.open_pool(database) as replaying,
         replaying.acquire() as connection,
     ):
         yield connection

@@ -26,7 +26,6 @@ from histories import History, seeded
 
 from tidemark_consumption import replay
 from tidemark_consumption.app import create_app
-from tidemark_shared.database import connect_pool
 from tidemark_shared.settings import Settings
 
 ACME = uid("Acme")
@@ -44,7 +43,7 @@ HISTORIES = [
 @pytest.fixture
 async def client(database, pool):
     app = build_app(create_app, Settings(secret=SECRET))
-    async with await connect_pool(database, "consumption", size=1, init=replay.prepare_connection) as replaying:
+    async with replay.open_pool(database) as replaying:
         app.state.pool, app.state.replay_pool = pool, replaying
         app.state.has_all_contracts = AsyncMock(return_value=True)
         transport = httpx.ASGITransport(app)

@@ -15,14 +15,13 @@ from reference.reports import Model
 
 from tidemark_consumption import replay
 from tidemark_consumption.app import create_app
-from tidemark_shared.database import connect_pool
 from tidemark_shared.settings import Settings
 
 
 @pytest.fixture
 async def client(database, pool):
     app = build_app(create_app, Settings(secret=SECRET))
-    async with await connect_pool(database, "consumption", size=2, init=replay.prepare_connection) as replaying:
+    async with replay.open_pool(database, size=2) as replaying:
         app.state.pool, app.state.replay_pool = pool, replaying
         app.state.has_all_contracts = AsyncMock(return_value=True)
         transport = httpx.ASGITransport(app)

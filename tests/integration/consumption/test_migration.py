@@ -84,7 +84,7 @@ async def replaying(empty_database, connection):
     """A connection that replays, after the rebuild with which the projector begins."""
     del connection  # it has migrated
     async with (
-        await connect_pool(empty_database, "consumption", size=1, init=replay.prepare_connection) as pool,
+        replay.open_pool(empty_database) as pool,
         pool.acquire() as replaying,
     ):
         assert await replay.rebuild_if_due(replaying)

@@ -24,7 +24,6 @@ from tidemark_consumption import replay
 from tidemark_consumption.projection import fold as module
 from tidemark_consumption.projection.fold import fold
 from tidemark_consumption.projection.projector import Projector
-from tidemark_shared.database import connect_pool
 from tidemark_shared.database import queries as database_queries
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -34,7 +33,7 @@ LATER = "2026-03-05T00:00:00Z"
 @pytest.fixture
 async def replaying(database, pool):
     del pool  # its tables are there
-    async with await connect_pool(database, "consumption", size=2, init=replay.prepare_connection) as replaying:
+    async with replay.open_pool(database, size=2) as replaying:
         yield replaying
 
 

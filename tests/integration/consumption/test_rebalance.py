@@ -30,7 +30,7 @@ async def folding(database, pool):
 @pytest.fixture
 async def replaying(database, pool):
     del pool  # its tables are there
-    async with await connect_pool(database, "consumption", size=2, init=replay.prepare_connection) as replaying:
+    async with replay.open_pool(database, size=2) as replaying:
         yield replaying
 
 

@@ -27,7 +27,6 @@ from tidemark_consumption.app import create_app
 from tidemark_consumption.projection.fold import fold
 from tidemark_consumption.projection.projector import Projector
 from tidemark_consumption.projection.statements import settle
-from tidemark_shared.database import connect_pool
 from tidemark_shared.domain.statements import statement_sha256
 from tidemark_shared.messaging.batches import Batch
 from tidemark_shared.messaging.topics import PERIODS
@@ -90,7 +89,7 @@ async def test_projector_freezes_by_the_clock_and_goes_on_when_a_statement_fails
         await connection.execute("ALTER TABLE statements ADD CONSTRAINT broken CHECK (number < 2)")
     clock = [LEARNED]
     count = "SELECT count(*) FROM statements"
-    async with await connect_pool(database, "consumption", size=1, init=replay.prepare_connection) as rebuild_pool:
+    async with replay.open_pool(database) as rebuild_pool:
         projector = Projector(pool, rebuild_pool, clock=lambda: clock[0])
         running = asyncio.create_task(projector.run())
         try:

@@ -120,7 +120,7 @@ async def services(database, pool):
 async def replaying(database, pool):
     del pool  # its tables are there
     async with (
-        await connect_pool(database, "consumption", size=1, init=replay.prepare_connection) as replaying,
+        replay.open_pool(database) as replaying,
         replaying.acquire() as connection,
     ):
         yield connection

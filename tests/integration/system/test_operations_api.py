@@ -130,7 +130,7 @@ async def test_status_says_what_waits_and_how_the_last_verification_went(consump
         " ('consumption', 'new', 'worklog.events', 1, 8, now())"
     )
     async with (
-        await connect_pool(database, "consumption", size=1, init=replay.prepare_connection) as pool,
+        replay.open_pool(database) as pool,
         pool.acquire() as replaying,
     ):
         assert (await replay.verify(replaying)).total == 0

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, NoReturn
 from tidemark_consumption.database.query_types import ConsumptionQueries
 from tidemark_consumption.projection.fold import MAX_RECORDS, fold
 from tidemark_consumption.projection.statements import settle
-from tidemark_consumption.replay import rebuild_if_due
+from tidemark_consumption.replay import rebuild
 from tidemark_shared import metrics
 from tidemark_shared.database import Pool, queries
 from tidemark_shared.log import get_logger
@@ -80,10 +80,11 @@ class Projector:
 
     async def run(self) -> NoReturn:
         """Fold waiting batches, and freeze the statements of settled periods, until cancelled."""
-        async with self._rebuild_pool.acquire() as connection:
-            if await rebuild_if_due(connection):
-                _log.info("rebuilt", reason="a migration changed a rule")
         async with self._pool.acquire() as connection:
+            if await _sql.is_rebuild_due(connection):
+                async with self._rebuild_pool.acquire() as replaying:
+                    await rebuild(replaying)
+                _log.info("rebuilt", reason="a migration changed a rule")
             while True:
                 self._wake_event.clear()
                 await self._settle(connection)
