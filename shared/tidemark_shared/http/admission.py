@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from fastapi import Request
@@ -17,8 +18,10 @@ _SMALL_BODIES = re.compile(
     "/v1/(?:contracts/[^/]+/(?:activate|suspend|resume|close|renew)|customer-links|customer/offers|notifications|offers"
     "|rate-cards|rules/[^/]+/test|services|worklogs/check)(?:/.*)?"
 )
-# Of all requests at once.
+# Of all requests at once, and of one caller. All callers without a token are one. The first 64 KiB of each body do not
+# count: the number of connections bounds them, so nobody's large bodies keep others from a change of usual size.
 MAX_BUFFERED_BYTES = 64 * 1024 * 1024
+MAX_BUFFERED_BYTES_OF_CALLER = MAX_BUFFERED_BYTES // 4
 MAX_TARGET_BYTES = 8 * 1024
 MAX_HEADER_BYTES = 16 * 1024
 BODY_TIMEOUT_SECONDS = 20.0
@@ -26,7 +29,8 @@ BODY_TIMEOUT_SECONDS = 20.0
 Admit = Callable[[Request], Awaitable[int]]
 """Checks the caller, and returns how many bytes the body may have. Raises a :class:`Problem`.
 
-It may set ``accepts_form`` in the state of the request, if it has checked that no other site sends the form.
+It may set in the state of the request ``caller``, the name of a caller with a token, and ``accepts_form``, if it has
+checked that no other site sends the form.
 """
 
 
@@ -34,7 +38,8 @@ class Admission:
     """ASGI middleware: the application sees only requests that ``admit`` accepts, each with its whole body."""
 
     def __init__(self, app: ASGIApp, admit: Admit) -> None:
-        self._app, self._admit, self._buffered = app, admit, 0
+        self._app, self._admit = app, admit
+        self._buffered: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -54,7 +59,7 @@ class Admission:
             # The server discards what is still to come of the body, as long as a client may take for its next request.
             await problem_response(problem.body)(scope, receive, send)
         finally:
-            self._buffered -= len(body)
+            self._count(request, -_countable(len(body)))
 
     async def _read(self, request: Request, body: bytearray, max_bytes: int) -> None:
         if int(request.headers.get("content-length", "0")) > max_bytes:
@@ -62,17 +67,26 @@ class Admission:
         try:
             async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
                 async for chunk in request.stream():
+                    buffered = _countable(len(body))
                     body += chunk
-                    self._buffered += len(chunk)
+                    of_caller = self._count(request, _countable(len(body)) - buffered)
                     if len(body) > max_bytes:
                         raise _too_large(max_bytes)
-                    if self._buffered > MAX_BUFFERED_BYTES:
+                    if of_caller > MAX_BUFFERED_BYTES_OF_CALLER or self._buffered.total() > MAX_BUFFERED_BYTES:
                         raise Problem(503, "Too many large requests", "Try again in a moment.")
         except TimeoutError:
             message = f"The body did not arrive within {BODY_TIMEOUT_SECONDS:g} seconds."
             raise Problem(408, "Request too slow", message) from None
         except ClientDisconnect:
             raise Problem(400, "Incomplete request", "The connection ended before the body.") from None
+
+    def _count(self, request: Request, count: int) -> int:
+        """Count bytes for the caller of a request, and return how many the caller has."""
+        caller = getattr(request.state, "caller", "")
+        self._buffered[caller] += count
+        if not (buffered := self._buffered[caller]):
+            del self._buffered[caller]
+        return buffered
 
 
 def body_limit(path: str) -> int:
@@ -102,6 +116,10 @@ def _check_type(request: Request) -> None:
     # As FastAPI decides whether a body is JSON. A form of another site cannot send these types.
     if not re.fullmatch(r"application/(.+\+)?json", media_type):
         raise Problem(415, "Body is not JSON", "Send the body as JSON, with Content-Type: application/json.")
+
+
+def _countable(size: int) -> int:
+    return max(size - MAX_SMALL_BODY_BYTES, 0)
 
 
 def _too_large(max_bytes: int) -> Problem:

@@ -58,7 +58,7 @@ async def admit_token(request: Request) -> int:
     if revoked_at:
         detail = f"The token was revoked on {revoked_at:%Y-%m-%d}. Make a new one with `tidemark token create`."
         raise Problem(401, "Invalid token", detail)
-    request.state.actor = token.actor
+    request.state.actor, request.state.caller = token.actor, token.actor.name
     return body_limit(request.scope["path"])
 
 

@@ -17,12 +17,14 @@ WRITE_TIMEOUT_SECONDS = 30.0
 class BoundedProtocol(H11Protocol):
     """HTTP/1.1, where a client that sends or reads too slowly loses its connection.
 
-    When all connections are taken, a new one replaces the connection that has waited longest for its request, among
-    those of the client with the most connections. So idle and slow clients never keep others out.
+    When all connections are taken, a new one replaces the connection that has waited longest for its client, to send
+    a request or to read the response, among those of the client with the most connections. So idle and slow clients
+    never keep others out.
     """
 
     _headers_timeout: asyncio.TimerHandle | None = None
     _write_timeout: asyncio.TimerHandle | None = None
+    _is_unread = False
     waiting_since = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -52,11 +54,13 @@ class BoundedProtocol(H11Protocol):
     def pause_writing(self) -> None:
         """The client leaves the buffer unread."""
         super().pause_writing()
+        self._is_unread, self.waiting_since = True, self.loop.time()
         self._write_timeout = self.loop.call_later(WRITE_TIMEOUT_SECONDS, self.transport.abort)
 
     def resume_writing(self) -> None:
         """The client has read the buffer."""
         super().resume_writing()
+        self._is_unread = False
         if self._write_timeout:
             self._write_timeout.cancel()
 
@@ -84,8 +88,8 @@ class BoundedProtocol(H11Protocol):
 
     @property
     def waits_for_client(self) -> bool:
-        """Whether the request has not arrived completely."""
-        return self.cycle is None or self.cycle.response_complete or self.cycle.more_body
+        """Whether the request has not arrived completely, or the client leaves the response unread."""
+        return self.cycle is None or self.cycle.response_complete or self.cycle.more_body or self._is_unread
 
     @property
     def address(self) -> str:

@@ -138,6 +138,34 @@ async def test_slow_bodies_keep_nobody_out(services):
             assert (await client.get("/v1/contracts")).status_code == 203
 
 
+@pytest.mark.parametrize("headers", [{}, bearer("viewer")], ids=["anonymous", "token"])
+async def test_large_bodies_of_one_caller_keep_no_other_out(services, headers):
+    """Given somebody who fills what may be buffered and waits, then others still send small and large bodies."""
+    path = "/v1/worklogs" if headers else "/v1/intake/acme/webhook"
+    size = admission.MAX_BODY_BYTES
+    lines = "".join(f"{name}: {value}\r\n" for name, value in (headers | JSON | {"content-length": size}).items())
+    async with web_client(**services[1] | CLOSED) as client, AsyncExitStack() as stack:
+        for _ in range(admission.MAX_BUFFERED_BYTES // size + 5):
+            # All but the last byte: the body is never complete.
+            head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{lines}\r\n"
+            _, writer = await send_raw(client, head + " " * (size - 1))
+            stack.callback(writer.close)
+        for body in (b"{}", b" " * size):
+            response = await client.post("/v1/worklogs", content=body, headers=JSON | bearer("manager"))
+            assert response.status_code == 203
+
+
+async def test_clients_that_do_not_read_keep_nobody_out(services, monkeypatch):
+    monkeypatch.setattr(server, "MAX_CONNECTIONS", 20)
+    monkeypatch.setitem(server.SERVER_OPTIONS, "limit_concurrency", 21)
+    async with web_client(**services[1]) as client, AsyncExitStack() as stack:
+        for _ in range(25):
+            _, writer = await send_raw(client, "GET /v1/reports/endless HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            stack.callback(writer.close)
+        async with asyncio.timeout(20):
+            assert (await client.get("/v1/contracts")).status_code == 203
+
+
 async def test_body_that_stops_is_a_408(services, monkeypatch):
     monkeypatch.setattr(admission, "BODY_TIMEOUT_SECONDS", 0.2)
     head = (
