@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager
 from urllib.parse import urlsplit
 
@@ -22,12 +23,13 @@ from tidemark_web.app import create_app
 def upstream(name):  # noqa: C901 - one function for each kind of response
     """A service that responds with the request that it received."""
     state = {"problems": [], "is_released": asyncio.Event(), "requests": [], "endless_ended": False, "answers": {}}
-    state["is_hanging_over"] = asyncio.Event()
+    state["is_hanging_over"], state["asked"] = asyncio.Event(), Counter()
 
     async def readyz(_):
         return JSONResponse({"ready": not state["problems"], "problems": state["problems"]})
 
     async def openapi(_):
+        state["asked"]["/openapi.json"] += 1
         common = {"title": "Same", "type": "object"}
         schemas = {"Same": common, "Own": {"title": f"Own of {name}"}}
         responses = {"200": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Own"}}}}}

@@ -32,8 +32,10 @@ CUSTOMER_PATH = "/customer"
 _ANONYMOUS = Actor("anonymous", "admin")
 # Long enough for the services to check it.
 _ANONYMOUS_LIFETIME = timedelta(minutes=5)
-# A proxy on this machine adds one of these. Then the client may be anybody.
-_PROXY_HEADERS = ("forwarded", "via", "x-forwarded-for", "x-real-ip")
+# A proxy on this machine adds one of these, or `X-Forwarded-…`. Then the client may be anybody.
+_PROXY_HEADERS = frozenset(
+    {"cf-connecting-ip", "forwarded", "true-client-ip", "via", "x-client-ip", "x-cluster-client-ip", "x-real-ip"}
+)
 
 
 def create_admission(settings: Settings) -> Admit:
@@ -47,9 +49,10 @@ def create_admission(settings: Settings) -> Admit:
         if path == "/healthz" or _is_scrape(settings, request):
             return 0
         _check_host(request, hosts)
-        is_local = settings.host in LOOPBACK_HOSTS and not any(name in request.headers for name in _PROXY_HEADERS)
+        is_local = settings.host in LOOPBACK_HOSTS and not _is_forwarded(request)
         first_part = path.partition("/")[2].partition("/")[0]
         if path in _PUBLIC_PATHS or (is_local and first_part == "inbox"):
+            request.state.sees_problems = is_local or _is_viewer(request, settings)
             return 0
         if path.startswith("/v1/intake/") or has_link(request):
             # Without a token: intake checks the signature of a webhook, and contracts a link.
@@ -61,16 +64,32 @@ def create_admission(settings: Settings) -> Admit:
         if is_local and settings.open and "authorization" not in request.headers:
             # The browser of a person on this machine may send this for another site.
             _check_origin(request)
-            request.state.token = _issue_anonymous_token(secret)
+            request.state.token, request.state.caller = _issue_anonymous_token(secret), _ANONYMOUS.name
         else:
             request.state.token = read_token(request)
             # The service that answers also checks whether it is revoked.
             actor = check_token(settings, request.state.token).actor
+            request.state.caller = actor.name
             if first_part == "inbox" and not actor.has_role("viewer"):
                 raise Problem(403, "Role not sufficient", "The mails of this stack are not for customers.")
         return body_limit(path)
 
     return admit
+
+
+def _is_forwarded(request: Request) -> bool:
+    """Whether a proxy has forwarded the request. One that adds no header is nginx, which asks with HTTP/1.0."""
+    names = request.headers.keys()
+    return request.scope.get("http_version") == "1.0" or any(
+        name in _PROXY_HEADERS or name.startswith("x-forwarded") for name in names
+    )
+
+
+def _is_viewer(request: Request, settings: Settings) -> bool:
+    """Whether the request has the token of somebody inside."""
+    with suppress(Problem):
+        return check_token(settings, read_token(request)).actor.has_role("viewer")
+    return False
 
 
 def _is_scrape(settings: Settings, request: Request) -> bool:
@@ -109,7 +128,10 @@ def _admit_page(request: Request, settings: Settings, secret: str, *, is_open: b
                 state.actor, state.token, state.has_session = actor, token, SESSION_COOKIE in request.cookies
     elif is_open:
         state.actor, state.token = _ANONYMOUS, _issue_anonymous_token(secret)
-    return _MAX_EDITOR_BYTES if state.token else _MAX_FORM_BYTES
+    if state.actor is None:
+        return _MAX_FORM_BYTES
+    state.caller = state.actor.name
+    return _MAX_EDITOR_BYTES
 
 
 def _admit_customer(request: Request, secret: str) -> int:

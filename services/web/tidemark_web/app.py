@@ -26,6 +26,7 @@ from tidemark_web.pages.client import Api
 from tidemark_web.pages.live import LiveRevisions
 from tidemark_web.pages.routes import page_routes
 from tidemark_web.pages.single_sign_on import Provider
+from tidemark_web.shared_answer import SharedAnswer
 from tidemark_web.upstreams import find_service
 
 _log = get_logger()
@@ -38,6 +39,8 @@ _UNREACHABLE = metrics.counter(
 
 _TIMEOUT = httpx.Timeout(60, connect=2, pool=2)
 _READINESS_TIMEOUT_SECONDS = 3
+# Of the documents of the services, which change only with their release.
+_DOCUMENT_SECONDS = 60
 # Fewer for each service than web accepts in total, so a service that hangs never takes all of them.
 _LIMITS = httpx.Limits(max_connections=150, max_keepalive_connections=50, keepalive_expiry=3)
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -77,7 +80,8 @@ def create_app(settings: Settings) -> FastAPI:
                 )
                 for name, url in upstreams.items()
             }
-            app.state.problems = lambda: _collect_problems({name: clients[name] for name in services})
+            problems = SharedAnswer(lambda: _collect_problems({name: clients[name] for name in services}))
+            app.state.problems = problems.get
             app.state.live = await stack.enter_async_context(aclosing(LiveRevisions(clients)))
             yield
 
@@ -87,8 +91,15 @@ def create_app(settings: Settings) -> FastAPI:
         documents = dict(zip(services, (response.json() for response in responses), strict=True))
         return merge_documents(documents)
 
+    document = SharedAnswer(fetch_document, _DOCUMENT_SECONDS)
+
+    async def encode_document() -> bytes:
+        return JSONResponse(await document.get()).body
+
+    encoded_document = SharedAnswer(encode_document, _DOCUMENT_SECONDS)
+
     async def show_document(_: Request) -> Response:
-        return JSONResponse(await fetch_document())
+        return Response(await encoded_document.get(), media_type="application/json")
 
     async def forward(request: Request) -> Response:
         path = request.scope["raw_path"].decode("latin-1")
@@ -110,7 +121,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = create_api("web", settings, lifespan, create_admission(settings))
     # Replaces FastAPI's own document, which is empty.
     app.router.routes.insert(0, Route("/openapi.json", show_document))
-    app.state.fetch_document = fetch_document
+    app.state.fetch_document = document.get
     app.state.has_inbox = "inbox" in upstreams
     oidc_client = Client.from_settings(settings)
     app.state.provider = Provider(oidc_client) if oidc_client else None

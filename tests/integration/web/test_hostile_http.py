@@ -36,6 +36,10 @@ HOSTILE_CREDENTIALS = [
     {"forwarded": "for=192.0.2.1"},
     {"via": "1.1 proxy"},
     {"x-real-ip": "192.0.2.1"},
+    {"x-forwarded-proto": "https"},
+    {"x-forwarded-host": "tidemark.example"},
+    {"cf-connecting-ip": "192.0.2.1"},
+    {"true-client-ip": "192.0.2.1"},
 ]
 
 
@@ -46,6 +50,14 @@ async def test_without_valid_token_nobody_is_admin(services, headers, settings):
         response = await client.get("/v1/contracts", headers=headers)
     assert (response.status_code, response.headers["www-authenticate"]) == (401, "Bearer")
     assert response.headers["content-type"] == "application/problem+json"
+
+
+async def test_open_mode_is_not_for_a_proxy_that_adds_no_header(services):
+    """Given nginx with its defaults, which asks with HTTP/1.0 and adds nothing, then its clients are not admin."""
+    async with web_client(**services[1]) as client:
+        for path in ("/v1/contracts", "/inbox"):
+            assert await raw_status(client, f"GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n") == 401
+        assert await raw_status(client, "GET / HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n") == 303
 
 
 async def test_open_mode_adds_a_token_that_the_services_check(services):

@@ -1,9 +1,14 @@
 """Web in front of real HTTP servers that replace the services."""
 
+from asyncio import gather
+
 import pytest
+from api_tokens import bearer
 from web_server import running_upstreams, web_client
 
 from tidemark_web.documents import merge_documents
+
+PROXY = {"x-forwarded-for": "192.0.2.1"}
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +148,33 @@ async def test_readyz_is_ready_if_all_services_are(services):
         apps["notifier"].state.service["problems"] = ["Still reading."]
         assert (await client.get("/readyz")).json() == {"ready": False, "problems": ["notifier: Still reading."]}
         apps["notifier"].state.service["problems"] = []
+
+
+@pytest.mark.parametrize(
+    ("headers", "sees_problems"),
+    [({}, True), (bearer("viewer"), True)]
+    + [(PROXY | headers, False) for headers in ({}, {"authorization": "Bearer x"}, bearer("customer"))]
+    + [(PROXY | bearer("viewer"), True)],
+)
+async def test_readyz_tells_strangers_no_reasons(services, headers, sees_problems):
+    apps, urls = services
+    apps["notifier"].state.service["problems"] = ["Delivery 7 of contract ACME-SUP waits."]
+    async with web_client(**urls, open=False) as client:
+        response = await client.get("/readyz", headers=headers)
+    apps["notifier"].state.service["problems"] = []
+    assert (response.status_code, response.json()["ready"]) == (503, False)
+    assert ("ACME-SUP" in response.text, len(response.json()["problems"])) == (sees_problems, 1)
+
+
+async def test_services_are_asked_once_for_the_document_that_many_strangers_read(services):
+    apps, urls = services
+    asked = apps["contracts"].state.service["asked"]
+    before = asked["/openapi.json"]
+    async with web_client(**urls, open=False) as client:
+        responses = await gather(*(client.get("/openapi.json") for _ in range(50)))
+    assert {response.status_code for response in responses} == {200}
+    assert len({response.content for response in responses}) == 1
+    assert asked["/openapi.json"] - before == 1
 
 
 async def test_unknown_path_is_not_found(services):

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import jinja2
@@ -64,8 +64,20 @@ def pdf_response(content: bytes, name: str) -> Response:
     return Response(content, headers=headers, media_type="application/pdf")
 
 
+class Drawing(NamedTuple):
+    """A page as HTML, and compressed if it is worth it."""
+
+    html: bytes
+    compressed: bytes | None
+
+
 def render(request: Request, name: str, /, status: int = 200, **context: Any) -> Response:
     """Draw a page. It is private, so nothing on the way keeps it."""
+    return respond(request, draw(request, name, **context), status)
+
+
+def draw(request: Request, name: str, /, **context: Any) -> Drawing:
+    """Draw a page, for whoever has sent the request."""
     actor = getattr(request.state, "actor", None)
     common = {
         "path": request.url.path,
@@ -76,10 +88,15 @@ def render(request: Request, name: str, /, status: int = 200, **context: Any) ->
         "static": static_path,
     }
     html = _templates.get_template(name).render({**common, **context}).encode()
+    return Drawing(html, gzip.compress(html, 5) if len(html) >= _MIN_COMPRESSED_BYTES else None)
+
+
+def respond(request: Request, drawing: Drawing, status: int = 200) -> Response:
+    """The response with a page."""
     headers = {**SECURITY_HEADERS, "cache-control": "no-store", "vary": "cookie, accept-encoding"}
-    if len(html) >= _MIN_COMPRESSED_BYTES and "gzip" in request.headers.get("accept-encoding", ""):
-        html, headers["content-encoding"] = gzip.compress(html, 5), "gzip"
-    return HTMLResponse(html, status, headers)
+    if drawing.compressed and "gzip" in request.headers.get("accept-encoding", ""):
+        return HTMLResponse(drawing.compressed, status, {**headers, "content-encoding": "gzip"})
+    return HTMLResponse(drawing.html, status, headers)
 
 
 def static_path(name: str) -> str:
