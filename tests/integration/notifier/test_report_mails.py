@@ -2,12 +2,14 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import httpx
 import jwt
 import pytest
 from deliveries import FAST, PUBLIC_URL, SENDER
 from notifier_service import SECRET, http_client
+from polling import wait_until
 from scenario import ScheduledScenario
 
 from tidemark_notifier.api import saved_reports
@@ -16,6 +18,7 @@ from tidemark_notifier.engine.evaluator import Evaluator
 from tidemark_shared.http.app import create_api
 from tidemark_shared.http.tokens import verify_token
 from tidemark_shared.settings import Settings
+from tidemark_shared.tasks import cancel_tasks
 
 FIRST_OF_APRIL = datetime(2026, 3, 31, 22, tzinfo=UTC)  # in Berlin
 ADDRESS, CONTACTS = {"kind": "address", "email": "olga@provider.example.com"}, {"kind": "contacts", "role": "billing"}
@@ -160,6 +163,22 @@ async def test_failed_attempt_is_repeated_with_the_same_moment_and_id(client, po
     assert tuple(row) == ("delivered", 4)
 
 
+async def test_report_mails_to_hanging_receivers_do_not_delay_others(client, pool, scenario, mail_server, mailer):
+    """Given receivers of three domains that hang, the first of them in every place, then the others get theirs."""
+    hanging = [f"{name}@hangs-{number}.example.com" for number in range(3) for name in "abcd"]
+    healthy = [f"{name}@well-{name}.example.com" for name in "abcdef"]
+    mail_server.hanging_receivers = set(hanging)
+    receivers = [{"kind": "address", "email": email} for email in (*hanging, *healthy)]
+    await save(client, scenario, schedule={**MONTHLY, "receivers": receivers, "xlsx": False})
+    await mails_at(pool, FIRST_OF_APRIL)
+    task = asyncio.create_task(mailer.run())
+    try:
+        await wait_until(lambda: {receiver for [receiver], _ in mail_server.mails} == set(healthy))
+    finally:
+        mail_server.released.set()
+        await cancel_tasks([task])
+
+
 async def test_report_of_what_is_gone_fails_with_the_reason(client, pool, scenario, mailer, web):
     report = await save(client, scenario, schedule={**MONTHLY, "receivers": [ADDRESS]})
     await mails_at(pool, FIRST_OF_APRIL)
@@ -202,6 +221,9 @@ async def test_report_is_mailed_at_once_when_asked(client, pool, scenario):
         {"schedule": {**MONTHLY, "receivers": []}},
         {"schedule": {**MONTHLY, "every": "week"}},
         {"schedule": {**MONTHLY, "receivers": [{"kind": "contacts", "email": "x@y.example"}]}},
+        # Its address would be longer than web takes, so nobody could ever read it.
+        {"accounts": [str(uuid4()) for _ in range(200)]},
+        {"contracts": ["\N{EM DASH}" * 255 for _ in range(3)]},
     ],
 )
 async def test_report_that_cannot_be_is_refused(client, scenario, changes):

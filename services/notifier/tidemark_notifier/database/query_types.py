@@ -148,6 +148,7 @@ class LeaseReportMailRow(TypedDict):
     snapshot: str | Any
     attempts: int | Any
     raised_at: datetime | Any
+    domain: str | Any
 
 
 class LockContractsRow(TypedDict):
@@ -490,9 +491,10 @@ class NotifierQueries(Protocol):
         ...
 
     async def lease_report_mail(
-        self, connection: Connection, /, *, lease_seconds: float | None
+        self, connection: Connection, /, *, lease_seconds: float | None, busy_domains: Collection[str | None] | None
     ) -> LeaseReportMailRow | None:
-        """Takes the mail that is due first for a limited time. If the process dies, another takes it over when the lease ends.
+        """Takes the mail that is due first for a limited time, and those that have failed after all others; none to a domain that
+        is busy. If the process dies, another takes it over when the lease ends.
 
         saved_reports.sql"""
         ...

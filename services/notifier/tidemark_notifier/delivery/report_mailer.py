@@ -2,7 +2,8 @@
 
 A mail names the moment of its figures, so every attempt asks web for the same report, whenever it is made. As in
 ``deliverer.py``, a mail is leased, and sent again with the same ``Message-ID`` if the process dies before the result is
-recorded. It has its own loop: a report that takes long delays no alert.
+recorded. It has its own loops: a report that takes long delays no alert. Four mails are sent at once, of each domain
+one, and mails that have failed come last: so receivers that hang delay the others little.
 """
 
 import asyncio
@@ -38,6 +39,7 @@ _log = get_logger()
 _sql: NotifierQueries = queries("tidemark_notifier")
 
 _POLL_SECONDS = 1.0
+_PLACES = 4
 _REQUEST_TIMEOUT_SECONDS = 30
 # Longer than an attempt: three requests and the mail.
 _LEASE_SECONDS = 150
@@ -61,6 +63,7 @@ class ReportMailer:
     ) -> None:
         self._pool, self._settings, self._policy = pool, settings, policy
         self._secret = require_setting(settings.secret, "secret")
+        self._busy_domains: set[str] = set()
         self._smtp = SmtpClient(SmtpServer.parse(require_setting(settings.smtp_url, "smtp_url")))
         self._web = httpx.AsyncClient(
             base_url=settings.web_url or settings.public_url,
@@ -72,22 +75,33 @@ class ReportMailer:
             transport=transport,
         )
 
-    async def run(self) -> NoReturn:
+    async def run(self) -> None:
         """Send until cancelled. The service runtime restarts it after a database error."""
         try:
-            while True:
-                if not await self.send_next():
-                    await asyncio.sleep(_POLL_SECONDS)
+            async with asyncio.TaskGroup() as places:
+                for _ in range(_PLACES):
+                    places.create_task(self._send_due())
         finally:
             await self._smtp.aclose()
+
+    async def _send_due(self) -> NoReturn:
+        while True:
+            if not await self.send_next():
+                await asyncio.sleep(_POLL_SECONDS)
 
     async def send_next(self) -> bool:
         """Send the mail that is due first, and record the result. Returns whether there was one."""
         async with self._pool.acquire() as connection:
-            row = await _sql.lease_report_mail(connection, lease_seconds=self._policy.lease_seconds)
+            row = await _sql.lease_report_mail(
+                connection, lease_seconds=self._policy.lease_seconds, busy_domains=list(self._busy_domains)
+            )
         if row is None:
             return False
-        error = await self._attempt(row)
+        self._busy_domains.add(row["domain"])
+        try:
+            error = await self._attempt(row)
+        finally:
+            self._busy_domains.discard(row["domain"])
         status, delay_seconds = "delivered", 0.0
         if error is not None:
             is_final = error.permanent or row["attempts"] >= self._policy.max_attempts

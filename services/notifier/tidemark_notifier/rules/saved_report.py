@@ -3,17 +3,21 @@
 import json
 from datetime import date
 from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
 from uuid import UUID
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, EmailStr, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, EmailStr, Field, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
 from tidemark_notifier.rules.body import TaggedBody, require_distinct
 from tidemark_notifier.rules.triggers import Trigger, Weekday, parse_mail_day
 from tidemark_shared.domain.bodies import VERSIONED_MEMBERS, Body, Day, Name, Text
 from tidemark_shared.domain.ranges import RangeName, resolve_range
+from tidemark_shared.domain.strict_input import INPUT
 
 _MAX_NAMES = 200
+# What a report names is in its address, which has 8 KiB.
+_MAX_NAMES_BYTES = 6_000
 _MAX_RECEIVERS = 50
 
 
@@ -97,6 +101,18 @@ class SavedReport(Body):
             )
         if self.first_day and self.last_day and self.first_day > self.last_day:
             raise PydanticCustomError("invalid", "The first day is after the last one. Exchange them.")
+        return self
+
+    @model_validator(mode="after")
+    def _check_names(self, info: ValidationInfo) -> "SavedReport":
+        names = [("contract", name) for name in self.contracts] + [("account", str(id_)) for id_ in self.accounts]
+        if info.context is INPUT and (size := len(urlencode(names))) > _MAX_NAMES_BYTES:
+            raise PydanticCustomError(
+                "invalid",
+                "The contracts and accounts have {size} bytes in the address of the report, which takes {limit}. "
+                "Name fewer, or all with an empty list.",
+                {"size": f"{size:,}", "limit": f"{_MAX_NAMES_BYTES:,}"},
+            )
         return self
 
     def find_days(self, today: date) -> tuple[date, date]:

@@ -65,19 +65,23 @@ WHERE report_id = :report_id AND (:before::uuid IS NULL OR id < :before)
 ORDER BY id DESC
 LIMIT :max_count;
 
--- name: lease_report_mail(lease_seconds)^
--- Takes the mail that is due first for a limited time. If the process dies, another takes it over when the lease ends.
+-- name: lease_report_mail(lease_seconds, busy_domains)^
+-- Takes the mail that is due first for a limited time, and those that have failed after all others; none to a domain that
+-- is busy. If the process dies, another takes it over when the lease ends.
 UPDATE report_mails AS m
 SET attempts = m.attempts + 1, leased_until = clock_timestamp() + make_interval(secs => :lease_seconds)
 WHERE m.id = (
   SELECT d.id FROM report_mails AS d
   WHERE d.status = 'pending' AND d.due_at <= clock_timestamp()
     AND (d.leased_until IS NULL OR d.leased_until <= clock_timestamp())
-  ORDER BY d.due_at, d.id
+    AND lower(split_part(d.addressee ->> 'email', '@', -1)) <> ALL (:busy_domains::text[])
+  ORDER BY d.attempts > 0, d.due_at, d.id
   LIMIT 1
   FOR UPDATE SKIP LOCKED
 )
-RETURNING m.id, m.addressee::text AS addressee, m.snapshot::text AS snapshot, m.attempts, m.raised_at;
+RETURNING
+  m.id, m.addressee::text AS addressee, m.snapshot::text AS snapshot, m.attempts, m.raised_at,
+  lower(split_part(m.addressee ->> 'email', '@', -1)) AS domain;
 
 -- name: finish_report_mail(id, attempts, status, error, delay_seconds)!
 -- Records the result of an attempt, unless another instance has taken the mail over since.
