@@ -1,8 +1,9 @@
 """The pages in front of a server that replaces the services: sessions, forms, errors, live updates."""
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -14,7 +15,9 @@ from web_server import running_server, web_client
 
 from tidemark_shared.domain.examples import BALANCE, PERIOD_RESTATED, STATEMENT, STATEMENT_TODAY
 from tidemark_shared.domain.examples import CONTRACT as CONTRACT_BODY
+from tidemark_shared.http.admission import MAX_TARGET_BYTES
 from tidemark_shared.http.tokens import issue_token, verify_token
+from tidemark_web.pages import live
 
 CONTRACT = "3f0e4b86-6f0c-4f6e-9d0e-3c8e7d0f1a11"
 DEAD_LETTER = {"id": 17, "service": "consumption", "topic": "worklog.events", "partition": 0, "record_offset": 4,
@@ -62,6 +65,9 @@ class Services:
     async def answer(self, request):
         self.requests.append((request.url.path, request.headers.get("authorization", "")))
         self.moments[request.url.path] = request.query_params.get("as_of")
+        contracts = request.query_params.getlist("contract")
+        if len(request.url.query) > MAX_TARGET_BYTES - 100:
+            return JSONResponse({"title": "Address too long", "detail": "It is."}, 414)
         if self.is_revoked:
             return JSONResponse({"title": "Invalid token", "detail": "The token was revoked."}, 401)
         answers = {
@@ -70,7 +76,7 @@ class Services:
                 "items": [summary()], "next": None, "statuses": {"ACTIVE": 1}, "attention": {"over": 1},
             },
             "/v1/balances/revisions": {
-                "items": [{"contract_id": CONTRACT, "revision": self.revision}], "next": None,
+                "items": [{"contract_id": id_, "revision": self.revision} for id_ in contracts], "next": None,
             },
             "/v1/organizations": {"items": [], "next": None},
             "/v1/contracts/ACME-SUP": CONTRACT_BODY | {"id": CONTRACT, "status": "ACTIVE"},
@@ -301,6 +307,30 @@ async def test_many_open_pages_ask_once():
         assert services.count("/v1/balances/revisions") - before <= 5
         for stream in streams:
             await stream.__aexit__(None, None, None)
+
+
+async def test_pages_of_many_contracts_are_all_live(monkeypatch):
+    """Given more contracts than an address can name, then each page still hears of its own."""
+    monkeypatch.setattr(live, "_MAX_OF_CALLER", 250)
+    async with pages() as (client, services), httpx.AsyncClient(timeout=60) as http, AsyncExitStack() as stack:
+        lines = []
+        for _ in range(200):
+            address = f"{client.base_url}/live/{uuid4()}"
+            response = await stack.enter_async_context(http.stream("GET", address, headers=bearer("viewer")))
+            lines.append(response.aiter_lines())
+        assert [await read_event(line) for line in lines] == [7] * 200
+        services.revision = 8
+        assert [await read_event(line) for line in lines] == [8] * 200
+
+
+async def test_live_pages_of_one_person_leave_room_for_others(monkeypatch):
+    monkeypatch.setattr(live, "_MAX_OF_CALLER", 3)
+    async with pages() as (client, _), AsyncExitStack() as stack:
+        now = datetime.now(UTC)
+        for name, status in [("ann", 200)] * 3 + [("ann", 503), ("bob", 200)]:
+            headers = {"authorization": f"Bearer {issue_token(SECRET, name, 'viewer', now=now)}"}
+            response = await stack.enter_async_context(client.stream("GET", f"/live/{CONTRACT}", headers=headers))
+            assert response.status_code == status
 
 
 async def test_stream_needs_a_session_and_a_contract():

@@ -16,17 +16,17 @@ _log = get_logger()
 
 _POLL_SECONDS = 0.5
 _ALIVE_SECONDS = 15
-_MAX_WATCHERS = 250
-# What one question may name.
-_MAX_CONTRACTS = 500
+_MAX_WATCHERS, _MAX_OF_CALLER = 250, 50
+# What one question names: an address has 8 KiB.
+_MAX_CONTRACTS = 150
 _HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 
 class Watcher:
     """An open page. ``revision`` is the newest one that is known; ``changed`` is set when the page must be told."""
 
-    def __init__(self, contract_id: str, token: str) -> None:
-        self.contract_id, self.token = contract_id, token
+    def __init__(self, contract_id: str, caller: str, token: str) -> None:
+        self.contract_id, self.caller, self.token = contract_id, caller, token
         self.revision: int | None = None
         self.is_connected, self.is_admitted = True, True
         self.changed = asyncio.Event()
@@ -47,14 +47,14 @@ class LiveRevisions:
         self._watchers: set[Watcher] = set()
         self._poll: asyncio.Task[None] | None = None
 
-    @property
-    def is_full(self) -> bool:
-        """Whether no further page can be live."""
-        return len(self._watchers) >= _MAX_WATCHERS
+    def is_full(self, caller: str) -> bool:
+        """Whether no further page of this caller can be live."""
+        count = sum(watcher.caller == caller for watcher in self._watchers)
+        return len(self._watchers) >= _MAX_WATCHERS or count >= _MAX_OF_CALLER
 
-    async def stream(self, contract_id: str, token: str) -> AsyncIterator[str]:
+    async def stream(self, contract_id: str, caller: str, token: str) -> AsyncIterator[str]:
         """Server-sent events: the revision whenever it changes, and signs of life."""
-        watcher = Watcher(contract_id, token)
+        watcher = Watcher(contract_id, caller, token)
         self._watchers.add(watcher)
         if self._poll is None:
             self._poll = asyncio.create_task(self._run())
@@ -90,12 +90,15 @@ class LiveRevisions:
 
     async def _ask(self) -> None:
         watchers = list(self._watchers)
-        ids = sorted({watcher.contract_id for watcher in watchers})[:_MAX_CONTRACTS]
+        ids = sorted({watcher.contract_id for watcher in watchers})
         # Any caller may read the revisions of contracts, so one asks for all.
         asking = watchers[0]
+        revisions: dict[str, int] = {}
         try:
-            query = [("contract", id_) for id_ in ids]
-            answer = await Api(self._clients, asking.token).get("/v1/balances/revisions", query)
+            for start in range(0, len(ids), _MAX_CONTRACTS):
+                query = [("contract", id_) for id_ in ids[start : start + _MAX_CONTRACTS]]
+                answer = await Api(self._clients, asking.token).get("/v1/balances/revisions", query)
+                revisions |= {item["contract_id"]: item["revision"] for item in answer["items"]}
         except ApiError as error:
             # A token that has expired or was revoked ends its own pages only.
             if error.status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
@@ -107,7 +110,6 @@ class LiveRevisions:
             for watcher in watchers:
                 watcher.tell(is_connected=False)
             return
-        revisions = {item["contract_id"]: item["revision"] for item in answer["items"]}
         for watcher in watchers:
             watcher.tell(revision=revisions.get(watcher.contract_id))
 
@@ -119,8 +121,9 @@ async def stream_revisions(request: Request, api: Api) -> Response:
         contract_id = str(UUID(request.path_params["contract_id"]))
     except ValueError:
         return Response(status_code=404)
-    if live.is_full:
+    caller = request.state.actor.name
+    if live.is_full(caller):
         return Response(status_code=503, headers={"retry-after": "30"})
     await api.get("/v1/balances/revisions", {"contract": contract_id})
-    events = live.stream(contract_id, request.state.token)
+    events = live.stream(contract_id, caller, request.state.token)
     return StreamingResponse(events, headers=_HEADERS, media_type="text/event-stream")
