@@ -30,5 +30,5 @@ def find_service(path: str) -> str | None:
 
 
 def _leaves_route(path: str) -> bool:
-    """Whether the path would be another one at the service: the client resolves dot segments and drops fragments."""
-    return "#" in path or any(unquote(segment) in (".", "..") for segment in path.split("/"))
+    """Whether the path would be another one at the service: the client resolves dot segments, and ends it at ? or #."""
+    return not {"?", "#"}.isdisjoint(path) or any(unquote(segment) in (".", "..") for segment in path.split("/"))

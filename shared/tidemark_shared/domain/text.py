@@ -19,6 +19,14 @@ _INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _SAFE_CHARACTERS = frozenset("\n\u200c\u200d")
 
 
+_COUNT = re.compile(r"\d{1,18}", re.ASCII)
+
+
+def read_count(text: str) -> int | None:
+    """A number of up to 18 digits; None for any other text. ``int`` fails for a text of 5,000 digits."""
+    return int(text) if _COUNT.fullmatch(text) else None
+
+
 def to_safe_line(text: str) -> str:
     """``text`` on one line, without characters that a reader or Postgres could take for anything but text."""
     return _UNSAFE.sub(_REPLACEMENT, " ".join(text.split()))

@@ -11,6 +11,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 
 from tidemark_shared.domain.strict_input import describe_unknown_field, list_repeated_names
+from tidemark_shared.domain.text import read_count
 from tidemark_shared.http.problems import json_pointer
 
 Json = dict[str, Any]
@@ -64,7 +65,8 @@ def _parse_value(text: str, current: Any, *, is_number: bool) -> Any:
         return None
     if isinstance(current, bool) and text in {"true", "false"}:
         return text == "true"
-    return int(text) if is_number and text.isdecimal() else text
+    number = read_count(text) if is_number else None
+    return text if number is None else number
 
 
 def replace_names(body: Any, find_id: FindId, *, list_name: str | None = None, path: str = "") -> Any:

@@ -25,7 +25,7 @@ _CHUNK_BYTES = 1 << 16
 _ZSTD_CHUNK_BYTES = 1 << 9
 # What the highest level of each format needs.
 _MAX_DICTIONARY_BYTES = 128 << 20
-_SIZE = re.compile(r"(\d+) ?(?:([KMG])(?:i?B)?|B)?", re.IGNORECASE)
+_SIZE = re.compile(r"(\d{1,15}) ?(?:([KMG])(?:i?B)?|B)?", re.IGNORECASE)
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 

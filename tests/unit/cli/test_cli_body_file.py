@@ -104,6 +104,10 @@ def test_example_file_is_a_valid_contract() -> None:
     assert [terms.contracted_hours, *planned] == [40, Decimal("32.5"), Decimal("7.5")]
 
 
+def test_number_of_any_length_is_left_to_the_api() -> None:
+    assert set_members({"settle_days": 5}, [f"settle_days={'9' * 5_000}"]) == {"settle_days": "9" * 5_000}
+
+
 def test_assignments_set_only_their_members() -> None:
     body = {"name": "A", "end_date": "2026-12-31", "contracted_hours": "40", "settle_days": 5, "holidays": "DE",
             "enabled": True}  # fmt: skip

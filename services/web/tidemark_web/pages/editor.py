@@ -6,7 +6,6 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
-from urllib.parse import parse_qsl
 from uuid import uuid4
 
 import httpx
@@ -32,10 +31,13 @@ from tidemark_web.pages.forms import (
 from tidemark_web.pages.merging import locate, merge, replace
 from tidemark_web.pages.references import find_ids, find_names, suggest
 from tidemark_web.pages.rendering import render
+from tidemark_web.pages.session import read_form
 
 # What is suggested without a script.
 _SUGGESTED = ("organizations", "teams", "contracts")
 _MAX_ACTION_LENGTH = 100
+# A team with four thousand members.
+_MAX_FIELDS = 20_000
 _HEADERS = {"version": re.compile(r"\d{1,18}", re.ASCII), "key": re.compile(r"[0-9a-f-]{36}")}
 _Violations = Sequence[Mapping[str, str]]
 
@@ -158,7 +160,7 @@ async def _merge(api: Api, editor: Editor, outcome: _Outcome, stored: Json, name
     """Put my change and the other one together; from now on the form is sent knowing what is stored."""
     try:
         base = read_shown(editor.form, json.loads(outcome.base), editor.context)
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, RecursionError):
         base = {}  # each difference is asked about
     theirs = read_shown(editor.form, stored, editor.context)
     merged = merge(base, theirs, outcome.body)
@@ -178,8 +180,7 @@ async def _shown(api: Api, editor: Editor, body: Json, names: Mapping[str, str])
 
 async def _read_values(request: Request) -> dict[str, str]:
     """The values that were sent. A version and a key that are not ours are left out: they become headers."""
-    text = (await request.body()).decode("utf-8", "replace")
-    values = dict(parse_qsl(text, keep_blank_values=True))
+    values = await read_form(request, _MAX_FIELDS)
     return {name: value for name, value in values.items() if name not in _HEADERS or _HEADERS[name].fullmatch(value)}
 
 

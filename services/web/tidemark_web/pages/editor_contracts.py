@@ -11,6 +11,7 @@ from fastapi import Request
 from fastapi.responses import Response
 
 from tidemark_shared.domain.calendar import split_into_periods
+from tidemark_shared.domain.text import read_count
 from tidemark_web.pages import form_definitions as definitions
 from tidemark_web.pages.client import Api, ApiError, Json, contract_path
 from tidemark_web.pages.contracts import STATUSES
@@ -145,7 +146,8 @@ async def _undo(api: Api, contract: Json, form: Form, version: str) -> tuple[Jso
     """
     events = (await api.get(contract_path(contract["id"], "/events")))["items"]
     states = {str(event["data"]["stream_version"]): event["data"] for event in events}
-    changed, previous = states.get(version), states.get(str(int(version) - 1)) if version.isdecimal() else None
+    number = read_count(version)
+    changed, previous = states.get(str(number)), states.get(str(number - 1)) if number else None
     if changed is None or previous is None:
         raise ApiError(404, "No such change", "The history of the contract has the changes that can be undone.")
     after, before, now = (

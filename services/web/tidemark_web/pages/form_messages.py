@@ -11,6 +11,7 @@ from tidemark_web.pages.forms import CHECKED, Control, Items, Json, Node, ShownS
 from tidemark_web.pages.merging import Path
 
 _PLAIN_MESSAGES = {"Field required": "This is required."}
+_MAX_QUESTIONS = 500
 
 
 class Message(NamedTuple):
@@ -30,13 +31,13 @@ def place_messages(
     """
     anchors = dict(_anchors([node for section in sections for node in section.nodes]))
     order = {name: index for index, name in enumerate(anchors)}
-    placed = [Message(name, anchors[name], text) for name, text in messages.items() if name in anchors]
+    below = _first_below(anchors)
+    placed = {Message(name, anchors[name], text): None for name, text in messages.items() if name in anchors}
     for violation in violations:
-        name = _find_anchor(violation["path"].removeprefix("/"), anchors)
+        name = _find_anchor(violation["path"].removeprefix("/"), anchors, below)
         if name not in messages:
             text = _PLAIN_MESSAGES.get(violation["message"], violation["message"])
-            message = Message(name, anchors.get(name, ""), text)
-            placed += [] if message in placed else [message]
+            placed[Message(name, anchors.get(name, ""), text)] = None
     return sorted(placed, key=lambda message: order.get(message.name, -1))
 
 
@@ -52,11 +53,21 @@ def _anchors(nodes: Iterable[Node]) -> Iterator[tuple[str, str]]:
             yield node.name, node.title
 
 
-def _find_anchor(path: str, anchors: Mapping[str, str]) -> str:
+def _first_below(anchors: Iterable[str]) -> dict[str, str]:
+    """The first anchor below each path that leads to one."""
+    below: dict[str, str] = {}
+    for name in anchors:
+        path = name
+        while path := path.rpartition("/")[0]:
+            below.setdefault(path, name)
+    return below
+
+
+def _find_anchor(path: str, anchors: Mapping[str, str], below: Mapping[str, str]) -> str:
     if path in anchors:
         return path
-    if path and (below := next((name for name in anchors if name.startswith(f"{path}/")), None)):
-        return below
+    if path in below:
+        return below[path]
     while path:
         path = path.rpartition("/")[0]
         if path in anchors:
@@ -130,12 +141,12 @@ class Question(NamedTuple):
 def read_questions(values: Mapping[str, str]) -> list[Question]:
     """The questions that a form sends back, with their answers."""
     questions: list[Question] = []
-    while text := values.get(f"question/{len(questions)}"):
+    while (text := values.get(f"question/{len(questions)}")) and len(questions) < _MAX_QUESTIONS:
         answer = values.get(f"answer/{len(questions)}", "")
         try:
             path, stored = json.loads(text)
             questions.append(Question(tuple(map(str, path)), stored, answer if answer in ("stored", "mine") else ""))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, RecursionError):
             break  # no browser sends that
     return questions
 

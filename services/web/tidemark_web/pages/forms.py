@@ -22,6 +22,8 @@ CHECKED = "on"
 _INTEGER = re.compile(r"-?\d{1,15}", re.ASCII)
 _AMOUNT = re.compile(r"-?\d{1,15}(\.\d{1,4})?", re.ASCII)
 _INDEX = re.compile(r"\d{1,6}", re.ASCII)
+# More parts than the name of any control has.
+_MAX_PARTS = 8
 _DEFAULT_DIGITS = 2
 
 
@@ -211,6 +213,7 @@ class _Reader:
 
     def __init__(self, parts: Sequence[Part], values: Mapping[str, str], context: Context) -> None:
         self._values, self._context = values, context
+        self._indexes = _find_indexes(values)
         self.messages: dict[str, str] = {}
         self._root: Json = {}
         # Conditions and amounts refer to members that may come later in the form.
@@ -234,7 +237,9 @@ class _Reader:
             if isinstance(part, Field):
                 _set_member(body, part.name, self._value(part, name))
             else:
-                _set_member(body, part.name, [self._item(part, f"{name}/{index}") for index in self._indexes(name)])
+                _set_member(
+                    body, part.name, [self._item(part, f"{name}/{index}") for index in self._indexes.get(name, ())]
+                )
 
     def _item(self, group: Group, name: str) -> Any:
         first = group.parts[0]
@@ -243,13 +248,6 @@ class _Reader:
         item: Json = {}
         self.members(group.parts, item, f"{name}/")
         return item
-
-    def _indexes(self, group: str) -> list[str]:
-        """The indexes of a group's items: a person may have removed any of them."""
-        prefix = f"{group}/"
-        names = (name.removeprefix(prefix) for name in self._values if name.startswith(prefix))
-        indexes = {name.partition("/")[0] for name in names}
-        return sorted(filter(_INDEX.fullmatch, indexes), key=int)
 
     def _value(self, part: Field, name: str) -> Any:
         text = self._values.get(name, "").replace("\r\n", "\n")
@@ -279,6 +277,17 @@ class _Reader:
     def _refuse(self, name: str, text: str, message: str) -> str:
         self.messages[name] = message
         return text
+
+
+def _find_indexes(names: Iterable[str]) -> dict[str, list[str]]:
+    """The indexes of the items of each group, in order: a person may have removed any of them."""
+    indexes: dict[str, set[str]] = {}
+    for name in names:
+        parts = name.split("/", _MAX_PARTS)[:_MAX_PARTS]
+        for position, part in enumerate(parts):
+            if position and _INDEX.fullmatch(part):
+                indexes.setdefault("/".join(parts[:position]), set()).add(part)
+    return {group: sorted(items, key=int) for group, items in indexes.items()}
 
 
 def is_shown(conditions: Iterable[Condition], scope: Any, body: Json) -> bool:

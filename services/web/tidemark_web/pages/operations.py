@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from fastapi import Request
 from fastapi.responses import RedirectResponse, Response
 
-from tidemark_shared.domain.text import escape_invisible
+from tidemark_shared.domain.text import escape_invisible, read_count
 from tidemark_web.pages.client import Api, ApiError, Json, optional
 from tidemark_web.pages.contracts import hour_style
 from tidemark_web.pages.formatting import NOTHING, count, format_age
@@ -218,9 +218,11 @@ def _services(request: Request) -> list[str]:
 
 
 def _read_place(request: Request) -> tuple[str, int]:
-    service, id_ = request.path_params["service"], request.path_params["id"]
+    service, id_ = request.path_params["service"], read_count(request.path_params["id"])
     if service not in _services(request):
         raise ApiError(404, "No such service", f"The services are {', '.join(_services(request))}.")
+    if id_ is None:
+        raise ApiError(404, "No such dead letter", "A dead letter has a number.")
     return service, id_
 
 
@@ -235,10 +237,9 @@ def _readable(content: Json | None) -> str | None:
 
 def _describe_result(query: Mapping[str, str]) -> str:
     """What a replay of several came to, from the address."""
-    numbers = [query.get(name, "") for name in ("taken", "refused", "left")]
-    if not all(number.isascii() and number.isdigit() for number in numbers):
+    taken, refused, left = (read_count(query.get(name, "")) for name in ("taken", "refused", "left"))
+    if taken is None or refused is None or left is None:
         return ""
-    taken, refused, left = map(int, numbers)
     rest = f" {left:,} not tried yet: replay again." if left else ""
     return f"{taken:,} taken, {refused:,} refused again.{rest}"
 

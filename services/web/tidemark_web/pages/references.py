@@ -2,7 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import Any, TypeVar
 
 import httpx
 from fastapi import Request
@@ -13,17 +14,24 @@ from tidemark_shared.domain.calendar import holiday_codes
 from tidemark_web.pages.client import Api, ApiError, Json, contract_path
 from tidemark_web.pages.forms import Control
 
+Result = TypeVar("Result")
+
 _ID = re.compile(r"(?:.* \()?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\)?", re.DOTALL)
 _LABELS = {"organizations": "customer", "teams": "team", "contracts": "contract"}
 _NAMED = ("organizations", "teams")
 _MAX_SUGGESTIONS, _MAX_READ, _MAX_NAME_LENGTH = 20, 200, 255
+# Of one page, and how many at once: others need the connections, too.
+_MAX_REFERENCES, _MAX_REQUESTS = 500, 8
 
 
 async def find_ids(api: Api, controls: Iterable[Control]) -> tuple[dict[tuple[str, str], str], dict[str, str]]:
     """The ids of what the controls name, by source and text, and a message for each control that names nothing."""
     references = [control for control in controls if control.field.kind == "reference" and control.value]
     wanted = list(dict.fromkeys((control.field.source, control.value) for control in references))
-    found = dict(zip(wanted, await asyncio.gather(*(_find(api, *key) for key in wanted)), strict=True))
+    if len(wanted) > _MAX_REFERENCES:
+        detail = f"This form names {len(wanted):,} things, and at most {_MAX_REFERENCES} can be looked up at once."
+        raise ApiError(413, "Too many names", detail)
+    found = dict(zip(wanted, await _gather(_find(api, *key) for key in wanted), strict=True))
     ids = {key: ids[0] for key, ids in found.items() if len(ids) == 1}
     messages = {
         control.name: _describe_failure(control.field.source, control.value, found[control.field.source, control.value])
@@ -42,8 +50,19 @@ async def find_names(api: Api, controls: Iterable[Control]) -> dict[str, str]:
 async def name_entities(api: Api, keys: Iterable[tuple[str, str | None]]) -> dict[str, str]:
     """The names of entities by their ids; each key is a source and an id, which may be None."""
     sources = {id_: source for source, id_ in keys if id_}
-    names = await asyncio.gather(*(_find_name(api, source, id_) for id_, source in sources.items()))
+    names = await _gather(_find_name(api, source, id_) for id_, source in sources.items())
     return dict(zip(sources, names, strict=True))
+
+
+async def _gather(calls: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
+    """The results of all calls, of which few run at once."""
+    free = asyncio.Semaphore(_MAX_REQUESTS)
+
+    async def wait(call: Coroutine[Any, Any, Result]) -> Result:
+        async with free:
+            return await call
+
+    return await asyncio.gather(*map(wait, calls))
 
 
 async def _find(api: Api, source: str, text: str) -> list[str]:

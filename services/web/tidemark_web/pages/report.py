@@ -87,7 +87,7 @@ async def send_report(request: Request, api: Api) -> Response:
     days = selection.days
     file_name = f"{report['organization_name'] or 'report'} {days.first} {days.last}.{extension}"
     headers = {
-        "content-disposition": f"attachment; filename*=UTF-8''{quote(file_name)}",
+        "content-disposition": f"attachment; filename*=UTF-8''{quote(file_name, safe='')}",
         "cache-control": "no-store",
         "x-content-type-options": "nosniff",
     }

@@ -35,7 +35,7 @@ from tidemark_web.pages.worklogs import show_worklogs
 _log = get_logger()
 
 _CUSTOMER_STATEMENT = "/customer/contracts/{reference:path}/statements/{period_start}"
-_DEAD_LETTER = "/operations/dead-letters/{service}/{id:int}"
+_DEAD_LETTER = "/operations/dead-letters/{service}/{id}"
 
 Page = Callable[[Request, Api], Awaitable[Response]]
 Handler = Callable[[Request], Awaitable[Response]]
@@ -58,10 +58,8 @@ def page_routes() -> list[Route]:
         Route("/saved-reports/{id}/send", _page(saved_reports.send_report), methods=["POST"]),
         Route("/operations", _page(operations.show_operations)),
         Route("/operations/replay", _page(operations.replay_selection), methods=["GET", "POST"]),
-        Route("/operations/dead-letters/{service}/{id:int}", _page(operations.show_dead_letter)),
-        Route(
-            "/operations/dead-letters/{service}/{id:int}/replay", _page(operations.replay_dead_letter), methods=["POST"]
-        ),
+        Route("/operations/dead-letters/{service}/{id}", _page(operations.show_dead_letter)),
+        Route("/operations/dead-letters/{service}/{id}/replay", _page(operations.replay_dead_letter), methods=["POST"]),
         Route("/customer", _customer_page(customer.show_contracts)),
         Route("/customer/session", _customer(customer.open_link), methods=["POST"]),
         Route("/customer/forget", _customer(customer.forget_link), methods=["POST"]),

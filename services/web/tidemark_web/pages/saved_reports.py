@@ -11,6 +11,7 @@ from fastapi import Request
 from fastapi.responses import RedirectResponse, Response
 from starlette.datastructures import QueryParams
 
+from tidemark_shared.domain.text import read_count
 from tidemark_web.pages.client import Api, Json, optional
 from tidemark_web.pages.contracts import hour_style
 from tidemark_web.pages.form_definitions import MAIL_DAYS
@@ -44,7 +45,8 @@ def complete_report(body: Json) -> Json:
     if not schedule.get("every"):
         return {name: value for name, value in body.items() if name != "schedule"}
     day = str(schedule.get("on", ""))
-    return {**body, "schedule": {**schedule, "on": int(day) if day.isdecimal() else day}}
+    number = read_count(day)
+    return {**body, "schedule": {**schedule, "on": day if number is None else number}}
 
 
 def report_page(report: Json) -> str:
@@ -126,7 +128,7 @@ async def show_mails(request: Request, api: Api) -> Response:
         ],
         next_mail=report["next_mail_on"] and format_day(report["next_mail_on"]),
         page=report_page(report),
-        sent=count(int(sent), "mail") if (sent := request.query_params.get("sent", "")).isdecimal() else "",
+        sent=count(sent, "mail") if (sent := read_count(request.query_params.get("sent", ""))) is not None else "",
         may_change=request.state.actor.has_role("manager"),
         hours=hour_style(request),
     )

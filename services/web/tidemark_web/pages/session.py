@@ -17,11 +17,16 @@ from tidemark_web.pages.rendering import render
 
 LIFETIME = timedelta(hours=12)
 _PREFERENCE_LIFETIME = timedelta(days=365)
+_MAX_FIELDS = 100
 
 
-async def read_form(request: Request) -> dict[str, str]:
-    """The fields of a form that was sent."""
-    return dict(parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True))
+async def read_form(request: Request, max_fields: int = _MAX_FIELDS) -> dict[str, str]:
+    """The fields of a form that was sent. Raises a 413 if there are more than any form has."""
+    text = (await request.body()).decode("utf-8", "replace")
+    try:
+        return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=max_fields))
+    except ValueError:
+        raise ApiError(413, "Too many fields", f"A form of this page has at most {max_fields:,} fields.") from None
 
 
 def local_path(target: str) -> str:
