@@ -69,7 +69,10 @@ class Api:
         headers = {"authorization": f"Bearer {self._token}"} if self._token else {}
         # A form can send any text as its key.
         headers |= {name: value for name, value in options.pop("headers", {}).items() if value and value.isascii()}
-        request = client.build_request(method, path, headers=headers, timeout=_TIMEOUT, **options)
+        try:
+            request = client.build_request(method, path, headers=headers, timeout=_TIMEOUT, **options)
+        except httpx.InvalidURL:  # what was typed has control characters, or is longer than any address
+            raise ApiError(404, "Not found", "There is no resource with such a name.") from None
         request.extensions["upstream"] = name
         response = await client.send(request)
         if response.status_code == httpx.codes.NO_CONTENT:
