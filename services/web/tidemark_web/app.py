@@ -94,7 +94,7 @@ def create_app(settings: Settings) -> FastAPI:
     document = SharedAnswer(fetch_document, _DOCUMENT_SECONDS)
 
     async def encode_document() -> bytes:
-        return JSONResponse(await document.get()).body
+        return bytes(JSONResponse(await document.get()).body)
 
     encoded_document = SharedAnswer(encode_document, _DOCUMENT_SECONDS)
 
