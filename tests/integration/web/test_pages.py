@@ -312,7 +312,9 @@ async def test_many_open_pages_ask_once():
 async def test_pages_of_many_contracts_are_all_live(monkeypatch):
     """Given more contracts than an address can name, then each page still hears of its own."""
     monkeypatch.setattr(live, "_MAX_OF_CALLER", 250)
-    async with pages() as (client, services), httpx.AsyncClient(timeout=60) as http, AsyncExitStack() as stack:
+    unlimited = httpx.Limits(max_connections=None)
+    async with pages() as (client, services), AsyncExitStack() as stack:
+        http = await stack.enter_async_context(httpx.AsyncClient(timeout=60, limits=unlimited))
         lines = []
         for _ in range(200):
             address = f"{client.base_url}/live/{uuid4()}"
