@@ -9,7 +9,8 @@ from api_tokens import SECRET
 from polling import wait_until
 from snapshots import make_snapshot
 
-from tidemark_notifier.delivery.deliverer import Deliverer, RetryPolicy
+from tidemark_notifier.delivery.deliverer import Deliverer
+from tidemark_notifier.delivery.retries import RetryPolicy
 from tidemark_notifier.delivery.senders import MailSender
 from tidemark_notifier.delivery.smtp import SmtpServer
 from tidemark_notifier.evaluation.addressees import Addressee

@@ -1,7 +1,6 @@
 import aiosmtplib
 import pytest
 
-from tidemark_notifier.delivery.deliverer import RetryPolicy
 from tidemark_notifier.delivery.smtp import SmtpServer, describe_error, is_permanent
 
 
@@ -32,14 +31,6 @@ def test_error_contains_the_response_of_the_server():
     assert describe_error(refused) == "The mail server answered 550 no such user"
     assert describe_error(TimeoutError()) == "The mail server did not answer in time."
     assert describe_error(ConnectionRefusedError("refused")) == "ConnectionRefusedError: refused"
-
-
-def test_delays_grow_and_have_jitter():
-    policy = RetryPolicy(first_delay_seconds=3)
-    delays = [[policy.delay_seconds(attempts) for _ in range(200)] for attempts in range(1, 10)]
-    assert all(max(shorter) < min(longer) for shorter, longer in zip(delays, delays[2:], strict=False))
-    assert all(len(set(same_attempt)) > 100 for same_attempt in delays)
-    assert 2.1 <= min(delays[0]) <= max(delays[0]) <= 3.9
 
 
 @pytest.mark.parametrize(

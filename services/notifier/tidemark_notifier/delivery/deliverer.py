@@ -12,7 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -21,6 +21,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 from tidemark_notifier.database.query_types import NotifierQueries
 from tidemark_notifier.delivery.bulkheads import MAX_PER_HOST, Bulkheads
 from tidemark_notifier.delivery.errors import DeliveryError
+from tidemark_notifier.delivery.retries import RetryPolicy
 from tidemark_notifier.delivery.senders import Sender, build_event
 from tidemark_notifier.notification_events import DELIVERED, FAILED, build_notification_record
 from tidemark_notifier.rules.receivers import Channel
@@ -51,21 +52,7 @@ _RECORD_TIMEOUT_SECONDS = 20
 _STOP_TIMEOUT_SECONDS = 3
 # A channel that delivers nothing for longer makes the service not ready.
 _MAX_DELAY_SECONDS = 60.0
-_BACK_OFF_FACTOR = 2.5
 _DATABASE_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
-
-
-class RetryPolicy(NamedTuple):
-    """Limits of attempts and the delays between them. The default ten attempts span about two hours."""
-
-    max_attempts: int = 10
-    attempt_timeout_seconds: float = 60
-    lease_seconds: float = 15
-    first_delay_seconds: float = 3
-
-    def delay_seconds(self, attempts: int) -> float:
-        """The delay after this many attempts: exponential, with jitter so that retries do not coincide."""
-        return self.first_delay_seconds * _BACK_OFF_FACTOR ** (attempts - 1) * random.uniform(0.7, 1.3)  # noqa: S311
 
 
 _DEFAULT_RETRY_POLICY = RetryPolicy()
@@ -166,16 +153,17 @@ class Deliverer:
         bulkheads.leave(row["host"], row["receiver"], is_accepted=error is None)
         record, outcome = partial(self._finish, message, "delivered", None), "delivered"
         if error is not None:
-            is_final = error.permanent or row["attempts"] >= self._retry_policy.max_attempts
-            record, outcome = partial(self._postpone, row, error), "postponed"
-            if is_final:
+            delay_seconds = self._retry_policy.next_delay_seconds(row["attempts"], error, random.random())  # noqa: S311
+            if delay_seconds is None:
                 record, outcome = partial(self._finish, message, "failed", str(error)), "failed"
+            else:
+                record, outcome = partial(self._postpone, row, str(error), delay_seconds), "postponed"
             _log.warning(
                 "delivery_attempt_failed",
                 message=str(row["message_id"]),
                 attempts=row["attempts"],
                 reason=str(error),
-                is_final=is_final,
+                is_final=delay_seconds is None,
             )
         _ATTEMPTS.labels(self._channel, outcome).inc()
         try:
@@ -191,11 +179,8 @@ class Deliverer:
             _log.error("delivery_result_not_recorded", message=str(row["message_id"]), error=repr(failure))
 
     async def _attempt(self, message: Message) -> DeliveryError | None:
-        """Send, and return why that failed; None if the receiver has accepted.
-
-        The lease has counted the attempt, so the limit holds even if no result was ever recorded.
-        """
-        if message[0]["attempts"] > self._retry_policy.max_attempts:
+        """Send, and return why that failed; None if the receiver has accepted."""
+        if not self._retry_policy.may_attempt(message[0]["attempts"]):
             return DeliveryError("The results of the last attempts could not be recorded. The notifier's log has more.")
         try:
             async with asyncio.timeout(self._retry_policy.attempt_timeout_seconds):
@@ -204,14 +189,13 @@ class Deliverer:
             return _to_delivery_error(exception)
         return None
 
-    async def _postpone(self, row: Any, error: DeliveryError) -> None:
-        delay_seconds = max(self._retry_policy.delay_seconds(row["attempts"]), error.retry_after_seconds)
+    async def _postpone(self, row: Any, reason: str, delay_seconds: float) -> None:
         async with self._pool.acquire() as connection:
             await _sql.postpone_message(
                 connection,
                 message_id=row["message_id"],
                 attempts=row["attempts"],
-                error=str(error),
+                error=reason,
                 delay_seconds=delay_seconds,
             )
 

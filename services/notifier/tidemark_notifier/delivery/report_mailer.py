@@ -7,6 +7,7 @@ one, and mails that have failed come last: so receivers that hang delay the othe
 """
 
 import asyncio
+import random
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
@@ -17,7 +18,6 @@ from zoneinfo import ZoneInfo
 import httpx
 
 from tidemark_notifier.database.query_types import NotifierQueries
-from tidemark_notifier.delivery.deliverer import RetryPolicy
 from tidemark_notifier.delivery.errors import DeliveryError
 from tidemark_notifier.delivery.mail import Attachment, Envelope, build_message, issue_mail_link
 from tidemark_notifier.delivery.report_content import (
@@ -25,6 +25,7 @@ from tidemark_notifier.delivery.report_content import (
     build_report_view,
     format_report_subject,
 )
+from tidemark_notifier.delivery.retries import RetryPolicy
 from tidemark_notifier.delivery.smtp import SmtpClient, SmtpServer
 from tidemark_notifier.delivery.snapshot_text import make_safe
 from tidemark_notifier.engine.saved_reports import ReportSnapshot
@@ -104,10 +105,9 @@ class ReportMailer:
             self._busy_domains.discard(row["domain"])
         status, delay_seconds = "delivered", 0.0
         if error is not None:
-            is_final = error.permanent or row["attempts"] >= self._policy.max_attempts
-            status = "failed" if is_final else "pending"
-            delay_seconds = self._policy.delay_seconds(row["attempts"])
-            _log.warning("report_mail_attempt_failed", mail=str(row["id"]), reason=str(error), is_final=is_final)
+            next_delay_seconds = self._policy.next_delay_seconds(row["attempts"], error, random.random())  # noqa: S311
+            status, delay_seconds = ("failed", 0.0) if next_delay_seconds is None else ("pending", next_delay_seconds)
+            _log.warning("report_mail_attempt_failed", mail=str(row["id"]), reason=str(error), status=status)
         async with self._pool.acquire() as connection:
             await _sql.finish_report_mail(
                 connection,
@@ -121,7 +121,7 @@ class ReportMailer:
 
     async def _attempt(self, row: Any) -> DeliveryError | None:
         """Send, and return why that failed; None if the mail server has accepted the mail."""
-        if row["attempts"] > self._policy.max_attempts:
+        if not self._policy.may_attempt(row["attempts"]):
             return DeliveryError("The results of the last attempts could not be recorded.", permanent=True)
         try:
             async with asyncio.timeout(self._policy.attempt_timeout_seconds):
