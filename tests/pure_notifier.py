@@ -82,22 +82,7 @@ class PureNotifier:
         if (not balance or balance["stream_version"] < version) and now < self.awaited_until:
             self.next_evaluation = self.awaited_until
             return
-        is_current = balance and self.plan_version <= balance["stream_version"] <= version
-        changes = [
-            change
-            for number, change in enumerate(self.status_changes)
-            if not number or self.status_changes[number - 1].status != change.status
-        ]
-        contract = EvaluationInput(
-            self.contract_id,
-            tuple(changes),
-            _parse_terms(json.dumps(self.contract["terms"])),
-            ORGANIZATION,
-            {},
-            Balance.model_validate_json(json.dumps(balance)) if is_current else None,
-            None,
-            self.skipped_rule_versions,
-        )
+        contract = self.evaluation_input()
         today = to_local_day(now, contract.terms.zone)
         rules = effective_rules(self.rules.values(), self.contract_id, contract.terms.organization_id)
         for notification in evaluate(rules, contract, self.keys, today):
@@ -111,4 +96,24 @@ class PureNotifier:
         next_day = find_next_evaluation_day(rules, contract, self.keys, today)
         self.next_evaluation = start_of_day(next_day, contract.terms.zone) if next_day else NEVER
         self.skipped_rule_versions = find_skipped_rule_versions(rules, contract)
-        self.status_changes = changes[-1:]
+        self.status_changes = list(contract.status_changes[-1:])
+
+    def evaluation_input(self):
+        """The contract as rules see it."""
+        version, balance = self.contract["stream_version"], self.balance
+        is_current = balance and self.plan_version <= balance["stream_version"] <= version
+        changes = [
+            change
+            for number, change in enumerate(self.status_changes)
+            if not number or self.status_changes[number - 1].status != change.status
+        ]
+        return EvaluationInput(
+            self.contract_id,
+            tuple(changes),
+            _parse_terms(json.dumps(self.contract["terms"])),
+            ORGANIZATION,
+            {},
+            Balance.model_validate_json(json.dumps(balance)) if is_current else None,
+            None,
+            self.skipped_rule_versions,
+        )

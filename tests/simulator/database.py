@@ -8,18 +8,20 @@ import json
 import logging
 import shutil
 import tempfile
+from collections import defaultdict
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from uuid import UUID, uuid4
 
 from comparison import compare
-from event_builders import HANDLERS, record
+from event_builders import HANDLERS, record, uid
 from failing_connection import FailingConnection, PlantedError
 from reference.reports import Model
 from statement_checks import check_digests, check_today, published, settle_all
 
+from simulator.database_notifier import DatabaseNotifier, connect_notifier
+from simulator.processes import BALANCES, LIFECYCLE, ORGANIZATION_RECORD, Difference, Record
 from simulator.pure import ANN, ORGANIZATION, contract_command, offer_command, proposal
-from simulator.world import BALANCES, LIFECYCLE, ORGANIZATION_RECORD, SCOPES, Difference, Record
 from tidemark.stack import ports, postgres
 from tidemark.stack.processes import Supervisor
 from tidemark.stack.up import SERVICES
@@ -29,16 +31,14 @@ from tidemark_consumption.balance_outbox import query_forecast
 from tidemark_consumption.projection import fold
 from tidemark_consumption.projection.statements import settle
 from tidemark_contracts.contract import store
-from tidemark_contracts.contract.decider import Rejection, decide
+from tidemark_contracts.contract.decider import Command, Rejection, decide, renewal_draft
 from tidemark_contracts.contract.expiry import expire_contracts
 from tidemark_contracts.directory import resources
 from tidemark_contracts.directory import store as directory_store
 from tidemark_contracts.offer import store as offer_store
 from tidemark_contracts.offer.decider import Make
 from tidemark_contracts.offer.expiry import expire_offers
-from tidemark_notifier.engine.evaluator import Evaluator, lock_configuration, request_reevaluation
 from tidemark_notifier.engine.event_handlers import create_event_handlers
-from tidemark_notifier.rules.rule import Rule, Scope
 from tidemark_shared.database import connect_pool, migrate
 from tidemark_shared.domain.bodies import Organization
 from tidemark_shared.http.requests import VersionConflictError
@@ -79,7 +79,6 @@ class Database:
         self = cls()
         async with AsyncExitStack() as stack:
             self.contracts = await stack.enter_async_context(await connect_pool(url, "contracts", size=3))
-            self.notifier = await stack.enter_async_context(await connect_pool(url, "notifier", size=3))
             self.consumption = await stack.enter_async_context(
                 await connect_pool(url, "consumption", size=3, init=fold.prepare_connection)
             )
@@ -93,6 +92,7 @@ class Database:
                 for row in tables
                 if not await self.contracts.fetchval(f"SELECT EXISTS (SELECT FROM {row['name']})")  # noqa: S608
             ]
+            self.notifier = await stack.enter_async_context(connect_notifier(url))
             # What guards events from being removed.
             await self.contracts.execute("ALTER TABLE events DISABLE TRIGGER USER")
             await self.contracts.execute("ALTER TABLE offer_events DISABLE TRIGGER USER")
@@ -115,47 +115,55 @@ class DatabaseSystem:
 
     def __init__(self, database):
         self.contracts, self.consumption = database.contracts, database.consumption
-        self.notifier, self.database = database.notifier, database
+        self.notifier, self.database = DatabaseNotifier(database.notifier), database
+        self.mails, self.save_rule = self.notifier.mails, self.notifier.save_rule
+        self.evaluate_due, self.send = self.notifier.evaluate_due, self.notifier.send
 
-    async def start(self, contract_id, body, now):
+    async def start(self, body, now):
         await self.database.clear()
-        self.contract_id, self.offer_ids, self.rule_ids, self.published = UUID(contract_id), [], {}, {}
-        self.evaluator = Evaluator(is_started=True)
-        organization = Organization.model_validate({"name": "Acme", "timezone": "Europe/Berlin", "contacts": []})
+        self.contract_ids, self.offer_ids, self.published = [UUID(uid("contract C1"))], defaultdict(list), {}
+        members = {name: ORGANIZATION_RECORD.data[name] for name in ("name", "timezone", "contacts")}
+        organization = Organization.model_validate(members)
         async with self.contracts.acquire() as connection, connection.transaction():
             await directory_store.add(connection, resources.ORGANIZATION, ORGANIZATION, organization, now)
         for process in ("consumption", "notifier"):
             await self.deliver(process, ORGANIZATION_RECORD.topic, 0, [ORGANIZATION_RECORD], now, is_crashing=False)
-        await self.command("drafted", body, now)
+        await self.command(0, "drafted", body, now)
 
     # Contracts
 
-    async def state(self):
+    async def state(self, number):
+        contract_id = self.contract_ids[number]
         async with self.contracts.acquire() as connection:
-            _, state = await store.find_contract(connection, str(self.contract_id))
-            if state != await store.load_contract(connection, self.contract_id):
+            _, state = await store.find_contract(connection, str(contract_id))
+            if state != await store.load_contract(connection, contract_id):
                 raise Difference("the read model is not what the events say")
-        return state.version, state.status, state.terms.model_dump(mode="json")
+        links = [id_ and str(id_) for id_ in (state.renewed_from, state.renewed_as)]
+        return state.version, state.status, state.terms.model_dump(mode="json"), *links
 
-    async def command(self, type_, body, now, *, is_lost=False, is_raced=False):
+    async def _decide(self, connection, contract_id, command, now):
+        """The state of a contract, and the events that follow; none if the command is rejected."""
+        state = await store.load_contract(connection, contract_id)
+        terms = command.contract_input.terms if command.contract_input else state.terms
+        new = not state.version
+        context = await store.load_context(connection, terms, now=now, actor="olga", new=new)
+        decision = decide(command, state, context)
+        return state, [] if isinstance(decision, Rejection) else decision
+
+    async def command(self, number, type_, body, now, *, is_lost=False, is_raced=False):
         """Run a command. If it is raced, another instance has loaded the same version and commits first."""
-        command = contract_command(type_, body)
+        contract_id = self.contract_ids[number]
         async with self.contracts.acquire() as connection:
             transaction = connection.transaction()
             await transaction.start()
-            state = await store.load_contract(connection, self.contract_id)
-            context = await store.load_context(
-                connection, (command.contract_input and command.contract_input.terms) or state.terms, now=now,
-                actor="olga", new=not state.version,
-            )  # fmt: skip
-            decision = decide(command, state, context)
-            if isinstance(decision, Rejection) or not decision:
+            state, events = await self._decide(connection, contract_id, contract_command(type_, body), now)
+            if not events:
                 await transaction.rollback()
                 return
             if is_raced:
-                await self.command(type_, body, now)
+                await self.command(number, type_, body, now)
             try:
-                await store.append_events(connection, self.contract_id, state, decision)
+                await store.append_events(connection, contract_id, state, events)
             except VersionConflictError:
                 await transaction.rollback()
                 if not is_raced:
@@ -165,22 +173,42 @@ class DatabaseSystem:
             if is_raced:
                 raise Difference("two commands were appended to the same version")
 
-    async def offers(self):
+    async def renew(self, number, code, now):
+        """Link a contract to its renewal and draft that, in one transaction."""
+        old_id, new_id = self.contract_ids[number], UUID(uid(f"contract {code}"))
         async with self.contracts.acquire() as connection:
-            states = [await offer_store.find_offer(connection, offer_id) for offer_id in self.offer_ids]
+            transaction = connection.transaction()
+            await transaction.start()
+            old, link = await self._decide(connection, old_id, Command("renewed", renewed_as=new_id), now)
+            drafted = []
+            if link:
+                await store.append_events(connection, old_id, old, link)
+                draft = renewal_draft(old, code).with_account_ids(None, uuid4)
+                command = Command("drafted", draft, renewed_from=old_id)
+                # A code that is taken is the id of another contract here.
+                new_id = new_id if new_id not in self.contract_ids else uuid4()
+                new, drafted = await self._decide(connection, new_id, command, now)
+            if drafted:
+                await store.append_events(connection, new_id, new, drafted)
+                self.contract_ids.append(new_id)
+            await (transaction.commit() if drafted else transaction.rollback())
+
+    async def offers(self, number):
+        async with self.contracts.acquire() as connection:
+            states = [await offer_store.find_offer(connection, offer_id) for offer_id in self.offer_ids[number]]
         return [state.offer.status for state in states]
 
-    async def make(self, adjustment, until, now):
+    async def make(self, number, adjustment, until, now):
         async with self.contracts.acquire() as connection, connection.transaction():
-            command = Make(proposal(adjustment, until))
-            outcome = await offer_store.make_offer(connection, self.contract_id, command, now=now, actor="olga")
+            command, contract_id = Make(proposal(adjustment, until)), self.contract_ids[number]
+            outcome = await offer_store.make_offer(connection, contract_id, command, now=now, actor="olga")
         if outcome.offer_id:
-            self.offer_ids.append(outcome.offer_id)
+            self.offer_ids[number].append(outcome.offer_id)
 
-    async def answer(self, number, answer, now):
-        if number >= len(self.offer_ids):
+    async def answer(self, number, offer_number, answer, now):
+        if offer_number >= len(self.offer_ids[number]):
             return
-        offer_id = self.offer_ids[number]
+        offer_id = self.offer_ids[number][offer_number]
         async with self.contracts.acquire() as connection, connection.transaction():
             state = await offer_store.lock_offer(connection, offer_id)
             command = offer_command(answer)
@@ -212,31 +240,6 @@ class DatabaseSystem:
             findings = await replay.verify(connection)
         if findings.total:
             raise Difference(f"verify finds {findings}")
-
-    # The notifier
-
-    async def raised(self):
-        rows = await self.notifier.fetch("SELECT * FROM notifications")
-        return [
-            (json.loads(row["snapshot"])["kind"], row["rule_name"], json.loads(row["snapshot"])["trigger"],
-             row["subject"], row["period_start"], row["threshold"])
-            for row in rows
-        ]  # fmt: skip
-
-    async def save_rule(self, scope, rule):
-        stored, key = Rule.model_validate(rule).to_stored_json(), (scope, rule["name"])
-        async with self.notifier.acquire() as connection, connection.transaction():
-            await lock_configuration(connection)
-            if key in self.rule_ids:
-                update = "UPDATE rules SET body = $2, version = version + 1 WHERE id = $1"
-                await connection.execute(update, self.rule_ids[key], stored)
-            else:
-                insert = "INSERT INTO rules (body) VALUES ($1) RETURNING id"
-                self.rule_ids[key] = await connection.fetchval(insert, stored)
-            await request_reevaluation(connection, [Scope.model_validate(SCOPES[scope])])
-
-    async def evaluate_due(self, now):
-        await self.evaluator.evaluate_due(self.notifier, now)
 
     # Topics and faults
 
@@ -281,8 +284,10 @@ class DatabaseSystem:
             record(TOPIC_BY_NAME[topic], item.type, item.data, source=item.source, offset=position + number)
             for number, item in enumerate(records)
         ], learned_at=now)  # fmt: skip
-        pool = self.consumption if process == "consumption" else self.notifier
-        handlers = HANDLERS if process == "consumption" else create_event_handlers(self.evaluator)
+        pool = self.consumption if process == "consumption" else self.notifier.pool
+        handlers = HANDLERS if process == "consumption" else create_event_handlers(self.notifier.evaluator)
+        if process == "notifier":
+            await self.notifier.set_clock(now)
         async with pool.acquire() as connection:
             transaction = connection.transaction()
             await transaction.start()
@@ -297,5 +302,4 @@ class DatabaseSystem:
 
     async def restart(self, process):
         if process == "notifier":
-            self.evaluator = Evaluator()
-            await self.evaluator.start(self.notifier)
+            await self.notifier.restart()

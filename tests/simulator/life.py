@@ -1,6 +1,6 @@
-"""The life of a contract and of its offers: SPEC 1 (C1 to C7) and 10 a second time, with the bodies of SPEC 4."""
+"""The life of a contract and of its offers: SPEC 1 (C1 to C8) and 10 a second time, with the bodies of SPEC 4."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from reference.rules import day_of, periods, seconds
 
@@ -11,6 +11,7 @@ NEXT = {
     ("INACTIVE", "resumed"): "ACTIVE",
     **{(status, "amended"): status for status in ("ACTIVE", "INACTIVE", "EXPIRED")},
     **{(status, "closed"): "CLOSED" for status in ("ACTIVE", "INACTIVE", "EXPIRED")},
+    **{(status, "renewed"): status for status in ("ACTIVE", "INACTIVE", "EXPIRED", "CLOSED")},
 }
 
 
@@ -31,6 +32,14 @@ def _adjusted(terms, start):
     return [seconds(adjustment["hours"]) for adjustment in terms["adjustments"] if adjustment["period_start"] == start]
 
 
+def months_later(day, months):
+    """The same day of a later month, or the last one of a shorter month."""
+    year, month = divmod(day.month - 1 + months, 12)
+    first = date(day.year + year, month + 1, 1)
+    last = (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+    return first.replace(day=min(day.day, last.day))
+
+
 class ExpectedOffer:
     """An offer; ``until`` is the last second in which it can be answered."""
 
@@ -41,8 +50,12 @@ class ExpectedOffer:
 class ExpectedLife:
     """What must come of the commands."""
 
-    def __init__(self, terms):
+    def __init__(self, terms, renewed_from=None):
         self.terms, self.status, self.version, self.offers = terms, "DRAFT", 1, []
+        self.renewed_from, self.renewed_as = renewed_from, None
+
+    def state(self):
+        return self.version, self.status, self.terms, self.renewed_from, self.renewed_as
 
     def has_ended(self, now):
         return day_of(now, self.terms) > self._end
@@ -62,6 +75,21 @@ class ExpectedLife:
         if status == "EXPIRED" and not self.has_ended(now):
             self.status = "ACTIVE"
         self.expire(now)
+
+    def renew(self, own_id, code, id_, now):
+        """The contract that follows (C8), or None. Its account has no id yet."""
+        if (self.status, "renewed") not in NEXT:
+            return None
+        start, first = date.fromisoformat(self.terms["start_date"]), self._end + timedelta(days=1)
+        end = first + (self._end - start)
+        for months in range(1, 240):
+            if months_later(start, months) == first:
+                end = months_later(first, months) - timedelta(days=1)
+        self.command("renewed", self.terms, now)
+        self.renewed_as = id_
+        accounts = [{**account, "id": None} for account in self.terms["accounts"]]
+        changes = {"code": code, "start_date": str(first), "end_date": str(end), "accounts": accounts}
+        return ExpectedLife({**self.terms, **changes, "adjustments": []}, renewed_from=own_id)
 
     def expire(self, now):
         """C7."""

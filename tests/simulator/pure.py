@@ -5,10 +5,11 @@ The fold is SQL, so the reference counts in its place. What is stored is a value
 
 import copy
 import json
+from dataclasses import replace
 from datetime import timedelta
 from fractions import Fraction
 from functools import cache, reduce
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from event_builders import uid
 from pure_notifier import PureNotifier
@@ -16,9 +17,10 @@ from reference.facts import Fact
 from reference.reports import Model
 from reference.rules import day_of, periods
 
-from simulator.world import BALANCES, LIFECYCLE, Difference, Record
+from simulator.processes import BALANCES, LIFECYCLE, Difference, Record
+from simulator.pure_mails import PureDigests, StoredMail, send_due
 from tidemark_consumption.forecast import forecast
-from tidemark_contracts.contract.decider import Command, Rejection, State, decide, evolve
+from tidemark_contracts.contract.decider import Command, Rejection, State, decide, evolve, renewal_draft
 from tidemark_contracts.contract.draft import ContractInput
 from tidemark_contracts.contract.rules import DecisionContext
 from tidemark_contracts.contract.store import lifecycle_event
@@ -55,115 +57,172 @@ def proposal(adjustment, until):
     return Proposal.model_validate({**members, "valid_until": until})
 
 
+class PureContract:
+    """A contract in the three services."""
+
+    def __init__(self, contract_id, rules):
+        self.id, self.state, self.offers = UUID(contract_id), State(), []
+        self.revision, self.is_dirty, self.day = 0, False, None
+        self.notifier, self.mailed_count = PureNotifier(contract_id), 0
+        self.notifier.rules = rules
+
+    @property
+    def code(self):
+        return self.state.terms.code
+
+
 class PureSystem:
     """The contracts service, consumption and the notifier."""
 
     has_fold = False
 
-    async def start(self, contract_id, body, now):
-        self.contract_id, self.events, self._state, self._offers = contract_id, [], State(), []
+    async def start(self, body, now):
+        self.contracts, self.rules = [PureContract(uid("contract C1"), {})], {}
         self.outboxes = {"contracts": [], "consumption": []}
-        self.facts, self.revision, self.is_dirty, self.day = [], 0, False, None
-        self.notifier, self.is_reevaluation_due = PureNotifier(contract_id), False
-        await self.command("drafted", body, now)
+        self.facts, self.is_reevaluation_due = [], False
+        self.digests, self.stored_mails = PureDigests(), []
+        await self.command(0, "drafted", body, now)
 
     # Contracts
 
-    async def state(self):
-        return self._state.version, self._state.status, self._state.terms.model_dump(mode="json")
+    async def state(self, number):
+        state = self.contracts[number].state
+        links = [id_ and str(id_) for id_ in (state.renewed_from, state.renewed_as)]
+        return state.version, state.status, state.terms.model_dump(mode="json"), *links
 
-    async def offers(self):
-        return [state.offer.status for state in self._offers]
+    async def offers(self, number):
+        return [state.offer.status for state in self.contracts[number].offers]
 
-    async def command(self, type_, body, now, *, is_lost=False, is_raced=False):
-        decision = decide(contract_command(type_, body), self._state, _context(now))
+    async def command(self, number, type_, body, now, *, is_lost=False, is_raced=False):
+        contract = self.contracts[number]
+        decision = decide(contract_command(type_, body), contract.state, _context(now))
         if not isinstance(decision, Rejection) and not is_lost:
-            self._append(decision)
+            self._append(contract, decision)
 
-    def _append(self, events):
+    async def renew(self, number, code, now):
+        old, new = self.contracts[number], PureContract(uid(f"contract {code}"), self.contracts[0].notifier.rules)
+        link = decide(Command("renewed", renewed_as=new.id), old.state, _context(now))
+        if isinstance(link, Rejection):
+            return
+        draft = renewal_draft(old.state, code).with_account_ids(None, uuid4)
+        context = replace(_context(now), code_taken=code in [contract.code for contract in self.contracts])
+        drafted = decide(Command("drafted", draft, renewed_from=old.id), new.state, context)
+        if not isinstance(drafted, Rejection):
+            self._append(old, link)
+            self.contracts = [*self.contracts, new]
+            self._append(new, drafted)
+
+    def _append(self, contract, events):
         for event in events:
-            type_, data = lifecycle_event(UUID(self.contract_id), self._state, event)
+            type_, data = lifecycle_event(contract.id, contract.state, event)
             record = Record(LIFECYCLE, type_, "/contracts", data.model_dump(mode="json"))
             self.outboxes["contracts"] = [*self.outboxes["contracts"], record]
-            self._state = evolve(self._state, event)
+            contract.state = evolve(contract.state, event)
 
-    def _change_offer(self, number, command, now):
-        states = self._offers
+    def _change_offer(self, contract, number, command, now):
+        states = contract.offers
         waiting = [state.offer for state in states if state.offer.status in ("requested", "open")]
         pending = frozenset((offer.account_id, offer.period_start) for offer in waiting)
-        context = OfferContext(UUID(self.contract_id), self._state, _context(now), pending)
+        context = OfferContext(contract.id, contract.state, _context(now), pending)
         state = OfferState() if number is None else states[number]
         decision = decide_offer(command, state, context)
         if decision.events:
             changed = reduce(evolve_offer, decision.events, state)
-            self._offers = [*states, changed] if number is None else [*states[:number], changed, *states[number + 1 :]]
-            self._append(decision.contract_events)
+            contract.offers = (
+                [*states, changed] if number is None else [*states[:number], changed, *states[number + 1 :]]
+            )
+            self._append(contract, decision.contract_events)
 
-    async def make(self, adjustment, until, now):
-        self._expire_offers(now)
-        self._change_offer(None, Make(proposal(adjustment, until)), now)
+    async def make(self, number, adjustment, until, now):
+        contract = self.contracts[number]
+        self._expire_offers(contract, now)
+        self._change_offer(contract, None, Make(proposal(adjustment, until)), now)
 
-    async def answer(self, number, answer, now):
-        if number < len(self._offers):
-            self._change_offer(number, offer_command(answer), now)
+    async def answer(self, number, offer_number, answer, now):
+        contract = self.contracts[number]
+        if offer_number < len(contract.offers):
+            self._change_offer(contract, offer_number, offer_command(answer), now)
 
-    def _expire_offers(self, now):
-        for number, state in enumerate(self._offers):
+    def _expire_offers(self, contract, now):
+        for number, state in enumerate(contract.offers):
             if state.offer.status == "open":
-                self._change_offer(number, Expire(), now)
+                self._change_offer(contract, number, Expire(), now)
 
     async def expire(self, now):
-        decision = decide(Command("expired"), self._state, _context(now))
-        if not isinstance(decision, Rejection):
-            self._append(decision)
-        self._expire_offers(now)
+        for contract in self.contracts:
+            decision = decide(Command("expired"), contract.state, _context(now))
+            if not isinstance(decision, Rejection):
+                self._append(contract, decision)
+            self._expire_offers(contract, now)
 
     # Consumption
 
     async def begin_day(self, now):
-        versions = [record.data for record in self.facts if record.topic == LIFECYCLE]
-        if not versions:
-            return
-        contract = max(versions, key=lambda version: version["stream_version"])
-        day = day_of(now, contract["terms"])
-        if contract["status"] == "ACTIVE" and (self.day is None or day > self.day):
-            self.day, self.is_dirty = day, True
-        if self.is_dirty:
-            self.revision, self.is_dirty = self.revision + 1, False
-            self._publish_balance(contract, now)
+        newest = {}
+        for version in (record.data for record in self.facts if record.topic == LIFECYCLE):
+            previous = newest.setdefault(version["contract_id"], version)
+            if version["stream_version"] > previous["stream_version"]:
+                newest[version["contract_id"]] = version
+        model = None
+        for contract in self.contracts:
+            if not (version := newest.get(str(contract.id))):
+                continue
+            day = day_of(now, version["terms"])
+            if version["status"] == "ACTIVE" and (contract.day is None or day > contract.day):
+                contract.day, contract.is_dirty = day, True
+            if contract.is_dirty:
+                contract.revision, contract.is_dirty = contract.revision + 1, False
+                model = model or Model([Fact(now, record.type, record.source, record.data) for record in self.facts])
+                self._publish_balance(model, contract, version, now)
 
-    def _publish_balance(self, contract, now):
-        model = Model([Fact(now, record.type, record.source, record.data) for record in self.facts])
-        prediction = checked_forecast(model, contract, now)
+    def _publish_balance(self, model, contract, version, now):
+        prediction = checked_forecast(model, version, now)
         body = {
-            **model.balance(self.contract_id, now),
-            "revision": self.revision,
+            **model.balance(str(contract.id), now),
+            "revision": contract.revision,
             "forecast": prediction and prediction.model_dump(mode="json"),
         }
         record = Record(BALANCES, "tidemark.contract.balance.v1", "/consumption", body)
         self.outboxes["consumption"] = [*self.outboxes["consumption"], record]
 
     async def compare_figures(self, reference, now):
-        for version in reference.versions[self.contract_id].values():
-            body = version["terms"]
-            first, *_ = expected = periods(body)
-            spans = split_into_periods(body["recurrence"], first[0], expected[-1][1])
-            if expected != [tuple(span) for span in spans]:
-                raise Difference(f"the periods are {spans}\n  not {expected}")
+        for contract in self.contracts:
+            for version in reference.versions.get(str(contract.id), {}).values():
+                body = version["terms"]
+                first, *_ = expected = periods(body)
+                spans = split_into_periods(body["recurrence"], first[0], expected[-1][1])
+                if expected != [tuple(span) for span in spans]:
+                    raise Difference(f"the periods are {spans}\n  not {expected}")
 
     # The notifier
 
-    async def raised(self):
-        return self.notifier.notifications
+    async def mails(self):
+        return [mail.state() for mail in self.stored_mails]
 
     async def save_rule(self, scope, rule):
-        self.notifier.rules = dict(self.notifier.rules)
-        self.notifier.save_rule(scope, rule)
+        self.contracts[0].notifier.save_rule(scope, rule)
         self.is_reevaluation_due = True
 
     async def evaluate_due(self, now):
-        (self.notifier.evaluate if self.is_reevaluation_due else self.notifier.evaluate_due)(now)
+        for contract in self.contracts:
+            (contract.notifier.evaluate if self.is_reevaluation_due else contract.notifier.evaluate_due)(now)
+        self._store_mails(now)
         self.is_reevaluation_due = False
+        notifiers = [contract.notifier for contract in self.contracts]
+        for receiver, notifications in self.digests.send_due(notifiers[0].rules.values(), notifiers, now):
+            self.stored_mails.append(StoredMail(receiver, notifications, now))
+
+    def _store_mails(self, now):
+        """What an evaluation raised for a contract is one mail to its owner."""
+        for contract in self.contracts:
+            raised = contract.notifier.notifications[contract.mailed_count :]
+            if raised:
+                notifications = [(contract.code, *notification) for notification in raised]
+                self.stored_mails.append(StoredMail(contract.state.terms.owner.email, notifications, now))
+            contract.mailed_count += len(raised)
+
+    async def send(self, answer, now):
+        send_due(self.stored_mails, answer, now)
 
     # Topics and faults
 
@@ -174,15 +233,25 @@ class PureSystem:
         self.outboxes[process] = []
 
     async def deliver(self, process, topic, position, records, now, *, is_crashing):
-        before = copy.copy(self.notifier), self.facts, self.is_dirty
-        if process == "consumption":
-            self.facts, self.is_dirty = [*self.facts, *records], True
-        elif topic == LIFECYCLE:
-            self.notifier.store_lifecycle([record.data for record in records], now)
-        else:
-            self.notifier.store_balances([record.data for record in records], now)
         if is_crashing:
-            self.notifier, self.facts, self.is_dirty = before
+            before = [(contract, copy.copy(contract.notifier)) for contract in self.contracts]
+            self._store(process, topic, records, now)
+            for contract, notifier in before:
+                contract.notifier = notifier
+        elif process == "consumption":
+            self.facts = [*self.facts, *records]
+            changed = {record.data["contract_id"] for record in records if topic == LIFECYCLE}
+            for contract in self.contracts:
+                contract.is_dirty |= topic != LIFECYCLE or str(contract.id) in changed
+        else:
+            self._store(process, topic, records, now)
+            self._store_mails(now)
+
+    def _store(self, process, topic, records, now):
+        for contract in self.contracts if process == "notifier" else ():
+            if bodies := [record.data for record in records if record.data["contract_id"] == str(contract.id)]:
+                notifier = contract.notifier
+                (notifier.store_lifecycle if topic == LIFECYCLE else notifier.store_balances)(bodies, now)
 
     async def restart(self, process):
         self.is_reevaluation_due |= process == "notifier"

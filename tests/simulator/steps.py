@@ -34,6 +34,12 @@ AMENDMENTS = [
     {"zone": "America/St_Johns"}, {"name": "Renamed"}, {"accounts": "1"}, {},
 ]  # fmt: skip
 UPDATED = range(9)
+WEEKDAYS = ["monday", "wednesday", "sunday"]
+# What the mail server answers, or what happens to the process that sends.
+ANSWERS = [
+    *["accepts"] * 3, "later", "later", "asks for ten minutes", "refuses", "process dies before it",
+    "process dies after it",
+]  # fmt: skip
 PROCESSES = ["contracts", "consumption", "notifier"]
 TOPICS = {
     "consumption": ["contracts.lifecycle", "worklog.events"],
@@ -83,12 +89,26 @@ def draw_schedule(seed, max_steps=40):
     """The schedule of a seed."""
     draw = random.Random(seed)
     choose = draw.choice
+    digest = [Step("digest", _digest(choose))] * choose([0, 1, 1])
     start = [
-        *(Step("rule", {"scope": "global", "name": name, **_rule(choose)}) for name in "ABC"),
+        *digest, *(Step("rule", {"scope": "global", "name": name, **_rule(choose)}) for name in "ABC"),
         Step("command", {"type": "activated"}), Step("link", {"to": "C1", "updated": 0}), Step("run", {}),
     ]  # fmt: skip
     steps = [_step(choose) for _ in range(draw.randint(max_steps // 3, max_steps))]
+    if choose([True, False, False]):
+        number = draw.randrange(len(steps))
+        steps[number:number] = _renewal(choose)
     return Schedule(choose(ZONES), choose(SPANS), choose(HOURS), choose(ROLLOVERS), [*start, *steps])
+
+
+def _renewal(choose):
+    """The contract ends, and work goes on with its renewal."""
+    return [
+        Step("command", {"type": "amended", "end": choose([-1, 0, 2])}),
+        Step("renew", {"contract": 0, "code": "C2", "is_activated": True}),
+        Step("wait", {"to_end": choose([0, 3600])}), Step("link", {"to": "C2", "updated": 8}),
+        Step("work", _work(choose)), Step("run", {}),
+    ]  # fmt: skip
 
 
 def _rule(choose):
@@ -103,11 +123,25 @@ def _rule(choose):
     }
 
 
+def _digest(choose):
+    return {
+        "scope": choose(["global", "global", "contract"]),
+        "every": choose(["week", "week", "month"]),
+        "on": choose(WEEKDAYS),
+    }
+
+
+def _contract(choose):
+    """The first contract, or the newest."""
+    return choose([0, 0, -1])
+
+
 def _wait(choose):
     """Some time, the edge of a day, or rarely the end of the contract."""
-    hours, seconds = {"hours": choose([1, 5, 30])}, {"seconds": choose([5, 15])}
+    hours, seconds = {"hours": choose([1, 5, 30])}, {"seconds": choose([5, 15, 60])}
     edge = {"days": choose([0, 0, 1, 6, 29]), "after_midnight": choose([-1, 0, 1])}
-    return choose([hours, hours, seconds, *[edge] * 4, choose([edge, edge, {"to_end": choose([-1, 0, 1, 3600])}])])
+    to_end = {"to_end": choose([-1, 0, 1, 3600]), "contract": _contract(choose)}
+    return choose([hours, hours, seconds, *[edge] * 4, choose([edge, edge, to_end])])
 
 
 def _work(choose):
@@ -120,7 +154,12 @@ def _work(choose):
 def _command(choose):
     type_ = choose(COMMANDS)
     change = choose(AMENDMENTS) if type_ in ("amended", "revised") else {}
-    return {"type": type_, **change, "fate": choose(["", "", "", "", "lost", "repeated", "raced"])}
+    return {
+        "type": type_,
+        "contract": _contract(choose),
+        **change,
+        "fate": choose(["", "", "", "", "lost", "repeated", "raced"]),
+    }
 
 
 def _deliver(choose):
@@ -151,19 +190,30 @@ STEPS = {
     "publish": (1, lambda choose: {"process": choose(PROCESSES[:2]), "is_crashing": True}),
     "clock": (1, lambda choose: {"seconds": choose([-7200, -1, 3600, 86_400, -86_400])}),
     "delete": (1, lambda choose: {"id": choose("1234567890"), "updated": choose(UPDATED)}),
-    "link": (1, lambda choose: {"to": choose(["C1", "C1", "C1", None]), "updated": choose(UPDATED)}),
+    "link": (1, lambda choose: {"to": choose(["C1", "C1", "C1", "C2", None]), "updated": choose(UPDATED)}),
     "rule": (1, lambda choose: {"scope": choose(["global", "contract"]), "name": choose("ABC"), **_rule(choose)}),
+    "digest": (1, _digest),
+    "renew": (
+        1,
+        lambda choose: {
+            "contract": _contract(choose), "code": choose(["C2", "C2", "C3", "C1"]),
+            "is_activated": choose([True, True, False]),
+        },
+    ),
+    "server": (2, lambda choose: {"answer": choose(ANSWERS)}),
+    "send": (2, lambda choose: {"rounds": choose([1, 2, 12]), "seconds": choose([4, 20, 3600])}),
     "offer": (
         2,
         lambda choose: {
-            "hours": choose(["2", "20", "-1", "-20"]), "period": choose([0, 1, 2]), "days": choose([None, 1]),
+            "contract": _contract(choose), "hours": choose(["2", "20", "-1", "-20"]), "period": choose([0, 1, 2]),
+            "days": choose([None, 1]),
         },
     ),
     "answer": (
         2,
         lambda choose: {
-            "offer": choose([0, 1]), "answer": choose(["accepted", "accepted", "declined", "withdrawn"]),
-            "times": choose([1, 2]),
+            "contract": _contract(choose), "offer": choose([0, 1]),
+            "answer": choose(["accepted", "accepted", "declined", "withdrawn"]), "times": choose([1, 2]),
         },
     ),
 }  # fmt: skip

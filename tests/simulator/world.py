@@ -1,40 +1,20 @@
 """Runs a schedule on a system, pure or on Postgres, and compares it with the reference after every step."""
 
-from collections import Counter, defaultdict
 from datetime import UTC, date, datetime, time, timedelta
-from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from event_builders import account, data_of, organization_event, rollover, terms, uid
-from notification_model import NotificationModel
-from reference.facts import ORGANIZATION, Fact
-from reference.reports import Model
+from event_builders import account, rollover, terms, uid
 from reference.rules import day_of, periods
 
+from simulator.expected import ExpectedContract
 from simulator.life import ExpectedLife
-from simulator.steps import TOPICS
+from simulator.processes import WORKLOGS, Difference, Processes, Record
 
-BALANCES, LIFECYCLE, WORKLOGS = "consumption.balances", "contracts.lifecycle", "worklog.events"
 CONTRACT = uid("contract C1")
 SCOPES = {"global": {"kind": "global"}, "contract": {"kind": "contract", "id": CONTRACT}}
+OWNER_ALONE = [{"kind": "owner"}]
+OWNER_AND_CONTACT = [{"kind": "contacts", "role": "billing"}, *OWNER_ALONE]
 SOURCE, ISSUE = "/tracker", "I1"
-LATE_OFFSET = 100_000
-
-
-class Record(NamedTuple):
-    """A record of a topic."""
-
-    topic: str
-    type: str
-    source: str
-    data: dict
-
-
-ORGANIZATION_RECORD = Record("contracts.directory", ORGANIZATION, "/contracts", data_of(organization_event()))
-
-
-class Difference(Exception):  # noqa: N818 - it is what the simulator looks for
-    """The system and the reference differ."""
 
 
 def draft_terms(schedule):
@@ -47,18 +27,15 @@ def draft_terms(schedule):
     )  # fmt: skip
 
 
-class World:
-    """One contract, its tracker, the topics between the services, and the time."""
+class World(Processes):
+    """A contract and its renewals, the people and the tracker, and the time."""
 
     def __init__(self, system, schedule):
-        self.system, self.terms = system, draft_terms(schedule)
+        super().__init__(system)
+        self.terms = draft_terms(schedule)
         self.now = datetime.combine(date.fromisoformat(schedule.span[0]), time(10), self.zone).astimezone(UTC)
-        self.topics, self.positions = defaultdict(list), Counter()
-        self.life, self.model = ExpectedLife(self.terms), NotificationModel()
-        self.evaluated_at, self.is_reevaluation_due = self.now, False
-        self.described, self.again_count = set(), 0
-        # Versions of the contract that consumption could not read at first, by position.
-        self.rejected, self.is_rejecting = [], False
+        self.contracts = [ExpectedContract(CONTRACT, ExpectedLife(self.terms), self.now)]
+        self.rules, self.described = {}, set()
 
     @property
     def zone(self):
@@ -66,11 +43,12 @@ class World:
 
     @property
     def today(self):
-        return day_of(self.now, self.life.terms)
+        """In the zone of the first contract."""
+        return day_of(self.now, self.contracts[0].life.terms)
 
     async def play(self, steps, report=lambda _: None):
         """Run all steps and let the system settle. Raises :class:`Difference`."""
-        await self.system.start(CONTRACT, self.terms, self.now)
+        await self.system.start(self.terms, self.now)
         for step in steps:
             await getattr(self, f"_do_{step.kind}")(**step.values)
             await self._compare()
@@ -78,58 +56,56 @@ class World:
         await self._do_replay()
         await self._do_run()
         await self._compare()
-        await self.system.compare_figures(self._reference(), self.now)
+        await self.system.compare_figures(self.reference(), self.now)
+        # In the end each mail is delivered, or was given up.
+        await self._do_server("accepts")
+        await self._do_send(rounds=3, seconds=86_400)
         report(f"{self._time()}  the end{self._describe()}")
 
     def _time(self):
-        return f"{self.now.astimezone(ZoneInfo(self.life.terms['timezone'])):%Y-%m-%d %H:%M:%S}"
+        return f"{self.now.astimezone(ZoneInfo(self.contracts[0].life.terms['timezone'])):%Y-%m-%d %H:%M:%S}"
 
     def _describe(self):
         """What differs after this step, each on a line of its own."""
-        life, raised = self.life, self.model.notifications
-        facts = [
-            f"the contract is {life.status}, version {life.version}, until {life.terms['end_date']}",
-            *(f"offer {number} is {offer.status}" for number, offer in enumerate(life.offers)),
-            *(f"notification {number}: {_describe(raised[number])}" for number in range(len(raised))),
-        ]
+        facts = []
+        for contract in self.contracts:
+            life, code = contract.life, contract.code
+            facts.append(f"{code} is {life.status}, version {life.version}, until {life.terms['end_date']}")
+            facts += [f"offer {number} of {code} is {offer.status}" for number, offer in enumerate(life.offers)]
+        for number, mail in enumerate(self.mails):
+            facts += [f"mail {number}: {_describe(notification)}" for notification in mail.notifications]
+            facts += [f"mail {number} is {mail.status} after {mail.attempts} attempts"] if mail.attempts else []
         new = [fact for fact in facts if fact not in self.described]
         self.described |= set(new)
         return "".join(f"\n{'':23}-> {fact}" for fact in new)
 
-    def _reference(self):
-        records = [ORGANIZATION_RECORD]
-        records += [
-            record
-            for topic in TOPICS["consumption"]
-            for position, record in enumerate(self.topics[topic][: self.positions["consumption", topic]])
-            if topic != LIFECYCLE or position not in self.rejected
-        ]
-        return Model([Fact(self.now, record.type, record.source, record.data) for record in records])
-
     async def _compare(self):
-        expected = self.life.version, self.life.status, self.life.terms
-        actual = await self.system.state()
-        if actual != expected:
-            raise Difference(f"the contract is {actual}\n  not {expected}")
-        offers = [offer.status for offer in self.life.offers]
-        if await self.system.offers() != offers:
-            raise Difference(f"the offers are {await self.system.offers()}\n  not {offers}")
-        raised, notifications = Counter(await self.system.raised()), Counter(self.model.notifications)
-        if raised != notifications:
-            more, less = raised - notifications, notifications - raised
-            raise Difference(f"raised and not expected: {sorted(more, key=str)}\n  expected: {sorted(less, key=str)}")
+        for number, contract in enumerate(self.contracts):
+            actual, expected = await self.system.state(number), contract.life.state()
+            if actual != expected:
+                raise Difference(f"{contract.code} is {actual}\n  not {expected}")
+            actual, expected = await self.system.offers(number), [offer.status for offer in contract.life.offers]
+            if actual != expected:
+                raise Difference(f"the offers of {contract.code} are {actual}\n  not {expected}")
+        await self._compare_mails()
 
     # People
 
-    async def _do_command(self, type, fate="", **change):  # noqa: A002 - the name in schedules
-        body = self._changed(**change)
-        for lost in {"lost": [True], "repeated": [False, False]}.get(fate, [False]):
-            await self.system.command(type, body, self.now, is_lost=lost, is_raced=fate == "raced")
-            if not lost:
-                self.life.command(type, body, self.now)
+    def _select(self, contract):
+        """The first contract, or the newest."""
+        number = contract % len(self.contracts)
+        return number, self.contracts[number].life
 
-    def _changed(self, end=None, hours=None, zone=None, name=None, accounts=None):
-        body = self.life.terms
+    async def _do_command(self, type, contract=0, fate="", **change):  # noqa: A002 - the name in schedules
+        number, life = self._select(contract)
+        body = self._changed(life, **change)
+        for lost in {"lost": [True], "repeated": [False, False]}.get(fate, [False]):
+            await self.system.command(number, type, body, self.now, is_lost=lost, is_raced=fate == "raced")
+            if not lost:
+                life.command(type, body, self.now)
+
+    def _changed(self, life, end=None, hours=None, zone=None, name=None, accounts=None):
+        body = life.terms
         if end is not None:
             # About today, so that it expires soon, or is active again.
             body = {**body, "end_date": str(self.today + timedelta(days=end))}
@@ -140,34 +116,64 @@ class World:
             body = {**body, "accounts": [{**body["accounts"][0], "planned_hours": accounts}]}
         return {**body, **({"timezone": zone} if zone else {}), **({"name": name} if name else {})}
 
-    async def _do_offer(self, hours, period, days):
-        spans = periods(self.life.terms)
+    async def _do_renew(self, contract, code, *, is_activated):
+        number, life = self._select(contract)
+        id_ = uid(f"contract {code}")
+        await self.system.renew(number, code, self.now)
+        is_free = code not in [other.code for other in self.contracts]
+        renewal = life.renew(self.contracts[number].id, code, id_, self.now) if is_free else None
+        if renewal is None:
+            return
+        _, _, actual, *_ = await self.system.state(len(self.contracts))
+        account_ids = [body["id"] for body in actual["accounts"]]
+        if None in account_ids or not {other.account_id for other in self.contracts}.isdisjoint(account_ids):
+            raise Difference(f"the accounts of {code} have the ids {account_ids}, which must be new")
+        [renewal.terms["accounts"][0]["id"]] = account_ids
+        self.contracts.append(ExpectedContract(id_, renewal, self.now))
+        for (scope, _), rule in self.rules.items():
+            if scope == "global":
+                self.contracts[-1].set_rule(scope, rule)
+        if is_activated:
+            await self._do_command("activated", -1)
+
+    async def _do_offer(self, contract, hours, period, days):
+        number, life = self._select(contract)
+        spans = periods(life.terms)
         start = spans[min(period, len(spans) - 1)][0]
         until = days and self.now.replace(microsecond=0) + timedelta(days=days)
         adjustment = {
-            "account_id": self.life.terms["accounts"][0]["id"], "period_start": str(start), "hours": hours,
+            "account_id": life.terms["accounts"][0]["id"], "period_start": str(start), "hours": hours,
             "value_minor": None, "reason": "more",
         }  # fmt: skip
         # What is over is no longer in the way of another offer.
-        await self.system.make(adjustment, until, self.now)
-        self.life.expire_offers(self.now)
-        self.life.make(adjustment, until, self.now)
+        await self.system.make(number, adjustment, until, self.now)
+        life.expire_offers(self.now)
+        life.make(adjustment, until, self.now)
 
-    async def _do_answer(self, offer, answer, times):
+    async def _do_answer(self, contract, offer, answer, times):
+        number, life = self._select(contract)
         for _ in range(times):
-            await self.system.answer(offer, answer, self.now)
-            self.life.answer(offer, answer, self.now)
+            await self.system.answer(number, offer, answer, self.now)
+            life.answer(offer, answer, self.now)
 
-    async def _do_rule(self, scope, name, **body):
+    async def _do_rule(self, scope, name, receivers=OWNER_ALONE, **body):
         rule = {
-            "name": name, "scope": SCOPES[scope], "receivers": [{"kind": "owner"}], "channels": ["email"],
-            "enabled": True, **body,
+            "name": name, "scope": SCOPES[scope], "receivers": receivers, "channels": ["email"], "enabled": True,
+            **body,
         }  # fmt: skip
-        previous = self.model.rules.get((scope, name))
-        if previous is None or previous.body != rule:
-            self.model.set_rule(scope, rule)
-            self.is_reevaluation_due = True
-            await self.system.save_rule(scope, rule)
+        if rule == self.rules.get((scope, name)):
+            return
+        self.rules[scope, name] = rule
+        if rule["trigger"]["kind"] == "digest":
+            self.digests.set_rule(scope, rule)
+        for contract in self.contracts if scope == "global" else self.contracts[:1]:
+            contract.set_rule(scope, rule)
+        await self.system.save_rule(scope, rule)
+
+    async def _do_digest(self, scope, **trigger):
+        """Rule D: a digest for the owner and for the customer."""
+        options = {"remind_every_days": None, "notify_resolved": False, "existing": "notify"}
+        await self._do_rule(scope, "D", OWNER_AND_CONTACT, trigger={"kind": "digest", **trigger}, **options)
 
     # The tracker
 
@@ -192,129 +198,29 @@ class World:
 
     # Time
 
-    async def _do_wait(self, hours=0, seconds=0, days=None, after_midnight=0, to_end=None):
+    async def _do_wait(self, hours=0, seconds=0, days=None, after_midnight=0, to_end=None, contract=0):
+        _, life = self._select(contract)
         if to_end is not None:
-            day, after_midnight = date.fromisoformat(self.life.terms["end_date"]) + timedelta(days=1), to_end
+            day, after_midnight = date.fromisoformat(life.terms["end_date"]) + timedelta(days=1), to_end
         elif days is not None:
             day = self.today + timedelta(days=days + 1)
         else:
             self.now += timedelta(hours=hours, seconds=seconds)
             return
-        self.now = max(self.now, first_moment(day, self.life.terms) + timedelta(seconds=after_midnight))
+        self.now = max(self.now, first_moment(day, life.terms) + timedelta(seconds=after_midnight))
 
     async def _do_clock(self, seconds):
         self.now += timedelta(seconds=seconds)
 
-    # Processes and faults
-
-    async def _do_tick(self, process):
-        if process == "contracts":
-            await self.system.expire(self.now)
-            self.life.expire(self.now)
-            self.life.expire_offers(self.now)
-        elif process == "consumption":
-            await self.system.begin_day(self.now)
-        else:
-            await self.system.evaluate_due(self.now)
-            if self.now >= self.evaluated_at or self.is_reevaluation_due:
-                self._evaluate()
-            self.is_reevaluation_due = False
-
-    def _evaluate(self):
-        if self.model.version:
-            self.model.evaluate(self.now, day_of(self.now, self.model.terms))
-            self.evaluated_at = self.now
-
-    async def _do_crash(self, process):
-        await self.system.restart(process)
-        self.is_reevaluation_due |= process == "notifier"
-
-    async def _do_publish(self, process, *, is_crashing=False):
-        """Publish the outbox of a process. Returns whether there was something."""
-        records = await self.system.unpublished(process, self.now)
-        for record in records:
-            self.topics[record.topic].append(record)
-            if process == "consumption" and self.system.has_fold:
-                self._compare_balance(record.data)
-        if not is_crashing:
-            await self.system.mark_published(process)
-        return bool(records)
-
-    def _compare_balance(self, body):
-        """What is published is what the reference counts, whatever came before."""
-        actual = {name: value for name, value in body.items() if name not in ("forecast", "revision")}
-        expected = self._reference().balance(CONTRACT, self.now)
-        if actual != expected:
-            raise Difference(f"the balance is {actual}\n  not {expected}")
-
-    async def _do_again(self, to, topic, number):
-        """An old record is delivered a second time, after all newer ones: as a dead letter that is replayed."""
-        if position := self.positions[to, topic]:
-            if (to, topic) == ("consumption", LIFECYCLE) and number % position in self.rejected:
-                self.rejected.remove(number % position)
-            await self._deliver_late(to, topic, self.topics[topic][number % position])
-
-    async def _do_reject(self):
-        """Consumption cannot read the next version of the contract: it becomes a dead letter."""
-        self.is_rejecting = True
-
-    async def _do_replay(self):
-        """The dead letters are replayed, after newer versions."""
-        while self.rejected:
-            await self._deliver_late("consumption", LIFECYCLE, self.topics[LIFECYCLE][self.rejected.pop()])
-
-    async def _deliver_late(self, to, topic, record):
-        self.again_count += 1
-        await self.system.deliver(to, topic, LATE_OFFSET + self.again_count, [record], self.now, is_crashing=False)
-        self._notice(to, topic, [record])
-
-    async def _do_deliver(self, to, topic, count, *, is_crashing=False):
-        """Deliver the next records. A crash before the commit leaves them to the next delivery."""
-        position = self.positions[to, topic]
-        records = self.topics[topic][position : position + count]
-        if not records:
-            return False
-        if self.is_rejecting and (to, topic) == ("consumption", LIFECYCLE):
-            self.is_rejecting = False
-            self.rejected.append(position)
-            self.positions[to, topic] += 1
-            return True
-        await self.system.deliver(to, topic, position, records, self.now, is_crashing=is_crashing)
-        if is_crashing:
-            return True
-        self.positions[to, topic] += len(records)
-        self._notice(to, topic, records)
-        return True
-
-    def _notice(self, to, topic, records):
-        if to == "notifier":
-            bodies = [record.data for record in records]
-            if topic == LIFECYCLE:
-                self.model.store_lifecycle(bodies, self.now)
-            else:
-                self.model.store_balances(bodies)
-            self._evaluate()
-
-    async def _do_run(self):
-        """All processes work until nothing is left to do."""
-        is_busy = True
-        while is_busy:
-            is_busy = False
-            await self._do_tick("contracts")
-            await self._do_tick("consumption")
-            for process, topics in TOPICS.items():
-                for publisher in ("contracts", "consumption"):
-                    is_busy |= await self._do_publish(publisher)
-                for topic in topics:
-                    while await self._do_deliver(process, topic, 100):
-                        is_busy = True
-            await self._do_tick("notifier")
-
 
 def _describe(notification):
-    kind, rule, trigger, subject, period, threshold = notification
+    code, kind, rule, *values = notification
+    if kind == "digest":
+        day, status, end, planned, consumed, _, words = values
+        return " ".join([f"digest of {day}: {code} is {status} until {end}, {consumed} s of {planned} s", *words])
+    trigger, subject, period, threshold = values
     more = [str(value) for value in (threshold, period and f"in the period from {period}") if value]
-    return " ".join([f"{kind} of rule {rule}, {trigger} of the {subject}", *more])
+    return " ".join([f"{kind} of rule {rule}, {trigger} of the {subject} of {code}", *more])
 
 
 def first_moment(day, body):
