@@ -106,6 +106,7 @@ def _renewal(choose):
     return [
         Step("command", {"type": "amended", "end": choose([-1, 0, 2])}),
         Step("renew", {"contract": 0, "code": "C2", "is_activated": True}),
+        *[Step("command", {"type": "amended", "contract": -1, "zone": choose(ZONES)})] * choose([0, 1]),
         Step("wait", {"to_end": choose([0, 3600])}), Step("link", {"to": "C2", "updated": 8}),
         Step("work", _work(choose)), Step("run", {}),
     ]  # fmt: skip
