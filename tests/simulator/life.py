@@ -72,7 +72,7 @@ class ExpectedLife:
         if type_ in ("amended", "revised") and terms == self.terms:
             return
         self.terms, self.status, self.version = terms, status, self.version + 1
-        if status == "EXPIRED" and not self.has_ended(now):
+        if type_ == "amended" and status == "EXPIRED" and not self.has_ended(now):
             self.status = "ACTIVE"
         self.expire(now)
 
