@@ -15,6 +15,7 @@ from tidemark_shared.log import get_logger
 _log = get_logger()
 
 _CANCEL_AGAIN_SECONDS = 1.0
+_END_TIMEOUT_SECONDS = 60.0
 
 
 async def keep_running(name: str, task: Callable[[], Awaitable[Any]]) -> None:
@@ -37,6 +38,20 @@ async def cancel_tasks(tasks: Iterable[asyncio.Task[Any]]) -> None:
         for task in running:
             task.cancel()
         _, running = await asyncio.wait(running, timeout=_CANCEL_AGAIN_SECONDS)
+
+
+async def run_together(works: Iterable[Coroutine[Any, Any, object]]) -> None:
+    """Run all to their ends. The first error, or a cancellation, ends the others and is raised.
+
+    ``asyncio.TaskGroup`` cancels once, and waits for ever for a task that swallows it.
+    """
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            task.result()
+    finally:
+        await finish(cancel_tasks(tasks), timeout_seconds=_END_TIMEOUT_SECONDS)
 
 
 async def finish(work: Coroutine[Any, Any, object], *, timeout_seconds: float) -> None:

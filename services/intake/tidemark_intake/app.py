@@ -26,7 +26,7 @@ from tidemark_shared.messaging.events import format_timestamp
 from tidemark_shared.messaging.topics import DIRECTORY
 from tidemark_shared.runtime import service_runtime
 from tidemark_shared.settings import InvalidSettingError, Settings
-from tidemark_shared.tasks import keep_running
+from tidemark_shared.tasks import keep_running, run_together
 
 _sql: IntakeQueries = queries("tidemark_intake")
 _HANDLERS = {DIRECTORY.name: handle_directory}
@@ -74,15 +74,18 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
-async def lead(url: str, readers: Mapping[str, Reader]) -> NoReturn:
+async def lead(url: str, readers: Mapping[str, Reader]) -> None:
     """Wait until no other process reads the sources, then read them until the database no longer responds."""
-    async with hold_leader_lock(url, "intake", "sources_lock") as leader, asyncio.TaskGroup() as tasks:
-        for source_id, reader in readers.items():
-            tasks.create_task(keep_running(source_id, reader.run))
-        while True:
-            # Fails if the connection, and with it the lock, was lost.
-            await leader.execute("SELECT 1")
-            await asyncio.sleep(_LEADER_CHECK_SECONDS)
+    async with hold_leader_lock(url, "intake", "sources_lock") as leader:
+        reading = (keep_running(source_id, reader.run) for source_id, reader in readers.items())
+        await run_together([_keep_lead(leader), *reading])
+
+
+async def _keep_lead(leader: Connection) -> NoReturn:
+    """Fails if the connection, and with it the lock, is lost."""
+    while True:
+        await leader.execute("SELECT 1")
+        await asyncio.sleep(_LEADER_CHECK_SECONDS)
 
 
 async def register(pool: Pool, source: Source) -> None:

@@ -30,7 +30,7 @@ from tidemark_shared.database import migrate, open_connection
 from tidemark_shared.http.tokens import issue_token
 from tidemark_shared.messaging.kafka import create_topics, use_settings
 from tidemark_shared.settings import Settings, require_setting
-from tidemark_shared.tasks import cancel_tasks
+from tidemark_shared.tasks import cancel_tasks, run_together
 
 SERVICES = ("contracts", "consumption", "notifier")
 INTAKE = "intake"
@@ -201,12 +201,7 @@ class _Stack:
 
     async def _start(self, *, demo: bool) -> None:
         _print_status(f"Starting Tidemark on {self._data_dir} …")
-        try:
-            async with asyncio.TaskGroup() as group:
-                for start in (self._start_databases(), self._start_kafka(), self._start_mail_sink()):
-                    group.create_task(start)
-        except ExceptionGroup as errors:
-            raise errors.exceptions[0] from None
+        await run_together([self._start_databases(), self._start_kafka(), self._start_mail_sink()])
         _print_status("Starting the services …")
         await self._services.start(*map(self._service, (*services_of(self._state.environment), "web")))
         self._print_addresses()

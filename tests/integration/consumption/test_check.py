@@ -234,7 +234,11 @@ async def test_check_and_fold_do_not_wait_for_each_other(connection, check_pool,
     planned = PlannedWorklog(
         "I2", "ann", HOUR, source="/tracker", day=datetime(2026, 3, 2, tzinfo=UTC).date(), worklog_id="2"
     )
-    async with asyncio.timeout(60), check_pool.acquire() as checking, asyncio.TaskGroup() as group:
+    async with (
+        asyncio.timeout(60),
+        check_pool.acquire() as checking,
+        asyncio.TaskGroup() as group,  # noqa: TID251 - it ends by itself
+    ):
         answer = group.create_task(check_worklog(checking, planned, NOW))
         await checked.wait()
         # The fold changes what the check has counted, and commits; a second one is in progress while the check ends.

@@ -1,11 +1,12 @@
 """Tasks end when they are cancelled, whatever a library swallows."""
 
 import asyncio
+import contextlib
 
 import pytest
 
 from tidemark_shared import tasks
-from tidemark_shared.tasks import cancel_tasks, finish
+from tidemark_shared.tasks import cancel_tasks, finish, run_together
 
 
 async def test_task_whose_library_swallows_a_cancellation_ends(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,6 +28,35 @@ async def test_task_whose_library_swallows_a_cancellation_ends(monkeypatch: pyte
     await cancel_tasks([task])
     assert task.cancelled()
     assert swallowed == 3
+
+
+async def test_tasks_that_run_together_end_although_one_swallows_a_cancellation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tasks, "_CANCEL_AGAIN_SECONDS", 0.01)
+    ended: list[str] = []
+
+    async def swallow() -> None:
+        try:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+            await asyncio.Event().wait()
+        finally:
+            ended.append("swallowed one")
+
+    async def fail() -> None:
+        await asyncio.sleep(0)
+        raise ValueError("first")
+
+    with pytest.raises(ValueError, match="first"):
+        await run_together([swallow(), fail()])
+    assert ended == ["swallowed one"]
+
+    together = asyncio.create_task(run_together([swallow(), swallow()]))
+    await asyncio.sleep(0.01)
+    await cancel_tasks([together])
+    assert together.cancelled()
+    assert len(ended) == 3
 
 
 async def test_finish_raises_the_cancellation_after_the_work() -> None:

@@ -53,7 +53,7 @@ async def test_answer_is_kept_for_its_seconds_and_a_failure_is_not() -> None:
 
 
 async def test_page_of_the_api_is_drawn_once_for_all_strangers(monkeypatch: pytest.MonkeyPatch) -> None:
-    document = {"info": {"description": ""}, "tags": [], "paths": {}, "components": {"schemas": {}}}
+    document = {"info": {"description": ""}, "tags": [], "paths": {}, "webhooks": {}, "components": {"schemas": {}}}
     drawn: list[object] = []
 
     def draw(*_: object, **__: object) -> Drawing:

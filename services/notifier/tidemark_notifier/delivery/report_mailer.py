@@ -35,6 +35,7 @@ from tidemark_shared.database import Pool, queries
 from tidemark_shared.http.tokens import issue_token
 from tidemark_shared.log import get_logger
 from tidemark_shared.settings import Settings, require_setting
+from tidemark_shared.tasks import run_together
 
 _log = get_logger()
 _sql: NotifierQueries = queries("tidemark_notifier")
@@ -65,6 +66,8 @@ class ReportMailer:
         self._pool, self._settings, self._policy = pool, settings, policy
         self._secret = require_setting(settings.secret, "secret")
         self._busy_domains: set[str] = set()
+        # The domain of a mail is busy before the next mail is chosen.
+        self._choosing = asyncio.Lock()
         self._smtp = SmtpClient(SmtpServer.parse(require_setting(settings.smtp_url, "smtp_url")))
         self._web = httpx.AsyncClient(
             base_url=settings.web_url or settings.public_url,
@@ -79,9 +82,7 @@ class ReportMailer:
     async def run(self) -> None:
         """Send until cancelled. The service runtime restarts it after a database error."""
         try:
-            async with asyncio.TaskGroup() as places:
-                for _ in range(_PLACES):
-                    places.create_task(self._send_due())
+            await run_together(self._send_due() for _ in range(_PLACES))
         finally:
             await self._smtp.aclose()
 
@@ -92,13 +93,13 @@ class ReportMailer:
 
     async def send_next(self) -> bool:
         """Send the mail that is due first, and record the result. Returns whether there was one."""
-        async with self._pool.acquire() as connection:
+        async with self._choosing, self._pool.acquire() as connection:
             row = await _sql.lease_report_mail(
                 connection, lease_seconds=self._policy.lease_seconds, busy_domains=list(self._busy_domains)
             )
-        if row is None:
-            return False
-        self._busy_domains.add(row["domain"])
+            if row is None:
+                return False
+            self._busy_domains.add(row["domain"])
         try:
             error = await self._attempt(row)
         finally:

@@ -16,7 +16,7 @@ _log = get_logger()
 
 _POLL_SECONDS = 0.5
 _ALIVE_SECONDS = 15
-_MAX_WATCHERS, _MAX_OF_CALLER = 250, 50
+_MAX_WATCHERS, _MAX_OF_CALLER = 250, 125
 # What one question names: an address has 8 KiB.
 _MAX_CONTRACTS = 150
 _HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}

@@ -74,7 +74,7 @@ WHERE m.id = (
   SELECT d.id FROM report_mails AS d
   WHERE d.status = 'pending' AND d.due_at <= clock_timestamp()
     AND (d.leased_until IS NULL OR d.leased_until <= clock_timestamp())
-    AND lower(split_part(d.addressee ->> 'email', '@', -1)) <> ALL (:busy_domains::text[])
+    AND lower(split_part(d.addressee ->> 'email', '@', -1)) <> ALL(:busy_domains::text[])
   ORDER BY d.attempts > 0, d.due_at, d.id
   LIMIT 1
   FOR UPDATE SKIP LOCKED
