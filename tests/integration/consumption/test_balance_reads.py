@@ -101,7 +101,7 @@ async def balance_body(connection, *, complete):
     """The query inside the function, because EXPLAIN does not show it."""
     body = await connection.fetchval("SELECT prosrc FROM pg_proc WHERE proname = 'balance'")
     parameters = {"of_contract": f"'{uid('contract LARGE')}'::uuid", "moment": f"'{MOMENT}'::timestamptz"}
-    for name, value in {**parameters, "complete": str(complete)}.items():
+    for name, value in {**parameters, "complete": str(complete), "with_accounts": "TRUE"}.items():
         body = body.replace(name, value)
     return body
 

@@ -91,7 +91,7 @@ def planned_worklogs(draw, history):
 
 
 @settings(
-    max_examples=repeat(15, long=100),
+    max_examples=repeat(10, long=100),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

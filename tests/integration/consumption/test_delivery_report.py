@@ -69,7 +69,7 @@ async def test_report_without_details_has_the_same_figures(client, pool):
     assert short["teams"] == full["teams"]
 
 
-@pytest.mark.parametrize(("seed", "first", "last"), HISTORIES[: repeat(3, long=len(HISTORIES))])
+@pytest.mark.parametrize(("seed", "first", "last"), HISTORIES[: repeat(2, long=len(HISTORIES))])
 async def test_report_equals_the_tables(client, pool, seed, first, last):
     async with pool.acquire() as connection:
         await learn(connection, seeded(seed))

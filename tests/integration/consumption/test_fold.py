@@ -129,7 +129,7 @@ def histories(draw):
     return facts, [*batches, current] if current else batches
 
 
-@settings(max_examples=repeat(100, long=200), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=repeat(60, long=200), deadline=None, suppress_health_check=list(HealthCheck))
 @given(histories())
 async def test_any_order_duplication_and_batch_split_gives_recomputed_rows(connection, history):
     facts, batches = history

@@ -147,7 +147,7 @@ async def test_concurrent_changes_of_closed_period_are_restated_in_sequence(pool
     assert [tuple(row) for row in rows] == [("worklog:/tracker/1", 0, 60), ("worklog:/tracker/2", 60, 67)]
 
 
-@pytest.mark.parametrize("round_", range(repeat(6, long=25)))
+@pytest.mark.parametrize("round_", range(repeat(4, long=25)))
 async def test_concurrent_activation_link_and_work_give_recomputed_rows(pool, round_):
     """Nothing is held: the order is up to the scheduler."""
     del round_

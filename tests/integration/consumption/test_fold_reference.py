@@ -31,7 +31,7 @@ from tidemark_shared.database import connect_pool
 
 
 @settings(
-    max_examples=repeat(20, long=60),
+    max_examples=repeat(12, long=60),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

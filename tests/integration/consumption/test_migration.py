@@ -40,7 +40,7 @@ class Filled(NamedTuple):
     tables: dict[str, str]
 
 
-@pytest.fixture(params=list(FILLED)[: repeat(2, long=len(FILLED))])
+@pytest.fixture(params=list(FILLED)[: repeat(1, long=len(FILLED))])
 async def filled(request, empty_database, tmp_path):
     """A database as the code before left it."""
     stored = FILLED[request.param]
@@ -121,7 +121,7 @@ async def test_migrated_database_answers_for_earlier_moments(filled, connection,
     del connection
     contracts = contracts_of(filled.before)
     moments = sorted({moment for moment, _ in filled.before.batches})
-    for moment in moments[:: 1 + len(moments) // repeat(10, long=30)]:
+    for moment in moments[:: 1 + len(moments) // repeat(6, long=30)]:
         model = Model(filled.before.facts, moment)
         for contract_id in contracts:
             async with replaying.transaction():

@@ -78,7 +78,7 @@ async def test_unpublished_events_are_published_in_order_after_kill(settings, po
 
 async def test_events_stay_in_order_after_repeated_kills(settings, pool, published):
     contracts = []
-    for rounds in range(1, 1 + repeat(2, long=4)):
+    for rounds in range(1, 1 + repeat(1, long=4)):
         async with process(settings) as (api, kill):
             contracts = contracts or [await create_active_contract(api, code=f"C{number}") for number in range(3)]
 

@@ -24,7 +24,7 @@ from tidemark_intake.client import TrackerError
 from tidemark_intake.trackers import DeliveryError
 from tidemark_shared.database import Pool
 
-SEEDS = int(os.environ.get("TIDEMARK_TRACKER_SEEDS", repeat(20, long=1)))
+SEEDS = int(os.environ.get("TIDEMARK_TRACKER_SEEDS", repeat(12, long=1)))
 FIRST_SEED = int(os.environ.get("TIDEMARK_TRACKER_FIRST_SEED", "0"))
 CHANGES = repeat(12, long=20_000)
 pytestmark = pytest.mark.timeout(240 + SEEDS * (20 + CHANGES // 5))

@@ -59,7 +59,7 @@ class PureMachine(NotificationMachine):
 
 def test_pure_evaluation_matches_the_model():
     run_state_machine_as_test(
-        PureMachine, settings=settings(max_examples=repeat(300, long=1_000), stateful_step_count=40, deadline=None)
+        PureMachine, settings=settings(max_examples=repeat(150, long=1_000), stateful_step_count=40, deadline=None)
     )
 
 
@@ -183,7 +183,7 @@ def test_two_instances_on_a_database_match_the_model(database):
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=repeat(8, long=25),
+            max_examples=repeat(5, long=25),
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),

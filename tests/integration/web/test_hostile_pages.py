@@ -103,7 +103,7 @@ def names(monkeypatch):
 
 
 def a_part_of(number):
-    step = repeat(15, long=1)
+    step = repeat(30, long=1)
     return [text for text in TEXTS[number % step :: step] if len(text) < 8_000]
 
 
@@ -144,7 +144,7 @@ async def test_no_value_in_the_address_of_a_page_is_a_failure(site, names):
         # A page reads some parameters only where it has others.
         for name in sorted(names[route.path]):
             attempts += [("GET", f"{path}?{name}={text}", {}) for text in a_part_of(next(number))]
-    assert len(attempts) > 300
+    assert len(attempts) > 100
     assert await find_failures(site.client, attempts) == ""
 
 
@@ -160,5 +160,5 @@ async def test_no_value_in_a_form_is_a_failure(site):
                 form = "&".join(f"{name}={quote(value)}" for name, value in FORM.items() if name != field)
                 headers = {"content-type": "application/x-www-form-urlencoded"}
                 attempts.append(("POST", path, {"content": f"{form}&{field}={text}", "headers": headers}))
-    assert len(attempts) > 300
+    assert len(attempts) > 100
     assert await find_failures(site.client, attempts) == ""

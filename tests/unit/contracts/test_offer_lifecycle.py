@@ -215,4 +215,4 @@ class OfferLifecycle(RuleBasedStateMachine):
 
 
 TestOfferLifecycle = OfferLifecycle.TestCase
-TestOfferLifecycle.settings = settings(max_examples=repeat(100, long=2000), stateful_step_count=40, deadline=None)
+TestOfferLifecycle.settings = settings(max_examples=repeat(50, long=2000), stateful_step_count=40, deadline=None)

@@ -35,7 +35,7 @@ def check(history):
     return whole
 
 
-@settings(max_examples=repeat(20, long=100), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=repeat(12, long=100), deadline=None, suppress_health_check=list(HealthCheck))
 @given(histories(), st.randoms())
 def test_figures_do_not_depend_on_the_order_of_facts(history, shuffler):
     facts = history.facts
@@ -48,7 +48,7 @@ def test_figures_do_not_depend_on_the_order_of_facts(history, shuffler):
         assert shuffled.balance(contract_id) == whole.balance(contract_id)
 
 
-@settings(max_examples=repeat(20, long=100), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=repeat(12, long=100), deadline=None, suppress_health_check=list(HealthCheck))
 @given(histories())
 def test_generated_records_are_valid_events(history):
     topics = {topic.name: topic for topic in TOPICS}
