@@ -1,116 +1,13 @@
-"""The pages in front of a server that replaces the services: sessions, forms, errors, live updates."""
+"""The pages in front of a server that replaces the services: sessions, forms, errors."""
 
-import asyncio
-from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
 
-import httpx
 import pytest
-from api_tokens import SECRET, bearer, create_token
-from starlette.applications import Starlette
-from starlette.responses import JSONResponse
-from starlette.routing import Route
-from web_server import running_server, web_client
+from api_tokens import SECRET, create_token
+from page_services import FORM, SAME_SITE, pages, sign_in
 
-from tidemark_shared.domain.examples import BALANCE, PERIOD_RESTATED, STATEMENT, STATEMENT_TODAY
-from tidemark_shared.domain.examples import CONTRACT as CONTRACT_BODY
-from tidemark_shared.http.admission import MAX_TARGET_BYTES
+from tidemark_shared.domain.examples import STATEMENT
 from tidemark_shared.http.tokens import issue_token, verify_token
-from tidemark_web.pages import live
-
-CONTRACT = "3f0e4b86-6f0c-4f6e-9d0e-3c8e7d0f1a11"
-DEAD_LETTER = {"id": 17, "service": "consumption", "topic": "worklog.events", "partition": 0, "record_offset": 4,
-               "reason": "<i>Not JSON", "received_at": "2026-03-01T00:00:00Z", "replayed_at": None}  # fmt: skip
-STATUS = {"problems": [], "topics": [], "queues": [], "dead_letter_count": 0, "verification": None}
-VALUE = {"text": "<b>\x1b\u202e", "hex": None}
-OPERATIONS = {
-    "contracts/status": STATUS,
-    "consumption/status": STATUS,
-    "consumption/dead-letters": {"items": [DEAD_LETTER], "next": None},
-    "consumption/dead-letters/17": DEAD_LETTER | {"key": None, "headers": [], "value": VALUE},
-}
-SAME_SITE = {"sec-fetch-site": "same-origin"}
-FORM = {"content-type": "application/x-www-form-urlencoded"}
-
-
-def summary(name="<b>Support</b>", **changes):
-    figures = {"planned": 144000, "consumed": 187200, "remaining": -43200, "percent": "130.00", "worklogs": 3,
-               "unrated_seconds": None}  # fmt: skip
-    period = {**figures, "start": "2026-03-01", "end": "2026-03-31", "carried": 0, "available": 144000}
-    return {
-        "contract_id": CONTRACT, "contract_code": "A/1 & co", "contract_name": name, "organization_id": CONTRACT,
-        "organization_name": "Acme", "owner": {"name": "Olga", "email": "olga@provider.example"},
-        "type": "time_and_materials", "recurrence": "monthly", "start_date": "2026-01-01", "end_date": "2099-12-31",
-        "timezone": "UTC", "status": "ACTIVE", "attention": ["over"], "revision": 7, "unit": "seconds",
-        "currency": None, "unaccounted_seconds": 0, "forecast": None, "whole": figures, "period": period, **changes,
-    }  # fmt: skip
-
-
-TWO_MONTHS = BALANCE | {
-    "periods": [*BALANCE["periods"], {**BALANCE["periods"][0], "start": "2026-04-01", "end": "2026-04-30"}],
-}
-STATEMENT_ANSWER = {
-    "statement": STATEMENT, "restatements": [PERIOD_RESTATED], "restatement_count": 1, "today": STATEMENT_TODAY,
-}  # fmt: skip
-
-
-class Services:
-    """All services as one server; ``is_revoked`` makes it refuse every token."""
-
-    def __init__(self):
-        self.requests, self.revision, self.is_revoked, self.moments = [], 7, False, {}
-        self.app = Starlette(routes=[Route("/{path:path}", self.answer, methods=["GET", "POST"])])
-
-    async def answer(self, request):
-        self.requests.append((request.url.path, request.headers.get("authorization", "")))
-        self.moments[request.url.path] = request.query_params.get("as_of")
-        contracts = request.query_params.getlist("contract")
-        if len(request.url.query) > MAX_TARGET_BYTES - 100:
-            return JSONResponse({"title": "Address too long", "detail": "It is."}, 414)
-        if self.is_revoked:
-            return JSONResponse({"title": "Invalid token", "detail": "The token was revoked."}, 401)
-        answers = {
-            **{f"/v1/services/{path}": answer for path, answer in OPERATIONS.items()},
-            "/v1/balances": {
-                "items": [summary()], "next": None, "statuses": {"ACTIVE": 1}, "attention": {"over": 1},
-            },
-            "/v1/balances/revisions": {
-                "items": [{"contract_id": id_, "revision": self.revision} for id_ in contracts], "next": None,
-            },
-            "/v1/organizations": {"items": [], "next": None},
-            "/v1/contracts/ACME-SUP": CONTRACT_BODY | {"id": CONTRACT, "status": "ACTIVE"},
-            "/v1/contracts/ACME-SUP/balance": TWO_MONTHS,
-            "/v1/contracts/ACME-SUP/curve": {"items": [
-                {"day": "2026-03-02", "whole": BALANCE["whole"], "period": BALANCE["periods"][0]},
-            ]},
-            "/v1/contracts/ACME-SUP/worklogs": {"items": [], "next": None},
-            "/v1/contracts/ACME-SUP/history": {"items": [{
-                "version": 1, "offer_id": None, "what": "drafted", "status": "DRAFT", "actor": "olga", "reason": None,
-                "changes": [], "occurred_at": "2026-01-02T08:15:00Z", "descriptions": [],
-                "renewed_from": None, "renewed_as": None,
-            }]},
-        }  # fmt: skip
-        is_statement = request.url.path.endswith("/statements/2026-03-01")
-        if answer := STATEMENT_ANSWER if is_statement else answers.get(request.url.path):
-            return JSONResponse(answer)
-        return JSONResponse({"title": "Contract not found", "detail": "No contract."}, 404)
-
-    def count(self, path):
-        return sum(requested == path for requested, _ in self.requests)
-
-
-@asynccontextmanager
-async def pages(*, open_=False, **settings):
-    services = Services()
-    async with running_server(services.app) as url:
-        urls = {f"{name}_url": url for name in ("contracts", "consumption", "notifier")}
-        async with web_client(**{"open": open_, **urls, **settings}) as client:
-            yield client, services
-
-
-async def sign_in(client, token, headers=SAME_SITE, **fields):
-    return await client.post("/sign-in", data={"token": token, **fields}, headers=headers)
 
 
 async def test_page_without_a_session_asks_for_a_token_and_comes_back():
@@ -282,63 +179,6 @@ async def test_static_files_are_kept_for_ever_and_change_their_address_with_thei
     assert (file.status_code, file.headers["content-type"]) == (200, "text/css; charset=utf-8")
     assert "immutable" in file.headers["cache-control"]
     assert (other_version.status_code, outside.status_code) == (404, 404)
-
-
-async def read_event(lines):
-    """The next event of a stream that is not a sign of life."""
-    async with asyncio.timeout(10):
-        async for line in lines:
-            if line.startswith("event: revision"):
-                return int((await anext(lines)).removeprefix("data: "))
-    return None
-
-
-async def test_many_open_pages_ask_once():
-    async with pages() as (client, services), httpx.AsyncClient() as http:
-        streams = [
-            http.stream("GET", f"{client.base_url}/live/{CONTRACT}", headers=bearer("viewer")) for _ in range(20)
-        ]
-        opened = [await stream.__aenter__() for stream in streams]
-        lines = [response.aiter_lines() for response in opened]
-        assert [await read_event(line) for line in lines] == [7] * 20
-        before = services.count("/v1/balances/revisions")
-        services.revision = 8
-        assert [await read_event(line) for line in lines] == [8] * 20
-        assert services.count("/v1/balances/revisions") - before <= 5
-        for stream in streams:
-            await stream.__aexit__(None, None, None)
-
-
-async def test_pages_of_many_contracts_are_all_live(monkeypatch):
-    """Given more contracts than an address can name, then each page still hears of its own."""
-    monkeypatch.setattr(live, "_MAX_OF_CALLER", 250)
-    unlimited = httpx.Limits(max_connections=None)
-    async with pages() as (client, services), AsyncExitStack() as stack:
-        http = await stack.enter_async_context(httpx.AsyncClient(timeout=60, limits=unlimited))
-        lines = []
-        for _ in range(200):
-            address = f"{client.base_url}/live/{uuid4()}"
-            response = await stack.enter_async_context(http.stream("GET", address, headers=bearer("viewer")))
-            lines.append(response.aiter_lines())
-        assert [await read_event(line) for line in lines] == [7] * 200
-        services.revision = 8
-        assert [await read_event(line) for line in lines] == [8] * 200
-
-
-async def test_live_pages_of_one_person_leave_room_for_others(monkeypatch):
-    monkeypatch.setattr(live, "_MAX_OF_CALLER", 3)
-    async with pages() as (client, _), AsyncExitStack() as stack:
-        now = datetime.now(UTC)
-        for name, status in [("ann", 200)] * 3 + [("ann", 503), ("bob", 200)]:
-            headers = {"authorization": f"Bearer {issue_token(SECRET, name, 'viewer', now=now)}"}
-            response = await stack.enter_async_context(client.stream("GET", f"/live/{CONTRACT}", headers=headers))
-            assert response.status_code == status
-
-
-async def test_stream_needs_a_session_and_a_contract():
-    async with pages() as (client, _):
-        assert (await client.get(f"/live/{CONTRACT}")).status_code == 303
-        assert (await client.get("/live/nonsense", headers=bearer("viewer"))).status_code == 404
 
 
 async def test_operations_show_a_service_that_does_not_answer_and_the_others():
