@@ -37,8 +37,8 @@ class PureDigests:
 
     def send_due(self, rules, notifiers, now):
         """The digests that are due: (receiver, one notification for each contract)."""
-        known = [notifier for notifier in notifiers if notifier.contract]
-        zones = {ZoneInfo(notifier.contract["terms"]["timezone"]) for notifier in known}
+        notified = [notifier for notifier in notifiers if notifier.contract]
+        zones = {ZoneInfo(notifier.contract["terms"]["timezone"]) for notifier in notified}
         for rule in rules:
             key = rule.id, rule.version
             since = self.next_at.get(key)
@@ -46,7 +46,7 @@ class PureDigests:
                 continue
             self.next_at[key] = find_next_check(rule.trigger, now)
             if since and any(find_due_day(rule.trigger, [zone], since, now) for zone in zones):
-                yield from self._send(rule, known, since, now)
+                yield from self._send(rule, notified, since, now)
 
     def _send(self, rule, notifiers, since, now):
         cases, by_id = [], {notifier.contract_id: notifier for notifier in notifiers}

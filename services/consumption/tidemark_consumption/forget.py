@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import Any
 
 from tidemark_consumption.database.query_types import ConsumptionQueries
+from tidemark_shared.chunks import chunks
 from tidemark_shared.database import Connection, queries
 from tidemark_shared.domain.people import Pseudonyms
 from tidemark_shared.messaging.events import PersonForgotten, canonical_json, format_timestamp
@@ -40,8 +41,7 @@ def _digest(members: Mapping[str, str | int | None], pseudonym: str) -> bytes:
 
 async def _rewrite_author(connection: Connection, author: str, pseudonym: str) -> None:
     facts: list[Any] = [row async for row in _sql.facts_of(connection, author=author)]
-    for start in range(0, len(facts), _CHUNK_ROWS):
-        chunk = facts[start : start + _CHUNK_ROWS]
+    for chunk in chunks(facts, _CHUNK_ROWS):
         await _sql.rewrite_facts(
             connection,
             pseudonym=pseudonym,

@@ -16,6 +16,7 @@ from tidemark.demo.contracts import (
     build_contracts,
 )
 from tidemark_client import Client, Json, contract_path
+from tidemark_shared.chunks import chunks
 from tidemark_shared.domain.calendar import Period, split_into_periods
 from tidemark_shared.domain.quantities import SECONDS_PER_HOUR
 
@@ -46,9 +47,8 @@ def load(api: Client, now: datetime) -> None:
         entity = api.get(path) or api.post("contracts", contract.body(organization_ids[contract.customer], team_ids))
         if entity.body["status"] == "DRAFT" and not contract.is_draft:
             entity = api.post(f"{path}/activate", {}, etag=entity.etag)
-        events = list(build_events(contract, today))
-        for first in range(0, len(events), _EVENTS_PER_REQUEST):
-            api.post("worklogs", events[first : first + _EVENTS_PER_REQUEST])
+        for events in chunks(list(build_events(contract, today)), _EVENTS_PER_REQUEST):
+            api.post("worklogs", events)
         if contract.last_action and entity.body["status"] in ("ACTIVE", "EXPIRED"):
             reason = {"reason": "The customer asked for it"}
             api.post(f"{path}/{contract.last_action}", reason, etag=entity.etag)

@@ -21,6 +21,7 @@ from tidemark_consumption.ingest.decode import decode
 from tidemark_consumption.ingest.fact_rows import COLUMNS, copy_text
 from tidemark_consumption.projection.rows import ContractRows, contract_rows
 from tidemark_shared import tracing
+from tidemark_shared.chunks import chunks
 from tidemark_shared.database import Connection, json_rows, queries
 from tidemark_shared.domain.people import PSEUDONYM_PREFIX
 from tidemark_shared.log import get_correlation_id, get_logger
@@ -75,8 +76,7 @@ async def append_lifecycle(connection: Connection, batch: Batch) -> None:
     await write_dead_letters(connection, batch, dead_letters)
 
     async def append(number: int) -> None:
-        for start in range(0, len(events), _MAX_CHECKED_CONTRACTS):
-            chunk = events[start : start + _MAX_CHECKED_CONTRACTS]
+        for chunk in chunks(events, _MAX_CHECKED_CONTRACTS):
             await _check_terms(connection, [contract_rows(event.data) for _, event in chunk])
         await _sql.append_contracts(
             connection,

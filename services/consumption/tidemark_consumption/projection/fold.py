@@ -36,6 +36,7 @@ from tidemark_consumption.projection.rows import (
 from tidemark_consumption.projection.statements import freeze, restate
 from tidemark_consumption.projection.waves import START, independent_groups, split_into_waves
 from tidemark_shared import tracing
+from tidemark_shared.chunks import chunks
 from tidemark_shared.database import Connection, json_rows, queries
 from tidemark_shared.domain.calendar import public_holidays
 from tidemark_shared.log import bound_contextvars, get_correlation_id, get_logger
@@ -162,8 +163,8 @@ async def fold_facts(connection: Connection, batches: Sequence[int], moment: dat
 async def fold_contracts(connection: Connection, changes: Sequence[ContractChanged], moment: datetime) -> None:
     """Apply versions of contracts: the first of each, then the second of each, and so on, so that each is a cause."""
     for group in independent_groups(changes, lambda change: [change.contract_id]):
-        for start in range(0, len(group), _MAX_CONTRACTS):
-            await apply_contracts(connection, group[start : start + _MAX_CONTRACTS], moment)
+        for chunk in chunks(group, _MAX_CONTRACTS):
+            await apply_contracts(connection, chunk, moment)
     _log.info("contracts_changed", contracts=sorted({str(change.contract_id) for change in changes}))
 
 

@@ -19,7 +19,6 @@ from tidemark_intake.trackers.parsing import (
     EPOCH,
     OVERLAP,
     UNREADABLE,
-    chunks,
     delivery_id,
     entity_id,
     find_member,
@@ -33,6 +32,7 @@ from tidemark_intake.trackers.parsing import (
     read_worklogs,
     to_milliseconds,
 )
+from tidemark_shared.chunks import chunks
 
 _MAX_WORKLOGS = 1_000
 

@@ -13,7 +13,6 @@ from tidemark_intake.trackers.parsing import (
     EPOCH,
     OVERLAP,
     UNREADABLE,
-    chunks,
     clean_text,
     entity_id,
     find_time,
@@ -21,6 +20,7 @@ from tidemark_intake.trackers.parsing import (
     list_items,
     member,
 )
+from tidemark_shared.chunks import chunks
 
 _MAX_ISSUES = 100
 _FIELDS = ("summary", "created", "updated", "project", "components", "labels", "parent", "issuetype")

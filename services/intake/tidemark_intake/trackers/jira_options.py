@@ -7,7 +7,8 @@ from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from tidemark_intake.client import TrackerClient
-from tidemark_intake.trackers.parsing import chunks, entity_id, list_items
+from tidemark_intake.trackers.parsing import entity_id, list_items
+from tidemark_shared.chunks import chunks
 
 _MAX_OPTIONS = 1_000
 _PAGE = 100

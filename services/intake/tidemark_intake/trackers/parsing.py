@@ -3,9 +3,9 @@
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -24,8 +24,6 @@ _ENTITY_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NUMBER = re.compile(r"[0-9]{1,18}")
 # Longer texts make an event that no reader accepts.
 _MAX_TEXT_LENGTH = 32_768
-
-_Item = TypeVar("_Item")
 
 
 def entity_id(value: Any) -> str:
@@ -84,11 +82,6 @@ def find_time(value: Any) -> datetime | None:
     except UNREADABLE:
         return None
     return time if FIRST_YEAR < time.year < LAST_YEAR else None
-
-
-def chunks(items: Sequence[_Item], size: int) -> Iterator[Sequence[_Item]]:
-    """``items`` in parts of at most ``size``."""
-    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def parse_time(text: Any) -> datetime:

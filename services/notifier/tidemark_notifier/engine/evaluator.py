@@ -33,6 +33,7 @@ from tidemark_notifier.evaluation.evaluator import (
 )
 from tidemark_notifier.rules.rule import Scope
 from tidemark_shared import metrics
+from tidemark_shared.chunks import chunks
 from tidemark_shared.database import Connection, Pool, queries
 from tidemark_shared.domain.calendar import start_of_day
 from tidemark_shared.settings import RESTATEMENT_QUIET_SECONDS
@@ -142,9 +143,7 @@ class Evaluator:
         # The caller holds the configuration lock, which start() waits for.
         if self.is_started:
             moment: datetime = now or await _sql.current_time(connection)
-            ordered = sorted(ids)
-            for index in range(0, len(ordered), _BATCH_SIZE):
-                batch = ordered[index : index + _BATCH_SIZE]
+            for batch in chunks(sorted(ids), _BATCH_SIZE):
                 await _evaluate_contracts(connection, batch, moment, self._restatement_quiet)
 
 

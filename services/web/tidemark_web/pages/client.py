@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 import httpx
 
+from tidemark_shared.chunks import chunks
 from tidemark_web.upstreams import find_service
 
 Json = dict[str, Any]
@@ -14,7 +15,7 @@ Query = Mapping[str, Any] | Sequence[tuple[str, Any]]
 # A page waits no longer than its reader.
 _TIMEOUT = httpx.Timeout(15, connect=2, pool=2)
 # What one address names, which has 8 KiB.
-_MAX_TEAMS = 150
+MAX_IDS = 150
 
 
 class ApiError(Exception):
@@ -119,8 +120,8 @@ async def optional(call: Any) -> Json | None:
 async def load_team_names(api: Api, ids: Sequence[str]) -> dict[str, str]:
     """The names of teams; a team that no longer exists is left out."""
     names: dict[str, str] = {}
-    for start in range(0, len(ids), _MAX_TEAMS):
-        query = [("limit", _MAX_TEAMS), *(("id", id_) for id_ in ids[start : start + _MAX_TEAMS])]
+    for part in chunks(ids, MAX_IDS):
+        query = [("limit", MAX_IDS), *(("id", id_) for id_ in part)]
         teams = await optional(api.get("/v1/teams", query))
         names |= {team["id"]: team["name"] for team in teams["items"]} if teams else {}
     return names

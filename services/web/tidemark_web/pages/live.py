@@ -8,17 +8,16 @@ import httpx
 from fastapi import Request
 from fastapi.responses import Response, StreamingResponse
 
+from tidemark_shared.chunks import chunks
 from tidemark_shared.log import get_logger
 from tidemark_shared.tasks import cancel_tasks
-from tidemark_web.pages.client import Api, ApiError
+from tidemark_web.pages.client import MAX_IDS, Api, ApiError
 
 _log = get_logger()
 
 _POLL_SECONDS = 0.5
 _ALIVE_SECONDS = 15
 _MAX_WATCHERS, _MAX_OF_CALLER = 250, 125
-# What one question names: an address has 8 KiB.
-_MAX_CONTRACTS = 150
 _HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 
@@ -95,8 +94,8 @@ class LiveRevisions:
         asking = watchers[0]
         revisions: dict[str, int] = {}
         try:
-            for start in range(0, len(ids), _MAX_CONTRACTS):
-                query = [("contract", id_) for id_ in ids[start : start + _MAX_CONTRACTS]]
+            for part in chunks(ids, MAX_IDS):
+                query = [("contract", id_) for id_ in part]
                 answer = await Api(self._clients, asking.token).get("/v1/balances/revisions", query)
                 revisions |= {item["contract_id"]: item["revision"] for item in answer["items"]}
         except ApiError as error:

@@ -31,10 +31,12 @@ async def find_ids(api: Api, controls: Iterable[Control]) -> tuple[dict[tuple[st
     if len(wanted) > _MAX_REFERENCES:
         detail = f"This form names {len(wanted):,} things, and at most {_MAX_REFERENCES} can be looked up at once."
         raise ApiError(413, "Too many names", detail)
-    found = dict(zip(wanted, await _gather(_find(api, *key) for key in wanted), strict=True))
-    ids = {key: ids[0] for key, ids in found.items() if len(ids) == 1}
+    matches = dict(zip(wanted, await _gather(_find(api, *key) for key in wanted), strict=True))
+    ids = {key: ids[0] for key, ids in matches.items() if len(ids) == 1}
     messages = {
-        control.name: _describe_failure(control.field.source, control.value, found[control.field.source, control.value])
+        control.name: _describe_failure(
+            control.field.source, control.value, matches[control.field.source, control.value]
+        )
         for control in references
         if (control.field.source, control.value) not in ids
     }
