@@ -67,6 +67,8 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
+            # For all clients: each would read the certificate authorities again.
+            tls = httpx.create_ssl_context(trust_env=False)
             # The services are local: ignore proxies from the environment.
             app.state.clients = clients = {
                 name: await stack.enter_async_context(
@@ -74,6 +76,7 @@ def create_app(settings: Settings) -> FastAPI:
                         base_url=url,
                         timeout=_TIMEOUT,
                         limits=_LIMITS,
+                        verify=tls,
                         trust_env=False,
                         event_hooks={"request": [_continue_trace]},
                     )
