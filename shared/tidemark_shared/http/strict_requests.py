@@ -2,23 +2,27 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import islice
 from typing import Any
 
 from fastapi import Request
+from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 from tidemark_shared.domain.strict_input import MAX_UNKNOWN_FIELDS, describe_unknown_field, list_repeated_names
+from tidemark_shared.http.openapi import Json, operations
 from tidemark_shared.http.problems import INVALID_REQUEST, Problem, Violation, json_pointer
+
+_parameters: dict[tuple[Callable[..., Any], str], dict[str, Json]] = {}
 
 UNCHECKED = {"x-unchecked": True}
 """``openapi_extra`` of a route whose query and body come from another product."""
 
 
 async def refuse_unclear_requests(request: Request) -> None:
-    """Check the query parameters against the OpenAPI document, and the body for repeated members. Raises a 422.
+    """Check the query parameters against the route's OpenAPI, and the body for repeated members. Raises a 422.
 
     Not for a route with :data:`UNCHECKED`: a tracker adds what it likes, and is known only once its signature is valid.
     """
@@ -36,9 +40,7 @@ async def refuse_unclear_requests(request: Request) -> None:
 def _parameter_violations(request: Request) -> Iterator[Violation]:
     if not request.query_params:
         return
-    route: APIRoute = request.scope["route"]
-    operation = request.app.openapi()["paths"].get(route.path_format, {}).get(request.method.lower(), {})
-    known = {item["name"]: item["schema"] for item in operation.get("parameters", ()) if item["in"] == "query"}
+    known = _query_parameters(request.scope["route"])
     for name, count in Counter(name for name, _ in request.query_params.multi_items()).items():
         if name not in known:
             message = describe_unknown_field(name, known, label="query parameter")
@@ -48,7 +50,18 @@ def _parameter_violations(request: Request) -> Iterator[Violation]:
             yield Violation(code="duplicate", path=json_pointer(name), message=message)
 
 
-def _is_list(schema: dict[str, Any]) -> bool:
+def _query_parameters(route: APIRoute) -> dict[str, Json]:
+    """The schemas of the route's query parameters, by name."""
+    key = (route.endpoint, route.path_format)
+    if key not in _parameters:
+        # The document of all routes would hold up the first request for a quarter of a second.
+        paths = get_openapi(title="", version="", routes=[route]).get("paths", {})
+        items = [item for _, operation in operations({"paths": paths}) for item in operation.get("parameters", ())]
+        _parameters[key] = {item["name"]: item["schema"] for item in items if item["in"] == "query"}
+    return _parameters[key]
+
+
+def _is_list(schema: Json) -> bool:
     return "array" in {schema.get("type"), *(option.get("type") for option in schema.get("anyOf", ()))}
 
 
