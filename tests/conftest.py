@@ -121,6 +121,15 @@ async def _postgres(folder: Path) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
+async def _migrated_database(postgres_url: str) -> AsyncIterator[str]:
+    """The name of a database with the tables of all services, without connections."""
+    async with _new_database(postgres_url) as url:
+        for service in SERVICES:
+            await migrate(url, service)
+        yield url.rpartition("/")[2]
+
+
+@asynccontextmanager
 async def _kafka(folder: Path) -> AsyncIterator[str]:
     if _CONTAINERS:
         import containers  # noqa: PLC0415 - needs Docker's client, which is optional
@@ -187,8 +196,10 @@ def pytest_xdist_setupnodes(config: pytest.Config) -> None:
         _let_postgres_enter(folder)
         runner, servers = asyncio.Runner(), AsyncExitStack()
         config.add_cleanup(lambda: runner.run(servers.aclose()))
+        postgres_url = runner.run(servers.enter_async_context(_postgres(folder / "postgres")))
         config.stash[_SERVERS] = {
-            "postgres": runner.run(servers.enter_async_context(_postgres(folder / "postgres"))),
+            "postgres": postgres_url,
+            "template": runner.run(servers.enter_async_context(_migrated_database(postgres_url))),
             "kafka": runner.run(servers.enter_async_context(_kafka(folder / "kafka"))),
         }
 
@@ -200,27 +211,29 @@ def pytest_configure_node(node: Any) -> None:
 
 
 @asynccontextmanager
-async def _shared_server(
-    request: pytest.FixtureRequest, name: str, start: Callable[[Path], AbstractAsyncContextManager[str]]
+async def _shared(
+    request: pytest.FixtureRequest, name: str, start: Callable[[], AbstractAsyncContextManager[str]]
 ) -> AsyncIterator[str]:
     if address := getattr(request.config, "workerinput", {}).get("servers", {}).get(name):
         yield address
     else:
-        async with start(request.config._tmp_path_factory.getbasetemp() / name) as address:  # type: ignore[attr-defined]
+        async with start() as address:
             yield address
 
 
 @pytest.fixture(scope="session")
-async def postgres_url(request: pytest.FixtureRequest) -> AsyncIterator[str]:
+async def postgres_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     """A Postgres server: the URL of a database whose user may create others."""
-    async with _shared_server(request, "postgres", _postgres) as url:
+    async with _shared(request, "postgres", lambda: _postgres(tmp_path_factory.getbasetemp() / "postgres")) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
-async def kafka_bootstrap_servers(request: pytest.FixtureRequest) -> AsyncIterator[str]:
+async def kafka_bootstrap_servers(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[str]:
     """A Kafka broker: its bootstrap servers."""
-    async with _shared_server(request, "kafka", _kafka) as bootstrap_servers:
+    async with _shared(request, "kafka", lambda: _kafka(tmp_path_factory.getbasetemp() / "kafka")) as bootstrap_servers:
         yield bootstrap_servers
 
 
@@ -260,12 +273,10 @@ async def intake_pool(intake_database: str) -> AsyncIterator[Pool]:
 
 
 @pytest.fixture(scope="session")
-async def template(postgres_url: str) -> AsyncIterator[str]:
+async def template(request: pytest.FixtureRequest, postgres_url: str) -> AsyncIterator[str]:
     """The name of a database with the tables of all services, without connections."""
-    async with _new_database(postgres_url) as url:
-        for service in SERVICES:
-            await migrate(url, service)
-        yield url.rpartition("/")[2]
+    async with _shared(request, "template", lambda: _migrated_database(postgres_url)) as name:
+        yield name
 
 
 @pytest.fixture
