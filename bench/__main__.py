@@ -110,7 +110,6 @@ def main() -> None:
         help="of end-to-end; by default all, and peers are installed into the user's cache",
     )
     log.configure("bench", "WARNING")
-    logging.getLogger("pogo_core").setLevel(logging.ERROR)
     # A topic that was made a moment ago has no leader yet; the client tries again.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     asyncio.run(_measure(parser.parse_args()))

@@ -1,10 +1,8 @@
-"""The tables of consumption as the code before migration 0006 made them."""
+"""Tables as earlier code made them: by the first migrations, whose names another package kept in a table of its own."""
 
-import shutil
+from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
-
-from pogo_core.util import migrate as pogo
 
 LAST_MIGRATIONS = {"tidemark_shared": "shared_0003_tokens", "tidemark_consumption": "0005_recall"}
 OLD_NAMES = {
@@ -14,20 +12,32 @@ OLD_NAMES = {
 }
 
 
-def migrations(package, last, folder):
-    """A folder with the migrations of a package up to this one."""
-    folder.mkdir()
-    for file in Path(str(files(package) / "database/migrations")).glob("*.sql"):
-        if file.stem <= last:
-            shutil.copy(file, folder)
-    return folder
+def migrations(package, last):
+    folder = Path(str(files(package) / "database/migrations"))
+    return [file for file in sorted(folder.glob("*.sql")) if file.stem <= last]
 
 
-async def create_old_schema(connection, tmp_path):
+async def apply_migrations(connection, service, last_migrations):
+    """Apply the migrations of each package up to its last."""
+    await connection.execute(f"CREATE SCHEMA {service}; SET search_path TO {service}")
+    await connection.execute(
+        "CREATE TABLE public._pogo_migration (migration_hash varchar(64), migration_id varchar(255), "
+        "applied timestamptz, schema_name varchar(64) NOT NULL, PRIMARY KEY (migration_hash, schema_name))"
+    )
+    for package, last in last_migrations.items():
+        for file in migrations(package, last):
+            await connection.execute(file.read_text())
+            await connection.execute(
+                "INSERT INTO public._pogo_migration VALUES ($1, $2, now(), $3)",
+                sha256(file.stem.encode()).hexdigest(),
+                file.stem,
+                service,
+            )
+
+
+async def create_old_schema(connection):
     """The tables of consumption before migration 0006, by the names that they had then."""
-    await connection.execute("CREATE SCHEMA consumption; SET search_path TO consumption")
-    for package, last in LAST_MIGRATIONS.items():
-        await pogo.apply(connection, migrations(package, last, tmp_path / package), schema_name="consumption")
+    await apply_migrations(connection, "consumption", LAST_MIGRATIONS)
     for table, old_table in OLD_NAMES.items():
         name = table.rpartition(".")[2]
         constraints = await connection.fetch(

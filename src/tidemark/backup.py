@@ -21,7 +21,8 @@ from tidemark_shared.settings import MissingSettingError, Settings
 
 _sql: CommandLineQueries = queries("tidemark")
 _MANIFEST = "backup.json"
-_MIGRATION_TABLES = ("public._pogo_migration", "public._pogo_version")
+# Backups and databases of releases before v0.2 have these beside the schemas.
+_OLD_MIGRATION_TABLES = ("public._pogo_migration", "public._pogo_version")
 # Readers before those they read from: what a reader lacks, it reads again from Kafka.
 _ORDER = tuple(reversed(ALL_SERVICES))
 
@@ -31,11 +32,16 @@ class BackupError(Exception):
 
 
 class Dump(BaseModel):
-    """The files of one database, and the services in it. Which migrations were applied is outside of their schemas."""
+    """The file of one database, and the services in it. Before v0.2, the names of the migrations had a file too."""
 
     file: str
-    migrations_file: str
+    migrations_file: str | None = None
     services: list[str]
+
+    @property
+    def files(self) -> list[str]:
+        """What a restore needs."""
+        return [self.file, self.migrations_file] if self.migrations_file else [self.file]
 
 
 class Manifest(BaseModel):
@@ -55,17 +61,10 @@ def back_up(settings: Settings, folder: Path, now: datetime) -> Manifest:
     new.mkdir(mode=0o700, parents=True)
     manifest = Manifest(created_at=now, dumps=[])
     for url, services in databases:
-        dump = Dump(
-            file=f"{'-'.join(services)}.dump",
-            migrations_file=f"{'-'.join(services)}-migrations.dump",
-            services=services,
-        )
+        dump = Dump(file=f"{'-'.join(services)}.dump", services=services)
         schemas = [f"--schema={schema}" for schema in (*services, "reporting")]
-        tables = [f"--table={table}" for table in _MIGRATION_TABLES]
-        for file, content in ((dump.file, schemas), (dump.migrations_file, tables)):
-            options = ["--format=custom", "--no-owner", "--no-privileges", *content, f"--file={new / file}"]
-            _run("pg_dump", url, *options)
-            (new / file).chmod(0o600)
+        _run("pg_dump", url, "--format=custom", "--no-owner", "--no-privileges", *schemas, f"--file={new / dump.file}")
+        (new / dump.file).chmod(0o600)
         manifest.dumps.append(dump)
     (new / _MANIFEST).touch(mode=0o600)
     (new / _MANIFEST).write_text(manifest.model_dump_json(indent=2))
@@ -84,12 +83,12 @@ def restore(settings: Settings, folder: Path, *, replace: bool) -> Manifest:
                 "not. Set the TIDEMARK_…_DATABASE_URL of the services as they were."
             )
         # Fails if a file is damaged, before anything is replaced.
-        for file in (dump.file, dump.migrations_file):
+        for file in dump.files:
             _run("pg_restore", None, "--file=/dev/null", str(folder / file))
     for dump, (url,) in zip(manifest.dumps, targets, strict=True):
         asyncio.run(_drop_schemas(url, [*dump.services, "reporting"], replace=replace))
         options = ["--no-owner", "--no-privileges", "--single-transaction", "--exit-on-error"]
-        for file in (dump.file, dump.migrations_file):
+        for file in dump.files:
             _run("pg_restore", url, *options, str(folder / file))
     for (url,) in targets:
         asyncio.run(_disconnect_others(url))
@@ -115,7 +114,7 @@ def _read_manifest(folder: Path) -> Manifest:
         manifest = Manifest.model_validate_json((folder / _MANIFEST).read_bytes())
     except (OSError, ValidationError):
         raise BackupError(f"{folder} is not a backup: it has no valid {_MANIFEST}.") from None
-    files = [file for dump in manifest.dumps for file in (dump.file, dump.migrations_file)]
+    files = [file for dump in manifest.dumps for file in dump.files]
     if missing := [file for file in files if not (folder / file).is_file()]:
         raise BackupError(f"{folder} is not complete: {', '.join(missing)} is missing.")
     return manifest
@@ -140,7 +139,7 @@ async def _drop_schemas(url: str, schemas: Sequence[str], *, replace: bool) -> N
         async with connection.transaction():
             for schema in existing:
                 await connection.execute(f'DROP SCHEMA "{schema}_replaced" CASCADE')
-            await connection.execute(f"DROP TABLE IF EXISTS {', '.join(_MIGRATION_TABLES)}")
+            await connection.execute(f"DROP TABLE IF EXISTS {', '.join(_OLD_MIGRATION_TABLES)}")
 
 
 async def _disconnect_others(url: str) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 import os
 import shutil
 import signal
@@ -72,7 +71,6 @@ class System:
         self.services = Supervisor(folder / "logs", report=lambda _: None)
 
     async def start(self):
-        logging.getLogger("pogo_core").setLevel(logging.ERROR)
         port, password = ports.find_free(), uuid4().hex
         self.postgres_url, self.proxy = postgres.url(port, password), Proxy(port)
         component = await asyncio.to_thread(postgres.prepare, self.disk.folder / "data/postgres", port, password)

@@ -5,7 +5,6 @@ Kafka, the clock and the loops of the processes are simulated. A crash rolls a t
 
 import contextlib
 import json
-import logging
 import shutil
 import tempfile
 from collections import defaultdict
@@ -58,8 +57,6 @@ async def running_postgres():
     folder.chmod(0o711)  # noqa: ASYNC240 - before anything runs
     port, password = ports.find_free(), uuid4().hex
     supervisor = Supervisor(folder / "logs", report=lambda _: None)
-    # A line for each migration.
-    logging.getLogger("pogo_core").setLevel(logging.ERROR)
     try:
         await supervisor.start(postgres.prepare(folder / "data/postgres", port, password, SETTINGS))
         for service in SERVICES:

@@ -25,7 +25,7 @@ STATEMENT = re.compile(
 # Every name of a schema, table or role in a statement is a constant; the password is one that the stack generates.
 VALUES_OF_OURS = {
     "shared/tidemark_shared/database/__init__.py": {"service", "lock"},
-    "src/tidemark/backup.py": {"schema", "', '.join(_MIGRATION_TABLES)"},
+    "src/tidemark/backup.py": {"schema", "', '.join(_OLD_MIGRATION_TABLES)"},
     "src/tidemark/query_types.py": {"source"},
     "src/tidemark/stack/postgres.py": {"_USER", "_DATABASE", "password"},
     "src/tidemark/stack/up.py": {"service", "password"},

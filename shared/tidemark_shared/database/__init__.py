@@ -15,8 +15,6 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 import aiosql
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
-from pogo_core.error import BadMigrationError
-from pogo_core.util import migrate as pogo
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from tidemark_shared.metrics import watch_pool
@@ -184,9 +182,7 @@ async def migrate(url: str, service: str) -> None:
         await _lock_migration(lock)
         try:
             await _migrate(connection, service)
-        except (asyncpg.LockNotAvailableError, BadMigrationError) as error:
-            if not isinstance(error.__cause__ or error, asyncpg.LockNotAvailableError):
-                raise
+        except asyncpg.LockNotAvailableError as error:
             raise MigrationBlockedError(
                 f"A migration of {service} waited {_MIGRATION_LOCK_TIMEOUT} for a table that another session keeps "
                 "locked, and changed nothing. Stop the processes of the release before, or the session that "
@@ -194,12 +190,13 @@ async def migrate(url: str, service: str) -> None:
             ) from error
 
 
-async def _migrate(connection: "asyncpg.Connection[asyncpg.Record]", service: str) -> None:
+async def _migrate(connection: Connection, service: str) -> None:
     await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{service}"')
     await connection.execute(f'SET search_path TO "{service}"')
+    await connection.execute((files("tidemark_shared") / "database/migrations.sql").read_text())
     for package in ("tidemark_shared", f"tidemark_{service}"):
         folder = Path(str(files(package) / "database"))
-        await pogo.apply(connection, folder / "migrations", schema_name=service)
+        await _apply_migrations(connection, sorted((folder / "migrations").glob("*.sql")))
         await _apply_definitions(connection, package, folder)
     for file in ("owner.sql", "grants.sql"):
         await connection.execute((files("tidemark_shared") / "database" / file).read_text())
@@ -229,6 +226,16 @@ async def _lock_migration(connection: Connection) -> None:
                 await connection.execute("CREATE SCHEMA IF NOT EXISTS reporting")
                 await connection.execute("CREATE TABLE IF NOT EXISTS reporting.migration_lock ()")
     await connection.execute("BEGIN; LOCK TABLE reporting.migration_lock IN EXCLUSIVE MODE")
+
+
+async def _apply_migrations(connection: Connection, paths: Iterable[Path]) -> None:
+    """Run the files that the schema does not have yet, each in a transaction."""
+    applied = {name for (name,) in await connection.fetch("SELECT name FROM migrations")}
+    for path in paths:
+        if path.stem not in applied:
+            async with connection.transaction():
+                await connection.execute(path.read_text())
+                await connection.execute("INSERT INTO migrations (name) VALUES ($1)", path.stem)
 
 
 async def _apply_definitions(connection: Connection, package: str, folder: Path) -> None:

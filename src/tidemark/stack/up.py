@@ -1,7 +1,6 @@
 """Run the whole system on one machine, in the foreground."""
 
 import asyncio
-import logging
 import os
 import signal
 import sys
@@ -214,8 +213,6 @@ class _Stack:
         if _DATABASE in state.embedded:
             arguments = self._data_dir / "postgres", state.port("postgres"), state.secret("postgres")
             await self._infrastructure.start(await asyncio.to_thread(postgres.prepare, *arguments))
-        # One line in the place of one for each migration.
-        logging.getLogger("pogo_core").setLevel(logging.ERROR)
         for service in services_of(state.environment):
             _print_status(f"  {service}: creating or updating its tables …")
             try:

@@ -41,12 +41,12 @@ class Filled(NamedTuple):
 
 
 @pytest.fixture(params=list(FILLED)[: repeat(1, long=len(FILLED))])
-async def filled(request, empty_database, tmp_path):
+async def filled(request, empty_database):
     """A database as the code before left it."""
     stored = FILLED[request.param]
     connection = await asyncpg.connect(empty_database)
     try:
-        await create_old_schema(connection, tmp_path)
+        await create_old_schema(connection)
         for table, rows in stored["tables"].items():
             await connection.copy_to_table(table, source=BytesIO(rows.encode()), schema_name="consumption")
         for table, column in (("batches", "batch"), ("restatements", "restatement")):

@@ -1,26 +1,17 @@
 """A database from before migration ``notifier_0002_names`` is migrated with its data."""
 
 import json
-import shutil
-from importlib.resources import files
-from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
 import pytest
 from notifier_bodies import rule
-from pogo_core.util import migrate as pogo
+from old_schema import apply_migrations
 
 from tidemark_notifier.rules.rule import parse_rule_row
 from tidemark_shared.database import migrate
 
-
-async def create_old_schema(connection, folder):
-    await connection.execute("CREATE SCHEMA notifier; SET search_path TO notifier")
-    first = "notifier_0001_rules_and_notifications.sql"
-    shutil.copy(Path(str(files("tidemark_notifier") / "database/migrations" / first)), folder)
-    for migrations in (Path(str(files("tidemark_shared") / "database/migrations")), folder):
-        await pogo.apply(connection, migrations, schema_name="notifier")
+LAST_MIGRATIONS = {"tidemark_shared": "shared_9999", "tidemark_notifier": "notifier_0001_rules_and_notifications"}
 
 
 @pytest.mark.parametrize(
@@ -30,10 +21,10 @@ async def create_old_schema(connection, folder):
         ({"existing": "skip", "tell_resolved": False}, ("skip", False)),
     ],
 )
-async def test_stored_rows_are_kept_under_the_new_names(empty_database, tmp_path, old, new):
+async def test_stored_rows_are_kept_under_the_new_names(empty_database, old, new):
     connection = await asyncpg.connect(empty_database)
     try:
-        await create_old_schema(connection, tmp_path)
+        await apply_migrations(connection, "notifier", LAST_MIGRATIONS)
         await connection.execute("INSERT INTO rules (body) VALUES ($1)", json.dumps(rule("Warn", **old)))
         await connection.execute(
             "INSERT INTO told VALUES "

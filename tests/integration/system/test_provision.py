@@ -62,7 +62,7 @@ async def test_migration_file_that_waits_ends_with_the_remedy(database: str, mon
     monkeypatch.setattr(tidemark_shared.database, "_MIGRATION_LOCK_TIMEOUT", "200ms")
     connection = await asyncpg.connect(database)
     try:
-        await connection.execute("DELETE FROM public._pogo_migration WHERE migration_id LIKE '0017%'")
+        await connection.execute("DELETE FROM consumption.migrations WHERE name LIKE '0017%'")
         await connection.execute("DROP VIEW consumption.balances_lock; CREATE TABLE consumption.balances_lock ()")
         await connection.execute("BEGIN; LOCK TABLE consumption.balances_lock IN EXCLUSIVE MODE")
         with pytest.raises(MigrationBlockedError):

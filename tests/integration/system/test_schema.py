@@ -64,10 +64,10 @@ async def execute(database, statement):
         await connection.close()
 
 
-async def test_new_and_upgraded_databases_have_the_same_schema(empty_database, database, tmp_path):
+async def test_new_and_upgraded_databases_have_the_same_schema(empty_database, database):
     connection = await asyncpg.connect(empty_database)
     try:
-        await create_old_schema(connection, tmp_path)
+        await create_old_schema(connection)
     finally:
         await connection.close()
     await migrate(empty_database, "consumption")

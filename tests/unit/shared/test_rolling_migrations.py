@@ -1,7 +1,7 @@
 """While a release replaces another, processes of both use one database: a migration takes nothing from the older one.
 
-Migrations are held to the rules of `squawk` about that, but not their rollbacks, which only drop. What the last release
-no longer uses may go: with `-- squawk-ignore RULE` above the statement, and the release since which it is unused.
+Migrations are held to the rules of `squawk` about that. What the last release no longer uses may go: with
+`-- squawk-ignore RULE` above the statement, and the release since which it is unused.
 """
 
 import json
@@ -34,7 +34,7 @@ MIGRATIONS = [
 
 def violations(migration: str, folder: Path) -> set[str]:
     file = folder / "migration.sql"
-    file.write_text(migration.partition("-- migrate: rollback")[0])
+    file.write_text(migration)
     command = [Path(sys.executable).with_name("squawk"), "--pg-version=18", "--reporter=json", file]
     output = subprocess.run(command, cwd=folder, capture_output=True, check=False, text=True).stdout
     return {found["rule_name"] for found in json.loads(output)} & RULES
@@ -54,7 +54,6 @@ def test_new_migrations_take_nothing_from_the_release_before(tmp_path: Path) -> 
     ("ALTER TABLE batches ALTER COLUMN log TYPE bigint;", "changing-column-type"),
 ])  # fmt: skip
 def test_what_breaks_the_release_before_is_found(tmp_path: Path, statement: str, rule: str) -> None:
-    assert violations(f"-- migrate: apply\n\n{statement}\n\n-- migrate: rollback\n", tmp_path) == {rule}
+    assert violations(f"{statement}\n", tmp_path) == {rule}
     # The step after, when nothing uses it any more.
     assert not violations(f"-- unused since v0.2.0\n-- squawk-ignore {rule}\n{statement}\n", tmp_path)
-    assert not violations(f"-- migrate: apply\n-- migrate: rollback\n{statement}\n", tmp_path)

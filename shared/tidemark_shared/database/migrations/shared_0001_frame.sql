@@ -1,7 +1,4 @@
 -- what every service has: its consumer offsets, its dead letters, its outbox; and the schema for operations teams
--- depends:
-
--- migrate: apply
 
 CREATE SCHEMA IF NOT EXISTS reporting;
 
@@ -88,7 +85,3 @@ EXCEPTION
   WHEN undefined_object OR insufficient_privilege THEN NULL;
 END
 $$;
-
--- migrate: rollback
-
-DROP TABLE outbox, consumer_offsets, dead_letters;

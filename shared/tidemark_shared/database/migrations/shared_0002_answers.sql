@@ -1,7 +1,4 @@
 -- the answers given to idempotency keys
--- depends: shared_0001_frame
-
--- migrate: apply
 
 CREATE TABLE idempotency_keys (
   actor text NOT NULL,
@@ -16,7 +13,3 @@ CREATE TABLE idempotency_keys (
 CREATE INDEX idempotency_keys_by_age ON idempotency_keys (answered_at);
 COMMENT ON TABLE idempotency_keys IS 'What was answered to an Idempotency-Key, committed with what it did; kept 7 days.';
 COMMENT ON COLUMN idempotency_keys.request IS 'A digest of the request: the key with another one is refused.';
-
--- migrate: rollback
-
-DROP TABLE idempotency_keys;

@@ -1,7 +1,4 @@
 -- the tokens that were made, and which of them were revoked
--- depends: shared_0002_answers
-
--- migrate: apply
 
 CREATE TABLE tokens (
   id text PRIMARY KEY,
@@ -18,7 +15,3 @@ COMMENT ON COLUMN tokens.role IS 'What it may do; null as the name.';
 COMMENT ON COLUMN tokens.created_at IS 'When it was made; null as the name.';
 COMMENT ON COLUMN tokens.expires_at IS 'From when on it is refused; null if never.';
 COMMENT ON COLUMN tokens.revoked_at IS 'When it was revoked; null if it was not.';
-
--- migrate: rollback
-
-DROP TABLE tokens;

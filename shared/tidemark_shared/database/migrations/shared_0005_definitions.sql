@@ -1,7 +1,4 @@
 -- which version of the views and functions a schema has
--- depends: shared_0004_names
-
--- migrate: apply
 
 CREATE TABLE definitions (
   package text PRIMARY KEY,
@@ -11,7 +8,3 @@ COMMENT ON TABLE definitions IS
 'The views and functions that were created last, so that a migration leaves them alone while they are the same.';
 COMMENT ON COLUMN definitions.package IS 'The package that has them in database/views and database/functions.';
 COMMENT ON COLUMN definitions.digest IS 'SHA-256 of its migrations, views and functions.';
-
--- migrate: rollback
-
-DROP TABLE definitions;

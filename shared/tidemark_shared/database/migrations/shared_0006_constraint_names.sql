@@ -1,7 +1,4 @@
 -- constraints take the names of their tables, where shared_0004 renamed a table
--- depends: shared_0005_definitions
-
--- migrate: apply
 
 DO $$
 DECLARE
@@ -26,7 +23,3 @@ BEGIN
 END
 $$;
 ALTER INDEX IF EXISTS answers_by_age RENAME TO idempotency_keys_by_age;
-
--- migrate: rollback
-
--- The previous names are not restored.

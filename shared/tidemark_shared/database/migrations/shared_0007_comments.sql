@@ -1,7 +1,4 @@
 -- comments in plain English
--- depends: shared_0006_constraint_names
-
--- migrate: apply
 
 COMMENT ON TABLE reporting.dead_letters IS 'Dead letters: records that a service could not process, byte for byte.';
 COMMENT ON COLUMN reporting.dead_letters.id IS 'Id of the dead letter, for `tidemark dlq show`.';
@@ -48,7 +45,3 @@ COMMENT ON COLUMN tokens.revoked_at IS 'When the token was revoked; null if it w
 COMMENT ON TABLE definitions IS 'The version of the views and functions that the last migration created.';
 COMMENT ON COLUMN definitions.package IS 'Package with the files in database/views and database/functions.';
 COMMENT ON COLUMN definitions.digest IS 'SHA-256 of its migrations, views and functions.';
-
--- migrate: rollback
-
--- The comments before had the same meaning.

@@ -1,7 +1,4 @@
 -- where each partition ends, for reporting.consumer_lag
--- depends: shared_0008_locks
-
--- migrate: apply
 
 -- One relation for all services that share a database: each owns, and writes, its own partition alone.
 CREATE TABLE IF NOT EXISTS reporting.end_offsets (
@@ -26,7 +23,3 @@ COMMENT ON COLUMN reporting.end_offsets.end_offset IS 'The offset that the next 
 COMMENT ON COLUMN reporting.end_offsets.checked_at IS 'When Kafka said so.';
 
 CREATE TABLE end_offsets PARTITION OF reporting.end_offsets FOR VALUES IN (current_schema()::text);
-
--- migrate: rollback
-
-DROP TABLE end_offsets;

@@ -1,7 +1,4 @@
 -- persons who were forgotten
--- depends: shared_0010_leader_lock
-
--- migrate: apply
 
 CREATE TABLE forgotten_people (
   id uuid PRIMARY KEY,
@@ -19,7 +16,3 @@ COMMENT ON COLUMN forgotten_people.key IS 'The key of the digests.';
 COMMENT ON COLUMN forgotten_people.person_digest IS 'HMAC-SHA-256 of the person''s id.';
 COMMENT ON COLUMN forgotten_people.digests IS 'HMAC-SHA-256 of each name and mail address, in lower case.';
 COMMENT ON COLUMN forgotten_people.forgotten_by IS 'The token that asked for it; null in the services that read the event.';
-
--- migrate: rollback
-
-DROP TABLE forgotten_people;

@@ -1,7 +1,4 @@
 -- what was learned (append-only), what holds now, and what it adds up to
--- depends:
-
--- migrate: apply
 
 -- The log: every version of every fact with the time it was learned (SPEC W8). Never updated, never pruned.
 
@@ -344,9 +341,3 @@ CREATE TABLE restatements (
 COMMENT ON TABLE restatements IS 'What changed of a period that was closed, in the order learned. Append-only.';
 COMMENT ON COLUMN restatements.before_amount IS 'In units; null where it was no fixed price.';
 CREATE INDEX restatements_by_contract ON restatements (contract_id);
-
--- migrate: rollback
-
-DROP FUNCTION closed_periods;
-DROP TABLE restatements, balances, unaccounted, days, shares, ratings, adjustments, periods, account_teams, account_refs,
-accounts, contract_refs, contracts, holidays, rate_cards, memberships, teams, organizations, worklogs, issues, directory_log, contract_log, fact_log, batches;

@@ -1,7 +1,4 @@
 -- planned against executed, in units: what every figure is worked out from
--- depends: 0001_facts
-
--- migrate: apply
 
 -- The quotient, half-even: the one rounding there is, when a figure is shown (SPEC W3, 9).
 CREATE FUNCTION half_even(dividend numeric, divisor numeric) RETURNS numeric
@@ -160,10 +157,3 @@ LEFT JOIN (
 ) AS r USING (contract_id, period_start);
 COMMENT ON VIEW period_figures IS 'A contract''s figures in a period, of billable accounts alone; available is planned and '
 'what is carried.';
-
--- migrate: rollback
-
-DROP VIEW period_figures;
-DROP FUNCTION rollover, taken;
-DROP VIEW plain_period_figures, share_figures, account_figures;
-DROP FUNCTION percent, half_even;

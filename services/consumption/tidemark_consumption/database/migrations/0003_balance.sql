@@ -1,7 +1,4 @@
 -- the balance of a contract and its curve: one body as event and as HTTP answer
--- depends: 0002_figures
-
--- migrate: apply
 
 -- Planned against executed: F of SPEC 4. All amounts in units; `basis` is what percent and remaining refer to.
 CREATE FUNCTION figures(
@@ -109,7 +106,3 @@ AS $$
   )
   FROM c
 $$;
-
--- migrate: rollback
-
-DROP FUNCTION balance, current_period, figures;

@@ -1,7 +1,4 @@
 -- the relations that operations teams read: SPEC 3
--- depends: 0003_balance
-
--- migrate: apply
 
 CREATE FUNCTION hours(seconds numeric) RETURNS numeric
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -294,9 +291,3 @@ BEGIN
   END LOOP;
 END
 $$;
-
--- migrate: rollback
-
-DROP VIEW reporting.restatements, reporting.unaccounted_worklogs, reporting.daily_consumption, reporting.slice_consumption,
-reporting.account_totals, reporting.account_consumption, reporting.contract_periods, reporting.contracts;
-DROP FUNCTION decimal_amount, as_minor, as_seconds, hours;

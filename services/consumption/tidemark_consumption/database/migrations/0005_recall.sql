@@ -1,7 +1,4 @@
 -- what was known at a moment, beside what is: a world of temporary tables that the same queries and views read
--- depends: 0004_reporting
-
--- migrate: apply
 
 -- Everything that follows from the logs, but for restatements, which depend on when things were learned.
 CREATE FUNCTION projections() RETURNS text []
@@ -83,7 +80,3 @@ BEGIN
   );
 END
 $$;
-
--- migrate: rollback
-
-DROP FUNCTION publish_all, mend, key_of, differences, open_world, projections;

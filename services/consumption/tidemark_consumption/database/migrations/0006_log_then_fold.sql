@@ -1,7 +1,4 @@
 -- consumers append to the logs; one projector folds them, gives `learned_at` and marks what is folded (ADR 11)
--- depends: 0005_recall
-
--- migrate: apply
 
 -- A batch is folded once it has its `learned_at`. What was learned at one moment was folded together.
 ALTER TABLE batches
@@ -391,13 +388,5 @@ BEGIN
   EXECUTE format(
     'INSERT INTO %1$s (%3$s) SELECT %3$s FROM pg_temp.%2$I EXCEPT SELECT %3$s FROM %1$s', target, relation, columns
   );
-END
-$$;
-
--- migrate: rollback
-
-DO $$
-BEGIN
-  RAISE EXCEPTION 'This migration cannot be rolled back: restore a backup from before it.';
 END
 $$;

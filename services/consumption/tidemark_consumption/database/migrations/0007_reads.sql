@@ -1,7 +1,4 @@
 -- figures in time proportional to what they show, whatever the planner's statistics say
--- depends: 0006_log_then_fold
-
--- migrate: apply
 
 -- The planner takes a contract for a few rows until ANALYZE has seen it, and then joins its figures by nested loops:
 -- quadratic in its periods. So nothing below joins figures by their keys. What is planned and what is consumed are
@@ -278,12 +275,4 @@ AS $$
     )
   )
   FROM c
-$$;
-
--- migrate: rollback
-
-DO $$
-BEGIN
-  RAISE EXCEPTION 'This migration cannot be rolled back: restore a backup from before it.';
-END
 $$;

@@ -1,7 +1,4 @@
 -- tables and columns take the standard names; views and functions move to database/views and database/functions
--- depends: 0007_reads
-
--- migrate: apply
 
 -- `migrate` creates views and functions again after this: see `tidemark_shared.database`.
 DROP VIEW
@@ -66,11 +63,3 @@ COMMENT ON TABLE projection IS
 'One row, locked by the process that folds, so there is one writer. A question about an earlier moment waits for the '
 'fold in progress.';
 COMMENT ON COLUMN restatements.before_amount IS 'In exact units; null where the contract was not a fixed price.';
-
--- migrate: rollback
-
-DO $$
-BEGIN
-  RAISE EXCEPTION 'This migration cannot be rolled back: restore a backup from before it.';
-END
-$$;

@@ -1,7 +1,4 @@
 -- work of a fixed price whose issue has no creation date has a reason of its own
--- depends: 0010_locks
-
--- migrate: apply
 
 UPDATE worklogs AS worklog
 SET reason = 'issue_undated'
@@ -14,14 +11,4 @@ INSERT INTO unaccounted_totals (contract_id, reason, seconds, worklog_count)
 SELECT contract_id, reason, sum(seconds), count(*)
 FROM worklogs
 WHERE reason IN ('outside_dates', 'issue_undated')
-GROUP BY contract_id, reason;
-
--- migrate: rollback
-
-UPDATE worklogs SET reason = 'outside_dates' WHERE reason = 'issue_undated';
-DELETE FROM unaccounted_totals WHERE reason IN ('outside_dates', 'issue_undated');
-INSERT INTO unaccounted_totals (contract_id, reason, seconds, worklog_count)
-SELECT contract_id, reason, sum(seconds), count(*)
-FROM worklogs
-WHERE reason = 'outside_dates'
 GROUP BY contract_id, reason;

@@ -1,7 +1,4 @@
 -- the balances that lists read
--- depends: 0011_issue_undated
-
--- migrate: apply
 
 CREATE TABLE published_balances (
   contract_id uuid PRIMARY KEY,
@@ -15,7 +12,3 @@ COMMENT ON TABLE published_balances IS
 
 -- Each balance is published again, which fills the table.
 UPDATE balances SET revision = revision + 1;
-
--- migrate: rollback
-
-DROP TABLE published_balances;

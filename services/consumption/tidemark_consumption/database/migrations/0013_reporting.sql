@@ -1,7 +1,4 @@
 -- names of members and renewals, for the views in `reporting`
--- depends: 0012_published_balances
-
--- migrate: apply
 
 ALTER TABLE memberships ADD COLUMN name text;
 COMMENT ON COLUMN memberships.name IS 'Name of the person, as the team has it; null where it has none.';
@@ -33,11 +30,3 @@ FROM (
   ORDER BY logged.contract_id, logged.stream_version, batch.learned_at, logged.batch, logged.record_offset
 ) AS newest
 WHERE newest.contract_id = contract.contract_id AND newest.stream_version = contract.stream_version;
-
--- migrate: rollback
-
-DO $$
-BEGIN
-  RAISE EXCEPTION 'This migration cannot be rolled back: restore a backup from before it.';
-END
-$$;

@@ -1,7 +1,4 @@
 -- the results of `tidemark verify`
--- depends: 0013_reporting
-
--- migrate: apply
 
 CREATE TABLE verifications (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -16,7 +13,3 @@ COMMENT ON COLUMN verifications.started_at IS 'When it started; it compares the 
 COMMENT ON COLUMN verifications.finished_at IS 'When it ended.';
 COMMENT ON COLUMN verifications.row_count IS 'Rows of the projections that it compared.';
 COMMENT ON COLUMN verifications.difference_count IS 'Rows that differ from the facts, are missing, or should not exist.';
-
--- migrate: rollback
-
-DROP TABLE verifications;

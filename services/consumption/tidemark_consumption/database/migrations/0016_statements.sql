@@ -1,7 +1,4 @@
 -- what each settled period came to, frozen once
--- depends: 0015_issue_keys
-
--- migrate: apply
 
 CREATE TABLE statements (
   contract_id uuid,
@@ -28,7 +25,3 @@ COMMENT ON COLUMN statements.last_restatement IS
 '0 where there was none.';
 COMMENT ON COLUMN statements.body IS 'The statement as RFC 8785 JSON, as it was published.';
 COMMENT ON COLUMN statements.sha256 IS 'SHA-256 of the body in UTF-8, in hexadecimal digits.';
-
--- migrate: rollback
-
-DROP TABLE statements;

@@ -1,7 +1,4 @@
 -- the events of contracts, what they add up to, and the directory
--- depends:
-
--- migrate: apply
 
 CREATE TABLE events (
   contract_id uuid NOT NULL,
@@ -76,8 +73,3 @@ CREATE FUNCTION holds(whole text, part text) RETURNS boolean LANGUAGE sql IMMUTA
   SELECT strpos(casefold(whole COLLATE pg_unicode_fast), casefold(part COLLATE pg_unicode_fast)) > 0
 $$;
 COMMENT ON FUNCTION holds IS 'Whether a text holds another, whatever the case in any script and database locale.';
-
--- migrate: rollback
-
-DROP TABLE contract_references, contracts, directory, events;
-DROP FUNCTION refuse_to_rewrite, holds;

@@ -1,7 +1,4 @@
 -- functions, constraints and indexes take standard names
--- depends: 0001_contracts
-
--- migrate: apply
 
 -- Defined in database/functions: a function's parameters cannot be renamed.
 DROP FUNCTION holds;
@@ -25,19 +22,3 @@ COMMENT ON TABLE contracts IS
 COMMENT ON COLUMN contracts.ends_at IS 'The first instant after the end date, in the contract''s time zone.';
 COMMENT ON TABLE contract_references IS
 'The organization and the teams that each contract refers to; they cannot be deleted.';
-
--- migrate: rollback
-
-DROP FUNCTION contains_text;
-ALTER FUNCTION reject_event_change RENAME TO refuse_to_rewrite;
-CREATE FUNCTION holds(whole text, part text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
-  SELECT strpos(casefold(whole COLLATE pg_unicode_fast), casefold(part COLLATE pg_unicode_fast)) > 0
-$$;
-ALTER TABLE directory RENAME CONSTRAINT directory_team_id_fkey TO named_by_card;
-ALTER INDEX directory_kind_name_id_idx RENAME TO directory_listed;
-ALTER INDEX directory_team_id_idx RENAME TO directory_of_team;
-ALTER INDEX directory_rate_card_key RENAME TO card_is_unique;
-ALTER TABLE contracts RENAME CONSTRAINT contracts_code_key TO code_is_unique;
-ALTER INDEX contracts_ends_at_idx RENAME TO contracts_ending;
-ALTER TABLE contract_references RENAME CONSTRAINT contract_references_entity_id_fkey TO referred_to;
-ALTER INDEX contract_references_entity_id_idx RENAME TO contract_references_to;

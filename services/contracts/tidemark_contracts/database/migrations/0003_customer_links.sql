@@ -1,7 +1,4 @@
 -- links that show a customer its own contracts
--- depends: 0002_names
-
--- migrate: apply
 
 CREATE TABLE customer_links (
   id uuid PRIMARY KEY,
@@ -36,7 +33,3 @@ CREATE TABLE customer_link_revocations (
 );
 COMMENT ON TABLE customer_link_revocations IS
 'When all links of an organization were last revoked. It also holds for links of mails that nobody has used yet.';
-
--- migrate: rollback
-
-DROP TABLE customer_links, customer_link_revocations;

@@ -1,7 +1,4 @@
 -- offers: their events, and the current state of each
--- depends: 0003_customer_links
-
--- migrate: apply
 
 CREATE TABLE offer_events (
   offer_id uuid NOT NULL,
@@ -40,7 +37,3 @@ WHERE status = 'open' AND notification_id IS NOT NULL;
 COMMENT ON TABLE offers IS 'The read model: the current state of each offer, written with its events.';
 COMMENT ON COLUMN offers.notification_id IS
 'The notification whose rule made the offer: at most one for each. Null for offers of people.';
-
--- migrate: rollback
-
-DROP TABLE offers, offer_events;

@@ -1,7 +1,4 @@
 -- what the service published and its database lacks, after a restore to an earlier moment
--- depends: 0004_offers
-
--- migrate: apply
 
 CREATE TABLE lost_events (
   topic text NOT NULL,
@@ -25,7 +22,3 @@ CREATE TABLE deleted_entities (
 COMMENT ON TABLE deleted_entities IS
 'Versions of entities of the directory that were deleted, so that none of their events appears to be lost.';
 COMMENT ON COLUMN deleted_entities.version IS 'Version of the deletion.';
-
--- migrate: rollback
-
-DROP TABLE lost_events, deleted_entities;

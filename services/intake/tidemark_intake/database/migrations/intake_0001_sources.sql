@@ -1,7 +1,4 @@
 -- the state of each tracker, webhooks that wait, and what was published of its issues and worklogs
--- depends:
-
--- migrate: apply
 
 CREATE TABLE sources (
   id text COLLATE "C" PRIMARY KEY,
@@ -73,5 +70,3 @@ CREATE TABLE skipped (
   PRIMARY KEY (source_id, worklog_id)
 );
 COMMENT ON TABLE skipped IS 'Worklogs that are not published, and why: running, invisible or invalid.';
-
--- migrate: rollback

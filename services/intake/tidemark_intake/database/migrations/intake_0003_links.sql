@@ -1,7 +1,4 @@
 -- the attributes of time entries, to link them again when rules change, and webhooks that come again
--- depends: intake_0002_leader_lock
-
--- migrate: apply
 
 ALTER TABLE issues
 ADD COLUMN attributes jsonb;
@@ -14,5 +11,3 @@ ALTER TABLE sources
 ADD COLUMN deliveries_repeated bigint NOT NULL DEFAULT 0,
 ADD COLUMN links_digest text;
 COMMENT ON COLUMN sources.links_digest IS 'Of the rules and fields by which its issues were linked last.';
-
--- migrate: rollback

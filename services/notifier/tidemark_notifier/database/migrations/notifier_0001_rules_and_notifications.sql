@@ -1,7 +1,4 @@
 -- what the notifier knows, its rules, what it told and how it is delivered
--- depends:
-
--- migrate: apply
 
 CREATE TABLE rules (
   id uuid PRIMARY KEY DEFAULT uuidv7(),
@@ -147,8 +144,3 @@ COMMENT ON COLUMN reporting.notifications.status IS
 COMMENT ON COLUMN reporting.notifications.attempts IS 'How often it was tried.';
 COMMENT ON COLUMN reporting.notifications.last_error IS 'Why the last attempt that failed did; null if none did.';
 COMMENT ON COLUMN reporting.notifications.delivered_at IS 'When the mail server or the webhook took it.';
-
--- migrate: rollback
-
-DROP VIEW reporting.notifications;
-DROP TABLE deliveries, told, notifications, sweeps, contracts, directory, rules;

@@ -1,7 +1,4 @@
 -- tables and columns take standard names; stored rules take the present option names
--- depends: notifier_0001_rules_and_notifications
-
--- migrate: apply
 
 UPDATE rules SET
   body = body - 'tell_resolved' || jsonb_build_object(
@@ -59,7 +56,3 @@ COMMENT ON COLUMN deliveries.addressee IS
 COMMENT ON COLUMN deliveries.due_at IS 'No attempt starts before this time: failed attempts are spaced out.';
 COMMENT ON COLUMN deliveries.leased_until IS
 'Until this time the delivery belongs to the process that is sending it; after it another process may take over.';
-
--- migrate: rollback
-
--- The previous names are not restored.

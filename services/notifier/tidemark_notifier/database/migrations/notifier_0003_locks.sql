@@ -1,12 +1,5 @@
 -- the lock of the configuration
--- depends: notifier_0002_names
-
--- migrate: apply
 
 CREATE TABLE configuration_lock ();
 COMMENT ON TABLE configuration_lock IS 'No rows: a transaction that changes rules or the directory locks this table '
 'exclusively, one that stores or evaluates contracts in share mode.';
-
--- migrate: rollback
-
-DROP TABLE configuration_lock;

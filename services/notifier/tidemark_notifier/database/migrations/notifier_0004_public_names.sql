@@ -1,7 +1,4 @@
 -- stored snapshots take the present names of their members
--- depends: notifier_0003_locks
-
--- migrate: apply
 
 UPDATE notifications AS n SET
   snapshot = n.snapshot - 'occasion' || jsonb_build_object(
@@ -15,7 +12,3 @@ UPDATE notifications AS n SET
     )
   )
 WHERE n.snapshot ? 'occasion';
-
--- migrate: rollback
-
--- The previous names are not restored.

@@ -1,7 +1,4 @@
 -- deliveries of one mail share a message; a new version of a contract waits for its balance
--- depends: notifier_0004_public_names
-
--- migrate: apply
 
 ALTER TABLE deliveries ADD COLUMN message_id uuid NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000';
 UPDATE deliveries SET message_id = id;
@@ -15,8 +12,3 @@ ALTER TABLE contracts ADD COLUMN balance_awaited_until timestamptz;
 COMMENT ON COLUMN contracts.balance_awaited_until IS
 'Until then a balance for this stream version is awaited, and the contract is not evaluated without it; null if its '
 'last change is older than this column.';
-
--- migrate: rollback
-
-ALTER TABLE contracts DROP COLUMN balance_awaited_until;
-ALTER TABLE deliveries DROP COLUMN message_id;

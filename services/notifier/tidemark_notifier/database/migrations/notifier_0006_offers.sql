@@ -1,7 +1,4 @@
 -- offers, notifications that no rule raised, and digests
--- depends: notifier_0005_messages
-
--- migrate: apply
 
 CREATE TABLE offers (
   id uuid PRIMARY KEY,
@@ -27,15 +24,3 @@ ALTER TABLE rules ADD COLUMN next_digest_at timestamptz;
 CREATE INDEX rules_next_digest ON rules (next_digest_at) WHERE body #>> '{trigger,kind}' = 'digest';
 COMMENT ON COLUMN rules.next_digest_at IS
 'A digest: from when on its days are still to be looked at; null for a new or changed rule, which begins now.';
-
--- migrate: rollback
-
-ALTER TABLE rules DROP COLUMN next_digest_at;
-DELETE FROM deliveries USING notifications AS n WHERE n.id = notification_id AND n.offer_id IS NOT NULL;
-DELETE FROM notifications WHERE offer_id IS NOT NULL;
-ALTER TABLE notifications DROP COLUMN offer_id;
--- squawk-ignore adding-not-nullable-field
-ALTER TABLE notifications ALTER COLUMN rule_id SET NOT NULL;
--- squawk-ignore adding-not-nullable-field
-ALTER TABLE notifications ALTER COLUMN rule_name SET NOT NULL;
-DROP TABLE offers;

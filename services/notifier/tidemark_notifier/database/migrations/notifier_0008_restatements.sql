@@ -1,7 +1,4 @@
 -- restatements, for the trigger period_closed
--- depends: notifier_0007_statements
-
--- migrate: apply
 
 ALTER TABLE contracts
 ADD COLUMN restatements jsonb NOT NULL DEFAULT '[]',
@@ -12,8 +9,3 @@ COMMENT ON COLUMN contracts.restatements IS 'Restatements that no notification h
 COMMENT ON COLUMN contracts.last_restatement IS 'The number of the last restatement that was stored.';
 COMMENT ON COLUMN contracts.restated_since IS 'When the first of the restatements was stored.';
 COMMENT ON COLUMN contracts.restated_at IS 'When the last of the restatements was stored.';
-
--- migrate: rollback
-
-ALTER TABLE contracts
-DROP COLUMN restatements, DROP COLUMN last_restatement, DROP COLUMN restated_since, DROP COLUMN restated_at;

@@ -1,7 +1,4 @@
 -- saved reports, and their mails
--- depends: notifier_0008_restatements
-
--- migrate: apply
 
 CREATE TABLE saved_reports (
   id uuid PRIMARY KEY DEFAULT uuidv7(),
@@ -39,7 +36,3 @@ CREATE INDEX report_mails_due ON report_mails (due_at) WHERE status = 'pending';
 COMMENT ON TABLE report_mails IS 'One mail of a saved report to one receiver, with its frozen days and moment.';
 COMMENT ON COLUMN report_mails.due_at IS 'Not before: failed attempts are spaced.';
 COMMENT ON COLUMN report_mails.leased_until IS 'Until when an attempt is in progress; then another instance takes over.';
-
--- migrate: rollback
-
-DROP TABLE report_mails, saved_reports;
