@@ -1,6 +1,7 @@
 """``make mutants``: remove each guard from a copy of the tree, and check that a test fails.
 
-Arguments select mutants by a part of their guard's name.
+Arguments select mutants by a part of their guard's name. Several run at once, because many a test waits for what no
+longer happens. Each starts servers of its own, unless the environment names some (see ``tests/conftest.py``).
 """
 
 import os
@@ -9,13 +10,16 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from queue import SimpleQueue
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ["shared", "src", *(f"services/{folder.name}" for folder in sorted((ROOT / "services").iterdir()))]
 # Pytest's exit code when tests ran and some failed. Any other code, such as that of no tests, proves nothing.
 TESTS_FAILED = 1
 TIMEOUT_SECONDS = 300
+WORKERS = 2 + (os.cpu_count() or 1)
 
 
 def copy_checkout(tree: Path) -> Path:
@@ -60,25 +64,35 @@ def run_tests(tree: Path, tests: str) -> int | None:
         return None
 
 
+def try_mutant(mutant: dict[str, str], trees: SimpleQueue[Path]) -> str | None:
+    """Plant the fault in a tree that no other uses: None if a test fails, else what happened."""
+    tree = trees.get()
+    path = tree / mutant["file"]
+    original = path.read_text()
+    try:
+        if (count := original.count(mutant["find"])) != 1:
+            return f"STALE: `find` occurs {count} times in {mutant['file']}"
+        path.write_text(original.replace(mutant["find"], mutant["replace"]))
+        code = run_tests(tree, mutant["tests"])
+        return None if code == TESTS_FAILED else f"SURVIVED ({code})"
+    finally:
+        path.write_text(original)
+        trees.put(tree)
+
+
 def main(guard_parts: list[str]) -> int:
     """Report for each mutant whether a test fails. Returns 1 if a mutant survived."""
     mutants = tomllib.loads((Path(__file__).parent / "mutants.toml").read_text())["mutant"]
     selected = [mutant for mutant in mutants if not guard_parts or any(part in mutant["guard"] for part in guard_parts)]
     survived = 0
-    with tempfile.TemporaryDirectory() as folder:
-        tree = copy_checkout(Path(folder))
-        for mutant in selected:
-            path = tree / mutant["file"]
-            original = path.read_text()
-            if (count := original.count(mutant["find"])) != 1:
-                print(f"STALE     {mutant['guard']}: `find` occurs {count} times in {mutant['file']}")
-                survived += 1
-                continue
-            path.write_text(original.replace(mutant["find"], mutant["replace"]))
-            code = run_tests(tree, mutant["tests"])
-            path.write_text(original)
-            survived += code != TESTS_FAILED
-            print(f"{'failed' if code == TESTS_FAILED else f'SURVIVED ({code})':9} {mutant['guard']}", flush=True)
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(WORKERS) as pool:
+        trees: SimpleQueue[Path] = SimpleQueue()
+        for number in range(WORKERS):
+            trees.put(copy_checkout(Path(folder) / str(number)))
+        trials = {pool.submit(try_mutant, mutant, trees): mutant["guard"] for mutant in selected}
+        for trial in as_completed(trials):
+            survived += trial.result() is not None
+            print(f"{trial.result() or 'failed':13} {trials[trial]}", flush=True)
     print(f"{len(selected) - survived} of {len(selected)} guards have a test that fails without them.")
     return 1 if survived else 0
 
