@@ -98,6 +98,9 @@ def draw_schedule(seed, max_steps=40):
     if choose([True, False, False]):
         number = draw.randrange(len(steps))
         steps[number:number] = _renewal(choose)
+    if choose([True, False, False, False]):
+        number = draw.randrange(len(steps))
+        steps[number:number] = _return(choose)
     return Schedule(choose(ZONES), choose(SPANS), choose(HOURS), choose(ROLLOVERS), [*start, *steps])
 
 
@@ -109,6 +112,21 @@ def _renewal(choose):
         *[Step("command", {"type": "amended", "contract": -1, "zone": choose(ZONES)})] * choose([0, 1]),
         Step("wait", {"to_end": choose([0, 3600])}), Step("link", {"to": "C2", "updated": 8}),
         Step("work", _work(choose)), Step("run", {}),
+    ]  # fmt: skip
+
+
+def _return(choose):
+    """A limit is crossed, no longer crossed, and crossed again after the notifier started anew."""
+    rule = _rule(choose) | {
+        "trigger": {"kind": "overrun", "of": choose(["contract", "account"]), "over": choose(["period", "whole"])},
+        "notify_resolved": True,
+    }
+    work, run = {"id": "return", "seconds": 180_000, "days_ago": 0, "at": "09:00:00"}, Step("run", {})
+    return [
+        Step("rule", {"scope": "contract", "name": "A", **rule}),
+        Step("work", {**work, "updated": 0}), run, Step("delete", {"id": "return", "updated": 1}), run,
+        Step("crash", {"process": "notifier"}), Step("work", {**work, "updated": 2}), run,
+        *[Step("delete", {"id": "return", "updated": 3})] * choose([0, 1]),
     ]  # fmt: skip
 
 
