@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import asyncpg
 import hypothesis
 import pytest
 import structlog
+import typer.testing
 from databases import drop_database
 from kafka_client import admin_client
 
@@ -26,6 +28,7 @@ from tidemark.stack import kafka, ports, postgres
 from tidemark.stack.processes import Component, Supervisor
 from tidemark.stack.up import SERVICES
 from tidemark_consumption.projection import fold
+from tidemark_contracts import passwords
 from tidemark_shared.database import Connection, Pool, connect_pool, migrate, open_connection
 
 # A busy machine is no failure: the time limit of a whole test is pytest's.
@@ -36,6 +39,9 @@ hypothesis.settings.register_profile(
     "mutants", deadline=None, phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate)
 )
 
+# What takes long on purpose, or again for each call: the digest of a password, and the tree of commands.
+passwords._COST = 2
+typer.testing._get_command = cache(typer.testing._get_command)
 
 # Linux has a file system in memory here. A whole run writes less than 2 GiB.
 _MEMORY = Path("/dev/shm")  # noqa: S108 - mkdtemp makes a private folder in it
