@@ -1,5 +1,6 @@
 """Every planted fault of `make mutants` is in the code that it changes, and has a test."""
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -16,3 +17,11 @@ def test_fault_is_in_the_code_once_and_has_a_test(mutant: dict[str, Any]) -> Non
     paths = [part for part in mutant["tests"].split() if part.startswith("tests/")]
     assert paths
     assert all((ROOT / path).exists() for path in paths)
+    # What selects nothing proves nothing.
+    _, _, selection = mutant["tests"].partition(" -k ")
+    source = "".join(file.read_text() for path in paths for file in list_files(ROOT / path.partition("::")[0]))
+    assert [word for word in re.findall(r"\w+", selection) if word not in source] == []
+
+
+def list_files(path: Path) -> list[Path]:
+    return [path] if path.is_file() else sorted(path.rglob("test_*.py"))
