@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from notifier_bodies import HOUR, MID_MARCH, account, balance, evaluation_input, figures, rule, stored_rule, terms, uid
 
+from tidemark_notifier.evaluation.evaluation_input import StatusChange
 from tidemark_notifier.evaluation.evaluator import evaluate
 from tidemark_notifier.evaluation.notification_history import NotificationKey
 from tidemark_notifier.rules.rule import effective_rules
@@ -228,3 +229,13 @@ def test_each_threshold_notifies_once_when_first_reached_on_any_path(at, planned
         keys.update(key for notification in notifications for key in notification.keys)
     assert {key.threshold for key in keys} == reached
     assert all(Fraction(a) != Fraction(b) for a, b in pairwise(sorted(warn.trigger.at, key=Fraction)))
+
+
+def test_status_that_began_and_ended_since_the_last_evaluation_is_crossed_and_resolved():
+    resumed = evaluation_input(balance(CONTRACT))._replace(
+        status_changes=(StatusChange(2, "ACTIVE"), StatusChange(3, "INACTIVE"), StatusChange(4, "ACTIVE"))
+    )
+    paused = rule("Paused", trigger={"kind": "status_changed", "to": "INACTIVE"}, notify_resolved=True)
+    first = evaluate_all([paused], resumed)
+    assert [notification.kind for notification in first] == ["crossing", "resolved"]
+    assert evaluate_all([paused], resumed, [key for notification in first for key in notification.keys]) == []

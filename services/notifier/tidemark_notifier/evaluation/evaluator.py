@@ -63,7 +63,8 @@ def evaluate(
                     _find_reminder(evaluation, history, contract.status, today),
                 ]
             for notification in chain.from_iterable(steps):
-                # The steps are lazy: each one sees the keys of the step before it.
+                # The steps are lazy: each one sees the keys of those before it. A status that began and ended since the
+                # last evaluation is crossed and resolved in one.
                 history.add(notification.notification_keys(today))
                 pending.append(notification)
     return pending
