@@ -136,7 +136,7 @@ async def test_redelivered_status_change_does_not_notify(pool):
     assert await scenario.thresholds_without_balance() == []
     await scenario.create_rule(rule("Paused", trigger={"kind": "status_changed", "to": "INACTIVE"}))
     await scenario.handle(LIFECYCLE, ACTIVATED, events[1:])
-    assert await scenario.thresholds() == []
+    assert await scenario.thresholds_without_balance() == []
 
 
 async def test_dates_notify_while_the_balance_waits(pool):
