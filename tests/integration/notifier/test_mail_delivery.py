@@ -133,7 +133,7 @@ async def test_many_faults_lose_no_mail_and_repeat_only_possibly_accepted_ones(p
     assert len({content for _, content in mail_server.mails}) == 59
 
 
-async def test_expired_lease_is_taken_over_and_the_late_attempt_records_nothing(pool, mail_server):
+async def test_expired_lease_is_taken_over(pool, mail_server):
     await insert_notification(pool)
     await pool.execute(
         "UPDATE deliveries SET attempts = 1, leased_until = now() + interval '300 ms'"
@@ -141,8 +141,16 @@ async def test_expired_lease_is_taken_over_and_the_late_attempt_records_nothing(
     async with running_deliverer(pool, mail_server):
         [row] = await wait_until_finished(pool)
     assert (row["status"], row["attempts"]) == ("delivered", 2)
-    late = {"message_id": row["message_id"], "attempts": 1, "status": "failed", "error": "late"}
-    assert [row async for row in deliverer_module._sql.finish_message(pool, **late)] == []
+
+
+async def test_late_attempt_records_nothing_while_another_runs(pool):
+    await insert_notification(pool)
+    await pool.execute("UPDATE deliveries SET attempts = 2, leased_until = now() + interval '1 minute'")
+    leased = await pool.fetchrow("SELECT * FROM deliveries")
+    late = {"message_id": leased["message_id"], "attempts": 1, "error": "late"}
+    assert [row async for row in deliverer_module._sql.finish_message(pool, **late, status="failed")] == []
+    await deliverer_module._sql.postpone_message(pool, **late, delay_seconds=60)
+    assert await pool.fetchrow("SELECT * FROM deliveries") == leased
 
 
 async def test_slow_mail_does_not_delay_others(pool, mail_server):
