@@ -29,9 +29,11 @@ def uid(name):
     return str(uuid5(NAMESPACE, name))
 
 
-def organization(name="Acme", contacts=(("ann@acme.example.com", "billing"),), *, id_=None, version=1):
+def organization(
+    name="Acme", contacts=(("ann@acme.example.com", "billing"),), *, id_=None, version=1, timezone="Europe/Berlin"
+):
     return {
-        "id": id_ or uid(name), "version": version, "deleted": False, "name": name, "timezone": "Europe/Berlin",
+        "id": id_ or uid(name), "version": version, "deleted": False, "name": name, "timezone": timezone,
         "contacts": [{"name": email.split("@")[0].title(), "email": email, "roles": [role]}
                      for email, role in contacts],
     }  # fmt: skip

@@ -129,7 +129,9 @@ async def test_hidden_work_of_jira_is_named_and_counts_once_it_can_be_seen(intak
         await site.settle()
         assert await site.published() == {}
         assert await skipped(site) == {"invisible": 1}
-        # When a permission is given, the feeds do not list the work again
+        # When a permission is given later, the feeds do not list the work again
+        fake.now += timedelta(days=30)
+        await site.settle()
         work.hidden = False
         fake.now += timedelta(hours=2)
         await site.settle()

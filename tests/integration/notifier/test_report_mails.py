@@ -148,6 +148,14 @@ async def test_each_day_is_mailed_once_and_a_missed_one_late(client, pool, scena
     assert await pool.fetchval("SELECT next_mail_on::text FROM saved_reports") == "2026-07-01"
 
 
+async def test_day_that_has_not_begun_in_another_time_zone_is_awaited(client, pool, scenario):
+    await save(client, scenario, schedule={**MONTHLY, "receivers": [ADDRESS]})
+    await scenario.store_organization(version=2, timezone="America/St_Johns")
+    assert await mails_at(pool, FIRST_OF_APRIL) == []
+    assert await mails_at(pool, datetime(2026, 4, 1, 2, 29, tzinfo=UTC)) == []
+    assert await mails_at(pool, datetime(2026, 4, 1, 2, 30, tzinfo=UTC)) == ["olga"]
+
+
 async def test_failed_attempt_is_repeated_with_the_same_moment_and_id(client, pool, scenario, mail_server, mailer, web):
     await save(client, scenario, schedule={**MONTHLY, "receivers": [ADDRESS], "xlsx": False})
     await mails_at(pool, FIRST_OF_APRIL)
