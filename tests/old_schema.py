@@ -17,13 +17,17 @@ def migrations(package, last):
     return [file for file in sorted(folder.glob("*.sql")) if file.stem <= last]
 
 
-async def apply_migrations(connection, service, last_migrations):
-    """Apply the migrations of each package up to its last."""
-    await connection.execute(f"CREATE SCHEMA {service}; SET search_path TO {service}")
+async def _create_pogo_table(connection):
     await connection.execute(
         "CREATE TABLE public._pogo_migration (migration_hash varchar(64), migration_id varchar(255), "
         "applied timestamptz, schema_name varchar(64) NOT NULL, PRIMARY KEY (migration_hash, schema_name))"
     )
+
+
+async def apply_migrations(connection, service, last_migrations):
+    """Apply the migrations of each package up to its last."""
+    await connection.execute(f"CREATE SCHEMA {service}; SET search_path TO {service}")
+    await _create_pogo_table(connection)
     for package, last in last_migrations.items():
         for file in migrations(package, last):
             await connection.execute(file.read_text())
@@ -33,6 +37,18 @@ async def apply_migrations(connection, service, last_migrations):
                 file.stem,
                 service,
             )
+
+
+async def forget_migrations(connection, services):
+    """Leave the names of the migrations only where releases before v0.2 look for them."""
+    await _create_pogo_table(connection)
+    for service in services:
+        await connection.execute(f"SET search_path TO {service}")
+        await connection.execute(
+            "INSERT INTO public._pogo_migration (migration_hash, migration_id, applied, schema_name) "
+            "SELECT encode(sha256(name::bytea), 'hex'), name, applied_at, current_schema() FROM migrations"
+        )
+        await connection.execute("DROP TABLE migrations")
 
 
 async def create_old_schema(connection):

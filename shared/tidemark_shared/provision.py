@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Sequence
 
 from tidemark_shared import log
-from tidemark_shared.database import MigrationBlockedError, migrate
+from tidemark_shared.database import MigrationError, migrate
 from tidemark_shared.messaging import kafka
 from tidemark_shared.settings import InvalidSettingError, Settings, require_setting
 
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         settings = Settings()
         log.configure(options.service, settings.log_level)
         asyncio.run(provision(options.service, settings, replication=options.replication))
-    except (InvalidSettingError, MigrationBlockedError) as error:
+    except (InvalidSettingError, MigrationError) as error:
         raise SystemExit(str(error)) from None
 
 

@@ -16,7 +16,7 @@ from tidemark.database.query_types import CommandLineQueries
 from tidemark.stack import postgres
 from tidemark.stack.processes import StackError
 from tidemark.stack.up import ALL_SERVICES, INTAKE
-from tidemark_shared.database import open_connection, queries
+from tidemark_shared.database import open_connection, prepare_migrations, queries
 from tidemark_shared.settings import MissingSettingError, Settings
 
 _sql: CommandLineQueries = queries("tidemark")
@@ -62,6 +62,7 @@ def back_up(settings: Settings, folder: Path, now: datetime) -> Manifest:
     manifest = Manifest(created_at=now, dumps=[])
     for url, services in databases:
         dump = Dump(file=f"{'-'.join(services)}.dump", services=services)
+        asyncio.run(_prepare_migrations(url, services))
         schemas = [f"--schema={schema}" for schema in (*services, "reporting")]
         _run("pg_dump", url, "--format=custom", "--no-owner", "--no-privileges", *schemas, f"--file={new / dump.file}")
         (new / dump.file).chmod(0o600)
@@ -107,6 +108,13 @@ async def _databases(settings: Settings) -> list[tuple[str, list[str]]]:
             schemas = {row["schema"] async for row in _sql.list_schemas(connection, schemas=services)}
         databases.append((url, [service for service in services if service in schemas]))
     return [(url, services) for url, services in databases if services]
+
+
+async def _prepare_migrations(url: str, services: Sequence[str]) -> None:
+    """Without its migrations, a schema that no release since v0.2 has migrated could not be migrated when restored."""
+    async with open_connection(url) as connection:
+        for service in services:
+            await prepare_migrations(connection, service)
 
 
 def _read_manifest(folder: Path) -> Manifest:

@@ -9,6 +9,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 from event_builders import contract_event, link, take, worklog
+from old_schema import forget_migrations
 from typer.testing import CliRunner, Result
 
 from tidemark.cli import app
@@ -90,6 +91,19 @@ async def test_backup_is_restored_into_an_empty_database(
     assert await connection.fetchval("SELECT consumed_seconds FROM reporting.contracts") == 3_600
     await connection.close()
     assert (await run(empty_database, "verify")).exit_code == 0
+
+
+async def test_backup_of_a_database_that_this_release_has_not_migrated_is_complete(
+    used_database: str, tmp_path: Path
+) -> None:
+    connection = await asyncpg.connect(used_database)
+    await forget_migrations(connection, SERVICES)
+    await connection.close()
+    assert (await run(used_database, "backup", tmp_path / "backup")).exit_code == 0
+    before = await content(used_database)
+    result = await run(used_database, "restore", tmp_path / "backup", "--replace")
+    assert result.exit_code == 0, result.output
+    assert await content(used_database) == before
 
 
 async def test_intake_is_part_of_a_backup(used_database: str, empty_database: str, tmp_path: Path) -> None:

@@ -4,8 +4,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cache
-from ssl import SSLContext
 from typing import Any, Generic, TypeAlias, TypeVar
 from urllib.parse import quote
 from uuid import UUID, uuid4
@@ -95,13 +93,7 @@ class Call:
 def http_options(base_url: str, token: str | None) -> Json:
     """The arguments of both kinds of clients of httpx."""
     headers = {"authorization": f"Bearer {token}"} if token else {}
-    return {"base_url": base_url, "headers": headers, "timeout": TIMEOUT_SECONDS, "verify": _trusted_authorities()}
-
-
-@cache
-def _trusted_authorities() -> SSLContext:
-    """For all clients: each would read the certificate authorities again, which takes longer than a request."""
-    return httpx.create_ssl_context()
+    return {"base_url": base_url, "headers": headers, "timeout": TIMEOUT_SECONDS}
 
 
 def retry_options(max_attempts: int) -> Json:

@@ -165,14 +165,14 @@ async def hold_leader_lock(url: str, service: str, lock: str) -> AsyncIterator[C
         yield leader
 
 
-class MigrationBlockedError(Exception):
-    """A migration cannot lock what it changes; the text says what to do."""
+class MigrationError(Exception):
+    """A migration failed, or cannot lock what it changes; the text says which, and what to do."""
 
 
 async def migrate(url: str, service: str) -> None:
     """Migrate the schema of ``service`` and its part of ``reporting``. Several processes may run it at once.
 
-    Raises :class:`MigrationBlockedError` after a while: who uses a table waits behind a migration that waits for it.
+    Raises :class:`MigrationError`, also when it has waited a while for a lock: who uses a table waits behind it.
     """
     settings = {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
     async with (
@@ -183,7 +183,7 @@ async def migrate(url: str, service: str) -> None:
         try:
             await _migrate(connection, service)
         except asyncpg.LockNotAvailableError as error:
-            raise MigrationBlockedError(
+            raise MigrationError(
                 f"A migration of {service} waited {_MIGRATION_LOCK_TIMEOUT} for a table that another session keeps "
                 "locked, and changed nothing. Stop the processes of the release before, or the session that "
                 "pg_stat_activity shows, and run this again."
@@ -192,8 +192,7 @@ async def migrate(url: str, service: str) -> None:
 
 async def _migrate(connection: Connection, service: str) -> None:
     await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{service}"')
-    await connection.execute(f'SET search_path TO "{service}"')
-    await connection.execute((files("tidemark_shared") / "database/migrations.sql").read_text())
+    await prepare_migrations(connection, service)
     for package in ("tidemark_shared", f"tidemark_{service}"):
         folder = Path(str(files(package) / "database"))
         await _apply_migrations(connection, sorted((folder / "migrations").glob("*.sql")))
@@ -228,14 +227,25 @@ async def _lock_migration(connection: Connection) -> None:
     await connection.execute("BEGIN; LOCK TABLE reporting.migration_lock IN EXCLUSIVE MODE")
 
 
+async def prepare_migrations(connection: Connection, service: str) -> None:
+    """Set the search path to the schema of ``service``, and give it the table of its migrations, which v0.1 lacks."""
+    await connection.execute(f'SET search_path TO "{service}"')
+    await connection.execute((files("tidemark_shared") / "database/migrations.sql").read_text())
+
+
 async def _apply_migrations(connection: Connection, paths: Iterable[Path]) -> None:
     """Run the files that the schema does not have yet, each in a transaction."""
     applied = {name for (name,) in await connection.fetch("SELECT name FROM migrations")}
     for path in paths:
         if path.stem not in applied:
-            async with connection.transaction():
-                await connection.execute(path.read_text())
-                await connection.execute("INSERT INTO migrations (name) VALUES ($1)", path.stem)
+            try:
+                async with connection.transaction():
+                    await connection.execute(path.read_text())
+                    await connection.execute("INSERT INTO migrations (name) VALUES ($1)", path.stem)
+            except asyncpg.LockNotAvailableError:
+                raise
+            except asyncpg.PostgresError as error:
+                raise MigrationError(f"The migration {path.stem} failed and changed nothing: {error}") from error
 
 
 async def _apply_definitions(connection: Connection, package: str, folder: Path) -> None:

@@ -26,7 +26,7 @@ from rich.text import Text
 
 from tidemark.program import complete_commands
 from tidemark.stack.processes import StackError
-from tidemark_shared.database import MigrationBlockedError
+from tidemark_shared.database import MigrationError
 from tidemark_shared.domain.text import escape_formula, escape_invisible
 from tidemark_shared.settings import InvalidSettingError, MissingSettingError
 
@@ -188,7 +188,7 @@ def report_errors(*errors: type[Exception], hint: str = "") -> Iterator[None]:
     """
     # Kafka's client logs each failed connection; the message is enough.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    reported: tuple[type[Exception], ...] = (StackError, InvalidSettingError, MigrationBlockedError, *errors)
+    reported: tuple[type[Exception], ...] = (StackError, InvalidSettingError, MigrationError, *errors)
     try:
         yield
     except MissingSettingError as error:

@@ -1,13 +1,14 @@
 """Provisioning from an image, which has no command line: tables and topics."""
 
 import asyncio
+from pathlib import Path
 
 import asyncpg
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 import tidemark_shared.database
-from tidemark_shared.database import MigrationBlockedError, migrate
+from tidemark_shared.database import MigrationError, migrate
 from tidemark_shared.messaging.topics import TOPICS
 from tidemark_shared.provision import provision
 from tidemark_shared.settings import MissingSettingError, Settings
@@ -51,11 +52,30 @@ async def test_migration_that_waits_for_an_old_process_ends_with_the_remedy(
         # Views and functions are made again.
         await connection.execute("DELETE FROM consumption.definitions")
         await connection.execute("BEGIN; LOCK TABLE reporting.contracts IN ACCESS EXCLUSIVE MODE")
-        with pytest.raises(MigrationBlockedError, match=r"consumption waited 200ms .* Stop the processes"):
+        with pytest.raises(MigrationError, match=r"consumption waited 200ms .* Stop the processes"):
             await migrate(database, "consumption")
     finally:
         await connection.close()
     await migrate(database, "consumption")
+
+
+async def test_migration_that_fails_is_named_and_changes_nothing(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "database/migrations").mkdir(parents=True)
+    (tmp_path / "database/migrations/0099_bad.sql").write_text("CREATE TABLE good (); INSERT INTO nowhere VALUES (1);")
+    original = tidemark_shared.database.files
+    monkeypatch.setattr(
+        tidemark_shared.database, "files", lambda name: tmp_path if name == "tidemark_contracts" else original(name)
+    )
+    with pytest.raises(MigrationError, match=r'0099_bad failed and changed nothing: relation "nowhere" does not exist'):
+        await migrate(database, "contracts")
+    connection = await asyncpg.connect(database)
+    try:
+        assert await connection.fetchval("SELECT to_regclass('contracts.good')") is None
+        assert not await connection.fetchval("SELECT count(*) FROM contracts.migrations WHERE name = '0099_bad'")
+    finally:
+        await connection.close()
 
 
 async def test_migration_file_that_waits_ends_with_the_remedy(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,7 +85,7 @@ async def test_migration_file_that_waits_ends_with_the_remedy(database: str, mon
         await connection.execute("DELETE FROM consumption.migrations WHERE name LIKE '0017%'")
         await connection.execute("DROP VIEW consumption.balances_lock; CREATE TABLE consumption.balances_lock ()")
         await connection.execute("BEGIN; LOCK TABLE consumption.balances_lock IN EXCLUSIVE MODE")
-        with pytest.raises(MigrationBlockedError):
+        with pytest.raises(MigrationError):
             await migrate(database, "consumption")
     finally:
         await connection.close()
