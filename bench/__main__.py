@@ -100,7 +100,7 @@ def main() -> None:
     parser.add_argument("--rate", type=int, default=latency.DEFAULT_RATE, help="worklogs a second, for latency")
     parser.add_argument("--seconds", type=int, default=latency.DEFAULT_SECONDS, help="how long, for latency")
     parser.add_argument(
-        "--full", action="store_true", help="growth up to 10,000,000 worklogs; takes half an hour, and 30 GB"
+        "--full", action="store_true", help="growth up to 10,000,000 worklogs; takes a quarter of an hour, and 5 GB"
     )
     parser.add_argument(
         "--contenders",
