@@ -65,13 +65,25 @@ async def test_two_consumers_of_one_partition_process_each_record_once(kafka_boo
     """The second is a zombie: it still reads a partition that the group has assigned to another member."""
     cluster = await fetch_cluster_id(kafka_bootstrap_servers)
     await publish(kafka_bootstrap_servers, topic, [f"{number:03}" for number in range(300)])
+    ledger, begun = Ledger(), []
+
+    async def is_other_at_it():
+        waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        return len(begun) > 1 or await pool.fetchval(waits)
+
+    async def handle(connection, batch):
+        begun.append(batch)
+        if len(begun) == 1:
+            await wait_until(is_other_at_it)
+        await ledger(connection, batch)
+
     consumers = [
         Consumer(
             kafka_bootstrap_servers,
             pool,
             cluster=cluster,
             group=f"{topic}.{group}",
-            handlers={topic: Ledger()},
+            handlers={topic: handle},
             max_records=7,
         )
         for group in ("live", "zombie")

@@ -94,7 +94,7 @@ def check_all_operations(document, url, headers, ids):
 def check_cases(cases, url, headers):
     # The same requests in each run; a failure shows the whole request, so shrinking is not needed.
     @settings(
-        max_examples=repeat(2, long=12), deadline=None, derandomize=True, database=None, phases=[Phase.generate],
+        max_examples=repeat(1, long=12), deadline=None, derandomize=True, database=None, phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     @given(cases)
