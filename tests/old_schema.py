@@ -1,8 +1,9 @@
 """Tables as earlier code made them: by the first migrations, whose names another package kept in a table of its own."""
 
-from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
+
+from tidemark_shared.database import prepare_migrations
 
 LAST_MIGRATIONS = {"tidemark_shared": "shared_0003_tokens", "tidemark_consumption": "0005_recall"}
 OLD_NAMES = {
@@ -17,31 +18,23 @@ def migrations(package, last):
     return [file for file in sorted(folder.glob("*.sql")) if file.stem <= last]
 
 
-async def _create_pogo_table(connection):
-    await connection.execute(
-        "CREATE TABLE public._pogo_migration (migration_hash varchar(64), migration_id varchar(255), "
-        "applied timestamptz, schema_name varchar(64) NOT NULL, PRIMARY KEY (migration_hash, schema_name))"
-    )
-
-
 async def apply_migrations(connection, service, last_migrations):
     """Apply the migrations of each package up to its last."""
-    await connection.execute(f"CREATE SCHEMA {service}; SET search_path TO {service}")
-    await _create_pogo_table(connection)
+    await connection.execute(f"CREATE SCHEMA {service}")
+    await prepare_migrations(connection, service)
     for package, last in last_migrations.items():
         for file in migrations(package, last):
             await connection.execute(file.read_text())
-            await connection.execute(
-                "INSERT INTO public._pogo_migration VALUES ($1, $2, now(), $3)",
-                sha256(file.stem.encode()).hexdigest(),
-                file.stem,
-                service,
-            )
+            await connection.execute("INSERT INTO migrations (name) VALUES ($1)", file.stem)
+    await forget_migrations(connection, [service])
 
 
 async def forget_migrations(connection, services):
     """Leave the names of the migrations only where releases before v0.2 look for them."""
-    await _create_pogo_table(connection)
+    await connection.execute(
+        "CREATE TABLE public._pogo_migration (migration_hash varchar(64), migration_id varchar(255), "
+        "applied timestamptz, schema_name varchar(64) NOT NULL, PRIMARY KEY (migration_hash, schema_name))"
+    )
     for service in services:
         await connection.execute(f"SET search_path TO {service}")
         await connection.execute(

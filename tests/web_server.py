@@ -131,7 +131,7 @@ async def web_client(**settings):
     async with (
         app.router.lifespan_context(app),
         running_server(app) as url,
-        httpx.AsyncClient(base_url=url, trust_env=False, verify=False) as client,  # noqa: S501 - plain HTTP,
+        httpx.AsyncClient(base_url=url, trust_env=False, verify=False) as client,  # noqa: S501 - plain HTTP
     ):
         yield client
 

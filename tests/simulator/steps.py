@@ -100,7 +100,7 @@ def draw_schedule(seed, max_steps=40):
         steps[number:number] = _renewal(choose)
     if choose([True, False, False, False]):
         number = draw.randrange(len(steps))
-        steps[number:number] = _return(choose)
+        steps[number:number] = _second_crossing(choose)
     return Schedule(choose(ZONES), choose(SPANS), choose(HOURS), choose(ROLLOVERS), [*start, *steps])
 
 
@@ -115,8 +115,8 @@ def _renewal(choose):
     ]  # fmt: skip
 
 
-def _return(choose):
-    """A limit is crossed, no longer crossed, and crossed again after the notifier started anew."""
+def _second_crossing(choose):
+    """A limit is crossed, resolved, and crossed again after a restart of the notifier."""
     rule = _rule(choose) | {
         "trigger": {"kind": "overrun", "of": choose(["contract", "account"]), "over": choose(["period", "whole"])},
         "notify_resolved": True,

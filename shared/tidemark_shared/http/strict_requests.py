@@ -40,12 +40,12 @@ async def refuse_unclear_requests(request: Request) -> None:
 def _parameter_violations(request: Request) -> Iterator[Violation]:
     if not request.query_params:
         return
-    known = _query_parameters(request.scope["route"])
+    parameters = _query_parameters(request.scope["route"])
     for name, count in Counter(name for name, _ in request.query_params.multi_items()).items():
-        if name not in known:
-            message = describe_unknown_field(name, known, label="query parameter")
+        if name not in parameters:
+            message = describe_unknown_field(name, parameters, label="query parameter")
             yield Violation(code="unknown_field", path=json_pointer(name), message=message)
-        elif count > 1 and not _is_list(known[name]):
+        elif count > 1 and not _is_list(parameters[name]):
             message = f"The query parameter {name!r} is given {count} times. Give it once."
             yield Violation(code="duplicate", path=json_pointer(name), message=message)
 
@@ -55,8 +55,8 @@ def _query_parameters(route: APIRoute) -> dict[str, Json]:
     key = (route.endpoint, route.path_format)
     if key not in _parameters:
         # The document of all routes would hold up the first request for a quarter of a second.
-        paths = get_openapi(title="", version="", routes=[route]).get("paths", {})
-        items = [item for _, operation in operations({"paths": paths}) for item in operation.get("parameters", ())]
+        document = get_openapi(title="", version="", routes=[route])
+        items = [item for _, operation in operations(document) for item in operation.get("parameters", ())]
         _parameters[key] = {item["name"]: item["schema"] for item in items if item["in"] == "query"}
     return _parameters[key]
 

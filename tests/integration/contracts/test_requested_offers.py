@@ -3,11 +3,7 @@
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
-from contracts_api import (
-    SECRET,
-    create_active_contract,
-    expect_status,
-)
+from contracts_api import SECRET, create_active_contract, expect_status
 from offer_calls import ANN, PACKAGE, act, adjustments, answer, link, make
 
 from tidemark_shared.http.tokens import issue_token

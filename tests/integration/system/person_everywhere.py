@@ -1,4 +1,4 @@
-"""A person in every place where a person can be."""
+"""A person in everything that can name a person."""
 
 from datetime import UTC, datetime
 

@@ -85,7 +85,7 @@ async def test_migration_file_that_waits_ends_with_the_remedy(database: str, mon
         await connection.execute("DELETE FROM consumption.migrations WHERE name LIKE '0017%'")
         await connection.execute("DROP VIEW consumption.balances_lock; CREATE TABLE consumption.balances_lock ()")
         await connection.execute("BEGIN; LOCK TABLE consumption.balances_lock IN EXCLUSIVE MODE")
-        with pytest.raises(MigrationError):
+        with pytest.raises(MigrationError, match=r"consumption waited 200ms .* Stop the processes"):
             await migrate(database, "consumption")
     finally:
         await connection.close()
