@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from enum import Enum
 from functools import cache
@@ -10,6 +10,7 @@ from graphlib import TopologicalSorter
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import aiosql
@@ -24,6 +25,12 @@ Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 _Row = TypeVar("_Row")
 
+
+# Postgres gives all types that it creates from here on a higher one (``FirstNormalObjectId``).
+_FIRST_OWN_OID = 16_384
+_built_in_types: dict[frozenset[int], Any] = {}
+# asyncpg looks at its name alone, to prepare an unnamed statement again that another one has replaced.
+_NO_STATEMENT = SimpleNamespace(name="none")
 
 # A request that finds no free connection fails with TimeoutError after this, which is a 503.
 ACQUIRE_TIMEOUT_SECONDS = 10
@@ -98,12 +105,25 @@ def json_rows(
     return JsonRows(json.dumps(listed, default=default))
 
 
-class _PoolConnection(asyncpg.Connection):
-    """A connection that takes no advisory locks: its user may have no right to release them."""
+class _Connection(asyncpg.Connection):
+    """A connection without the round trips that asyncpg makes for programs that need them."""
+
+    async def _introspect_types(self, typeoids: Collection[int], timeout: float | None) -> tuple[Any, Any]:
+        """What asyncpg needs to know of types, such as ``uuid[]``, when they first appear in a connection.
+
+        It takes Postgres some milliseconds to say. Types of Postgres itself are the same in every connection.
+        """
+        key = frozenset(typeoids)
+        if key in _built_in_types:
+            return _built_in_types[key], _NO_STATEMENT
+        types, statement = await super()._introspect_types(typeoids, timeout)  # type: ignore[misc] # it is private
+        if all(type_["oid"] < _FIRST_OWN_OID for type_ in types):
+            _built_in_types[key] = types
+        return types, statement
 
     def get_reset_query(self) -> str:
-        """What a pool runs when a connection comes back to it."""
-        return super().get_reset_query().replace("SELECT pg_advisory_unlock_all();", "")
+        """What a pool runs when a connection comes back to it: nothing, because no statement changes the session."""
+        return ""
 
 
 async def connect_pool(
@@ -126,7 +146,7 @@ async def connect_pool(
         max_size=size,
         init=init,
         max_queries=max_queries,
-        connection_class=_PoolConnection,
+        connection_class=_Connection,
         server_settings=server_settings(service, workload),
     )
     watch_pool(workload.name.lower(), pool)
@@ -136,7 +156,7 @@ async def connect_pool(
 @asynccontextmanager
 async def open_connection(url: str, **server_settings: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
     """A single connection, for work that needs no pool. Raises asyncpg's errors when it cannot connect."""
-    connection = await asyncpg.connect(url, server_settings=server_settings)
+    connection = await asyncpg.connect(url, connection_class=_Connection, server_settings=server_settings)
     try:
         yield connection
     except BaseException:
