@@ -1,4 +1,4 @@
-"""Serves an application to clients that need an address."""
+"""Serves applications to clients that need an address."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,26 +6,54 @@ from contextlib import asynccontextmanager
 
 import httpx
 import uvicorn
+from fastapi import FastAPI
 from polling import wait_until
+from starlette.types import ASGIApp
 
-from tidemark.stack import ports
+from tidemark_shared.http.server import SERVER_OPTIONS
+
+
+class _Server(uvicorn.Server):
+    """Ends at once. Uvicorn asks ten times a second whether it should end, and then pauses: for each test here."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.end_requested = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        await self.end_requested.wait()
+
+    async def shutdown(self, sockets: object = None) -> None:
+        del sockets  # it has none that it did not open
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        await asyncio.sleep(0)
+        await self._wait_tasks_to_complete()
 
 
 @asynccontextmanager
-async def running_server(app) -> AsyncIterator[str]:
-    """Serve the application on a free port; its URL."""
-    port = ports.find_free()
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None))
+async def running_server(app: ASGIApp) -> AsyncIterator[str]:
+    """Serve an application, which is started already or needs no start, on a free port; its URL."""
+    server = _Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off", **SERVER_OPTIONS))
     task = asyncio.create_task(server.serve())
+    await wait_until(lambda: server.started)
     try:
-        await wait_until(lambda: server.started or task.done(), timeout_seconds=60)
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
-
-            async def is_ready():
-                return (await client.get("/readyz")).status_code == 200
-
-            await wait_until(is_ready, timeout_seconds=60)
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
-        server.should_exit = True
+        server.end_requested.set()
         await task
+
+
+@asynccontextmanager
+async def running_application(app: FastAPI, ready_path: str = "/readyz") -> AsyncIterator[str]:
+    """Start an application, serve it, and wait until ``ready_path`` succeeds; its URL."""
+    async with app.router.lifespan_context(app), running_server(app) as url:
+        async with httpx.AsyncClient(base_url=url) as client:
+
+            async def is_ready() -> bool:
+                return (await client.get(ready_path)).is_success
+
+            await wait_until(is_ready)
+        yield url

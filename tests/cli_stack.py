@@ -1,51 +1,74 @@
-"""Services as processes behind the one address, for the tests of the command line."""
+"""Services behind the one address, for the tests of the command line."""
 
-import asyncio
 import os
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from uuid import uuid4
+from typing import Any
 
-import asyncpg
+from api_server import running_application
+from api_services import CREATE_APP
 from api_tokens import SECRET
-from databases import drop_database
+from applications import build_app
 from processes import service_process
 
 from tidemark.stack import ports
 from tidemark_shared.messaging.kafka import create_topics
+from tidemark_shared.settings import Settings
+from tidemark_web.app import create_app
 
 
 @asynccontextmanager
 async def run_services(
-    postgres_url: str, template: str, kafka_bootstrap_servers: str, logs: Path, services: Sequence[str], **settings: str
+    database: str,
+    kafka_bootstrap_servers: str,
+    topic_prefix: str,
+    services: Sequence[str],
+    *,
+    logs: Path | None = None,
+    **settings: str,
 ) -> AsyncIterator[dict[str, str]]:
-    """Run services and web on a new database. Returns the environment of commands at a terminal of 80 columns."""
-    name, prefix = f"cli_{os.getpid()}_{uuid4().hex[:8]}", f"t{uuid4().hex[:8]}."
-    server = await asyncpg.connect(postgres_url)
-    await server.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-    await create_topics(kafka_bootstrap_servers, prefix=prefix)
-    port = {name: ports.find_free() for name in (*services, "web")}
+    """Run services and web: in this process or, with a folder for ``logs``, in processes of their own.
+
+    Returns the environment of commands at a terminal of 80 columns.
+    """
+    await create_topics(kafka_bootstrap_servers, prefix=topic_prefix)
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("TIDEMARK_")},
-        "TIDEMARK_DATABASE_URL": f"{postgres_url.rpartition('/')[0]}/{name}",
+        "TIDEMARK_DATABASE_URL": database,
         "TIDEMARK_KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap_servers,
-        "TIDEMARK_TOPIC_PREFIX": prefix,
+        "TIDEMARK_TOPIC_PREFIX": topic_prefix,
         "TIDEMARK_OPEN": "1",
         "TIDEMARK_SECRET": SECRET,
-        "TIDEMARK_API_URL": f"http://127.0.0.1:{port['web']}",
         "COLUMNS": "80",
-        **{f"TIDEMARK_{name.upper()}_URL": f"http://127.0.0.1:{port[name]}" for name in services},
         **settings,
     }
     async with AsyncExitStack() as stack:
-        # web is ready only when all services are, some of which a test may not use.
-        async with asyncio.TaskGroup() as group:  # noqa: TID251 - each ends by itself
-            for service, service_port in port.items():
-                ready_path = "/healthz" if service == "web" else "/readyz"
-                service_environment = {**environment, "TIDEMARK_PORT": str(service_port)}
-                process = service_process(service, service_environment, logs, ready_path=ready_path)
-                group.create_task(stack.enter_async_context(process))
+        for name in (*services, "web"):
+            start = _process(name, environment, logs) if logs else _application(name, environment)
+            url = await stack.enter_async_context(start)
+            environment["TIDEMARK_API_URL" if name == "web" else f"TIDEMARK_{name.upper()}_URL"] = url
         yield environment
-    await drop_database(server, name)
-    await server.close()
+
+
+def _ready_path(name: str) -> str:
+    # web is ready only when all services are, some of which a test may not use.
+    return "/healthz" if name == "web" else "/readyz"
+
+
+def _application(name: str, environment: Mapping[str, str]) -> AbstractAsyncContextManager[str]:
+    settings: dict[str, Any] = {
+        key.removeprefix("TIDEMARK_").lower(): value
+        for key, value in environment.items()
+        if key.startswith("TIDEMARK_")
+    }
+    values = Settings(**settings)
+    app = create_app(values) if name == "web" else build_app(CREATE_APP[name], values)
+    return running_application(app, _ready_path(name))
+
+
+@asynccontextmanager
+async def _process(name: str, environment: Mapping[str, str], logs: Path) -> AsyncIterator[str]:
+    port = str(ports.find_free())
+    async with service_process(name, {**environment, "TIDEMARK_PORT": port}, logs, ready_path=_ready_path(name)):
+        yield f"http://127.0.0.1:{port}"

@@ -5,8 +5,10 @@ Embedded by default. ``TIDEMARK_DATABASE_URL`` and ``TIDEMARK_KAFKA_BOOTSTRAP_SE
 """
 
 import asyncio
+import importlib
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -39,9 +41,15 @@ hypothesis.settings.register_profile(
     "mutants", deadline=None, phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate)
 )
 
-# What takes long on purpose, or again for each call: the digest of a password, and the tree of commands.
+# What takes long on purpose, or again for each call: the digest of a password, the tree of commands, and the
+# certificate authorities of a client.
 passwords._COST = 2
 typer.testing._get_command = cache(typer.testing._get_command)
+_transport = importlib.import_module("httpx._transports.default")
+_transport.create_ssl_context = cache(_transport.create_ssl_context)  # type: ignore[attr-defined]
+
+# The Postgres of the tests has no certificate: do not ask it for one in each connection.
+os.environ.setdefault("PGSSLMODE", "disable")
 
 # Linux has a file system in memory here. A whole run writes less than 2 GiB.
 _MEMORY = Path("/dev/shm")  # noqa: S108 - mkdtemp makes a private folder in it
@@ -263,21 +271,6 @@ async def empty_database(postgres_url: str) -> AsyncIterator[str]:
         yield url
 
 
-@pytest.fixture(scope="module")
-async def intake_database(postgres_url: str) -> AsyncIterator[str]:
-    """The URL of a database for all tests of a file: migrating one for each takes longer than the tests."""
-    async with _new_database(postgres_url) as url:
-        await migrate(url, "intake")
-        yield url
-
-
-@pytest.fixture
-async def intake_pool(intake_database: str) -> AsyncIterator[Pool]:
-    """Connections to it."""
-    async with await connect_pool(intake_database, "intake") as pool:
-        yield pool
-
-
 @pytest.fixture(scope="session")
 async def template(request: pytest.FixtureRequest, postgres_url: str) -> AsyncIterator[str]:
     """The name of a database with the tables of all services, without connections."""
@@ -288,6 +281,13 @@ async def template(request: pytest.FixtureRequest, postgres_url: str) -> AsyncIt
 @pytest.fixture
 async def database(postgres_url: str, template: str) -> AsyncIterator[str]:
     """The URL of a new database with the tables of all services."""
+    async with _new_database(postgres_url, template) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+async def database_of_file(postgres_url: str, template: str) -> AsyncIterator[str]:
+    """The same for all tests of a file."""
     async with _new_database(postgres_url, template) as url:
         yield url
 
@@ -307,10 +307,16 @@ async def connection(pool: Pool) -> AsyncIterator[Connection]:
 
 
 def _reset_logs() -> None:
-    """Log with plain tracebacks: structlog's default prints the variables of every frame, which takes seconds."""
+    """Log to standard error, as it was when the tests began: a command under test has another one.
+
+    Tracebacks are plain: structlog's default prints the variables of every frame, which takes seconds.
+    """
     structlog.reset_defaults()
     renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-    structlog.configure(processors=[*structlog.get_config()["processors"][:-1], renderer])
+    structlog.configure(
+        processors=[*structlog.get_config()["processors"][:-1], renderer],
+        logger_factory=structlog.PrintLoggerFactory(sys.__stderr__),
+    )
 
 
 _reset_logs()
@@ -323,10 +329,23 @@ def reset_logs() -> Iterator[None]:
     _reset_logs()
 
 
-@pytest.fixture
-async def topic_prefix(kafka_bootstrap_servers: str) -> AsyncIterator[str]:
-    """A prefix for topics that no other test uses. They are deleted at the end: each client loads the list of all."""
+@asynccontextmanager
+async def _new_topic_prefix(kafka_bootstrap_servers: str) -> AsyncIterator[str]:
     prefix = f"t{uuid4().hex[:8]}."
     yield prefix
     async with admin_client(kafka_bootstrap_servers) as admin:
         await admin.delete_topics([name for name in await admin.list_topics() if name.startswith(prefix)])
+
+
+@pytest.fixture
+async def topic_prefix(kafka_bootstrap_servers: str) -> AsyncIterator[str]:
+    """A prefix for topics that no other test uses. They are deleted at the end: each client loads the list of all."""
+    async with _new_topic_prefix(kafka_bootstrap_servers) as prefix:
+        yield prefix
+
+
+@pytest.fixture(scope="module")
+async def topic_prefix_of_file(kafka_bootstrap_servers: str) -> AsyncIterator[str]:
+    """The same for all tests of a file."""
+    async with _new_topic_prefix(kafka_bootstrap_servers) as prefix:
+        yield prefix

@@ -7,15 +7,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from urllib.parse import urlsplit
 
 import httpx
-import uvicorn
+from api_server import running_server
 from api_tokens import SECRET
-from polling import wait_until
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from tidemark_shared.http.server import SERVER_OPTIONS
 from tidemark_shared.settings import Settings
 from tidemark_web.app import create_app
 
@@ -90,38 +88,6 @@ def upstream(name):  # noqa: C901 - one function for each kind of response
     app = Starlette(routes=routes)
     app.state.service = state
     return app
-
-
-class _Server(uvicorn.Server):
-    """Ends at once. Uvicorn asks ten times a second whether it should end, and then pauses: for each test here."""
-
-    def __init__(self, config):
-        super().__init__(config)
-        self.end_requested = asyncio.Event()
-
-    async def main_loop(self):
-        await self.end_requested.wait()
-
-    async def shutdown(self, sockets=None):
-        del sockets  # it has none that it did not open
-        for server in self.servers:
-            server.close()
-        for connection in list(self.server_state.connections):
-            connection.shutdown()
-        await asyncio.sleep(0)
-        await self._wait_tasks_to_complete()
-
-
-@asynccontextmanager
-async def running_server(app):
-    server = _Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off", **SERVER_OPTIONS))
-    task = asyncio.create_task(server.serve())
-    await wait_until(lambda: server.started)
-    try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.end_requested.set()
-        await task
 
 
 @asynccontextmanager

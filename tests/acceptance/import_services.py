@@ -1,24 +1,20 @@
-"""The two services that an import needs, and what they count."""
+"""The services that an import needs, and what they count."""
 
 import asyncio
 import json
-import os
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, chdir
+from contextlib import asynccontextmanager, chdir
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
 
 import asyncpg
-from api_tokens import SECRET, create_token
+from api_tokens import create_token
+from cli_stack import run_services
 from click.testing import Result
-from databases import drop_database
-from processes import service_process
 from typer.testing import CliRunner
 
 from tidemark.cli import app
-from tidemark.stack import ports
-from tidemark_shared.messaging.kafka import create_topics
 
 
 class Importing(NamedTuple):
@@ -52,31 +48,12 @@ class Importing(NamedTuple):
 
 @asynccontextmanager
 async def run_services_of_import(
-    postgres_url: str, template: str, kafka_bootstrap_servers: str, folder: Path
+    database: str, kafka_bootstrap_servers: str, topic_prefix: str, folder: Path
 ) -> AsyncIterator[Importing]:
-    """The two services that an import needs, on a database and topics of their own."""
-    name, prefix = f"import_{os.getpid()}", f"t{uuid4().hex[:8]}."
-    database = f"{postgres_url.rpartition('/')[0]}/{name}"
-    server = await asyncpg.connect(postgres_url)
-    await server.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-    await create_topics(kafka_bootstrap_servers, prefix=prefix)
-    api_port = ports.find_free()
-    environment = {
-        **os.environ,
-        "TIDEMARK_DATABASE_URL": database,
-        "TIDEMARK_KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap_servers,
-        "TIDEMARK_TOPIC_PREFIX": prefix,
-        "TIDEMARK_SECRET": SECRET,
-        "TIDEMARK_API_TOKEN": create_token(),
-        "TIDEMARK_API_URL": f"http://127.0.0.1:{api_port}",
-    }
-    async with AsyncExitStack() as stack:
-        for service, port in (("contracts", api_port), ("consumption", ports.find_free())):
-            service_environment = {**environment, "TIDEMARK_PORT": str(port)}
-            await stack.enter_async_context(service_process(service, service_environment, folder))
-        yield Importing(environment, database, folder)
-    await drop_database(server, name)
-    await server.close()
+    """The services that an import needs, on a database and topics of their own."""
+    parts = database, kafka_bootstrap_servers, topic_prefix, ("contracts", "consumption")
+    async with run_services(*parts) as environment:
+        yield Importing({**environment, "TIDEMARK_API_TOKEN": create_token()}, database, folder)
 
 
 async def account_totals(importing: Importing, prefix: str) -> dict[tuple[str, str], int]:

@@ -38,10 +38,9 @@ accounts:
 
 
 @pytest.fixture(scope="module")
-async def environment(postgres_url, template, kafka_bootstrap_servers, tmp_path_factory):
+async def environment(database_of_file, kafka_bootstrap_servers, topic_prefix_of_file):
     """Contracts, consumption and the one address in front of them; an organization and a team."""
-    logs = tmp_path_factory.mktemp("logs")
-    parts = postgres_url, template, kafka_bootstrap_servers, logs, ("contracts", "consumption")
+    parts = database_of_file, kafka_bootstrap_servers, topic_prefix_of_file, ("contracts", "consumption")
     async with run_services(*parts) as environment, httpx.AsyncClient(base_url=environment["TIDEMARK_API_URL"]) as api:
         for path, body in (("organizations", {"name": "Acme", "timezone": "UTC"}), ("teams", {"name": "Support"})):
             assert (await api.post(f"/v1/{path}", json=body)).status_code == 201

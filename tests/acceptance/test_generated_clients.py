@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from api_server import running_server
+from api_server import running_application
 from api_tokens import SECRET, create_token
 
 import tidemark_contracts.app
@@ -30,7 +30,7 @@ async def api_url(database: str, kafka_bootstrap_servers: str, topic_prefix: str
     settings = Settings(
         database_url=database, kafka_bootstrap_servers=kafka_bootstrap_servers, topic_prefix=topic_prefix, secret=SECRET
     )
-    async with running_server(tidemark_contracts.app.create_app(settings)) as url:
+    async with running_application(tidemark_contracts.app.create_app(settings)) as url:
         yield url
 
 

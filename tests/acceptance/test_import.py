@@ -34,10 +34,15 @@ pytestmark = pytest.mark.timeout(600)
 
 @pytest.fixture(scope="module")
 async def running(
-    postgres_url: str, template: str, kafka_bootstrap_servers: str, tmp_path_factory: pytest.TempPathFactory
+    database_of_file: str,
+    kafka_bootstrap_servers: str,
+    topic_prefix_of_file: str,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[Importing]:
     folder = tmp_path_factory.mktemp("import")
-    async with run_services_of_import(postgres_url, template, kafka_bootstrap_servers, folder) as importing:
+    async with run_services_of_import(
+        database_of_file, kafka_bootstrap_servers, topic_prefix_of_file, folder
+    ) as importing:
         yield importing
 
 

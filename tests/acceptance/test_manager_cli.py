@@ -65,9 +65,9 @@ async def mail_server():
 
 
 @pytest.fixture(scope="module")
-async def environment(postgres_url, template, kafka_bootstrap_servers, tmp_path_factory, mail_server):
+async def environment(database_of_file, kafka_bootstrap_servers, topic_prefix_of_file, mail_server):
     services = ("contracts", "consumption", "notifier")
-    parts = postgres_url, template, kafka_bootstrap_servers, tmp_path_factory.mktemp("logs"), services
+    parts = database_of_file, kafka_bootstrap_servers, topic_prefix_of_file, services
     async with run_services(*parts, TIDEMARK_SMTP_URL=f"smtp://127.0.0.1:{mail_server.port}") as environment:
         yield environment
 

@@ -29,9 +29,9 @@ RULE = {
 
 
 @pytest.fixture(scope="module")
-async def environment(postgres_url, template, kafka_bootstrap_servers, tmp_path_factory):
+async def environment(database_of_file, kafka_bootstrap_servers, topic_prefix_of_file):
     """The services, with a customer, and a team with a person."""
-    parts = postgres_url, template, kafka_bootstrap_servers, tmp_path_factory.mktemp("logs")
+    parts = database_of_file, kafka_bootstrap_servers, topic_prefix_of_file
     smtp = {"TIDEMARK_SMTP_URL": "smtp://127.0.0.1:9"}
     async with run_services(*parts, ("contracts", "consumption", "notifier"), **smtp) as environment:
         contact = {"name": "Ann", "email": "ann@acme.example"}

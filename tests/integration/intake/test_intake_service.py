@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from aiokafka import AIOKafkaConsumer
-from api_server import running_server
+from api_server import running_application, running_server
 from api_tokens import SECRET as TOKEN_SECRET
 from event_builders import account, contract_event
 from kafka_client import publish
@@ -53,7 +53,7 @@ async def jira() -> AsyncIterator[tuple[JiraFake, str]]:
 
 @pytest.fixture
 async def intake(
-    jira: tuple[JiraFake, str], empty_database: str, kafka_bootstrap_servers: str, tmp_path: Path,
+    jira: tuple[JiraFake, str], database: str, kafka_bootstrap_servers: str, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[tuple[str, str]]:  # fmt: skip
     """The address of the service, and the prefix of its topics."""
@@ -71,20 +71,20 @@ async def intake(
     """)
     prefix = f"{tmp_path.name}."
     settings = Settings(
-        database_url=empty_database,
+        database_url=database,
         kafka_bootstrap_servers=kafka_bootstrap_servers,
         topic_prefix=prefix,
         intake_file=str(tmp_path / "intake.toml"),
         secret=TOKEN_SECRET,
     )
-    await migrate(empty_database, "intake")
+    await migrate(database, "intake")
     await create_topics(kafka_bootstrap_servers, prefix=prefix)
-    async with running_server(create_app(settings)) as url:
+    async with running_application(create_app(settings)) as url:
         yield url, prefix
 
 
 async def test_signed_webhook_becomes_events_and_a_strangers_is_refused_and_counted(
-    jira: tuple[JiraFake, str], intake: tuple[str, str], empty_database: str, kafka_bootstrap_servers: str
+    jira: tuple[JiraFake, str], intake: tuple[str, str], database: str, kafka_bootstrap_servers: str
 ) -> None:
     fake, (url, prefix) = jira[0], intake
     async with AsyncExitStack() as stack:
@@ -119,7 +119,7 @@ async def test_signed_webhook_becomes_events_and_a_strangers_is_refused_and_coun
         types = {dict(record.headers)["ce_type"] for record in records}
         assert types == {b"tidemark.issue.linked.v1", b"tidemark.worklog.recorded.v1"}
         assert b'"contract_id":"ACME-SUP","account_id":"Help desk"' in b"".join(record.value for record in records)
-        async with open_connection(empty_database) as connection:
+        async with open_connection(database) as connection:
             await wait_until(waiting_deliveries(connection, 0))
             row = await connection.fetchrow(
                 "SELECT deliveries_received, deliveries_refused, deliveries_repeated, worklog_count, failure"
@@ -136,21 +136,20 @@ async def test_signed_webhook_becomes_events_and_a_strangers_is_refused_and_coun
 
 
 async def test_webhook_changes_the_figure_of_its_account(
-    jira: tuple[JiraFake, str], intake: tuple[str, str], empty_database: str, kafka_bootstrap_servers: str,
+    jira: tuple[JiraFake, str], intake: tuple[str, str], database: str, kafka_bootstrap_servers: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     """Given a contract, when work is logged, corrected and deleted in Jira, then its account has each figure."""
     fake, (url, prefix) = jira[0], intake
-    await migrate(empty_database, "consumption")
     settings = Settings(
-        database_url=empty_database, kafka_bootstrap_servers=kafka_bootstrap_servers, topic_prefix=prefix,
+        database_url=database, kafka_bootstrap_servers=kafka_bootstrap_servers, topic_prefix=prefix,
         secret=TOKEN_SECRET,
     )  # fmt: skip
     contract = contract_event(code="ACME-SUP", accounts=[account("Help desk", "40")], end="2099-12-31")
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(running_server(create_consumption(settings)))
+        await stack.enter_async_context(running_application(create_consumption(settings)))
         client = await stack.enter_async_context(httpx.AsyncClient(base_url=url))
-        connection = await stack.enter_async_context(open_connection(empty_database))
+        connection = await stack.enter_async_context(open_connection(database))
         await publish(
             kafka_bootstrap_servers, prefix + LIFECYCLE.name, [contract.value.decode()], headers=contract.headers
         )

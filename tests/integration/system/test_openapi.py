@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 import requests
-from api_server import running_server
+from api_server import running_application
 from api_services import CREATE_APP
 from api_tokens import SECRET
 from applications import build_app
@@ -50,7 +50,7 @@ async def test_every_response_matches_the_openapi_document(service, database, ka
         "if-match": "*",
     }
     document = json.loads((DOCUMENTS / f"{service}.json").read_text())
-    async with running_server(app) as url:
+    async with running_application(app) as url:
         ids = await create_resources(url, headers) if service == "contracts" else {}
         await asyncio.to_thread(check_all_operations, document, url, headers, ids)
 

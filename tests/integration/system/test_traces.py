@@ -57,16 +57,19 @@ class Monitored(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-async def monitored(postgres_url, template, kafka_bootstrap_servers, tmp_path_factory) -> AsyncIterator[Monitored]:
+async def monitored(
+    database_of_file, kafka_bootstrap_servers, topic_prefix_of_file, tmp_path_factory
+) -> AsyncIterator[Monitored]:
     """A contract whose owner was warned by mail, and the processes that did it."""
     mail_server = MailServer()
     await mail_server.start()
-    parts = postgres_url, template, kafka_bootstrap_servers, tmp_path_factory.mktemp("logs")
     services = ["contracts", "consumption", "notifier"]
+    parts = database_of_file, kafka_bootstrap_servers, topic_prefix_of_file, services
+    logs = tmp_path_factory.mktemp("logs")
     async with running_collector() as (collector, spans):
         settings = {"TIDEMARK_SMTP_URL": f"smtp://127.0.0.1:{mail_server.port}", "TIDEMARK_OTLP_ENDPOINT": collector}
         async with (
-            run_services(*parts, services, OTEL_BSP_SCHEDULE_DELAY="100", **settings) as environment,
+            run_services(*parts, logs=logs, OTEL_BSP_SCHEDULE_DELAY="100", **settings) as environment,
             httpx.AsyncClient(base_url=environment["TIDEMARK_API_URL"], timeout=90) as api,
         ):
             organization = await post(api, "/v1/organizations", ORGANIZATION)
