@@ -202,6 +202,18 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return min(4, os.cpu_count() or 1) + (not _has_only_unit_tests(config))
 
 
+async def _start_servers(folder: Path, servers: AsyncExitStack) -> dict[str, str]:
+    """Both at once: Kafka takes as long to start as Postgres with the migrations."""
+
+    async def start_kafka() -> str:
+        return await servers.enter_async_context(_kafka(folder / "kafka"))
+
+    starting = asyncio.create_task(start_kafka())
+    postgres_url = await servers.enter_async_context(_postgres(folder / "postgres"))
+    template = await servers.enter_async_context(_migrated_database(postgres_url))
+    return {"postgres": postgres_url, "template": template, "kafka": await starting}
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_setupnodes(config: pytest.Config) -> None:
     """Start the servers that all workers share, unless only unit tests run."""
@@ -210,12 +222,7 @@ def pytest_xdist_setupnodes(config: pytest.Config) -> None:
         _let_postgres_enter(folder)
         runner, servers = asyncio.Runner(), AsyncExitStack()
         config.add_cleanup(lambda: runner.run(servers.aclose()))
-        postgres_url = runner.run(servers.enter_async_context(_postgres(folder / "postgres")))
-        config.stash[_SERVERS] = {
-            "postgres": postgres_url,
-            "template": runner.run(servers.enter_async_context(_migrated_database(postgres_url))),
-            "kafka": runner.run(servers.enter_async_context(_kafka(folder / "kafka"))),
-        }
+        config.stash[_SERVERS] = runner.run(_start_servers(folder, servers))
 
 
 @pytest.hookimpl(optionalhook=True)
