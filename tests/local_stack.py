@@ -34,6 +34,7 @@ class Stack:
         )
 
     async def up(self) -> None:
+        self._printed: dict[str, str] = {}
         self.process = await self.run("up", "--port", str(self.port))
         assert self.process.stdout
         async with asyncio.timeout(240):
@@ -41,8 +42,11 @@ class Stack:
                 assert line, (await self.process.communicate())[1].decode()
 
     async def env(self) -> dict[str, str]:
-        out, _ = await (await self.run("env")).communicate()
-        return dict(line.split("=", 1) for line in out.decode().splitlines())
+        """What `tidemark env` prints, once for each start: it takes a second."""
+        if not self._printed:
+            out, _ = await (await self.run("env")).communicate()
+            self._printed = dict(line.split("=", 1) for line in out.decode().splitlines())
+        return {**self._printed}
 
     def components(self) -> dict[str, psutil.Process]:
         identities = State.load(self.data_dir).components
