@@ -17,6 +17,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+from zlib import crc32
 
 import asyncpg
 import hypothesis
@@ -182,10 +183,14 @@ _FIRST = (
 )
 
 
-def _position(item: pytest.Item) -> tuple[int, bool]:
-    """Slow files come first, unit tests last: their files are short, so that all workers end at the same time."""
+def _position(item: pytest.Item) -> tuple[int, bool, int]:
+    """Slow files come first, unit tests last: their files are short, so that all workers end at the same time.
+
+    Between them the folders are mixed: the tests of one folder would all wait at the same time.
+    """
     name = item.path.stem
-    return (_FIRST.index(name) if name in _FIRST else len(_FIRST), item.path.is_relative_to(_UNIT))
+    position = _FIRST.index(name) if name in _FIRST else len(_FIRST)
+    return (position, item.path.is_relative_to(_UNIT), crc32(name.encode()))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

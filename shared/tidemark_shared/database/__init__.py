@@ -108,7 +108,11 @@ def json_rows(
 class _Connection(asyncpg.Connection):
     """A connection without the round trips that asyncpg makes for programs that need them."""
 
-    async def _introspect_types(self, typeoids: Collection[int], timeout: float | None) -> tuple[Any, Any]:
+    async def _introspect_types(
+        self,
+        typeoids: Collection[int],
+        timeout: float | None,  # noqa: ASYNC109 - asyncpg's
+    ) -> tuple[Any, Any]:
         """What asyncpg needs to know of types, such as ``uuid[]``, when they first appear in a connection.
 
         It takes Postgres some milliseconds to say. Types of Postgres itself are the same in every connection.
