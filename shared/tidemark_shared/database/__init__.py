@@ -26,8 +26,9 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProx
 _Row = TypeVar("_Row")
 
 
-# Postgres gives all types that it creates from here on a higher one (``FirstNormalObjectId``).
-_FIRST_OWN_OID = 16_384
+# Below it are the types whose numbers are written in the source code of Postgres. From it on, each build and each
+# database has its own (``FirstGenbkiObjectId``), and a process may outlive the server that it was connected to.
+_FIRST_GENERATED_OID = 10_000
 _built_in_types: dict[frozenset[int], Any] = {}
 # asyncpg looks at its name alone, to prepare an unnamed statement again that another one has replaced.
 _NO_STATEMENT = SimpleNamespace(name="none")
@@ -115,13 +116,13 @@ class _Connection(asyncpg.Connection):
     ) -> tuple[Any, Any]:
         """What asyncpg needs to know of types, such as ``uuid[]``, when they first appear in a connection.
 
-        It takes Postgres some milliseconds to say. Types of Postgres itself are the same in every connection.
+        It takes Postgres some milliseconds to say. The built-in types are the same in every connection.
         """
         key = frozenset(typeoids)
         if key in _built_in_types:
             return _built_in_types[key], _NO_STATEMENT
         types, statement = await super()._introspect_types(typeoids, timeout)  # type: ignore[misc] # it is private
-        if all(type_["oid"] < _FIRST_OWN_OID for type_ in types):
+        if all(type_["oid"] < _FIRST_GENERATED_OID for type_ in types):
             _built_in_types[key] = types
         return types, statement
 

@@ -16,7 +16,7 @@ async def logged_connection(database):
             yield connection, sent
 
 
-async def test_types_of_postgres_are_asked_for_once(database):
+async def test_built_in_types_are_asked_for_once(database):
     ids = ["3f0e4b86-6f0c-4f6e-9d0e-3c8e7d0f1a11"]
     async with logged_connection(database) as (connection, _):
         await connection.fetchval("SELECT $1::uuid[]", ids)
@@ -24,6 +24,15 @@ async def test_types_of_postgres_are_asked_for_once(database):
         assert [str(id_) for id_ in await connection.fetchval("SELECT $1::uuid[]", ids)] == ids
         await wait_until(lambda: sent)
         assert sent == ["SELECT $1::uuid[]"]
+
+
+async def test_types_whose_number_is_generated_are_asked_for_in_each_connection(database):
+    """Another server of the same address may have given them other numbers."""
+    for _ in range(2):
+        async with logged_connection(database) as (connection, sent):
+            names = await connection.fetchval("SELECT array_agg(table_name) FROM information_schema.tables")
+            assert "contracts" in names
+            await wait_until(lambda sent=sent: len(sent) > 1)
 
 
 async def test_type_of_ours_is_asked_for_in_each_connection(database):
