@@ -123,9 +123,7 @@ async def create_topics(
                 await admin.start()
                 existing = set(await admin.list_topics())
                 missing = [topic for topic in topics if topic.name not in existing]
-                if missing:
-                    _check_response(await admin.create_topics(missing))
-                return [topic.name for topic in missing]
+                return _list_created(await admin.create_topics(missing)) if missing else []
             finally:
                 await admin.close()
     raise AssertionError  # the loop above returns or raises
@@ -150,13 +148,17 @@ def _new_topic(name: str, model: Topic, prefix: str, replication: int) -> NewTop
     return NewTopic(prefix + name, PARTITION_COUNT, replication, topic_configs=config)
 
 
-def _check_response(response: Any) -> None:
-    """Raise the first error other than "topic exists": another process may have created it."""
+def _list_created(response: Any) -> list[str]:
+    """The topics that this request created. Raises the first error other than "topic exists".
+
+    The list of topics may be older than what another process has created, or this one a moment ago.
+    """
     topic_errors: Sequence[Any] = response.topic_errors
     for name, code, *rest in topic_errors:
         error = for_code(code)
         if code and error is not TopicAlreadyExistsError:
             raise error(f"{name}: {rest[0] if rest else ''}")
+    return [name for name, code, *_ in topic_errors if not code]
 
 
 def _retry_for(timeout_seconds: float) -> AsyncRetrying:

@@ -9,6 +9,7 @@ from pathlib import Path
 import asyncpg
 import psutil
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
 
 from tidemark.stack import ports, postgres
 from tidemark.stack.processes import Supervisor, wait_for_exit
@@ -27,6 +28,20 @@ async def test_topics_are_created_once(kafka_bootstrap_servers: str, topic_prefi
     created = await create_topics(kafka_bootstrap_servers, prefix=topic_prefix)
     assert {topic_prefix + topic.name for topic in TOPICS} < set(created)
     assert await create_topics(kafka_bootstrap_servers, prefix=topic_prefix) == []
+
+
+async def test_topic_that_the_list_of_a_broker_lacks_yet_is_not_created_again(
+    kafka_bootstrap_servers: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broker may answer from before the creation."""
+    await create_topics(kafka_bootstrap_servers, prefix=topic_prefix)
+
+    async def list_nothing(_: AIOKafkaAdminClient) -> list[str]:
+        return []
+
+    with monkeypatch.context() as patched:
+        patched.setattr(AIOKafkaAdminClient, "list_topics", list_nothing)
+        assert await create_topics(kafka_bootstrap_servers, prefix=topic_prefix) == []
 
 
 async def _count(url: str) -> int:
