@@ -1,8 +1,6 @@
-"""Postgres and Kafka, started once per run: by the process that starts the workers, or when the first test needs them.
+"""Servers that start once per run: in the process that starts the workers, or when the first test needs them.
 
-Embedded by default. ``TIDEMARK_DATABASE_URL`` and ``TIDEMARK_KAFKA_BOOTSTRAP_SERVERS`` name existing servers, and
-``TIDEMARK_TEST_PARTS=containers`` starts the images of ``docker-compose.yml``.
-"""
+And the databases, topics and logs of a test."""
 
 import asyncio
 import importlib
@@ -26,13 +24,12 @@ import structlog
 import typer.testing
 from databases import drop_database
 from kafka_client import admin_client
+from servers import TEMPORARY_FOLDER, let_postgres_enter, run_kafka, run_postgres
 
-from tidemark.stack import kafka, ports, postgres
-from tidemark.stack.processes import Component, Supervisor
 from tidemark.stack.up import SERVICES
 from tidemark_consumption.projection import fold
 from tidemark_contracts import passwords
-from tidemark_shared.database import Connection, Pool, connect_pool, migrate, open_connection
+from tidemark_shared.database import Connection, Pool, connect_pool, migrate
 
 # A busy machine is no failure: the time limit of a whole test is pytest's.
 hypothesis.settings.register_profile("tests", deadline=None)
@@ -52,87 +49,24 @@ _transport.create_ssl_context = cache(_transport.create_ssl_context)  # type: ig
 # The Postgres of the tests has no certificate: do not ask it for one in each connection.
 os.environ.setdefault("PGSSLMODE", "disable")
 
-# Linux has a file system in memory here. A whole run writes less than 2 GiB.
-_MEMORY = Path("/dev/shm")  # noqa: S108 - mkdtemp makes a private folder in it
-_MIN_FREE_MEMORY_BYTES = 6 * 1024**3
-
-
-def _find_temporary_folder() -> Path:
-    """A folder in memory if there is room: for each database of a test, Postgres copies 700 files."""
-    if _MEMORY.is_dir() and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _MIN_FREE_MEMORY_BYTES:
-        return _MEMORY
-    return Path(tempfile.gettempdir())
-
-
-_TEMPORARY_FOLDER = _find_temporary_folder()
-
 
 def pytest_configure(config: pytest.Config) -> None:
     # A second run makes pytest's own folder unreadable for other users, such as the one that runs Postgres: root may
     # not run it.
     if config.option.basetemp is None:
-        config.option.basetemp = Path(tempfile.mkdtemp(prefix="tidemark-tests-", dir=_TEMPORARY_FOLDER))
+        config.option.basetemp = Path(tempfile.mkdtemp(prefix="tidemark-tests-", dir=TEMPORARY_FOLDER))
         config.add_cleanup(lambda: shutil.rmtree(config.option.basetemp, ignore_errors=True))
 
 
-_CONTAINERS = os.environ.get("TIDEMARK_TEST_PARTS") == "containers"
 _database_numbers = count(1)
-_POSTGRES_SETTINGS = {
-    # No test stops the machine, and a killed process loses nothing that it has passed to the kernel.
-    "fsync": "off",
-    "synchronous_commit": "off",
-    "full_page_writes": "off",
-    # For several workers.
-    "max_connections": "600",
-}
 _UNIT = Path(__file__).parent / "unit"
 _SERVERS = pytest.StashKey[dict[str, str]]()
-
-
-def _let_postgres_enter(folder: Path) -> None:
-    """Let the user of Postgres, which root may not run, reach the folders of the tests."""
-    for path in (folder, *folder.parents):
-        if path.stat().st_uid == os.geteuid() and _TEMPORARY_FOLDER in path.parents:
-            path.chmod(0o711)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def reachable_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Tests start servers of their own below this folder."""
-    _let_postgres_enter(tmp_path_factory.getbasetemp())
-
-
-@asynccontextmanager
-async def _running_part(folder: Path, part: Component) -> AsyncIterator[None]:
-    supervisor = Supervisor(folder / "logs")
-    try:
-        await supervisor.start(part)
-        yield
-    finally:
-        await supervisor.stop()
-
-
-async def _weaken_password(url: str, password: str) -> None:
-    """Store the password with one iteration in the place of 4,096: each test opens several connections."""
-    async with open_connection(url, scram_iterations="1") as connection:
-        await connection.execute(f"ALTER ROLE CURRENT_USER PASSWORD '{password}'")
-
-
-@asynccontextmanager
-async def _postgres(folder: Path) -> AsyncIterator[str]:
-    if _CONTAINERS:
-        import containers  # noqa: PLC0415 - needs Docker's client, which is optional
-
-        with containers.postgres() as url:
-            yield url
-    elif url := os.environ.get("TIDEMARK_DATABASE_URL"):
-        yield url
-    else:
-        port, password = ports.find_free(), uuid4().hex
-        async with _running_part(folder, postgres.prepare(folder / "data", port, password, _POSTGRES_SETTINGS)):
-            url = postgres.url(port, password)
-            await _weaken_password(url, password)
-            yield url
+    let_postgres_enter(tmp_path_factory.getbasetemp())
 
 
 @asynccontextmanager
@@ -142,22 +76,6 @@ async def _migrated_database(postgres_url: str) -> AsyncIterator[str]:
         for service in SERVICES:
             await migrate(url, service)
         yield url.rpartition("/")[2]
-
-
-@asynccontextmanager
-async def _kafka(folder: Path) -> AsyncIterator[str]:
-    if _CONTAINERS:
-        import containers  # noqa: PLC0415 - needs Docker's client, which is optional
-
-        with containers.kafka() as bootstrap_servers:
-            yield bootstrap_servers
-    elif bootstrap_servers := os.environ.get("TIDEMARK_KAFKA_BOOTSTRAP_SERVERS"):
-        yield bootstrap_servers
-    else:
-        kafka.fetch_jars()
-        port = ports.find_free()
-        async with _running_part(folder, kafka.prepare(folder / "data", port, ports.find_free())):
-            yield kafka.bootstrap_servers(port)
 
 
 # Files that take longest. A worker that took one of them last would run alone. Those that start the whole stack or
@@ -211,10 +129,10 @@ async def _start_servers(folder: Path, servers: AsyncExitStack) -> dict[str, str
     """Both at once: Kafka takes as long to start as Postgres with the migrations."""
 
     async def start_kafka() -> str:
-        return await servers.enter_async_context(_kafka(folder / "kafka"))
+        return await servers.enter_async_context(run_kafka(folder / "kafka"))
 
     starting = asyncio.create_task(start_kafka())
-    postgres_url = await servers.enter_async_context(_postgres(folder / "postgres"))
+    postgres_url = await servers.enter_async_context(run_postgres(folder / "postgres"))
     template = await servers.enter_async_context(_migrated_database(postgres_url))
     return {"postgres": postgres_url, "template": template, "kafka": await starting}
 
@@ -224,7 +142,7 @@ def pytest_xdist_setupnodes(config: pytest.Config) -> None:
     """Start the servers that all workers share, unless only unit tests run."""
     if not _has_only_unit_tests(config):
         folder = config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]
-        _let_postgres_enter(folder)
+        let_postgres_enter(folder)
         runner, servers = asyncio.Runner(), AsyncExitStack()
         config.add_cleanup(lambda: runner.run(servers.aclose()))
         config.stash[_SERVERS] = runner.run(_start_servers(folder, servers))
@@ -250,7 +168,7 @@ async def _shared(
 @pytest.fixture(scope="session")
 async def postgres_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     """A Postgres server: the URL of a database whose user may create others."""
-    async with _shared(request, "postgres", lambda: _postgres(tmp_path_factory.getbasetemp() / "postgres")) as url:
+    async with _shared(request, "postgres", lambda: run_postgres(tmp_path_factory.getbasetemp() / "postgres")) as url:
         yield url
 
 
@@ -259,7 +177,9 @@ async def kafka_bootstrap_servers(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[str]:
     """A Kafka broker: its bootstrap servers."""
-    async with _shared(request, "kafka", lambda: _kafka(tmp_path_factory.getbasetemp() / "kafka")) as bootstrap_servers:
+    async with _shared(
+        request, "kafka", lambda: run_kafka(tmp_path_factory.getbasetemp() / "kafka")
+    ) as bootstrap_servers:
         yield bootstrap_servers
 
 

@@ -1,7 +1,7 @@
 """``make mutants``: remove each guard from a copy of the tree, and check that a test fails.
 
 Arguments select mutants by a part of their guard's name. Several run at once, because many a test waits for what no
-longer happens. Each starts servers of its own, unless the environment names some (see ``tests/conftest.py``).
+longer happens. Each starts servers of its own, unless the environment names some (see ``tests/servers.py``).
 """
 
 import os
