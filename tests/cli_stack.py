@@ -1,5 +1,6 @@
 """Services behind the one address, for the tests of the command line."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -28,16 +29,20 @@ async def run_services(
     logs: Path | None = None,
     **settings: str,
 ) -> AsyncIterator[dict[str, str]]:
-    """Run services and web: in this process or, with a folder for ``logs``, in processes of their own.
+    """Run some of contracts, consumption and notifier, and web: in this process or, with a folder for ``logs``, as
+    processes of their own, which have all of ``settings`` in their environment.
 
     Returns the environment of commands at a terminal of 80 columns.
     """
+    port = {name: ports.find_free() for name in (*services, "web")}
     await create_topics(kafka_bootstrap_servers, prefix=topic_prefix)
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("TIDEMARK_")},
         "TIDEMARK_DATABASE_URL": database,
         "TIDEMARK_KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap_servers,
         "TIDEMARK_TOPIC_PREFIX": topic_prefix,
+        "TIDEMARK_API_URL": f"http://127.0.0.1:{port['web']}",
+        **{f"TIDEMARK_{name.upper()}_URL": f"http://127.0.0.1:{port[name]}" for name in services},
         "TIDEMARK_OPEN": "1",
         "TIDEMARK_SECRET": SECRET,
         "COLUMNS": "80",
@@ -45,9 +50,9 @@ async def run_services(
     }
     async with AsyncExitStack() as stack:
         for name in (*services, "web"):
-            start = _process(name, environment, logs) if logs else _application(name, environment)
-            url = await stack.enter_async_context(start)
-            environment["TIDEMARK_API_URL" if name == "web" else f"TIDEMARK_{name.upper()}_URL"] = url
+            service_environment = {**environment, "TIDEMARK_PORT": str(port[name])}
+            start = _process(name, service_environment, logs) if logs else _application(name, service_environment)
+            await stack.enter_async_context(start)
         yield environment
 
 
@@ -57,18 +62,17 @@ def _ready_path(name: str) -> str:
 
 
 def _application(name: str, environment: Mapping[str, str]) -> AbstractAsyncContextManager[str]:
-    settings: dict[str, Any] = {
+    values: dict[str, Any] = {
         key.removeprefix("TIDEMARK_").lower(): value
         for key, value in environment.items()
         if key.startswith("TIDEMARK_")
     }
-    values = Settings(**settings)
-    app = create_app(values) if name == "web" else build_app(CREATE_APP[name], values)
-    return running_application(app, _ready_path(name))
+    settings = Settings(**values)
+    app = create_app(settings) if name == "web" else build_app(CREATE_APP[name], settings)
+    return running_application(app, settings.port, _ready_path(name))
 
 
-@asynccontextmanager
-async def _process(name: str, environment: Mapping[str, str], logs: Path) -> AsyncIterator[str]:
-    port = str(ports.find_free())
-    async with service_process(name, {**environment, "TIDEMARK_PORT": port}, logs, ready_path=_ready_path(name)):
-        yield f"http://127.0.0.1:{port}"
+def _process(
+    name: str, environment: dict[str, str], logs: Path
+) -> AbstractAsyncContextManager[asyncio.subprocess.Process]:
+    return service_process(name, environment, logs, ready_path=_ready_path(name))

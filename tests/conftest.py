@@ -30,6 +30,7 @@ from tidemark.stack.up import SERVICES
 from tidemark_consumption.projection import fold
 from tidemark_contracts import passwords
 from tidemark_shared.database import Connection, Pool, connect_pool, migrate
+from tidemark_shared.settings import Settings
 
 # A busy machine is no failure: the time limit of a whole test is pytest's.
 hypothesis.settings.register_profile("tests", deadline=None)
@@ -39,12 +40,16 @@ hypothesis.settings.register_profile(
     "mutants", deadline=None, phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate)
 )
 
-# What takes long on purpose, or again for each call: the digest of a password, the tree of commands, and the
-# certificate authorities of a client.
+# What takes long: on purpose, the digest of a password; for each call, the tree of commands; for each client, the
+# certificate authorities, which all clients share here.
 passwords._COST = 2
 typer.testing._get_command = cache(typer.testing._get_command)
 _transport = importlib.import_module("httpx._transports.default")
 _transport.create_ssl_context = cache(_transport.create_ssl_context)  # type: ignore[attr-defined]
+
+# Applications in the process of a test have the settings that it gives them, and no others.
+for _name in Settings.model_fields.keys() - {"database_url", "kafka_bootstrap_servers"}:
+    os.environ.pop(f"TIDEMARK_{_name.upper()}", None)
 
 # The Postgres of the tests has no certificate: do not ask it for one in each connection.
 os.environ.setdefault("PGSSLMODE", "disable")
@@ -104,7 +109,8 @@ _FIRST = (
 def _position(item: pytest.Item) -> tuple[int, bool, int]:
     """Slow files come first, unit tests last: their files are short, so that all workers end at the same time.
 
-    Between them the folders are mixed: the tests of one folder would all wait at the same time.
+    The others are in an order that mixes the folders and never changes: the tests of one folder wait for the same
+    things, such as time limits of mails, and would leave the cores idle together.
     """
     name = item.path.stem
     position = _FIRST.index(name) if name in _FIRST else len(_FIRST)
@@ -126,15 +132,21 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 async def _start_servers(folder: Path, servers: AsyncExitStack) -> dict[str, str]:
-    """Both at once: Kafka takes as long to start as Postgres with the migrations."""
+    """The address of each server, by name. They start at the same time: both take some seconds."""
 
-    async def start_kafka() -> str:
-        return await servers.enter_async_context(run_kafka(folder / "kafka"))
+    started = {}
 
-    starting = asyncio.create_task(start_kafka())
-    postgres_url = await servers.enter_async_context(run_postgres(folder / "postgres"))
-    template = await servers.enter_async_context(_migrated_database(postgres_url))
-    return {"postgres": postgres_url, "template": template, "kafka": await starting}
+    async def start_postgres() -> None:
+        started["postgres"] = await servers.enter_async_context(run_postgres(folder / "postgres"))
+        started["template"] = await servers.enter_async_context(_migrated_database(started["postgres"]))
+
+    async def start_kafka() -> None:
+        started["kafka"] = await servers.enter_async_context(run_kafka(folder / "kafka"))
+
+    async with asyncio.TaskGroup() as group:  # noqa: TID251 - each ends by itself
+        group.create_task(start_postgres())
+        group.create_task(start_kafka())
+    return started
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -219,7 +231,7 @@ async def database(postgres_url: str, template: str) -> AsyncIterator[str]:
 
 @pytest.fixture(scope="module")
 async def database_of_file(postgres_url: str, template: str) -> AsyncIterator[str]:
-    """The same for all tests of a file."""
+    """The URL of a new database with the tables of all services, for all tests of a file."""
     async with _new_database(postgres_url, template) as url:
         yield url
 
@@ -239,7 +251,7 @@ async def connection(pool: Pool) -> AsyncIterator[Connection]:
 
 
 def _reset_logs() -> None:
-    """Log to standard error, as it was when the tests began: a command under test has another one.
+    """Log to the process's own standard error: a command under test replaces ``sys.stderr``.
 
     Tracebacks are plain: structlog's default prints the variables of every frame, which takes seconds.
     """
@@ -278,6 +290,6 @@ async def topic_prefix(kafka_bootstrap_servers: str) -> AsyncIterator[str]:
 
 @pytest.fixture(scope="module")
 async def topic_prefix_of_file(kafka_bootstrap_servers: str) -> AsyncIterator[str]:
-    """The same for all tests of a file."""
+    """A prefix for topics that only the tests of a file use."""
     async with _new_topic_prefix(kafka_bootstrap_servers) as prefix:
         yield prefix

@@ -34,7 +34,7 @@ class Stack:
         )
 
     async def up(self) -> None:
-        self._printed: dict[str, str] = {}
+        self._printed_environment: dict[str, str] = {}
         self.process = await self.run("up", "--port", str(self.port))
         assert self.process.stdout
         async with asyncio.timeout(240):
@@ -43,10 +43,10 @@ class Stack:
 
     async def env(self) -> dict[str, str]:
         """What `tidemark env` prints, once for each start: it takes a second."""
-        if not self._printed:
+        if not self._printed_environment:
             out, _ = await (await self.run("env")).communicate()
-            self._printed = dict(line.split("=", 1) for line in out.decode().splitlines())
-        return {**self._printed}
+            self._printed_environment = dict(line.split("=", 1) for line in out.decode().splitlines())
+        return {**self._printed_environment}
 
     def components(self) -> dict[str, psutil.Process]:
         identities = State.load(self.data_dir).components

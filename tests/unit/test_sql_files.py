@@ -24,9 +24,10 @@ def test_every_insert_lists_its_columns() -> None:
 
 
 # A statement of its own, after a comment, a name, another statement, or at the start of a text of Python.
-SESSION_CHANGE = re.compile(
-    r"""(?:^|;|["']|\bBEGIN\b)\s*(SET\s+(?!LOCAL\b)|RESET\s|(?:UN)?LISTEN\s|DECLARE\s+\w+\s+(?:\w+\s+)*CURSOR\b|PREPARE\s)"""
-    r"""|set_config\([^)]*\bfalse\b|pg_advisory_lock"""
+SESSION_CHANGE = (
+    r"""(?:^|;|\*/|["'}]|\b(?:BEGIN|THEN|ELSE|LOOP)\b)\s*(?:SET\s+(?!LOCAL\b)|RESET\s|DISCARD\s|LOAD\s|(?:UN)?LISTEN\s|PREPARE\s"""
+    r"""|DECLARE\s+\w+\s+(?:\w+\s+)*CURSOR\b)"""
+    r"""|set_config\((?:[^()]|\([^()]*\))*,(?!\s*(?:TRUE|true)\s*\))[^,()]*\)|pg_(?:try_)?advisory_lock|\.add_listener\("""
 )
 
 
@@ -34,7 +35,7 @@ def find_session_changes(text: str, *, is_sql: bool) -> list[str]:
     if is_sql:
         # Each query begins after its name.
         text = re.sub(r"--[^\n]*(?:\n\s*--[^\n]*)*", ";", text)
-    return [change[0] for change in SESSION_CHANGE.finditer(text)]
+    return [change[0] for change in re.finditer(SESSION_CHANGE, text, re.IGNORECASE if is_sql else 0)]
 
 
 @pytest.mark.parametrize(
@@ -42,12 +43,17 @@ def find_session_changes(text: str, *, is_sql: bool) -> list[str]:
     [
         "SET work_mem = '1GB'", "-- name: f()\nSET search_path = x", "SELECT 1; RESET ALL", "LISTEN balances",
         "DECLARE c CURSOR WITH HOLD FOR SELECT 1", "SELECT set_config('jit', 'off', false)",
-        "CREATE FUNCTION f() AS $$ BEGIN SET work_mem = '1GB'; END $$", "SELECT pg_advisory_lock(1)",
+        "CREATE FUNCTION f() AS $$ BEGIN SET work_mem = '1GB'; END $$", "SELECT pg_try_advisory_lock(1)",
+        "set search_path = x", "IF a THEN SET ROLE x", "/* a */ SET ROLE x", "DISCARD ALL",
+        "SELECT set_config('search_path', quote_ident('x'), FALSE), set_config('a', 'on', TRUE)",
+        "SELECT set_config('a', 'on', :is_local)",
     ],
 )  # fmt: skip
 def test_change_of_a_session_is_found(text: str) -> None:
     assert find_session_changes(text, is_sql=True)
-    assert not find_session_changes("-- name: f()\nUPDATE t\nSET a = 1; SET LOCAL jit = off", is_sql=True)
+    assert not find_session_changes(
+        "-- name: f()\nUPDATE t\nSET a = 1; SET LOCAL jit = off; SELECT set_config('a', f('b'), TRUE)", is_sql=True
+    )
 
 
 def test_no_statement_changes_the_session_of_a_pool() -> None:

@@ -26,11 +26,11 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProx
 _Row = TypeVar("_Row")
 
 
-# Below it are the types whose numbers are written in the source code of Postgres. From it on, each build and each
-# database has its own (``FirstGenbkiObjectId``), and a process may outlive the server that it was connected to.
+# The source code of Postgres gives types lower numbers. Higher ones differ between builds and databases
+# (``FirstGenbkiObjectId``), and a process may outlive the server that it was connected to.
 _FIRST_GENERATED_OID = 10_000
 _built_in_types: dict[frozenset[int], Any] = {}
-# asyncpg looks at its name alone, to prepare an unnamed statement again that another one has replaced.
+# asyncpg prepares the statement of its user again if the one that asked for types had no name, and so replaced it.
 _NO_STATEMENT = SimpleNamespace(name="none")
 
 # A request that finds no free connection fails with TimeoutError after this, which is a 503.
@@ -106,8 +106,13 @@ def json_rows(
     return JsonRows(json.dumps(listed, default=default))
 
 
+def _is_the_same_everywhere(type_: Mapping[str, Any]) -> bool:
+    is_row: bool = type_["kind"] == b"c"
+    return type_["oid"] < _FIRST_GENERATED_OID and not is_row
+
+
 class _Connection(asyncpg.Connection):
-    """A connection without the round trips that asyncpg makes for programs that need them."""
+    """A connection that does not ask again for built-in types, and is not reset."""
 
     async def _introspect_types(
         self,
@@ -116,18 +121,20 @@ class _Connection(asyncpg.Connection):
     ) -> tuple[Any, Any]:
         """What asyncpg needs to know of types, such as ``uuid[]``, when they first appear in a connection.
 
-        It takes Postgres some milliseconds to say. The built-in types are the same in every connection.
+        It takes Postgres some milliseconds to say. Built-in types are the same in every connection, but for the row
+        types of catalogs, whose columns each release of Postgres may change.
         """
         key = frozenset(typeoids)
         if key in _built_in_types:
             return _built_in_types[key], _NO_STATEMENT
         types, statement = await super()._introspect_types(typeoids, timeout)  # type: ignore[misc] # it is private
-        if all(type_["oid"] < _FIRST_GENERATED_OID for type_ in types):
+        # Postgres says nothing of a type that is newer than the snapshot of the transaction.
+        if key == {type_["oid"] for type_ in types if type_["oid"] in key and _is_the_same_everywhere(type_)}:
             _built_in_types[key] = types
         return types, statement
 
     def get_reset_query(self) -> str:
-        """What a pool runs when a connection comes back to it: nothing, because no statement changes the session."""
+        """What a pool runs when a connection comes back to it: nothing, as no statement of ours changes a session."""
         return ""
 
 

@@ -33,7 +33,7 @@ def describe_unknown_field(name: str, known: Iterable[str], *, label: str = "fie
 
 def list_repeated_names(members: Sequence[tuple[str, object]]) -> list[str]:
     """The names that occur more than once among the members of a JSON object: all but one value would be dropped."""
-    # A body has thousands of objects, and to count takes ten times as long.
+    # A body has thousands of objects, and counting takes ten times as long.
     if len(dict(members)) == len(members):
         return []
     return [name for name, count in Counter(name for name, _ in members).items() if count > 1]

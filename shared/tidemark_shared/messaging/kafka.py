@@ -151,7 +151,7 @@ def _new_topic(name: str, model: Topic, prefix: str, replication: int) -> NewTop
 def _list_created(response: Any) -> list[str]:
     """The topics that this request created. Raises the first error other than "topic exists".
 
-    The list of topics may be older than what another process has created, or this one a moment ago.
+    The list of topics may not yet show one that another process has created, or this one a moment ago.
     """
     topic_errors: Sequence[Any] = response.topic_errors
     for name, code, *rest in topic_errors:
