@@ -51,7 +51,7 @@ _transport.create_ssl_context = cache(_transport.create_ssl_context)  # type: ig
 for _name in Settings.model_fields.keys() - {"database_url", "kafka_bootstrap_servers"}:
     os.environ.pop(f"TIDEMARK_{_name.upper()}", None)
 
-# The Postgres of the tests has no certificate: do not ask it for one in each connection.
+# The Postgres of the tests has no TLS, which each connection would try first.
 os.environ.setdefault("PGSSLMODE", "disable")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import asyncpg
 import httpx
 import pytest
-from local_stack import Stack, running_stack
+from local_stack import Stack, create_stack, running_stack
 from polling import wait_until
 
 from tidemark.stack import kafka, ports, postgres
@@ -22,10 +22,7 @@ _SERVICES = {"contracts", "consumption", "notifier", "web"}
 
 @pytest.fixture(scope="module")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
-    # A path that needs quoting and encoding.
-    folder = tmp_path_factory.mktemp("stack")
-    folder.chmod(0o711)
-    async with running_stack(Stack(folder / "dáta dir")) as stack:
+    async with running_stack(create_stack(tmp_path_factory)) as stack:
         yield stack
 
 

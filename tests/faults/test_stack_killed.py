@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from local_stack import Stack, running_stack
+from local_stack import Stack, create_stack, running_stack
 
 from tidemark.stack.processes import wait_for_exit
 
@@ -41,9 +41,7 @@ async def check_row_and_record(env: dict[str, str]) -> None:
 
 @pytest.fixture
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
-    folder = tmp_path_factory.mktemp("stack")
-    folder.chmod(0o711)
-    async with running_stack(Stack(folder / "dáta dir")) as stack:
+    async with running_stack(create_stack(tmp_path_factory)) as stack:
         yield stack
 
 

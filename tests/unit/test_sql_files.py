@@ -58,10 +58,10 @@ def test_change_of_a_session_is_found(text: str) -> None:
 
 def test_no_statement_changes_the_session_of_a_pool() -> None:
     """The next user of a connection finds it as it is: nothing resets it (``_Connection.get_reset_query``)."""
-    found = [
+    changes = [
         (path.name, change)
         for path in SOURCES
         for change in find_session_changes(path.read_text(), is_sql=path.suffix == ".sql")
     ]
     # On a connection that only migrates.
-    assert found == [("__init__.py", "'SET ")]
+    assert changes == [("__init__.py", "'SET ")]

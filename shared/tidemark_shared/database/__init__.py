@@ -129,7 +129,7 @@ class _Connection(asyncpg.Connection):
             return _built_in_types[key], _NO_STATEMENT
         types, statement = await super()._introspect_types(typeoids, timeout)  # type: ignore[misc] # it is private
         # Postgres says nothing of a type that is newer than the snapshot of the transaction.
-        if key == {type_["oid"] for type_ in types if type_["oid"] in key and _is_the_same_everywhere(type_)}:
+        if key <= {type_["oid"] for type_ in types} and all(map(_is_the_same_everywhere, types)):
             _built_in_types[key] = types
         return types, statement
 
