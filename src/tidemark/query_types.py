@@ -134,7 +134,7 @@ def _methods(query: Any, keywords: dict[str, str], value: str) -> Iterator[str]:
         SQLOperationType.SELECT: ("", f"AsyncIterator[{row}]"),
         SQLOperationType.SELECT_ONE: ("async ", f"{row} | None"),
         SQLOperationType.SELECT_VALUE: ("async ", value),
-    }.get(query.operation, ("async ", "str"))
+    }.get(query.operation, ("async ", "None"))
     doc = f"{query.__doc__ or ''}\n\n{Path(query.__code__.co_filename).name}".strip()
     yield f'    {prefix}def {name}{signature} -> {result}:\n        """{doc}"""\n        ...\n'
     if name in _CURSORS:

@@ -15,6 +15,7 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import aiosql
 import asyncpg
+from aiosql.adapters.asyncpg import AsyncPGAdapter
 from asyncpg.pool import PoolConnectionProxy
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
@@ -75,16 +76,24 @@ def server_settings(service: str, workload: Workload) -> dict[str, str]:
     }
 
 
-# A fold sorts and hashes tens of thousands of rows in temporary tables: keep them in memory.
 # Longer than a query of `reporting` may take, for which the update of a view waits.
 _MIGRATION_LOCK_TIMEOUT = "90s"
+# A fold sorts and hashes tens of thousands of rows in temporary tables: keep them in memory.
 _LARGE_MEMORY = {"work_mem": "64MB", "temp_buffers": "64MB"}
+
+
+class _Adapter(AsyncPGAdapter):
+    """Each statement stays prepared, also one without parameters."""
+
+    async def insert_update_delete(self, conn: Connection, query_name: str, sql: str, parameters: Any) -> None:
+        # asyncpg's execute() sends a statement without parameters as text, which Postgres parses and plans each time.
+        await conn.fetch(sql, *self.maybe_order_params(query_name, parameters))  # type: ignore[no-untyped-call]
 
 
 @cache
 def queries(package: str) -> Any:
     """Load the named queries in ``database/queries`` of ``package``: one function per query."""
-    return aiosql.from_path(str(files(package) / "database/queries"), "asyncpg")
+    return aiosql.from_path(str(files(package) / "database/queries"), _Adapter)  # pyright: ignore[reportArgumentType]
 
 
 class JsonRows(str, Generic[_Row]):

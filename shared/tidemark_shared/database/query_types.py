@@ -140,7 +140,7 @@ class SharedQueries(Protocol):
         cluster: str | None,
         topic: str | None,
         partition: int | None,
-    ) -> str:
+    ) -> None:
         """consumer_offsets.sql"""
         ...
 
@@ -150,7 +150,7 @@ class SharedQueries(Protocol):
         dead_letters.sql"""
         ...
 
-    async def begin_rewriting(self, connection: Connection, /) -> str:
+    async def begin_rewriting(self, connection: Connection, /) -> None:
         """Lets the append-only tables be rewritten until the transaction ends.
 
         forgotten_people.sql"""
@@ -174,11 +174,11 @@ class SharedQueries(Protocol):
         """dead_letters.sql"""
         ...
 
-    async def delete_expired_keys(self, connection: Connection, /, *, before: datetime | None) -> str:
+    async def delete_expired_keys(self, connection: Connection, /, *, before: datetime | None) -> None:
         """idempotency_keys.sql"""
         ...
 
-    async def delete_outbox_rows(self, connection: Connection, /, *, ids: Collection[int | None] | None) -> str:
+    async def delete_outbox_rows(self, connection: Connection, /, *, ids: Collection[int | None] | None) -> None:
         """outbox.sql"""
         ...
 
@@ -205,7 +205,7 @@ class SharedQueries(Protocol):
         topic: str | None,
         partition: int | None,
         next_offset: int | None,
-    ) -> str:
+    ) -> None:
         """consumer_offsets.sql"""
         ...
 
@@ -218,7 +218,7 @@ class SharedQueries(Protocol):
         keys: Collection[bytes | None] | None,
         headers: Collection[str | None] | None,
         values: Collection[bytes | None] | None,
-    ) -> str:
+    ) -> None:
         """outbox.sql"""
         ...
 
@@ -229,7 +229,7 @@ class SharedQueries(Protocol):
         consumer_offsets.sql"""
         ...
 
-    async def limit_forgetting_wait(self, connection: Connection, /) -> str:
+    async def limit_forgetting_wait(self, connection: Connection, /) -> None:
         """While it waits for the lock, others wait for it.
 
         forgotten_people.sql"""
@@ -283,13 +283,13 @@ class SharedQueries(Protocol):
         """tokens.sql"""
         ...
 
-    async def lock_forgotten_people(self, connection: Connection, /) -> str:
+    async def lock_forgotten_people(self, connection: Connection, /) -> None:
         """Wait until no transaction writes texts that it has read before the person was forgotten.
 
         forgotten_people.sql"""
         ...
 
-    async def lock_forgotten_people_shared(self, connection: Connection, /) -> str:
+    async def lock_forgotten_people_shared(self, connection: Connection, /) -> None:
         """Nobody is forgotten until the transaction ends.
 
         forgotten_people.sql"""
@@ -314,13 +314,13 @@ class SharedQueries(Protocol):
         """outbox.sql"""
         ...
 
-    async def release_idempotency_key(self, connection: Connection, /, *, actor: str | None, key: str | None) -> str:
+    async def release_idempotency_key(self, connection: Connection, /, *, actor: str | None, key: str | None) -> None:
         """idempotency_keys.sql"""
         ...
 
     async def rewrite_row(
         self, connection: Connection, /, *, relation: str | None, row_id: str | None, content: str | None
-    ) -> str:
+    ) -> None:
         """forgotten_people.sql"""
         ...
 
@@ -339,7 +339,7 @@ class SharedQueries(Protocol):
         topics: Collection[str | None] | None,
         partitions: Collection[int | None] | None,
         end_offsets: Collection[int | None] | None,
-    ) -> str:
+    ) -> None:
         """Writes a row only where the end has moved, and otherwise every ten seconds.
 
         consumer_offsets.sql"""
@@ -357,7 +357,7 @@ class SharedQueries(Protocol):
         digests: Collection[bytes | None] | None,
         forgotten_at: datetime | None,
         forgotten_by: str | None,
-    ) -> str:
+    ) -> None:
         """forgotten_people.sql"""
         ...
 
@@ -371,11 +371,11 @@ class SharedQueries(Protocol):
         body: bytes | None,
         actor: str | None,
         key: str | None,
-    ) -> str:
+    ) -> None:
         """idempotency_keys.sql"""
         ...
 
-    async def upsert_tokens(self, connection: Connection, /, *, tokens: JsonRows[TokensTableRow]) -> str:
+    async def upsert_tokens(self, connection: Connection, /, *, tokens: JsonRows[TokensTableRow]) -> None:
         """A revoked token stays revoked.
 
         tokens.sql"""
@@ -396,7 +396,7 @@ class SharedQueries(Protocol):
         headers: Collection[str | None] | None,
         timestamps: Collection[int | None] | None,
         copy_topic: str | None,
-    ) -> str:
+    ) -> None:
         """A record that fails again, after a redelivery or a replay, keeps its one row. The outbox publishes a copy to the
         dead-letter topic. A record may be too large for that topic (compressed, any size can arrive): then the copy has
         the reason only, and this table has the record.

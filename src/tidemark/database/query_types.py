@@ -121,7 +121,7 @@ class CommandLineQueries(Protocol):
         reconciliation.sql"""
         ...
 
-    async def disconnect_others(self, connection: Connection, /) -> str:
+    async def disconnect_others(self, connection: Connection, /) -> None:
         """Ends the other connections of this user to this database.
 
         backup.sql"""

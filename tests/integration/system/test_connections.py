@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 from polling import wait_until
 
-from tidemark_shared.database import connect_pool
+from tidemark_shared.database import connect_pool, queries
 
 
 @asynccontextmanager
@@ -55,6 +55,17 @@ async def test_type_that_is_newer_than_the_snapshot_can_be_read_later(database):
             with pytest.raises(asyncpg.InternalClientError):
                 await connection.fetchval("SELECT enum_range(NULL::public.letter)")
         assert await other.fetchval("SELECT enum_range(NULL::public.letter)") == ["a", "b"]
+
+
+async def test_statement_without_parameters_is_planned_once(connection):
+    """As text, each would be parsed and planned again, which takes longer than a small fold."""
+    query = queries("tidemark_consumption").add_to_totals
+    for _ in range(3):
+        await query(connection)
+    plans = await connection.fetch(
+        "SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE statement = $1", query.sql
+    )
+    assert [tuple(row) for row in plans] == [(3, 0)]
 
 
 async def test_connection_comes_back_without_a_round_trip(database):

@@ -608,11 +608,11 @@ class WaitingBatchesRow(TypedDict):
 
 
 class ConsumptionQueries(Protocol):
-    async def create_shadow_tables(self, connection: Connection, /) -> str:
+    async def create_shadow_tables(self, connection: Connection, /) -> None:
         """replay.sql"""
         ...
 
-    async def create_working_tables(self, connection: Connection, /) -> str:
+    async def create_working_tables(self, connection: Connection, /) -> None:
         """On every connection that folds. `batch_worklogs`: the worklogs to attribute, with the cause and its position in the
         log. `deltas`: what is subtracted from totals and added to them, and why. `affected_person_days`: the days of persons
         that are rated again. `closed_periods`: the periods that were closed before.
@@ -622,7 +622,7 @@ class ConsumptionQueries(Protocol):
         working_tables.sql"""
         ...
 
-    async def create_attributions_view(self, connection: Connection, /) -> str:
+    async def create_attributions_view(self, connection: Connection, /) -> None:
         """The attribution of each row of `batch_worklogs`. What many worklogs have in common is computed once: the terms of an
         issue, the team of a person on a day, the period of a day.
         The governing date (SPEC W1): of the work, or of the issue.
@@ -630,7 +630,7 @@ class ConsumptionQueries(Protocol):
         attribution.sql"""
         ...
 
-    async def create_rated_worklogs_view(self, connection: Connection, /) -> str:
+    async def create_rated_worklogs_view(self, connection: Connection, /) -> None:
         """The work of the affected days, each worklog with the card that fits best, and split at the daily workload of that card:
         `kind_seconds` are paid `kind_per_hour`, the rest is extra time. All work that counts on the day fills the workload.
         OFFSET 0 makes the planner look up each person and day, even if its statistics of the table are old.
@@ -638,13 +638,13 @@ class ConsumptionQueries(Protocol):
         rating.sql"""
         ...
 
-    async def add_to_totals(self, connection: Connection, /) -> str:
+    async def add_to_totals(self, connection: Connection, /) -> None:
         """The work that counts, by day and then by period.
 
         totals.sql"""
         ...
 
-    async def add_to_unaccounted_totals(self, connection: Connection, /) -> str:
+    async def add_to_unaccounted_totals(self, connection: Connection, /) -> None:
         """totals.sql"""
         ...
 
@@ -655,31 +655,31 @@ class ConsumptionQueries(Protocol):
         statements.sql"""
         ...
 
-    async def affect_changed_person_days(self, connection: Connection, /) -> str:
+    async def affect_changed_person_days(self, connection: Connection, /) -> None:
         """The days of persons that have a delta.
 
         rating.sql"""
         ...
 
-    async def affect_contracts(self, connection: Connection, /, *, ids: Collection[UUID | None] | None) -> str:
+    async def affect_contracts(self, connection: Connection, /, *, ids: Collection[UUID | None] | None) -> None:
         """All work of these contracts: their calendar, their currency or their type may have changed.
 
         rating.sql"""
         ...
 
-    async def affect_rate_cards(self, connection: Connection, /, *, ids: Collection[UUID | None] | None) -> str:
+    async def affect_rate_cards(self, connection: Connection, /, *, ids: Collection[UUID | None] | None) -> None:
         """The work that these cards may apply to.
 
         rating.sql"""
         ...
 
-    async def analyze_figures(self, connection: Connection, /) -> str:
+    async def analyze_figures(self, connection: Connection, /) -> None:
         """After a large change, so that the planner knows the new sizes: autovacuum notices within a minute at best.
 
         balances.sql"""
         ...
 
-    async def analyze_replayed(self, connection: Connection, /) -> str:
+    async def analyze_replayed(self, connection: Connection, /) -> None:
         """The planner has no statistics of rows that were just written.
 
         replay.sql"""
@@ -695,7 +695,7 @@ class ConsumptionQueries(Protocol):
         ids: Collection[UUID | None] | None,
         versions: Collection[int | None] | None,
         events: Collection[str | None] | None,
-    ) -> str:
+    ) -> None:
         """ingest.sql"""
         ...
 
@@ -710,7 +710,7 @@ class ConsumptionQueries(Protocol):
         versions: Collection[int | None] | None,
         types: Collection[str | None] | None,
         events: Collection[str | None] | None,
-    ) -> str:
+    ) -> None:
         """ingest.sql"""
         ...
 
@@ -722,7 +722,7 @@ class ConsumptionQueries(Protocol):
         contracts.sql"""
         ...
 
-    async def apply_organizations(self, connection: Connection, /, *, rows: JsonRows[OrganizationsTableRow]) -> str:
+    async def apply_organizations(self, connection: Connection, /, *, rows: JsonRows[OrganizationsTableRow]) -> None:
         """directory.sql"""
         ...
 
@@ -768,7 +768,7 @@ class ConsumptionQueries(Protocol):
         replay.sql"""
         ...
 
-    async def begin_days(self, connection: Connection, /, *, correlation_id: str | None, now: datetime | None) -> str:
+    async def begin_days(self, connection: Connection, /, *, correlation_id: str | None, now: datetime | None) -> None:
         """Where a new day has begun in the time zone of the contract. Any number of instances can do this at the same time.
 
         balances.sql"""
@@ -798,7 +798,7 @@ class ConsumptionQueries(Protocol):
         accounts: JsonRows[AccountsTableRow],
         account_teams: JsonRows[AccountTeamsTableRow],
         adjustments: JsonRows[AdjustmentsTableRow],
-    ) -> str:
+    ) -> None:
         """The conversions that the fold will do, and whether Postgres knows the time zone.
 
         ingest.sql"""
@@ -837,11 +837,11 @@ class ConsumptionQueries(Protocol):
         check.sql"""
         ...
 
-    async def clear_batch_worklogs(self, connection: Connection, /) -> str:
+    async def clear_batch_worklogs(self, connection: Connection, /) -> None:
         """working_tables.sql"""
         ...
 
-    async def clear_deltas(self, connection: Connection, /) -> str:
+    async def clear_deltas(self, connection: Connection, /) -> None:
         """Removes what an earlier step of the same transaction left.
 
         working_tables.sql"""
@@ -856,7 +856,7 @@ class ConsumptionQueries(Protocol):
         restatement.sql"""
         ...
 
-    async def close_contract_periods(self, connection: Connection, /, *, ids: Collection[UUID | None] | None) -> str:
+    async def close_contract_periods(self, connection: Connection, /, *, ids: Collection[UUID | None] | None) -> None:
         """Before the terms of these contracts change: their periods that have a statement.
 
         restatement.sql"""
@@ -977,22 +977,22 @@ class ConsumptionQueries(Protocol):
         statements.sql"""
         ...
 
-    async def delete_contract_refs(self, connection: Connection, /, *, refs: Collection[str | None] | None) -> str:
+    async def delete_contract_refs(self, connection: Connection, /, *, refs: Collection[str | None] | None) -> None:
         """contracts.sql"""
         ...
 
-    async def delete_empty_totals(self, connection: Connection, /) -> str:
+    async def delete_empty_totals(self, connection: Connection, /) -> None:
         """A total without work has no row, so the rows do not depend on the order of the facts. Only totals that were
         subtracted from can be empty.
 
         totals.sql"""
         ...
 
-    async def delete_memberships(self, connection: Connection, /, *, teams: Collection[UUID | None] | None) -> str:
+    async def delete_memberships(self, connection: Connection, /, *, teams: Collection[UUID | None] | None) -> None:
         """directory.sql"""
         ...
 
-    async def delete_terms(self, connection: Connection, /, *, ids: Collection[UUID | None] | None) -> str:
+    async def delete_terms(self, connection: Connection, /, *, ids: Collection[UUID | None] | None) -> None:
         """contracts.sql"""
         ...
 
@@ -1051,7 +1051,7 @@ class ConsumptionQueries(Protocol):
         deltas.sql"""
         ...
 
-    async def fold_worklogs(self, connection: Connection, /) -> str:
+    async def fold_worklogs(self, connection: Connection, /) -> None:
         """The last writer of each worklog, with its attribution. What counted before and what counts now become deltas.
 
         deltas.sql"""
@@ -1069,15 +1069,15 @@ class ConsumptionQueries(Protocol):
         batches.sql"""
         ...
 
-    async def insert_account_teams(self, connection: Connection, /, *, rows: JsonRows[AccountTeamsTableRow]) -> str:
+    async def insert_account_teams(self, connection: Connection, /, *, rows: JsonRows[AccountTeamsTableRow]) -> None:
         """contracts.sql"""
         ...
 
-    async def insert_accounts(self, connection: Connection, /, *, rows: JsonRows[AccountsTableRow]) -> str:
+    async def insert_accounts(self, connection: Connection, /, *, rows: JsonRows[AccountsTableRow]) -> None:
         """contracts.sql"""
         ...
 
-    async def insert_adjustments(self, connection: Connection, /, *, rows: JsonRows[AdjustmentsTableRow]) -> str:
+    async def insert_adjustments(self, connection: Connection, /, *, rows: JsonRows[AdjustmentsTableRow]) -> None:
         """contracts.sql"""
         ...
 
@@ -1099,7 +1099,7 @@ class ConsumptionQueries(Protocol):
         """ingest.sql"""
         ...
 
-    async def insert_contract_refs(self, connection: Connection, /, *, refs: Collection[str | None] | None) -> str:
+    async def insert_contract_refs(self, connection: Connection, /, *, refs: Collection[str | None] | None) -> None:
         """The contract that each reference names now: an id comes before a code, a discarded draft has no reference.
 
         contracts.sql"""
@@ -1107,19 +1107,19 @@ class ConsumptionQueries(Protocol):
 
     async def insert_holidays(
         self, connection: Connection, /, *, code: str | None, days: Collection[date | None] | None
-    ) -> str:
+    ) -> None:
         """contracts.sql"""
         ...
 
-    async def insert_memberships(self, connection: Connection, /, *, rows: JsonRows[MembershipsTableRow]) -> str:
+    async def insert_memberships(self, connection: Connection, /, *, rows: JsonRows[MembershipsTableRow]) -> None:
         """directory.sql"""
         ...
 
-    async def insert_periods(self, connection: Connection, /, *, rows: JsonRows[PeriodsTableRow]) -> str:
+    async def insert_periods(self, connection: Connection, /, *, rows: JsonRows[PeriodsTableRow]) -> None:
         """contracts.sql"""
         ...
 
-    async def insert_statements(self, connection: Connection, /, *, rows: JsonRows[StatementsTableRow]) -> str:
+    async def insert_statements(self, connection: Connection, /, *, rows: JsonRows[StatementsTableRow]) -> None:
         """A period has one statement: a second one is an error.
 
         statements.sql"""
@@ -1129,8 +1129,10 @@ class ConsumptionQueries(Protocol):
         """replay.sql"""
         ...
 
-    async def is_settlement_due(self, connection: Connection, /, *, now: datetime | None) -> bool | Any:
-        """Whether a period is closed and has no statement.
+    async def is_settlement_due(
+        self, connection: Connection, /, *, contracts: Collection[UUID | None] | None, moment: datetime | None
+    ) -> bool | Any:
+        """Whether a period of these contracts (null: of all) is closed and has no statement.
 
         statements.sql"""
         ...
@@ -1185,7 +1187,7 @@ class ConsumptionQueries(Protocol):
         statements.sql"""
         ...
 
-    async def lock_projection(self, connection: Connection, /) -> str:
+    async def lock_projection(self, connection: Connection, /) -> None:
         """replay.sql"""
         ...
 
@@ -1215,7 +1217,7 @@ class ConsumptionQueries(Protocol):
         ingest.sql"""
         ...
 
-    async def mark_all_dirty(self, connection: Connection, /, *, correlation_id: str | None) -> str:
+    async def mark_all_dirty(self, connection: Connection, /, *, correlation_id: str | None) -> None:
         """balances.sql"""
         ...
 
@@ -1228,7 +1230,7 @@ class ConsumptionQueries(Protocol):
         correlation_id: str | None,
         traceparent: str | None,
         ids: Collection[UUID | None] | None,
-    ) -> str:
+    ) -> None:
         """The terms of a contract are part of its balance, so a change of them is published as a change of work is.
 
         balances.sql"""
@@ -1236,7 +1238,7 @@ class ConsumptionQueries(Protocol):
 
     async def mark_dirty(
         self, connection: Connection, /, *, correlation_id: str | None, traceparent: str | None
-    ) -> str:
+    ) -> None:
         """The balances that the deltas change are published.
 
         balances.sql"""
@@ -1244,7 +1246,7 @@ class ConsumptionQueries(Protocol):
 
     async def mark_folded(
         self, connection: Connection, /, *, learned_at: datetime | None, batches: Collection[int | None] | None
-    ) -> str:
+    ) -> None:
         """batches.sql"""
         ...
 
@@ -1255,7 +1257,7 @@ class ConsumptionQueries(Protocol):
         *,
         ids: Collection[UUID | None] | None,
         revisions: Collection[int | None] | None,
-    ) -> str:
+    ) -> None:
         """A row that the fold has locked will be published again anyway. It is skipped, so that the two never wait for each
         other.
 
@@ -1357,45 +1359,45 @@ class ConsumptionQueries(Protocol):
         operations.sql"""
         ...
 
-    async def rate(self, connection: Connection, /) -> str:
+    async def rate(self, connection: Connection, /) -> None:
         """What each worklog of the affected days consumes.
 
         rating.sql"""
         ...
 
-    async def reattribute(self, connection: Connection, /) -> str:
+    async def reattribute(self, connection: Connection, /) -> None:
         """Stored work, attributed again. Where the attribution changes, the worklog moves from one total to another.
 
         deltas.sql"""
         ...
 
-    async def rename_author(self, connection: Connection, /, *, pseudonym: str | None, author: str | None) -> str:
+    async def rename_author(self, connection: Connection, /, *, pseudonym: str | None, author: str | None) -> None:
         """people_forgotten.sql"""
         ...
 
-    async def repair(self, connection: Connection, /, *, relation: str | None) -> str:
+    async def repair(self, connection: Connection, /, *, relation: str | None) -> None:
         """replay.sql"""
         ...
 
-    async def replay_links(self, connection: Connection, /) -> str:
+    async def replay_links(self, connection: Connection, /) -> None:
         """The last writer of each link.
 
         replay.sql"""
         ...
 
-    async def replay_links_to(self, connection: Connection, /, *, refs: Collection[str | None] | None) -> str:
+    async def replay_links_to(self, connection: Connection, /, *, refs: Collection[str | None] | None) -> None:
         """The same for the issues that were ever linked to one of these contracts.
 
         replay.sql"""
         ...
 
-    async def replay_worklogs(self, connection: Connection, /) -> str:
+    async def replay_worklogs(self, connection: Connection, /) -> None:
         """The last writer of each worklog.
 
         replay.sql"""
         ...
 
-    async def replay_worklogs_of(self, connection: Connection, /, *, refs: Collection[str | None] | None) -> str:
+    async def replay_worklogs_of(self, connection: Connection, /, *, refs: Collection[str | None] | None) -> None:
         """The same for worklogs that were on an issue linked to one of these contracts. The version that held at the moment is
         the one that holds now, or a former one.
 
@@ -1530,50 +1532,50 @@ class ConsumptionQueries(Protocol):
         offsets: Collection[int | None] | None,
         digests: Collection[bytes | None] | None,
         pseudonym: str | None,
-    ) -> str:
+    ) -> None:
         """Where versions of a worklog have one time, the digest decides between them: there it stays, so that the same holds.
 
         people_forgotten.sql"""
         ...
 
-    async def save_published(self, connection: Connection, /, *, rows: JsonRows[PublishedBalancesTableRow]) -> str:
+    async def save_published(self, connection: Connection, /, *, rows: JsonRows[PublishedBalancesTableRow]) -> None:
         """Balances as they are published. What is published twice, or by two relays, is the same or newer.
 
         balances.sql"""
         ...
 
-    async def save_verification(self, connection: Connection, /, *, difference_count: int | None) -> str:
+    async def save_verification(self, connection: Connection, /, *, difference_count: int | None) -> None:
         """In the transaction that compares, which began when the comparison did.
 
         operations.sql"""
         ...
 
-    async def set_account_refs(self, connection: Connection, /, *, rows: JsonRows[AccountRefsTableRow]) -> str:
+    async def set_account_refs(self, connection: Connection, /, *, rows: JsonRows[AccountRefsTableRow]) -> None:
         """From every version, however late it comes: a name belongs to the account that had it last, an id always to its
         account.
 
         contracts.sql"""
         ...
 
-    async def set_activated(self, connection: Connection, /, *, rows: JsonRows[SetActivatedTableRow]) -> str:
+    async def set_activated(self, connection: Connection, /, *, rows: JsonRows[SetActivatedTableRow]) -> None:
         """The first activation, in whatever order the versions come.
 
         contracts.sql"""
         ...
 
-    async def set_lock_timeout(self, connection: Connection, /) -> str:
+    async def set_lock_timeout(self, connection: Connection, /) -> None:
         """replay.sql"""
         ...
 
-    async def set_rebuilt(self, connection: Connection, /) -> str:
+    async def set_rebuilt(self, connection: Connection, /) -> None:
         """replay.sql"""
         ...
 
-    async def set_scope(self, connection: Connection, /, *, moment: datetime | None) -> str:
+    async def set_scope(self, connection: Connection, /, *, moment: datetime | None) -> None:
         """replay.sql"""
         ...
 
-    async def settle_moment(self, connection: Connection, /, *, moment: datetime | None) -> str:
+    async def settle_moment(self, connection: Connection, /, *, moment: datetime | None) -> None:
         """A fold in progress began after `learned_at`, so its facts may be learned at this moment. The update waits for it,
         and every later fold is learned after the moment.
 
@@ -1598,7 +1600,7 @@ class ConsumptionQueries(Protocol):
         issue_id: str | None,
         team_id: str | None,
         seconds: int | None,
-    ) -> str:
+    ) -> None:
         """The newest version of the worklog, and copies of what it can change: the work of its person on that day in any time
         zone, its own former version with the work of that day, and the totals of both contracts.
 
@@ -1607,7 +1609,7 @@ class ConsumptionQueries(Protocol):
 
     async def stage_contracts(
         self, connection: Connection, /, *, refs: Collection[str | None] | None, versions: Collection[int | None] | None
-    ) -> str:
+    ) -> None:
         """The work whose links name one of these contracts, and the version that now decides.
 
         attribution.sql"""
@@ -1623,7 +1625,7 @@ class ConsumptionQueries(Protocol):
         first_offset: int | None,
         end_batch: int | None,
         end_offset: int | None,
-    ) -> str:
+    ) -> None:
         """The newest version of each worklog in the batches; of equal versions the first.
 
         attribution.sql"""
@@ -1638,7 +1640,7 @@ class ConsumptionQueries(Protocol):
         issues: Collection[str | None] | None,
         batches: Collection[int | None] | None,
         offsets: Collection[int | None] | None,
-    ) -> str:
+    ) -> None:
         """The work on issues whose link changed.
 
         attribution.sql"""
@@ -1651,7 +1653,7 @@ class ConsumptionQueries(Protocol):
         *,
         teams: Collection[UUID | None] | None,
         persons: Collection[str | None] | None,
-    ) -> str:
+    ) -> None:
         """The work of each person in contracts that have the team.
 
         attribution.sql"""
@@ -1689,7 +1691,7 @@ class ConsumptionQueries(Protocol):
         statements.sql"""
         ...
 
-    async def truncate_working_tables(self, connection: Connection, /) -> str:
+    async def truncate_working_tables(self, connection: Connection, /) -> None:
         """The same where much was deleted, which each statement would read again, or much will be inserted, which needs other
         plans than a few rows do.
 

@@ -207,7 +207,7 @@ class ContractsQueries(Protocol):
         note: str | None,
         created_by: str | None,
         organization_id: UUID | None,
-    ) -> str:
+    ) -> None:
         """Changes nothing if the link exists, or its organization does not.
 
         customer_links.sql"""
@@ -234,7 +234,7 @@ class ContractsQueries(Protocol):
         actors: Collection[str | None] | None,
         reasons: Collection[str | None] | None,
         occurred_at: Collection[datetime | None] | None,
-    ) -> str:
+    ) -> None:
         """contracts.sql"""
         ...
 
@@ -250,7 +250,7 @@ class ContractsQueries(Protocol):
         data: Collection[str | None] | None,
         actors: Collection[str | None] | None,
         occurred_at: Collection[datetime | None] | None,
-    ) -> str:
+    ) -> None:
         """offers.sql"""
         ...
 
@@ -262,7 +262,7 @@ class ContractsQueries(Protocol):
         directory.sql"""
         ...
 
-    async def clear_lost_events(self, connection: Connection, /) -> str:
+    async def clear_lost_events(self, connection: Connection, /) -> None:
         """recovery.sql"""
         ...
 
@@ -278,11 +278,11 @@ class ContractsQueries(Protocol):
         customer_links.sql"""
         ...
 
-    async def delete_contracts(self, connection: Connection, /) -> str:
+    async def delete_contracts(self, connection: Connection, /) -> None:
         """contracts.sql"""
         ...
 
-    async def delete_discarded(self, connection: Connection, /, *, ids: Collection[UUID | None] | None) -> str:
+    async def delete_discarded(self, connection: Connection, /, *, ids: Collection[UUID | None] | None) -> None:
         """contracts.sql"""
         ...
 
@@ -292,13 +292,13 @@ class ContractsQueries(Protocol):
         directory.sql"""
         ...
 
-    async def delete_lost_entities(self, connection: Connection, /, *, kinds: Collection[str | None] | None) -> str:
+    async def delete_lost_entities(self, connection: Connection, /, *, kinds: Collection[str | None] | None) -> None:
         """Entities whose deletion was lost.
 
         recovery.sql"""
         ...
 
-    async def delete_offers(self, connection: Connection, /) -> str:
+    async def delete_offers(self, connection: Connection, /) -> None:
         """offers.sql"""
         ...
 
@@ -473,7 +473,7 @@ class ContractsQueries(Protocol):
         """offers.sql"""
         ...
 
-    async def lock_directory(self, connection: Connection, /) -> str:
+    async def lock_directory(self, connection: Connection, /) -> None:
         """recovery.sql"""
         ...
 
@@ -493,13 +493,13 @@ class ContractsQueries(Protocol):
         directory.sql"""
         ...
 
-    async def lock_events(self, connection: Connection, /) -> str:
+    async def lock_events(self, connection: Connection, /) -> None:
         """Wait for running appends, and block new ones until the transaction ends.
 
         contracts.sql"""
         ...
 
-    async def lock_for_forgetting(self, connection: Connection, /) -> str:
+    async def lock_for_forgetting(self, connection: Connection, /) -> None:
         """Wait for running commands, and block new ones until the transaction ends.
 
         people.sql"""
@@ -511,7 +511,7 @@ class ContractsQueries(Protocol):
         offers.sql"""
         ...
 
-    async def lock_offers(self, connection: Connection, /) -> str:
+    async def lock_offers(self, connection: Connection, /) -> None:
         """Offers are made one after another, so that each sees those that wait for an answer.
 
         offers.sql"""
@@ -547,21 +547,21 @@ class ContractsQueries(Protocol):
         people.sql"""
         ...
 
-    async def rename_rate_cards(self, connection: Connection, /) -> str:
+    async def rename_rate_cards(self, connection: Connection, /) -> None:
         """Lists of rate cards go by person and first day.
 
         people.sql"""
         ...
 
-    async def restore_lost_entities(self, connection: Connection, /, *, kinds: Collection[str | None] | None) -> str:
+    async def restore_lost_entities(self, connection: Connection, /, *, kinds: Collection[str | None] | None) -> None:
         """recovery.sql"""
         ...
 
-    async def restore_lost_events(self, connection: Connection, /) -> str:
+    async def restore_lost_events(self, connection: Connection, /) -> None:
         """recovery.sql"""
         ...
 
-    async def restore_lost_offer_events(self, connection: Connection, /) -> str:
+    async def restore_lost_offer_events(self, connection: Connection, /) -> None:
         """recovery.sql"""
         ...
 
@@ -593,7 +593,7 @@ class ContractsQueries(Protocol):
         ends_at: Collection[datetime | None] | None,
         renewed_from: Collection[UUID | None] | None,
         renewed_as: Collection[UUID | None] | None,
-    ) -> str:
+    ) -> None:
         """contracts.sql"""
         ...
 
@@ -607,7 +607,7 @@ class ContractsQueries(Protocol):
         created_at: Collection[datetime | None] | None,
         updated_at: Collection[datetime | None] | None,
         bodies: Collection[str | None] | None,
-    ) -> str:
+    ) -> None:
         """offers.sql"""
         ...
 
@@ -618,7 +618,7 @@ class ContractsQueries(Protocol):
         *,
         contract_ids: Collection[UUID | None] | None,
         entity_ids: Collection[UUID | None] | None,
-    ) -> str:
+    ) -> None:
         """Replace the references of these contracts: one row for each contract and entity.
 
         contracts.sql"""
@@ -645,7 +645,7 @@ class ContractsQueries(Protocol):
         """contracts.sql"""
         ...
 
-    async def use_customer_link(self, connection: Connection, /, *, now: datetime | None, id: UUID | None) -> str:
+    async def use_customer_link(self, connection: Connection, /, *, now: datetime | None, id: UUID | None) -> None:
         """customer_links.sql"""
         ...
 

@@ -95,17 +95,17 @@ class QueuesRow(TypedDict):
 
 
 class IntakeQueries(Protocol):
-    async def count_refused(self, connection: Connection, /, *, source_id: str | None) -> str:
+    async def count_refused(self, connection: Connection, /, *, source_id: str | None) -> None:
         """intake.sql"""
         ...
 
-    async def delete_old_deliveries(self, connection: Connection, /, *, before: datetime | None) -> str:
+    async def delete_old_deliveries(self, connection: Connection, /, *, before: datetime | None) -> None:
         """intake.sql"""
         ...
 
     async def delete_skipped(
         self, connection: Connection, /, *, source_id: str | None, ids: Collection[str | None] | None
-    ) -> str:
+    ) -> None:
         """intake.sql"""
         ...
 
@@ -234,7 +234,7 @@ class IntakeQueries(Protocol):
         source_id: str | None,
         ids: Collection[str | None] | None,
         received_until: datetime | None,
-    ) -> str:
+    ) -> None:
         """Not those that have come again meanwhile.
 
         intake.sql"""
@@ -246,19 +246,19 @@ class IntakeQueries(Protocol):
 
     async def register_source(
         self, connection: Connection, /, *, id: str | None, kind: str | None, event_source: str | None, site: str | None
-    ) -> str:
+    ) -> None:
         """intake.sql"""
         ...
 
     async def rewrite_body(
         self, connection: Connection, /, *, body: bytes | None, source_id: str | None, id: str | None
-    ) -> str:
+    ) -> None:
         """intake.sql"""
         ...
 
     async def save_failure(
         self, connection: Connection, /, *, failure: str | None, now: datetime | None, id: str | None
-    ) -> str:
+    ) -> None:
         """intake.sql"""
         ...
 
@@ -275,21 +275,21 @@ class IntakeQueries(Protocol):
         attributes: Collection[str | None] | None,
         digests: Collection[bytes | None] | None,
         updated_at: Collection[datetime | None] | None,
-    ) -> str:
+    ) -> None:
         """intake.sql"""
         ...
 
-    async def save_links_digest(self, connection: Connection, /, *, links_digest: str | None, id: str | None) -> str:
+    async def save_links_digest(self, connection: Connection, /, *, links_digest: str | None, id: str | None) -> None:
         """intake.sql"""
         ...
 
     async def save_position(
         self, connection: Connection, /, *, cursor: str | None, count: int | None, id: str | None
-    ) -> str:
+    ) -> None:
         """intake.sql"""
         ...
 
-    async def save_reconciled(self, connection: Connection, /, *, now: datetime | None, id: str | None) -> str:
+    async def save_reconciled(self, connection: Connection, /, *, now: datetime | None, id: str | None) -> None:
         """intake.sql"""
         ...
 
@@ -303,7 +303,7 @@ class IntakeQueries(Protocol):
         ids: Collection[str | None] | None,
         reasons: Collection[str | None] | None,
         details: Collection[str | None] | None,
-    ) -> str:
+    ) -> None:
         """Not those that are deleted: nobody can see them.
 
         intake.sql"""
@@ -320,7 +320,7 @@ class IntakeQueries(Protocol):
         started_at: Collection[datetime | None] | None,
         digests: Collection[bytes | None] | None,
         updated_at: Collection[datetime | None] | None,
-    ) -> str:
+    ) -> None:
         """intake.sql"""
         ...
 

@@ -314,11 +314,11 @@ class ZonesInScopeRow(TypedDict):
 class NotifierQueries(Protocol):
     async def advance_reevaluation(
         self, connection: Connection, /, *, last_contract_id: UUID | None, id: UUID | None
-    ) -> str:
+    ) -> None:
         """evaluation.sql"""
         ...
 
-    async def clear_restatements(self, connection: Connection, /, *, ids: Collection[UUID | None] | None) -> str:
+    async def clear_restatements(self, connection: Connection, /, *, ids: Collection[UUID | None] | None) -> None:
         """They have been evaluated.
 
         evaluation.sql"""
@@ -352,11 +352,11 @@ class NotifierQueries(Protocol):
         evaluation.sql"""
         ...
 
-    async def delete_report(self, connection: Connection, /, *, id: UUID | None) -> str:
+    async def delete_report(self, connection: Connection, /, *, id: UUID | None) -> None:
         """saved_reports.sql"""
         ...
 
-    async def delete_rule(self, connection: Connection, /, *, id: UUID | None) -> str:
+    async def delete_rule(self, connection: Connection, /, *, id: UUID | None) -> None:
         """rules.sql"""
         ...
 
@@ -399,7 +399,7 @@ class NotifierQueries(Protocol):
         deliveries.sql"""
         ...
 
-    async def finish_reevaluation(self, connection: Connection, /, *, id: UUID | None) -> str:
+    async def finish_reevaluation(self, connection: Connection, /, *, id: UUID | None) -> None:
         """evaluation.sql"""
         ...
 
@@ -413,13 +413,13 @@ class NotifierQueries(Protocol):
         delay_seconds: float | None,
         id: UUID | None,
         attempts: int | None,
-    ) -> str:
+    ) -> None:
         """Records the result of an attempt, unless another instance has taken the mail over since.
 
         saved_reports.sql"""
         ...
 
-    async def insert_deliveries(self, connection: Connection, /, *, rows: JsonRows[InsertDeliveriesTableRow]) -> str:
+    async def insert_deliveries(self, connection: Connection, /, *, rows: JsonRows[InsertDeliveriesTableRow]) -> None:
         """notifications.sql"""
         ...
 
@@ -431,7 +431,7 @@ class NotifierQueries(Protocol):
         notifications.sql"""
         ...
 
-    async def insert_notifications(self, connection: Connection, /, *, rows: JsonRows[NotificationsTableRow]) -> str:
+    async def insert_notifications(self, connection: Connection, /, *, rows: JsonRows[NotificationsTableRow]) -> None:
         """notifications.sql"""
         ...
 
@@ -462,7 +462,9 @@ class NotifierQueries(Protocol):
         rules.sql"""
         ...
 
-    async def keep_newest_closed_period(self, connection: Connection, /, *, ids: Collection[UUID | None] | None) -> str:
+    async def keep_newest_closed_period(
+        self, connection: Connection, /, *, ids: Collection[UUID | None] | None
+    ) -> None:
         """The others have been evaluated.
 
         evaluation.sql"""
@@ -499,14 +501,14 @@ class NotifierQueries(Protocol):
         saved_reports.sql"""
         ...
 
-    async def lock_configuration(self, connection: Connection, /) -> str:
+    async def lock_configuration(self, connection: Connection, /) -> None:
         """Rules and the directory change under an exclusive lock. Without it a new rule would miss a balance that is being
         stored, and that balance would miss the new rule, so that neither would raise the notification.
 
         evaluation.sql"""
         ...
 
-    async def lock_configuration_shared(self, connection: Connection, /) -> str:
+    async def lock_configuration_shared(self, connection: Connection, /) -> None:
         """Taken by every transaction that stores or evaluates contracts. See lock_configuration.
 
         evaluation.sql"""
@@ -590,7 +592,7 @@ class NotifierQueries(Protocol):
         attempts: int | None,
         error: str | None,
         delay_seconds: float | None,
-    ) -> str:
+    ) -> None:
         """deliveries.sql"""
         ...
 
@@ -614,7 +616,7 @@ class NotifierQueries(Protocol):
 
     async def renew_leases(
         self, connection: Connection, /, *, lease_seconds: float | None, message_ids: Collection[UUID | None] | None
-    ) -> str:
+    ) -> None:
         """A postponed message has no lease and gets none here.
 
         deliveries.sql"""
@@ -648,7 +650,7 @@ class NotifierQueries(Protocol):
 
     async def request_reevaluation(
         self, connection: Connection, /, *, scope_ids: Collection[UUID | None] | None
-    ) -> str:
+    ) -> None:
         """Schedules the contracts of these scopes; a null scope means all contracts. The caller holds lock_configuration, so a
         re-evaluation that is still waiting has certainly not started.
 
@@ -697,7 +699,7 @@ class NotifierQueries(Protocol):
 
     async def schedule_digest(
         self, connection: Connection, /, *, next_digest_at: datetime | None, id: UUID | None
-    ) -> str:
+    ) -> None:
         """digests.sql"""
         ...
 
@@ -710,7 +712,7 @@ class NotifierQueries(Protocol):
         next_mail_on: date | None,
         next_mail_at: datetime | None,
         id: UUID | None,
-    ) -> str:
+    ) -> None:
         """saved_reports.sql"""
         ...
 
@@ -723,13 +725,13 @@ class NotifierQueries(Protocol):
         revisions: Collection[int | None] | None,
         versions: Collection[int | None] | None,
         bodies: Collection[str | None] | None,
-    ) -> str:
+    ) -> None:
         """contracts.sql"""
         ...
 
     async def store_closed_periods(
         self, connection: Connection, /, *, ids: Collection[UUID | None] | None, periods: Collection[str | None] | None
-    ) -> str:
+    ) -> None:
         """Statements of a contract come in the order of their numbers; those that are already stored are left out.
 
         contracts.sql"""
@@ -746,7 +748,7 @@ class NotifierQueries(Protocol):
         versions: Collection[int | None] | None,
         status_changes: Collection[str | None] | None,
         terms: Collection[str | None] | None,
-    ) -> str:
+    ) -> None:
         """Ordered by id, so that two batches lock the rows in the same order. Status changes that are already stored are left
         out. The balance of a new version is awaited for `wait_seconds`.
 
@@ -762,7 +764,7 @@ class NotifierQueries(Protocol):
         kinds: Collection[str | None] | None,
         versions: Collection[int | None] | None,
         bodies: Collection[str | None] | None,
-    ) -> str:
+    ) -> None:
         """contracts.sql"""
         ...
 
@@ -775,7 +777,7 @@ class NotifierQueries(Protocol):
         contract_ids: Collection[UUID | None] | None,
         versions: Collection[int | None] | None,
         bodies: Collection[str | None] | None,
-    ) -> str:
+    ) -> None:
         """A new version is due at once. Of versions that come together only the newest is notified.
 
         offers.sql"""
@@ -789,7 +791,7 @@ class NotifierQueries(Protocol):
         now: datetime | None,
         ids: Collection[UUID | None] | None,
         restatements: Collection[str | None] | None,
-    ) -> str:
+    ) -> None:
         """Restatements of a contract come in the order of their numbers; those that are already stored are left out.
 
         contracts.sql"""
@@ -808,7 +810,7 @@ class NotifierQueries(Protocol):
         status_changes: Collection[str | None] | None,
         skipped_rule_versions: Collection[str | None] | None,
         next_evaluations: Collection[datetime | None] | None,
-    ) -> str:
+    ) -> None:
         """evaluation.sql"""
         ...
 
@@ -820,13 +822,13 @@ class NotifierQueries(Protocol):
         ids: Collection[UUID | None] | None,
         versions: Collection[int | None] | None,
         next_notifications: Collection[datetime | None] | None,
-    ) -> str:
+    ) -> None:
         """offers.sql"""
         ...
 
     async def update_report(
         self, connection: Connection, /, *, body: str | None, today: date | None, id: UUID | None
-    ) -> str:
+    ) -> None:
         """A changed schedule begins after today, as a new one does.
 
         saved_reports.sql"""

@@ -5,18 +5,19 @@
 -- already folded. Null while another process folds.
 SELECT greatest(:now::timestamptz, learned_at) FROM projection FOR UPDATE SKIP LOCKED;
 
--- name: is_settlement_due(now)$
--- Whether a period is closed and has no statement.
+-- name: is_settlement_due(contracts, moment)$
+-- Whether a period of these contracts (null: of all) is closed and has no statement.
 SELECT exists(
   SELECT FROM contracts AS contract
   JOIN periods AS period USING (contract_id)
-  WHERE period.period_end < first_open_day(
-    contract.status, contract.timezone, contract.activated_at, contract.settle_days, :now
-  )
-  AND NOT EXISTS (
-    SELECT FROM statements AS statement
-    WHERE statement.contract_id = period.contract_id AND statement.period_start = period.period_start
-  )
+  WHERE (:contracts::uuid[] IS NULL OR contract.contract_id = ANY(:contracts::uuid[]))
+    AND period.period_end < first_open_day(
+      contract.status, contract.timezone, contract.activated_at, contract.settle_days, :moment
+    )
+    AND NOT EXISTS (
+      SELECT FROM statements AS statement
+      WHERE statement.contract_id = period.contract_id AND statement.period_start = period.period_start
+    )
 );
 
 -- name: statements_to_freeze(contracts, moment, max_rows)
