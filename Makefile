@@ -71,7 +71,7 @@ faults: dev ## Harm processes, Postgres, Kafka and mail for half an hour, and wr
 
 .PHONY: faults-short
 faults-short: dev ## The short form of the faults, for CI
-	@TIDEMARK_FAULT_SHORT=1 $(BIN)/pytest tests/faults/test_processes.py tests/faults/test_stack_killed.py $(ARGS)
+	@TIDEMARK_FAULT_SHORT=1 $(BIN)/pytest tests/faults/test_processes.py tests/faults/test_stack.py $(ARGS)
 
 .PHONY: simulate
 simulate: dev ## Run the simulator (ARGS="--seeds 5000", "--seed 7", "--database", "--faults")

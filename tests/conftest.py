@@ -3,12 +3,13 @@
 And the databases, topics and logs of a test."""
 
 import asyncio
+import gc
 import importlib
 import os
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import cache
 from itertools import count
@@ -92,7 +93,7 @@ _FIRST = (
     "test_migration",
     "test_fold_reference",
     "test_rebalance",
-    "test_stack",
+    "test_external_components",
     "test_openapi",
     "test_notifier_model",
     "test_contract_cli",
@@ -115,6 +116,17 @@ def _position(item: pytest.Item) -> tuple[int, bool, int]:
     name = item.path.stem
     position = _FIRST.index(name) if name in _FIRST else len(_FIRST)
     return (position, item.path.is_relative_to(_UNIT), crc32(name.encode()))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Leave out the garbage collector: what this makes stays to the end, and each full run would look at it again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,4 +1,4 @@
-"""``tidemark up``: start, kill, restart, stop."""
+"""``tidemark up``: start, kill, restart, stop. The tests use one stack, in their order."""
 
 import asyncio
 import signal
@@ -6,24 +6,50 @@ import smtplib
 from collections.abc import AsyncIterator
 from email.message import EmailMessage
 from mailbox import Maildir
-from pathlib import Path
 
 import asyncpg
 import httpx
 import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from local_stack import Stack, create_stack, running_stack
 from polling import wait_until
 
 from tidemark.stack import kafka, ports, postgres
 from tidemark.stack.processes import wait_for_exit
 
-_SERVICES = {"contracts", "consumption", "notifier", "web"}
+_TOPIC = "kept"
 
 
 @pytest.fixture(scope="module")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     async with running_stack(create_stack(tmp_path_factory)) as stack:
         yield stack
+
+
+async def store_row_and_record(env: dict[str, str]) -> None:
+    """Store a row in Postgres and a record in Kafka."""
+    connection = await asyncpg.connect(env["TIDEMARK_DATABASE_URL"])
+    await connection.execute("CREATE TABLE public.kept AS SELECT 42 AS n")
+    await connection.close()
+    servers = env["TIDEMARK_KAFKA_BOOTSTRAP_SERVERS"]
+    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
+    await admin.start()
+    await admin.create_topics([NewTopic(_TOPIC, 1, 1)])
+    await admin.close()
+    async with AIOKafkaProducer(bootstrap_servers=servers, enable_idempotence=True) as producer:
+        await producer.send_and_wait(_TOPIC, b"kept")
+
+
+async def check_row_and_record(env: dict[str, str]) -> None:
+    connection = await asyncpg.connect(env["TIDEMARK_DATABASE_URL"])
+    assert await connection.fetchval("SELECT n FROM public.kept") == 42
+    await connection.close()
+    servers = env["TIDEMARK_KAFKA_BOOTSTRAP_SERVERS"]
+    async with AIOKafkaConsumer(_TOPIC, bootstrap_servers=servers, auto_offset_reset="earliest") as consumer:
+        async with asyncio.timeout(30):
+            record = await consumer.getone()
+    assert record.value == b"kept"
 
 
 async def test_env_prints_the_running_stack(stack: Stack) -> None:
@@ -84,7 +110,7 @@ async def test_second_stack_exits_with_a_message(stack: Stack) -> None:
 
 
 async def test_killed_component_restarts_on_its_port(stack: Stack) -> None:
-    """tests/faults kills the others, and the whole stack."""
+    """test_kills.py kills the others."""
     env = await stack.env()
     killed = stack.components()["web"]
     killed.kill()
@@ -100,6 +126,28 @@ async def test_killed_component_restarts_on_its_port(stack: Stack) -> None:
         await wait_until(ready, pause_seconds=0.1)
 
 
+async def test_next_stack_recovers_after_kill_of_supervisor_and_components(stack: Stack) -> None:
+    env, before = await stack.env(), stack.components()
+    await store_row_and_record(env)
+    # Kill the supervisor and some components; the others become orphans.
+    for process in (stack.process, before["kafka"], before["postgres"], before["contracts"]):
+        process.kill()
+    await stack.process.communicate()
+    env_process = await stack.run("env")
+    assert (await env_process.communicate())[1].startswith(b"Tidemark is not running on ")
+    assert before["notifier"].is_running()
+
+    await stack.up()
+    after = stack.components()
+    assert set(after) == set(before)
+    assert not {process.pid for process in before.values()} & {process.pid for process in after.values()}
+    assert not wait_for_exit(0, list(before.values()))
+    again = await stack.env()
+    assert again.pop("TIDEMARK_API_TOKEN") != env.pop("TIDEMARK_API_TOKEN")
+    assert again == env
+    await check_row_and_record(env)
+
+
 async def test_stack_stops_within_ten_seconds_without_leftovers(stack: Stack) -> None:
     components = stack.components().values()
     children = [child for component in components for child in component.children(recursive=True)]
@@ -109,19 +157,3 @@ async def test_stack_stops_within_ten_seconds_without_leftovers(stack: Stack) ->
     assert stack.process.returncode == 0
     assert not wait_for_exit(0, [*components, *children])
     assert stack.components() == {}
-
-
-async def test_external_components_replace_the_embedded_ones(
-    tmp_path: Path, database: str, kafka_bootstrap_servers: str, topic_prefix: str
-) -> None:
-    settings = {
-        "TIDEMARK_DATABASE_URL": database,
-        "TIDEMARK_KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap_servers,
-        "TIDEMARK_TOPIC_PREFIX": topic_prefix,
-        "TIDEMARK_SMTP_URL": "smtp://127.0.0.1:1",
-    }
-    async with running_stack(Stack(tmp_path, **settings)) as stack:
-        assert set(stack.components()) == _SERVICES
-        env = await stack.env()
-        assert env.items() >= settings.items()
-        assert "TIDEMARK_MAILDIR" not in env
