@@ -1,6 +1,7 @@
 """Statements are frozen once, by any process; they survive a rebuild and a restore; the API shows them (SPEC 10)."""
 
 import asyncio
+from itertools import pairwise
 from unittest.mock import AsyncMock
 
 import httpx
@@ -27,6 +28,7 @@ from tidemark_consumption.app import create_app
 from tidemark_consumption.projection.fold import fold
 from tidemark_consumption.projection.projector import Projector
 from tidemark_consumption.projection.statements import settle
+from tidemark_shared.database import queries
 from tidemark_shared.domain.statements import statement_sha256
 from tidemark_shared.messaging.batches import Batch
 from tidemark_shared.messaging.topics import PERIODS
@@ -53,6 +55,27 @@ async def test_crash_between_any_two_statements_freezes_nothing_twice(connection
         break
     assert crashes >= 5
     await check_statements(connection, facts)
+
+
+async def test_change_of_a_contract_reads_no_other_contract_to_see_what_is_due(connection):
+    """Also when Postgres keeps one plan for all parameters, as it does after some executions."""
+    await take(connection, [contract_event(code=f"C{number}") for number in range(300)])
+    await connection.execute("ANALYZE contracts, periods")
+    async with connection.transaction():
+        # To read a small table as a whole is cheap.
+        await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off")
+        counts = [await rows_read(connection)]
+        for contracts in ([CONTRACT], None):
+            await queries("tidemark_consumption").is_settlement_due(connection, contracts=contracts, moment=TODAY)
+            counts.append(await rows_read(connection))
+    assert [after - before for before, after in pairwise(counts)] == [1, 300]
+
+
+async def rows_read(connection):
+    """The rows of contracts that this session has read."""
+    return await connection.fetchval(
+        "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relid = 'contracts'::regclass"
+    )
 
 
 async def take_waiting(connection):

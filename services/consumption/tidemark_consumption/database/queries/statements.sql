@@ -7,35 +7,15 @@ SELECT greatest(:now::timestamptz, learned_at) FROM projection FOR UPDATE SKIP L
 
 -- name: is_settlement_due(contracts, moment)$
 -- Whether a period of these contracts (null: of all) is closed and has no statement.
-SELECT exists(
-  SELECT FROM contracts AS contract
-  JOIN periods AS period USING (contract_id)
-  WHERE (:contracts::uuid[] IS NULL OR contract.contract_id = ANY(:contracts::uuid[]))
-    AND period.period_end < first_open_day(
-      contract.status, contract.timezone, contract.activated_at, contract.settle_days, :moment
-    )
-    AND NOT EXISTS (
-      SELECT FROM statements AS statement
-      WHERE statement.contract_id = period.contract_id AND statement.period_start = period.period_start
-    )
-);
+SELECT exists(SELECT FROM unsettled_periods(:contracts, :moment));
 
 -- name: statements_to_freeze(contracts, moment, max_rows)
 -- The closed periods without a statement of these contracts (null: of all), the oldest first, with their figures.
 -- The first statement of a contract tells what was restated since the one before.
 WITH due AS MATERIALIZED (
-  SELECT contract.contract_id, period.period_start, period.period_end, contract.stream_version
-  FROM contracts AS contract
-  JOIN periods AS period USING (contract_id)
-  WHERE (:contracts::uuid[] IS NULL OR contract.contract_id = ANY(:contracts::uuid[]))
-    AND period.period_end < first_open_day(
-      contract.status, contract.timezone, contract.activated_at, contract.settle_days, :moment
-    )
-    AND NOT EXISTS (
-      SELECT FROM statements AS statement
-      WHERE statement.contract_id = period.contract_id AND statement.period_start = period.period_start
-    )
-  ORDER BY period.period_start, contract.contract_id
+  SELECT contract_id, period_start, period_end, stream_version
+  FROM unsettled_periods(:contracts, :moment)
+  ORDER BY period_start, contract_id
   LIMIT :max_rows
 ),
 due_contracts AS MATERIALIZED (
