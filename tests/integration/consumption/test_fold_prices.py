@@ -116,3 +116,13 @@ async def test_daily_workload_is_filled_by_all_counted_work(connection):
     }
     unrated = "SELECT unrated_seconds FROM reporting.contracts"
     assert await connection.fetchval(unrated) == HOUR
+
+
+async def test_rating_is_planned_for_the_cards_and_days_of_its_fold(connection):
+    """A plan that was made for few rate cards would read all of them for each worklog."""
+    for records in INITIAL_FACTS:
+        await take(connection, records)
+    assert await connection.fetchval("SELECT count(*) FROM ratings") > 0
+    kept = "SELECT statement FROM pg_prepared_statements WHERE statement LIKE $1"
+    assert await connection.fetch(kept, "%INTO ratings %") == []
+    assert len(await connection.fetch(kept, "%INTO daily_totals %")) == 1

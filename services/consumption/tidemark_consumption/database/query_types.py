@@ -1360,7 +1360,8 @@ class ConsumptionQueries(Protocol):
         ...
 
     async def rate(self, connection: Connection, /) -> None:
-        """What each worklog of the affected days consumes.
+        """What each worklog of the affected days consumes. A script, so that Postgres plans it each time: one fold may bring many
+        rate cards or a calendar, which the plan for few of them would read for each worklog.
 
         rating.sql"""
         ...

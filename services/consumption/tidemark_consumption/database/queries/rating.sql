@@ -117,8 +117,9 @@ LEFT JOIN LATERAL (
   LIMIT 1
 ) AS rate_card ON TRUE;
 
--- name: rate()!
--- What each worklog of the affected days consumes.
+-- name: rate()#
+-- What each worklog of the affected days consumes. A script, so that Postgres plans it each time: one fold may bring many
+-- rate cards or a calendar, which the plan for few of them would read for each worklog.
 WITH new_ratings AS (
   INSERT INTO ratings (
     source, worklog_id, contract_id, account_id, team_id, period_start, day, author_id, amount, unrated_seconds
