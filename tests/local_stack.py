@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import psutil
-import pytest
 
 from tidemark.stack import ports
 from tidemark.stack.state import State
@@ -57,13 +56,6 @@ class Stack:
         if self.process.returncode is None:
             self.process.terminate()
         await self.process.communicate()
-
-
-def create_stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
-    """A stack in a new folder, whose path needs quoting and encoding."""
-    folder = tmp_path_factory.mktemp("stack")
-    folder.chmod(0o711)
-    return Stack(folder / "dáta dir")
 
 
 @asynccontextmanager

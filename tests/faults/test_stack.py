@@ -11,8 +11,8 @@ import asyncpg
 import httpx
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from local_stack import Stack, create_stack, running_stack
+from kafka_client import create_topic
+from local_stack import Stack, running_stack
 from polling import wait_until
 
 from tidemark.stack import kafka, ports, postgres
@@ -23,7 +23,10 @@ _TOPIC = "kept"
 
 @pytest.fixture(scope="module")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
-    async with running_stack(create_stack(tmp_path_factory)) as stack:
+    folder = tmp_path_factory.mktemp("stack")
+    folder.chmod(0o711)
+    # A path that needs quoting and encoding.
+    async with running_stack(Stack(folder / "dáta dir")) as stack:
         yield stack
 
 
@@ -33,10 +36,7 @@ async def store_row_and_record(env: dict[str, str]) -> None:
     await connection.execute("CREATE TABLE public.kept AS SELECT 42 AS n")
     await connection.close()
     servers = env["TIDEMARK_KAFKA_BOOTSTRAP_SERVERS"]
-    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
-    await admin.start()
-    await admin.create_topics([NewTopic(_TOPIC, 1, 1)])
-    await admin.close()
+    await create_topic(servers, _TOPIC)
     async with AIOKafkaProducer(bootstrap_servers=servers, enable_idempotence=True) as producer:
         await producer.send_and_wait(_TOPIC, b"kept")
 

@@ -83,7 +83,7 @@ _LARGE_MEMORY = {"work_mem": "64MB", "temp_buffers": "64MB"}
 
 
 class _Adapter(AsyncPGAdapter):
-    """Each statement stays prepared, also one without parameters."""
+    """Each statement stays prepared, also one without parameters. A script (``#``) is planned at each execution."""
 
     async def insert_update_delete(self, conn: Connection, query_name: str, sql: str, parameters: Any) -> None:
         # asyncpg's execute() sends a statement without parameters as text, which Postgres parses and plans each time.

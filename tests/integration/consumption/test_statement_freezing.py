@@ -72,7 +72,7 @@ async def test_change_of_a_contract_reads_no_other_contract_to_see_what_is_due(c
 
 
 async def rows_read(connection):
-    """The rows of contracts that this session has read."""
+    """The rows of contracts that this connection has read."""
     return await connection.fetchval(
         "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relid = 'contracts'::regclass"
     )
