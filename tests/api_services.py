@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import notifier_bodies
+import pytest
 from api_tokens import SECRET, bearer
 from applications import build_app
 from event_builders import contract_event, take, uid, worklog
@@ -17,11 +18,13 @@ import tidemark_consumption.app
 import tidemark_contracts.app
 import tidemark_notifier.app
 from tidemark_consumption import check, replay
+from tidemark_consumption.api import figures
 from tidemark_consumption.projection import fold
 from tidemark_notifier.delivery.egress import EgressPolicy
 from tidemark_notifier.engine.evaluator import Evaluator
 from tidemark_notifier.engine.event_handlers import create_event_handlers
 from tidemark_shared.database import Workload, connect_pool
+from tidemark_shared.http import requests
 from tidemark_shared.messaging.batches import Batch, DeadLetter, write_dead_letters
 from tidemark_shared.messaging.events import ORGANIZATION_CHANGED
 from tidemark_shared.messaging.topics import DIRECTORY, LIFECYCLE, WORKLOGS
@@ -134,6 +137,10 @@ async def running_app(service: str, database: str):
     """The application of a service, a client for an administrator, and the ids for the parameters of its paths."""
     app = create_app(service, database)
     async with AsyncExitStack() as stack:
+        # No event arrives without Kafka, so a request need not pause before it looks again.
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        patch.setattr(requests, "_EVENT_PAUSES_SECONDS", ())
+        patch.setattr(figures, "_ATTEMPT_INTERVAL_SECONDS", 0)
 
         async def open_pool(**options):
             return await stack.enter_async_context(await connect_pool(database, service, **options))

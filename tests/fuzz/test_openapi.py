@@ -28,7 +28,7 @@ from tidemark_shared.http.tokens import issue_token
 from tidemark_shared.messaging.kafka import create_topics
 from tidemark_shared.settings import Settings
 
-DOCUMENTS = Path(__file__).parents[3] / "docs/openapi"
+DOCUMENTS = Path(__file__).parents[2] / "docs/openapi"
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
 

@@ -19,8 +19,6 @@ from starlette.datastructures import QueryParams
 from starlette.requests import HTTPConnection
 from web_server import running_server
 
-from tidemark_consumption.api import figures
-from tidemark_shared.http import requests
 from tidemark_shared.http.links import CustomerLink, issue_customer_link
 from tidemark_shared.settings import Settings
 from tidemark_web.access import CUSTOMER_COOKIE
@@ -36,12 +34,6 @@ FORM = {
     "answer": "accept", "remark": "Order 4711", "organization": "", "note": "For Ann", "expires": "2026-12-31",
     "service": "contracts", "topic": "worklog.events",
 }  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def no_pauses(monkeypatch):
-    monkeypatch.setattr(requests, "_EVENT_PAUSES_SECONDS", ())
-    monkeypatch.setattr(figures, "_ATTEMPT_INTERVAL_SECONDS", 0)
 
 
 @pytest.fixture

@@ -1,13 +1,7 @@
 """Mails rendered by Chromium."""
 
-import shutil
-
 import pytest
 from mail_samples import MAILS, render_html
-from playwright.async_api import async_playwright
-
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="No Chromium is installed.")
 
 BACKGROUND = "getComputedStyle(document.querySelector('.card')).backgroundColor"
 COLOUR = "getComputedStyle(document.querySelector('h1')).color"
@@ -15,14 +9,6 @@ COLOUR = "getComputedStyle(document.querySelector('h1')).color"
 
 def brightness(colour):
     return sum(int(part) for part in colour.removeprefix("rgb(").removesuffix(")").split(","))
-
-
-@pytest.fixture(scope="module")
-async def browser():
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        await browser.close()
 
 
 @pytest.mark.parametrize("name", MAILS)
