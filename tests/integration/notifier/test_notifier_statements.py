@@ -98,6 +98,7 @@ async def test_restatement_mail_says_what_changed_and_links_to_the_statement(poo
         ("Help desk", "32 h → 36 h"), ("Internal (not billable)", "4 h → 5 h")
     ]  # fmt: skip
     assert view["link"].endswith("/statements/2026-02-01")
+    assert view["link_label"] == "View the statement"
     view = build_view([mail[0]._replace(addressee=contact)], "https://tidemark.example", get_language("de"))
     assert [account["name"] for account in view["accounts"]] == ["Help desk"]
     assert view["headline"] == "Abrechnung berichtigt"
@@ -128,6 +129,7 @@ async def test_several_statements_in_one_mail_link_to_their_list(pool):
     notifications = [MailNotification(scenario.contract, snapshot, owner) for snapshot in snapshots]
     view = build_view(notifications, "https://tidemark.example", ENGLISH)
     assert view["link"].endswith("/contracts/ACME-SUP#statements")
+    assert view["link_label"] == "View the statements"
     assert await pool.fetchval("SELECT count(DISTINCT message_id) FROM deliveries") == 1
 
 

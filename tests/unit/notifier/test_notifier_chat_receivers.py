@@ -109,6 +109,12 @@ def test_message_has_the_figures_the_rule_and_all_accounts():
     assert sent.footer == "The global rule \u201cWarn <b>\u201d notifies this channel."
 
 
+def test_link_is_named_after_its_page():
+    assert message(make_snapshot()).link_label == "View the contract"
+    settled = message(make_snapshot(trigger="period_closed"))
+    assert (settled.link.rpartition("/")[2], settled.link_label) == ("2026-03-01", "View the statement")
+
+
 def test_message_of_many_accounts_says_how_many_more_there_are():
     sent = message(make_snapshot(accounts=[account_line(f"Account {number}", 1, 1) for number in range(14)]))
     assert sent.facts[-1] == ("Other accounts", "4")

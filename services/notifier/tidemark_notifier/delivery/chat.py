@@ -26,7 +26,7 @@ def build_chat_message(notifications: Sequence[MailNotification], *, public_url:
         facts=tuple(_build_facts(view, language)),
         footer=view["recipient_reason"],
         link=view["link"],
-        link_label=language.gettext("View the contract"),
+        link_label=view["link_label"],
         colour=_find_colour(notifications[0].snapshot),
     )
 

@@ -223,8 +223,19 @@ def build_contract_link(snapshot: Snapshot, public_url: str, base: str = "") -> 
 def build_statements_link(snapshots: Sequence[Snapshot], public_url: str, base: str = "") -> str:
     """The page of the contract or of the statement; where several periods are settled, the list of statements."""
     link = build_contract_link(snapshots[0], public_url, base)
-    periods = {snapshot.period_start for snapshot in snapshots if snapshot.trigger == "period_closed"}
-    return f"{link.partition('/statements/')[0]}#statements" if len(periods) > 1 else link
+    return f"{link.partition('/statements/')[0]}#statements" if _has_several_periods(snapshots) else link
+
+
+def format_link_label(snapshots: Sequence[Snapshot], language: Language) -> str:
+    """The name of the page that :func:`build_statements_link` has the address of."""
+    if _has_several_periods(snapshots):
+        return language.gettext("View the statements")
+    is_statement = snapshots[0].trigger == "period_closed"
+    return language.gettext("View the statement") if is_statement else language.gettext("View the contract")
+
+
+def _has_several_periods(snapshots: Sequence[Snapshot]) -> bool:
+    return len({snapshot.period_start for snapshot in snapshots if snapshot.trigger == "period_closed"}) > 1
 
 
 def build_customer_link(snapshots: Sequence[Snapshot], public_url: str) -> str:
