@@ -12,10 +12,11 @@ from tidemark.cli.contract_batch import MAX_BATCH_FILE_SIZE, create_batch, read_
 from tidemark.cli.contract_tables import CONTRACT_COLUMNS, HISTORY_COLUMNS, build_contract_details
 from tidemark.cli.figures import FIELDS, list_figures, load_figures
 from tidemark.cli.input_values import build_adjustment, describe_adjustment
-from tidemark.cli.options import DEFAULT_DATA_DIR, AsCsv, AsJson, DataDir, MaxSize
+from tidemark.cli.options import DEFAULT_DATA_DIR, AsCsv, AsJson, DataDir, MaxSize, parse_choice
 from tidemark.cli.output import print_json, print_line, print_records
 from tidemark.cli.references import find_contract, replace_account_names, replace_names
 from tidemark_client import Client, Entity, Json, TidemarkError, contract_path
+from tidemark_shared.domain.bodies import Status
 
 app = typer.Typer(help="Contracts: create, change and show them.", no_args_is_help=True)
 
@@ -217,7 +218,12 @@ def adjust(
 def list_(
     *,
     status: Annotated[
-        list[str] | None, typer.Option(help="DRAFT, ACTIVE, EXPIRED, INACTIVE or CLOSED; can be repeated.")
+        list[str] | None,
+        typer.Option(
+            parser=parse_choice(Status),
+            metavar="STATUS",
+            help="DRAFT, ACTIVE, EXPIRED, INACTIVE or CLOSED; can be repeated.",
+        ),
     ] = None,
     organization: Annotated[str | None, typer.Option(help="An organization's name or id.")] = None,
     owner: Annotated[str | None, typer.Option(help="Part of the owner's name or email.")] = None,
@@ -229,7 +235,7 @@ def list_(
     """List contracts by code."""
     with connect(data_dir) as api:
         filters = {
-            "status": [name.upper() for name in status or []],
+            "status": status,
             "organization": organization and replace_names(api, {"organization_id": organization})["organization_id"],
             "owner": owner,
             "text": text,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from itertools import islice
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -29,7 +29,8 @@ def list_(
     *,
     contract: Annotated[str | None, typer.Option(metavar="CODE", help="Of this contract.")] = None,
     status: Annotated[
-        str | None, typer.Option(help="With a delivery that is pending, delivered, failed or no_receiver.")
+        Literal["pending", "delivered", "failed", "no_receiver"] | None,
+        typer.Option(case_sensitive=False, help="With a delivery of this status."),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most this many.")] = 50,
     as_json: AsJson = False,

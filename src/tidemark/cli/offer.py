@@ -9,11 +9,11 @@ import typer
 from tidemark.cli.body_file import InputError
 from tidemark.cli.connection import connect, print_details, print_result
 from tidemark.cli.input_values import build_adjustment, describe_adjustment, end_of_day, parse_contact, parse_price
-from tidemark.cli.options import DEFAULT_DATA_DIR, AsCsv, AsJson, DataDir
+from tidemark.cli.options import DEFAULT_DATA_DIR, AsCsv, AsJson, DataDir, parse_choice
 from tidemark.cli.output import Column, print_records
 from tidemark.cli.references import find_contract
 from tidemark_client import Client, Entity, Json, TidemarkError
-from tidemark_shared.domain.bodies import format_money
+from tidemark_shared.domain.bodies import OfferStatus, format_money
 
 app = typer.Typer(help="Offers: hours (or value) that a customer may accept.", no_args_is_help=True)
 
@@ -79,7 +79,11 @@ def list_(
     contract: Annotated[str | None, typer.Option(metavar="CODE", help="Of this contract.")] = None,
     status: Annotated[
         list[str] | None,
-        typer.Option(help="requested, open, accepted, declined, withdrawn or expired; can be repeated."),
+        typer.Option(
+            parser=parse_choice(OfferStatus),
+            metavar="STATUS",
+            help="requested, open, accepted, declined, withdrawn or expired; can be repeated.",
+        ),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most this many.")] = 50,
     as_json: AsJson = False,

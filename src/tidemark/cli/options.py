@@ -1,8 +1,9 @@
 """Options that several commands have, and the settings that a command uses."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -29,6 +30,18 @@ MaxSize = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV for spreadsheets.")]
+
+
+def parse_choice(literal: Any) -> Callable[[str], str]:
+    """The parser of one of the values of a ``Literal``, in any case. Typer has none where an option can be repeated."""
+
+    def parse(text: str) -> str:
+        for value in get_args(literal):
+            if value.casefold() == text.casefold():
+                return value
+        raise typer.BadParameter(f"{text!r} is not one of {', '.join(map(repr, get_args(literal)))}.")
+
+    return parse
 
 
 def load_settings(data_dir: Path) -> Settings:

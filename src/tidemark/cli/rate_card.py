@@ -125,7 +125,7 @@ def list_(
             Column(heading, partial(_format_rate, kind=kind), right=True, wrap=False)
             for kind, heading in _KINDS.items()
         ),
-        Column("", "currency"),
+        Column("Currency", "currency"),
     )
     print_list(cards, columns, name="person_id", heading="Person", as_json=as_json, as_csv=as_csv)
 

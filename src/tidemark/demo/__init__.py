@@ -41,7 +41,8 @@ def run(settings: Settings, data_dir: Path, *, maildir: Path | None = None, now:
         asyncpg.PostgresError,
         asyncpg.InterfaceError,
     ) as error:
-        console.print(f"The demo stopped: {error}. The next start with --demo continues it.")
+        reason = str(error).removesuffix(".")
+        console.print(f"The demo stopped: {reason}. The next start with --demo continues it.")
         return
     command = command_line(data_dir, "status", acme.CODE)
     console.print(f"To see more, open {settings.public_url} or run, in another terminal:\n  {command}")

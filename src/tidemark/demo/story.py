@@ -259,7 +259,7 @@ async def _wait_until(what: str, condition: Callable[[], Awaitable[bool]]) -> No
             return
         await asyncio.sleep(_POLL_SECONDS)
     raise StoryError(
-        f"After {_TIMEOUT_SECONDS:g} s it was not so that {what}. `tidemark up` printed where the logs are."
+        f"Timed out after {_TIMEOUT_SECONDS:g} s, before {what}. `tidemark up` printed where the logs are."
     )
 
 

@@ -76,3 +76,10 @@ def test_every_command_has_a_help_line() -> None:
     for command in ("up", "env", "serve", "migrate", "topics", "token", "contract", "import", "publish", "status"):
         (line,) = [line for line in help_.splitlines() if line.split()[:1] == [command]]
         assert len(line.split()) > 3
+
+
+@pytest.mark.parametrize("list_", ["contract", "offer", "notification"])
+def test_unknown_status_is_a_usage_error_that_names_the_others(list_: str) -> None:
+    result = _run(list_, "list", "--status", "lost")
+    assert result.exit_code == 2
+    assert "'lost' is not one of '" in result.stderr

@@ -7,9 +7,11 @@ from mailbox import Maildir
 from pathlib import Path
 from uuid import UUID, uuid4
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tidemark.demo import run
 from tidemark.demo.acme import ACCOUNTS, DAYS, DAYS_BEFORE_OFFER, WORKING_DAYS, work
 from tidemark.demo.contracts import TEAMS, build_contracts
 from tidemark.demo.portfolio import build_events
@@ -17,6 +19,7 @@ from tidemark.demo.story import read_mail, read_text
 from tidemark_contracts.contract.draft import parse_contract
 from tidemark_contracts.contract.rules import DecisionContext, contract_violations
 from tidemark_shared.domain.calendar import split_into_periods
+from tidemark_shared.settings import Settings
 
 
 @given(st.dates(date(2020, 1, 1), date(2060, 1, 1)))
@@ -73,3 +76,10 @@ def test_text_of_a_mail_has_the_line_ends_of_a_terminal() -> None:
     headers = b"Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n"
     raw = headers + b"\r\nb25lDQp0d28NCg==\r\n"
     assert read_text(message_from_bytes(raw, policy=policy.default)) == "one\ntwo\n"
+
+
+def test_demo_that_stops_says_why_and_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(Settings(api_url="http://127.0.0.1:9"), tmp_path)
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("The demo stopped: Cannot reach the API at http://127.0.0.1:9")
+    assert last.endswith(" Start Tidemark, or set TIDEMARK_API_URL. The next start with --demo continues it.")
