@@ -81,9 +81,12 @@ def try_mutant(mutant: dict[str, str], trees: SimpleQueue[Path]) -> str | None:
 
 
 def main(guard_parts: list[str]) -> int:
-    """Report for each mutant whether a test fails. Returns 1 if a mutant survived."""
+    """Report for each mutant whether a test fails. Returns 1 if a mutant survived, or no guard has the name."""
     mutants = tomllib.loads((Path(__file__).parent / "mutants.toml").read_text())["mutant"]
     selected = [mutant for mutant in mutants if not guard_parts or any(part in mutant["guard"] for part in guard_parts)]
+    if not selected:
+        print(f"No guard's name contains {' or '.join(guard_parts)}.")
+        return 1
     survived = 0
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(WORKERS) as pool:
         trees: SimpleQueue[Path] = SimpleQueue()

@@ -20,8 +20,11 @@ def load_faults():
 
 
 def plant(names):
-    """Report for each fault the seed that finds it. Returns 1 if one is not found."""
+    """Report for each fault the seed that finds it. Returns 1 if one is not found, or none has the name."""
     faults = [fault for fault in load_faults() if not names or any(name in fault["name"] for name in names)]
+    if not faults:
+        print(f"No fault's name contains {' or '.join(names)}.")
+        return 1
     missed = 0
     with tempfile.TemporaryDirectory() as folder:
         tree = copy_checkout(Path(folder))
