@@ -34,12 +34,13 @@ AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV for spreadsheets."
 
 def parse_choice(literal: Any) -> Callable[[str], str]:
     """The parser of one of the values of a ``Literal``, in any case. Typer has none where an option can be repeated."""
+    values: tuple[str, ...] = get_args(literal)
 
     def parse(text: str) -> str:
-        for value in get_args(literal):
+        for value in values:
             if value.casefold() == text.casefold():
                 return value
-        raise typer.BadParameter(f"{text!r} is not one of {', '.join(map(repr, get_args(literal)))}.")
+        raise typer.BadParameter(f"{text!r} is not one of {', '.join(map(repr, values))}.")
 
     return parse
 
