@@ -1,4 +1,4 @@
-"""A system to harm, and what each fault cost: `make faults` writes it into docs/reliability.md."""
+"""A system to inject faults into, and what each one cost: `make faults` writes it into docs/reliability.md."""
 
 import os
 import time
@@ -41,15 +41,15 @@ async def system(request, tmp_path_factory):
 
 @pytest.fixture
 def survive(system):
-    """Do harm while work is logged, wait until everything is as the reference says, and note what it cost."""
+    """Inject a fault while work is logged, wait until everything is as the reference says, and note what it cost."""
 
-    async def survive(fault, harm, *, story=None):
+    async def survive(fault, inject, *, story=None):
         if story is None:
             story = Story(system)
             await story.begin()
         await story.work(10)
         try:
-            await harm(story)
+            await inject(story)
         finally:
             system.resume_all()
         healed_at = time.monotonic()

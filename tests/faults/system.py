@@ -1,4 +1,4 @@
-"""Everything as processes of their own, two of each service that counts or notifies, and how to harm them."""
+"""Everything as processes of their own, two of each service that counts or notifies; faults are injected into them."""
 
 import asyncio
 import contextlib

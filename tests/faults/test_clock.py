@@ -49,13 +49,13 @@ def find_skipped_midnight():
 
 
 async def test_clock_jumps(system, survive):
-    async def harm(story):
+    async def inject(story):
         for seconds in (7200, -7200, 86_400, 0):
             set_clock(seconds)
             await story.work(15)
             await wait_until(lambda seconds=seconds: is_set(system, seconds), timeout_seconds=RECOVERY_SECONDS)
 
-    await survive("the clock jumps by hours and by a day, forwards and back", harm)
+    await survive("the clock jumps by hours and by a day, forwards and back", inject)
 
 
 async def is_set(system, seconds):
@@ -74,7 +74,7 @@ async def test_contract_ends_during_downtime(system, survive):
 
     await system.accept_the_future()
 
-    async def harm(story):
+    async def inject(story):
         # The last minute of the last day: there is no midnight after it.
         last = start_of(first) - timedelta(seconds=60)
         set_clock((last - datetime.now(UTC)).total_seconds())
@@ -98,7 +98,7 @@ async def test_contract_ends_during_downtime(system, survive):
 
     try:
         await survive(
-            "midnight, daylight saving time and the end of a contract pass during downtime", harm, story=story
+            "midnight, daylight saving time and the end of a contract pass during downtime", inject, story=story
         )
     finally:
         set_clock(0)

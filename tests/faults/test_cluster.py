@@ -39,29 +39,29 @@ async def lead(system, partition):
 
 
 async def test_leaders_are_killed(system, survive):
-    async def harm(story):
+    async def inject(story):
         for partition in range(2):
             name = await lead(system, partition)
             await story.work(20)
             system.signal(name, signal.SIGKILL)
             await story.work(20)
 
-    await survive("three brokers: kill -9 of the leader of a partition, twice", harm)
+    await survive("three brokers: kill -9 of the leader of a partition, twice", inject)
 
 
 async def test_leader_is_paused(system, survive):
-    async def harm(story):
+    async def inject(story):
         name = await lead(system, 0)
         system.signal(name, signal.SIGSTOP)
         await story.work(40)
         await asyncio.sleep(PAUSE_SECONDS)
         system.signal(name, signal.SIGCONT)
 
-    await survive(f"three brokers: SIGSTOP of a leader for {PAUSE_SECONDS} s; another one takes over", harm)
+    await survive(f"three brokers: SIGSTOP of a leader for {PAUSE_SECONDS} s; another one takes over", inject)
 
 
 async def test_topic_is_widened(system, survive):
-    async def harm(story):
+    async def inject(story):
         await story.work(20)
         count = len(await describe(system))
         async with admin_client(system.bootstrap_servers) as admin:
@@ -73,4 +73,4 @@ async def test_topic_is_widened(system, survive):
         await wait_until(is_wide, timeout_seconds=RECOVERY_SECONDS)
         await story.work(60)
 
-    await survive("three brokers: a topic gets twice as many partitions", harm)
+    await survive("three brokers: a topic gets twice as many partitions", inject)
