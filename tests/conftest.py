@@ -84,11 +84,12 @@ async def _migrated_database(postgres_url: str) -> AsyncIterator[str]:
         yield url.rpartition("/")[2]
 
 
-# Files that take longest. A worker that took one of them last would run alone. Those that start the whole stack or
-# services as processes are apart, because a stack on a busy machine misses its time limits.
+# Files that take longest, of all folders. A worker that took one of them last would run alone. Those that start
+# services as processes are apart, because processes on a busy machine miss their time limits.
 _FIRST = (
     "test_import",
     "test_hostile_values",
+    "test_traces",
     "test_figures_api",
     "test_migration",
     "test_fold_reference",

@@ -1,4 +1,7 @@
-"""Chromium in front of a whole Tidemark, which is started once. Every page of a test must keep the security policy."""
+"""Chromium, and a whole Tidemark, which starts once, with the first test that needs it.
+
+Every page of a test must keep the security policy.
+"""
 
 import json
 import os
@@ -80,7 +83,7 @@ def api(address: str) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    """Debian's Chromium."""
+    """The installed Chromium or Chrome."""
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     assert chromium, "Install chromium (apt-get install chromium)."
     async with async_playwright() as playwright:

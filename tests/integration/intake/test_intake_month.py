@@ -1,7 +1,7 @@
 """A month of a tracker, of each kind: webhooks are lost, doubled, late and out of order, the tracker and Tidemark are
 down for hours, and Tidemark is killed at any step. Afterwards the events equal the tracker's own figures.
 
-A run has few changes and all seeds; ``TIDEMARK_TEST_LONG=1`` has one seed with 20,000 changes.
+A run has few changes and 12 seeds; ``TIDEMARK_TEST_LONG=1`` has one seed with 20,000 changes.
 ``TIDEMARK_TRACKER_SEEDS`` is the number of seeds, and ``TIDEMARK_TRACKER_FIRST_SEED`` the first of them.
 """
 
