@@ -87,7 +87,7 @@ class DigestModel:
 
 
 def attention(model, balance, status, today):
-    """Why a contract needs a word."""
+    """Why a contract needs attention."""
     end = date.fromisoformat(model.terms["end_date"])
     has_ended_lately = status == "EXPIRED" and today <= end + MONTH
     words = set()

@@ -52,7 +52,7 @@ class Settings(BaseSettings):
     restatement_quiet_seconds: int = Field(
         default=RESTATEMENT_QUIET_SECONDS,
         ge=0,
-        description="For the notifier: how long nothing corrects a statement any more before the mail about it.",
+        description="For the notifier: how long after the last correction of a statement its mail is sent.",
     )
     webhook_allow: str = Field(default="", description="Internal hosts, addresses and networks that webhooks may call.")
 

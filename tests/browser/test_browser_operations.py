@@ -90,7 +90,7 @@ async def test_record_that_is_taken_leaves_the_list(open_page, dead_letters):
         await page.get_by_role("link", name="Replay all that match").click()
         await expect(page.get_by_role("heading")).to_have_text("Replay 2 dead letters?")
         await page.get_by_role("button", name="Replay 2").click()
-        await expect(page.get_by_role("status")).to_have_text("1 taken, 1 refused again.")
+        await expect(page.get_by_role("status")).to_have_text("1 processed, 1 refused again.")
         await expect(letters).to_have_count(1)
         await expect(letters).to_contain_text("seconds")
     assert await dead_letters.fetchval("SELECT count(*) FROM dead_letters WHERE replayed_at IS NOT NULL") == 1

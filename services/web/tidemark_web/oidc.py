@@ -171,7 +171,9 @@ def open_login(cookie: str | None, state: str | None, secret: str, now: datetime
 def read_code(client: Client, query: Mapping[str, str]) -> str:
     """The code in the provider's answer. Raises :class:`SignInError` if it is an error, or of another provider."""
     if query.get("iss", client.issuer) != client.issuer:
-        raise SignInError("Another provider has answered", f"The answer is not of {client.issuer}. Start again.")
+        raise SignInError(
+            "Another provider has answered", f"The answer did not come from {client.issuer}. Start again."
+        )
     if "error" in query:
         reason = to_safe_line(query.get("error_description") or query["error"])[:_MAX_NAME_LENGTH]
         raise SignInError("The provider has refused the sign-in", f"{client.issuer} says: {reason}")

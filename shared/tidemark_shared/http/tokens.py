@@ -77,7 +77,9 @@ def verify_token(secret: str, token: str) -> VerifiedToken:
         raise InvalidTokenError("The token has an unknown role. Make a new one with `tidemark token create`.")
     organization_id = _uuid(claims, "org")
     if (claims["role"] == "customer") != (organization_id is not None):
-        raise InvalidTokenError("The token is not valid here. A customer, and nobody else, has an organization.")
+        raise InvalidTokenError(
+            "The token is not valid here. A token has an organization if its role is customer, and only then."
+        )
     expires = datetime.fromtimestamp(claims["exp"], UTC) if "exp" in claims else None
     return VerifiedToken(claims["jti"], Actor(claims["sub"], claims["role"], organization_id), expires)
 

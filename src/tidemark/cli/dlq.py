@@ -97,7 +97,7 @@ def replay(
     if replay_all == bool(numbers):
         raise typer.BadParameter("Name the numbers to replay, or --all.")
     if numbers and (topic or reason):
-        raise typer.BadParameter("--topic and --reason choose among --all.")
+        raise typer.BadParameter("Use --topic and --reason only with --all.")
     log_only_errors()
     with report_errors(SelectionError, dead_letters.UnknownDeadLetterError):
         rejected_count = asyncio.run(_replay(load_settings(data_dir), service, numbers or [], topic, reason))
@@ -178,10 +178,10 @@ async def _replay(
                 new_reason = await dead_letters.replay_dead_letter(
                     connection, handlers, id_, prefix=settings.topic_prefix
                 )
-                result = f"refused again: {new_reason}" if new_reason else "taken"
+                result = f"refused again: {new_reason}" if new_reason else "processed"
                 print_line(f"{name} {id_}: {result}")
                 rejected_count += bool(new_reason)
-    print_line(f"{len(letters) - rejected_count:,} taken, {rejected_count:,} refused again.")
+    print_line(f"{len(letters) - rejected_count:,} processed, {rejected_count:,} refused again.")
     return rejected_count
 
 

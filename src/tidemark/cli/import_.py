@@ -82,7 +82,7 @@ def import_file(  # noqa: PLR0917 - typer's arguments
         bool, typer.Option("--descriptions", help="Import the notes too, which a preset leaves out.")
     ] = False,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Show what the file is taken for and its first rows; send nothing.")
+        bool, typer.Option("--explain", help="Show the format of the file and its first rows; send nothing.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -148,7 +148,7 @@ def _build_overrides(
 def _choose_mapping(
     file: Path, format_: str | None, mapping: Path | None, overrides: dict[str, Any], max_size: int, *, explain: bool
 ) -> tuple[Mapping | None, str]:
-    """The mapping of the file, and what the file is taken for. Raises :class:`MappingError`."""
+    """The mapping of the file, and the name of its format. Raises :class:`MappingError`."""
     if mapping:
         return load_mapping(mapping, overrides), f"a table, read by {mapping}"
     if format_ == "csv" and not explain:
@@ -165,7 +165,7 @@ def _choose_mapping(
 
 
 def _explain(file: Path, mapping: Mapping | None, label: str, max_size: int, write: Path | None) -> None:
-    """Show what a file is taken for, a mapping for it, and its first rows."""
+    """Show the format of a file, a mapping for it, and its first rows."""
     if label == "events":
         print_line(f"{file} has one structured CloudEvent on each line.")
         return
@@ -182,7 +182,7 @@ def _explain(file: Path, mapping: Mapping | None, label: str, max_size: int, wri
             return
         mapping = parse_mapping(text)
     else:
-        print_line(f"{file} is taken for {label}.")
+        print_line(f"{file}: recognized as {label}.")
     with open_mapped(file, mapping, row_templates(mapping), max_size) as table:
         rows = list(islice(parse_rows(table.records, mapping, datetime.now(UTC)), _EXPLAINED_ROWS))
     print_line("\nThe first rows: line, start, duration, person, contract, account")

@@ -94,19 +94,23 @@ def check(
         result = {"known": body is not None, "unchanged": body is not None and not changes}
         print_json({**result, "changes": [change._asdict() for change in changes], **(body or {})})
     elif body is None:
-        print_line(f"None of ours: this contract has no statement of a period that starts on {start}.", error=True)
+        print_line(
+            f"Unknown statement: Tidemark has none of this contract for a period that starts on {start}.", error=True
+        )
     else:
         _print_check(body, changes)
     raise typer.Exit(0 if body and not changes else 1)
 
 
 def _print_check(body: Json, changes: list[Change]) -> None:
-    ours = body["statement"]
-    name = f"statement {ours['number']} of {ours['contract_code']}, {_days(ours)}"
+    statement = body["statement"]
+    name = f"statement {statement['number']} of {statement['contract_code']}, {_days(statement)}"
     if changes:
-        print_line(f"Changed: this is not {name} as it was frozen.", error=True)
+        print_line(f"Changed: the file differs from {name}, as it was frozen.", error=True)
         for change in changes:
-            print_line(f"{change.path}: {_value(change.found)} in the file, {_value(change.ours)} in ours", error=True)
+            print_line(
+                f"{change.path}: {_value(change.found)} in the file, {_value(change.ours)} in Tidemark", error=True
+            )
         return
     print_line(f"Unchanged: this is {name}.")
     _print_today(body)

@@ -23,7 +23,7 @@ def verify(data_dir: DataDir = DEFAULT_DATA_DIR, *, as_json: AsJson = False) -> 
         print_differences(findings)
         print_line("Run `tidemark rebuild` to repair these rows.", error=True)
     else:
-        print_line("Every row is what the facts say.")
+        print_line("All rows match the facts.")
     raise typer.Exit(1 if findings.total else 0)
 
 

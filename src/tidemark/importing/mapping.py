@@ -217,7 +217,7 @@ def parse_mapping(text: str, overrides: dict[str, Any] | None = None) -> Mapping
             preset = next((preset for preset in list_presets() if preset.name == name), None)
             if preset is None:
                 names = ", ".join(sorted(preset.name for preset in list_presets()))
-                raise MappingError(f"{name!r} is no preset. The presets are {names}.")
+                raise MappingError(f"Unknown preset {name!r}. The presets are {names}.")
             document = _merge(preset.mapping, document)
         return validate_mapping(document, overrides or {})
     except (tomllib.TOMLDecodeError, RecursionError) as error:

@@ -112,7 +112,7 @@ def _confirm_deletion(missing: list[str], source: str, options: ImportOptions) -
             f"The file lacks {len(missing)} of the worklogs that an earlier import from {source!r} brought:\n"
             + "\n".join(f"  {line}" for line in shown)
             + "\nNothing was sent. Repeat the command with --replace to delete them, with --keep if this file adds to "
-            "the earlier one, or with another --source if it has nothing to do with it."
+            "the earlier one, or with another --source if it is of another tracker."
         )
 
 

@@ -158,5 +158,5 @@ async def test_migrate_command_rebuilds_the_figures(empty_database, filled, monk
     assert migrated.exit_code == 0, migrated.output
     assert "rebuilt" in migrated.output
     verified = await asyncio.to_thread(run, app, ["verify"])
-    assert (verified.exit_code, verified.output) == (0, "Every row is what the facts say.\n")
+    assert (verified.exit_code, verified.output) == (0, "All rows match the facts.\n")
     assert not (await asyncio.to_thread(run, app, ["migrate"])).output

@@ -157,7 +157,7 @@ async def test_verify_and_rebuild_commands_show_and_repair_differences(database,
     await fill(connection)
     run = CliRunner().invoke
     fine = await asyncio.to_thread(run, app, ["verify"])
-    assert (fine.exit_code, fine.output) == (0, "Every row is what the facts say.\n")
+    assert (fine.exit_code, fine.output) == (0, "All rows match the facts.\n")
     await connection.execute("UPDATE account_team_totals SET seconds = 1 WHERE amount = 0")
     verified = await asyncio.to_thread(run, app, ["verify"])
     assert verified.exit_code == 1

@@ -276,11 +276,11 @@ async def test_replay_reports_the_result_of_each_dead_letter(services, dlq, upgr
     ids = await take_bad_worklogs(pool, link(), worklog("1"), worklog("2", seconds=0))
     upgrade()
     assert await dlq("replay", *ids[:2]) == (
-        f"consumption {ids[0]}: taken\nconsumption {ids[1]}: taken\n2 taken, 0 refused again.\n"
+        f"consumption {ids[0]}: processed\nconsumption {ids[1]}: processed\n2 processed, 0 refused again.\n"
     )
     output = await dlq("replay", "--all", status=1)
     assert f"consumption {ids[2]}: refused again: " in output
-    assert output.endswith("0 taken, 1 refused again.\n")
+    assert output.endswith("0 processed, 1 refused again.\n")
     async with pool.acquire() as connection:
         assert await account_team_totals(connection) == COUNTED
     assert [item["id"] for item in json.loads(await dlq("list", "--json"))] == [ids[2]]
@@ -290,12 +290,12 @@ async def test_replay_reports_the_result_of_each_dead_letter(services, dlq, upgr
 async def test_replay_of_all_is_filtered_by_its_options(services, dlq, upgrade):
     ids = await take_bad_worklogs(services["consumption"], worklog("1"))
     upgrade()
-    assert "0 taken" in await dlq("replay", "--all", "--reason", "something else")
-    assert "0 taken" in await dlq("replay", "--all", "--service", "notifier")
-    assert "1 taken" in await dlq("replay", "--all", "--topic", "worklog.events", "--reason", "OLDER")
+    assert "0 processed" in await dlq("replay", "--all", "--reason", "something else")
+    assert "0 processed" in await dlq("replay", "--all", "--service", "notifier")
+    assert "1 processed" in await dlq("replay", "--all", "--topic", "worklog.events", "--reason", "OLDER")
     assert "or --all" in await dlq("replay", status=2)
     assert "or --all" in await dlq("replay", "--all", *ids, status=2)
-    assert "choose among --all" in await dlq("replay", *ids, "--topic", "worklog.events", status=2)
+    assert "only with --all" in await dlq("replay", *ids, "--topic", "worklog.events", status=2)
 
 
 async def test_replayed_balance_is_evaluated_by_the_notifier(services, dlq, upgrade):
@@ -315,7 +315,7 @@ async def test_replayed_balance_is_evaluated_by_the_notifier(services, dlq, upgr
     assert await pool.fetchval("SELECT count(*) FROM notifications") == 0
     for _ in range(2):
         [dead_letter] = json.loads(await dlq("list", "--json", "--all"))
-        assert "1 taken" in await dlq("replay", dead_letter["id"])
+        assert "1 processed" in await dlq("replay", dead_letter["id"])
     assert await pool.fetchval("SELECT count(*) FROM notifications") == 1
 
 
@@ -335,7 +335,7 @@ async def test_same_id_in_two_databases_needs_a_service(services, dlq, database,
         assert "Several services" in await dlq("show", id_, status=1)
         assert "balances" in await dlq("show", id_, "--service", "notifier")
         upgrade()
-        assert f"consumption {id_}: taken" in await dlq("replay", id_, "--service", "consumption")
+        assert f"consumption {id_}: processed" in await dlq("replay", id_, "--service", "consumption")
     finally:
         await drop_database(server, f"{other_url.rpartition('/')[2]}")
         await server.close()

@@ -40,7 +40,7 @@ async def test_release_is_upgraded_with_its_data(release: Path, empty_database: 
     restored = await run(empty_database, "restore", release)
     assert restored.exit_code == 0, restored.output
     verified = await run(empty_database, "verify")
-    assert (verified.exit_code, verified.output) == (0, "Every row is what the facts say.\n")
+    assert (verified.exit_code, verified.output) == (0, "All rows match the facts.\n")
     connection = await asyncpg.connect(empty_database)
     try:
         consumed = await connection.fetchval(

@@ -158,7 +158,7 @@ async def test_change_is_undone_but_not_what_was_changed_again(site):
     values = read_form(page)
     assert (values["name"], values["end_date"]) == ("Support", "2062-12-31")
     assert re.fullmatch("Undo of the change of .* by tester: Renamed", values["reason"])
-    assert "Changed again since, and left as it is: Last day." in page.text
+    assert "Not taken back, because it has changed since: Last day." in page.text
     assert (await send(site, path, values)).status_code == 303
     assert (await site.client.get(f"{path}?undo=4")).status_code == 409
     assert (await site.client.get(f"{path}?undo=99")).status_code == 404

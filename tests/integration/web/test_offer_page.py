@@ -159,7 +159,7 @@ async def test_answer_that_no_longer_fits_says_why():
         services.problem = problem(422, violations=[violation])
         page = await client.post("/offer/answer", data=ANSWER, headers=SAME_SITE)
         assert page.status_code == 422
-        assert "Your answer could not be taken: Help desk would plan -1 h. The sender" in page.text
+        assert "Your answer could not be recorded: Help desk would plan -1 h. The sender" in page.text
         # Somebody else was faster.
         services.problem, services.offer = problem(409), offered(status="declined", answered_by={"name": "Ben"})
         page = await client.post("/offer/answer", data=ANSWER, headers=SAME_SITE)

@@ -94,7 +94,7 @@ def test_unchanged_statement_is_shown_with_todays_figures(run: Callable[..., Res
 def test_changed_and_unknown_statements_exit_with_status_1(run: Callable[..., Result]) -> None:
     changed = run(TEXTS[0].replace("115200", "115201", 1))
     assert (changed.exit_code, changed.stdout) == (1, "")
-    assert "/figures/consumed: 115201 in the file, 115200 in ours\n" in changed.stderr
+    assert "/figures/consumed: 115201 in the file, 115200 in Tidemark\n" in changed.stderr
     unknown = run(TEXTS[0].replace("2026-03-01", "2026-02-01"), "--json")
     assert (unknown.exit_code, json.loads(unknown.stdout)["known"]) == (1, False)
     assert run(TEXTS[0].replace("2026-03-01", "../..")).exit_code == 1

@@ -143,7 +143,7 @@ def test_digest_has_all_contracts_of_its_receiver():
     cases = [case("B"), case("A", owner="piet@provider.example.com"), case("C", consumed=41 * HOUR)]
     result = digests(*cases, rule_=digest_rule({"kind": "owner"}, CONTACTS))
     codes = {receiver.partition("@")[0]: [item.contract_code for item in items] for receiver, items in result.items()}
-    # What needs a word comes first.
+    # What needs attention comes first.
     assert codes == {"olga": ["C", "B"], "piet": ["A"], "ann": ["C", "A", "B"]}
 
 

@@ -2514,7 +2514,7 @@ class DigestDetails(TypedDict):
     previous: DigestFigures | None
     """What the last digest to this receiver showed; null if it is new there."""
     attention: list[Literal["over", "account_over", "runs_out", "ended", "ends_soon", "not_counted"]]
-    """Why the contract needs a word; the first is shown."""
+    """Why the contract needs attention, the most urgent first; the first is shown."""
     accounts_over: list[str]
     """The billable accounts that are over their plan."""
 

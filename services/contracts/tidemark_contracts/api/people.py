@@ -50,8 +50,8 @@ async def forget_person(body: Strict[ForgetBody], call: Annotated[Call, post_cal
             call.connection, body.person_id, {*body.names, *body.emails}, now=datetime.now(UTC), actor=call.actor.name
         )
     except people.StillNeededError as error:
-        places = ", ".join(error.args[0])
-        message = f"The person is {places}. Name somebody else there, revoke the tokens, and forget the person then."
+        uses = ", ".join(error.args[0])
+        message = f"The person is still used: {uses}. Replace the person there, revoke the tokens, and try again."
         raise Problem(409, "The person is still needed", message) from None
     return next(person for person in await _list(call) if person.id == event.id)
 

@@ -71,7 +71,7 @@ def _build_entry(snapshot: Snapshot, digest: DigestDetails, public_url: str, lan
 
 
 def _list_sentences(snapshot: Snapshot, digest: DigestDetails, language: Language) -> Iterator[str]:
-    """The figures, what has changed, and what needs a word."""
+    """The figures, what has changed, and what needs attention."""
     _, consumed, available = language.gettext, snapshot.consumed, snapshot.available
     if consumed is not None and snapshot.period_start and snapshot.period_end:
         used = format_consumption(consumed, available or 0, snapshot.currency, language)

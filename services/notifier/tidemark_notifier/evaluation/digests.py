@@ -1,7 +1,7 @@
 """What the digest of a receiver says: pure. SPEC 10.
 
 A digest has all contracts of its receiver that are running, and those that have ended since the last one. It is sent if
-one of them has changed since, or needs a word. Each contract is a notification of its own, and all are one mail.
+one of them has changed since, or needs attention. Each contract is a notification of its own, and all are one mail.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -96,7 +96,7 @@ def _rank(entry: DigestEntry) -> tuple[bool, str]:
 
 
 def has_news(details: DigestDetails | None) -> bool:
-    """Whether a contract has changed since the last digest, or needs a word."""
+    """Whether a contract has changed since the last digest, or needs attention."""
     return details is not None and (bool(details.attention) or _has_changed(details))
 
 
@@ -110,7 +110,7 @@ def _is_shown(details: DigestDetails) -> bool:
         return False
     if details.status in ("ACTIVE", "INACTIVE"):
         return True
-    # What has ended is shown while it needs a word, and once more with its last change.
+    # What has ended is shown while it needs attention, and once more with its last change.
     return bool(details.attention) or (details.previous is not None and _has_changed(details))
 
 

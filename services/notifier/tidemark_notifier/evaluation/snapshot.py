@@ -17,7 +17,7 @@ from tidemark_shared.domain.quantities import compute_percent, format_hours
 
 OfferEvent = Literal["requested", "made", "accepted", "declined", "refused", "withdrawn", "expired"]
 Attention = Literal["over", "account_over", "runs_out", "ended", "ends_soon", "not_counted"]
-"""Why a contract needs a word, the most urgent first."""
+"""Why a contract needs attention, the most urgent first."""
 
 
 class AccountLine(Body):
@@ -65,7 +65,10 @@ class DigestDetails(DigestFigures):
         DigestFigures | None,
         Field(description="What the last digest to this receiver showed; null if it is new there."),
     ]
-    attention: Annotated[tuple[Attention, ...], Field(description="Why the contract needs a word; the first is shown.")]
+    attention: Annotated[
+        tuple[Attention, ...],
+        Field(description="Why the contract needs attention, the most urgent first; the first is shown."),
+    ]
     accounts_over: Annotated[tuple[str, ...], Field(description="The billable accounts that are over their plan.")]
 
 

@@ -163,7 +163,7 @@ async def _undo(api: Api, contract: Json, form: Form, version: str) -> tuple[Jso
     )
     sentences = [f"This takes back the change of {day} by {changed['actor']}. Check it, then save it."]
     if kept := [_name_part(form, now, contract, conflict.path) for conflict in undone.conflicts]:
-        sentences.append(f"Changed again since, and left as it is: {', '.join(kept)}.")
+        sentences.append(f"Not taken back, because it has changed since: {', '.join(kept)}.")
     return {**undone.body, "reason": reason}, sentences
 
 

@@ -128,7 +128,7 @@ ENTITIES = (
             _describe_scope(body, names), _describe_trigger(body), "On" if body["enabled"] else "Off"),
         title=lambda body, _: body["name"],
         references=lambda body: [(f"{body['scope']['kind']}s", body["scope"].get("id"))],
-        deletion="Where it replaced a wider rule of its name, that one holds again. To keep it, switch it off instead.",
+        deletion="A wider rule with the same name then applies again. To prevent that, switch this one off instead.",
         choices={"statuses": STATUSES}, complete=complete_rule, keep=keep_unshown,
     ),
     Entity(

@@ -54,7 +54,7 @@ OFFER_STEPS = {
          "With a price it becomes an offer, which the customer answers by the link in a mail."), (_PRICE,),
     ),
     "accept": _Step(
-        "Accept", ("open",), ("In the name of the customer, who told you so. The contract is amended at once.",), _WHO
+        "Accept", ("open",), ("You accept on the customer's behalf. The contract is amended at once.",), _WHO
     ),
     "decline": _Step("Decline", WAITING, ("Nothing of the contract changes, and the customer gets a mail.",), _WHO),
     "withdraw": _Step("Withdraw", ("open",), ("The customer can no longer accept it.",), _WHY),

@@ -74,7 +74,7 @@ RATE_CARD: Form = (
             Field(name="from", label="First day", kind="day", is_fixed=True),
             Field(name="currency", label="Currency", source="currencies", is_fixed=True, hint="Such as EUR"),
         ),
-        "These four identify the card, and stay.",
+        "These four identify the card, and cannot be changed later.",
     ),
     Section(
         "Money per hour",
@@ -125,7 +125,7 @@ CONTRACT: Form = (
     Section(
         "Contract",
         (
-            Field(name="code", label="Code", is_fixed=True, hint="Such as ACME-SUP. It is unique, and stays."),
+            Field(name="code", label="Code", is_fixed=True, hint="Such as ACME-SUP. It is unique and permanent."),
             Field(name="name", label="Name"),
             Field(name="organization_id", label="Customer", kind="reference", source="organizations"),
             Field(name="owner/name", label="Owner", source="owners"),
@@ -184,7 +184,11 @@ ADJUSTMENT: Form = (
 
 REASON = Field(name="reason", label="Reason", hint="It stands in the contract's history")
 AMENDMENT = Section("Why", (REASON,), "The change holds for the whole contract, from its start.")
-_NEW_CODE = Field(name="code", label="Code of the new contract", hint="Such as ACME-SUP-2027. It is unique, and stays.")
+_NEW_CODE = Field(
+    name="code",
+    label="Code of the new contract",
+    hint="Such as ACME-SUP-2027. It is unique and permanent.",
+)
 RENEWAL: Form = (Section("New contract", (_NEW_CODE,)),)
 
 _LIMITS = ("consumed_percent", "remaining_hours", "remaining_amount", "overrun")
@@ -270,7 +274,7 @@ RULE: Form = (
             Field(name="scope/id", label="Contract code", kind="reference", source="contracts",
                   when=(_one_of("/scope/kind", "contract"),)),
         ),
-        "For a contract the narrowest rule of a name holds alone. A rule that is off switches a wider one off.",
+        "Of rules with one name, only the narrowest applies to a contract. A rule that is off switches wider ones off.",
     ),
     Section(
         "When",

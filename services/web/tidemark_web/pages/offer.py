@@ -59,7 +59,9 @@ async def answer_offer(request: Request) -> Response:
         if error.status in (httpx.codes.CONFLICT, httpx.codes.UNPROCESSABLE_ENTITY):
             # A violation begins with its place in the body.
             reason = error.detail.partition(": ")[2] if error.detail.startswith("/") else error.detail
-            problem = _("Your answer could not be taken: %(reason)s The sender of the mail was told.", reason=reason)
+            problem = _(
+                "Your answer could not be recorded: %(reason)s The sender of the mail has been notified.", reason=reason
+            )
             return await _show_offer(request, form, problem)
         return _show_problem(request, error)
     language = load_language(answered["locale"], "tidemark_web")

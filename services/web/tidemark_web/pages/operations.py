@@ -135,7 +135,7 @@ async def show_operations(request: Request, api: Api) -> Response:
 
 async def show_dead_letter(request: Request, api: Api) -> Response:
     """A dead letter with its record."""
-    service, id_ = _read_place(request)
+    service, id_ = _parse_dead_letter_path(request)
     letter = await api.get(f"/v1/services/{service}/dead-letters/{id_}")
     return render(
         request,
@@ -152,7 +152,7 @@ async def show_dead_letter(request: Request, api: Api) -> Response:
 
 async def replay_dead_letter(request: Request, api: Api) -> Response:
     """Replay a dead letter, then show what came of it."""
-    service, id_ = _read_place(request)
+    service, id_ = _parse_dead_letter_path(request)
     await api.post(f"/v1/services/{service}/dead-letters/{id_}/replay", {})
     return RedirectResponse(f"/operations/dead-letters/{service}/{id_}?replayed=1", 303)
 
@@ -161,43 +161,43 @@ async def replay_selection(request: Request, api: Api) -> Response:
     """Ask whether to replay all dead letters that match; the answer of the form replays them."""
     if request.method == "GET":
         selection = {name: request.query_params.get(name, "") for name in _SELECTIONS}
-        found = await _find_waiting(request, api, selection)
+        dead_letters = await _find_waiting(request, api, selection)
         return render(
             request,
             "replay.html",
             selection=selection,
-            found=found,
-            is_partial=len(found) == _MAX_REPLAYED,
+            dead_letters=dead_letters,
+            is_partial=len(dead_letters) == _MAX_REPLAYED,
             hours=hour_style(request),
         )
     form = await read_form(request)
-    found = await _find_waiting(request, api, form)
+    dead_letters = await _find_waiting(request, api, form)
     loop = asyncio.get_running_loop()
-    end_seconds, taken, refused = loop.time() + _MAX_REPLAY_SECONDS, 0, 0
-    for letter in found:
+    end_seconds, processed, refused = loop.time() + _MAX_REPLAY_SECONDS, 0, 0
+    for letter in dead_letters:
         if loop.time() > end_seconds:
             break
         path = f"/v1/services/{letter['service']}/dead-letters/{letter['id']}/replay"
-        is_taken = (await api.post(path, {}))["replayed_at"] is not None
-        taken, refused = taken + is_taken, refused + (not is_taken)
-    left = len(found) - taken - refused
-    return RedirectResponse(_link({"taken": str(taken), "refused": str(refused), "left": str(left)}), 303)
+        is_processed = (await api.post(path, {}))["replayed_at"] is not None
+        processed, refused = processed + is_processed, refused + (not is_processed)
+    left = len(dead_letters) - processed - refused
+    return RedirectResponse(_link({"processed": str(processed), "refused": str(refused), "left": str(left)}), 303)
 
 
 async def _find_waiting(request: Request, api: Api, selection: Mapping[str, str]) -> list[Json]:
     """The dead letters that match, the oldest of each service first, up to a number."""
-    found: list[Json] = []
+    dead_letters: list[Json] = []
     for service in _services(request):
         if selection.get("service") in ("", None, service):
             query = {name: selection.get(name, "") for name in ("topic", "reason")}
             cursor = None
-            while len(found) < _MAX_REPLAYED:
+            while len(dead_letters) < _MAX_REPLAYED:
                 page = await api.get(f"/v1/services/{service}/dead-letters", {**query, "cursor": cursor, "limit": 200})
-                found += page["items"]
+                dead_letters += page["items"]
                 cursor = page["next"]
                 if cursor is None:
                     break
-    return found[:_MAX_REPLAYED]
+    return dead_letters[:_MAX_REPLAYED]
 
 
 async def _load_page(api: Api, service: str, filters: Mapping[str, str], cursor: str | None) -> Json | None:
@@ -217,12 +217,12 @@ def _services(request: Request) -> list[str]:
     return [name for name in _SERVICES if name in request.app.state.clients]
 
 
-def _read_place(request: Request) -> tuple[str, int]:
+def _parse_dead_letter_path(request: Request) -> tuple[str, int]:
     service, id_ = request.path_params["service"], read_count(request.path_params["id"])
     if service not in _services(request):
         raise ApiError(404, "No such service", f"The services are {', '.join(_services(request))}.")
     if id_ is None:
-        raise ApiError(404, "No such dead letter", "A dead letter has a number.")
+        raise ApiError(404, "No such dead letter", "The number of a dead letter is an integer.")
     return service, id_
 
 
@@ -237,11 +237,11 @@ def _readable(content: Json | None) -> str | None:
 
 def _describe_result(query: Mapping[str, str]) -> str:
     """What a replay of several came to, from the address."""
-    taken, refused, left = (read_count(query.get(name, "")) for name in ("taken", "refused", "left"))
-    if taken is None or refused is None or left is None:
+    processed, refused, left = (read_count(query.get(name, "")) for name in ("processed", "refused", "left"))
+    if processed is None or refused is None or left is None:
         return ""
     rest = f" {left:,} not tried yet: replay again." if left else ""
-    return f"{taken:,} taken, {refused:,} refused again.{rest}"
+    return f"{processed:,} processed, {refused:,} refused again.{rest}"
 
 
 def _duration(verification: Mapping[str, Any]) -> str:

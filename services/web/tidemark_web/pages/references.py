@@ -29,7 +29,9 @@ async def find_ids(api: Api, controls: Iterable[Control]) -> tuple[dict[tuple[st
     references = [control for control in controls if control.field.kind == "reference" and control.value]
     wanted = list(dict.fromkeys((control.field.source, control.value) for control in references))
     if len(wanted) > _MAX_REFERENCES:
-        detail = f"This form names {len(wanted):,} things, and at most {_MAX_REFERENCES} can be looked up at once."
+        detail = (
+            f"This form has {len(wanted):,} names. Up to {_MAX_REFERENCES} can be looked up at once: save it in parts."
+        )
         raise ApiError(413, "Too many names", detail)
     matches = dict(zip(wanted, await _gather(_find(api, *key) for key in wanted), strict=True))
     ids = {key: ids[0] for key, ids in matches.items() if len(ids) == 1}
