@@ -260,3 +260,26 @@ def test_names_of_test_files_are_unique() -> None:
     """Pytest imports a test file by its name alone."""
     names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
     assert sorted(names) == sorted(set(names))
+
+
+def test_each_test_file_is_run_by_a_target() -> None:
+    targets = {*re.findall(r"tests/(\w+)", (ROOT / "Makefile").read_text())}
+    files = [
+        path.relative_to(ROOT / "tests") for path in (ROOT / "tests").rglob("*.py") if "test" in path.stem.split("_")
+    ]
+    assert len(files) > 200
+    assert [path for path in files if not path.name.startswith("test_") or path.parts[0] not in targets] == []
+
+
+def test_no_service_imports_another_by_its_name() -> None:
+    """The linter of imports sees only import statements, not the name of a module in a text."""
+    services = sorted(path.name for path in (ROOT / "services").iterdir())
+    texts = {
+        (path.name, module)
+        for service in services
+        for path in (ROOT / "services" / service).rglob("*.py")
+        for module in re.findall(r"\btidemark_(\w+)", path.read_text())
+        if module in services and module != service
+    }
+    # The name of a cookie.
+    assert texts == {("contracts.py", "contracts")}

@@ -20,7 +20,8 @@ HOSTILE = 'Acme"}\n{"level":"info"}\r\x1b[2J\x00\u2028\u2029\x85\u202e<script>'
 
 # The start of a statement, as no other text begins.
 STATEMENT = re.compile(
-    r"\s*(SELECT|INSERT INTO|UPDATE|DELETE FROM|WITH|CREATE|ALTER|DROP|TRUNCATE|SET|LOCK|COPY|GRANT|BEGIN;|DECLARE) "
+    r"\s*(SELECT|INSERT\s+INTO|UPDATE|DELETE\s+FROM|WITH|CREATE|ALTER|DROP|TRUNCATE|SET|LOCK|COPY|GRANT|REVOKE|BEGIN;|"
+    r"DECLARE|TABLE|VALUES|MERGE\s+INTO|CALL|ANALYZE|VACUUM|REFRESH|COMMENT\s+ON|NOTIFY|LISTEN|EXPLAIN)\s"
 )
 # Every name of a schema, table or role in a statement is a constant; the password is one that the stack generates.
 VALUES_OF_OURS = {

@@ -1,6 +1,8 @@
 """Statements that stay right when a table gets another column, and when a connection is used again."""
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -65,3 +67,86 @@ def test_no_statement_changes_the_session_of_a_pool() -> None:
     ]
     # On a connection that only migrates.
     assert changes == [("__init__.py", "'SET ")]
+
+
+STATEMENTS = {
+    path: re.sub(r"--[^\n]*", "", path.read_text())
+    for path in SOURCES
+    if path.suffix == ".sql" and "deploy" not in path.parts
+}
+SERVICES = sorted(path.name for path in (ROOT / "services").iterdir())
+# A member that is read, the columns of a record that is read, and the members of an object that is built.
+MEMBER = re.compile(r"(?:->>?|\?)\s*'(\w+)'")
+RECORD = re.compile(r"_to_record(?:set)?\([^;]*?\)\s*(?:WITH ORDINALITY\s*)?(?:AS\s+)?\w+\s*\(([^)]*)\)")
+OBJECT = re.compile(r"\bjsonb?_build_object\(([^;]*?)\)")
+
+
+def find_names(tree: ast.AST) -> Iterator[str]:
+    """The members of classes, the keys of dictionaries, and the other short texts of a module."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            yield node.target.id
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+        elif isinstance(node, ast.keyword) and node.arg:
+            yield node.arg
+
+
+def find_json_keys(text: str) -> Iterator[str]:
+    yield from MEMBER.findall(text)
+    for columns in RECORD.findall(text):
+        yield from (column.split()[0].strip('"') for column in columns.split(","))
+    for members in OBJECT.findall(text):
+        yield from re.findall(r"(?:^|,)\s*'(\w+)'\s*,", members)
+
+
+def test_json_keys_of_statements_are_names_of_the_code() -> None:
+    """A misspelt key is NULL without a word: no tool that prepares a statement sees it."""
+    assert [*find_json_keys("a ->> 'code', json_to_recordset(b) AS c (name text, \"from\" date)")] == [
+        "code", "name", "from",
+    ]  # fmt: skip
+    # Not the generated types: they would repeat what is misspelt.
+    code = (path for path in SOURCES if path.suffix == ".py" and path.name != "query_types.py")
+    names = {name for path in code for name in find_names(ast.parse(path.read_text()))}
+    keys = [(path.name, key) for path, text in STATEMENTS.items() for key in find_json_keys(text)]
+    assert len(keys) > 200
+    assert [(file, key) for file, key in keys if key not in names] == []
+
+
+def test_no_statement_of_a_service_names_the_schema_of_another() -> None:
+    foreign = [
+        (path.name, name)
+        for path, text in STATEMENTS.items()
+        for service in SERVICES
+        if f"services/{service}/" in path.as_posix()
+        for name in re.findall(rf"\b(?:FROM|JOIN|INTO|UPDATE|TABLE|ON)\s+((?:{'|'.join(SERVICES)})\.\w+)", text)
+        if not name.startswith(f"{service}.")
+    ]
+    assert foreign == []
+
+
+def test_every_named_query_is_called() -> None:
+    code = "\n".join(path.read_text() for path in SOURCES if path.suffix == ".py" and path.name != "query_types.py")
+    names = {
+        name
+        for path in STATEMENTS
+        if path.parent.name == "queries"
+        for name in re.findall(r"^-- name: (\w+)", path.read_text(), re.MULTILINE)
+    }
+    assert len(names) > 200
+    assert {name for name in names if not re.search(rf"\.{name}(?:_cursor)?\b", code)} == set()
+
+
+def test_queries_of_a_package_have_its_types() -> None:
+    """``queries()`` returns ``Any``: only the annotation beside it makes mypy look."""
+    calls = {
+        match[0]
+        for path in SOURCES
+        if path.suffix == ".py"
+        for match in re.finditer(r"^.*= queries\(\".*$", path.read_text(), re.MULTILINE)
+    }
+    typed = re.compile(r"\w+: (\w+)Queries = queries\(\"tidemark(?:_(\w+))?\"")
+    assert len(calls) >= len(SERVICES)
+    assert [
+        call for call in calls if not (match := typed.match(call)) or match[1].lower() != (match[2] or "commandline")
+    ] == []
