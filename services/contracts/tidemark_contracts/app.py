@@ -29,7 +29,7 @@ EVENT_HANDLERS: Mapping[str, Handler] = {NOTIFICATIONS.name: handle_notification
 def create_app(settings: Settings) -> FastAPI:
     """The contracts service: keeps organizations, teams, rate cards and contracts, and publishes their changes."""
     recovered = Recovery()
-    handlers = {**EVENT_HANDLERS, NOTIFICATIONS.name: recovered.guard(handle_notifications)}
+    handlers = {**EVENT_HANDLERS, NOTIFICATIONS.name: recovered.require_recovery(handle_notifications)}
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -81,15 +81,15 @@ class Recovery:
         if not self._completed.is_set():
             raise Problem(503, "Contracts reads back what it published", self._problem)
 
-    def guard(self, handle: Handler) -> Handler:
+    def require_recovery(self, handle: Handler) -> Handler:
         """``handle``, which changes something, once the recovery is complete. Before that, its batches are retried."""
 
-        async def guarded(connection: Connection, batch: Batch) -> None:
+        async def handle_recovered(connection: Connection, batch: Batch) -> None:
             if not self._completed.is_set():
                 raise NotRecoveredError(self._problem)
             await handle(connection, batch)
 
-        return guarded
+        return handle_recovered
 
     def after(self, task: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[Any]]:
         """``task``, which changes something, once the recovery is complete."""

@@ -23,13 +23,13 @@ _LIMITS = {
 
 @dataclass(frozen=True)
 class Field:
-    """A member of a schema or a parameter. ``place`` is where a parameter is sent."""
+    """A member of a schema or a parameter. ``location`` is where a parameter is sent."""
 
     name: str
     type: Type
     required: bool
     description: str
-    place: str = ""
+    location: str = ""
 
 
 @dataclass(frozen=True)

@@ -121,8 +121,8 @@ def _load(text: str) -> Any:
         return YAML(typ="safe", pure=True).load(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark
-        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise InputError(f"The file is neither YAML nor JSON: {place}{error.problem}.") from None
+        location = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise InputError(f"The file is neither YAML nor JSON: {location}{error.problem}.") from None
     except (YAMLError, ValueError) as error:
         raise InputError(f"The file is neither YAML nor JSON: {str(error).splitlines()[0]}.") from None
 

@@ -11,7 +11,7 @@ from tidemark_notifier.rules.triggers import Trigger
 from tidemark_web.pages import form_definitions as definitions
 from tidemark_web.pages.editor_entities import complete_rule
 from tidemark_web.pages.form_definitions import TRIGGERS
-from tidemark_web.pages.form_messages import describe_difference, describe_sums, place_messages
+from tidemark_web.pages.form_messages import attach_messages, describe_difference, describe_sums
 from tidemark_web.pages.forms import (
     Context,
     Field,
@@ -229,13 +229,13 @@ CONTRACT = {
 )
 def test_violation_is_placed_at_its_field_or_the_nearest(path, name, title):
     sections = build_form(definitions.CONTRACT, CONTRACT)
-    [message] = place_messages(sections, [{"path": path, "message": "No."}], {})
+    [message] = attach_messages(sections, [{"path": path, "message": "No."}], {})
     assert message == (name, title, "No.")
 
 
 def test_messages_are_in_the_order_of_the_page_and_ours_replace_those_of_the_api():
     violations = [{"path": f"/{name}", "message": "api"} for name in ("accounts", "end_date", "", "code")]
-    messages = place_messages(build_form(definitions.CONTRACT, CONTRACT), violations, {"end_date": "ours"})
+    messages = attach_messages(build_form(definitions.CONTRACT, CONTRACT), violations, {"end_date": "ours"})
     assert [(message.name, message.text) for message in messages] == [
         ("", "api"), ("code", "api"), ("end_date", "ours"), ("accounts", "api"),
     ]  # fmt: skip

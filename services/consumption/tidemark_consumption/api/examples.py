@@ -95,7 +95,7 @@ _CHECK = {
     "team_id": None,
     "worklog_id": None,
 }
-_PLACE = {
+_ATTRIBUTION = {
     "contract_id": examples.CONTRACT_ID,
     "contract_code": "ACME-SUP",
     "account_id": examples.ACCOUNT_ID,
@@ -105,7 +105,7 @@ _PLACE = {
     "period_end": "2026-03-31",
 }
 _CHECKED = {
-    **_PLACE,
+    **_ATTRIBUTION,
     **{name: _CHECK[name] for name in ("source", "seconds")},
     "counts": True,
     "reason": None,
@@ -121,7 +121,7 @@ _CHECKED = {
     "unrated_seconds": None,
     "levels": [
         {
-            **_PLACE,
+            **_ATTRIBUTION,
             "level": "slice",
             "unit": "seconds",
             "currency": None,

@@ -1,7 +1,7 @@
 """Pure: how many attempts may run at once, in total, for a host and for a receiver.
 
-A receiver starts with one place. Each attempt that it accepts doubles its places, and one that fails leaves it one. So
-receivers that hang take one place each, and those of one host never take all places.
+A receiver starts with one permit. Each attempt that it accepts doubles its permits, and one that fails leaves it one.
+So receivers that hang take one permit each, and those of one host never take all permits.
 """
 
 from collections import Counter
@@ -14,12 +14,12 @@ _MAX_REMEMBERED = 1_000
 
 
 class Bulkheads:
-    """The attempts in progress, and the places of receivers that have accepted some."""
+    """The attempts in progress, and the permits of receivers that have accepted some."""
 
     def __init__(self) -> None:
         self._hosts: Counter[str] = Counter()
         self._receivers: Counter[str] = Counter()
-        self._places: dict[str, int] = {}
+        self._permits: dict[str, int] = {}
 
     @property
     def free(self) -> int:
@@ -34,8 +34,8 @@ class Bulkheads:
     @property
     def free_by_receiver(self) -> Mapping[str, int]:
         """How many more may start for a receiver; one for those that are not listed."""
-        receivers = self._receivers.keys() | self._places.keys()
-        return {receiver: self._places.get(receiver, 1) - self._receivers[receiver] for receiver in receivers}
+        receivers = self._receivers.keys() | self._permits.keys()
+        return {receiver: self._permits.get(receiver, 1) - self._receivers[receiver] for receiver in receivers}
 
     def enter(self, host: str, receiver: str) -> None:
         """An attempt starts."""
@@ -48,8 +48,8 @@ class Bulkheads:
             counter[key] -= 1
             if not counter[key]:
                 del counter[key]
-        places = self._places.pop(receiver, 1)
+        permits = self._permits.pop(receiver, 1)
         if is_accepted:
-            self._places[receiver] = min(2 * places, _MAX_PER_RECEIVER)
-            if len(self._places) > _MAX_REMEMBERED:
-                del self._places[next(iter(self._places))]
+            self._permits[receiver] = min(2 * permits, _MAX_PER_RECEIVER)
+            if len(self._permits) > _MAX_REMEMBERED:
+                del self._permits[next(iter(self._permits))]

@@ -41,7 +41,7 @@ _log = get_logger()
 _sql: NotifierQueries = queries("tidemark_notifier")
 
 _POLL_SECONDS = 1.0
-_PLACES = 4
+_MAX_CONCURRENT = 4
 _REQUEST_TIMEOUT_SECONDS = 30
 # Longer than an attempt: three requests and the mail.
 _LEASE_SECONDS = 150
@@ -82,7 +82,7 @@ class ReportMailer:
     async def run(self) -> None:
         """Send until cancelled. The service runtime restarts it after a database error."""
         try:
-            await run_together(self._send_due() for _ in range(_PLACES))
+            await run_together(self._send_due() for _ in range(_MAX_CONCURRENT))
         finally:
             await self._smtp.aclose()
 

@@ -14,7 +14,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from tidemark_web.pages.client import Api, ApiError, Json
 from tidemark_web.pages.contracts import hour_style
-from tidemark_web.pages.form_messages import Difference, Question, describe_difference, place_messages, read_questions
+from tidemark_web.pages.form_messages import Difference, Question, attach_messages, describe_difference, read_questions
 from tidemark_web.pages.forms import (
     NO_CONTEXT,
     Context,
@@ -224,8 +224,8 @@ async def _show(
     body = outcome.body
     known = {**await _load_names(api, editor, body, names), **names}
     sections = build_form(editor.form, body, editor.context._replace(names=known))
-    messages = place_messages(sections, outcome.violations, outcome.messages)
-    notes = place_messages(sections, editor.notes, {}) if request.method == "GET" else []
+    messages = attach_messages(sections, outcome.violations, outcome.messages)
+    notes = attach_messages(sections, editor.notes, {}) if request.method == "GET" else []
     changes: Sequence[Json] = ()
     conflicts: list[tuple[Question, Difference]] = []
     if outcome.is_conflict and editor.list_changes:
@@ -234,8 +234,8 @@ async def _show(
         stored = read_shown(editor.form, editor.stored, editor.context)
         theirs = await _shown(api, editor, stored, known)
         for question in outcome.questions:
-            places = (theirs, locate(stored, question.path)), (sections, locate(body, question.path))
-            conflicts.append((question, describe_difference(*places)))
+            controls = (theirs, locate(stored, question.path)), (sections, locate(body, question.path))
+            conflicts.append((question, describe_difference(*controls)))
     return render(
         request,
         "editor.html",

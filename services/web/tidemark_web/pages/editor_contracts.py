@@ -16,7 +16,7 @@ from tidemark_web.pages import form_definitions as definitions
 from tidemark_web.pages.client import Api, ApiError, Json, contract_path
 from tidemark_web.pages.contracts import STATUSES
 from tidemark_web.pages.editor import Editor, run_editor
-from tidemark_web.pages.form_messages import describe_difference, describe_sums, place_messages
+from tidemark_web.pages.form_messages import attach_messages, describe_difference, describe_sums
 from tidemark_web.pages.formatting import contract_page, format_day, format_period
 from tidemark_web.pages.forms import Context, Form, Section, build_form, read_shown
 from tidemark_web.pages.merging import Path, locate, merge
@@ -237,7 +237,7 @@ def _link_obstacles(contract: Json, violations: Sequence[Mapping[str, str]]) -> 
     sections = build_form((*definitions.CONTRACT, definitions.ADJUSTMENTS), contract, _context(contract))
     page = contract_page(contract["code"], "/edit")
     return [(message.title, f"{page}#{message.name}", message.text)
-            for message in place_messages(sections, violations, {})]  # fmt: skip
+            for message in attach_messages(sections, violations, {})]  # fmt: skip
 
 
 async def load_contract(request: Request, api: Api, statuses: Sequence[str]) -> Json:

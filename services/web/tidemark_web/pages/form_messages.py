@@ -22,7 +22,7 @@ class Message(NamedTuple):
     text: str
 
 
-def place_messages(
+def attach_messages(
     sections: Sequence[ShownSection], violations: Iterable[Mapping[str, str]], messages: Mapping[str, str]
 ) -> list[Message]:
     """Each violation at the control of its path, or else at the nearest one, in the order of the page.
@@ -32,13 +32,13 @@ def place_messages(
     anchors = dict(_anchors([node for section in sections for node in section.nodes]))
     order = {name: index for index, name in enumerate(anchors)}
     below = _first_below(anchors)
-    placed = {Message(name, anchors[name], text): None for name, text in messages.items() if name in anchors}
+    attached = {Message(name, anchors[name], text): None for name, text in messages.items() if name in anchors}
     for violation in violations:
         name = _find_anchor(violation["path"].removeprefix("/"), anchors, below)
         if name not in messages:
             text = _PLAIN_MESSAGES.get(violation["message"], violation["message"])
-            placed[Message(name, anchors.get(name, ""), text)] = None
-    return sorted(placed, key=lambda message: order.get(message.name, -1))
+            attached[Message(name, anchors.get(name, ""), text)] = None
+    return sorted(attached, key=lambda message: order.get(message.name, -1))
 
 
 def _anchors(nodes: Iterable[Node]) -> Iterator[tuple[str, str]]:

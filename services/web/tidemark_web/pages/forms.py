@@ -308,7 +308,7 @@ def remove_item(body: Json, name: str) -> Json:
     """The body without the item ``name``, such as ``accounts/0``."""
     group, _, index = name.rpartition("/")
     changed: Json = _change_items(
-        body, group.split("/"), lambda items: [item for place, item in enumerate(items) if str(place) != index]
+        body, group.split("/"), lambda items: [item for position, item in enumerate(items) if str(position) != index]
     )
     return changed
 

@@ -45,7 +45,7 @@ def page_routes() -> list[Route]:
     """All routes of the pages. A code can contain slashes, so a page of a contract comes before the contract."""
     return [
         Route("/", _page(show_contracts)),
-        Route("/contracts", _guard(_redirect_to_contracts)),
+        Route("/contracts", _with_error_pages(_redirect_to_contracts)),
         *editor_routes(_page),
         Route("/contracts/{reference:path}/worklogs", _page(show_worklogs)),
         Route("/contracts/{reference:path}/statements/{period_start}.pdf", _page(send_statement)),
@@ -74,15 +74,15 @@ def page_routes() -> list[Route]:
         Route("/customer-links", _page(customer_links.show_links)),
         Route("/customer-links", _page(customer_links.create_link), methods=["POST"]),
         Route("/customer-links/revoke", _page(customer_links.revoke_links), methods=["POST"]),
-        Route("/docs", _guard(docs.show_api)),
-        Route("/docs/events", _guard(docs.show_events)),
-        Route("/docs/events/{topic}.json", _guard(docs.send_event_document)),
+        Route("/docs", _with_error_pages(docs.show_api)),
+        Route("/docs/events", _with_error_pages(docs.show_events)),
+        Route("/docs/events/{topic}.json", _with_error_pages(docs.send_event_document)),
         Route("/live/{contract_id}", _page(stream_revisions)),
-        Route("/sign-in", _guard(session.sign_in), methods=["GET", "POST"]),
-        Route("/sign-in/provider", _guard(single_sign_on.start_sign_in)),
-        Route(CALLBACK_PATH, _guard(single_sign_on.finish_sign_in)),
-        Route("/sign-out", _guard(session.sign_out), methods=["POST"]),
-        Route("/preferences", _guard(session.save_preferences), methods=["POST"]),
+        Route("/sign-in", _with_error_pages(session.sign_in), methods=["GET", "POST"]),
+        Route("/sign-in/provider", _with_error_pages(single_sign_on.start_sign_in)),
+        Route(CALLBACK_PATH, _with_error_pages(single_sign_on.finish_sign_in)),
+        Route("/sign-out", _with_error_pages(session.sign_out), methods=["POST"]),
+        Route("/preferences", _with_error_pages(session.save_preferences), methods=["POST"]),
         Route("/static/{version}/{name}", _static),
     ]
 
@@ -97,7 +97,7 @@ def _page(show: Page) -> Handler:
             return await session.redirect_to_sign_in(request)
         return await show(request, Api(request.app.state.clients, request.state.token))
 
-    return _guard(show_with_session)
+    return _with_error_pages(show_with_session)
 
 
 def _customer_page(show: customer.CustomerPage) -> Handler:
@@ -105,18 +105,18 @@ def _customer_page(show: customer.CustomerPage) -> Handler:
 
 
 def _customer(handle: Handler) -> Handler:
-    return _guard(handle, customer.show_error, partial(customer.ask_for_link, status=401))
+    return _with_error_pages(handle, customer.show_error, partial(customer.ask_for_link, status=401))
 
 
 def _offer(handle: Handler) -> Handler:
-    return _guard(handle, offer.show_error, offer.ask_for_link)
+    return _with_error_pages(handle, offer.show_error, offer.ask_for_link)
 
 
 def _show_error(request: Request, status: int, title: str, detail: str) -> Response:
     return render(request, "error.html", status, title=title, detail=detail, error_status=status, hours="decimal")
 
 
-def _guard(
+def _with_error_pages(
     handle: Handler,
     show_error: Callable[[Request, int, str, str], Response] = _show_error,
     ask_who: Handler = session.redirect_to_sign_in,
