@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 from tidemark_shared.database import Connection, queries
 from tidemark_shared.database.query_types import SharedQueries
@@ -107,6 +107,14 @@ def _rewrite_columns(content: dict[str, Sequence[Any]], pseudonyms: Pseudonyms, 
     return {name: value for name, value in replaced.items() if value != content[name][1]}
 
 
-def identities(rows: Sequence[Any]) -> list[Identity]:
+class IdentityRow(TypedDict):
+    """A row of the query ``person_identities``, which each service has."""
+
+    person_id: str | Any
+    name: str | Any
+    email: str | Any
+
+
+def identities(rows: Sequence[IdentityRow]) -> list[Identity]:
     """The identities in rows of a query."""
     return [Identity(row["person_id"], row["name"], row["email"]) for row in rows]

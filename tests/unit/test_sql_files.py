@@ -150,3 +150,9 @@ def test_queries_of_a_package_have_its_types() -> None:
     assert [
         call for call in calls if not (match := typed.match(call)) or match[1].lower() != (match[2] or "commandline")
     ] == []
+
+
+def test_rows_have_their_generated_types() -> None:
+    """A misspelt column of a row that is ``Any`` is seen only when the code runs."""
+    code = {path: path.read_text() for path in SOURCES if path.suffix == ".py" and path.name != "query_types.py"}
+    assert [path.name for path, text in code.items() if re.search(r"\brows?: (?:Sequence\[|list\[)?Any\b", text)] == []

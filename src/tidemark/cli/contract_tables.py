@@ -56,7 +56,7 @@ CONTRACT_COLUMNS = (
     Column("Contracted", _contracted_amount, right=True, wrap=False),
 )
 HISTORY_COLUMNS = (
-    Column("Version", "version", right=True, wrap=False),
+    Column("No.", "version", right=True, wrap=False),
     Column("When (UTC)", lambda entry: datetime.fromisoformat(entry["occurred_at"]), wrap=False),
     Column("Who", "actor"),
     Column("What", lambda entry: "\n".join(_entry_lines(entry))),

@@ -41,7 +41,7 @@ def list_(
     with connect(data_dir) as api:
         statements = list(api.list(f"{contract_path(find_contract(api, contract).id)}/statements"))
     columns = (
-        Column("Number", "number", right=True, wrap=False),
+        Column("No.", "number", right=True, wrap=False),
         Column("Period", lambda statement: _days(statement), wrap=False),  # noqa: PLW0108 - it is defined below
         Column("Consumed", lambda statement: _amount(statement, "consumed"), right=True, wrap=False),
         Column("Available", lambda statement: _amount(statement, "available"), right=True, wrap=False),

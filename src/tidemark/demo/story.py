@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from tidemark.cli.figures import build_status, load_figures
 from tidemark.cli.output import SafeConsole
-from tidemark.database.query_types import CommandLineQueries
+from tidemark.database.query_types import CommandLineQueries, ListDeliveriesRow
 from tidemark.demo import acme
 from tidemark_client import Client, Json, contract_path
 from tidemark_shared.database import Connection, open_connection, queries
@@ -210,10 +210,10 @@ async def _wait_for_statement_mails(story: _Story, count: int, what: str) -> Any
 
 
 async def _wait_for_mail(
-    story: _Story, receiver: str, is_wanted: Callable[[Any], bool], what: str, count: int = 1
-) -> Any:
+    story: _Story, receiver: str, is_wanted: Callable[[ListDeliveriesRow], bool], what: str, count: int = 1
+) -> ListDeliveriesRow:
     """The delivery of the last of ``count`` mails that are wanted."""
-    rows: list[Any] = []
+    rows: list[ListDeliveriesRow] = []
 
     async def is_delivered() -> bool:
         rows[:] = [

@@ -5,6 +5,7 @@ reasons and causes. Both sides name a statement by its number and its SHA-256, w
 """
 
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from fastapi import APIRouter, Path, Request
 from pydantic import Field, TypeAdapter
 
 from tidemark_consumption.api.customers import CustomerFigures, CustomerPeriod, OwnOrganization, Reference, not_found
-from tidemark_consumption.database.query_types import ConsumptionQueries
+from tidemark_consumption.database.query_types import ConsumptionQueries, CustomerStatementsRow
 from tidemark_shared.database import ACQUIRE_TIMEOUT_SECONDS, Connection, queries
 from tidemark_shared.domain.bodies import Body, Day
 from tidemark_shared.domain.quantities import hours_to_seconds
@@ -165,7 +166,7 @@ async def _load(
     return [_statement(row) async for row in rows]
 
 
-def _statement(row: Any) -> CustomerStatement:
+def _statement(row: CustomerStatementsRow) -> CustomerStatement:
     body = json.loads(row["body"])
     statement = Statement.model_validate({**body, "sha256": row["sha256"]})
     period, shown = _period(body), json.loads(row["billable_corrections"])
@@ -197,13 +198,13 @@ def _period(body: dict[str, Any]) -> CustomerPeriodBody:
     return CustomerPeriodBody.model_validate({"figures": body["figures"], "accounts": accounts})
 
 
-def _correction(row: Any, unit: str) -> CustomerCorrection:
+def _correction(members: Mapping[str, Any], unit: str) -> CustomerCorrection:
     names = ("before_amount_minor", "after_amount_minor") if unit == "minor" else ("before_seconds", "after_seconds")
-    before, after = (row[name] or 0 for name in names)
+    before, after = (members[name] or 0 for name in names)
     return CustomerCorrection(
-        period_start=row["period_start"],
-        account_id=row["account_id"],
-        account_name=row["account_name"],
+        period_start=members["period_start"],
+        account_id=members["account_id"],
+        account_name=members["account_name"],
         before=before,
         after=after,
     )

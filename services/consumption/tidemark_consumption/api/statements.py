@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request
 from pydantic import Field, TypeAdapter
 
 from tidemark_consumption.api.figures import ContractReader, open_reader
-from tidemark_consumption.database.query_types import ConsumptionQueries
+from tidemark_consumption.database.query_types import ConsumptionQueries, FindStatementRow, StatementRestatementsRow
 from tidemark_shared.database import queries
 from tidemark_shared.domain.bodies import Body, Day, Text
 from tidemark_shared.domain.statements import PeriodBody, PeriodRestated, Statement
@@ -90,9 +90,9 @@ async def get_contract_statement(
     )
 
 
-def _statement(row: Any) -> Statement:
+def _statement(row: FindStatementRow) -> Statement:
     return Statement.model_validate({**json.loads(row["body"]), "sha256": row["sha256"]})
 
 
-def _restated(row: Any) -> PeriodRestated:
+def _restated(row: StatementRestatementsRow) -> PeriodRestated:
     return PeriodRestated.model_validate({**row, "restated_at": format_timestamp(row["restated_at"])})

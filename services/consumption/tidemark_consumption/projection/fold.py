@@ -16,6 +16,7 @@ from tidemark_consumption.database.query_types import (
     AdjustmentsTableRow,
     ConsumptionQueries,
     ContractsTableRow,
+    LoggedDirectoryRow,
     MembershipsTableRow,
     OrganizationsTableRow,
     PeriodsTableRow,
@@ -132,7 +133,7 @@ async def _fold_contract_batch(connection: Connection, batch: int, moment: datet
     await fold_contracts(connection, changes, moment)
 
 
-def decode_directory_change(row: Any) -> DirectoryChanged:
+def decode_directory_change(row: LoggedDirectoryRow) -> DirectoryChanged:
     """The event in a row of ``directory_log``."""
     change: DirectoryChanged = EVENT_TYPES[DIRECTORY][row["type"]].model_validate_json(row["event"])  # type: ignore[assignment]
     return change

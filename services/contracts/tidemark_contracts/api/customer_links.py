@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, Field, TypeAdapter
 
-from tidemark_contracts.database.query_types import ContractsQueries
+from tidemark_contracts.database.query_types import ContractsQueries, FindCustomerLinkRow, ListCustomerLinksRow
 from tidemark_contracts.passwords import check_password, hash_password
 from tidemark_shared.database import Connection, queries
 from tidemark_shared.domain.bodies import Body, Locale, Name, Text
@@ -231,18 +231,18 @@ async def _add(
     )
 
 
-async def _find(connection: Connection, link_id: UUID) -> Any:
+async def _find(connection: Connection, link_id: UUID) -> FindCustomerLinkRow:
     row = await _sql.find_customer_link(connection, id=link_id)
     if row is None:
         raise _not_found()
     return row
 
 
-def _members(row: Any) -> dict[str, Any]:
+def _members(row: FindCustomerLinkRow | ListCustomerLinksRow) -> dict[str, Any]:
     return {**row, "has_password": row["password_hash"] is not None}
 
 
-def _session(row: Any, now: datetime) -> CustomerSession:
+def _session(row: FindCustomerLinkRow, now: datetime) -> CustomerSession:
     """Raise a 410 if the link has ended."""
     if row["revoked_at"]:
         raise _gone("The link was revoked.")

@@ -116,7 +116,9 @@ async def update_rule(
     body = rule.to_stored_json()
     if await _sql.rule_id_by_name(call.connection, body=body) not in (None, rule_id):
         raise await _build_duplicate_problem(call.connection, body)
-    stored = parse_rule_row(await _sql.update_rule(call.connection, id=rule_id, body=body))
+    row = await _sql.update_rule(call.connection, id=rule_id, body=body)
+    assert row  # noqa: S101 - nobody deletes the rule in this transaction
+    stored = parse_rule_row(row)
     await request_reevaluation(call.connection, [previous.scope, rule.scope])
     return _set_etag(call, stored)
 

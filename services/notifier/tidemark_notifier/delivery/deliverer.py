@@ -12,13 +12,12 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 import asyncpg
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-from tidemark_notifier.database.query_types import NotifierQueries
+from tidemark_notifier.database.query_types import LeaseDeliveriesRow, NotifierQueries
 from tidemark_notifier.delivery.bulkheads import MAX_PER_HOST, Bulkheads
 from tidemark_notifier.delivery.errors import DeliveryError
 from tidemark_notifier.delivery.retries import RetryPolicy
@@ -57,7 +56,7 @@ _DATABASE_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 _DEFAULT_RETRY_POLICY = RetryPolicy()
 
-Message = Sequence[Any]
+Message = Sequence[LeaseDeliveriesRow]
 """The leased rows of one message; the first has its id."""
 
 
@@ -131,7 +130,7 @@ class Deliverer:
             receiver_places=list(receivers.values()),
             lease_seconds=self._retry_policy.lease_seconds,
         )
-        messages: defaultdict[UUID, list[Any]] = defaultdict(list)
+        messages: defaultdict[UUID, list[LeaseDeliveriesRow]] = defaultdict(list)
         # The first row has the receiver by which the places are counted.
         for row in sorted([row async for row in leased], key=lambda row: row["id"] != row["message_id"]):
             messages[row["message_id"]].append(row)
@@ -189,7 +188,7 @@ class Deliverer:
             return _to_delivery_error(exception)
         return None
 
-    async def _postpone(self, row: Any, reason: str, delay_seconds: float) -> None:
+    async def _postpone(self, row: LeaseDeliveriesRow, reason: str, delay_seconds: float) -> None:
         async with self._pool.acquire() as connection:
             await _sql.postpone_message(
                 connection,

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 import httpx
 
-from tidemark_notifier.database.query_types import NotifierQueries
+from tidemark_notifier.database.query_types import LeaseReportMailRow, NotifierQueries
 from tidemark_notifier.delivery.errors import DeliveryError
 from tidemark_notifier.delivery.mail import Attachment, Envelope, build_message, issue_mail_link
 from tidemark_notifier.delivery.report_content import (
@@ -120,7 +120,7 @@ class ReportMailer:
             )
         return True
 
-    async def _attempt(self, row: Any) -> DeliveryError | None:
+    async def _attempt(self, row: LeaseReportMailRow) -> DeliveryError | None:
         """Send, and return why that failed; None if the mail server has accepted the mail."""
         if not self._policy.may_attempt(row["attempts"]):
             return DeliveryError("The results of the last attempts could not be recorded.", permanent=True)
@@ -135,7 +135,7 @@ class ReportMailer:
             return DeliveryError(f"{type(error).__name__}: {error}")
         return None
 
-    async def _send(self, row: Any) -> None:
+    async def _send(self, row: LeaseReportMailRow) -> None:
         snapshot = ReportSnapshot.model_validate_json(row["snapshot"])
         addressee = Addressee.model_validate_json(row["addressee"])
         query = build_query(snapshot, addressee)

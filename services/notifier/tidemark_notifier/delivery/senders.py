@@ -1,8 +1,9 @@
 """The channels: from leased rows to a mail or a webhook request."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
+from tidemark_notifier.database.query_types import LeaseDeliveriesRow
 from tidemark_notifier.delivery.chat import build_chat_message
 from tidemark_notifier.delivery.chat_formats import build_chat_body
 from tidemark_notifier.delivery.egress import EgressPolicy
@@ -14,16 +15,11 @@ from tidemark_notifier.evaluation.addressees import Addressee
 from tidemark_notifier.evaluation.snapshot import Snapshot
 from tidemark_shared.messaging.events import NotificationChanged
 
-_EVENT_COLUMNS = (
-    "notification_id", "contract_id", "contract_code", "rule_id", "rule_name", "offer_id",
-    "subject", "subject_id", "threshold", "raised_at", "channel", "receiver",
-)  # fmt: skip
-
 
 class Sender(Protocol):
     """Sends the deliveries of one channel, over connections that it keeps for a moment."""
 
-    async def send(self, rows: Sequence[Any]) -> None:
+    async def send(self, rows: Sequence[LeaseDeliveriesRow]) -> None:
         """Send the leased rows of one message. Raises ``DeliveryError`` unless the receiver accepted it."""
 
     async def aclose(self) -> None:
@@ -39,7 +35,7 @@ class MailSender:
         self._secret, self._locale = secret, locale
         self.aclose = self._client.aclose
 
-    async def send(self, rows: Sequence[Any]) -> None:
+    async def send(self, rows: Sequence[LeaseDeliveriesRow]) -> None:
         """Send one mail with all its notifications."""
         mail = build_mail(
             _parse_notifications(rows),
@@ -60,7 +56,7 @@ class WebhookSender:
         self._client, self._public_url, self._locale = WebhookClient(policy), public_url, locale
         self.aclose = self._client.aclose
 
-    async def send(self, rows: Sequence[Any]) -> None:
+    async def send(self, rows: Sequence[LeaseDeliveriesRow]) -> None:
         """Send one message to a chat with all its notifications, or the signed request of the only row."""
         row, notifications = rows[0], _parse_notifications(rows)
         addressee = notifications[0].addressee
@@ -74,7 +70,7 @@ class WebhookSender:
         await self._client.send_webhook(WebhookRequest(row["id"], url or "", secret, payload, row["leased_at"]))
 
 
-def _parse_notifications(rows: Sequence[Any]) -> list[MailNotification]:
+def _parse_notifications(rows: Sequence[LeaseDeliveriesRow]) -> list[MailNotification]:
     return [
         MailNotification(
             row["notification_id"],
@@ -85,10 +81,21 @@ def _parse_notifications(rows: Sequence[Any]) -> list[MailNotification]:
     ]
 
 
-def build_event(row: Any, error: str | None = None) -> NotificationChanged:
+def build_event(row: LeaseDeliveriesRow, error: str | None = None) -> NotificationChanged:
     """The event of a leased row's delivery."""
     return NotificationChanged(
-        **{name: row[name] for name in _EVENT_COLUMNS},
+        notification_id=row["notification_id"],
+        contract_id=row["contract_id"],
+        contract_code=row["contract_code"],
+        rule_id=row["rule_id"],
+        rule_name=row["rule_name"],
+        offer_id=row["offer_id"],
+        subject=row["subject"],
+        subject_id=row["subject_id"],
+        threshold=row["threshold"],
+        raised_at=row["raised_at"],
+        channel=row["channel"],
+        receiver=row["receiver"],
         period_start=row["period_start"] and row["period_start"].isoformat(),
         delivery_id=row["id"],
         error=error,

@@ -4,10 +4,10 @@ import json
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
-from tidemark_notifier.database.query_types import NotifierQueries
+from tidemark_notifier.database.query_types import EvaluationInputsRow, NotifierQueries
 from tidemark_notifier.evaluation.evaluation_input import (
     ClosedPeriod,
     ContractTerms,
@@ -35,7 +35,7 @@ class EvaluationCase(NamedTuple):
     contract: EvaluationInput
     rules: Sequence[StoredRule]
     notified: Sequence[NotificationKey]
-    row: Any
+    row: EvaluationInputsRow
 
     @property
     def effective_rules(self) -> list[StoredRule]:
@@ -132,7 +132,7 @@ def _read_organization(text: str) -> OrganizationDetails:
     return OrganizationDetails.model_validate_json(text)
 
 
-def _read_status_changes(row: Any) -> tuple[StatusChange, ...]:
+def _read_status_changes(row: EvaluationInputsRow) -> tuple[StatusChange, ...]:
     """The status changes; events that keep the status are left out."""
     changes: list[StatusChange] = []
     for version, status in json.loads(row["status_changes"]):
@@ -141,18 +141,18 @@ def _read_status_changes(row: Any) -> tuple[StatusChange, ...]:
     return tuple(changes)
 
 
-def _read_skipped_rule_versions(row: Any) -> dict[UUID, int] | None:
+def _read_skipped_rule_versions(row: EvaluationInputsRow) -> dict[UUID, int] | None:
     versions = row["skipped_rule_versions"]
-    return versions and {UUID(rule_id): version for rule_id, version in json.loads(versions).items()}
+    return None if versions is None else {UUID(rule_id): version for rule_id, version in json.loads(versions).items()}
 
 
-def _describe_awaited(row: Any) -> str | None:
+def _describe_awaited(row: EvaluationInputsRow) -> str | None:
     if row["balance"] is None:
         return "a balance" if row["balance_stream_version"] is None else None
     return _describe_awaited_version(row, row["balance_stream_version"])
 
 
-def _describe_awaited_version(row: Any, balance_version: int) -> str | None:
+def _describe_awaited_version(row: EvaluationInputsRow, balance_version: int) -> str | None:
     if balance_version > row["stream_version"]:
         return f"version {balance_version} of the contract: its balance is ahead"
     if balance_version < row["plan_version"]:
@@ -160,5 +160,5 @@ def _describe_awaited_version(row: Any, balance_version: int) -> str | None:
     return None
 
 
-def _read_balance(row: Any) -> Balance | None:
+def _read_balance(row: EvaluationInputsRow) -> Balance | None:
     return None if _describe_awaited(row) else Balance.model_validate_json(row["balance"])

@@ -16,6 +16,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from tidemark_notifier.database.query_types import RuleRow
 from tidemark_notifier.rules.body import TaggedBody, require_distinct
 from tidemark_notifier.rules.placeholders import require_known_placeholders
 from tidemark_notifier.rules.receivers import WITH_SECRETS, Channel, Receiver
@@ -123,7 +124,7 @@ class StoredRule(Rule):
     version: int
 
 
-def parse_rule_row(row: Any) -> StoredRule:
+def parse_rule_row(row: RuleRow) -> StoredRule:
     """Read a row of ``rules``."""
     return StoredRule.model_validate({**json.loads(row["body"]), "id": row["id"], "version": row["version"]})
 

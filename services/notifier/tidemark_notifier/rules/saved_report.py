@@ -2,13 +2,14 @@
 
 import json
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlencode
 from uuid import UUID
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, EmailStr, Field, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
+from tidemark_notifier.database.query_types import SavedReportRow
 from tidemark_notifier.rules.body import TaggedBody, require_distinct
 from tidemark_notifier.rules.triggers import Trigger, Weekday, parse_mail_day
 from tidemark_shared.domain.bodies import VERSIONED_MEMBERS, Body, Day, Name, Text
@@ -132,7 +133,7 @@ class StoredReport(SavedReport):
     next_mail_on: Annotated[date | None, Field(description="The day of the next mail; null for none.")] = None
 
 
-def parse_report_row(row: Any) -> StoredReport:
+def parse_report_row(row: SavedReportRow) -> StoredReport:
     """Read a row of ``saved_reports``."""
     members = {name: row[name] for name in ("id", "version", "next_mail_on")}
     return StoredReport.model_validate({**json.loads(row["body"]), **members})
