@@ -109,13 +109,12 @@ BODIES: dict[str, Any] = {
 }  # fmt: skip
 
 
-def create_app(service: str, database: str = "postgresql://") -> FastAPI:
-    """The application of a service."""
+def create_app(service: str, database: str = "postgresql://", **settings: Any) -> FastAPI:
+    """The application of a service; without Kafka, unless ``settings`` name one."""
+    settings = {"kafka_bootstrap_servers": "127.0.0.1:9", **settings}
     return build_app(
         CREATE_APP[service],
-        Settings(
-            database_url=database, secret=SECRET, smtp_url="smtp://127.0.0.1:9", kafka_bootstrap_servers="127.0.0.1:9"
-        ),
+        Settings(database_url=database, secret=SECRET, smtp_url="smtp://127.0.0.1:9", **settings),
     )
 
 

@@ -10,9 +10,8 @@ import httpx
 import pytest
 import requests
 from api_server import running_application
-from api_services import CREATE_APP
+from api_services import CREATE_APP, create_app
 from api_tokens import SECRET
-from applications import build_app
 from effort import repeat
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode, openapi
@@ -26,7 +25,6 @@ from schemathesis.specs.openapi.checks import (
 from tidemark_shared.http.admission import MAX_TARGET_BYTES
 from tidemark_shared.http.tokens import issue_token
 from tidemark_shared.messaging.kafka import create_topics
-from tidemark_shared.settings import Settings
 
 DOCUMENTS = Path(__file__).parents[2] / "docs/openapi"
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
@@ -38,13 +36,7 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 @pytest.mark.parametrize("service", CREATE_APP)
 async def test_every_response_matches_the_openapi_document(service, database, kafka_bootstrap_servers, topic_prefix):
     await create_topics(kafka_bootstrap_servers, prefix=topic_prefix)
-    app = build_app(
-        CREATE_APP[service],
-        Settings(
-            database_url=database, kafka_bootstrap_servers=kafka_bootstrap_servers, topic_prefix=topic_prefix,
-            secret=SECRET, smtp_url="smtp://127.0.0.1:9",
-        ),
-    )  # fmt: skip
+    app = create_app(service, database, kafka_bootstrap_servers=kafka_bootstrap_servers, topic_prefix=topic_prefix)
     headers = {
         "authorization": f"Bearer {issue_token(SECRET, 'olga', 'admin', now=datetime.now(UTC))}",
         "if-match": "*",

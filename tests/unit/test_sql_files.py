@@ -74,6 +74,8 @@ STATEMENTS = {
     for path in SOURCES
     if path.suffix == ".sql" and "deploy" not in path.parts
 }
+# Not the generated types: they would repeat what is misspelt.
+CODE = {path: path.read_text() for path in SOURCES if path.suffix == ".py" and path.name != "query_types.py"}
 SERVICES = sorted(path.name for path in (ROOT / "services").iterdir())
 # A member that is read, the columns of a record that is read, and the members of an object that is built.
 MEMBER = re.compile(r"(?:->>?|\?)\s*'(\w+)'")
@@ -105,9 +107,7 @@ def test_json_keys_of_statements_are_names_of_the_code() -> None:
     assert [*find_json_keys("a ->> 'code', json_to_recordset(b) AS c (name text, \"from\" date)")] == [
         "code", "name", "from",
     ]  # fmt: skip
-    # Not the generated types: they would repeat what is misspelt.
-    code = (path for path in SOURCES if path.suffix == ".py" and path.name != "query_types.py")
-    names = {name for path in code for name in find_names(ast.parse(path.read_text()))}
+    names = {name for text in CODE.values() for name in find_names(ast.parse(text))}
     keys = [(path.name, key) for path, text in STATEMENTS.items() for key in find_json_keys(text)]
     assert len(keys) > 200
     assert [(file, key) for file, key in keys if key not in names] == []
@@ -126,7 +126,7 @@ def test_no_statement_of_a_service_names_the_schema_of_another() -> None:
 
 
 def test_every_named_query_is_called() -> None:
-    code = "\n".join(path.read_text() for path in SOURCES if path.suffix == ".py" and path.name != "query_types.py")
+    code = "\n".join(CODE.values())
     names = {
         name
         for path in STATEMENTS
@@ -139,12 +139,7 @@ def test_every_named_query_is_called() -> None:
 
 def test_queries_of_a_package_have_its_types() -> None:
     """``queries()`` returns ``Any``: only the annotation beside it makes mypy look."""
-    calls = {
-        match[0]
-        for path in SOURCES
-        if path.suffix == ".py"
-        for match in re.finditer(r"^.*= queries\(\".*$", path.read_text(), re.MULTILINE)
-    }
+    calls = {call for text in CODE.values() for call in re.findall(r"^.*= queries\(\".*$", text, re.MULTILINE)}
     typed = re.compile(r"\w+: (\w+)Queries = queries\(\"tidemark(?:_(\w+))?\"")
     assert len(calls) >= len(SERVICES)
     assert [
@@ -154,5 +149,4 @@ def test_queries_of_a_package_have_its_types() -> None:
 
 def test_rows_have_their_generated_types() -> None:
     """A misspelt column of a row that is ``Any`` is seen only when the code runs."""
-    code = {path: path.read_text() for path in SOURCES if path.suffix == ".py" and path.name != "query_types.py"}
-    assert [path.name for path, text in code.items() if re.search(r"\brows?: (?:Sequence\[|list\[)?Any\b", text)] == []
+    assert [path.name for path, text in CODE.items() if re.search(r"\brows?: (?:Sequence\[|list\[)?Any\b", text)] == []

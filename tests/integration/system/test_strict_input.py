@@ -7,14 +7,12 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from api_services import CREATE_APP
+from api_services import CREATE_APP, create_app
 from api_tokens import SECRET
-from applications import build_app
 from polling import wait_until
 
 from tidemark_shared.http.tokens import issue_token
 from tidemark_shared.messaging.kafka import create_topics
-from tidemark_shared.settings import Settings
 
 DOCUMENTS = Path(__file__).parents[3] / "docs/openapi"
 CONTRACT = {
@@ -28,13 +26,9 @@ CONTRACT = {
 async def service(request, database, kafka_bootstrap_servers, topic_prefix):
     """A service as a client, and its OpenAPI document."""
     await create_topics(kafka_bootstrap_servers, prefix=topic_prefix)
-    app = build_app(
-        CREATE_APP[request.param],
-        Settings(
-            database_url=database, kafka_bootstrap_servers=kafka_bootstrap_servers, topic_prefix=topic_prefix,
-            secret=SECRET, smtp_url="smtp://127.0.0.1:9",
-        ),
-    )  # fmt: skip
+    app = create_app(
+        request.param, database, kafka_bootstrap_servers=kafka_bootstrap_servers, topic_prefix=topic_prefix
+    )
     headers = {
         "authorization": f"Bearer {issue_token(SECRET, 'olga', 'admin', now=datetime.now(UTC))}",
         "if-match": "*",
