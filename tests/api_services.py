@@ -1,6 +1,7 @@
 """The applications of all services on a database with one resource of each kind, without Kafka."""
 
 import json
+from collections.abc import Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from typing import Any
 import httpx
 import notifier_bodies
 import pytest
+from api_server import running_server
 from api_tokens import SECRET, bearer
 from applications import build_app
 from event_builders import contract_event, take, uid, worklog
@@ -186,6 +188,19 @@ async def running_app(service: str, database: str):
                 "report_id": report.json()["id"],
             }
         yield app, client, ids | {"service": service, "dead_letter_id": str(dead_letter_id)}
+
+
+@asynccontextmanager
+async def running_apps(services: Iterable[str], database: str):
+    """The settings of web with the address of each service, which runs on a server, and the ids of all of them."""
+    async with AsyncExitStack() as stack:
+        urls: dict[str, str] = {}
+        ids: dict[str, Any] = {}
+        for service in services:
+            app, _, own_ids = await stack.enter_async_context(running_app(service, database))
+            urls[f"{service}_url"] = await stack.enter_async_context(running_server(app))
+            ids = own_ids | ids
+        yield urls, ids
 
 
 async def _fill_contracts(client):

@@ -10,14 +10,13 @@ from urllib.parse import quote
 from uuid import UUID
 
 import pytest
-from api_services import CREATE_APP, running_app
+from api_services import CREATE_APP, running_apps
 from api_tokens import SECRET, bearer
 from effort import repeat
 from hostile_texts import TEXTS
 from httpx import ASGITransport, AsyncClient
 from starlette.datastructures import QueryParams
 from starlette.requests import HTTPConnection
-from web_server import running_server
 
 from tidemark_shared.http.links import CustomerLink, issue_customer_link
 from tidemark_shared.settings import Settings
@@ -40,11 +39,7 @@ FORM = {
 async def site(database):
     """A client of the pages before all services, and what the parameters of paths may be."""
     async with AsyncExitStack() as stack:
-        urls, ids = {}, {}
-        for name in CREATE_APP:
-            app, _, own_ids = await stack.enter_async_context(running_app(name, database))
-            urls[f"{name}_url"] = await stack.enter_async_context(running_server(app))
-            ids = own_ids | ids
+        urls, ids = await stack.enter_async_context(running_apps(CREATE_APP, database))
         app = create_app(Settings(open=False, secret=SECRET, **urls))
         await stack.enter_async_context(app.router.lifespan_context(app))
         transport = ASGITransport(app, raise_app_exceptions=False)

@@ -7,9 +7,9 @@ from html import unescape
 from types import SimpleNamespace
 
 import pytest
-from api_services import running_app
+from api_services import running_apps
 from api_tokens import bearer
-from web_server import running_server, web_client
+from web_server import web_client
 
 SAME_SITE = {"sec-fetch-site": "same-origin"}
 CONTRACT = {
@@ -25,11 +25,7 @@ CONTRACT = {
 async def site(database):
     """A client of the pages, as a manager without a script, and the ids of what exists."""
     async with AsyncExitStack() as stack:
-        urls, ids = {}, {}
-        for name in ("contracts", "notifier"):
-            app, _, own_ids = await stack.enter_async_context(running_app(name, database))
-            urls[f"{name}_url"] = await stack.enter_async_context(running_server(app))
-            ids = own_ids | ids
+        urls, ids = await stack.enter_async_context(running_apps(("contracts", "notifier"), database))
         client = await stack.enter_async_context(web_client(open=False, consumption_url="http://127.0.0.1:9", **urls))
         client.headers.update(bearer("manager") | SAME_SITE)
         client.timeout = 60  # a busy machine is no failure
